@@ -1,0 +1,62 @@
+/**
+ * The one table of refusals: the code for the log, the status, and what the client may read.
+ *
+ * `APIG.*` codes and texts are those of the API gateway that clients may already know; a tool that
+ * matches on them keeps working. `SLUICE.*` codes are ours, where that gateway has none.
+ */
+const table = {
+  bad_request: { status: 400, publicCode: "APIG.0201", text: "API request error." },
+  no_route: {
+    status: 404,
+    publicCode: "APIG.0101",
+    text: "The API does not exist or has not been published in the environment.",
+  },
+  method_not_allowed: { status: 405, publicCode: "SLUICE.0001", text: "The method is not allowed." },
+  request_timeout: { status: 408, publicCode: "SLUICE.0002", text: "The request took too long to arrive." },
+  target_too_long: { status: 414, publicCode: "APIG.0201", text: "Request URI too large." },
+  header_overflow: { status: 431, publicCode: "APIG.0201", text: "Request headers too large." },
+  expectation_failed: { status: 417, publicCode: "SLUICE.0003", text: "The expectation cannot be met." },
+  origin_denied: { status: 403, publicCode: "SLUICE.0004", text: "The origin is not allowed." },
+  version_not_supported: {
+    status: 505,
+    publicCode: "SLUICE.0005",
+    text: "The HTTP version is not supported.",
+  },
+  backend_connect_failed: { status: 502, publicCode: "APIG.0201", text: "Backend unavailable." },
+  backend_connect_timeout: { status: 504, publicCode: "APIG.0201", text: "Backend timeout." },
+  backend_reset: { status: 502, publicCode: "APIG.0201", text: "Backend unavailable." },
+  backend_protocol_error: { status: 502, publicCode: "APIG.0201", text: "Backend unavailable." },
+  backend_timeout: { status: 504, publicCode: "APIG.0201", text: "Backend timeout." },
+  closing: { status: 503, publicCode: "SLUICE.0006", text: "The gateway is shutting down." },
+  internal_error: { status: 500, publicCode: "APIG.0601", text: "Internal server error." },
+} as const satisfies Record<string, { status: number; publicCode: string; text: string }>;
+
+export type ErrorCode = keyof typeof table;
+
+/** A refusal or a failure. Branch on `code`; `detail` and `cause` are for the log only (CWE-209). */
+export class ProxyError extends Error {
+  override readonly name = "ProxyError";
+  readonly code: ErrorCode;
+  /** Fields the status demands, such as Allow with 405. */
+  readonly fields: readonly (readonly [name: string, value: string])[];
+
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { cause?: unknown; fields?: readonly (readonly [string, string])[] } = {},
+  ) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.fields = options.fields ?? [];
+  }
+
+  get status(): number {
+    return table[this.code].status;
+  }
+
+  /** The JSON body of section 4 of the README; `requestId` ties it to the log line. */
+  body(requestId: string): string {
+    const { publicCode, text } = table[this.code];
+    return JSON.stringify({ error_code: publicCode, error_msg: text, request_id: requestId });
+  }
+}

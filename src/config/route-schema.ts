@@ -1,0 +1,199 @@
+import * as z from "zod";
+import { backendUrl, duration, durationOrOff, fieldValue, size, token } from "./scalars.ts";
+
+/** One route file: the only home of its keys, their defaults and their prose. */
+
+// RFC 3986 section 3.3, less `*`, which only the end of a prefix may hold.
+const PATH_CHARACTERS = "(?:[!$&'()+,\\-./0-9:;=@A-Z_a-z~]|%[0-9A-Fa-f]{2})*";
+const EXPECTED_PATH = "expected a path such as /stream, or /chat/* for everything below it";
+
+const match = z.strictObject({
+  path: z
+    .string(EXPECTED_PATH)
+    .regex(new RegExp(`^/(?:${PATH_CHARACTERS}|(?:${PATH_CHARACTERS}/)?\\*)$`), EXPECTED_PATH)
+    .describe("An exact path, or a prefix that ends at a segment border: /chat/* is /chat and all below it."),
+  host: z
+    .string()
+    .regex(/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/, "expected a host name without a port")
+    .toLowerCase()
+    .optional()
+    .describe("Only requests for this host, compared without case and port."),
+  methods: z
+    .array(token)
+    .min(1, "expected at least one method")
+    .optional()
+    .describe("Only these methods; GET includes HEAD. Without it, any."),
+});
+
+const upstreamObject = z.strictObject({
+  backends: z
+    .array(z.strictObject({ url: backendUrl.describe("http://host:port, https://host:port or unix:/path.") }))
+    .length(1, "expected exactly one backend")
+    .describe("Where requests go."),
+  connectTimeout: duration.prefault("5s").describe("Until the connection stands; then 504."),
+  responseHeaderTimeout: duration.prefault("60s").describe("Until the response head has come; then 504."),
+  hostHeader: z
+    .enum(["preserve", "backend"])
+    .prefault("preserve")
+    .describe("The Host that the backend sees: the client's, or the backend's own."),
+});
+
+/** Opens the short form, so that one schema validates and describes both. */
+const upstream = z
+  .union(
+    [backendUrl, upstreamObject],
+    "expected a URL such as http://127.0.0.1:8080, or an object with backends",
+  )
+  .transform((value) =>
+    "backends" in value ? value : upstreamObject.parse({ backends: [{ url: value.url }] }),
+  )
+  .describe("A URL, short for { backends: [{ url }] }, or the object.");
+
+const segments = z
+  .string()
+  .regex(new RegExp(`^/${PATH_CHARACTERS}$`), "expected a path such as /api")
+  .transform((path) => path.replace(/\/+$/, ""));
+
+const rewrite = z.strictObject({
+  stripPrefix: segments.prefault("/").describe("Removed from the front of the path, at a segment border."),
+  addPrefix: segments.prefault("/").describe("Put in front of the path, after stripPrefix."),
+});
+
+const fieldEdits = z.strictObject({
+  set: z.record(token, fieldValue).prefault({}).describe("Fields to set, in place of any of that name."),
+  remove: z.array(token).prefault([]).describe("Fields to remove."),
+});
+
+const stream = z.strictObject({
+  heartbeat: durationOrOff
+    .prefault("15s")
+    .describe("A comment line when the stream was silent that long; or off."),
+  prelude: z.boolean().prefault(true).describe("One comment line right after the head."),
+  retry: z
+    .union([z.null(), duration], "expected a duration such as 3s, or null")
+    .prefault(null)
+    .describe("Send this reconnection time first."),
+  padding: size
+    .prefault(0)
+    .describe("Bytes of comment after the head; 2k helps old XHR polyfills and antivirus proxies."),
+  idleTimeout: durationOrOff.prefault("off").describe("Abort when the backend was silent that long."),
+  maxDuration: durationOrOff
+    .prefault("off")
+    .describe("End the stream between two events after 80 to 100 % of this, drawn for each stream."),
+  clientBuffer: size
+    .prefault("256k")
+    .describe(
+      "The most that is held for a client that reads slowly; the backend is not read while it is full.",
+    ),
+  sendTimeout: durationOrOff
+    .prefault("60s")
+    .describe("End the stream (slow_client) when data waits and the client took none of it for that long."),
+  onClientGone: z
+    .enum(["cancel", "drain"])
+    .prefault("cancel")
+    .describe("When the client leaves: cancel the backend request, or read it to its end."),
+  contentTypes: z
+    .array(
+      z
+        .string()
+        .regex(/^[\w.+-]+\/[\w.+-]+$/, "expected a media type such as application/x-ndjson")
+        .toLowerCase(),
+    )
+    .prefault(["text/event-stream"])
+    .describe("The media types that are relayed as a stream."),
+});
+
+const EXPECTED_ORIGIN =
+  "expected *, null, an origin such as https://app.example.com, or https://*.example.com";
+
+const allowedOrigin = z.string(EXPECTED_ORIGIN).superRefine((text, ctx) => {
+  if (text === "*" || text === "null") return;
+  const plain = text.replace(/^(https?:\/\/)\*\./, "$1wildcard.");
+  // An origin as a browser writes it: no path, no default port, host in lower case.
+  if (!URL.canParse(plain) || new URL(plain).origin !== plain || !/^https?:/.test(plain))
+    ctx.addIssue(EXPECTED_ORIGIN);
+});
+
+const tokens = z.array(token);
+
+const corsObject = z
+  .strictObject({
+    allowOrigins: z
+      .array(allowedOrigin)
+      .min(1, "expected at least one origin")
+      .describe("Exact origins, https://*.example.com for any subdomain, or *."),
+    allowMethods: tokens
+      .prefault(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+      .describe("Methods a page may use."),
+    allowHeaders: tokens
+      .prefault([
+        "Accept",
+        "Authorization",
+        "Cache-Control",
+        "Content-Type",
+        "Last-Event-ID",
+        "X-Requested-With",
+      ])
+      .describe("Fields a page may send. Last-Event-ID and Cache-Control are always among them."),
+    exposeHeaders: tokens.prefault(["X-Request-Id"]).describe("Fields a page may read."),
+    allowCredentials: z.boolean().prefault(false).describe("Let the browser send cookies; not with *."),
+    maxAge: duration.prefault("10m").describe("How long a browser may remember a preflight."),
+    allowPrivateNetwork: z
+      .boolean()
+      .prefault(false)
+      .describe("Answer Access-Control-Request-Private-Network."),
+  })
+  .superRefine((cors, ctx) => {
+    if (!cors.allowCredentials) return;
+    for (const key of ["allowOrigins", "allowHeaders", "allowMethods", "exposeHeaders"] as const) {
+      if (cors[key].includes("*"))
+        ctx.addIssue({
+          code: "custom",
+          path: [key],
+          message: "expected no * together with allowCredentials",
+        });
+    }
+    if (cors.allowOrigins.includes("null")) {
+      ctx.addIssue({
+        code: "custom",
+        path: ["allowOrigins"],
+        message: "expected no null together with allowCredentials",
+      });
+    }
+  });
+
+export const routeSchema = z.strictObject({
+  match: match.describe("Which requests are this route's."),
+  upstream,
+  rewrite: rewrite.prefault({}).describe("The path that the backend sees."),
+  headers: z
+    .strictObject({
+      request: fieldEdits.prefault({}).describe("Fields of the request, on the way to the backend."),
+      response: fieldEdits.prefault({}).describe("Fields of the response, on the way to the client."),
+    })
+    .prefault({})
+    .describe("Header fields to set and remove."),
+  stream: stream.prefault({}).describe("How event streams are relayed."),
+  cors: z
+    .union([z.boolean(), corsObject], "expected true, or an object with allowOrigins")
+    .prefault(false)
+    .describe(
+      "Cross-origin access. true: any origin, no credentials, the preflight answered as an API gateway's switch does.",
+    ),
+  websocket: z
+    .boolean()
+    .prefault(false)
+    .describe("Pass WebSocket upgrades on, when their Origin is allowed."),
+});
+
+/** A route file after validation: every default filled in, durations in milliseconds, sizes in bytes. */
+export type RouteFile = z.output<typeof routeSchema>;
+export type RouteMatch = RouteFile["match"];
+export type UpstreamConfig = RouteFile["upstream"];
+export type StreamConfig = RouteFile["stream"];
+export type CorsConfig = Exclude<RouteFile["cors"], boolean>;
+
+/** A route: its file, and the file's name without its ending. */
+export interface RouteConfig extends RouteFile {
+  readonly name: string;
+}

@@ -1,0 +1,77 @@
+import * as z from "zod";
+import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from "../base/units.ts";
+
+/** Scalars that several keys share. Each error says what would have been right. */
+
+/** A duration with its unit; milliseconds after parsing, more than zero. */
+export const duration = z
+  .string("expected a duration such as 15s")
+  .regex(new RegExp(DURATION_PATTERN), "expected a duration such as 15s")
+  .transform((text, ctx) => {
+    const ms = parseDuration(text);
+    if (ms !== undefined && ms > 0) return ms;
+    ctx.addIssue("expected a duration from 1ms to 24d");
+    return z.NEVER;
+  });
+
+/** A duration or `off`; undefined after parsing when off. */
+export const durationOrOff = z
+  .union([z.literal("off"), duration], "expected a duration such as 15s, or off")
+  .transform((value) => (value === "off" ? undefined : value));
+
+/** A size, `64k` or a plain number of bytes; bytes after parsing. */
+export const size = z
+  .union([z.string().regex(new RegExp(SIZE_PATTERN)), z.int().nonnegative()], "expected a size such as 64k")
+  .transform((value, ctx) => {
+    const bytes = typeof value === "number" ? value : parseSize(value);
+    if (bytes !== undefined) return bytes;
+    ctx.addIssue("expected a size such as 64k");
+    return z.NEVER;
+  });
+
+/** RFC 9110 section 5.6.2. */
+export const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "expected a token (RFC 9110)");
+
+/** RFC 9110 section 5.5: visible characters, spaces and tabs; what Node would throw on is refused at load. */
+export const fieldValue = z
+  .string()
+  .regex(/^[\t\x20-\x7e\x80-\xff]*$/, "expected a field value without line breaks or control characters");
+
+/** One address that requests go to, ready to dial. */
+export interface BackendAddress {
+  /** As configured, for logs. */
+  readonly url: string;
+  readonly tls: boolean;
+  readonly host: string;
+  readonly port: number;
+  /** Path of the unix socket; `host` and `port` are then not used. */
+  readonly socketPath: string | undefined;
+  /** The Host field for `hostHeader: backend`. */
+  readonly authority: string;
+}
+
+const EXPECTED_URL = "expected a URL such as http://127.0.0.1:8080, https://host or unix:/run/app.sock";
+
+/** `http://host:port`, `https://host:port` or `unix:/path`, without path, query or credentials. */
+export const backendUrl = z.string(EXPECTED_URL).transform((url, ctx): BackendAddress => {
+  if (url.startsWith("unix:/")) {
+    return { url, tls: false, host: "localhost", port: 80, socketPath: url.slice(5), authority: "localhost" };
+  }
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:\/\//i.test(url)) {
+    ctx.addIssue(EXPECTED_URL);
+    return z.NEVER;
+  }
+  if (parsed.pathname !== "/" || parsed.search !== "" || parsed.hash !== "") {
+    ctx.addIssue("expected no path or query; a path prefix belongs in rewrite.addPrefix");
+    return z.NEVER;
+  }
+  if (parsed.username !== "" || parsed.password !== "") {
+    ctx.addIssue("expected no credentials; they belong in headers.request.set");
+    return z.NEVER;
+  }
+  const tls = parsed.protocol === "https:";
+  const port = parsed.port === "" ? (tls ? 443 : 80) : Number(parsed.port);
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
+  return { url, tls, host, port, socketPath: undefined, authority: parsed.host };
+});

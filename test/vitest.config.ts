@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+const project = (name: string, testTimeout: number) => ({
+  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: 60_000 },
+});
+
+export default defineConfig({
+  test: {
+    root: new URL("..", import.meta.url).pathname,
+    // Two workers on two cores: tests measure arrival order, and a starved machine reorders nothing but time.
+    maxWorkers: 2,
+    projects: [
+      project("unit", 20_000),
+      project("integration", 30_000),
+      project("security", 30_000),
+      project("e2e", 120_000),
+    ],
+  },
+});
