@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterTest } from "./after-test.ts";
+import { refusedPort } from "./backend.ts";
+import { eventually } from "./eventually.ts";
+
+const EXECUTABLE = process.env["NGINX_PATH"] ?? "/usr/sbin/nginx";
+const TEMPLATES = new URL("../../docker/nginx/", import.meta.url);
+const MOST_STARTS = 5;
+
+export interface NginxSetup {
+  /** A site of `docker/nginx`, or the text of one that uses the same variables. */
+  readonly template?: "plain" | "recommended" | { readonly text: string };
+  /** `127.0.0.1:PORT` of what stands behind it. */
+  readonly upstream: string;
+  /** What nginx speaks to it where the site does not say so itself; 1.0 was the default until 1.29.7. */
+  readonly httpVersion?: "1.0" | "1.1";
+  /** Directives for the http block, inherited by the site. */
+  readonly extra?: string;
+}
+
+export interface NginxFixture {
+  readonly port: number;
+  readonly url: string;
+  /** What nginx wrote to its error log so far. */
+  errorLog(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Puts values in place of `${NAME}`, as envsubst does; nginx's own `$names` stay. */
+export function renderTemplate(text: string, values: Readonly<Record<string, string>>): string {
+  return text.replace(/\$\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`no value for the template's variable ${name}`);
+    return value;
+  });
+}
+
+async function siteText({ template = "plain", upstream }: NginxSetup, port: number): Promise<string> {
+  const text =
+    typeof template === "string"
+      ? await readFile(new URL(`${template}.conf.template`, TEMPLATES), "utf8")
+      : template.text;
+  const listen = `127.0.0.1:${port}`;
+  return renderTemplate(text, {
+    SLUICE_UPSTREAM: upstream,
+    PLAIN_LISTEN: listen,
+    RECOMMENDED_LISTEN: listen,
+  });
+}
+
+/** Everything that nginx writes stays in its own directory, so any number of them run side by side. */
+function mainText(setup: NginxSetup, site: string): string {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  return [
+    // As root the workers would otherwise change to a user who cannot enter the private directory.
+    ...(process.getuid?.() === 0 ? ["user root;"] : []),
+    "worker_processes 1;",
+    "pid nginx.pid;",
+    "error_log error.log notice;",
+    "events { worker_connections 512; }",
+    "http {",
+    "access_log off;",
+    ...temporary.map((name) => `${name}_temp_path temp/${name};`),
+    `proxy_http_version ${setup.httpVersion ?? "1.1"};`,
+    setup.extra ?? "",
+    site,
+    "}",
+  ].join("\n");
+}
+
+/** Waits until nginx listens; false when it gave up, because another process took its port meanwhile. */
+async function isReady(child: ChildProcess, directory: string): Promise<boolean> {
+  const isGone = () => child.exitCode !== null || child.signalCode !== null;
+  // The pid file is written after the port is bound. nginx tries five times, half a second apart, to get one
+  // that is taken.
+  const isBound = () => existsSync(join(directory, "nginx.pid"));
+  await eventually(() => isGone() || isBound(), "nginx to listen", { timeoutMs: 15_000 });
+  if (!isGone()) return true;
+  const log = await readFile(join(directory, "error.log"), "utf8").catch(() => "");
+  if (log.includes("Address already in use")) return false;
+  throw new Error(`nginx did not start:\n${log}`);
+}
+
+async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  await exited;
+}
+
+/** Starts a real nginx on a free port of 127.0.0.1; it stops when the test ends. */
+export async function startNginx(setup: NginxSetup): Promise<NginxFixture> {
+  if (!existsSync(EXECUTABLE)) {
+    throw new Error(`no nginx at ${EXECUTABLE}: install the package nginx-light, or set NGINX_PATH`);
+  }
+  const directory = await mkdtemp(join(tmpdir(), "sluice-nginx-"));
+  await mkdir(join(directory, "temp"));
+  for (let start = 0; start < MOST_STARTS; start += 1) {
+    const port = await refusedPort();
+    await writeFile(join(directory, "nginx.conf"), mainText(setup, await siteText(setup, port)));
+    const child = spawn(
+      EXECUTABLE,
+      ["-p", directory, "-c", "nginx.conf", "-e", "error.log", "-g", "daemon off;"],
+      {
+        stdio: "ignore",
+      },
+    );
+    const stop = async () => {
+      await stopProcess(child);
+      await rm(directory, { recursive: true, force: true });
+    };
+    afterTest(stop);
+    if (!(await isReady(child, directory))) continue;
+    const errorLog = () => readFile(join(directory, "error.log"), "utf8");
+    return { port, url: `http://127.0.0.1:${port}`, errorLog, stop };
+  }
+  throw new Error(`found no free port in ${MOST_STARTS} tries`);
+}
