@@ -1,0 +1,41 @@
+/** One hop that a proxy reported; each part as it was sent, or undefined. */
+export interface Hop {
+  readonly node: string | undefined;
+  readonly proto: string | undefined;
+  readonly host: string | undefined;
+}
+
+// RFC 7239 section 4: token "=" ( token / quoted-string ). No two parts can match the same character,
+// so the time is linear in the length.
+const PAIR = /[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)")[ \t]*([;,]|$)/y;
+
+/**
+ * The hops of the Forwarded fields (RFC 7239), the client's first.
+ *
+ * One malformed field makes all of them worthless, hence undefined: a client that leaves a quote open
+ * would otherwise swallow what the proxies behind it append.
+ */
+export function parseForwarded(values: readonly string[]): Hop[] | undefined {
+  const hops: Hop[] = [];
+  for (const value of values) {
+    let pairs = new Map<string, string>();
+    let at = 0;
+    while (at < value.length) {
+      PAIR.lastIndex = at;
+      const match = PAIR.exec(value);
+      const [text = "", name = "", token, quoted = "", border] = match ?? [];
+      if (match === null || pairs.has(name.toLowerCase())) return undefined;
+      pairs.set(name.toLowerCase(), token ?? quoted.replace(/\\(.)/g, "$1"));
+      at += text.length;
+      if (border === ";") continue;
+      hops.push(hopOf(pairs));
+      pairs = new Map();
+    }
+    if (pairs.size > 0) return undefined;
+  }
+  return hops;
+}
+
+function hopOf(pairs: ReadonlyMap<string, string>): Hop {
+  return { node: pairs.get("for"), proto: pairs.get("proto"), host: pairs.get("host") };
+}
