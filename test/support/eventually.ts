@@ -1,0 +1,30 @@
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+
+/**
+ * Polls until `probe` returns something truthy without throwing, and returns it.
+ *
+ * Tests wait for outcomes with this and never sleep: a sleep is either too short on a busy machine or
+ * too long on every other one.
+ */
+export async function eventually<T>(
+  probe: () => T | Promise<T>,
+  what = "the expected outcome",
+  { timeoutMs = 5000, everyMs = 5 } = {},
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  let failure: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value) return value;
+      failure = undefined;
+    } catch (error) {
+      failure = error;
+    }
+    if (performance.now() > deadline) {
+      throw new Error(`${what} did not come within ${timeoutMs} ms`, { cause: failure });
+    }
+    await delay(everyMs);
+  }
+}

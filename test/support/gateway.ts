@@ -1,0 +1,85 @@
+import { Writable } from "node:stream";
+import { pino } from "pino";
+import { routeSchema } from "../../src/config/route-schema.ts";
+import type { Config } from "../../src/config/server-schema.ts";
+import { serverSchema } from "../../src/config/server-schema.ts";
+import { createGateway } from "../../src/server/gateway.ts";
+import { afterTest } from "./after-test.ts";
+import { eventually } from "./eventually.ts";
+
+/** One line of the gateway's log, parsed. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
+
+export interface GatewayFixture {
+  /** `http://127.0.0.1:PORT` of the first listener. */
+  readonly url: string;
+  readonly port: number;
+  /** `127.0.0.1:PORT`, for the Host field. */
+  readonly host: string;
+  readonly addresses: readonly string[];
+  readonly log: readonly LogLine[];
+  /** The `request` lines so far, one per request that ended. */
+  requestLines(): LogLine[];
+  /** The log line of the `index`th request that ended; waits for it. */
+  requestLine(index?: number): Promise<LogLine>;
+  close(): Promise<void>;
+}
+
+export interface GatewaySetup {
+  /** Route objects in the spelling of a route file, by name. */
+  readonly routes: Readonly<Record<string, unknown>>;
+  /** `sluice.yaml` as an object. */
+  readonly server?: Readonly<Record<string, unknown>>;
+}
+
+/** The validated config of an inline setup. */
+export function inlineConfig({ routes, server = {} }: GatewaySetup): Config {
+  return {
+    server: serverSchema.parse({ listen: "127.0.0.1:0", ...server }),
+    routes: Object.entries(routes).map(([name, route]) => ({ ...routeSchema.parse(route), name })),
+  };
+}
+
+const captureLog = () => {
+  const lines: LogLine[] = [];
+  const write = (text: string) => {
+    for (const line of text.split("\n")) if (line !== "") lines.push(JSON.parse(line) as LogLine);
+  };
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      write(String(chunk));
+      done();
+    },
+  });
+  return { lines, log: pino({ level: "debug", base: null }, stream) };
+};
+
+/** Starts the gateway in this process on a free port; it closes when the test ends. */
+export async function startGateway(setup: GatewaySetup): Promise<GatewayFixture> {
+  const { lines, log } = captureLog();
+  const gateway = createGateway(inlineConfig(setup), { log });
+  const addresses = await gateway.listen();
+  const port = Number(/:(\d+)$/.exec(addresses[0] ?? "")?.[1]);
+  const requestLines = () => lines.filter(({ msg }) => msg === "request");
+  const fixture: GatewayFixture = {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    host: `127.0.0.1:${port}`,
+    addresses,
+    log: lines,
+    requestLines,
+    requestLine: (index = 0) =>
+      eventually(() => requestLines()[index], `log line ${index + 1} of a request`) as Promise<LogLine>,
+    close: () => gateway.close(),
+  };
+  afterTest(fixture.close);
+  return fixture;
+}
+
+/** A gateway with one route for every path, which `route` completes. */
+export const startGatewayTo = (
+  upstream: string,
+  route: Readonly<Record<string, unknown>> = {},
+  server: Readonly<Record<string, unknown>> = {},
+): Promise<GatewayFixture> =>
+  startGateway({ routes: { main: { match: { path: "/*" }, upstream, ...route } }, server });
