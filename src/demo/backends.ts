@@ -1,0 +1,70 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { burst } from "./burst.ts";
+import { Chat } from "./chat.ts";
+import { Clock } from "./clock.ts";
+import { complete } from "./completions.ts";
+import { PAGE_PATHS, pathOf, servePage } from "./page.ts";
+
+type Answer = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
+
+/** A server that runs; `close` ends its streams and waits until its port is free. */
+export interface Running {
+  readonly url: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Starts the sample backends: plain Node, nothing of sluice in them. */
+export async function startBackends({ host = "127.0.0.1", port = 0 } = {}): Promise<Running> {
+  const clock = new Clock();
+  const chat = new Chat();
+  const answers = new Map<string, Answer>([
+    ["GET /stream", (req, res) => clock.stream(req, res)],
+    ["POST /stream/cut", (req, res) => clock.cut(req, res)],
+    ["GET /chat/events", (req, res) => chat.listen(req, res)],
+    ["POST /chat/messages", (req, res) => chat.speak(req, res)],
+    ["GET /burst", burst],
+    ["POST /v1/chat/completions", complete],
+    ...PAGE_PATHS.map((path) => [`GET ${path}`, (req, res) => servePage(req, res)] as [string, Answer]),
+  ]);
+  const server = createServer((req, res) => {
+    const method = req.method === "HEAD" ? "GET" : req.method;
+    const answer = answers.get(`${method} ${pathOf(req)}`);
+    if (answer === undefined) res.writeHead(404).end();
+    // Only a client that breaks off in the middle of its body gets here.
+    else Promise.resolve(answer(req, res)).catch(() => res.destroy());
+  });
+  try {
+    const running = await listen(server, host, port);
+    return {
+      ...running,
+      async close() {
+        clock.close();
+        chat.close();
+        await running.close();
+      },
+    };
+  } catch (error) {
+    clock.close();
+    throw error;
+  }
+}
+
+/** Listens, port 0 for a free one. */
+export async function listen(server: Server, host: string, port: number): Promise<Running> {
+  server.listen(port, host);
+  await once(server, "listening");
+  const address = server.address() as AddressInfo;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`,
+    port: address.port,
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}

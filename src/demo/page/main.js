@@ -1,0 +1,46 @@
+import { startBurst } from "./burst.js";
+import { startChat } from "./chat.js";
+import { startCompletion } from "./completion.js";
+import { startStream } from "./stream.js";
+
+// The gateway is on the host that the reader opened, be it 127.0.0.1, localhost or a machine's name.
+const port = document.querySelector("meta[name=gateway-port]").content;
+const gateway = port === "" ? location.origin : `${location.protocol}//${location.hostname}:${port}`;
+
+const byId = (id) => document.getElementById(id);
+
+startStream(gateway);
+startChat(gateway);
+startBurst(gateway);
+startCompletion(gateway);
+showCommand();
+await showNginx();
+
+function showCommand() {
+  const command = `curl -N ${gateway}/stream`;
+  byId("curl").textContent = command;
+  byId("copy").addEventListener("click", async () => {
+    byId("copy").textContent = (await copy(command)) ? "Copied" : "Selected";
+    setTimeout(() => {
+      byId("copy").textContent = "Copy";
+    }, 1500);
+  });
+}
+
+/** The clipboard is there for secure origins only; elsewhere the command is selected instead. */
+async function copy(command) {
+  try {
+    await navigator.clipboard.writeText(command);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(byId("curl"));
+    return false;
+  }
+}
+
+async function showNginx() {
+  const head = await fetch("/", { method: "HEAD" });
+  if (!/nginx/i.test(head.headers.get("Server") ?? "")) return;
+  byId("nginx").classList.remove("optional");
+  byId("nginx-note").textContent = "buffering on";
+}
