@@ -18,7 +18,11 @@ export function writeRawReply(socket: Duplex, reply: Reply): void {
   socket.on("error", () => socket.destroy());
   if (!socket.writable || socket.writableEnded) return;
   socket.end(render(reply));
-  // What still comes is read and dropped, for a time that the client cannot stretch.
+  lingerBeforeClose(socket);
+}
+
+/** Reads and drops what still comes on a socket that was answered, for a time that the client cannot stretch. */
+export function lingerBeforeClose(socket: Duplex): void {
   socket.resume();
   const linger = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once("close", () => clearTimeout(linger));

@@ -1,0 +1,64 @@
+import type { Socket } from "node:net";
+import type { EndReason } from "../base/outcome.ts";
+
+/**
+ * How long a tunnel that one side has ended may stay silent.
+ *
+ * WebSocket has no half-closed state: after its closing handshake both sides close. A peer that does not
+ * would keep two sockets for good. While both halves are open there is no timer at all.
+ */
+const HALF_CLOSED_MS = 30_000;
+
+/** How a tunnel ended. */
+export interface TunnelEnd {
+  readonly endReason: EndReason;
+  /** Bytes that the backend gave to the client. */
+  readonly bytesSent: number;
+}
+
+/**
+ * Sees two sockets, which are piped into each other, to their end, and resolves when both are closed.
+ *
+ * Pipes pass an orderly end on and hold the faster side back. What they do not pass on is a breakdown: one
+ * side would wait for the other for ever.
+ */
+export function watchTunnel(
+  client: Socket,
+  backend: Socket,
+  halfClosedMs = HALF_CLOSED_MS,
+): Promise<TunnelEnd> {
+  let endReason: EndReason | undefined;
+  let bytesSent = 0;
+  const ended = (reason: EndReason) => {
+    // The first reason stands; what follows is its consequence.
+    endReason ??= reason;
+    for (const socket of [client, backend]) {
+      socket.setTimeout(halfClosedMs, () => socket.destroy());
+    }
+  };
+  backend.on("data", (chunk: Buffer) => {
+    bytesSent += chunk.length;
+  });
+  client.once("end", () => ended("client_gone"));
+  backend.once("end", () => ended("completed"));
+  // Each `close` that follows an error says what there is to do; without a listener the error would be thrown.
+  client.on("error", () => client.destroy());
+  backend.on("error", () => backend.destroy());
+  return new Promise((resolve) => {
+    const closed = () => {
+      if (client.closed && backend.closed) resolve({ endReason: endReason ?? "completed", bytesSent });
+    };
+    client.once("close", () => {
+      endReason ??= "client_gone";
+      backend.destroy();
+      closed();
+    });
+    backend.once("close", () => {
+      const isOrderly = backend.readableEnded && backend.errored === null;
+      endReason ??= "backend_failed";
+      // After an orderly end the client still has to get what is on its way to it.
+      if (!isOrderly) client.destroy();
+      closed();
+    });
+  });
+}
