@@ -17,6 +17,11 @@ const table = {
   header_overflow: { status: 431, publicCode: "APIG.0201", text: "Request headers too large." },
   expectation_failed: { status: 417, publicCode: "SLUICE.0003", text: "The expectation cannot be met." },
   origin_denied: { status: 403, publicCode: "SLUICE.0004", text: "The origin is not allowed." },
+  upgrade_required: {
+    status: 426,
+    publicCode: "SLUICE.0007",
+    text: "The WebSocket version is not supported.",
+  },
   version_not_supported: {
     status: 505,
     publicCode: "SLUICE.0005",
@@ -32,6 +37,16 @@ const table = {
 } as const satisfies Record<string, { status: number; publicCode: string; text: string }>;
 
 export type ErrorCode = keyof typeof table;
+
+/** Refusals of a request whose bytes were not understood as sent: no request can follow it safely. */
+const CLOSING: ReadonlySet<ErrorCode> = new Set([
+  "bad_request",
+  "request_timeout",
+  "target_too_long",
+  "header_overflow",
+  "expectation_failed",
+  "version_not_supported",
+]);
 
 /** A refusal or a failure. Branch on `code`; `detail` and `cause` are for the log only (CWE-209). */
 export class ProxyError extends Error {
@@ -52,6 +67,11 @@ export class ProxyError extends Error {
 
   get status(): number {
     return table[this.code].status;
+  }
+
+  /** Whether the client's connection ends with the answer. */
+  get closes(): boolean {
+    return CLOSING.has(this.code);
   }
 
   /** The JSON body of section 4 of the README; `requestId` ties it to the log line. */

@@ -1,4 +1,7 @@
+import { METHODS } from "node:http";
 import * as z from "zod";
+import { pathFault } from "../base/routing-path.ts";
+import { suggestion } from "./nearest.ts";
 import { backendUrl, duration, durationOrOff, fieldValue, size, token } from "./scalars.ts";
 
 /** One route file: the only home of its keys, their defaults and their prose. */
@@ -7,10 +10,29 @@ import { backendUrl, duration, durationOrOff, fieldValue, size, token } from "./
 const PATH_CHARACTERS = "(?:[!$&'()+,\\-./0-9:;=@A-Z_a-z~]|%[0-9A-Fa-f]{2})*";
 const EXPECTED_PATH = "expected a path such as /stream, or /chat/* for everything below it";
 
+/** What Node's parser takes, less what is refused before routing; any other method would never match. */
+const ROUTED_METHODS = METHODS.filter((method) => method !== "TRACE" && method !== "CONNECT");
+
+const routedMethod = z
+  .string("expected a method such as GET")
+  .meta({ pattern: "^[A-Z-]+$" })
+  .superRefine((method, ctx) => {
+    if (ROUTED_METHODS.includes(method)) return;
+    const upper = method.toUpperCase();
+    const hint = ROUTED_METHODS.includes(upper)
+      ? `expected ${upper}; methods are compared with case`
+      : `expected a method that can be routed, such as GET${suggestion(upper, ROUTED_METHODS)}`;
+    ctx.addIssue(hint);
+  });
+
 const match = z.strictObject({
   path: z
     .string(EXPECTED_PATH)
     .regex(new RegExp(`^/(?:${PATH_CHARACTERS}|(?:${PATH_CHARACTERS}/)?\\*)$`), EXPECTED_PATH)
+    .superRefine((path, ctx) => {
+      const fault = pathFault(path);
+      if (fault !== undefined) ctx.addIssue(`expected a path without ${fault}: such requests are refused`);
+    })
     .describe("An exact path, or a prefix that ends at a segment border: /chat/* is /chat and all below it."),
   host: z
     .string()
@@ -19,7 +41,7 @@ const match = z.strictObject({
     .optional()
     .describe("Only requests for this host, compared without case and port."),
   methods: z
-    .array(token)
+    .array(routedMethod)
     .min(1, "expected at least one method")
     .optional()
     .describe("Only these methods; GET includes HEAD. Without it, any."),
@@ -64,6 +86,13 @@ const fieldEdits = z.strictObject({
   remove: z.array(token).prefault([]).describe("Fields to remove."),
 });
 
+const responseEdits = fieldEdits.extend({
+  accel: z
+    .boolean()
+    .prefault(false)
+    .describe("Let the backend's X-Accel-* fields through to an nginx in front."),
+});
+
 const stream = z.strictObject({
   heartbeat: durationOrOff
     .prefault("15s")
@@ -106,13 +135,16 @@ const stream = z.strictObject({
 const EXPECTED_ORIGIN =
   "expected *, null, an origin such as https://app.example.com, or https://*.example.com";
 
-const allowedOrigin = z.string(EXPECTED_ORIGIN).superRefine((text, ctx) => {
-  if (text === "*" || text === "null") return;
-  const plain = text.replace(/^(https?:\/\/)\*\./, "$1wildcard.");
-  // An origin as a browser writes it: no path, no default port, host in lower case.
-  if (!URL.canParse(plain) || new URL(plain).origin !== plain || !/^https?:/.test(plain))
-    ctx.addIssue(EXPECTED_ORIGIN);
-});
+const allowedOrigin = z
+  .string(EXPECTED_ORIGIN)
+  .meta({ pattern: "^(\\*|null|https?://(\\*\\.)?[^/?#@*A-Z]+)$" })
+  .superRefine((text, ctx) => {
+    if (text === "*" || text === "null") return;
+    const plain = text.replace(/^(https?:\/\/)\*\./, "$1wildcard.");
+    // An origin as a browser writes it: no path, no default port, host in lower case.
+    if (!URL.canParse(plain) || new URL(plain).origin !== plain || !/^https?:/.test(plain))
+      ctx.addIssue(EXPECTED_ORIGIN);
+  });
 
 const tokens = z.array(token);
 
@@ -169,7 +201,7 @@ export const routeSchema = z.strictObject({
   headers: z
     .strictObject({
       request: fieldEdits.prefault({}).describe("Fields of the request, on the way to the backend."),
-      response: fieldEdits.prefault({}).describe("Fields of the response, on the way to the client."),
+      response: responseEdits.prefault({}).describe("Fields of the response, on the way to the client."),
     })
     .prefault({})
     .describe("Header fields to set and remove."),

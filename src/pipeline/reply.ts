@@ -1,6 +1,59 @@
+import type { ServerResponse } from "node:http";
+import { ProxyError } from "../base/errors.ts";
+import type { Exchange } from "./exchange.ts";
+
 /** A response that sluice composes itself. */
 export interface Reply {
   readonly status: number;
   readonly fields: readonly (readonly [name: string, value: string])[];
   readonly body: string;
+  /** The connection ends with this response, because what follows on it is not to be trusted. */
+  readonly closes?: boolean;
+}
+
+/** What a ProxyError tells the client: the public text of its code, never its detail. */
+export function errorReply(exchange: Exchange, error: ProxyError): Reply {
+  return {
+    status: error.status,
+    fields: [["Content-Type", "application/json"], ...error.fields, ...exchange.ownFields],
+    body: error.body(exchange.id),
+    closes: error.closes,
+  };
+}
+
+/** Sends a composed response whole. */
+export function send(exchange: Exchange, response: ServerResponse, reply: Reply): void {
+  const isBodyless = exchange.request.method === "HEAD" || reply.status === 204;
+  const length = reply.status === 204 ? [] : ["Content-Length", String(Buffer.byteLength(reply.body))];
+  // A client that was not told to continue may or may not send its body, so nothing can follow it.
+  const close = reply.closes || exchange.awaitsContinue ? ["Connection", "close"] : [];
+  response.writeHead(reply.status, [...reply.fields.flat(), ...length, ...close]);
+  response.end(isBodyless ? undefined : reply.body);
+  exchange.headSent(reply.status);
+  if (!isBodyless) exchange.bytesSent += Buffer.byteLength(reply.body);
+}
+
+/**
+ * The only way out on error.
+ *
+ * Before the head: the error's status and JSON body. After it: the connection is destroyed, because a body
+ * that did not come whole must never look as if it had. A client that has left gets nothing.
+ */
+export function fail(exchange: Exchange, response: ServerResponse, error: unknown): void {
+  if (response.closed) return;
+  const refusal =
+    error instanceof ProxyError ? error : new ProxyError("internal_error", "unexpected", { cause: error });
+  exchange.error = refusal;
+  if (refusal.status >= 500) exchange.endsWith("backend_failed");
+  if (response.headersSent) breakOff(response);
+  else send(exchange, response, errorReply(exchange, refusal));
+}
+
+/**
+ * Breaks off a response whose body is not whole, so that no client takes it for complete: HTTP/1.1 sees its
+ * connection closed before the last chunk. HTTP/1.0 bodies may end with the connection, so only a reset tells.
+ */
+export function breakOff(response: ServerResponse): void {
+  if (response.req.httpVersion === "1.0") response.socket?.resetAndDestroy();
+  response.destroy();
 }

@@ -1,0 +1,36 @@
+import type { ServerResponse } from "node:http";
+import { forwardableTrailers, pairs } from "../base/fields.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { Route } from "../pipeline/route.ts";
+import { ClientWriter } from "../stream/client-writer.ts";
+import { isStream, ordinaryHead, streamHead } from "../stream/response-head.ts";
+import type { BackendResponse } from "../upstream/dial.ts";
+
+/** Passes on an ordinary answer as it is, trailers included; cancelled when the client leaves. */
+export function forward(
+  exchange: Exchange,
+  response: ServerResponse,
+  backend: BackendResponse,
+  route: Route,
+): void {
+  const { head } = backend;
+  const writer = new ClientWriter(exchange, response, route.config.stream);
+  // HEAD on a stream: the same head as GET, and no stream.
+  const isHeadOfStream = exchange.request.method === "HEAD" && isStream(head, route);
+  writer.head((isHeadOfStream ? streamHead : ordinaryHead)(exchange, head, route));
+
+  head.on("data", (chunk: Buffer) => {
+    if (writer.write(chunk)) return;
+    head.pause();
+    writer.onceDrained(() => head.resume());
+  });
+  head.once("end", () => {
+    writer.end("completed", pairs(forwardableTrailers(head.rawTrailers)));
+  });
+  head.once("error", (error) => {
+    writer.abort("backend_failed", error);
+  });
+  response.once("close", () => {
+    if (!response.writableFinished) backend.cancel();
+  });
+}

@@ -1,0 +1,106 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Client } from "../base/address.ts";
+import { ProxyError } from "../base/errors.ts";
+import type { EndReason } from "../base/outcome.ts";
+import type { Log } from "../observe/log.ts";
+import type { Target } from "../routing/target.ts";
+import type { Route } from "./route.ts";
+
+/** One client request and the account of our answer to it; settled once, with one log line. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly client: Client;
+  readonly id: string;
+  readonly log: Log;
+  /** The Host field as received; set by the handler's check, empty before. */
+  host = "";
+  target: Target = { path: "", query: "" };
+  route: Route | undefined;
+  /** URL of the backend that was dialled. */
+  backend: string | undefined;
+  status = 0;
+  /** Body bytes given to the client's connection. */
+  bytesSent = 0;
+  /** Event blocks relayed; undefined for ordinary answers. */
+  events: number | undefined;
+  /** The client sent `Expect: 100-continue` and was not yet told to go on. */
+  awaitsContinue = false;
+  /** What went wrong, for the log alone. */
+  error: unknown;
+
+  readonly #receivedAt = performance.now();
+  #firstByteMs: number | undefined;
+  #endReason: EndReason | undefined;
+  #isSettled = false;
+
+  constructor(request: IncomingMessage, client: Client, log: Log) {
+    this.request = request;
+    this.client = client;
+    this.id = this.client.requestId ?? randomUUID();
+    this.log = log;
+  }
+
+  /** Fields that every response of this exchange carries, composed or relayed. */
+  get ownFields(): readonly (readonly [name: string, value: string])[] {
+    const own: (readonly [string, string])[] = [["X-Request-Id", this.id]];
+    if (this.route?.cors !== undefined) own.push(...this.route.cors.fields(this.request.rawHeaders));
+    return own;
+  }
+
+  /** Notes that the response head was sent. */
+  headSent(status: number): void {
+    this.status = status;
+    this.#firstByteMs ??= this.#elapsedMs();
+  }
+
+  /** Notes why the exchange ends; the first reason stands, later ones are its consequences. */
+  endsWith(reason: EndReason): void {
+    this.#endReason ??= reason;
+  }
+
+  /** Writes the exchange's line; `reason` stands unless one was noted before. Later calls do nothing. */
+  settle(reason: EndReason): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.endsWith(reason);
+    // nginx's 499: the client closed the request.
+    if (this.#endReason === "client_gone") this.status = 499;
+    this.log[this.status >= 500 || this.#endReason === "backend_failed" ? "warn" : "info"](
+      { ...this.facts(), endReason: this.#endReason, err: described(this.error) },
+      "request",
+    );
+  }
+
+  /** What a log line says of the exchange; the query is left out, because it may hold a token. */
+  facts(): Record<string, unknown> {
+    return {
+      reqId: this.id,
+      route: this.route?.config.name,
+      method: this.request.method,
+      path: this.target.path || this.request.url?.replace(/[?#].*$/s, ""),
+      status: this.status,
+      client: this.client.address,
+      backend: this.backend,
+      bytesSent: this.bytesSent,
+      events: this.events,
+      firstByteMs: this.#firstByteMs,
+      durationMs: this.#elapsedMs(),
+    };
+  }
+
+  #elapsedMs(): number {
+    return Math.round(performance.now() - this.#receivedAt);
+  }
+}
+
+/** A refusal needs no stack; an unexpected error is nothing without one. */
+function described(error: unknown): unknown {
+  if (!(error instanceof ProxyError)) return error;
+  const cause = error.cause instanceof Error ? error.cause : undefined;
+  return {
+    code: error.code,
+    message: error.message,
+    ...(cause !== undefined && { cause: error.code === "internal_error" ? cause.stack : cause.message }),
+  };
+}

@@ -1,0 +1,15 @@
+import type { RouteConfig } from "../config/route-schema.ts";
+import type { Cors } from "./cors.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Reply } from "./reply.ts";
+
+/** One step of a route's pipeline: a reply ends the exchange, nothing passes it on. */
+export type Stage = (exchange: Exchange) => Reply | undefined;
+
+/** What a route gives an exchange: its file, and its policies compiled. */
+export interface Route {
+  readonly config: RouteConfig;
+  readonly cors: Cors | undefined;
+  /** In the order in which they are asked; the first reply wins. */
+  readonly stages: readonly Stage[];
+}

@@ -1,0 +1,46 @@
+import type { Config } from "../config/server-schema.ts";
+import { createLog, type Log } from "../observe/log.ts";
+import { Listener } from "./listener.ts";
+import { createRuntime } from "./runtime.ts";
+
+/** How long requests under way may take to end once the gateway is closed; below docker's 10 s to a kill. */
+const CLOSE_GRACE_MS = 5_000;
+
+/** A running sluice, for embedding. */
+export interface Gateway {
+  /** Listens on every configured address, or on none; resolves with the addresses, free ports filled in. */
+  listen(): Promise<readonly string[]>;
+  /** Stops accepting, ends streams between two events, and resolves when no connection is left. */
+  close(): Promise<void>;
+}
+
+/** Makes a gateway of a validated configuration. It logs to standard output unless `log` is given. */
+export function createGateway(config: Config, options: { readonly log?: Log } = {}): Gateway {
+  const runtime = createRuntime(config, options.log ?? createLog(config.server.log));
+  const listeners = config.server.listen.map((address) => new Listener(address, config.server, runtime));
+  let open: Listener[] = [];
+
+  async function listen(): Promise<readonly string[]> {
+    const results = await Promise.allSettled(listeners.map((listener) => listener.listen()));
+    open = listeners.filter((_, at) => results[at]?.status === "fulfilled");
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) {
+      await close();
+      throw failed.reason;
+    }
+    return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  }
+
+  async function close(): Promise<void> {
+    const closed = Promise.all(open.map((listener) => listener.close()));
+    for (const relay of runtime.relays) relay.endAtBorder("drained");
+    const grace = setTimeout(() => {
+      for (const listener of open) listener.closeAllConnections();
+    }, CLOSE_GRACE_MS);
+    await closed;
+    clearTimeout(grace);
+    runtime.close();
+  }
+
+  return { listen, close };
+}

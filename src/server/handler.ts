@@ -1,0 +1,75 @@
+import type { ServerResponse } from "node:http";
+import { ProxyError } from "../base/errors.ts";
+import { fieldValue } from "../base/fields.ts";
+import { routingPath } from "../base/routing-path.ts";
+import { forward } from "../forward/web.ts";
+import { isPreflight } from "../pipeline/cors.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import { send } from "../pipeline/reply.ts";
+import { runStages } from "../pipeline/stages.ts";
+import { checkHead, hostName } from "../routing/request-head.ts";
+import { readTarget } from "../routing/target.ts";
+import { Relay } from "../stream/relay.ts";
+import { isStream } from "../stream/response-head.ts";
+import { createBackendRequest } from "../upstream/backend-request.ts";
+import { dial } from "../upstream/dial.ts";
+import type { Runtime, RuntimeRoute } from "./runtime.ts";
+
+/** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
+export async function handle(exchange: Exchange, response: ServerResponse, runtime: Runtime): Promise<void> {
+  const { request } = exchange;
+  exchange.host = checkHead(request, runtime.maxHeaderFields);
+  if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response);
+  exchange.target = readTarget(request.url ?? "", exchange.host);
+
+  const route = findRoute(exchange, runtime);
+  exchange.route = route;
+  const reply = runStages(route.stages, exchange);
+  if (reply !== undefined) return send(exchange, response, reply);
+
+  letContinue(exchange, response);
+  exchange.backend = route.upstream.backend.url;
+  const backendRequest = createBackendRequest(exchange, route, route.upstream);
+  const backend = await dial(exchange, response, route.upstream, backendRequest);
+  // The client left, and the route lets its backend finish.
+  if (response.closed) return void backend.head.resume();
+  if (!isStream(backend.head, route) || !hasBody(request.method, backend.head.statusCode)) {
+    return forward(exchange, response, backend, route);
+  }
+  const relay = new Relay(exchange, response, backend, route);
+  runtime.relays.add(relay);
+  response.once("close", () => runtime.relays.delete(relay));
+  exchange.log.info(exchange.facts(), "stream opened");
+}
+
+/** The route of a request; of a preflight, the route of the request it asks for. */
+export function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
+  const method = request.method ?? "";
+  const place = { host: hostName(host), path: routingPath(target.path) };
+  if (isPreflight(method, request.rawHeaders)) {
+    const wanted = fieldValue(request.rawHeaders, "access-control-request-method") ?? "";
+    const found = router.match({ ...place, method: wanted });
+    if (found !== undefined && "route" in found && found.route.cors !== undefined) return found.route;
+  }
+  const found = router.match({ ...place, method });
+  if (found === undefined) throw new ProxyError("no_route", "no route matches");
+  if ("route" in found) return found.route;
+  throw new ProxyError("method_not_allowed", `${method} on a route for ${found.allow.join(", ")}`, {
+    fields: [["Allow", found.allow.join(", ")]],
+  });
+}
+
+/** `OPTIONS *` asks the server as a whole, as a ping (RFC 9110 section 9.3.7). */
+function pong(exchange: Exchange, response: ServerResponse): void {
+  send(exchange, response, { status: 204, fields: exchange.ownFields, body: "" });
+}
+
+/** A client that asked first is told to send its body only now that somebody will take it. */
+function letContinue(exchange: Exchange, response: ServerResponse): void {
+  if (exchange.awaitsContinue) response.writeContinue();
+  exchange.awaitsContinue = false;
+}
+
+function hasBody(method: string | undefined, status: number | undefined): boolean {
+  return method !== "HEAD" && status !== 204 && status !== 304;
+}

@@ -1,0 +1,200 @@
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { UNIX_PEER } from "../base/address.ts";
+import { ProxyError } from "../base/errors.ts";
+import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
+import { Exchange } from "../pipeline/exchange.ts";
+import { writeRawReply } from "../pipeline/raw-reply.ts";
+import { errorReply, fail } from "../pipeline/reply.ts";
+import { FORWARDED_METHODS } from "../routing/request-head.ts";
+import { handle } from "./handler.ts";
+import { parseFault } from "./parse-fault.ts";
+import type { Runtime } from "./runtime.ts";
+import { handleUpgrade, ignoreUpgrade, isPassedOn } from "./upgrade.ts";
+
+/** nginx keeps idle connections to us for 60 s; whoever closes first must not be us (a 502 there). */
+const KEEP_ALIVE_MS = 75_000;
+
+/** How often Node looks for requests that take too long; its default of 30 s would let them take 90. */
+const CHECK_INTERVAL_MS = 1_000;
+
+/** Requests of one connection that wait for the answer of the first; a client with more is cut off. */
+const MAX_PIPELINED = 16;
+
+/** The time after which the kernel asks a silent peer whether it is still there. */
+const TCP_KEEP_ALIVE_MS = 60_000;
+
+/** One listening address and its connections. */
+export class Listener {
+  readonly #address: ListenAddress;
+  readonly #runtime: Runtime;
+  readonly #server: http.Server;
+  /** Exchanges of each connection in the order of their requests; the first is being answered. */
+  readonly #queues = new WeakMap<Duplex, (() => void)[]>();
+  /** What answers now on each connection, for faults that come from below HTTP. */
+  readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ServerResponse }>();
+
+  constructor(address: ListenAddress, { limits }: ServerConfig, runtime: Runtime) {
+    this.#address = address;
+    this.#runtime = runtime;
+    this.#server = http.createServer({
+      maxHeaderSize: limits.headerBytes,
+      requestTimeout: limits.requestTimeout,
+      headersTimeout: limits.requestTimeout,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+      noDelay: true,
+      // Refused with our own body in `checkHead`, as all that is refused.
+      requireHostHeader: false,
+      insecureHTTPParser: false,
+    });
+    // Node would drop fields beyond its own count without a word; `limits.headers` refuses them.
+    this.#server.maxHeadersCount = 0;
+    this.#server.on("request", (request, response) => this.#onRequest(request, response));
+    this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
+    this.#server.on("checkExpectation", (request, response) => this.#onExpectation(request, response));
+    this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket, head));
+    this.#server.on("connect", (request, socket) => this.#refuse(socket, request, connectRefused()));
+    this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
+  }
+
+  /** Starts to listen; resolves with the address in the form the configuration has. */
+  listen(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      const options = "path" in this.#address ? { path: this.#address.path } : this.#address;
+      this.#server.listen(options, () => {
+        this.#server.removeListener("error", reject);
+        resolve(nameOf(this.#server.address()));
+      });
+    });
+  }
+
+  /** Accepts no more connections; resolves when the last one is closed. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeIdleConnections();
+    });
+  }
+
+  closeAllConnections(): void {
+    this.#server.closeAllConnections();
+  }
+
+  #newExchange(request: IncomingMessage, socket: Duplex): Exchange {
+    const peer = "path" in this.#address ? UNIX_PEER : (socket as Socket).remoteAddress;
+    const { rawHeaders, headers } = request;
+    const client = this.#runtime.trust.resolveClient({
+      peer,
+      tls: false,
+      rawHeaders,
+      host: headers.host ?? "",
+    });
+    return new Exchange(request, client, this.#runtime.log);
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse, awaitsContinue = false): void {
+    const exchange = this.#newExchange(request, request.socket);
+    exchange.awaitsContinue = awaitsContinue;
+    // A write to a client that left in the same moment; its `close` says all there is to say.
+    response.on("error", () => response.destroy());
+    this.#inTurn(request.socket, exchange, response, () => {
+      handle(exchange, response, this.#runtime).catch((error: unknown) => fail(exchange, response, error));
+    });
+  }
+
+  /** Answers the requests of one connection one after the other, so that none of them dials for nothing. */
+  #inTurn(socket: Socket, exchange: Exchange, response: ServerResponse, answer: () => void): void {
+    const queue = this.#queues.get(socket) ?? [];
+    this.#queues.set(socket, queue);
+    const begin = () => {
+      this.#current.set(socket, { exchange, response });
+      if (socket.destroyed) return this.#endTurn(queue, exchange, "client_gone");
+      response.once("close", () => {
+        this.#endTurn(queue, exchange, response.writableFinished ? "completed" : "client_gone");
+      });
+      answer();
+    };
+    queue.push(begin);
+    if (queue.length > MAX_PIPELINED) socket.destroy();
+    if (queue.length === 1) begin();
+  }
+
+  #endTurn(queue: (() => void)[], exchange: Exchange, reason: "completed" | "client_gone"): void {
+    exchange.settle(reason);
+    queue.shift();
+    queue[0]?.();
+  }
+
+  #onExpectation(request: IncomingMessage, response: ServerResponse): void {
+    const exchange = this.#newExchange(request, request.socket);
+    this.#inTurn(request.socket, exchange, response, () => {
+      fail(exchange, response, new ProxyError("expectation_failed", `Expect: ${request.headers.expect}`));
+    });
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const exchange = this.#newExchange(request, socket);
+    this.#upgrade(exchange, socket, head).catch((error: unknown) => {
+      this.#refuse(socket, request, error, exchange);
+    });
+  }
+
+  async #upgrade(exchange: Exchange, socket: Duplex, head: Buffer): Promise<void> {
+    if (isPassedOn(exchange, this.#runtime)) await handleUpgrade(exchange, socket, head, this.#runtime);
+    else ignoreUpgrade(this.#server, exchange.request, socket, head);
+  }
+
+  /** Answers on a socket that has no response object, and writes the exchange's line. */
+  #refuse(
+    socket: Duplex,
+    request: IncomingMessage,
+    error: unknown,
+    exchange = this.#newExchange(request, socket),
+  ): void {
+    const refusal =
+      error instanceof ProxyError ? error : new ProxyError("internal_error", "unexpected", { cause: error });
+    exchange.error = refusal;
+    const isAnswered = socket.writable;
+    writeRawReply(socket, errorReply(exchange, refusal));
+    exchange.headSent(refusal.status);
+    exchange.settle(!isAnswered ? "client_gone" : refusal.status >= 500 ? "backend_failed" : "completed");
+  }
+
+  /** Bytes that are no HTTP, a head that is too large, a request that takes too long; or a connection that broke. */
+  #onClientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
+    const fault = parseFault(error, socket as Socket);
+    const current = this.#current.get(socket);
+    if (fault === undefined) {
+      socket.destroy();
+    } else if (current === undefined || current.response.closed) {
+      this.#refuseUnparsed(socket, fault);
+    } else if (current.response.headersSent) {
+      // Nothing that follows a stream's request is a request of its own.
+      socket.destroy();
+    } else {
+      fail(current.exchange, current.response, fault);
+    }
+  }
+
+  #refuseUnparsed(socket: Duplex, fault: ProxyError): void {
+    const request = new http.IncomingMessage(socket as Socket);
+    this.#refuse(socket, request, fault);
+  }
+}
+
+function connectRefused(): ProxyError {
+  return new ProxyError("method_not_allowed", "CONNECT", { fields: [["Allow", FORWARDED_METHODS]] });
+}
+
+function nameOf(address: AddressInfo | string | null): string {
+  if (address === null) throw new TypeError("a listening server has an address");
+  if (typeof address === "string") return `unix:${address}`;
+  return address.family === "IPv6"
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
+}

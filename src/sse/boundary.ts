@@ -1,0 +1,81 @@
+const LF = 0x0a;
+const CR = 0x0d;
+const COLON = 0x3a;
+
+/**
+ * Follows an event stream and knows where its event blocks end, however the chunks are cut.
+ *
+ * Lines end with LF, CR or CRLF (WHATWG HTML, "parsing an event stream"); an empty line ends a block.
+ * It looks at bytes and changes none.
+ */
+export class Boundary {
+  /** Event blocks that ended so far; blocks of comments alone do not count. */
+  events = 0;
+
+  /** The byte before: a CR may still be joined by the LF of a later chunk. A stream starts as if after a line. */
+  #last = LF;
+  /** Nothing of the current line has come yet. */
+  #lineIsEmpty = true;
+  /** The line that ended last was empty; a CR says so before its LF does. */
+  #emptyLineEnded = true;
+  /** The line end before this one was a lone CR, so the next CR is taken for one too. */
+  #loneCr = false;
+  /** No field line since the last block ended. */
+  #blockIsEmpty = true;
+  #atBorder = true;
+
+  /**
+   * Whether the bytes so far end a block, so that a comment line may follow.
+   *
+   * After a CR this is open, because an LF may still belong to it. Where the line before ended with a lone CR,
+   * this one is taken to do likewise; elsewhere the border is reported once the LF has come.
+   */
+  get atBorder(): boolean {
+    return this.#atBorder;
+  }
+
+  /**
+   * Follows one chunk. With `stopAtBorder` it stops behind the first border.
+   *
+   * @returns how many bytes it read: all, or up to and including the end of the first block.
+   */
+  scan(chunk: Uint8Array, stopAtBorder = false): number {
+    for (let at = 0; at < chunk.length; at++) {
+      const byte = chunk[at] as number;
+      if (byte === LF) this.#lineFeed();
+      else if (byte === CR) this.#carriageReturn();
+      else if (this.#lineIsEmpty) this.#lineStart(byte);
+      this.#last = byte;
+      if (stopAtBorder && this.#atBorder) return at + 1;
+    }
+    return chunk.length;
+  }
+
+  #lineStart(byte: number): void {
+    if (this.#last === CR) this.#loneCr = true;
+    this.#lineIsEmpty = false;
+    this.#atBorder = false;
+    if (byte !== COLON) this.#blockIsEmpty = false;
+  }
+
+  #carriageReturn(): void {
+    if (this.#last === CR) this.#loneCr = true;
+    this.#endLine();
+    this.#atBorder = this.#emptyLineEnded && this.#loneCr;
+  }
+
+  #lineFeed(): void {
+    this.#loneCr = false;
+    // Behind a CR the line has ended already; this LF only completes its end.
+    if (this.#last !== CR) this.#endLine();
+    this.#atBorder = this.#emptyLineEnded;
+  }
+
+  #endLine(): void {
+    this.#emptyLineEnded = this.#lineIsEmpty;
+    this.#lineIsEmpty = true;
+    if (!this.#emptyLineEnded) return;
+    if (!this.#blockIsEmpty) this.events++;
+    this.#blockIsEmpty = true;
+  }
+}

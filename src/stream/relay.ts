@@ -1,0 +1,173 @@
+import type { ServerResponse } from "node:http";
+import { jitter } from "../base/jitter.ts";
+import { mediaType } from "../base/media-type.ts";
+import type { EndReason } from "../base/outcome.ts";
+import type { StreamConfig } from "../config/route-schema.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { Route } from "../pipeline/route.ts";
+import { Boundary } from "../sse/boundary.ts";
+import { ByteOrderMark } from "../sse/byte-order-mark.ts";
+import type { BackendResponse } from "../upstream/dial.ts";
+import { ClientWriter } from "./client-writer.ts";
+import { contentCoding, streamHead } from "./response-head.ts";
+
+/** The shortest comment. No empty line behind it: some decoders dispatch an empty event there. */
+const HEARTBEAT = Buffer.from(":\n");
+
+/** How long past `maxDuration` a stream may go on without an end of an event to be cut at. */
+const BORDER_GRACE = 1.2;
+
+/**
+ * One backend's event stream on its way to one client.
+ *
+ * Every byte goes out in the turn in which it came in. Comment lines are added at the borders of event
+ * blocks only; the timers are the only other thing that happens.
+ */
+export class Relay {
+  readonly #exchange: Exchange;
+  readonly #response: ServerResponse;
+  readonly #backend: BackendResponse;
+  readonly #config: StreamConfig;
+  readonly #writer: ClientWriter;
+  /** Comment lines may be added: the body is a plain text/event-stream. */
+  readonly #takesComments: boolean;
+  readonly #boundary = new Boundary();
+  #mark: ByteOrderMark | undefined;
+  #isOver = false;
+  /** Set when the stream shall end at its next border. */
+  #endAtBorder: EndReason | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #deadlines: NodeJS.Timeout[] = [];
+
+  constructor(exchange: Exchange, response: ServerResponse, backend: BackendResponse, route: Route) {
+    this.#exchange = exchange;
+    this.#response = response;
+    this.#backend = backend;
+    this.#config = route.config.stream;
+    this.#writer = new ClientWriter(exchange, response, this.#config);
+    const isEventStream = mediaType(backend.head.headers["content-type"]) === "text/event-stream";
+    this.#takesComments = isEventStream && contentCoding(backend.head) === undefined;
+    if (isEventStream && !this.#takesComments) {
+      exchange.log.warn(
+        { reqId: exchange.id, route: route.config.name },
+        "stream is encoded: no comment lines",
+      );
+    }
+    this.#writer.head(streamHead(exchange, backend.head, route));
+    this.#exchange.events = 0;
+    this.#start();
+  }
+
+  /** Ends the stream between two events: now if it stands there, else when it next does. */
+  endAtBorder(reason: EndReason): void {
+    if (!this.#takesComments || this.#boundary.atBorder) this.#end(reason);
+    else this.#endAtBorder = reason;
+  }
+
+  /** Breaks the stream off where it stands. */
+  abort(reason: EndReason, error?: unknown): void {
+    if (!this.#finish()) return;
+    this.#writer.abort(reason, error);
+    this.#backend.cancel();
+  }
+
+  #start(): void {
+    this.#writeOpening();
+    this.#startTimers();
+    const { head } = this.#backend;
+    head.on("data", (chunk: Buffer) => this.#onChunk(chunk));
+    head.once("end", () => this.#onBackendEnd());
+    // Also the only sign of a chunked body without its last chunk, or one shorter than its Content-Length.
+    head.once("error", (error) => this.abort("backend_failed", error));
+    this.#response.once("close", () => this.#onClose());
+  }
+
+  /** What goes out before the first event: HTTP/2 hops hold a head until a byte of body follows it. */
+  #writeOpening(): void {
+    const { retry, prelude, padding } = this.#config;
+    const opening =
+      (prelude ? ":\n" : "") +
+      (padding > 0 ? `:${" ".repeat(Math.max(0, padding - 2))}\n` : "") +
+      (retry === null ? "" : `retry: ${retry}\n\n`);
+    if (this.#takesComments && opening !== "") {
+      this.#mark = new ByteOrderMark();
+      this.#writer.write(Buffer.from(opening));
+    } else {
+      this.#writer.flush();
+    }
+  }
+
+  #startTimers(): void {
+    const { heartbeat, idleTimeout, maxDuration } = this.#config;
+    if (heartbeat !== undefined && this.#takesComments) {
+      this.#heartbeat = setTimeout(() => this.#beat(), heartbeat);
+    }
+    if (idleTimeout !== undefined) this.#idle = setTimeout(() => this.abort("idle_timeout"), idleTimeout);
+    if (maxDuration === undefined) return;
+    // Drawn, so that streams that began together do not all come back together.
+    this.#deadlines = [
+      setTimeout(() => this.endAtBorder("max_duration"), jitter(maxDuration)),
+      setTimeout(() => this.abort("max_duration"), maxDuration * BORDER_GRACE),
+    ];
+  }
+
+  #beat(): void {
+    // A client that has not taken what it was sent needs no sign of life.
+    if (this.#boundary.atBorder && !this.#writer.isBehind) {
+      if (this.#exchange.bytesSent === 0) this.#mark = new ByteOrderMark();
+      this.#writer.write(HEARTBEAT);
+    }
+    this.#heartbeat?.refresh();
+  }
+
+  #onChunk(received: Buffer): void {
+    if (this.#isOver) return;
+    this.#idle?.refresh();
+    if (this.#response.closed) return;
+    this.#heartbeat?.refresh();
+    const chunk = this.#mark?.strip(received) ?? received;
+    const length = this.#boundary.scan(chunk, this.#endAtBorder !== undefined);
+    this.#exchange.events = this.#boundary.events;
+    const isTaken = length === 0 || this.#writer.write(chunk.subarray(0, length));
+    if (this.#endAtBorder !== undefined && this.#boundary.atBorder) {
+      this.#end(this.#endAtBorder);
+    } else if (!isTaken) {
+      this.#backend.head.pause();
+      this.#writer.onceDrained(() => this.#backend.head.resume());
+    }
+  }
+
+  #onBackendEnd(): void {
+    if (!this.#finish()) return;
+    const rest = this.#mark?.rest();
+    if (rest !== undefined && rest.length > 0) this.#writer.write(rest);
+    this.#writer.end("backend_ended");
+  }
+
+  #end(reason: EndReason): void {
+    if (!this.#finish()) return;
+    this.#writer.end(reason);
+    this.#backend.cancel();
+  }
+
+  #onClose(): void {
+    if (this.#isOver) return;
+    if (this.#config.onClientGone === "cancel") {
+      this.#finish();
+      this.#backend.cancel();
+      return;
+    }
+    // Read on for the sake of the backend's books, until it ends or a timer of the route says stop.
+    clearTimeout(this.#heartbeat);
+    this.#backend.head.resume();
+  }
+
+  /** Stops the timers, and tells whether this was the end; whatever follows it is its consequence. */
+  #finish(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    for (const timer of [this.#heartbeat, this.#idle, ...this.#deadlines]) clearTimeout(timer);
+    return true;
+  }
+}

@@ -1,0 +1,84 @@
+import type { IncomingMessage } from "node:http";
+import { fieldValues, removeField, responseFields, setField } from "../base/fields.ts";
+import { mediaType } from "../base/media-type.ts";
+import { withCors } from "../pipeline/cors.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { Route } from "../pipeline/route.ts";
+
+/** A response head as the client gets it. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly reason: string;
+  /** Flat names and values. */
+  readonly fields: string[];
+}
+
+/** Whether a backend's answer is relayed as a stream: its media type decides, whatever the method. */
+export function isStream(head: IncomingMessage, { config }: Route): boolean {
+  return config.stream.contentTypes.includes(mediaType(head.headers["content-type"]));
+}
+
+/** The content coding of a body, undefined when it is plain. */
+export function contentCoding(head: IncomingMessage): string | undefined {
+  const coding = head.headers["content-encoding"]?.trim().toLowerCase();
+  return coding === undefined || coding === "" || coding === "identity" ? undefined : coding;
+}
+
+/** The backend's head, less what was meant for this hop, with the route's edits and our own fields. */
+export function ordinaryHead(exchange: Exchange, head: IncomingMessage, route: Route): ResponseHead {
+  const { fields, trailer } = responseFields(head.rawHeaders);
+  // Node refuses a Trailer field beside Content-Length and for clients without chunked coding.
+  const mayTrail = trailer !== undefined && head.headers["transfer-encoding"] !== undefined;
+  if (mayTrail && exchange.request.httpVersion === "1.1") fields.push("Trailer", trailer);
+  return finish(exchange, head, route, fields);
+}
+
+/**
+ * The head of an event stream.
+ *
+ * `X-Accel-Buffering: no` turns buffering off in an nginx in front (ngx_http_proxy_module); `no-transform`
+ * keeps compressors off. A stream has no length, whatever its backend believes.
+ */
+export function streamHead(exchange: Exchange, head: IncomingMessage, route: Route): ResponseHead {
+  let { fields } = responseFields(head.rawHeaders);
+  fields = removeField(fields, "content-length");
+  if (contentCoding(head) === undefined) fields = removeField(fields, "content-encoding");
+  fields = setField(fields, "Cache-Control", streamCacheControl(fieldValues(fields, "cache-control")));
+  const done = finish(exchange, head, route, fields);
+  return { ...done, fields: setField(done.fields, "X-Accel-Buffering", "no") };
+}
+
+/** The backend's directives, completed by those a stream needs. */
+function streamCacheControl(values: readonly string[]): string {
+  const directives = values.flatMap((value) => value.split(",")).map((directive) => directive.trim());
+  const kept = directives.filter((directive) => directive !== "");
+  const has = (name: string) => kept.some((directive) => directive.toLowerCase() === name);
+  if (!has("no-cache") && !has("no-store")) kept.push("no-cache");
+  if (!has("no-transform")) kept.push("no-transform");
+  return kept.join(", ");
+}
+
+function finish(exchange: Exchange, head: IncomingMessage, route: Route, fields: string[]): ResponseHead {
+  const { set, remove, accel } = route.config.headers.response;
+  let done = accel ? fields : withoutAccel(fields);
+  if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
+  done = setField(done, "X-Request-Id", exchange.id);
+  for (const name of remove) done = removeField(done, name);
+  for (const [name, value] of Object.entries(set)) done = setField(done, name, value);
+  return { status: head.statusCode ?? 502, reason: reasonPhrase(head), fields: done };
+}
+
+/** A backend must not steer the nginx in front: X-Accel-Redirect opens its internal locations. */
+function withoutAccel(fields: string[]): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const name = fields[at] ?? "";
+    if (!/^x-accel-/i.test(name)) kept.push(name, fields[at + 1] ?? "");
+  }
+  return kept;
+}
+
+/** Node's client accepts control characters that its server then throws on. */
+function reasonPhrase({ statusMessage = "" }: IncomingMessage): string {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(statusMessage) ? statusMessage : "";
+}

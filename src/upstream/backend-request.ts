@@ -1,0 +1,70 @@
+import { fieldValue, fieldValues, removeField, requestFields, setField } from "../base/fields.ts";
+import { routingPath } from "../base/routing-path.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { Route } from "../pipeline/route.ts";
+import { type BackendRequest, bodyFraming } from "./dial.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** Methods whose requests Node and others frame as body-less when no length is given. */
+const BODYLESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "DELETE"]);
+
+/** Fields that make a partial or empty answer out of a stream. */
+const CONDITIONAL = ["Range", "If-Range", "If-None-Match", "If-Modified-Since"];
+
+/** The request as the backend gets it: the same path and query, and fields it can believe. */
+export function createBackendRequest(exchange: Exchange, route: Route, upstream: Upstream): BackendRequest {
+  const { request, target, client } = exchange;
+  const { config } = route;
+  let fields = requestFields(request.rawHeaders, client);
+  if (!upstream.preservesHost || exchange.host === "") {
+    fields = setField(fields, "Host", upstream.backend.authority);
+  }
+  if (acceptsEventStream(fields)) {
+    for (const name of CONDITIONAL) fields = removeField(fields, name);
+    fields = setField(fields, "Accept-Encoding", "identity");
+  }
+  fields.push(
+    "X-Request-Id",
+    exchange.id,
+    "X-Forwarded-For",
+    client.forwardedFor,
+    "X-Real-IP",
+    client.address,
+  );
+  fields.push("X-Forwarded-Proto", client.proto);
+  if (client.host !== "") fields.push("X-Forwarded-Host", client.host);
+  for (const name of config.headers.request.remove) fields = removeField(fields, name);
+  for (const [name, value] of Object.entries(config.headers.request.set))
+    fields = setField(fields, name, value);
+  // Framing comes last, out of the reach of a route's edits.
+  const framing = bodyFraming(request);
+  if (framing === "chunked") fields.push("Transfer-Encoding", "chunked");
+  if (
+    framing === "none" &&
+    !BODYLESS.has(request.method ?? "") &&
+    fieldValue(fields, "content-length") === undefined
+  ) {
+    fields.push("Content-Length", "0");
+  }
+  return {
+    path: rewritten(target.path, config.rewrite) + target.query,
+    fields,
+    onClientGone: config.stream.onClientGone,
+  };
+}
+
+function acceptsEventStream(fields: readonly string[]): boolean {
+  return fieldValues(fields, "accept").some((value) => /text\/event-stream/i.test(value));
+}
+
+/** Takes the prefix off at a segment border, whatever its percent-encoding, and puts the other one on. */
+export function rewritten(
+  path: string,
+  { stripPrefix, addPrefix }: { stripPrefix: string; addPrefix: string },
+): string {
+  if (stripPrefix === "") return addPrefix + path;
+  const segments = path.split("/");
+  const count = stripPrefix.split("/").length;
+  const isPrefixed = routingPath(segments.slice(0, count).join("/")) === routingPath(stripPrefix);
+  return addPrefix + (isPrefixed ? `/${segments.slice(count).join("/")}` : path);
+}
