@@ -19,18 +19,28 @@ export const durationOrOff = z
   .union([z.literal("off"), duration], "expected a duration such as 15s, or off")
   .transform((value) => (value === "off" ? undefined : value));
 
+const EXPECTED_SIZE = "expected a size such as 64k";
+
 /** A size, `64k` or a plain number of bytes; bytes after parsing. */
 export const size = z
-  .union([z.string().regex(new RegExp(SIZE_PATTERN)), z.int().nonnegative()], "expected a size such as 64k")
+  .union(
+    [z.string().regex(new RegExp(SIZE_PATTERN), EXPECTED_SIZE), z.int().nonnegative(EXPECTED_SIZE)],
+    EXPECTED_SIZE,
+  )
   .transform((value, ctx) => {
     const bytes = typeof value === "number" ? value : parseSize(value);
     if (bytes !== undefined) return bytes;
-    ctx.addIssue("expected a size such as 64k");
+    ctx.addIssue(EXPECTED_SIZE);
     return z.NEVER;
   });
 
 /** RFC 9110 section 5.6.2. */
-export const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "expected a token (RFC 9110)");
+export const token = z
+  .string()
+  .regex(
+    /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/,
+    "expected a name of letters, digits and -, without spaces (RFC 9110 token)",
+  );
 
 /** RFC 9110 section 5.5: visible characters, spaces and tabs; what Node would throw on is refused at load. */
 export const fieldValue = z
@@ -53,25 +63,35 @@ export interface BackendAddress {
 const EXPECTED_URL = "expected a URL such as http://127.0.0.1:8080, https://host or unix:/run/app.sock";
 
 /** `http://host:port`, `https://host:port` or `unix:/path`, without path, query or credentials. */
-export const backendUrl = z.string(EXPECTED_URL).transform((url, ctx): BackendAddress => {
-  if (url.startsWith("unix:/")) {
-    return { url, tls: false, host: "localhost", port: 80, socketPath: url.slice(5), authority: "localhost" };
-  }
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^https?:\/\//i.test(url)) {
-    ctx.addIssue(EXPECTED_URL);
-    return z.NEVER;
-  }
-  if (parsed.pathname !== "/" || parsed.search !== "" || parsed.hash !== "") {
-    ctx.addIssue("expected no path or query; a path prefix belongs in rewrite.addPrefix");
-    return z.NEVER;
-  }
-  if (parsed.username !== "" || parsed.password !== "") {
-    ctx.addIssue("expected no credentials; they belong in headers.request.set");
-    return z.NEVER;
-  }
-  const tls = parsed.protocol === "https:";
-  const port = parsed.port === "" ? (tls ? 443 : 80) : Number(parsed.port);
-  const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
-  return { url, tls, host, port, socketPath: undefined, authority: parsed.host };
-});
+export const backendUrl = z
+  .string(EXPECTED_URL)
+  .meta({ pattern: "^(unix:/.+|[Hh][Tt]{2}[Pp][Ss]?://[^/?#@]+/?)$" })
+  .transform((url, ctx): BackendAddress => {
+    if (url.startsWith("unix:/")) {
+      return {
+        url,
+        tls: false,
+        host: "localhost",
+        port: 80,
+        socketPath: url.slice(5),
+        authority: "localhost",
+      };
+    }
+    const parsed = URL.canParse(url) ? new URL(url) : undefined;
+    if (parsed === undefined || !/^https?:\/\//i.test(url)) {
+      ctx.addIssue(EXPECTED_URL);
+      return z.NEVER;
+    }
+    if (parsed.pathname !== "/" || parsed.search !== "" || parsed.hash !== "") {
+      ctx.addIssue("expected no path or query; a path prefix belongs in rewrite.addPrefix");
+      return z.NEVER;
+    }
+    if (parsed.username !== "" || parsed.password !== "") {
+      ctx.addIssue("expected no credentials; they belong in headers.request.set");
+      return z.NEVER;
+    }
+    const tls = parsed.protocol === "https:";
+    const port = parsed.port === "" ? (tls ? 443 : 80) : Number(parsed.port);
+    const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
+    return { url, tls, host, port, socketPath: undefined, authority: parsed.host };
+  });

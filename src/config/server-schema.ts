@@ -21,8 +21,10 @@ export function parseAddress(text: string): ListenAddress | undefined {
   return { host: parts["host"]?.replace(/^\[(.*)\]$/, "$1"), port };
 }
 
+const ADDRESS_PATTERN = "^(unix:/.+|([A-Za-z0-9._-]+:|\\[[0-9A-Fa-f:.]+\\]:)?[0-9]{1,5})$";
+
 const address = z
-  .union([z.string(), z.int().min(0).max(65_535)], EXPECTED_ADDRESS)
+  .union([z.string().meta({ pattern: ADDRESS_PATTERN }), z.int().min(0).max(65_535)], EXPECTED_ADDRESS)
   .transform((value, ctx): ListenAddress => {
     const parsed = parseAddress(String(value));
     if (parsed !== undefined) return parsed;
@@ -32,12 +34,15 @@ const address = z
 
 const EXPECTED_CIDR = "expected an address or a CIDR range such as 10.0.0.0/8";
 
-const cidr = z.string(EXPECTED_CIDR).superRefine((text, ctx) => {
-  const [ip = "", bits, more] = text.split("/");
-  const most = { 0: -1, 4: 32, 6: 128 }[isIP(ip)] ?? -1;
-  const bitsFit = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
-  if (most < 0 || more !== undefined || !bitsFit) ctx.addIssue(EXPECTED_CIDR);
-});
+const cidr = z
+  .string(EXPECTED_CIDR)
+  .meta({ pattern: "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" })
+  .superRefine((text, ctx) => {
+    const [ip = "", bits, more] = text.split("/");
+    const most = { 0: -1, 4: 32, 6: 128 }[isIP(ip)] ?? -1;
+    const bitsFit = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+    if (most < 0 || more !== undefined || !bitsFit) ctx.addIssue(EXPECTED_CIDR);
+  });
 
 export const serverSchema = z.strictObject({
   listen: z

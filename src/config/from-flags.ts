@@ -1,0 +1,50 @@
+import { faultsOf, phrase } from "./issues.ts";
+import { jsonSchema, type SchemaName } from "./json-schema.ts";
+import type { Loaded } from "./load.ts";
+import type { Problem } from "./problem.ts";
+import { routeSchema } from "./route-schema.ts";
+import { serverSchema } from "./server-schema.ts";
+
+/** What `serve --to` says instead of files. */
+export interface Flags {
+  readonly to: string;
+  readonly listen: string | undefined;
+  /** Allowed origins; none: no CORS. */
+  readonly cors: readonly string[];
+}
+
+/** The configuration of `serve --to`: one route named default, for every path, WebSocket included. */
+export function configFromFlags({ to, listen, cors }: Flags): Loaded {
+  const options = { error: phrase, reportInput: true };
+  const server = serverSchema.safeParse(listen === undefined ? {} : { listen }, options);
+  const route = routeSchema.safeParse(
+    {
+      match: { path: "/*" },
+      upstream: to,
+      websocket: true,
+      ...(cors.length > 0 && { cors: { allowOrigins: cors } }),
+    },
+    options,
+  );
+  if (server.success && route.success) {
+    return { config: { server: server.data, routes: [{ ...route.data, name: "default" }] } };
+  }
+  const flagged = (issues: Parameters<typeof faultsOf>[0], name: SchemaName): Problem[] =>
+    faultsOf(issues, jsonSchema(name)).map(({ path, message }) => {
+      const flag = FLAGS[String(path[0])] ?? "--to";
+      const index = path.find((step) => typeof step === "number");
+      const key = index === undefined ? flag : `${flag} ${JSON.stringify(cors[index])}`;
+      return { file: undefined, at: undefined, key, message: message.replace(OBJECT_FORM, "") };
+    });
+  return {
+    problems: [
+      ...(route.error === undefined ? [] : flagged(route.error.issues, "route")),
+      ...(server.error === undefined ? [] : flagged(server.error.issues, "server")),
+    ],
+  };
+}
+
+const FLAGS: Readonly<Record<string, string>> = { upstream: "--to", cors: "--cors", listen: "--listen" };
+
+/** A flag has no object form to offer. */
+const OBJECT_FORM = /, or an object with \w+$/;

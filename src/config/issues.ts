@@ -1,0 +1,120 @@
+import type * as z from "zod";
+import { type JsonSchema, keyPaths, keysAt } from "./json-schema.ts";
+import { nearest, suggestion } from "./nearest.ts";
+
+type Issue = z.core.$ZodIssue;
+type RawIssue = z.core.$ZodRawIssue;
+
+/** What is wrong at a path, in words a reader of the file knows. */
+export interface Fault {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  /** Whether the key itself is wrong, not its value. */
+  readonly isKey: boolean;
+  /** The key is not there, so its place is that of the object that lacks it. */
+  readonly isMissing: boolean;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: "a text",
+  boolean: "true or false",
+  object: "an object",
+  record: "an object",
+  array: "a list",
+  int: "a whole number",
+  number: "a number",
+  null: "null",
+};
+
+/** Words for the issues of zod to which the schema itself gives none. */
+export function phrase(issue: RawIssue): string | undefined {
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${TYPES[issue.expected as string] ?? "another type"}`;
+    case "invalid_value":
+      return expectedOneOf((issue.values as readonly unknown[]).map(String), issue.input);
+    case "too_small":
+    case "too_big": {
+      const [bound, limit] =
+        issue.code === "too_small" ? ["at least", issue.minimum] : ["at most", issue.maximum];
+      return `expected ${bound} ${String(limit)}${issue.origin === "array" ? " of them" : ""}`;
+    }
+    case "invalid_union":
+    case "invalid_format":
+      return "expected another form";
+    default:
+      return undefined;
+  }
+}
+
+function expectedOneOf(values: readonly string[], input: unknown): string {
+  const last = values.at(-1) ?? "";
+  const listed = values.length < 2 ? last : `${values.slice(0, -1).join(", ")} or ${last}`;
+  return `expected ${listed}${typeof input === "string" ? suggestion(input, values) : ""}`;
+}
+
+/** Turns the issues of one file into faults; `schema` knows which keys there are. */
+export function faultsOf(issues: readonly Issue[], schema: JsonSchema): Fault[] {
+  const faults = issues.flatMap((issue) => explain(issue, [], schema));
+  // `allowOrigin` is unknown and `allowOrigins` missing: one slip of the pen, so one problem.
+  const meant = new Set(
+    faults.flatMap(({ path, message }) => {
+      const name = /did you mean (\w+)\?$/.exec(message)?.[1];
+      return name === undefined ? [] : [JSON.stringify([...path.slice(0, -1), name])];
+    }),
+  );
+  return faults.filter(({ path, isMissing }) => !(isMissing && meant.has(JSON.stringify(path))));
+}
+
+function explain(issue: Issue, above: Fault["path"], schema: JsonSchema): Fault[] {
+  const path = [...above, ...issue.path];
+  const plain = { path, isKey: false, isMissing: false };
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => unknownKey([...path, key], key, path, schema));
+  }
+  if (issue.code === "invalid_key") {
+    return [{ ...plain, isKey: true, message: issue.issues[0]?.message ?? "expected another key" }];
+  }
+  const isMissing =
+    issue.input === undefined && (issue.code === "invalid_type" || issue.code.startsWith("invalid_"));
+  if (isMissing) return [{ ...plain, isMissing, message: `missing; ${withKeys(issue, path, schema)}` }];
+  if (issue.code === "invalid_union") {
+    const branch = fittingBranch(issue.errors);
+    if (branch !== undefined) return branch.flatMap((inner) => explain(inner, path, schema));
+  }
+  return [{ ...plain, message: withKeys(issue, path, schema) }];
+}
+
+/** Names the keys where an object was expected: `stream:` with nothing below it is a common remainder. */
+function withKeys(issue: Issue, path: Fault["path"], schema: JsonSchema): string {
+  if (issue.code !== "invalid_type" || issue.expected !== "object") return issue.message;
+  const keys = keysAt(schema, path);
+  return keys.length === 0 ? issue.message : `${issue.message} with ${keys.join(", ")}`;
+}
+
+function unknownKey(path: Fault["path"], key: string, parent: Fault["path"], schema: JsonSchema): Fault {
+  const known = keysAt(schema, parent);
+  const everywhere = keyPaths(schema);
+  const lastName = (spelled: string) => spelled.slice(spelled.lastIndexOf(".") + 1);
+  const meant =
+    everywhere.find((spelled) => lastName(spelled) === key) ??
+    nearest(key, known) ??
+    everywhere.find((spelled) => lastName(spelled) === nearest(key, everywhere.map(lastName)));
+  const hint = meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}?`;
+  return { path, isKey: true, isMissing: false, message: `unknown key; ${hint}` };
+}
+
+/**
+ * The branch of a union that the writer most likely meant: one that got past the type of the value.
+ *
+ * None when the value fits no branch at all, or only its shape is wrong: then the union's own words name
+ * every choice.
+ */
+function fittingBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
+  return branches.filter((issues) => !issues.some(isAtRoot)).toSorted((a, b) => a.length - b.length)[0];
+}
+
+/** The value as a whole does not fit; `custom` is a rule beyond the type, so its words say more. */
+function isAtRoot(issue: Issue): boolean {
+  return issue.path.length === 0 && issue.code !== "unrecognized_keys" && issue.code !== "custom";
+}

@@ -1,0 +1,113 @@
+import * as z from "zod";
+import { routeSchema } from "./route-schema.ts";
+import { serverSchema } from "./server-schema.ts";
+
+/** The part of JSON Schema that our definitions use. */
+export interface JsonSchema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly pattern?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly [keyword: string]: unknown;
+}
+
+/** The files of the configuration that a schema describes. */
+export const SCHEMAS = { route: routeSchema, server: serverSchema } as const;
+export type SchemaName = keyof typeof SCHEMAS;
+
+const TITLES: Readonly<Record<SchemaName, string>> = {
+  route: "A route of sluice: routes/NAME.yaml",
+  server: "The server of sluice: sluice.yaml",
+};
+
+/**
+ * The JSON Schema of a file, made from the definitions that validate it, for editors.
+ *
+ * Draft 7, because that is what the YAML language server reads in full. Wherever a scalar is expected, a
+ * text with `${NAME}` is allowed too: what will stand there is not known before the server starts.
+ */
+export function jsonSchema(name: SchemaName): JsonSchema {
+  const { $schema, ...schema } = z.toJSONSchema(SCHEMAS[name], {
+    io: "input",
+    target: "draft-7",
+  }) as JsonSchema;
+  const { description: _, ...body } = allowVariables(schema);
+  return { $schema, title: TITLES[name], ...body, definitions: { variable: VARIABLE } };
+}
+
+const VARIABLE_PATTERN = "\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}";
+const VARIABLE = {
+  description: `\${NAME}, or \${NAME:-default}: from the environment.`,
+  type: "string",
+  pattern: VARIABLE_PATTERN,
+};
+const OR_VARIABLE = { $ref: "#/definitions/variable" };
+
+function allowVariables(schema: JsonSchema): JsonSchema {
+  const { anyOf, properties, additionalProperties, items, ...rest } = schema;
+  if (anyOf !== undefined) {
+    const branches = anyOf.map((branch) => (isScalar(branch) ? branch : allowVariables(branch)));
+    return { ...rest, anyOf: anyOf.some(isNarrowScalar) ? [...branches, OR_VARIABLE] : branches };
+  }
+  if (isScalar(schema)) return isNarrowScalar(schema) ? orVariable(schema) : schema;
+  return {
+    ...rest,
+    ...(properties && {
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([key, value]) => [key, allowVariables(value)]),
+      ),
+    }),
+    ...(items && { items: allowVariables(items) }),
+    ...(additionalProperties !== undefined && {
+      additionalProperties:
+        typeof additionalProperties === "object"
+          ? allowVariables(additionalProperties)
+          : additionalProperties,
+    }),
+  };
+}
+
+/** Prose and default stay outside, where editors look for them. */
+function orVariable({ description, default: preset, ...leaf }: JsonSchema): JsonSchema {
+  return {
+    ...(description !== undefined && { description }),
+    ...(preset !== undefined && { default: preset }),
+    anyOf: [leaf, OR_VARIABLE],
+  };
+}
+
+const isScalar = ({ type }: JsonSchema): boolean =>
+  type !== undefined && ["string", "integer", "number", "boolean", "null"].includes(type);
+
+const isNarrowScalar = (schema: JsonSchema): boolean =>
+  isScalar(schema) &&
+  (schema.type !== "string" ||
+    schema.pattern !== undefined ||
+    schema["enum"] !== undefined ||
+    schema["const"] !== undefined);
+
+/** The keys that may stand at a path, whatever the branch of a union. */
+export function keysAt(schema: JsonSchema, path: readonly PropertyKey[]): readonly string[] {
+  const [step, ...rest] = path;
+  const branches = schema.anyOf ?? [schema];
+  return branches.flatMap((branch) => {
+    if (step === undefined) return Object.keys(branch.properties ?? {});
+    const next = typeof step === "number" ? branch.items : branch.properties?.[String(step)];
+    return next === undefined ? [] : keysAt(next, rest);
+  });
+}
+
+/** Where every key may stand, such as `stream.heartbeat`; the items of a list are `[]`. */
+export function keyPaths(schema: JsonSchema, above = ""): readonly string[] {
+  return (schema.anyOf ?? [schema]).flatMap((branch) => [
+    ...(branch.items === undefined ? [] : keyPaths(branch.items, `${above}[]`)),
+    ...Object.entries(branch.properties ?? {}).flatMap(([key, value]) => {
+      const path = above === "" ? key : `${above}.${key}`;
+      return [path, ...keyPaths(value, path)];
+    }),
+  ]);
+}

@@ -1,0 +1,145 @@
+import { readdirSync } from "node:fs";
+import type * as z from "zod";
+import { type Conflict, findConflicts } from "./conflicts.ts";
+import type { Env } from "./interpolate.ts";
+import { jsonSchema, SCHEMAS, type SchemaName } from "./json-schema.ts";
+import { nearest } from "./nearest.ts";
+import { inFileOrder, type Problem, spellPath } from "./problem.ts";
+import type { RouteConfig, RouteFile } from "./route-schema.ts";
+import { type Config, type ServerConfig, serverSchema } from "./server-schema.ts";
+import { describeSystemError, readTextFile } from "./text-file.ts";
+import { validate } from "./validate.ts";
+import { parseYaml, type YamlFile } from "./yaml-file.ts";
+
+/** A configuration, or everything that is wrong with it. */
+export type Loaded = { readonly config: Config } | { readonly problems: readonly Problem[] };
+
+const SERVER_FILE = "sluice.yaml";
+const ROUTES = "routes";
+const YAML_ENDING = /\.ya?ml$/i;
+const ROUTE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Reads a configuration directory. Every problem of every file is found at once; nothing is thrown. */
+export function loadConfig(directory: string, env: Env): Loaded {
+  const root = directory.replace(/(?<=.)\/+$/, "");
+  const problems: Problem[] = [];
+  const names = listNames(root, "", problems);
+  if (names === undefined) return { problems };
+  problems.push(...strayFiles(root, names));
+  const server = names.includes(SERVER_FILE)
+    ? readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", env, problems)?.value
+    : serverSchema.parse({});
+  const routes = readRoutes(`${root}/${ROUTES}`, env, problems);
+  if (problems.length > 0 || server === undefined) return { problems: inFileOrder(problems) };
+  return { config: { server, routes } };
+}
+
+/** Sorted, so that what comes of them does not depend on the file system. */
+function listNames(directory: string, missing: string, problems: Problem[]): readonly string[] | undefined {
+  try {
+    return readdirSync(directory)
+      .filter((name) => !name.startsWith("."))
+      .toSorted();
+  } catch (error) {
+    const message = describeSystemError(error) + missing;
+    problems.push({ file: directory, at: undefined, key: "", message });
+    return undefined;
+  }
+}
+
+/** YAML beside sluice.yaml that nothing reads is a mistake; other files are none of our business. */
+function strayFiles(root: string, names: readonly string[]): Problem[] {
+  return names
+    .filter((name) => YAML_ENDING.test(name) && name !== SERVER_FILE)
+    .map((name) => {
+      const hint =
+        nearest(name, [SERVER_FILE]) === undefined
+          ? `routes belong in ${root}/${ROUTES}/`
+          : `did you mean ${SERVER_FILE}?`;
+      return { file: `${root}/${name}`, at: undefined, key: "", message: `unknown file; ${hint}` };
+    });
+}
+
+interface ReadFile<T> {
+  readonly value: T;
+  readonly yaml: YamlFile;
+}
+
+function readFile<T>(path: string, name: SchemaName, env: Env, problems: Problem[]): ReadFile<T> | undefined {
+  const report = (key: string, message: string, at: Problem["at"]) => {
+    problems.push({ file: path, at, key, message });
+    return undefined;
+  };
+  const read = readTextFile(path);
+  if ("fault" in read) return report("", read.fault.message, read.fault.at);
+  const { file, faults } = parseYaml(read.text);
+  for (const fault of faults) report(spellPath(fault.path), fault.message, fault.at);
+  if (file === undefined) return undefined;
+  if (file.value === null && name === "route") {
+    return report("", "the file is empty; expected at least match.path and upstream", undefined);
+  }
+  const schema = SCHEMAS[name] as unknown as z.ZodType<T>;
+  const yaml = file.value === null ? EMPTY : file;
+  const validated = validate(yaml, { schema, json: () => jsonSchema(name) }, env);
+  if ("value" in validated) return faults.length > 0 ? undefined : { value: validated.value, yaml };
+  for (const fault of validated.faults) report(spellPath(fault.path), fault.message, fault.at);
+  return undefined;
+}
+
+/** A file of comments only: every key has its default. */
+const EMPTY: YamlFile = {
+  value: {},
+  keyPlace: () => ({ line: 1, column: 1 }),
+  valuePlace: () => ({ line: 1, column: 1 }),
+};
+
+interface ReadRoute extends ReadFile<RouteFile> {
+  readonly name: string;
+  readonly path: string;
+}
+
+function readRoutes(directory: string, env: Env, problems: Problem[]): RouteConfig[] {
+  const example = "; expected at least one route file such as stream.yaml in it";
+  const names = listNames(directory, example, problems);
+  const files = names?.filter((name) => YAML_ENDING.test(name)) ?? [];
+  if (names !== undefined && files.length === 0) {
+    problems.push({ file: directory, at: undefined, key: "", message: `empty${example}` });
+  }
+  const seen = new Map<string, string>();
+  const routes = files.flatMap((file): ReadRoute[] => {
+    const path = `${directory}/${file}`;
+    const name = file.replace(YAML_ENDING, "");
+    const refusal = refusalOfName(name, seen.get(name));
+    if (refusal !== undefined) problems.push({ file: path, at: undefined, key: "", message: refusal });
+    seen.set(name, path);
+    const read = readFile<RouteFile>(path, "route", env, problems);
+    return read === undefined ? [] : [{ ...read, name, path }];
+  });
+  problems.push(...conflictProblems(routes));
+  return routes.map(({ name, value }) => ({ ...value, name }));
+}
+
+function refusalOfName(name: string, other: string | undefined): string | undefined {
+  if (other !== undefined) return `the same route name as ${other}`;
+  if (ROUTE_NAME.test(name)) return undefined;
+  return "expected a file name of at most 64 letters, digits, - and _, because it is the route's name";
+}
+
+function conflictProblems(routes: readonly ReadRoute[]): Problem[] {
+  const byName = new Map(routes.map((route) => [route.name, route]));
+  const matches = routes.map(({ name, value }) => ({ name, match: value.match }));
+  return findConflicts(matches).flatMap((conflict) => {
+    const route = byName.get(conflict.name);
+    const other = byName.get(conflict.other);
+    if (route === undefined || other === undefined) return [];
+    const key = "match.path";
+    const at = route.yaml.valuePlace(["match", "path"]);
+    return [{ file: route.path, at, key, message: describeConflict(conflict, other) }];
+  });
+}
+
+function describeConflict({ methods }: Conflict, other: ReadRoute): string {
+  const { line, column } = other.yaml.valuePlace(["match", "path"]);
+  const what = methods === undefined ? "the same match" : `the same match, for ${methods.join(", ")},`;
+  return `${what} as ${other.path}:${line}:${column}; one of the two is never reached`;
+}

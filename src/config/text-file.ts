@@ -1,0 +1,78 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import type { Position } from "./problem.ts";
+
+/** More than any configuration needs; what is bigger is the wrong file. */
+export const MAX_FILE_BYTES = 1024 * 1024;
+
+/** What is wrong with a file's bytes, and where. */
+export interface TextFault {
+  readonly message: string;
+  readonly at?: Position;
+}
+
+/** Reads a small UTF-8 file, or says why it cannot; never throws and never blocks. */
+export function readTextFile(path: string): { readonly text: string } | { readonly fault: TextFault } {
+  let bytes: Buffer | string;
+  try {
+    bytes = readRegularFile(path);
+  } catch (error) {
+    return { fault: { message: describeSystemError(error) } };
+  }
+  return typeof bytes === "string" ? { fault: { message: bytes } } : decodeText(bytes);
+}
+
+function readRegularFile(path: string): Buffer | string {
+  // Without O_NONBLOCK, opening a FIFO waits for a writer, for ever if need be.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isDirectory()) return "expected a file, but it is a directory";
+    if (!stat.isFile()) return "expected a regular file";
+    const buffer = Buffer.alloc(MAX_FILE_BYTES + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+      read = readSync(fd, buffer, length, buffer.length - length, null);
+    }
+    if (length > MAX_FILE_BYTES) return "expected at most 1 MiB";
+    return buffer.subarray(0, length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Decodes UTF-8, a byte order mark removed; refuses control characters, which no editor shows. */
+export function decodeText(bytes: Buffer): { readonly text: string } | { readonly fault: TextFault } {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    const lossy = bytes.toString("utf8");
+    return { fault: { message: "expected UTF-8", at: positionOf(lossy, lossy.indexOf("\ufffd")) } };
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  const control = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/.exec(text);
+  if (control === null) return { text };
+  const name = control[0] === "\0" ? "NUL" : "control character";
+  return { fault: { message: `expected no ${name}`, at: positionOf(text, control.index) } };
+}
+
+function positionOf(text: string, offset: number): Position {
+  const before = text.slice(0, offset);
+  const lineStart = before.lastIndexOf("\n") + 1;
+  return { line: before.split("\n").length, column: offset - lineStart + 1 };
+}
+
+const EXPLAINED: Readonly<Record<string, string>> = {
+  ENOENT: "does not exist",
+  ENOTDIR: "expected a directory",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  ELOOP: "too many levels of symbolic links",
+  ENXIO: "expected a regular file",
+};
+
+/** A file-system error in words, without its path. */
+export function describeSystemError(error: unknown): string {
+  const { code = "", message = String(error) } = error as NodeJS.ErrnoException;
+  return EXPLAINED[code] ?? `cannot be read (${code || message})`;
+}

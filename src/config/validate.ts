@@ -1,0 +1,98 @@
+import type * as z from "zod";
+import { type Env, interpolate } from "./interpolate.ts";
+import { faultsOf, phrase } from "./issues.ts";
+import type { JsonSchema } from "./json-schema.ts";
+import type { Position } from "./problem.ts";
+import type { Path, YamlFile } from "./yaml-file.ts";
+
+/** One thing that is wrong in a file. */
+export interface PlacedFault {
+  readonly path: Path;
+  readonly at: Position;
+  readonly message: string;
+}
+
+export type Validated<T> = { readonly value: T } | { readonly faults: readonly PlacedFault[] };
+
+/** Fills in the variables of a parsed file and validates it; `json` is the same schema for its prose. */
+export function validate<T>(
+  file: YamlFile,
+  { schema, json }: { schema: z.ZodType<T>; json: () => JsonSchema },
+  env: Env,
+): Validated<T> {
+  const { value, faults: unset, wholes } = interpolate(file.value, env);
+  const result = parse(schema, value, wholes);
+  if (result.success && unset.length === 0) return { value: result.data };
+  const isUnset = new Set(unset.map(({ path }) => JSON.stringify(path)));
+  const invalid = result.success
+    ? []
+    : faultsOf(result.error.issues, json()).filter(({ path }) => !isUnset.has(JSON.stringify(path)));
+  return {
+    faults: [
+      ...unset.map(({ path, message }) => ({ path, message, at: file.valuePlace(path) })),
+      ...invalid.map(({ path, message, isKey, isMissing }) => ({
+        path,
+        message,
+        at: isMissing
+          ? file.keyPlace(path.slice(0, -1))
+          : isKey
+            ? file.keyPlace(path)
+            : file.valuePlace(path),
+      })),
+    ],
+  };
+}
+
+type Parsed<T> = z.ZodSafeParseResult<T>;
+
+/**
+ * A variable is a text until the schema expects a number or a boolean at its place; then it is read as one.
+ *
+ * Going by what is expected, and not by how the text looks, keeps `X-Token: ${TOKEN}` a text on the day when
+ * the token happens to be all digits.
+ */
+function parse<T>(schema: z.ZodType<T>, value: unknown, wholes: readonly Path[]): Parsed<T> {
+  const options = { error: phrase, reportInput: true };
+  const first = schema.safeParse(value, options);
+  if (first.success || wholes.length === 0) return first;
+  const expected = new Map<string, Set<string>>();
+  collectTypes(first.error.issues, [], expected);
+  let isChanged = false;
+  for (const path of wholes) {
+    const types = expected.get(JSON.stringify(path)) ?? new Set();
+    isChanged = replaceAt(value, path, (text) => readAs(text, types)) || isChanged;
+  }
+  return isChanged ? schema.safeParse(value, options) : first;
+}
+
+function collectTypes(
+  issues: readonly z.core.$ZodIssue[],
+  above: Path,
+  types: Map<string, Set<string>>,
+): void {
+  for (const issue of issues) {
+    const path = [...above, ...issue.path];
+    if (issue.code === "invalid_union") for (const branch of issue.errors) collectTypes(branch, path, types);
+    if (issue.code !== "invalid_type") continue;
+    const key = JSON.stringify(path);
+    types.set(key, (types.get(key) ?? new Set()).add(issue.expected));
+  }
+}
+
+function readAs(text: string, types: ReadonlySet<string>): unknown {
+  if (types.has("boolean") && /^(?:true|false)$/.test(text)) return text === "true";
+  const isNumber = types.has("number") || types.has("int");
+  return isNumber && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+}
+
+/** Replaces the text at a path; `value` is our own copy, made when the variables were filled in. */
+function replaceAt(value: unknown, path: Path, read: (text: string) => unknown): boolean {
+  const last = path.at(-1);
+  if (last === undefined) return false;
+  let parent = value as Record<PropertyKey, unknown>;
+  for (const step of path.slice(0, -1)) parent = parent[step] as Record<PropertyKey, unknown>;
+  const text = parent[last];
+  if (typeof text !== "string") return false;
+  parent[last] = read(text);
+  return parent[last] !== text;
+}

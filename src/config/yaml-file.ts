@@ -1,0 +1,280 @@
+import {
+  CST,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type Pair,
+  parseAllDocuments,
+} from "yaml";
+import type { Position } from "./problem.ts";
+
+/** Where a key and its value stand. */
+interface Place {
+  readonly key: Position | undefined;
+  readonly value: Position;
+}
+
+export type Path = readonly PropertyKey[];
+
+/** What is wrong with a text as YAML. */
+export interface YamlFault {
+  readonly message: string;
+  readonly at: Position;
+  readonly path: Path;
+}
+
+/** A YAML text as plain values, with the place of each. */
+export interface YamlFile {
+  readonly value: unknown;
+  /** The key's place, or that of the nearest key above when the path has none in this file. */
+  keyPlace(path: Path): Position;
+  /** The value's place, or that of the nearest value above. */
+  valuePlace(path: Path): Position;
+}
+
+const START: Position = { line: 1, column: 1 };
+
+// A route file has some fifty values, five deep.
+const MAX_DEPTH = 32;
+const MAX_TOKENS = 50_000;
+const MAX_VALUES = 10_000;
+
+/** These reach an object's prototype in code that copies keys. */
+const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
+
+/** What a text says, as far as it can be read, and what is wrong with it. */
+export interface ParsedYaml {
+  readonly file: YamlFile | undefined;
+  readonly faults: readonly YamlFault[];
+}
+
+/** Reads one YAML 1.2 document; an empty text has the value null. Never throws. */
+export function parseYaml(text: string): ParsedYaml {
+  const lines = new LineCounter();
+  const position = (offset: number): Position => {
+    const { line, col } = lines.linePos(Math.min(offset, text.length));
+    return line === 0 ? START : { line, column: col };
+  };
+  const unreadable = ({ message, offset }: Flaw): ParsedYaml => ({
+    file: undefined,
+    faults: [{ message, at: position(offset), path: [] }],
+  });
+  const excess = findExcess(text);
+  if (excess !== undefined) {
+    // The parser, which would have told the counter of the lines, does not run.
+    for (let start = 0; start >= 0; start = text.indexOf("\n", start) + 1 || -1) lines.addNewLine(start);
+    return unreadable(excess);
+  }
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    stringKeys: true,
+    // The reader below refuses duplicates in linear time; this check compares every pair of keys.
+    uniqueKeys: false,
+    version: "1.2",
+  });
+  const [document, second] = Array.isArray(documents) ? documents : [];
+  if (document === undefined) return { file: new PlacedValue(null, new Map()), faults: [] };
+  const broken = syntaxFault(text, document) ?? secondDocument(second);
+  if (broken !== undefined) return unreadable(broken);
+  const reader = new Reader(position);
+  for (const { message, pos } of document.warnings)
+    reader.fault(`invalid YAML: ${message.slice(0, 200)}`, pos[0], []);
+  const value = reader.read(document.contents, []);
+  const file = reader.isOverfull ? undefined : new PlacedValue(value, reader.places);
+  return { file, faults: reader.faults };
+}
+
+interface Flaw {
+  readonly message: string;
+  readonly offset: number;
+}
+
+/**
+ * Bounds tokens and nesting before the parser sees the text: half a million `[` end the whole process in it
+ * (V8 runs out of memory), which no catch can prevent.
+ */
+function findExcess(text: string): Flaw | undefined {
+  let offset = 0;
+  let tokens = 0;
+  let flowDepth = 0;
+  let indicatorsInLine = 0;
+  let isText = false;
+  for (const lexeme of new Lexer().lex(text)) {
+    const type: CST.TokenType | null = isText ? null : CST.tokenType(lexeme);
+    isText = type === "scalar";
+    if (type === "flow-seq-start" || type === "flow-map-start") flowDepth += 1;
+    else if (type === "flow-seq-end" || type === "flow-map-end") flowDepth -= 1;
+    else if (type === "newline") indicatorsInLine = 0;
+    else if (type === "seq-item-ind" || type === "explicit-key-ind" || type === "map-value-ind")
+      indicatorsInLine += 1;
+    if (flowDepth > MAX_DEPTH || (flowDepth === 0 && indicatorsInLine > MAX_DEPTH)) {
+      return { message: `expected at most ${MAX_DEPTH} levels`, offset };
+    }
+    tokens += 1;
+    if (tokens > MAX_TOKENS) return { message: `expected at most ${MAX_TOKENS} YAML tokens`, offset };
+    // The lexer's own marks are one control character each and stand for no text.
+    if (type !== "doc-mode" && type !== "flow-error-end" && type !== "scalar") offset += lexeme.length;
+  }
+  return undefined;
+}
+
+/** The first error only: after it the parser guesses, and the rest are its consequences. */
+function syntaxFault(text: string, document: Document.Parsed): Flaw | undefined {
+  const error = document.errors[0];
+  if (error !== undefined) {
+    const offset = error.pos[0];
+    const isBareVariable = text[offset] === "{" && text[offset - 1] === "$";
+    const message = isBareVariable
+      ? `quote "\${NAME}" inside [ ] and { }`
+      : `invalid YAML: ${lowerFirst(error.message)}`;
+    return { message: message.replace(/\s+/g, " "), offset };
+  }
+  const { explicit, version } = document.directives.yaml;
+  return explicit === true && version !== "1.2" ? { message: "expected YAML 1.2", offset: 0 } : undefined;
+}
+
+const lowerFirst = (text: string): string => text.slice(0, 1).toLowerCase() + text.slice(1, 200);
+
+function secondDocument(document: Document.Parsed | undefined): Flaw | undefined {
+  return document && { message: "expected one YAML document, found a second", offset: document.range[0] };
+}
+
+const pathKey = (path: Path): string => JSON.stringify(path);
+
+class PlacedValue implements YamlFile {
+  readonly value: unknown;
+  readonly #places: ReadonlyMap<string, Place>;
+
+  constructor(value: unknown, places: ReadonlyMap<string, Place>) {
+    this.value = value;
+    this.#places = places;
+  }
+
+  keyPlace(path: Path): Position {
+    for (let end = path.length; end > 0; end -= 1) {
+      const key = this.#places.get(pathKey(path.slice(0, end)))?.key;
+      if (key !== undefined) return key;
+    }
+    return START;
+  }
+
+  valuePlace(path: Path): Position {
+    for (let end = path.length; end >= 0; end -= 1) {
+      const place = this.#places.get(pathKey(path.slice(0, end)));
+      if (place !== undefined) return place.value;
+    }
+    return START;
+  }
+}
+
+/** Turns the parser's nodes into plain values; aliases are followed, within a bound on the values they make. */
+class Reader {
+  readonly faults: YamlFault[] = [];
+  readonly places = new Map<string, Place>();
+  readonly #position: (offset: number) => Position;
+  readonly #anchors = new Map<string, unknown>();
+  /** Nodes being read now; an alias to one of them would never end. */
+  readonly #open = new Set<unknown>();
+  #values = 0;
+  /** Reading stopped half-way. */
+  isOverfull = false;
+
+  constructor(position: (offset: number) => Position) {
+    this.#position = position;
+  }
+
+  fault(message: string, offset: number, path: Path): void {
+    this.faults.push({ message, at: this.#position(offset), path });
+  }
+
+  /** `key` is the offset of the key that the node is the value of. */
+  read(node: unknown, path: Path, key?: number): unknown {
+    const offset = startOf(node) ?? key ?? 0;
+    this.places.set(pathKey(path), {
+      key: key === undefined ? undefined : this.#position(key),
+      value: this.#position(offset),
+    });
+    this.#values += 1;
+    // An alias bomb is a few lines of aliases to aliases: a billion values.
+    if (this.#values > MAX_VALUES || path.length > MAX_DEPTH) {
+      if (!this.isOverfull) {
+        this.fault(
+          `expected at most ${MAX_VALUES} values, ${MAX_DEPTH} levels deep, aliases included`,
+          offset,
+          [],
+        );
+      }
+      this.isOverfull = true;
+      return undefined;
+    }
+    if (isAlias(node)) return this.#readAlias(node.source, path, offset, key);
+    if (isScalar(node) || isMap(node) || isSeq(node)) {
+      if (node.anchor !== undefined) this.#anchors.set(node.anchor, node);
+    }
+    if (isScalar(node)) return node.value;
+    this.#open.add(node);
+    const value = isMap(node)
+      ? this.#readMap(node.items, path)
+      : isSeq(node)
+        ? this.#readSeq(node.items, path)
+        : null;
+    this.#open.delete(node);
+    return value;
+  }
+
+  #readAlias(name: string, path: Path, offset: number, key: number | undefined): unknown {
+    const node = this.#anchors.get(name);
+    if (node === undefined) this.fault(`no anchor &${name} stands above this alias`, offset, path);
+    else if (this.#open.has(node))
+      this.fault(`the alias *${name} stands inside its own anchor`, offset, path);
+    else {
+      const value = this.read(node, path, key);
+      // What is wrong with the value is wrong for the use of it, so that is where problems point.
+      this.places.set(pathKey(path), {
+        key: key === undefined ? undefined : this.#position(key),
+        value: this.#position(offset),
+      });
+      return value;
+    }
+    return undefined;
+  }
+
+  #readSeq(items: readonly unknown[], path: Path): unknown[] {
+    const values: unknown[] = [];
+    for (const item of items) {
+      if (this.isOverfull) break;
+      values.push(this.read(item, [...path, values.length]));
+    }
+    return values;
+  }
+
+  #readMap(items: readonly Pair[], path: Path): Record<string, unknown> {
+    const values: Record<string, unknown> = {};
+    for (const { key, value } of items) {
+      if (this.isOverfull) break;
+      const offset = startOf(key) ?? 0;
+      const name = isScalar(key) ? String(key.value ?? "") : "";
+      const refusal = refusalOf(name, values);
+      if (refusal === undefined) values[name] = this.read(value, [...path, name], offset);
+      else this.fault(refusal, offset, [...path, name]);
+    }
+    return values;
+  }
+}
+
+function refusalOf(name: string, values: Record<string, unknown>): string | undefined {
+  if (FORBIDDEN_KEYS.has(name)) return "unknown key";
+  if (name === "<<") return "merge keys are not YAML 1.2; repeat the keys instead";
+  return Object.hasOwn(values, name) ? "the key stands twice" : undefined;
+}
+
+function startOf(node: unknown): number | undefined {
+  const range = (node as { range?: readonly number[] | null } | null | undefined)?.range;
+  // An empty value has a place of no width somewhere after its key; the key says more.
+  return range === undefined || range === null || range[0] === range[1] ? undefined : range[0];
+}
