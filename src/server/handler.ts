@@ -18,12 +18,8 @@ import type { Runtime, RuntimeRoute } from "./runtime.ts";
 /** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
 export async function handle(exchange: Exchange, response: ServerResponse, runtime: Runtime): Promise<void> {
   const { request } = exchange;
-  exchange.host = checkHead(request, runtime.maxHeaderFields);
-  if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response);
-  exchange.target = readTarget(request.url ?? "", exchange.host);
-
-  const route = findRoute(exchange, runtime);
-  exchange.route = route;
+  if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
+  const route = readAndRoute(exchange, runtime);
   const reply = runStages(route.stages, exchange);
   if (reply !== undefined) return send(exchange, response, reply);
 
@@ -42,8 +38,17 @@ export async function handle(exchange: Exchange, response: ServerResponse, runti
   exchange.log.info(exchange.facts(), "stream opened");
 }
 
+/** Reads the request's head in the one way it can be read, and finds its route. */
+export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute {
+  exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
+  exchange.target = readTarget(exchange.request.url ?? "", exchange.host);
+  const route = findRoute(exchange, runtime);
+  exchange.route = route;
+  return route;
+}
+
 /** The route of a request; of a preflight, the route of the request it asks for. */
-export function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
+function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
   const method = request.method ?? "";
   const place = { host: hostName(host), path: routingPath(target.path) };
   if (isPreflight(method, request.rawHeaders)) {
@@ -60,7 +65,8 @@ export function findRoute({ request, host, target }: Exchange, { router }: Runti
 }
 
 /** `OPTIONS *` asks the server as a whole, as a ping (RFC 9110 section 9.3.7). */
-function pong(exchange: Exchange, response: ServerResponse): void {
+function pong(exchange: Exchange, response: ServerResponse, runtime: Runtime): void {
+  exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
   send(exchange, response, { status: 204, fields: exchange.ownFields, body: "" });
 }
 

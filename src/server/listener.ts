@@ -11,7 +11,7 @@ import { FORWARDED_METHODS } from "../routing/request-head.ts";
 import { handle } from "./handler.ts";
 import { parseFault } from "./parse-fault.ts";
 import type { Runtime } from "./runtime.ts";
-import { handleUpgrade, ignoreUpgrade, isPassedOn } from "./upgrade.ts";
+import { handleUpgrade, ignoreUpgrade, upgradeRoute } from "./upgrade.ts";
 
 /** nginx keeps idle connections to us for 60 s; whoever closes first must not be us (a 502 there). */
 const KEEP_ALIVE_MS = 75_000;
@@ -30,10 +30,15 @@ export class Listener {
   readonly #address: ListenAddress;
   readonly #runtime: Runtime;
   readonly #server: http.Server;
+  /** Every connection, for the ones on which no byte has come: Node counts those as busy. */
+  readonly #connections = new Set<Socket>();
   /** Exchanges of each connection in the order of their requests; the first is being answered. */
   readonly #queues = new WeakMap<Duplex, (() => void)[]>();
   /** What answers now on each connection, for faults that come from below HTTP. */
   readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ServerResponse }>();
+
+  /** Connections that HTTP has let go of. */
+  readonly #upgraded = new Set<Duplex>();
 
   constructor(address: ListenAddress, { limits }: ServerConfig, runtime: Runtime) {
     this.#address = address;
@@ -53,6 +58,10 @@ export class Listener {
     });
     // Node would drop fields beyond its own count without a word; `limits.headers` refuses them.
     this.#server.maxHeadersCount = 0;
+    this.#server.on("connection", (socket) => {
+      this.#connections.add(socket);
+      socket.once("close", () => this.#connections.delete(socket));
+    });
     this.#server.on("request", (request, response) => this.#onRequest(request, response));
     this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
     this.#server.on("checkExpectation", (request, response) => this.#onExpectation(request, response));
@@ -73,11 +82,14 @@ export class Listener {
     });
   }
 
-  /** Accepts no more connections; resolves when the last one is closed. */
+  /** Accepts no more connections; resolves when the last one is closed. A tunnel has no border to end at. */
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeIdleConnections();
+      // Browsers and Node's fetch open spare connections; one of them held the end for the whole grace.
+      for (const socket of this.#connections) if (socket.bytesRead === 0) socket.destroy();
+      for (const socket of this.#upgraded) socket.destroy();
     });
   }
 
@@ -145,8 +157,11 @@ export class Listener {
   }
 
   async #upgrade(exchange: Exchange, socket: Duplex, head: Buffer): Promise<void> {
-    if (isPassedOn(exchange, this.#runtime)) await handleUpgrade(exchange, socket, head, this.#runtime);
-    else ignoreUpgrade(this.#server, exchange.request, socket, head);
+    const route = upgradeRoute(exchange, this.#runtime);
+    if (route === undefined) return ignoreUpgrade(this.#server, exchange.request, socket, head);
+    this.#upgraded.add(socket);
+    socket.once("close", () => this.#upgraded.delete(socket));
+    await handleUpgrade(exchange, route, socket as Socket, head);
   }
 
   /** Answers on a socket that has no response object, and writes the exchange's line. */

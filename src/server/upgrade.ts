@@ -1,23 +1,26 @@
 import type { IncomingMessage, Server } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ProxyError } from "../base/errors.ts";
+import { fieldValue } from "../base/fields.ts";
+import { passUpgrade } from "../forward/upgrade.ts";
+import { checkHandshake, isWebSocketUpgrade } from "../forward/websocket.ts";
+import { isUpgradeOriginAllowed } from "../pipeline/cors.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
-import { checkHead } from "../routing/request-head.ts";
-import { readTarget } from "../routing/target.ts";
-import { findRoute } from "./handler.ts";
-import type { Runtime } from "./runtime.ts";
+import { ordinaryHead } from "../stream/response-head.ts";
+import { createBackendRequest } from "../upstream/backend-request.ts";
+import { readAndRoute } from "./handler.ts";
+import type { Runtime, RuntimeRoute } from "./runtime.ts";
 
 /** Fields that only make sense together with the upgrade they ask for. */
 const UPGRADE_FIELDS: ReadonlySet<string> = new Set(["upgrade", "http2-settings"]);
 
-/** Reads and routes a request for an upgrade; true when its route passes WebSocket upgrades on. */
-export function isPassedOn(exchange: Exchange, runtime: Runtime): boolean {
+/** Reads and routes a request for an upgrade; undefined when its route does not pass it on. */
+export function upgradeRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute | undefined {
   const { request } = exchange;
-  if (request.headers.upgrade?.toLowerCase() !== "websocket") return false;
-  exchange.host = checkHead(request, runtime.maxHeaderFields);
-  exchange.target = readTarget(request.url ?? "", exchange.host);
-  exchange.route = findRoute(exchange, runtime);
-  return exchange.route.config.websocket;
+  if (!isWebSocketUpgrade(request)) return undefined;
+  const route = readAndRoute(exchange, runtime);
+  return route.config.websocket ? route : undefined;
 }
 
 /**
@@ -46,11 +49,29 @@ function withoutUpgrade(connection: string): string {
   return options.filter((option) => !UPGRADE_FIELDS.has(option.toLowerCase())).join(", ");
 }
 
+/** Answers a WebSocket handshake: checks it as any request of its route, then joins client and backend. */
 export async function handleUpgrade(
-  _exchange: Exchange,
-  _socket: Duplex,
-  _head: Buffer,
-  _runtime: Runtime,
+  exchange: Exchange,
+  route: RuntimeRoute,
+  socket: Socket,
+  head: Buffer,
 ): Promise<void> {
-  throw new ProxyError("internal_error", "websocket not wired");
+  const { request, host } = exchange;
+  checkHandshake(request);
+  if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, host)) {
+    throw new ProxyError("origin_denied", `Origin ${fieldValue(request.rawHeaders, "origin")}`);
+  }
+  exchange.backend = route.upstream.backend.url;
+  const { bytesSent, endReason } = await passUpgrade({
+    socket,
+    head,
+    upstream: route.upstream,
+    request: createBackendRequest(exchange, route, route.upstream),
+    onAnswer: (response) => {
+      exchange.headSent(response.statusCode ?? 502);
+      return ordinaryHead(exchange, response, route);
+    },
+  });
+  exchange.bytesSent = bytesSent;
+  exchange.settle(endReason);
 }
