@@ -135,6 +135,8 @@ const stream = z.strictObject({
 const EXPECTED_ORIGIN =
   "expected *, null, an origin such as https://app.example.com, or https://*.example.com";
 
+const PLAIN_ORIGIN = /^https?:\/\/(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(?::\d+)?$/;
+
 const allowedOrigin = z
   .string(EXPECTED_ORIGIN)
   .meta({ pattern: "^(\\*|null|https?://(\\*\\.)?[^/?#@*A-Z]+)$" })
@@ -142,8 +144,9 @@ const allowedOrigin = z
     if (text === "*" || text === "null") return;
     const plain = text.replace(/^(https?:\/\/)\*\./, "$1wildcard.");
     // An origin as a browser writes it: no path, no default port, host in lower case.
-    if (!URL.canParse(plain) || new URL(plain).origin !== plain || !/^https?:/.test(plain))
-      ctx.addIssue(EXPECTED_ORIGIN);
+    const isOrigin = URL.canParse(plain) && new URL(plain).origin === plain;
+    // The URL parser takes a * for a letter, and `https://*.` would stand for every name with a last dot.
+    if (!isOrigin || !PLAIN_ORIGIN.test(plain)) ctx.addIssue(EXPECTED_ORIGIN);
   });
 
 const tokens = z.array(token);

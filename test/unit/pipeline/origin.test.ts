@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { routeSchema } from "../../../src/config/route-schema.ts";
 import { compileOrigins } from "../../../src/pipeline/origin.ts";
 
 const exact = compileOrigins(["https://example.com", "http://localhost:3000"]);
@@ -20,6 +21,7 @@ const FOREIGN = [
   "https://a.example.com:443",
   "http://example.com",
   "http://a.example.com",
+  "http://www.example.com",
   "https://example.com.",
   "https://a.example.com.",
   "https://example.com/",
@@ -137,5 +139,47 @@ describe("* and null", () => {
     expect(subdomains.has("null")).toBe(false);
     expect(compileOrigins(["null"]).has("null")).toBe(true);
     expect(compileOrigins(["null"]).isAny).toBe(false);
+  });
+});
+
+describe("D3: allowOrigins in the configuration", () => {
+  const isValid = (origin: string): boolean =>
+    routeSchema.safeParse({
+      match: { path: "/" },
+      upstream: "http://127.0.0.1:1",
+      cors: { allowOrigins: [origin] },
+    }).success;
+
+  test.each([
+    "*",
+    "null",
+    "https://example.com",
+    "http://localhost:3000",
+    "http://[::1]:3000",
+    "https://*.example.com",
+    "https://*.example.com:8443",
+  ])("%s is taken, and compiles", (origin) => {
+    expect(isValid(origin)).toBe(true);
+    expect(() => compileOrigins([origin])).not.toThrow();
+  });
+
+  test.each([
+    "https://*.",
+    "https://*",
+    "https://*.*.com",
+    "https://a.*.example.com",
+    "https://*example.com",
+    "https://*.a!b.com",
+    "https://example.com.",
+    "https://example.com/",
+    "https://example.com:443",
+    "https://EXAMPLE.com",
+    "https://user@example.com",
+    "ftp://example.com",
+    "^https://.*.example.com$",
+    "example.com",
+    "",
+  ])("%j is refused", (origin) => {
+    expect(isValid(origin)).toBe(false);
   });
 });
