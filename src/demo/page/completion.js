@@ -37,7 +37,7 @@ async function read(gateway, signal) {
     if (words === 0) firstMs = performance.now() - askedAt;
     words += 1;
     byId("words").append(text);
-    byId("words-figures").textContent = `first of ${words} words after ${Math.round(firstMs)} ms`;
+    byId("words-figures").textContent = `${words} words, first in ${Math.round(firstMs)} ms`;
   }
   throw new Error("the answer broke off");
 }

@@ -1,0 +1,150 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { type Config, parseAddress, serverSchema } from "../config/server-schema.ts";
+import { createGateway, type Gateway } from "../server/gateway.ts";
+import { listen, type Running, startBackends } from "./backends.ts";
+import { servePage } from "./page.ts";
+import { demoRoutes } from "./routes.ts";
+
+const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_PORT = 8000;
+
+/** A demo that runs. */
+export interface Demo {
+  /** What a newcomer opens: a server of its own, so that the page's requests are cross-origin. */
+  readonly pageUrl: string;
+  readonly gatewayUrl: string;
+  close(): Promise<void>;
+}
+
+/** A `--listen` that the demo cannot use; the message says why. */
+export class DemoAddressError extends Error {}
+
+/**
+ * Starts sample backends, the gateway and the page.
+ *
+ * Without `address` the gateway takes port 8000 of the loopback or, when that is taken, a free one.
+ */
+export async function startDemo(address?: string): Promise<Demo> {
+  const wanted = parseAddress(address ?? `${DEFAULT_HOST}:${DEFAULT_PORT}`);
+  if (wanted === undefined) throw new DemoAddressError(`no address: ${address}; try 127.0.0.1:9000`);
+  if ("path" in wanted) throw new DemoAddressError("a browser cannot open a unix socket; give a port");
+  const { host = DEFAULT_HOST, port } = wanted;
+  const started: { close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    // Clients first: whoever is closed before its clients has to cut them off.
+    for (const part of started.toReversed()) await part.close();
+  };
+  try {
+    const backends = await startBackends();
+    started.push(backends);
+    let gatewayPort: number | undefined;
+    const page = await orFreePort(
+      (pagePort) => startPage(host, pagePort, () => gatewayPort),
+      port && port + 1,
+    );
+    started.push(page);
+    const open = (openPort: number) => startGateway(host, openPort, backends.url, page.port);
+    const gateway = await (address === undefined ? orFreePort(open, port) : open(port));
+    started.push(gateway);
+    gatewayPort = gateway.port;
+    return { pageUrl: urlOf(host, page.port), gatewayUrl: urlOf(host, gateway.port), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Runs the demo until SIGINT or SIGTERM; resolves with the exit code. */
+export async function runDemo({
+  listen: address,
+}: {
+  readonly listen?: string | undefined;
+}): Promise<number> {
+  const demo = await startDemo(address).catch(addressProblem);
+  if (typeof demo === "string") {
+    process.stderr.write(`sluice demo: ${demo}\n`);
+    return 2;
+  }
+  const isElsewhere = address === undefined && !demo.gatewayUrl.endsWith(`:${DEFAULT_PORT}`);
+  process.stdout.write(`${isElsewhere ? `\n  Port ${DEFAULT_PORT} is taken, so this one has a free one.\n` : ""}
+  Open        ${demo.pageUrl}
+  or try      curl -N ${demo.gatewayUrl}/stream
+  and stop    with Ctrl-C
+
+`);
+  await stopSignal();
+  await demo.close();
+  return 0;
+}
+
+/** Resolves with the first SIGINT or SIGTERM; the next one kills, as it does by default. */
+async function stopSignal(): Promise<void> {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const signals = ["SIGINT", "SIGTERM"].map((name) => once(process, name, { signal }));
+  await Promise.race(signals);
+  stop.abort();
+  await Promise.allSettled(signals);
+}
+
+/** What the user can change about it; anything else is ours and is thrown on. */
+function addressProblem(error: unknown): string {
+  if (error instanceof DemoAddressError) return error.message;
+  const isListenError = error instanceof Error && "syscall" in error && error.syscall === "listen";
+  if (isListenError) return `${error.message}; choose another address with --listen`;
+  throw error;
+}
+
+async function startPage(
+  host: string,
+  port: number,
+  gatewayPort: () => number | undefined,
+): Promise<Running> {
+  return await listen(
+    createServer((req, res) => servePage(req, res, gatewayPort())),
+    host,
+    port,
+  );
+}
+
+async function startGateway(
+  host: string,
+  port: number,
+  backendUrl: string,
+  pagePort: number,
+): Promise<{ port: number; close(): Promise<void> }> {
+  const config: Config = {
+    server: serverSchema.parse({
+      listen: `${host.includes(":") ? `[${host}]` : host}:${port}`,
+      // Crashing the backend is part of the show, and would print a stack over the address to open.
+      log: { level: "error", format: "pretty" },
+    }),
+    routes: demoRoutes(backendUrl, allowedOrigins(host, pagePort)),
+  };
+  const gateway: Gateway = createGateway(config);
+  const [address = ""] = await gateway.listen();
+  return { port: Number(/\d+$/.exec(address)?.[0]), close: () => gateway.close() };
+}
+
+/** The page's origins; a demo that listens for other machines cannot know by what name they call it. */
+function allowedOrigins(host: string, pagePort: number): readonly string[] {
+  const isLoopback = /^(?:127\.|::1$|localhost$)/.test(host);
+  return isLoopback ? [urlOf(host, pagePort), `http://localhost:${pagePort}`] : ["*"];
+}
+
+/** With port 0 where the wanted one is taken, or where there is none of that number. */
+async function orFreePort<T>(open: (port: number) => Promise<T>, port: number): Promise<T> {
+  if (port > 65_535) return await open(0);
+  try {
+    return await open(port);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") return await open(0);
+    throw error;
+  }
+}
+
+function urlOf(host: string, port: number): string {
+  if (host === "0.0.0.0" || host === "::") return `http://localhost:${port}`;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,128 @@
+import type { Browser, Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { startDemo } from "../../src/demo/demo.ts";
+import { afterTest } from "../support/after-test.ts";
+import { launchChromium } from "../support/chromium.ts";
+import { eventually } from "../support/eventually.ts";
+
+interface Tab {
+  readonly page: Page;
+  /** What the browser complained about. */
+  readonly complaints: string[];
+}
+
+async function demo() {
+  const running = await startDemo("127.0.0.1:0");
+  afterTest(() => running.close());
+  return running;
+}
+
+async function openTab(browser: Browser, url: string): Promise<Tab> {
+  const page = await browser.newPage();
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() !== "log") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  await page.goto(url);
+  return { page, complaints };
+}
+
+const text = async (page: Page, selector: string): Promise<string> =>
+  (await page.locator(selector).textContent()) ?? "";
+
+async function shows(page: Page, selector: string, wanted: RegExp): Promise<void> {
+  await eventually(async () => wanted.test(await text(page, selector)), `${selector} ${wanted}`, {
+    timeoutMs: 20_000,
+    everyMs: 50,
+  });
+}
+
+test("the page shows the time as it comes, how late it is, and named events", async () => {
+  const [{ pageUrl, gatewayUrl }, browser] = [await demo(), await launchChromium()];
+  const { page, complaints } = await openTab(browser, pageUrl);
+  expect(new URL(pageUrl).origin).not.toBe(new URL(gatewayUrl).origin);
+
+  const seen = new Set<string>();
+  await eventually(
+    async () => seen.add(await text(page, "#clock")).size >= 4,
+    "the time to change three times",
+    { timeoutMs: 15_000, everyMs: 50 },
+  );
+  expect(await text(page, "#state")).toBe("live");
+  expect(await text(page, "#delay")).toMatch(/^(?:< 1|\d+) ms$/);
+  expect(await text(page, "#lost")).toBe("0");
+  await shows(page, "#log", /userlogin\{"username":"John123"\}/);
+  expect(await page.locator("#chart rect[height='0']").count()).toBeLessThan(60);
+  expect(await text(page, "#curl")).toBe(`curl -N ${gatewayUrl}/stream`);
+  expect(complaints).toEqual([]);
+});
+
+test("a chat message of one tab appears in another, after a preflight that sluice answered", async () => {
+  const [{ pageUrl, gatewayUrl }, browser] = [await demo(), await launchChromium()];
+  const [one, two] = [await openTab(browser, pageUrl), await openTab(browser, pageUrl)];
+  await shows(two.page, "#online", /^2 here$/);
+  await one.page.fill("#name", "Ada");
+  await one.page.fill("#text", "<b>hello</b>");
+  await one.page.press("#text", "Enter");
+  await shows(two.page, "#messages", /^Ada <b>hello<\/b>$/);
+  expect(await one.page.inputValue("#text")).toBe("");
+  expect([...one.complaints, ...two.complaints]).toEqual([]);
+
+  // A page of an origin that the route does not name cannot send: the preflight is really asked for.
+  const stranger = await openTab(browser, gatewayUrl.replace("127.0.0.1", "localhost"));
+  const refused = await stranger.page.evaluate(async (url) => {
+    const json = { "Content-Type": "application/json" };
+    const sent = fetch(url, { method: "POST", headers: json, body: '{"name":"Eve","text":"hi"}' });
+    return await sent.then(
+      () => "sent",
+      (error: Error) => error.name,
+    );
+  }, `${gatewayUrl}/chat/messages`);
+  expect(refused).toBe("TypeError");
+  expect(await text(two.page, "#messages")).not.toContain("Eve");
+});
+
+test("a burst is counted, words come one by one and stop when asked to", async () => {
+  const [{ pageUrl }, browser] = [await demo(), await launchChromium()];
+  const { page, complaints } = await openTab(browser, pageUrl);
+  await page.selectOption("#burst-events", "10000");
+  await page.click("#burst button");
+  await shows(page, "#burst-received", /^10,000$/);
+  expect(await text(page, "#burst-order")).toBe("yes");
+  expect(await text(page, "#burst-took")).toMatch(/^[\d.]+ ms$/);
+
+  await page.click("#ask-button");
+  await shows(page, "#words", /^A sluice is a/);
+  expect(await text(page, "#words")).not.toMatch(/nobody reads\.$/);
+  await page.click("#ask-button");
+  await shows(page, "#words-figures", /^stopped$/);
+  await page.click("#ask-button");
+  await shows(page, "#words", /nobody reads\.$/);
+  expect(complaints).toEqual([]);
+});
+
+test("after a crash of the backend the page reconnects and has lost nothing", async () => {
+  const [{ pageUrl }, browser] = [await demo(), await launchChromium()];
+  const { page, complaints } = await openTab(browser, pageUrl);
+  await shows(page, "#events", /^[1-9]/);
+  await page.click("#cut");
+  await shows(page, "#reconnects", /^1$/);
+  await shows(page, "#state", /^live$/);
+  await shows(page, "#log", /caught up/);
+  expect(await text(page, "#lost")).toBe("0");
+  // The browser tells of the break, which is right: it was no clean end.
+  expect(complaints.every((line) => line.includes("ERR_INCOMPLETE_CHUNKED_ENCODING"))).toBe(true);
+  expect(complaints).toHaveLength(1);
+});
+
+test("the page also works behind the gateway alone, on a narrow screen, in the dark", async () => {
+  const [{ gatewayUrl }, browser] = [await demo(), await launchChromium()];
+  const { page, complaints } = await openTab(browser, gatewayUrl);
+  await page.setViewportSize({ width: 340, height: 700 });
+  await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
+  await shows(page, "#delay", / ms$/);
+  const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+  expect(await page.evaluate(overflow)).toBe(0);
+  expect(complaints).toEqual([]);
+});

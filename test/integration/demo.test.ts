@@ -1,0 +1,195 @@
+import { createServer, get } from "node:http";
+import { expect, test } from "vitest";
+import { listen, startBackends } from "../../src/demo/backends.ts";
+import { DemoAddressError, startDemo } from "../../src/demo/demo.ts";
+import { afterTest } from "../support/after-test.ts";
+import { eventually } from "../support/eventually.ts";
+import { openStream, type StreamClient } from "../support/sse-client.ts";
+
+const portOf = (url: string): number => Number(new URL(url).port);
+
+async function demo() {
+  const running = await startDemo("127.0.0.1:0");
+  afterTest(() => running.close());
+  return { ...running, port: portOf(running.gatewayUrl) };
+}
+
+const times = (client: StreamClient): string[] =>
+  [...client.text.matchAll(/^data: (\d{4}-.*Z)$/gm)].map(([, time = ""]) => time);
+
+const post = (url: string, body: unknown): Promise<Response> =>
+  fetch(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+
+test("the time arrives every second through the gateway, and a named event among it", async () => {
+  const { port } = await demo();
+  const client = openStream(port, { path: "/stream" });
+  await eventually(() => times(client).length >= 3, "three times");
+  expect(client.field("content-type")).toBe("text/event-stream");
+  expect(client.field("x-accel-buffering")).toBe("no");
+  expect(client.text).toContain('event: userlogin\ndata: {"username":"John123"}\n\n');
+  // One by one: a second lies between any two, in sending and in arriving.
+  const arrived = client.arrivals.filter(({ bytes }) => bytes.includes("Z\n\n")).map(({ at }) => at);
+  expect((arrived[1] ?? 0) - (arrived[0] ?? 0)).toBeGreaterThan(700);
+});
+
+test("a crash of the backend is no clean end, and the last event's id brings what was missed", async () => {
+  const { port, gatewayUrl } = await demo();
+  const first = openStream(port, { path: "/stream" });
+  await eventually(() => times(first).length >= 1, "the first time");
+  expect((await post(`${gatewayUrl}/stream/cut`, {})).status).toBe(204);
+  expect(await first.ended()).not.toBe("clean");
+
+  const witness = openStream(port, { path: "/stream" });
+  await eventually(() => times(witness).length >= 1, "a time that the first client missed");
+  const lastId = [...first.text.matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? "";
+  const second = openStream(port, { path: "/stream", headers: { "Last-Event-ID": lastId } });
+  await eventually(() => times(second).includes(times(witness)[0] ?? "none"), "the missed time");
+  expect(times(second)).not.toContain(times(first).at(-1));
+});
+
+test("a chat message comes back through the stream, and later to those who join", async () => {
+  const { port, gatewayUrl } = await demo();
+  const listener = openStream(port, { path: "/chat/events" });
+  await listener.received('event: presence\ndata: {"online":1}');
+  const answer = await post(`${gatewayUrl}/chat/messages`, { name: "Ada", text: " hello " });
+  expect(answer.status).toBe(202);
+  await listener.received('{"name":"Ada","text":"hello","sentAt":');
+  const newcomer = openStream(port, { path: "/chat/events" });
+  await newcomer.received('{"name":"Ada","text":"hello","sentAt":');
+  newcomer.leave();
+  await listener.received('{"online":2}\n\nevent: presence\ndata: {"online":1}');
+});
+
+test.each([
+  [400, "{"],
+  [400, "[]"],
+  [422, { name: "Ada" }],
+  [422, { name: "Ada", text: "x".repeat(501) }],
+  [413, { name: "Ada", text: "x".repeat(100_000) }],
+])("a chat message that is none is a %i", async (status, body) => {
+  const { gatewayUrl } = await demo();
+  expect((await post(`${gatewayUrl}/chat/messages`, body)).status).toBe(status);
+});
+
+test("the chat keeps a bounded history", async () => {
+  const { port, gatewayUrl } = await demo();
+  const listener = openStream(port, { path: "/chat/events" });
+  for (let number = 1; number <= 60; number += 1) {
+    await post(`${gatewayUrl}/chat/messages`, { name: "Ada", text: `no. ${number}` });
+  }
+  await listener.received('"no. 60"');
+  const stranger = openStream(port, { path: "/chat/events", headers: { "Last-Event-ID": "of-another-run" } });
+  await stranger.received('"no. 60"');
+  expect(stranger.text.match(/"no\. \d+"/g)).toHaveLength(50);
+});
+
+test("a burst arrives whole and in order, however large", async () => {
+  const { port } = await demo();
+  const client = openStream(port, { path: "/burst?events=99999" });
+  expect(await client.ended(20_000)).toBe("clean");
+  const numbers = [...client.text.matchAll(/^data: \{"number":(\d+)/gm)].map(([, number]) => Number(number));
+  expect(numbers).toEqual(Array.from({ length: 10_000 }, (_, at) => at + 1));
+  expect(client.text.endsWith('event: done\ndata: {"events":10000}\n\n')).toBe(true);
+});
+
+test("words come one by one in the answer to a POST", async () => {
+  const { port } = await demo();
+  const body = JSON.stringify({ stream: true, messages: [] });
+  const headers = { "Content-Type": "application/json" };
+  const client = openStream(port, { path: "/v1/chat/completions", method: "POST", headers, body });
+  await client.received('"content":"sluice "');
+  expect(client.end).toBeUndefined();
+  expect(await client.ended(15_000)).toBe("clean");
+  expect(client.text.endsWith("data: [DONE]\n\n")).toBe(true);
+  expect(client.arrivals.length).toBeGreaterThan(20);
+});
+
+test("only the page's origin may speak in the chat, and its preflight never reaches the backend", async () => {
+  const { gatewayUrl, pageUrl } = await demo();
+  const preflight = (origin: string) =>
+    fetch(`${gatewayUrl}/chat/messages`, {
+      method: "OPTIONS",
+      headers: {
+        Origin: origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+      },
+    });
+  const own = await preflight(pageUrl);
+  expect(own.ok).toBe(true);
+  expect(own.headers.get("access-control-allow-origin")).toBe(pageUrl);
+  expect((await preflight("https://evil.example")).headers.get("access-control-allow-origin")).toBeNull();
+  // The backend itself knows no OPTIONS.
+  const backends = await startBackends();
+  afterTest(() => backends.close());
+  expect((await fetch(`${backends.url}/chat/messages`, { method: "OPTIONS" })).status).toBe(404);
+});
+
+test("the page is whole at its own address and behind the gateway", async () => {
+  const { gatewayUrl, pageUrl, port } = await demo();
+  for (const [base, gatewayPort] of [[pageUrl, String(port)] as const, [gatewayUrl, ""] as const]) {
+    const html = await (await fetch(base)).text();
+    expect(html).toContain(`<meta name="gateway-port" content="${gatewayPort}">`);
+    const linked = [...html.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path);
+    const scripts = ["stream", "chart", "chat", "burst", "completion", "event-blocks"];
+    for (const path of [...linked, ...scripts.map((name) => `/page/${name}.js`)]) {
+      expect((await fetch(`${base}${path}`)).status, path).toBe(200);
+    }
+    expect((await fetch(`${base}/page/../demo.ts`)).status).not.toBe(200);
+  }
+});
+
+test("a target that no URL parser takes does not stop the backends", async () => {
+  const backends = await startBackends();
+  afterTest(() => backends.close());
+  for (const path of ["//", "/burst?%", "/stream?//", "http://["]) {
+    const request = get({ port: backends.port, host: "127.0.0.1", path });
+    const status = await new Promise((resolve) => {
+      request.on("response", (response) => resolve(response.statusCode)).on("error", resolve);
+    });
+    expect(status, path).toBeDefined();
+    request.destroy();
+  }
+  expect((await fetch(`${backends.url}/burst?events=1`)).status).toBe(200);
+});
+
+test("port 8000 in use costs a newcomer nothing; an address that was asked for is kept or refused", async () => {
+  const taken = await listen(createServer(), "127.0.0.1", 0);
+  afterTest(() => taken.close());
+  const refused = startDemo(`127.0.0.1:${taken.port}`);
+  await expect(refused).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await expect(startDemo("nonsense:")).rejects.toThrow(DemoAddressError);
+  await expect(startDemo("unix:/run/sluice.sock")).rejects.toThrow(DemoAddressError);
+
+  // Whether or not something else on this machine has port 8000, both of these come up.
+  const one = await startDemo();
+  afterTest(() => one.close());
+  const two = await startDemo();
+  afterTest(() => two.close());
+  expect(portOf(one.gatewayUrl)).not.toBe(portOf(two.gatewayUrl));
+  const client = openStream(portOf(two.gatewayUrl), { path: "/stream" });
+  await eventually(() => times(client).length >= 1, "the time");
+});
+
+test("a demo with listeners closes and leaves nothing behind", async () => {
+  const resources = () => process.getActiveResourcesInfo().filter((name) => /^(?:TCP|Timeout)/.test(name));
+  const before = resources().length;
+  const { gatewayUrl, port, close } = await demo();
+  const listeners = ["/stream", "/chat/events"].map((path) => openStream(port, { path }));
+  await Promise.all(listeners.map((client) => client.opened()));
+  const abandoned = new AbortController();
+  const words = await fetch(`${gatewayUrl}/v1/chat/completions`, {
+    method: "POST",
+    body: JSON.stringify({ stream: true }),
+    signal: abandoned.signal,
+  });
+  abandoned.abort();
+  await expect(words.text()).rejects.toThrow();
+  await close();
+  await Promise.all(listeners.map((client) => client.ended()));
+  await eventually(() => resources().length <= before, `no more than ${before} sockets and timers`);
+});
