@@ -1,0 +1,64 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { startBareHttpProxy } from "../support/bare-http-proxy.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { handshake, switching } from "../support/handshake.ts";
+import { openRaw } from "../support/raw-client.ts";
+
+// http-proxy has one timer, `proxyTimeout`, which is the socket's: meant for a backend that never answers, it
+// also cuts a stream that has nothing to say for that long.
+
+const GET = "GET / HTTP/1.1\r\nHost: sluice.test\r\n\r\n";
+const TIMEOUT_MS = 150;
+const QUIET_MS = 500;
+
+test("control: http-proxy's timeout for the answer cuts a quiet stream", async () => {
+  const backend = await startBackend();
+  const { port } = await startBareHttpProxy(backend.url, { proxyTimeout: TIMEOUT_MS });
+  const client = await openRaw(port);
+  client.send(GET);
+  const request = await backend.nextRequest();
+  request.openStream();
+  request.emit("data: 1\n\n");
+  await client.received("data: 1");
+  await request.connection.closed;
+  expect(request.connection.closedBy).toBeDefined();
+});
+
+test("responseHeaderTimeout ends with the response head", async () => {
+  const backend = await startBackend();
+  const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: `${TIMEOUT_MS}ms` };
+  const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
+
+  const stream = await openRaw(gateway.port);
+  stream.send(GET);
+  const streamRequest = await backend.nextRequest();
+  streamRequest.openStream();
+  const tunnel = await openRaw(gateway.port);
+  tunnel.send(handshake());
+  const tunnelRequest = await backend.nextRequest();
+  tunnelRequest.send(switching());
+  await stream.received("\r\n\r\n");
+  await tunnel.received("\r\n\r\n");
+
+  await delay(QUIET_MS);
+  streamRequest.emit("data: late\n\n");
+  tunnelRequest.send("late bytes");
+  await stream.received("data: late");
+  await tunnel.received("late bytes");
+});
+
+test("and it does bound a backend that never answers", async () => {
+  const backend = await startBackend();
+  const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: `${TIMEOUT_MS}ms` };
+  const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
+  for (const bytes of [GET, handshake()]) {
+    const client = await openRaw(gateway.port);
+    client.send(bytes);
+    const request = await backend.nextRequest();
+    await client.received("error_code");
+    expect(client.status).toBe(504);
+    await request.connection.closed;
+  }
+});

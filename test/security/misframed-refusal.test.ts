@@ -1,0 +1,117 @@
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { startBareHttpProxy } from "../support/bare-http-proxy.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { handshake } from "../support/handshake.ts";
+import { openRaw } from "../support/raw-client.ts";
+import { StreamClient } from "../support/sse-client.ts";
+
+// When a backend refused an upgrade, http-proxy wrote its fields as they were and its body decoded: behind
+// `Transfer-Encoding: chunked` came no chunks. And the client's connection stayed open as if it could be used.
+
+const CHUNKED_REFUSAL =
+  "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n" +
+  "X-Accel-Redirect: /internal\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n";
+
+test("control: http-proxy announces chunks and sends none", async () => {
+  const backend = await startBackend((request) => request.send(CHUNKED_REFUSAL));
+  const { port } = await startBareHttpProxy(backend.url);
+  const client = await openRaw(port);
+  client.send(handshake());
+  await client.received("second");
+  expect(client.text).toMatch(/transfer-encoding: chunked/i);
+  expect(client.text).toMatch(/\r\n\r\nfirstsecond$/);
+});
+
+async function refused(answer: string) {
+  const backend = await startBackend((request) => request.send(answer));
+  const gateway = await startGatewayTo(backend.url, { websocket: true });
+  const raw = await openRaw(gateway.port);
+  const client = new StreamClient(raw.socket, "GET");
+  raw.send(handshake());
+  const end = await client.ended();
+  return { raw, client, end, line: await gateway.requestLine() };
+}
+
+test("a chunked refusal arrives whole, framed and without the fields of the backend's connection", async () => {
+  const { raw, client, end, line } = await refused(CHUNKED_REFUSAL);
+  expect([client.head?.status, client.text, end]).toEqual([403, "firstsecond", "clean"]);
+  expect(client.fieldLines("connection")).toEqual(["close"]);
+  expect(client.fieldLines("keep-alive")).toEqual([]);
+  expect(client.fieldLines("x-accel-redirect")).toEqual([]);
+  expect(client.fieldLines("x-request-id")).toHaveLength(1);
+  expect(await raw.ended()).toBe("end");
+  expect(line).toMatchObject({ status: 403, bytesSent: 11, endReason: "completed" });
+});
+
+test("a refusal with a length keeps it", async () => {
+  const { client, end } = await refused("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno");
+  expect([client.head?.status, client.text, end]).toEqual([401, "no", "clean"]);
+  expect(client.fieldLines("transfer-encoding")).toEqual([]);
+});
+
+test("a refusal that its end frames is framed for the client", async () => {
+  const backend = await startBackend((request) => {
+    request.send("HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\n\r\nwhole");
+    request.halfClose();
+  });
+  const gateway = await startGatewayTo(backend.url, { websocket: true });
+  const raw = await openRaw(gateway.port);
+  const client = new StreamClient(raw.socket, "GET");
+  raw.send(handshake());
+  expect(await client.ended()).toBe("clean");
+  expect([client.head?.status, client.text]).toEqual([500, "whole"]);
+});
+
+test.each([204, 304])("a refusal with %i has no body", async (status) => {
+  const { client, raw, end } = await refused(`HTTP/1.1 ${status} Nothing\r\n\r\n`);
+  expect([client.head?.status, client.text, end]).toEqual([status, "", "clean"]);
+  expect(client.fieldLines("transfer-encoding")).toEqual([]);
+  expect(await raw.ended()).toBe("end");
+});
+
+test("a refusal that breaks off does not look whole", async () => {
+  const backend = await startBackend((request) => {
+    request.send("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+  });
+  const gateway = await startGatewayTo(backend.url, { websocket: true });
+  const raw = await openRaw(gateway.port);
+  const client = new StreamClient(raw.socket, "GET");
+  raw.send(handshake());
+  await client.received("first");
+  backend.requests[0]?.reset();
+  expect(await client.ended()).not.toBe("clean");
+  expect((await gateway.requestLine())["endReason"]).toBe("backend_failed");
+});
+
+test("a refusal that never ends is broken off, and cancelled when its client leaves", async () => {
+  const backend = await startBackend((request) => request.openStream({}, 200));
+  const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "300ms" };
+  const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
+  const patient = await openRaw(gateway.port);
+  patient.send(handshake());
+  const first = await backend.nextRequest();
+  await patient.received("200");
+  await first.connection.closed;
+  expect(patient.text).not.toContain("0\r\n\r\n");
+
+  const leaving = await openRaw(gateway.port);
+  leaving.send(handshake());
+  const second = await backend.nextRequest();
+  await leaving.received("200");
+  leaving.leave();
+  await second.connection.closed;
+  expect((await gateway.requestLine(1))["endReason"]).toBe("client_gone");
+});
+
+test.each([
+  ["an unknown transfer coding", "HTTP/1.1 403 No\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"],
+  ["no HTTP at all", "SSH-2.0-OpenSSH\r\n"],
+  ["two lengths", "HTTP/1.1 403 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"],
+  ["a status that is none", "HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n"],
+])("%s is a 502", async (_name, answer) => {
+  const { client, line } = await refused(answer);
+  expect(client.head?.status).toBe(502);
+  expect(JSON.parse(client.text)).toMatchObject({ error_code: expect.any(String) });
+  expect(line["endReason"]).toBe("backend_failed");
+});
