@@ -2,7 +2,7 @@ import { METHODS } from "node:http";
 import * as z from "zod";
 import { pathFault } from "../base/routing-path.ts";
 import { suggestion } from "./nearest.ts";
-import { backendUrl, duration, durationOrOff, fieldValue, size, token } from "./scalars.ts";
+import { backendUrl, duration, durationOrOff, editableField, fieldValue, size, token } from "./scalars.ts";
 
 /** One route file: the only home of its keys, their defaults and their prose. */
 
@@ -82,8 +82,11 @@ const rewrite = z.strictObject({
 });
 
 const fieldEdits = z.strictObject({
-  set: z.record(token, fieldValue).prefault({}).describe("Fields to set, in place of any of that name."),
-  remove: z.array(token).prefault([]).describe("Fields to remove."),
+  set: z
+    .record(editableField, fieldValue)
+    .prefault({})
+    .describe("Fields to set, in place of any of that name."),
+  remove: z.array(editableField).prefault([]).describe("Fields to remove."),
 });
 
 const responseEdits = fieldEdits.extend({

@@ -42,6 +42,12 @@ export const token = z
     "expected a name of letters, digits and -, without spaces (RFC 9110 token)",
   );
 
+/** A field that a route may set or remove: not what frames a message or belongs to one connection. */
+export const editableField = token.regex(
+  /^(?!(?:connection|content-length|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$)/i,
+  "expected no field that frames a message or belongs to one connection",
+);
+
 /** RFC 9110 section 5.5: visible characters, spaces and tabs; what Node would throw on is refused at load. */
 export const fieldValue = z
   .string()

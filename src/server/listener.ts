@@ -37,6 +37,7 @@ export class Listener {
   /** What answers now on each connection, for faults that come from below HTTP. */
   readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ServerResponse }>();
 
+  #isClosing = false;
   /** Connections that HTTP has let go of. */
   readonly #upgraded = new Set<Duplex>();
 
@@ -52,6 +53,7 @@ export class Listener {
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
       noDelay: true,
+      highWaterMark: 16 * 1024,
       // Refused with our own body in `checkHead`, as all that is refused.
       requireHostHeader: false,
       insecureHTTPParser: false,
@@ -84,6 +86,7 @@ export class Listener {
 
   /** Accepts no more connections; resolves when the last one is closed. A tunnel has no border to end at. */
   close(): Promise<void> {
+    this.#isClosing = true;
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeIdleConnections();
@@ -140,6 +143,7 @@ export class Listener {
     exchange.settle(reason);
     queue.shift();
     queue[0]?.();
+    if (this.#isClosing) this.#server.closeIdleConnections();
   }
 
   #onExpectation(request: IncomingMessage, response: ServerResponse): void {

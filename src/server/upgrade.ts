@@ -56,9 +56,9 @@ export async function handleUpgrade(
   socket: Socket,
   head: Buffer,
 ): Promise<void> {
-  const { request, host } = exchange;
+  const { request, client } = exchange;
   checkHandshake(request);
-  if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, host)) {
+  if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, client.host)) {
     throw new ProxyError("origin_denied", `Origin ${fieldValue(request.rawHeaders, "origin")}`);
   }
   exchange.backend = route.upstream.backend.url;

@@ -16,8 +16,6 @@ export class Boundary {
   #last = LF;
   /** Nothing of the current line has come yet. */
   #lineIsEmpty = true;
-  /** The line that ended last was empty; a CR says so before its LF does. */
-  #emptyLineEnded = true;
   /** The line end before this one was a lone CR, so the next CR is taken for one too. */
   #loneCr = false;
   /** No field line since the last block ended. */
@@ -25,7 +23,8 @@ export class Boundary {
   #atBorder = true;
 
   /**
-   * Whether the bytes so far end a block, so that a comment line may follow.
+   * Whether the bytes so far end a block, so that a comment line may follow. Comment lines behind a block
+   * leave it ended: a backend that sends heartbeats of its own keeps getting ours between them.
    *
    * After a CR this is open, because an LF may still belong to it. Where the line before ended with a lone CR,
    * this one is taken to do likewise; elsewhere the border is reported once the LF has come.
@@ -61,21 +60,21 @@ export class Boundary {
   #carriageReturn(): void {
     if (this.#last === CR) this.#loneCr = true;
     this.#endLine();
-    this.#atBorder = this.#emptyLineEnded && this.#loneCr;
+    this.#atBorder = this.#blockIsEmpty && this.#loneCr;
   }
 
   #lineFeed(): void {
     this.#loneCr = false;
     // Behind a CR the line has ended already; this LF only completes its end.
     if (this.#last !== CR) this.#endLine();
-    this.#atBorder = this.#emptyLineEnded;
+    this.#atBorder = this.#blockIsEmpty;
   }
 
   #endLine(): void {
-    this.#emptyLineEnded = this.#lineIsEmpty;
+    if (this.#lineIsEmpty && !this.#blockIsEmpty) {
+      this.events++;
+      this.#blockIsEmpty = true;
+    }
     this.#lineIsEmpty = true;
-    if (!this.#emptyLineEnded) return;
-    if (!this.#blockIsEmpty) this.events++;
-    this.#blockIsEmpty = true;
   }
 }

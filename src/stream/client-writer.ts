@@ -48,7 +48,9 @@ export class ClientWriter {
   /** Writes, and returns false when the client's buffer is full; `onceDrained` tells when it is not. */
   write(chunk: Buffer): boolean {
     this.#exchange.bytesSent += chunk.length;
-    if (!this.#response.write(chunk)) this.#watchStall();
+    // True while Node's own mark (16 KiB) is not reached; only after a false does `drain` come.
+    if (this.#response.write(chunk)) return true;
+    this.#watchStall();
     return this.#response.writableLength < this.#bounds.clientBuffer;
   }
 

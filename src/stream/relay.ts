@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { jitter } from "../base/jitter.ts";
 import { mediaType } from "../base/media-type.ts";
 import type { EndReason } from "../base/outcome.ts";
+import { MAX_DURATION_MS } from "../base/units.ts";
 import type { StreamConfig } from "../config/route-schema.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
@@ -29,8 +30,8 @@ export class Relay {
   readonly #backend: BackendResponse;
   readonly #config: StreamConfig;
   readonly #writer: ClientWriter;
-  /** Comment lines may be added: the body is a plain text/event-stream. */
-  readonly #takesComments: boolean;
+  /** The body is a plain text/event-stream: its events can be told apart, and comment lines added. */
+  readonly #hasBorders: boolean;
   readonly #boundary = new Boundary();
   #mark: ByteOrderMark | undefined;
   #isOver = false;
@@ -47,21 +48,25 @@ export class Relay {
     this.#config = route.config.stream;
     this.#writer = new ClientWriter(exchange, response, this.#config);
     const isEventStream = mediaType(backend.head.headers["content-type"]) === "text/event-stream";
-    this.#takesComments = isEventStream && contentCoding(backend.head) === undefined;
-    if (isEventStream && !this.#takesComments) {
+    this.#hasBorders = isEventStream && contentCoding(backend.head) === undefined;
+    if (isEventStream && !this.#hasBorders) {
       exchange.log.warn(
         { reqId: exchange.id, route: route.config.name },
         "stream is encoded: no comment lines",
       );
     }
     this.#writer.head(streamHead(exchange, backend.head, route));
-    this.#exchange.events = 0;
+    if (this.#hasBorders) exchange.events = 0;
     this.#start();
   }
 
-  /** Ends the stream between two events: now if it stands there, else when it next does. */
+  /**
+   * Ends the stream between two events: now if it stands there, else when it next does. A stream whose
+   * events cannot be told apart is broken off, as a clean end would say that it was whole.
+   */
   endAtBorder(reason: EndReason): void {
-    if (!this.#takesComments || this.#boundary.atBorder) this.#end(reason);
+    if (!this.#hasBorders) this.abort(reason);
+    else if (this.#boundary.atBorder) this.#end(reason);
     else this.#endAtBorder = reason;
   }
 
@@ -90,7 +95,7 @@ export class Relay {
       (prelude ? ":\n" : "") +
       (padding > 0 ? `:${" ".repeat(Math.max(0, padding - 2))}\n` : "") +
       (retry === null ? "" : `retry: ${retry}\n\n`);
-    if (this.#takesComments && opening !== "") {
+    if (this.#hasBorders && opening !== "") {
       this.#mark = new ByteOrderMark();
       this.#writer.write(Buffer.from(opening));
     } else {
@@ -100,7 +105,7 @@ export class Relay {
 
   #startTimers(): void {
     const { heartbeat, idleTimeout, maxDuration } = this.#config;
-    if (heartbeat !== undefined && this.#takesComments) {
+    if (heartbeat !== undefined && this.#hasBorders) {
       this.#heartbeat = setTimeout(() => this.#beat(), heartbeat);
     }
     if (idleTimeout !== undefined) this.#idle = setTimeout(() => this.abort("idle_timeout"), idleTimeout);
@@ -108,7 +113,7 @@ export class Relay {
     // Drawn, so that streams that began together do not all come back together.
     this.#deadlines = [
       setTimeout(() => this.endAtBorder("max_duration"), jitter(maxDuration)),
-      setTimeout(() => this.abort("max_duration"), maxDuration * BORDER_GRACE),
+      setTimeout(() => this.abort("max_duration"), Math.min(maxDuration * BORDER_GRACE, MAX_DURATION_MS)),
     ];
   }
 
@@ -127,8 +132,7 @@ export class Relay {
     if (this.#response.closed) return;
     this.#heartbeat?.refresh();
     const chunk = this.#mark?.strip(received) ?? received;
-    const length = this.#boundary.scan(chunk, this.#endAtBorder !== undefined);
-    this.#exchange.events = this.#boundary.events;
+    const length = this.#hasBorders ? this.#scan(chunk) : chunk.length;
     const isTaken = length === 0 || this.#writer.write(chunk.subarray(0, length));
     if (this.#endAtBorder !== undefined && this.#boundary.atBorder) {
       this.#end(this.#endAtBorder);
@@ -136,6 +140,13 @@ export class Relay {
       this.#backend.head.pause();
       this.#writer.onceDrained(() => this.#backend.head.resume());
     }
+  }
+
+  /** How much of a chunk may go out: all of it, or what is left until the border to end at. */
+  #scan(chunk: Buffer): number {
+    const length = this.#boundary.scan(chunk, this.#endAtBorder !== undefined);
+    this.#exchange.events = this.#boundary.events;
+    return length;
   }
 
   #onBackendEnd(): void {

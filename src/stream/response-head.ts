@@ -61,10 +61,11 @@ function streamCacheControl(values: readonly string[]): string {
 function finish(exchange: Exchange, head: IncomingMessage, route: Route, fields: string[]): ResponseHead {
   const { set, remove, accel } = route.config.headers.response;
   let done = accel ? fields : withoutAccel(fields);
-  if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
-  done = setField(done, "X-Request-Id", exchange.id);
   for (const name of remove) done = removeField(done, name);
   for (const [name, value] of Object.entries(set)) done = setField(done, name, value);
+  // Ours come after the route's edits, which could otherwise take Vary: Origin away.
+  if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
+  done = setField(done, "X-Request-Id", exchange.id);
   return { status: head.statusCode ?? 502, reason: reasonPhrase(head), fields: done };
 }
 

@@ -1,4 +1,13 @@
-import { fieldValue, fieldValues, removeField, requestFields, setField } from "../base/fields.ts";
+import type { IncomingMessage } from "node:http";
+import { isIP } from "node:net";
+import {
+  fieldValue,
+  fieldValues,
+  type RawFields,
+  removeField,
+  requestFields,
+  setField,
+} from "../base/fields.ts";
 import { routingPath } from "../base/routing-path.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
@@ -23,34 +32,40 @@ export function createBackendRequest(exchange: Exchange, route: Route, upstream:
     for (const name of CONDITIONAL) fields = removeField(fields, name);
     fields = setField(fields, "Accept-Encoding", "identity");
   }
-  fields.push(
-    "X-Request-Id",
-    exchange.id,
-    "X-Forwarded-For",
-    client.forwardedFor,
-    "X-Real-IP",
-    client.address,
-  );
-  fields.push("X-Forwarded-Proto", client.proto);
-  if (client.host !== "") fields.push("X-Forwarded-Host", client.host);
+  fields.push(...forwardingFields(exchange));
   for (const name of config.headers.request.remove) fields = removeField(fields, name);
   for (const [name, value] of Object.entries(config.headers.request.set))
     fields = setField(fields, name, value);
-  // Framing comes last, out of the reach of a route's edits.
-  const framing = bodyFraming(request);
-  if (framing === "chunked") fields.push("Transfer-Encoding", "chunked");
-  if (
-    framing === "none" &&
-    !BODYLESS.has(request.method ?? "") &&
-    fieldValue(fields, "content-length") === undefined
-  ) {
-    fields.push("Content-Length", "0");
-  }
+  fields.push(...framingFields(request, fields));
   return {
     path: rewritten(target.path, config.rewrite) + target.query,
     fields,
     onClientGone: config.stream.onClientGone,
   };
+}
+
+/** Who asked, for whom, and under which id. */
+function forwardingFields({ id, client }: Exchange): string[] {
+  const fields = [
+    "X-Request-Id",
+    id,
+    "X-Forwarded-For",
+    client.forwardedFor,
+    "X-Forwarded-Proto",
+    client.proto,
+  ];
+  // The peer of a unix socket has no address.
+  if (isIP(client.address) !== 0) fields.push("X-Real-IP", client.address);
+  if (client.host !== "") fields.push("X-Forwarded-Host", client.host);
+  return fields;
+}
+
+/** Node frames a request whose fields are given whole by itself only where it guesses a body. */
+function framingFields(request: IncomingMessage, fields: RawFields): string[] {
+  const framing = bodyFraming(request);
+  if (framing === "chunked") return ["Transfer-Encoding", "chunked"];
+  const needsLength = framing === "none" && !BODYLESS.has(request.method ?? "");
+  return needsLength && fieldValue(fields, "content-length") === undefined ? ["Content-Length", "0"] : [];
 }
 
 function acceptsEventStream(fields: readonly string[]): boolean {
