@@ -133,7 +133,8 @@ function refuseInterim(backend: ClientRequest): void {
   });
   backend.on("upgrade", (_head, socket) => {
     socket.destroy();
-    backend.destroy(new ProxyError("backend_protocol_error", "upgrade without a request for it"));
+    // Node has taken the request off its socket, so destroying it would raise no error.
+    backend.emit("error", new ProxyError("backend_protocol_error", "upgrade without a request for it"));
   });
 }
 
