@@ -1,0 +1,114 @@
+import { performance } from "node:perf_hooks";
+import { expect, test } from "vitest";
+import type { BackendConnection } from "../support/backend.ts";
+import { startBackend } from "../support/backend.ts";
+import { startBlackHole } from "../support/black-hole.ts";
+import { eventually } from "../support/eventually.ts";
+import type { GatewayFixture } from "../support/gateway.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { openRelay } from "../support/relay.ts";
+import { openStream } from "../support/sse-client.ts";
+
+async function expectCancelled(connection: BackendConnection, gateway: GatewayFixture, since: number) {
+  expect((await connection.closed) - since).toBeLessThan(1000);
+  // The gateway closed it, not the fixture's own clean-up.
+  expect(connection.closedBy).toBeDefined();
+  expect(await gateway.requestLine()).toMatchObject({ status: 499, endReason: "client_gone" });
+}
+
+for (const how of ["leave", "reset"] as const) {
+  test(`in the middle of a stream (${how})`, async () => {
+    const { client, request, gateway } = await openRelay();
+    request.emit("data: 1\n\ndata: ha");
+    await client.received("data: ha");
+    const since = performance.now();
+    client[how]();
+    await expectCancelled(request.connection, gateway, since);
+  });
+
+  test(`while the stream is silent (${how})`, async () => {
+    const { client, request, gateway } = await openRelay({ route: { stream: { heartbeat: "off" } } });
+    const since = performance.now();
+    client[how]();
+    await expectCancelled(request.connection, gateway, since);
+  });
+
+  test(`before the backend answered (${how})`, async () => {
+    const backend = await startBackend();
+    const gateway = await startGatewayTo(backend.url);
+    const client = openStream(gateway.port);
+    const { connection } = await backend.nextRequest();
+    const since = performance.now();
+    client[how]();
+    await expectCancelled(connection, gateway, since);
+  });
+
+  test(`in the middle of an ordinary download (${how})`, async () => {
+    const backend = await startBackend();
+    const gateway = await startGatewayTo(backend.url);
+    const client = openStream(gateway.port);
+    const request = await backend.nextRequest();
+    request.send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\nhalf");
+    await client.received("half");
+    const since = performance.now();
+    client[how]();
+    await expectCancelled(request.connection, gateway, since);
+  });
+
+  test(`in the middle of its own upload (${how})`, async () => {
+    const backend = await startBackend();
+    const gateway = await startGatewayTo(backend.url);
+    const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "1000" } });
+    client.socket.write("half");
+    const request = await backend.nextRequest();
+    await eventually(() => request.body.toString() === "half", "the first half");
+    const since = performance.now();
+    client[how]();
+    await expectCancelled(request.connection, gateway, since);
+  });
+}
+
+test("in the middle of the answer to a POST with Expect: 100-continue", async () => {
+  // A proxy that waits for `aborted` on the request never learns that this client left.
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url);
+  const client = openStream(gateway.port, {
+    method: "POST",
+    headers: { Expect: "100-continue", "Content-Length": "2" },
+  });
+  client.socket.write("{}");
+  const request = await backend.nextRequest();
+  request.openStream();
+  await client.opened();
+  const since = performance.now();
+  client.leave();
+  await expectCancelled(request.connection, gateway, since);
+});
+
+test("while the connection to the backend is being made", async () => {
+  const hole = await startBlackHole();
+  const gateway = await startGatewayTo(hole.url);
+  const client = openStream(gateway.port);
+  await eventually(() => client.socket.bytesWritten > 0, "the request's departure");
+  // The gateway is dialling once it has read the request; another request tells that it has.
+  const probe = openStream(gateway.port, { path: "/%zz" });
+  await probe.opened();
+  client.leave();
+  const line = await eventually(() =>
+    gateway.requestLines().find(({ endReason }) => endReason === "client_gone"),
+  );
+  expect(line).toMatchObject({ status: 499 });
+  expect(line?.["durationMs"]).toBeLessThan(1000);
+});
+
+test("a request whose client left at once costs the backend nothing it would notice", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url);
+  for (let n = 0; n < 50; n++) {
+    const client = openStream(gateway.port, { path: `/stream/${n}` });
+    await eventually(() => !client.socket.connecting, "a connection", { everyMs: 1 });
+    client.leave();
+  }
+  await eventually(() => gateway.requestLines().length >= backend.requests.length, "the log lines");
+  await eventually(() => backend.openConnections === 0, "the close of all backend connections");
+});

@@ -1,0 +1,66 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { performance } from "node:perf_hooks";
+import { expect, test } from "vitest";
+import { watchTunnel } from "../../src/forward/tunnel.ts";
+import { afterTest } from "../support/after-test.ts";
+import { eventually } from "../support/eventually.ts";
+
+/** Two ends of one connection; like an HTTP server's, they may be half-closed. */
+async function socketPair(): Promise<{ near: Socket; far: Socket }> {
+  const server = createServer({ allowHalfOpen: true });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const far = connect({ port: (server.address() as AddressInfo).port, allowHalfOpen: true });
+  const [near] = (await once(server, "connection")) as [Socket];
+  far.on("error", () => {});
+  far.resume();
+  afterTest(() => {
+    near.destroy();
+    far.destroy();
+    server.close();
+  });
+  return { near, far };
+}
+
+async function tunnel(halfClosedMs: number) {
+  const client = await socketPair();
+  const backend = await socketPair();
+  backend.near.pipe(client.near).pipe(backend.near);
+  const over = watchTunnel(client.near, backend.near, halfClosedMs);
+  return { client, backend, over };
+}
+
+test("a client that does not close after its backend did is closed", async () => {
+  const { client, backend, over } = await tunnel(100);
+  const begun = performance.now();
+  backend.far.end("bye");
+  expect(await over).toEqual({ endReason: "completed", bytesSent: 3 });
+  expect(performance.now() - begun).toBeGreaterThan(80);
+  await eventually(() => client.far.readableEnded, "the client's end");
+});
+
+test("a backend that does not close after its client did is closed", async () => {
+  const { client, over } = await tunnel(100);
+  client.far.end();
+  expect((await over).endReason).toBe("client_gone");
+});
+
+test("a half-closed tunnel that still carries bytes stays", async () => {
+  const { client, backend, over } = await tunnel(150);
+  let received = 0;
+  client.far.on("data", (bytes) => {
+    received += bytes.length;
+  });
+  client.far.end();
+  const drip = setInterval(() => backend.far.write("x"), 50);
+  await eventually(() => received >= 8, "more bytes than fit into one silence");
+  clearInterval(drip);
+  expect((await over).bytesSent).toBeGreaterThanOrEqual(8);
+});
+
+test("once both have closed nothing is waited for", async () => {
+  const { client, backend, over } = await tunnel(60_000);
+  backend.far.end();
+  client.far.end();
+  expect((await over).endReason).toMatch(/completed|client_gone/);
+});

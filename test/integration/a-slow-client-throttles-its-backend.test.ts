@@ -1,0 +1,125 @@
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { type BackendRequest, startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { openStream } from "../support/sse-client.ts";
+
+const MiB = 1024 ** 2;
+const EVENT = `data: ${"x".repeat(64 * 1024 - 8)}\n\n`;
+
+/** Writes events as fast as the gateway takes them; returns how many bytes left so far. */
+function pump(request: BackendRequest, total: number): () => number {
+  const { socket } = request.connection;
+  let made = 0;
+  const fill = () => {
+    while (made < total && !socket.destroyed) {
+      made += EVENT.length;
+      request.emit(EVENT);
+      if (socket.writableNeedDrain) return;
+    }
+  };
+  socket.on("drain", fill);
+  fill();
+  return () => socket.bytesWritten - socket.writableLength;
+}
+
+for (const type of ["text/event-stream", "text/plain"]) {
+  test(`the backend of a client that does not read is not read either: ${type}`, async () => {
+    const backend = await startBackend();
+    const gateway = await startGatewayTo(backend.url, { stream: { clientBuffer: "64k" } });
+    const client = openStream(gateway.port, { paused: true });
+    const request = await backend.nextRequest();
+    request.openStream({ "Content-Type": type });
+    const rssBefore = process.memoryUsage().rss;
+    const sent = pump(request, 200 * MiB);
+    // It comes to rest: the sockets' buffers, and clientBuffer, are full.
+    let last = -1;
+    await eventually(
+      async () => {
+        const now = sent();
+        const rests = now === last && now > 0;
+        last = now;
+        await delay(200);
+        return rests;
+      },
+      "the backend to stand still",
+      { timeoutMs: 15_000 },
+    );
+    // The kernel's own buffers on the loopback take some MiB; unthrottled it would be all 200.
+    expect(sent()).toBeLessThan(30 * MiB);
+    expect(process.memoryUsage().rss - rssBefore).toBeLessThan(60 * MiB);
+    const before = sent();
+    client.socket.resume();
+    await eventually(() => sent() > before + 8 * MiB, "the flow to go on");
+    client.leave();
+    await request.connection.closed;
+  });
+}
+
+test("a slow reader gets every byte", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, { stream: { clientBuffer: "64k" } });
+  const client = openStream(gateway.port, { paused: true });
+  const request = await backend.nextRequest();
+  request.openStream();
+  pump(request, 24 * MiB);
+  for (let n = 0; n < 20; n++) {
+    client.socket.resume();
+    await delay(3);
+    client.socket.pause();
+    await delay(10);
+  }
+  client.socket.resume();
+  const whole = 2 + (Math.floor((24 * MiB - 1) / EVENT.length) + 1) * EVENT.length;
+  await eventually(() => client.body.length >= whole, "every byte", { timeoutMs: 15_000, everyMs: 50 });
+  expect(client.body.length).toBe(whole);
+  expect(client.text.slice(2, 2 + EVENT.length)).toBe(EVENT);
+  expect(client.text.slice(2).replaceAll(EVENT, "")).toBe("");
+});
+
+test("sendTimeout ends a client that takes nothing of what waits for it", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, {
+    stream: { clientBuffer: "64k", sendTimeout: "300ms" },
+  });
+  openStream(gateway.port, { paused: true });
+  const request = await backend.nextRequest();
+  request.openStream();
+  pump(request, 200 * MiB);
+  const startedAt = performance.now();
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client", status: 200 });
+  expect(performance.now() - startedAt).toBeGreaterThan(290);
+  await request.connection.closed;
+  expect(request.connection.closedBy).toBeDefined();
+});
+
+test("sendTimeout leaves a client alone that reads slowly but steadily", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, {
+    stream: { clientBuffer: "64k", sendTimeout: "600ms" },
+  });
+  const client = openStream(gateway.port, { paused: true });
+  const request = await backend.nextRequest();
+  request.openStream();
+  pump(request, 200 * MiB);
+  for (let n = 0; n < 15; n++) {
+    client.socket.resume();
+    await delay(10);
+    client.socket.pause();
+    await delay(100);
+  }
+  expect(gateway.requestLines()).toEqual([]);
+  expect(client.end).toBeUndefined();
+  client.leave();
+  await request.connection.closed;
+});
+test("an idle stream to a client that has taken all is not a slow client", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startGatewayTo(backend.url, { stream: { sendTimeout: "100ms", heartbeat: "off" } });
+  const client = openStream(gateway.port);
+  await client.received(":\n");
+  await delay(400);
+  expect(client.end).toBeUndefined();
+});

@@ -1,0 +1,51 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { openRelay } from "../support/relay.ts";
+import { openStream } from "../support/sse-client.ts";
+
+test("an encoded stream gets no comment lines, and a warning names its route", async () => {
+  const { client, request, gateway } = await openRelay({
+    route: { stream: { heartbeat: "30ms", padding: "1k", retry: "1s" } },
+    fields: { "Content-Encoding": "gzip" },
+  });
+  const body = gzipSync("data: 1\n\n");
+  request.emit(body.subarray(0, 5));
+  await eventually(() => client.body.length === 5, "the first bytes");
+  await delay(150);
+  request.emit(body.subarray(5));
+  request.endStream();
+  expect(await client.ended()).toBe("clean");
+  expect(client.body.equals(body)).toBe(true);
+  expect(client.field("content-encoding")).toBe("gzip");
+  const warnings = gateway.log.filter(({ level }) => level === 40);
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toMatchObject({ route: "main" });
+});
+
+test("Content-Encoding: identity is a plain stream", async () => {
+  const { client } = await openRelay({ fields: { "Content-Encoding": "identity" } });
+  await client.received(":\n");
+  expect(client.field("content-encoding")).toBeUndefined();
+});
+
+test("who accepts an event stream is not offered compression, who does not keeps it", async () => {
+  const backend = await startBackend((request) => request.respond());
+  const gateway = await startGatewayTo(backend.url);
+  const send = async (headers: Record<string, string>) => {
+    await openStream(gateway.port, { headers }).ended();
+    return backend.requests.at(-1)?.fieldLines("accept-encoding");
+  };
+  const compressed = { "Accept-Encoding": "gzip, br" };
+  expect(await send({ Accept: "text/event-stream", ...compressed })).toEqual(["identity"]);
+  expect(await send({ Accept: "application/json, Text/Event-Stream;q=0.9", ...compressed })).toEqual([
+    "identity",
+  ]);
+  expect(await send({ Accept: "text/event-stream" })).toEqual(["identity"]);
+  expect(await send({ Accept: "*/*", ...compressed })).toEqual(["gzip, br"]);
+  expect(await send(compressed)).toEqual(["gzip, br"]);
+  expect(await send({ Accept: "text/html" })).toEqual([]);
+});

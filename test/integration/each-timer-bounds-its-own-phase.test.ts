@@ -1,0 +1,141 @@
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { startBlackHole } from "../support/black-hole.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { openRelay } from "../support/relay.ts";
+import { openStream } from "../support/sse-client.ts";
+
+const upstream = (url: string, timers: Record<string, string>) => ({
+  upstream: { backends: [{ url }], ...timers },
+});
+
+test("connectTimeout: a connection that never stands is a 504", async () => {
+  const hole = await startBlackHole();
+  const gateway = await startGatewayTo("http://unused", upstream(hole.url, { connectTimeout: "300ms" }));
+  const startedAt = performance.now();
+  const client = openStream(gateway.port);
+  expect(await client.ended()).toBe("clean");
+  expect(client.head?.status).toBe(504);
+  expect(JSON.parse(client.text)).toMatchObject({ error_msg: "Backend timeout." });
+  expect(performance.now() - startedAt).toBeGreaterThan(290);
+  expect(performance.now() - startedAt).toBeLessThan(800);
+});
+
+test("responseHeaderTimeout: a silent backend is a 504, and its request is cancelled", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(
+    "http://unused",
+    upstream(backend.url, { responseHeaderTimeout: "200ms" }),
+  );
+  const client = openStream(gateway.port);
+  const request = await backend.nextRequest();
+  expect(await client.ended()).toBe("clean");
+  expect(client.head?.status).toBe(504);
+  await request.connection.closed;
+  expect(await gateway.requestLine()).toMatchObject({ status: 504, endReason: "backend_failed" });
+});
+
+test("responseHeaderTimeout: a head that trickles in does not put it off", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(
+    "http://unused",
+    upstream(backend.url, { responseHeaderTimeout: "300ms" }),
+  );
+  const client = openStream(gateway.port);
+  const request = await backend.nextRequest();
+  for (const byte of "HTTP/1.1 200 OK\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaa") {
+    if (client.head !== undefined) break;
+    request.send(byte);
+    await delay(30);
+  }
+  expect((await client.opened()).status).toBe(504);
+});
+
+test("responseHeaderTimeout counts from the end of the request, not through a slow upload", async () => {
+  const backend = await startBackend((request) => {
+    void request.wholeBody().then(() => request.respond(200, {}, "ok"));
+  });
+  const gateway = await startGatewayTo(
+    "http://unused",
+    upstream(backend.url, { responseHeaderTimeout: "200ms" }),
+  );
+  const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "10" } });
+  for (let n = 0; n < 10; n++) {
+    client.socket.write("x");
+    await delay(50);
+  }
+  expect(await client.ended()).toBe("clean");
+  expect(client.head?.status).toBe(200);
+});
+
+test("neither of them ends a stream that has begun", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(
+    "http://unused",
+    upstream(backend.url, { connectTimeout: "100ms", responseHeaderTimeout: "100ms" }),
+  );
+  const client = openStream(gateway.port);
+  const request = await backend.nextRequest();
+  request.openStream();
+  await client.opened();
+  await delay(400);
+  request.emit("data: late\n\n");
+  await client.received("data: late\n\n");
+});
+
+test("idleTimeout: a backend that falls silent is aborted, heartbeats notwithstanding", async () => {
+  const { client, request, gateway } = await openRelay({
+    route: { stream: { idleTimeout: "250ms", heartbeat: "40ms" } },
+  });
+  for (let n = 0; n < 8; n++) {
+    request.emit(`data: ${n}\n\n`);
+    await delay(50);
+  }
+  // Traffic put it off for longer than it is.
+  expect(client.end).toBeUndefined();
+  expect(await client.ended()).toMatch(/^(truncated|reset)$/);
+  await request.connection.closed;
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "idle_timeout", status: 200 });
+});
+
+test("maxDuration: a silent stream between two events ends cleanly after 80 to 100 % of it", async () => {
+  const startedAt = performance.now();
+  const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "500ms" } } });
+  expect(await client.ended()).toBe("clean");
+  expect(client.endedAt - startedAt).toBeGreaterThan(395);
+  expect(client.endedAt - startedAt).toBeLessThan(700);
+  await request.connection.closed;
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "max_duration", status: 200 });
+});
+
+test("maxDuration waits for the end of the event under way, and drops what follows it", async () => {
+  const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "1s" } } });
+  request.emit("data: first half,");
+  await client.received("first half,");
+  await delay(1050);
+  expect(client.end).toBeUndefined();
+  request.emit(" second half\n\ndata: never sent\n\n");
+  expect(await client.ended()).toBe("clean");
+  expect(client.text).toBe(":\ndata: first half, second half\n\n");
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "max_duration", events: 1 });
+});
+
+test("maxDuration: a stream that never comes to the end of an event is aborted", async () => {
+  const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "300ms" } } });
+  request.emit("data: no end");
+  expect(await client.ended()).toMatch(/^(truncated|reset)$/);
+  await request.connection.closed;
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "max_duration" });
+});
+
+test("maxDuration is drawn for each stream, so that clients do not return together", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startGatewayTo(backend.url, { stream: { maxDuration: "1s" } });
+  const startedAt = performance.now();
+  const clients = Array.from({ length: 20 }, () => openStream(gateway.port));
+  await Promise.all(clients.map((client) => client.ended()));
+  const lives = clients.map(({ endedAt }) => endedAt - startedAt);
+  expect(Math.max(...lives) - Math.min(...lives)).toBeGreaterThan(50);
+});
