@@ -42,5 +42,5 @@ async function showNginx() {
   const head = await fetch("/", { method: "HEAD" });
   if (!/nginx/i.test(head.headers.get("Server") ?? "")) return;
   byId("nginx").classList.remove("optional");
-  byId("nginx-note").textContent = "buffering on";
+  byId("nginx-note").textContent = "passes it on";
 }
