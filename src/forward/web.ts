@@ -20,8 +20,6 @@ export function forward(
   writer.head((isHeadOfStream ? streamHead : ordinaryHead)(exchange, head, route));
 
   // A body that came along leaves with the head in one write; one that is yet to come does not hold it back.
-  const flushing = setImmediate(() => writer.flush());
-  response.once("close", () => clearImmediate(flushing)); // A body that is here already goes out together with the head; one that is not must not hold it back.
   setImmediate(() => {
     if (!response.closed && !response.writableEnded && exchange.bytesSent === 0) writer.flush();
   });
