@@ -13,5 +13,5 @@ export async function passHeartbeats(port: number, backend: Backend, path = "/st
   // The first comment line is the prelude.
   await eventually(() => witness.text.length >= ":\n".repeat(3).length, "two heartbeats");
   witness.leave();
-  await request.connection.closed;
+  await eventually(() => request.connection.closedBy, "the cancellation at the backend");
 }

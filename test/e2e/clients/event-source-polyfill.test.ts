@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { type Backend, startBackend } from "../../support/backend.ts";
 import { openClientPage } from "../../support/client-page.ts";
+import { eventually } from "../../support/eventually.ts";
 import { startGateway, startGatewayTo } from "../../support/gateway.ts";
 import { startPageServer } from "../../support/page-server.ts";
 
@@ -88,7 +89,7 @@ it("keeps a silent stream for as long as heartbeats come, and gives up one witho
   const silence = await still.next();
   expect(silence).toMatchObject({ type: "error", readyState: CONNECTING });
   expect(silence.failure).toMatch(/No activity within 1000 milliseconds/);
-  await stillRequest.connection.closed;
+  await eventually(() => stillRequest.connection.closedBy, "the cancellation at the backend");
   await still.close();
 
   expect(beating.waiting).toEqual([]);

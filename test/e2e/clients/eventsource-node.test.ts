@@ -48,7 +48,7 @@ it("sends its own headers and gets events one by one", async () => {
     expect(await client.next()).toMatchObject({ type: "tick", data: `number ${n}`, id: String(n) });
   }
   client.source.close();
-  await request.connection.closed;
+  await eventually(() => request.connection.closedBy, "the cancellation at the backend");
 });
 
 it.each(["ends", "dies in the middle of an event"])(

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { startBackend } from "../../support/backend.ts";
 import { openClientPage } from "../../support/client-page.ts";
+import { eventually } from "../../support/eventually.ts";
 import { startGatewayTo } from "../../support/gateway.ts";
 import { startPageServer } from "../../support/page-server.ts";
 
@@ -59,8 +60,7 @@ it("cancels the backend request when the page aborts", async () => {
   request.openStream();
   expect(await source.next()).toMatchObject({ type: "open" });
   await source.close();
-  await request.connection.closed;
-  expect(request.connection.closedBy).toBeDefined();
+  await eventually(() => request.connection.closedBy, "the cancellation at the backend");
 });
 
 it("reads the gateway's 502 and its request id across origins", async () => {

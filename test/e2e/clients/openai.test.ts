@@ -1,6 +1,7 @@
 import OpenAI, { APIError, RateLimitError } from "openai";
 import { expect, it } from "vitest";
 import { type BackendRequest, refusedPort, startBackend } from "../../support/backend.ts";
+import { eventually } from "../../support/eventually.ts";
 import { type GatewayFixture, startGatewayTo } from "../../support/gateway.ts";
 import { passHeartbeats } from "../../support/pass-heartbeats.ts";
 
@@ -69,8 +70,7 @@ it("cancels the backend request when the caller aborts", async () => {
   emitDelta(request, "one");
   expect(await deltasOf(stream)()).toBe("one");
   stream.controller.abort();
-  await request.connection.closed;
-  expect(request.connection.closedBy).toBeDefined();
+  await eventually(() => request.connection.closedBy, "the cancellation at the backend");
   expect((await gateway.requestLine())["endReason"]).toBe("client_gone");
 });
 
@@ -85,7 +85,7 @@ it("cancels the backend request when the caller aborts before the head", async (
   const request = await backend.nextRequest();
   controller.abort();
   expect(await failure(answer)).toMatchObject({ message: "Request was aborted." });
-  await request.connection.closed;
+  await eventually(() => request.connection.closedBy, "the cancellation at the backend");
 });
 
 it("learns that an answer broke off", async () => {
