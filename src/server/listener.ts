@@ -128,7 +128,9 @@ export class Listener {
     this.#queues.set(socket, queue);
     const begin = () => {
       this.#current.set(socket, { exchange, response });
-      if (socket.destroyed) return this.#endTurn(queue, exchange, "client_gone");
+      // Behind a refusal that closes the connection nothing is a request: whoever misread where the refused
+      // one ended would have the rest of it served. Its end is under way when `close` begins the next turn.
+      if (!socket.writable) return this.#endTurn(queue, exchange, "client_gone");
       response.once("close", () => {
         this.#endTurn(queue, exchange, response.writableFinished ? "completed" : "client_gone");
       });
@@ -186,6 +188,8 @@ export class Listener {
 
   /** Bytes that are no HTTP, a head that is too large, a request that takes too long; or a connection that broke. */
   #onClientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
+    // Bytes behind a request that said `Connection: close`: no request, and no reason not to answer the first.
+    if (error.code === "HPE_CLOSED_CONNECTION") return;
     const fault = parseFault(error, socket as Socket);
     const current = this.#current.get(socket);
     if (fault === undefined) {
