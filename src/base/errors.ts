@@ -6,6 +6,21 @@
  */
 const table = {
   bad_request: { status: 400, publicCode: "APIG.0201", text: "API request error." },
+  auth_failed: { status: 401, publicCode: "APIG.0303", text: "Incorrect app authentication information" },
+  app_not_authorized: {
+    status: 403,
+    publicCode: "APIG.0304",
+    text: "The app is not authorized to access the API.",
+  },
+  access_denied: {
+    status: 403,
+    publicCode: "APIG.0402",
+    text: "The IP address is not authorized to access the API.",
+  },
+  rate_limited: { status: 429, publicCode: "APIG.0308", text: "The throttling threshold has been reached." },
+  body_too_large: { status: 413, publicCode: "APIG.0201", text: "Request entity too large." },
+  too_many_streams: { status: 503, publicCode: "SLUICE.0008", text: "Too many streams are open." },
+  no_backend: { status: 502, publicCode: "APIG.0610", text: "No backend available." },
   no_route: {
     status: 404,
     publicCode: "APIG.0101",

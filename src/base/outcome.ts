@@ -14,5 +14,7 @@ export type EndReason =
   | "max_duration"
   /** Data waited for `stream.sendTimeout` and the client took none of it. */
   | "slow_client"
+  /** The credential that opened the stream expired. */
+  | "auth_expired"
   /** The gateway was closed. */
   | "drained";

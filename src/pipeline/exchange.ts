@@ -5,6 +5,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
 import type { Target } from "../routing/target.ts";
+import type { Principal } from "./principal.ts";
 import type { Route } from "./route.ts";
 
 /** One client request and the account of our answer to it; settled once, with one log line. */
@@ -17,6 +18,10 @@ export class Exchange {
   host = "";
   target: Target = { path: "", query: "" };
   route: Route | undefined;
+  /** Who the request is from; undefined until a stage has verified a credential. */
+  principal: Principal | undefined;
+  /** The body, where a stage had to read it whole; it goes to the backend in place of the stream. */
+  body: Buffer | undefined;
   /** URL of the backend that was dialled. */
   backend: string | undefined;
   status = 0;
@@ -81,6 +86,7 @@ export class Exchange {
       path: this.target.path || this.request.url?.replace(/[?#].*$/s, ""),
       status: this.status,
       client: this.client.address,
+      app: this.principal?.app,
       backend: this.backend,
       bytesSent: this.bytesSent,
       events: this.events,

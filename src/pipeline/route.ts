@@ -3,8 +3,10 @@ import type { Cors } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Reply } from "./reply.ts";
 
-/** One step of a route's pipeline: a reply ends the exchange, nothing passes it on. */
-export type Stage = (exchange: Exchange) => Reply | undefined;
+/**
+ * One step of a route's pipeline: a reply ends the exchange, nothing passes it on, a ProxyError refuses it.
+ */
+export type Stage = (exchange: Exchange) => Reply | undefined | Promise<Reply | undefined>;
 
 /** What a route gives an exchange: its file, and its policies compiled. */
 export interface Route {

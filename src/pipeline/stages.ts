@@ -9,9 +9,9 @@ export function createStages(cors: Cors | undefined): readonly Stage[] {
 }
 
 /** Asks the stages in turn; the first reply wins. */
-export function runStages(stages: readonly Stage[], exchange: Exchange): Reply | undefined {
+export async function runStages(stages: readonly Stage[], exchange: Exchange): Promise<Reply | undefined> {
   for (const stage of stages) {
-    const reply = stage(exchange);
+    const reply = await stage(exchange);
     if (reply !== undefined) return reply;
   }
   return undefined;

@@ -20,7 +20,9 @@ export async function handle(exchange: Exchange, response: ServerResponse, runti
   const { request } = exchange;
   if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
   const route = readAndRoute(exchange, runtime);
-  const reply = runStages(route.stages, exchange);
+  const reply = await runStages(route.stages, exchange);
+  // The client may have left while a stage waited.
+  if (response.closed) return;
   if (reply !== undefined) return send(exchange, response, reply);
 
   letContinue(exchange, response);
