@@ -20,6 +20,8 @@ export class Exchange {
   route: Route | undefined;
   /** Who the request is from; undefined until a stage has verified a credential. */
   principal: Principal | undefined;
+  /** Fields of the credential that was verified, which are not for the backend; see `Verifier`. */
+  credentialFields: readonly string[] = [];
   /** The body, where a stage had to read it whole; it goes to the backend in place of the stream. */
   body: Buffer | undefined;
   /** URL of the backend that was dialled. */

@@ -13,9 +13,15 @@ export interface Reply {
 
 /** What a ProxyError tells the client: the public text of its code, never its detail. */
 export function errorReply(exchange: Exchange, error: ProxyError): Reply {
+  const challenge = error.status === 401 ? (exchange.route?.auth?.challenge ?? "") : "";
   return {
     status: error.status,
-    fields: [["Content-Type", "application/json"], ...error.fields, ...exchange.ownFields],
+    fields: [
+      ["Content-Type", "application/json"],
+      ...(challenge === "" ? [] : ([["WWW-Authenticate", challenge]] as const)),
+      ...error.fields,
+      ...exchange.ownFields,
+    ],
     body: error.body(exchange.id),
     closes: error.closes,
   };

@@ -1,4 +1,5 @@
 import type { RouteConfig } from "../config/route-schema.ts";
+import type { Auth } from "./auth.ts";
 import type { Cors } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Reply } from "./reply.ts";
@@ -12,6 +13,8 @@ export type Stage = (exchange: Exchange) => Reply | undefined | Promise<Reply | 
 export interface Route {
   readonly config: RouteConfig;
   readonly cors: Cors | undefined;
+  /** Who may use it; undefined for anybody. */
+  readonly auth: Auth | undefined;
   /** In the order in which they are asked; the first reply wins. */
   readonly stages: readonly Stage[];
 }

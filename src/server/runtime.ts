@@ -29,7 +29,13 @@ export interface Runtime {
 export function createRuntime({ server, routes }: Config, log: Log): Runtime {
   const compiled = routes.map((config): RuntimeRoute => {
     const cors = config.cors === false ? undefined : createCors(config.cors);
-    return { config, cors, stages: createStages(cors), upstream: new Upstream(config.upstream) };
+    return {
+      config,
+      cors,
+      auth: undefined,
+      stages: createStages(cors),
+      upstream: new Upstream(config.upstream),
+    };
   });
   return {
     router: createRouter(
