@@ -2,7 +2,8 @@ import { METHODS } from "node:http";
 import * as z from "zod";
 import { pathFault } from "../base/routing-path.ts";
 import { suggestion } from "./nearest.ts";
-import { backendUrl, duration, durationOrOff, editableField, fieldValue, size, token } from "./scalars.ts";
+import { duration, durationOrOff, editableField, fieldValue, size, token } from "./scalars.ts";
+import { upstream } from "./upstream-schema.ts";
 
 /** One route file: the only home of its keys, their defaults and their prose. */
 
@@ -46,30 +47,6 @@ const match = z.strictObject({
     .optional()
     .describe("Only these methods; GET includes HEAD. Without it, any."),
 });
-
-const upstreamObject = z.strictObject({
-  backends: z
-    .array(z.strictObject({ url: backendUrl.describe("http://host:port, https://host:port or unix:/path.") }))
-    .length(1, "expected exactly one backend")
-    .describe("Where requests go."),
-  connectTimeout: duration.prefault("5s").describe("Until the connection stands; then 504."),
-  responseHeaderTimeout: duration.prefault("60s").describe("Until the response head has come; then 504."),
-  hostHeader: z
-    .enum(["preserve", "backend"])
-    .prefault("preserve")
-    .describe("The Host that the backend sees: the client's, or the backend's own."),
-});
-
-/** Opens the short form, so that one schema validates and describes both. */
-const upstream = z
-  .union(
-    [backendUrl, upstreamObject],
-    "expected a URL such as http://127.0.0.1:8080, or an object with backends",
-  )
-  .transform((value) =>
-    "backends" in value ? value : upstreamObject.parse({ backends: [{ url: value.url }] }),
-  )
-  .describe("A URL, short for { backends: [{ url }] }, or the object.");
 
 const segments = z
   .string()
@@ -227,7 +204,6 @@ export const routeSchema = z.strictObject({
 /** A route file after validation: every default filled in, durations in milliseconds, sizes in bytes. */
 export type RouteFile = z.output<typeof routeSchema>;
 export type RouteMatch = RouteFile["match"];
-export type UpstreamConfig = RouteFile["upstream"];
 export type StreamConfig = RouteFile["stream"];
 export type CorsConfig = Exclude<RouteFile["cors"], boolean>;
 

@@ -1,7 +1,7 @@
 import http from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
-import type { UpstreamConfig } from "../config/route-schema.ts";
+import type { UpstreamConfig } from "../config/upstream-schema.ts";
 import type { BackendAddress } from "../config/scalars.ts";
 
 /** Idle sockets kept for each backend; more are closed as they fall idle. */
