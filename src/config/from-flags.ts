@@ -27,7 +27,7 @@ export function configFromFlags({ to, listen, cors }: Flags): Loaded {
     options,
   );
   if (server.success && route.success) {
-    return { config: { server: server.data, routes: [{ ...route.data, name: "default" }] } };
+    return { config: { server: server.data, routes: [{ ...route.data, name: "default" }], apps: [] } };
   }
   const flagged = (issues: Parameters<typeof faultsOf>[0], name: SchemaName): Problem[] =>
     faultsOf(issues, jsonSchema(name)).map(({ path, message }) => {

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { appsSchema } from "./apps-schema.ts";
 import { routeSchema } from "./route-schema.ts";
 import { serverSchema } from "./server-schema.ts";
 
@@ -16,12 +17,13 @@ export interface JsonSchema {
 }
 
 /** The files of the configuration that a schema describes. */
-export const SCHEMAS = { route: routeSchema, server: serverSchema } as const;
+export const SCHEMAS = { route: routeSchema, server: serverSchema, apps: appsSchema } as const;
 export type SchemaName = keyof typeof SCHEMAS;
 
 const TITLES: Readonly<Record<SchemaName, string>> = {
   route: "A route of sluice: routes/NAME.yaml",
   server: "The server of sluice: sluice.yaml",
+  apps: "The apps of sluice: apps.yaml",
 };
 
 /**
@@ -96,18 +98,30 @@ export function keysAt(schema: JsonSchema, path: readonly PropertyKey[]): readon
   const branches = schema.anyOf ?? [schema];
   return branches.flatMap((branch) => {
     if (step === undefined) return Object.keys(branch.properties ?? {});
-    const next = typeof step === "number" ? branch.items : branch.properties?.[String(step)];
+    const next =
+      typeof step === "number" ? branch.items : (branch.properties?.[String(step)] ?? named(branch));
     return next === undefined ? [] : keysAt(next, rest);
   });
 }
 
-/** Where every key may stand, such as `stream.heartbeat`; the items of a list are `[]`. */
-export function keyPaths(schema: JsonSchema, above = ""): readonly string[] {
-  return (schema.anyOf ?? [schema]).flatMap((branch) => [
-    ...(branch.items === undefined ? [] : keyPaths(branch.items, `${above}[]`)),
-    ...Object.entries(branch.properties ?? {}).flatMap(([key, value]) => {
-      const path = above === "" ? key : `${above}.${key}`;
-      return [path, ...keyPaths(value, path)];
-    }),
-  ]);
+/** What stands under every name of an object whose keys are names, as in apps.yaml. */
+export function named({ additionalProperties }: JsonSchema): JsonSchema | undefined {
+  return typeof additionalProperties === "object" ? additionalProperties : undefined;
 }
+
+/** Where every key may stand, such as `stream.heartbeat`; the items of a list are `[]`, names are `NAME`. */
+export function keyPaths(schema: JsonSchema, above = ""): readonly string[] {
+  return (schema.anyOf ?? [schema]).flatMap((branch) => {
+    const entry = named(branch);
+    return [
+      ...(branch.items === undefined ? [] : keyPaths(branch.items, `${above}[]`)),
+      ...(entry === undefined ? [] : keyPaths(entry, joined(above, "NAME"))),
+      ...Object.entries(branch.properties ?? {}).flatMap(([key, value]) => {
+        const path = joined(above, key);
+        return [path, ...keyPaths(value, path)];
+      }),
+    ];
+  });
+}
+
+const joined = (above: string, key: string): string => (above === "" ? key : `${above}.${key}`);

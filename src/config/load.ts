@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import type * as z from "zod";
+import type { AppConfig, AppsFile } from "./apps-schema.ts";
 import { type Conflict, findConflicts } from "./conflicts.ts";
 import type { Env } from "./interpolate.ts";
 import { jsonSchema, SCHEMAS, type SchemaName } from "./json-schema.ts";
@@ -9,12 +10,13 @@ import type { RouteConfig, RouteFile } from "./route-schema.ts";
 import { type Config, type ServerConfig, serverSchema } from "./server-schema.ts";
 import { describeSystemError, readTextFile } from "./text-file.ts";
 import { validate } from "./validate.ts";
-import { parseYaml, type YamlFile } from "./yaml-file.ts";
+import { type Path, parseYaml, type YamlFile } from "./yaml-file.ts";
 
 /** A configuration, or everything that is wrong with it. */
 export type Loaded = { readonly config: Config } | { readonly problems: readonly Problem[] };
 
 const SERVER_FILE = "sluice.yaml";
+const APPS_FILE = "apps.yaml";
 const ROUTES = "routes";
 const YAML_ENDING = /\.ya?ml$/i;
 const ROUTE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -29,9 +31,12 @@ export function loadConfig(directory: string, env: Env): Loaded {
   const server = names.includes(SERVER_FILE)
     ? readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", env, problems)?.value
     : serverSchema.parse({});
-  const routes = readRoutes(`${root}/${ROUTES}`, env, problems);
-  if (problems.length > 0 || server === undefined) return { problems: inFileOrder(problems) };
-  return { config: { server, routes } };
+  const apps = names.includes(APPS_FILE) ? readApps(`${root}/${APPS_FILE}`, env, problems) : [];
+  const routes = readRoutes(`${root}/${ROUTES}`, apps, env, problems);
+  if (problems.length > 0 || server === undefined || apps === undefined) {
+    return { problems: inFileOrder(problems) };
+  }
+  return { config: { server, routes, apps } };
 }
 
 /** Sorted, so that what comes of them does not depend on the file system. */
@@ -50,12 +55,10 @@ function listNames(directory: string, missing: string, problems: Problem[]): rea
 /** YAML beside sluice.yaml that nothing reads is a mistake; other files are none of our business. */
 function strayFiles(root: string, names: readonly string[]): Problem[] {
   return names
-    .filter((name) => YAML_ENDING.test(name) && name !== SERVER_FILE)
+    .filter((name) => YAML_ENDING.test(name) && name !== SERVER_FILE && name !== APPS_FILE)
     .map((name) => {
-      const hint =
-        nearest(name, [SERVER_FILE]) === undefined
-          ? `routes belong in ${root}/${ROUTES}/`
-          : `did you mean ${SERVER_FILE}?`;
+      const meant = nearest(name, [SERVER_FILE, APPS_FILE]);
+      const hint = meant === undefined ? `routes belong in ${root}/${ROUTES}/` : `did you mean ${meant}?`;
       return { file: `${root}/${name}`, at: undefined, key: "", message: `unknown file; ${hint}` };
     });
 }
@@ -98,7 +101,18 @@ interface ReadRoute extends ReadFile<RouteFile> {
   readonly path: string;
 }
 
-function readRoutes(directory: string, env: Env, problems: Problem[]): RouteConfig[] {
+function readApps(path: string, env: Env, problems: Problem[]): AppConfig[] | undefined {
+  const file = readFile<AppsFile>(path, "apps", env, problems)?.value;
+  return file && Object.entries(file).map(([name, app]) => ({ ...app, name }));
+}
+
+/** `apps` is undefined when apps.yaml is wrong; which names it meant to have is then not known. */
+function readRoutes(
+  directory: string,
+  apps: readonly AppConfig[] | undefined,
+  env: Env,
+  problems: Problem[],
+): RouteConfig[] {
   const example = "; expected at least one route file such as stream.yaml in it";
   const names = listNames(directory, example, problems);
   const files = names?.filter((name) => YAML_ENDING.test(name)) ?? [];
@@ -116,7 +130,23 @@ function readRoutes(directory: string, env: Env, problems: Problem[]): RouteConf
     return read === undefined ? [] : [{ ...read, name, path }];
   });
   problems.push(...conflictProblems(routes));
+  if (apps !== undefined) problems.push(...routes.flatMap((route) => unknownApps(route, apps)));
   return routes.map(({ name, value }) => ({ ...value, name }));
+}
+
+function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {
+  const names = apps.map(({ name }) => name);
+  const written = (yaml.value as { auth?: { app?: unknown } }).auth?.app;
+  const above: Path = Array.isArray(written) ? ["auth", "app"] : ["auth", "app", "apps"];
+  return (value.auth?.app?.apps ?? []).flatMap((app, index) => {
+    if (names.includes(app)) return [];
+    const path = [...above, index];
+    const meant = nearest(app, names);
+    const hint = meant === undefined ? `${APPS_FILE} has no such app` : `did you mean ${meant}?`;
+    return [
+      { file, at: yaml.valuePlace(path), key: spellPath(path), message: `unknown app ${app}; ${hint}` },
+    ];
+  });
 }
 
 function refusalOfName(name: string, other: string | undefined): string | undefined {

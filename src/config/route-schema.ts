@@ -1,14 +1,27 @@
 import { METHODS } from "node:http";
 import * as z from "zod";
 import { pathFault } from "../base/routing-path.ts";
+import { accessSchema } from "./access-schema.ts";
+import { authSchema } from "./auth-schema.ts";
+import { limitsSchema } from "./limits-schema.ts";
+import { mockSchema } from "./mock-schema.ts";
 import { suggestion } from "./nearest.ts";
-import { duration, durationOrOff, editableField, fieldValue, size, token } from "./scalars.ts";
+import { rewriteSchema } from "./rewrite-schema.ts";
+import {
+  duration,
+  durationOrOff,
+  editableField,
+  fieldValue,
+  pathCharacters,
+  size,
+  token,
+} from "./scalars.ts";
+import { hasOneDestination, ONE_DESTINATION, stagesSchema } from "./stages-schema.ts";
 import { upstream } from "./upstream-schema.ts";
+import { variablesSchema, withVariables } from "./variables.ts";
 
 /** One route file: the only home of its keys, their defaults and their prose. */
 
-// RFC 3986 section 3.3, less `*`, which only the end of a prefix may hold.
-const PATH_CHARACTERS = "(?:[!$&'()+,\\-./0-9:;=@A-Z_a-z~]|%[0-9A-Fa-f]{2})*";
 const EXPECTED_PATH = "expected a path such as /stream, or /chat/* for everything below it";
 
 /** What Node's parser takes, less what is refused before routing; any other method would never match. */
@@ -29,7 +42,7 @@ const routedMethod = z
 const match = z.strictObject({
   path: z
     .string(EXPECTED_PATH)
-    .regex(new RegExp(`^/(?:${PATH_CHARACTERS}|(?:${PATH_CHARACTERS}/)?\\*)$`), EXPECTED_PATH)
+    .regex(new RegExp(`^/(?:${pathCharacters}|(?:${pathCharacters}/)?\\*)$`), EXPECTED_PATH)
     .superRefine((path, ctx) => {
       const fault = pathFault(path);
       if (fault !== undefined) ctx.addIssue(`expected a path without ${fault}: such requests are refused`);
@@ -46,16 +59,6 @@ const match = z.strictObject({
     .min(1, "expected at least one method")
     .optional()
     .describe("Only these methods; GET includes HEAD. Without it, any."),
-});
-
-const segments = z
-  .string()
-  .regex(new RegExp(`^/${PATH_CHARACTERS}$`), "expected a path such as /api")
-  .transform((path) => path.replace(/\/+$/, ""));
-
-const rewrite = z.strictObject({
-  stripPrefix: segments.prefault("/").describe("Removed from the front of the path, at a segment border."),
-  addPrefix: segments.prefault("/").describe("Put in front of the path, after stripPrefix."),
 });
 
 const fieldEdits = z.strictObject({
@@ -177,10 +180,13 @@ const corsObject = z
     }
   });
 
-export const routeSchema = z.strictObject({
+const route = z.strictObject({
   match: match.describe("Which requests are this route's."),
-  upstream,
-  rewrite: rewrite.prefault({}).describe("The path that the backend sees."),
+  upstream: upstream.optional(),
+  mock: mockSchema
+    .optional()
+    .describe("An answer without a backend, in place of upstream: fixed, or a scripted event stream."),
+  rewrite: rewriteSchema.prefault({}).describe("The path that the backend sees."),
   headers: z
     .strictObject({
       request: fieldEdits.prefault({}).describe("Fields of the request, on the way to the backend."),
@@ -195,11 +201,27 @@ export const routeSchema = z.strictObject({
     .describe(
       "Cross-origin access. true: any origin, no credentials, the preflight answered as an API gateway's switch does.",
     ),
+  auth: authSchema.optional().describe("Which credentials open the route. Without it, none is asked for."),
+  access: accessSchema.prefault({}).describe("Which client addresses may come in; 403 for others."),
+  limits: limitsSchema.prefault({}).describe("How often and how many; Retry-After says when to come back."),
+  stages: stagesSchema.describe(
+    "Other places for the same route, by the name that a request gives in X-Stage. Without upstream and mock, a stage goes where the route goes, with its own variables.",
+  ),
+  variables: variablesSchema,
+  debug: z
+    .boolean()
+    .prefault(false)
+    .describe(
+      "Say in an error's body what was wrong, to requests with X-Apig-Mode: debug. Not for production.",
+    ),
   websocket: z
     .boolean()
     .prefault(false)
     .describe("Pass WebSocket upgrades on, when their Origin is allowed."),
 });
+
+/** A route file; its variables are filled in before it is looked at. */
+export const routeSchema = z.preprocess(withVariables, route.refine(hasOneDestination, ONE_DESTINATION));
 
 /** A route file after validation: every default filled in, durations in milliseconds, sizes in bytes. */
 export type RouteFile = z.output<typeof routeSchema>;

@@ -1,7 +1,7 @@
-import { isIP } from "node:net";
 import * as z from "zod";
+import type { AppConfig } from "./apps-schema.ts";
 import type { RouteConfig } from "./route-schema.ts";
-import { duration, size } from "./scalars.ts";
+import { cidr, duration, size } from "./scalars.ts";
 
 /** sluice.yaml: the server. Every key has a default. */
 
@@ -32,18 +32,6 @@ const address = z
     return z.NEVER;
   });
 
-const EXPECTED_CIDR = "expected an address or a CIDR range such as 10.0.0.0/8";
-
-const cidr = z
-  .string(EXPECTED_CIDR)
-  .meta({ pattern: "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" })
-  .superRefine((text, ctx) => {
-    const [ip = "", bits, more] = text.split("/");
-    const most = { 0: -1, 4: 32, 6: 128 }[isIP(ip)] ?? -1;
-    const bitsFit = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
-    if (most < 0 || more !== undefined || !bitsFit) ctx.addIssue(EXPECTED_CIDR);
-  });
-
 export const serverSchema = z.strictObject({
   listen: z
     .union([address, z.array(address).min(1)], EXPECTED_ADDRESS)
@@ -69,6 +57,9 @@ export const serverSchema = z.strictObject({
         .prefault("16k")
         .describe("Request line and header fields together; 431 or 414 beyond."),
       headers: z.int().min(1).max(2000).prefault(100).describe("Header fields of a request; 431 beyond."),
+      bodyBytes: size
+        .prefault("12m")
+        .describe("The longest body that is read whole, where a route's policy must see it; 413 beyond."),
       requestTimeout: duration
         .prefault("60s")
         .describe(
@@ -85,4 +76,5 @@ export type ServerConfig = z.output<typeof serverSchema>;
 export interface Config {
   readonly server: ServerConfig;
   readonly routes: readonly RouteConfig[];
+  readonly apps: readonly AppConfig[];
 }

@@ -121,6 +121,7 @@ async function startGateway(
       log: { level: "error", format: "pretty" },
     }),
     routes: demoRoutes(backendUrl, allowedOrigins(host, pagePort)),
+    apps: [],
   };
   const gateway: Gateway = createGateway(config);
   const [address = ""] = await gateway.listen();

@@ -1,5 +1,6 @@
 import { Writable } from "node:stream";
 import { pino } from "pino";
+import { appsSchema } from "../../src/config/apps-schema.ts";
 import { routeSchema } from "../../src/config/route-schema.ts";
 import type { Config } from "../../src/config/server-schema.ts";
 import { serverSchema } from "../../src/config/server-schema.ts";
@@ -30,13 +31,16 @@ export interface GatewaySetup {
   readonly routes: Readonly<Record<string, unknown>>;
   /** `sluice.yaml` as an object. */
   readonly server?: Readonly<Record<string, unknown>>;
+  /** `apps.yaml` as an object. */
+  readonly apps?: Readonly<Record<string, unknown>>;
 }
 
 /** The validated config of an inline setup. */
-export function inlineConfig({ routes, server = {} }: GatewaySetup): Config {
+export function inlineConfig({ routes, server = {}, apps = {} }: GatewaySetup): Config {
   return {
     server: serverSchema.parse({ listen: "127.0.0.1:0", ...server }),
     routes: Object.entries(routes).map(([name, route]) => ({ ...routeSchema.parse(route), name })),
+    apps: Object.entries(appsSchema.parse(apps)).map(([name, app]) => ({ ...app, name })),
   };
 }
 

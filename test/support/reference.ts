@@ -1,10 +1,12 @@
 import * as z from "zod";
-import { type JsonSchema, SCHEMAS, type SchemaName } from "../../src/config/json-schema.ts";
+import { type JsonSchema, named, SCHEMAS, type SchemaName } from "../../src/config/json-schema.ts";
 
 /** The keys of a configuration file as a Markdown table, from the definitions that validate it. */
 export function referenceTable(name: SchemaName): string {
   const schema = z.toJSONSchema(SCHEMAS[name], { io: "input" }) as JsonSchema;
-  const rows = rowsOf(schema, "", new Set(schema["required"] as string[] | undefined));
+  const entry = named(schema);
+  const rows =
+    entry === undefined ? rowsOf(schema, "", requiredOf(schema)) : rowsOf(entry, "NAME", requiredOf(entry));
   return ["| key | default | meaning |", "| --- | --- | --- |", ...rows].join("\n");
 }
 

@@ -8,16 +8,19 @@ const README = `${ROOT}README.md`;
 const text = () => readFileSync(README, "utf8");
 
 /** `npm run docs` writes the tables; without it this test says that they are out of date. */
-test.each(["route", "server"] as const)("the reference of the %s file is what validates it", (name) => {
-  const block = new RegExp(`(<!-- reference:${name} -->\\n)[\\s\\S]*?(<!-- end -->)`);
-  const current = text().replace(
-    block,
-    (_, open: string, end: string) => `${open}${referenceTable(name)}\n${end}`,
-  );
-  if (process.env["WRITE_README"] === "true") writeFileSync(README, current);
-  expect(text()).toMatch(block);
-  expect(text()).toBe(current);
-});
+test.each(["route", "server", "apps"] as const)(
+  "the reference of the %s file is what validates it",
+  (name) => {
+    const block = new RegExp(`(<!-- reference:${name} -->\\n)[\\s\\S]*?(<!-- end -->)`);
+    const current = text().replace(
+      block,
+      (_, open: string, end: string) => `${open}${referenceTable(name)}\n${end}`,
+    );
+    if (process.env["WRITE_README"] === "true") writeFileSync(README, current);
+    expect(text()).toMatch(block);
+    expect(text()).toBe(current);
+  },
+);
 
 test("every runtime dependency has its line in Built on, and nothing else has", () => {
   const section = /## Built on\n([\s\S]*?)\n## /.exec(text())?.[1] ?? "";

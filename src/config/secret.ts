@@ -1,0 +1,31 @@
+import * as z from "zod";
+import { readTextFile } from "./text-file.ts";
+
+const FILE = "file:";
+const EXPECTED = "expected a secret, or file:/path of a file that holds it";
+
+/**
+ * A secret: the text itself, or `file:/path` for what a file holds.
+ *
+ * Of a file, one line break at its end is taken off and nothing else: editors and `echo` add one, and a
+ * secret may end in a space. Docker and Kubernetes mount secrets as files.
+ */
+export const secret = z
+  .string(EXPECTED)
+  .min(1, "expected a secret that is not empty")
+  .transform((text, ctx) => {
+    const read = text.startsWith(FILE) ? readSecret(text.slice(FILE.length)) : { text };
+    if ("text" in read) return read.text;
+    ctx.addIssue(read.fault);
+    return z.NEVER;
+  });
+
+function readSecret(path: string): { readonly text: string } | { readonly fault: string } {
+  if (!path.startsWith("/")) return { fault: "expected an absolute path after file:" };
+  const read = readTextFile(path);
+  if ("fault" in read) return { fault: `${path}: ${read.fault.message}` };
+  const text = read.text.replace(/\r?\n$/, "");
+  if (text === "") return { fault: `${path}: expected a secret that is not empty` };
+  if (/[\r\n]/.test(text)) return { fault: `${path}: expected one line` };
+  return { text };
+}
