@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import { pairs, type RawFields } from "../base/fields.ts";
-import type { BackendAddress } from "../config/scalars.ts";
+import type { Backend } from "../upstream/backend.ts";
 
 /**
  * The only file that knows http-proxy 1.18.1: it sends WebSocket upgrades and joins the two sockets.
@@ -18,7 +18,7 @@ const httpProxy = loadHttpProxy();
 export interface UpgradeRequest {
   /** The client's socket; it must have an error listener already. */
   readonly client: Socket;
-  readonly backend: BackendAddress;
+  readonly backend: Backend;
   readonly path: string;
   /** Every field, Host, Connection and Upgrade among them. */
   readonly fields: RawFields;
@@ -81,12 +81,14 @@ const STAND_IN = {
 /** Errors of the joined sockets are the tunnel's to account for; http-proxy only must not throw them. */
 const ignore = (): void => {};
 
-function optionsFor({ tls, host, port, socketPath }: BackendAddress) {
+function optionsFor({ address: { tls, host, port, socketPath }, singleUse }: Backend) {
   const address = { protocol: tls ? "https:" : "http:", host, port };
   return {
     // An object: a string would be read by url.parse, and so would the path without `toProxy`.
     target: socketPath === undefined ? address : { ...address, socketPath },
     toProxy: true,
+    // It resolves the name, and it knows how a certificate is verified.
+    agent: singleUse,
     // `xfwd` would append to whatever X-Forwarded-* the client sent.
     xfwd: false,
   };

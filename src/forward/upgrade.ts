@@ -1,10 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { ProxyError } from "../base/errors.ts";
 import { removeField } from "../base/fields.ts";
 import type { EndReason } from "../base/outcome.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
 import type { ResponseHead } from "../stream/response-head.ts";
-import { type BackendRequest, DialTimers, failure, responseFault } from "../upstream/dial.ts";
+import { attempt } from "../upstream/attempt.ts";
+import type { Backend } from "../upstream/backend.ts";
+import { type BackendRequest, DialWatch, responseFault } from "../upstream/dial.ts";
+import { DialError } from "../upstream/dial-error.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { requestUpgrade } from "./http-proxy.ts";
 import { relayRefusal } from "./refusal.ts";
@@ -12,14 +15,15 @@ import { watchTunnel } from "./tunnel.ts";
 import { WaitingClient } from "./waiting-client.ts";
 import { handshakeFields } from "./websocket.ts";
 
-/** A WebSocket upgrade that may go to the backend. */
+/** A WebSocket upgrade that may go to a backend. */
 export interface Upgrade {
+  readonly exchange: Exchange;
   readonly socket: Socket;
   /** What came with the request's head. */
   readonly head: Buffer;
   readonly upstream: Upstream;
-  readonly request: Pick<BackendRequest, "path" | "fields">;
-  /** Called once, when the backend has answered; returns the head for the client. */
+  requestFor(backend: Backend): Pick<BackendRequest, "path" | "fields">;
+  /** Called once, when a backend has answered; returns the head for the client. */
   onAnswer(response: IncomingMessage): ResponseHead;
 }
 
@@ -32,56 +36,81 @@ export interface UpgradeOutcome {
   readonly bytesSent: number;
 }
 
+/** A backend that has answered; `outcome` comes when the tunnel, or its refusal, is over. */
+interface AnsweredUpgrade {
+  readonly outcome: Promise<UpgradeOutcome>;
+}
+
 /**
  * Passes a WebSocket upgrade on and resolves when the tunnel, or the backend's refusal, is over.
  *
- * Rejects with a ProxyError when there was no answer; the client's socket is then still open and unwritten.
+ * An upgrade that could not leave goes to another backend. Rejects with a ProxyError when there was no
+ * answer; the client's socket is then still open and unwritten.
  */
-export function passUpgrade({ socket, head, upstream, request, onAnswer }: Upgrade): Promise<UpgradeOutcome> {
+export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeOutcome> {
+  const client = new WaitingClient(upgrade.socket, upgrade.head);
+  try {
+    const { outcome } = await attempt({
+      exchange: upgrade.exchange,
+      upstream: upgrade.upstream,
+      isRepeatable: false,
+      isClientGone: () => upgrade.socket.destroyed,
+      send: (backend) => sendUpgrade(upgrade, client, backend),
+    });
+    return await outcome;
+  } catch (error) {
+    if (error instanceof DialError && upgrade.socket.destroyed)
+      return { status: 499, endReason: "client_gone", bytesSent: 0 };
+    client.release();
+    throw error;
+  }
+}
+
+/** Sends the upgrade to one backend, which counts it until the tunnel or its refusal is over. */
+function sendUpgrade(
+  { socket, upstream: { timeouts }, requestFor, onAnswer }: Upgrade,
+  client: WaitingClient,
+  backend: Backend,
+): Promise<AnsweredUpgrade> {
   return new Promise((resolve, reject) => {
-    const client = new WaitingClient(socket, head);
-    const backend = requestUpgrade(
-      {
-        client: socket,
-        backend: upstream.backend,
-        path: request.path,
-        fields: handshakeFields(request.fields),
-      },
+    const { path, fields } = requestFor(backend);
+    const answered = (outcome: Promise<UpgradeOutcome>) => {
+      void outcome.finally(release);
+      resolve({ outcome });
+    };
+    const request = requestUpgrade(
+      { client: socket, backend, path, fields: handshakeFields(fields) },
       {
         switching(response) {
-          timers.clear();
+          watch.clear();
           client.release();
           return switchingFields(onAnswer(response));
         },
         open(backendSocket) {
-          void watchTunnel(socket, backendSocket).then((end) => resolve({ status: 101, ...end }));
+          answered(watchTunnel(socket, backendSocket).then((end) => ({ status: 101, ...end })));
         },
       },
     );
-    const timers = new DialTimers(backend, upstream);
-    client.onceGone(() => {
-      timers.clear();
-      resolve({ status: 499, endReason: "client_gone", bytesSent: 0 });
-      backend.destroy();
-    });
-    backend.on("response", (response) => {
-      timers.clear();
+    const release = backend.acquire();
+    const watch = new DialWatch(request, timeouts, backend.address.tls);
+    client.onceGone(() => request.destroy());
+    request.on("response", (response) => {
+      watch.clear();
       const fault = responseFault(response);
       if (fault !== undefined) {
-        backend.destroy(new ProxyError("backend_protocol_error", fault));
+        request.destroy(new DialError("backend_protocol_error", fault, "answered"));
         return;
       }
       client.release();
-      const answer = onAnswer(response);
-      void relayRefusal(socket, response, answer, upstream.responseHeaderTimeoutMs).then((end) =>
-        resolve({ status: answer.status, ...end }),
-      );
+      const head = onAnswer(response);
+      const refusal = relayRefusal(socket, response, head, timeouts.responseHeaderTimeout);
+      answered(refusal.then((end) => ({ status: head.status, ...end })));
     });
     // Node reports here what breaks before an answer; later breakdowns are the sockets' own.
-    backend.on("error", (error) => {
-      timers.clear();
-      client.release();
-      reject(failure(error, backend, timers));
+    request.on("error", (error) => {
+      watch.clear();
+      release();
+      reject(watch.failure(error));
     });
   });
 }

@@ -11,8 +11,9 @@ import { checkHead, hostName } from "../routing/request-head.ts";
 import { readTarget } from "../routing/target.ts";
 import { Relay } from "../stream/relay.ts";
 import { isStream } from "../stream/response-head.ts";
+import { dialUpstream } from "../upstream/attempt.ts";
+import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
-import { dial } from "../upstream/dial.ts";
 import type { Runtime, RuntimeRoute } from "./runtime.ts";
 
 /** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
@@ -26,9 +27,9 @@ export async function handle(exchange: Exchange, response: ServerResponse, runti
   if (reply !== undefined) return send(exchange, response, reply);
 
   letContinue(exchange, response);
-  exchange.backend = route.upstream.backend.url;
-  const backendRequest = createBackendRequest(exchange, route, route.upstream);
-  const backend = await dial(exchange, response, route.upstream, backendRequest);
+  const { upstream } = route;
+  const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
+  const backend = await dialUpstream({ exchange, response, upstream, requestFor });
   // The client left, and the route lets its backend finish.
   if (response.closed) return void backend.head.resume();
   if (!isStream(backend.head, route) || !hasBody(request.method, backend.head.statusCode)) {

@@ -34,7 +34,7 @@ export function createRuntime({ server, routes }: Config, log: Log): Runtime {
       cors,
       auth: undefined,
       stages: createStages(cors),
-      upstream: new Upstream(config.upstream),
+      upstream: new Upstream(config.upstream, { name: config.name, log }),
     };
   });
   return {

@@ -61,12 +61,13 @@ export async function handleUpgrade(
   if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, client.host)) {
     throw new ProxyError("origin_denied", `Origin ${fieldValue(request.rawHeaders, "origin")}`);
   }
-  exchange.backend = route.upstream.backend.url;
+  const { upstream } = route;
   const { bytesSent, endReason } = await passUpgrade({
+    exchange,
     socket,
     head,
-    upstream: route.upstream,
-    request: createBackendRequest(exchange, route, route.upstream),
+    upstream,
+    requestFor: (backend) => createBackendRequest(exchange, route, upstream, backend),
     onAnswer: (response) => {
       exchange.headSent(response.statusCode ?? 502);
       return ordinaryHead(exchange, response, route);

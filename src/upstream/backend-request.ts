@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import {
   fieldValue,
@@ -11,6 +10,7 @@ import {
 import { routingPath } from "../base/routing-path.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
+import type { Backend } from "./backend.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -20,13 +20,18 @@ const BODYLESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "DELETE
 /** Fields that make a partial or empty answer out of a stream. */
 const CONDITIONAL = ["Range", "If-Range", "If-None-Match", "If-Modified-Since"];
 
-/** The request as the backend gets it: the same path and query, and fields it can believe. */
-export function createBackendRequest(exchange: Exchange, route: Route, upstream: Upstream): BackendRequest {
+/** The request as one backend gets it: the same path and query, and fields it can believe. */
+export function createBackendRequest(
+  exchange: Exchange,
+  route: Route,
+  upstream: Upstream,
+  backend: Backend,
+): BackendRequest {
   const { request, target, client } = exchange;
   const { config } = route;
   let fields = requestFields(request.rawHeaders, client);
   if (!upstream.preservesHost || exchange.host === "") {
-    fields = setField(fields, "Host", upstream.backend.authority);
+    fields = setField(fields, "Host", backend.address.authority);
   }
   if (acceptsEventStream(fields)) {
     for (const name of CONDITIONAL) fields = removeField(fields, name);
@@ -36,7 +41,7 @@ export function createBackendRequest(exchange: Exchange, route: Route, upstream:
   for (const name of config.headers.request.remove) fields = removeField(fields, name);
   for (const [name, value] of Object.entries(config.headers.request.set))
     fields = setField(fields, name, value);
-  fields.push(...framingFields(request, fields));
+  fields.push(...framingFields(exchange, fields));
   return {
     path: rewritten(target.path, config.rewrite) + target.query,
     fields,
@@ -61,11 +66,12 @@ function forwardingFields({ id, client }: Exchange): string[] {
 }
 
 /** Node frames a request whose fields are given whole by itself only where it guesses a body. */
-function framingFields(request: IncomingMessage, fields: RawFields): string[] {
-  const framing = bodyFraming(request);
+function framingFields(exchange: Exchange, fields: RawFields): string[] {
+  const framing = bodyFraming(exchange);
   if (framing === "chunked") return ["Transfer-Encoding", "chunked"];
-  const needsLength = framing === "none" && !BODYLESS.has(request.method ?? "");
-  return needsLength && fieldValue(fields, "content-length") === undefined ? ["Content-Length", "0"] : [];
+  if (fieldValue(fields, "content-length") !== undefined) return [];
+  if (framing === "buffered") return ["Content-Length", String(exchange.body?.length)];
+  return framing === "none" && !BODYLESS.has(exchange.request.method ?? "") ? ["Content-Length", "0"] : [];
 }
 
 function acceptsEventStream(fields: readonly string[]): boolean {

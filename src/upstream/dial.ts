@@ -1,13 +1,14 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { ProxyError } from "../base/errors.ts";
 import { forwardableTrailers, pairs } from "../base/fields.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
-import type { Upstream } from "./upstream.ts";
+import type { Backend } from "./backend.ts";
+import { DialError } from "./dial-error.ts";
+import type { Timeouts } from "./upstream.ts";
 
 /** A backend that sends more interim responses than this before its answer will not come to one. */
 const MAX_INTERIM_RESPONSES = 10;
-
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 /** A request as it goes to the backend. */
 export interface BackendRequest {
@@ -25,101 +26,140 @@ export interface BackendResponse {
   cancel(): void;
 }
 
-/**
- * Sends the client's request to the backend and resolves with the response head.
- *
- * Rejects with a ProxyError when there is none. A kept connection that the backend closed in the same
- * moment is not an answer: a request without body that may be repeated is sent once more, on a new one.
- */
-export async function dial(
-  exchange: Exchange,
-  response: ServerResponse,
-  upstream: Upstream,
-  request: BackendRequest,
-): Promise<BackendResponse> {
-  const framing = bodyFraming(exchange.request);
-  // Chunked bodies travel on connections of their own: a backend that misreads where one ends
-  // can then not take its rest for another client's request.
-  const reuse = framing !== "chunked";
-  try {
-    return await attempt(exchange, response, upstream, request, reuse);
-  } catch (error) {
-    const mayRepeat = framing === "none" && IDEMPOTENT.has(exchange.request.method ?? "");
-    if (!(error instanceof StaleSocketError) || !mayRepeat || response.closed) throw error;
-    return await attempt(exchange, response, upstream, request, false);
-  }
+/** The request that is to be sent, and what bounds its way. */
+export interface Dial {
+  readonly exchange: Exchange;
+  readonly response: ServerResponse;
+  readonly backend: Backend;
+  readonly timeouts: Timeouts;
+  readonly request: BackendRequest;
 }
 
-/** A kept connection broke before a byte of the response; the backend may never have seen the request. */
-class StaleSocketError extends ProxyError {}
-
-/** How the body of a request is framed on the wire. */
-export function bodyFraming(request: IncomingMessage): "none" | "length" | "chunked" {
+/** How the body of a request is framed on the wire; `buffered` when a stage has read it whole. */
+export function bodyFraming({
+  request,
+  body,
+}: Pick<Exchange, "request" | "body">): "none" | "buffered" | "length" | "chunked" {
+  if (body !== undefined) return body.length === 0 ? "none" : "buffered";
   if (request.headers["transfer-encoding"] !== undefined) return "chunked";
   const length = request.headers["content-length"];
   return length === undefined || length === "0" ? "none" : "length";
 }
 
-function attempt(
-  exchange: Exchange,
-  response: ServerResponse,
-  upstream: Upstream,
-  { path, fields, onClientGone }: BackendRequest,
+/**
+ * Sends the client's request to one backend and resolves with the response head.
+ *
+ * Rejects with a DialError when there is none. The backend counts it until the response has ended.
+ */
+export function dial(
+  { exchange, response, backend, timeouts, request: { path, fields, onClientGone } }: Dial,
   reuse: boolean,
 ): Promise<BackendResponse> {
   return new Promise((resolve, reject) => {
-    const backend = upstream.request(exchange.request.method ?? "GET", path, fields, reuse);
-    const timers = new DialTimers(backend, upstream);
-    const giveUp = () => backend.destroy();
+    const request = backend.request(exchange.request.method ?? "GET", path, fields, reuse);
+    request.once("close", backend.acquire());
+    const watch = new DialWatch(request, timeouts, backend.address.tls);
+    const giveUp = () => request.destroy();
     if (onClientGone === "cancel") response.once("close", giveUp);
 
-    backend.on("response", (head) => {
-      timers.clear();
+    request.on("response", (head) => {
+      watch.clear();
       response.removeListener("close", giveUp);
       const fault = responseFault(head);
-      if (fault === undefined) return resolve({ head, cancel: giveUp });
-      reject(new ProxyError("backend_protocol_error", fault));
-      backend.destroy();
+      if (fault === undefined) {
+        cutAnsweredUpload(request, head);
+        return resolve({ head, cancel: giveUp });
+      }
+      reject(new DialError("backend_protocol_error", fault, "answered"));
+      request.destroy();
     });
-    backend.on("error", (error: NodeJS.ErrnoException) => {
-      timers.clear();
+    request.on("error", (error: NodeJS.ErrnoException) => {
+      watch.clear();
       response.removeListener("close", giveUp);
-      reject(failure(error, backend, timers));
+      reject(watch.failure(error));
     });
-    refuseInterim(backend);
-    sendBody(exchange.request, backend);
+    refuseInterim(request);
+    sendBody(exchange, request, watch);
   });
 }
 
-/** Bounds the way to the response head: first the connection, then, once the request is out, the answer. */
-export class DialTimers {
+/**
+ * Watches the way to the response head: how far the request has come, and that each part of the way, first
+ * the connection and then, once the request is out, the answer, takes no longer than it may.
+ */
+export class DialWatch {
+  readonly #request: ClientRequest;
   #timer: NodeJS.Timeout | undefined;
-  isConnected = false;
+  #socket: Socket | undefined;
+  #isConnected = false;
+  /** What the connection had brought before this request. */
+  #earlierBytes = 0;
+  readonly #onConnected: (() => void)[] = [];
 
-  constructor(
-    backend: ClientRequest,
-    { connectTimeoutMs, responseHeaderTimeoutMs, backend: address }: Upstream,
-  ) {
-    const arm = (ms: number, code: "backend_connect_timeout" | "backend_timeout") => {
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => backend.destroy(new ProxyError(code, `${ms} ms passed`)), ms);
-    };
-    arm(connectTimeoutMs, "backend_connect_timeout");
-    const connected = () => {
-      this.isConnected = true;
-      this.clear();
-    };
-    backend.once("socket", (socket) => {
-      if (backend.reusedSocket || !socket.connecting) connected();
-      else socket.once(address.tls ? "secureConnect" : "connect", connected);
+  constructor(request: ClientRequest, { connectTimeout, responseHeaderTimeout }: Timeouts, isTls: boolean) {
+    this.#request = request;
+    this.#arm(connectTimeout, "backend_connect_timeout");
+    request.once("socket", (socket) => {
+      this.#socket = socket;
+      if (request.reusedSocket || !socket.connecting) this.#connected();
+      else socket.once(isTls ? "secureConnect" : "connect", () => this.#connected());
     });
     // `finish`: the last byte of the request is with the kernel. Before, a long upload is no silent backend.
-    backend.once("finish", () => arm(responseHeaderTimeoutMs, "backend_timeout"));
+    request.once("finish", () => this.#arm(responseHeaderTimeout, "backend_timeout"));
+  }
+
+  /** Calls back once the connection stands. */
+  onceConnected(callback: () => void): void {
+    this.#onConnected.push(callback);
   }
 
   clear(): void {
     clearTimeout(this.#timer);
   }
+
+  /** What an error of the request means, and how far the request had come. */
+  failure(error: NodeJS.ErrnoException): DialError {
+    if (error instanceof DialError) return error;
+    const options = { cause: error };
+    const progress = this.#progress();
+    if (error instanceof ProxyError) {
+      // One of our timers, or what the answer had in it: a connection that broke is the only stale one.
+      const sent = progress === "stale" ? "unanswered" : progress;
+      return new DialError(error.code, error.message, sent, options);
+    }
+    const isGarbled = progress === "answered" || error.code?.startsWith("HPE_");
+    const code =
+      progress === "unsent"
+        ? "backend_connect_failed"
+        : isGarbled
+          ? "backend_protocol_error"
+          : "backend_reset";
+    return new DialError(code, describe(error), isGarbled ? "answered" : progress, options);
+  }
+
+  #arm(ms: number, code: "backend_connect_timeout" | "backend_timeout"): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#request.destroy(new ProxyError(code, `${ms} ms passed`)), ms);
+  }
+
+  #connected(): void {
+    this.#isConnected = true;
+    this.#earlierBytes = this.#socket?.bytesRead ?? 0;
+    this.clear();
+    for (const callback of this.#onConnected) callback();
+  }
+
+  #progress(): DialError["progress"] {
+    if (!this.#isConnected) return "unsent";
+    if ((this.#socket?.bytesRead ?? 0) > this.#earlierBytes) return "answered";
+    return this.#request.reusedSocket ? "stale" : "unanswered";
+  }
+}
+
+/** The error of a name with several addresses has no words of its own. */
+function describe(error: Error): string {
+  if (!(error instanceof AggregateError)) return error.message;
+  return error.errors.map((one: unknown) => (one instanceof Error ? one.message : String(one))).join("; ");
 }
 
 /** Node's client takes 1xx in any number, and an upgrade nobody asked for. */
@@ -138,11 +178,24 @@ function refuseInterim(backend: ClientRequest): void {
   });
 }
 
-function sendBody(client: IncomingMessage, backend: ClientRequest): void {
-  if (bodyFraming(client) === "none") {
+function sendBody(exchange: Exchange, backend: ClientRequest, watch: DialWatch): void {
+  const framing = bodyFraming(exchange);
+  if (framing === "none") {
     backend.end();
-    return;
+  } else if (framing === "buffered") {
+    backend.end(exchange.body);
+  } else {
+    // Not before: until then the body can still go to another backend.
+    watch.onceConnected(() => pipeBody(exchange.request, backend));
   }
+}
+
+function pipeBody(client: IncomingMessage, backend: ClientRequest): void {
+  // Node holds the head back for the first bytes of the body, and a backend may answer without any. In the
+  // common case they came with the head and leave with it, hence not at once.
+  setImmediate(() => {
+    if (!backend.writableEnded && !backend.destroyed) backend.flushHeaders();
+  });
   // No pipe's end: trailers go between the last chunk and the end.
   client.pipe(backend, { end: false });
   client.once("end", () => {
@@ -158,6 +211,13 @@ function sendBody(client: IncomingMessage, backend: ClientRequest): void {
   });
 }
 
+/** Closes the connection when the whole answer is here and the request is not: its rest has no reader. */
+function cutAnsweredUpload(backend: ClientRequest, head: IncomingMessage): void {
+  head.once("end", () => {
+    if (!backend.writableFinished) backend.destroy();
+  });
+}
+
 /** What is wrong with a response head that Node's client accepts. */
 export function responseFault({ statusCode = 0, rawHeaders }: IncomingMessage): string | undefined {
   if (statusCode < 200 || statusCode > 599) return `status ${statusCode}`;
@@ -169,17 +229,4 @@ export function responseFault({ statusCode = 0, rawHeaders }: IncomingMessage): 
       return "Transfer-Encoding other than one chunked";
   }
   return undefined;
-}
-
-export function failure(
-  error: NodeJS.ErrnoException,
-  backend: ClientRequest,
-  timers: DialTimers,
-): ProxyError {
-  if (error instanceof ProxyError) return error;
-  const options = { cause: error };
-  if (!timers.isConnected) return new ProxyError("backend_connect_failed", error.message, options);
-  if (error.code?.startsWith("HPE_")) return new ProxyError("backend_protocol_error", error.message, options);
-  if (backend.reusedSocket) return new StaleSocketError("backend_reset", error.message, options);
-  return new ProxyError("backend_reset", error.message, options);
 }

@@ -1,85 +1,92 @@
-import http from "node:http";
-import https from "node:https";
-import type { Socket } from "node:net";
-import type { UpstreamConfig } from "../config/upstream-schema.ts";
-import type { BackendAddress } from "../config/scalars.ts";
+import type { BalanceMethod, UpstreamConfig } from "../config/upstream-schema.ts";
+import type { Log } from "../observe/log.ts";
+import { ActiveHealth } from "./active-health.ts";
+import { Backend } from "./backend.ts";
+import { type Balance, createBalance } from "./balance.ts";
+import { createLookup } from "./lookup.ts";
 
-/** Idle sockets kept for each backend; more are closed as they fall idle. */
-const MAX_IDLE_SOCKETS = 64;
-
-/** Below the 5 s after which Node's own server, and others, close an idle connection. */
-const IDLE_SOCKET_MS = 4_000;
-
-const KEEP_ALIVE = {
-  keepAlive: true,
-  maxFreeSockets: MAX_IDLE_SOCKETS,
-  timeout: IDLE_SOCKET_MS,
-  noDelay: true,
-};
-
-/**
- * Keeps a socket that falls idle from handing stray bytes to the request that uses it next.
- *
- * A backend that sends more than one response to one request would otherwise answer a stranger
- * (response splitting).
- */
-function guardIdleSockets<A extends http.Agent>(agent: A): A {
-  const strayBytes = new WeakMap<object, () => void>();
-  const keep = agent.keepSocketAlive.bind(agent);
-  const reuse = agent.reuseSocket.bind(agent);
-  agent.keepSocketAlive = (socket) => {
-    const destroy = () => (socket as Socket).destroy();
-    strayBytes.set(socket, destroy);
-    socket.on("data", destroy);
-    return keep(socket);
-  };
-  agent.reuseSocket = (socket, request) => {
-    const destroy = strayBytes.get(socket);
-    if (destroy !== undefined) socket.removeListener("data", destroy);
-    reuse(socket, request);
-  };
-  return agent;
+/** How long, in ms, a backend may take to be connected and to answer. */
+export interface Timeouts {
+  readonly connectTimeout: number;
+  readonly responseHeaderTimeout: number;
 }
 
-/** Where a route's requests go: its backend, its timers, and its idle sockets. */
+/** Where a route's requests go: a group of backends, of which each request gets one. */
 export class Upstream {
-  readonly backend: BackendAddress;
-  readonly connectTimeoutMs: number;
-  readonly responseHeaderTimeoutMs: number;
+  readonly backends: readonly Backend[];
+  readonly timeouts: Timeouts;
+  readonly retries: number;
   readonly preservesHost: boolean;
-  readonly #agent: http.Agent;
+  readonly #primaries: Pool;
+  readonly #backups: Pool;
+  readonly #log: Log;
+  readonly #activeHealth: ActiveHealth | undefined;
 
-  constructor(config: UpstreamConfig) {
-    const [first] = config.backends;
-    if (first === undefined) throw new TypeError("an upstream has a backend");
-    this.backend = first.url;
-    this.connectTimeoutMs = config.connectTimeout;
-    this.responseHeaderTimeoutMs = config.responseHeaderTimeout;
+  constructor(config: UpstreamConfig, { name, log }: { readonly name: string; readonly log: Log }) {
+    const lookup = createLookup();
+    this.backends = config.backends.map((backend) => new Backend(backend, config.tls, lookup));
+    this.timeouts = config;
+    this.retries = config.retries;
     this.preservesHost = config.hostHeader === "preserve";
-    this.#agent = guardIdleSockets(
-      this.backend.tls ? new https.Agent(KEEP_ALIVE) : new http.Agent(KEEP_ALIVE),
+    this.#primaries = createPool(
+      this.backends.filter(({ isBackup }) => !isBackup),
+      config.balance,
     );
+    this.#backups = createPool(
+      this.backends.filter(({ isBackup }) => isBackup),
+      config.balance,
+    );
+    this.#log = log.child({ route: name });
+    if (config.healthCheck !== undefined) {
+      this.#activeHealth = new ActiveHealth(this.backends, config.healthCheck, this.#log);
+    }
+    if (config.tls?.verify === false) {
+      const backends = this.backends.filter(({ address }) => address.tls).map(({ url }) => url);
+      this.#log.warn({ backends }, "TLS: the backends' certificates are not verified");
+    }
   }
 
   /**
-   * Begins a request; `reuse: false` takes a connection of its own and closes it afterwards.
+   * The backend for the next attempt of a client's request, none of those tried; undefined when there is none.
    *
-   * `fields` are sent as they are, so Host and the framing fields must be among them.
+   * Backups come in when no other is available. When failures have taken all of them out, they are tried all
+   * the same: the worst that can come of it is the 502 that would be sent anyway. What an active check found
+   * unhealthy stays out.
    */
-  request(method: string, path: string, fields: readonly string[], reuse: boolean): http.ClientRequest {
-    const { host, port, socketPath, tls } = this.backend;
-    const where = socketPath === undefined ? { host, port } : { socketPath };
-    return (tls ? https : http).request({
-      ...where,
-      method,
-      path,
-      headers: fields,
-      agent: reuse ? this.#agent : false,
-    });
+  choose(clientAddress: string, tried: ReadonlySet<Backend>): Backend | undefined {
+    const pick = () => this.#primaries(clientAddress, tried) ?? this.#backups(clientAddress, tried);
+    const chosen = pick();
+    if (chosen !== undefined || this.backends.some(({ isAvailable }) => isAvailable)) return chosen;
+    for (const { passive } of this.backends) passive.letTry();
+    return pick();
   }
 
-  /** Closes idle sockets, and those in use. */
-  close(): void {
-    this.#agent.destroy();
+  /** Notes that a backend has answered. */
+  succeeded(backend: Backend): void {
+    if (backend.passive.succeeded()) this.#log.info({ backend: backend.url }, "backend is back");
   }
+
+  /** Notes that a backend has failed a request. The only one of a group is never taken out. */
+  failed(backend: Backend, reason: string): void {
+    if (this.backends.length === 1 || !backend.passive.failed()) return;
+    this.#log.warn({ backend: backend.url, reason }, "backend is out");
+  }
+
+  /** Stops the checks and closes the connections. */
+  close(): void {
+    this.#activeHealth?.close();
+    for (const backend of this.backends) backend.close();
+  }
+}
+
+/** Picks an available one of its backends; undefined when none is. */
+type Pool = (key: string, tried: ReadonlySet<Backend>) => Backend | undefined;
+
+function createPool(backends: readonly Backend[], method: BalanceMethod): Pool {
+  const balance: Balance<Backend> = createBalance(method);
+  return (key, tried) => {
+    const [first, ...others] = backends.filter((backend) => backend.isAvailable && !tried.has(backend));
+    if (first === undefined) return undefined;
+    return others.length === 0 ? first : balance([first, ...others], key);
+  };
 }

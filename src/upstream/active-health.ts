@@ -1,0 +1,95 @@
+import { jitter } from "../base/jitter.ts";
+import type { HealthCheckConfig } from "../config/upstream-schema.ts";
+import type { Log } from "../observe/log.ts";
+import type { Backend } from "./backend.ts";
+
+/** The first checks come within this part of the interval: soon, and not all in one moment. */
+const FIRST_CHECK_PART = 0.2;
+
+/**
+ * Asks the backends of one upstream from time to time how they are.
+ *
+ * They count as healthy until `unhealthy` checks in a row have failed, and then as unhealthy until `healthy`
+ * in a row have not. Each change is logged once.
+ */
+export class ActiveHealth {
+  readonly #config: HealthCheckConfig;
+  readonly #log: Log;
+  readonly #checks: readonly Check[];
+  #isClosed = false;
+
+  constructor(backends: readonly Backend[], config: HealthCheckConfig, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    this.#checks = backends.map((backend) => ({ backend, streak: 0, timer: undefined }));
+    for (const check of this.#checks) this.#plan(check, Math.random() * FIRST_CHECK_PART * config.interval);
+  }
+
+  /** Stops checking; an answer that is still to come changes nothing. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { timer } of this.#checks) clearTimeout(timer);
+  }
+
+  /** The next check of a backend begins after the last one has ended, so there is never more than one. */
+  #plan(check: Check, delayMs: number): void {
+    check.timer = setTimeout(async () => {
+      const fault = await probe(check.backend, this.#config);
+      if (this.#isClosed) return;
+      this.#note(check, fault);
+      this.#plan(check, jitter(this.#config.interval));
+    }, delayMs);
+    // A gateway that was made and never listens does not hold its process.
+    check.timer.unref();
+  }
+
+  #note(check: Check, fault: string | undefined): void {
+    const { backend } = check;
+    const isGood = fault === undefined;
+    check.streak = isGood === backend.isHealthy ? 0 : check.streak + 1;
+    const needed = isGood ? this.#config.healthy : this.#config.unhealthy;
+    if (check.streak < needed) return;
+    check.streak = 0;
+    backend.isHealthy = isGood;
+    if (!isGood) {
+      this.#log.warn({ backend: backend.url, reason: fault }, "backend is unhealthy");
+      return;
+    }
+    // Whatever took it out before is over; requests need not wait for the end of failTimeout.
+    backend.passive.letTry();
+    this.#log.info({ backend: backend.url }, "backend is healthy");
+  }
+}
+
+interface Check {
+  readonly backend: Backend;
+  /** Answers in a row that speak against the present state. */
+  streak: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** Asks once; resolves with what is wrong, and never rejects. */
+function probe(backend: Backend, { path, timeout }: HealthCheckConfig): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const fields = ["Host", backend.address.authority, "User-Agent", "sluice health check"];
+    const request = backend.request("GET", path, fields, false);
+    const timer = setTimeout(() => {
+      resolve(`no answer within ${timeout} ms`);
+      request.destroy();
+    }, timeout);
+    request.once("response", (response) => {
+      const { statusCode = 0 } = response;
+      resolve(statusCode >= 200 && statusCode < 400 ? undefined : `status ${statusCode}`);
+      // The timer bounds the body too: an event stream makes a bad path, but not a leak.
+      response.on("error", () => {});
+      response.resume();
+    });
+    request.on("upgrade", (_response, socket) => {
+      socket.destroy();
+      resolve("upgrade without a request for it");
+    });
+    request.on("error", (error) => resolve(error.message));
+    request.once("close", () => clearTimeout(timer));
+    request.end();
+  });
+}

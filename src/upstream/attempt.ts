@@ -1,0 +1,134 @@
+import { ProxyError } from "../base/errors.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { Backend } from "./backend.ts";
+import { type BackendResponse, bodyFraming, type Dial, dial } from "./dial.ts";
+import { DialError } from "./dial-error.ts";
+import type { Upstream } from "./upstream.ts";
+
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+
+/** What is sent, and what is known of it. */
+export interface Attempt<T> {
+  readonly exchange: Exchange;
+  readonly upstream: Upstream;
+  /** Sent twice, it has the effect of once, and the body it needs is at hand. */
+  readonly isRepeatable: boolean;
+  isClientGone(): boolean;
+  /** Sends it to one backend; rejects with a DialError when that gives no answer. */
+  send(backend: Backend): Promise<T>;
+}
+
+/**
+ * Sends a request to a backend of the group, and to `upstream.retries` others when the first gives no answer.
+ *
+ * What has not left may go to another backend whatever it is; what has left, only if it is repeatable and
+ * not a byte came back. A client that has left is no backend's failure, and nobody is tried for it.
+ */
+export async function attempt<T>({
+  exchange,
+  upstream,
+  isRepeatable,
+  isClientGone,
+  send,
+}: Attempt<T>): Promise<T> {
+  const tried = new Set<Backend>();
+  let backend = upstream.choose(exchange.client.address, tried);
+  if (backend === undefined) throw new ProxyError("no_backend", "every backend is unhealthy");
+  for (let left = upstream.retries; ; left--) {
+    tried.add(backend);
+    exchange.backend = backend.url;
+    try {
+      const answer = await send(backend);
+      upstream.succeeded(backend);
+      return answer;
+    } catch (error) {
+      if (!(error instanceof DialError) || isClientGone()) throw error;
+      if (isBackendsFault(error)) upstream.failed(backend, error.message);
+      const maySend = error.progress === "unsent" || (isRepeatable && error.progress !== "answered");
+      const next: Backend | undefined =
+        maySend && left > 0 ? nextBackend(exchange, upstream, tried, error) : undefined;
+      if (next === undefined) throw error;
+      const { code, message } = error;
+      exchange.log.warn(
+        {
+          reqId: exchange.id,
+          route: exchange.route?.config.name,
+          backend: backend.url,
+          err: { code, message },
+        },
+        "attempt failed",
+      );
+      backend = next;
+    }
+  }
+}
+
+/** The next one, never one twice; but one that is alone and closed its connection may have been restarted. */
+function nextBackend(
+  { client }: Exchange,
+  upstream: Upstream,
+  tried: ReadonlySet<Backend>,
+  { code, progress }: DialError,
+): Backend | undefined {
+  const next = upstream.choose(client.address, tried);
+  if (next !== undefined || upstream.backends.length > 1) return next;
+  return code === "backend_reset" && progress === "unanswered" ? upstream.backends[0] : undefined;
+}
+
+/** Our own lack of files, ports or memory, as `connect` reports it. */
+const OWN_SHORTAGES: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EADDRNOTAVAIL",
+]);
+
+/** Closing an idle connection is every backend's right, and what we lack ourselves is nobody else's fault. */
+function isBackendsFault({ progress, cause }: DialError): boolean {
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  return progress !== "stale" && !(code !== undefined && OWN_SHORTAGES.has(code));
+}
+
+/** What `dialUpstream` is told; the request is made anew for each backend. */
+export interface UpstreamDial extends Pick<Dial, "exchange" | "response"> {
+  readonly upstream: Upstream;
+  requestFor(backend: Backend): Dial["request"];
+}
+
+/** Sends the client's request to the group and resolves with the first response head that comes. */
+export function dialUpstream({
+  exchange,
+  response,
+  upstream,
+  requestFor,
+}: UpstreamDial): Promise<BackendResponse> {
+  const framing = bodyFraming(exchange);
+  const hasBodyAtHand = framing === "none" || framing === "buffered";
+  const isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method ?? "");
+  // Chunked bodies travel on connections of their own: a backend that misreads where one ends
+  // can then not take its rest for another client's request.
+  const reuse = framing !== "chunked";
+  const isClientGone = () => response.closed;
+  const answer = attempt({
+    exchange,
+    upstream,
+    isRepeatable,
+    isClientGone,
+    async send(backend) {
+      const { timeouts } = upstream;
+      const request = requestFor(backend);
+      try {
+        return await dial({ exchange, response, backend, timeouts, request }, reuse);
+      } catch (error) {
+        // A kept connection that the backend closed in the same moment is no answer and no failure.
+        const isStale = error instanceof DialError && error.progress === "stale";
+        if (!isStale || !isRepeatable || isClientGone()) throw error;
+        return await dial({ exchange, response, backend, timeouts, request }, false);
+      }
+    },
+  });
+  // A body that nobody took is read and dropped, or the client would not come to read the refusal.
+  answer.catch(() => exchange.request.resume());
+  return answer;
+}

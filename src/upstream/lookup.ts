@@ -1,0 +1,43 @@
+import dns, { type LookupAddress } from "node:dns";
+import type { LookupFunction } from "node:net";
+
+type Waiting = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
+
+/**
+ * Resolves host names for new connections, each name once at a time.
+ *
+ * Nothing is remembered: every new connection asks, so a changed address is taken at once. But whoever asks
+ * for a name that is being resolved waits for that answer. Node resolves on four threads, which files share;
+ * a name server that does not answer would fill them all with the same question.
+ */
+export function createLookup(): LookupFunction {
+  const waiting = new Map<string, Waiting[]>();
+
+  function resolve(hostname: string, family: number, hints: number, callback: Waiting): void {
+    const key = `${hostname} ${family} ${hints}`;
+    const others = waiting.get(key);
+    if (others !== undefined) {
+      others.push(callback);
+      return;
+    }
+    const asked = [callback];
+    waiting.set(key, asked);
+    dns.lookup(hostname, { family, hints, all: true }, (error, addresses) => {
+      waiting.delete(key);
+      for (const answer of asked) answer(error, addresses);
+    });
+  }
+
+  return (hostname, { family = 0, hints = 0, all = false }, callback) => {
+    resolve(hostname, familyNumber(family), hints, (error, addresses) => {
+      const [first] = addresses ?? [];
+      if (error !== null || all || first === undefined) callback(error, addresses ?? []);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
+
+function familyNumber(family: number | "IPv4" | "IPv6"): number {
+  if (typeof family === "number") return family;
+  return family === "IPv4" ? 4 : 6;
+}
