@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { appName } from "./apps-schema.ts";
+import { jwtSchema } from "./jwt-schema.ts";
+import { ticketSchema } from "./ticket-schema.ts";
 
 /** The `auth` of a route: which credentials open it. Any one of them suffices. */
 
@@ -22,11 +24,21 @@ const app = z
   .describe("APP signatures (SDK-HMAC-SHA256): a list of apps, short for { apps }, or the object.");
 
 /** The keys that name a credential; the others only say how one is handled. */
-const CREDENTIALS = ["app"] as const;
+const CREDENTIALS = ["app", "appCode", "jwt"] as const;
 
 export const authSchema = z
   .strictObject({
     app: app.optional(),
+    appCode: z
+      .boolean()
+      .prefault(false)
+      .describe("Take X-Apig-AppCode: a fixed text of apps.yaml, of the apps in auth.app or else of any."),
+    jwt: jwtSchema.optional().describe("Take JSON Web Tokens."),
+    ticket: ticketSchema
+      .optional()
+      .describe(
+        "Let POST PATH?ticket give out a ticket, with which GET PATH?ticket=TICKET is open once: for native EventSource and WebSocket, which can send no fields.",
+      ),
     forward: z
       .boolean()
       .prefault(false)
@@ -34,7 +46,7 @@ export const authSchema = z
   })
   .superRefine((auth, ctx) => {
     // Nothing to present would mean nothing to check, on a route that says it is protected.
-    if (CREDENTIALS.every((key) => auth[key] === undefined)) {
+    if (CREDENTIALS.every((key) => auth[key] === undefined || auth[key] === false)) {
       ctx.addIssue(`expected at least one of ${CREDENTIALS.join(", ")}`);
     }
   });

@@ -131,7 +131,7 @@ function readRoutes(
   });
   problems.push(...conflictProblems(routes));
   if (apps !== undefined) problems.push(...routes.flatMap((route) => unknownApps(route, apps)));
-  return routes.map(({ name, value }) => ({ ...value, name }));
+  return routes.map(({ name, value, path }) => ({ ...value, name, file: path }));
 }
 
 function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {

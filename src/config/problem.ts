@@ -14,6 +14,17 @@ export interface Problem {
   readonly message: string;
 }
 
+/** What is wrong with a configuration and shows only when it is used: a file or an issuer that is not there. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(formatProblem).join("\n"));
+    this.problems = problems;
+  }
+}
+
 /** `config/routes/chat.yaml:12:5 stream.heartbeat: expected a duration such as 15s`. */
 export function formatProblem({ file, at, key, message }: Problem): string {
   const place = [file, at?.line, at?.column].filter((part) => part !== undefined).join(":");

@@ -232,4 +232,6 @@ export type CorsConfig = Exclude<RouteFile["cors"], boolean>;
 /** A route: its file, and the file's name without its ending. */
 export interface RouteConfig extends RouteFile {
   readonly name: string;
+  /** The path of its file, as problems name it; undefined when it came from elsewhere. */
+  readonly file?: string;
 }

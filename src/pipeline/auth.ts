@@ -1,10 +1,10 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Principal } from "./principal.ts";
+import type { Principal, Spent } from "./principal.ts";
 import type { Stage } from "./route.ts";
 
 /** One kind of credential that a route takes. */
-export interface Verifier {
+export interface Verifier extends Spent {
   /** What logs call it. */
   readonly name: string;
   /** Its name in WWW-Authenticate, which RFC 9110 section 11.6.1 wants with every 401. */
@@ -13,8 +13,6 @@ export interface Verifier {
   readonly isAmbient?: boolean;
   /** Fields by which it tells the backend who asks; what a client sends under these names is taken off. */
   readonly identityFields?: readonly string[];
-  /** Fields that carry its credential and are meant for the gateway alone; a final `*` stands for any rest. */
-  readonly credentialFields?: readonly string[];
   /**
    * The principal; undefined when the request carries no credential of this kind, right or wrong. One that is
    * wrong is a ProxyError, `auth_failed` by `authFailed` or `app_not_authorized`.
@@ -40,9 +38,9 @@ export function authFailed(reason: string, cause?: unknown): ProxyError {
  * Asks every verifier; exactly one has to know the request.
  *
  * Two credentials are refused even if both are right: they may name two principals, and whoever reads the
- * request next could pick the other one.
+ * request next could pick the other one. With `forward` the credential goes on to the backend.
  */
-export function createAuth(verifiers: readonly Verifier[]): Auth {
+export function createAuth(verifiers: readonly Verifier[], { forward }: { readonly forward: boolean }): Auth {
   // Ambient ones last, so that it is known whether anything else was there.
   const explicit = verifiers.filter(({ isAmbient }) => isAmbient !== true);
   const ambient = verifiers.filter(({ isAmbient }) => isAmbient === true);
@@ -51,7 +49,7 @@ export function createAuth(verifiers: readonly Verifier[]): Auth {
     const found = (await presented(explicit, exchange)) ?? (await presented(ambient, exchange));
     if (found === undefined) throw authFailed("no credential");
     exchange.principal = found.principal;
-    exchange.credentialFields = found.verifier.credentialFields ?? [];
+    if (!forward) exchange.spent = found.verifier;
   }
 
   const challenges = verifiers.flatMap(({ challenge }) => challenge ?? []);

@@ -83,10 +83,13 @@ export function isUpgradeOriginAllowed(cors: Cors | undefined, rawHeaders: RawFi
   const [origin, ...more] = fieldValues(rawHeaders, "origin");
   if (cors === undefined || origin === undefined) return true;
   if (more.length > 0) return false;
+  return isOwnOrigin(origin, host) || cors.allowsOrigin(origin);
+}
+
+/** Whether an Origin is that of the host asked for. */
+export function isOwnOrigin(origin: string, host: string): boolean {
   const own = host.toLowerCase();
-  const isSameOrigin =
-    origin === `http://${own.replace(/:80$/, "")}` || origin === `https://${own.replace(/:443$/, "")}`;
-  return isSameOrigin || cors.allowsOrigin(origin);
+  return origin === `http://${own.replace(/:80$/, "")}` || origin === `https://${own.replace(/:443$/, "")}`;
 }
 
 /** Any origin, no credentials. The answers depend on nothing in the request, hence no Vary. */

@@ -5,7 +5,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
 import type { Target } from "../routing/target.ts";
-import type { Principal } from "./principal.ts";
+import type { Principal, Spent } from "./principal.ts";
 import type { Route } from "./route.ts";
 
 /** One client request and the account of our answer to it; settled once, with one log line. */
@@ -20,8 +20,8 @@ export class Exchange {
   route: Route | undefined;
   /** Who the request is from; undefined until a stage has verified a credential. */
   principal: Principal | undefined;
-  /** Fields of the credential that was verified, which are not for the backend; see `Verifier`. */
-  credentialFields: readonly string[] = [];
+  /** What the credential travelled in that was verified and is not for the backend. */
+  spent: Spent = {};
   /** The body, where a stage had to read it whole; it goes to the backend in place of the stream. */
   body: Buffer | undefined;
   /** URL of the backend that was dialled. */

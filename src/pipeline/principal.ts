@@ -9,3 +9,10 @@ export interface Principal {
   /** When the credential expires, in ms since the epoch; a stream ends then with `auth_expired`. */
   readonly expiresAt: number | undefined;
 }
+
+/** Where a credential that is meant for the gateway alone stands in a request. */
+export interface Spent {
+  /** Names of fields; a final `*` stands for any rest. */
+  readonly credentialFields?: readonly string[];
+  readonly credentialCookie?: string;
+}

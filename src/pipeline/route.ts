@@ -3,6 +3,7 @@ import type { Auth } from "./auth.ts";
 import type { Cors } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Reply } from "./reply.ts";
+import type { Tickets } from "./tickets.ts";
 
 /**
  * One step of a route's pipeline: a reply ends the exchange, nothing passes it on, a ProxyError refuses it.
@@ -15,6 +16,8 @@ export interface Route {
   readonly cors: Cors | undefined;
   /** Who may use it; undefined for anybody. */
   readonly auth: Auth | undefined;
+  /** Those it has given out; undefined when it gives out none. */
+  readonly tickets: Tickets | undefined;
   /** In the order in which they are asked; the first reply wins. */
   readonly stages: readonly Stage[];
 }

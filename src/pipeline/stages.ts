@@ -1,11 +1,21 @@
-import { type Cors, isPreflight } from "./cors.ts";
+import { fieldValue } from "../base/fields.ts";
+import type { RouteConfig } from "../config/route-schema.ts";
+import { type Cors, createCors, isPreflight } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Reply } from "./reply.ts";
-import type { Stage } from "./route.ts";
+import type { Route, Stage } from "./route.ts";
+import { isTicketRequest } from "./tickets.ts";
+
+/** The policies of a route, compiled. */
+export type Policies = Pick<Route, "cors" | "auth" | "tickets">;
 
 /** The stages of a route, in the order in which they are asked. */
-export function createStages(cors: Cors | undefined): readonly Stage[] {
-  return cors === undefined ? [] : [preflight(cors)];
+export function createStages(config: RouteConfig, { cors, auth, tickets }: Policies): readonly Stage[] {
+  return [
+    ...(cors === undefined ? [] : [preflight(config, cors)]),
+    ...(auth === undefined ? [] : [auth.stage]),
+    ...(tickets === undefined ? [] : [tickets.issue]),
+  ];
 }
 
 /** Asks the stages in turn; the first reply wins. */
@@ -18,10 +28,19 @@ export async function runStages(stages: readonly Stage[], exchange: Exchange): P
 }
 
 /** Answers a preflight itself: it never reaches a backend, which may not know OPTIONS at all. */
-function preflight(cors: Cors): Stage {
-  return ({ request, id }) => {
+function preflight(config: RouteConfig, cors: Cors): Stage {
+  const ticketCors = createTicketCors(config) ?? cors;
+  return ({ request, target, id }) => {
     if (!isPreflight(request.method ?? "", request.rawHeaders)) return undefined;
-    const reply = cors.preflight(request.rawHeaders);
+    const wanted = fieldValue(request.rawHeaders, "access-control-request-method") ?? "";
+    const policy = isTicketRequest(wanted, target.query) ? ticketCors : cors;
+    const reply = policy.preflight(request.rawHeaders);
     return { ...reply, fields: [...reply.fields, ["X-Request-Id", id]] };
   };
+}
+
+/** The policy for asking for a ticket: POST is allowed there alone, whatever the route's own methods are. */
+function createTicketCors({ cors, auth }: RouteConfig): Cors | undefined {
+  if (typeof cors === "boolean" || auth?.ticket === undefined) return undefined;
+  return createCors({ ...cors, allowMethods: [...new Set([...cors.allowMethods, "POST"])] });
 }

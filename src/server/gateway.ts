@@ -8,7 +8,10 @@ const CLOSE_GRACE_MS = 5_000;
 
 /** A running sluice, for embedding. */
 export interface Gateway {
-  /** Listens on every configured address, or on none; resolves with the addresses, free ports filled in. */
+  /**
+   * Listens on every configured address, or on none; resolves with the addresses, free ports filled in. Rejects
+   * with a ConfigError when something the configuration names, such as an issuer's keys, is not there.
+   */
   listen(): Promise<readonly string[]>;
   /** Stops accepting, ends streams between two events, and resolves when no connection is left. */
   close(): Promise<void>;
@@ -21,6 +24,10 @@ export function createGateway(config: Config, options: { readonly log?: Log } = 
   let open: Listener[] = [];
 
   async function listen(): Promise<readonly string[]> {
+    await runtime.start().catch((error: unknown) => {
+      runtime.close();
+      throw error;
+    });
     const results = await Promise.allSettled(listeners.map((listener) => listener.listen()));
     open = listeners.filter((_, at) => results[at]?.status === "fulfilled");
     const failed = results.find((result) => result.status === "rejected");

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { atWallClock } from "../base/at-wall-clock.ts";
 import { jitter } from "../base/jitter.ts";
 import { mediaType } from "../base/media-type.ts";
 import type { EndReason } from "../base/outcome.ts";
@@ -17,6 +18,9 @@ const HEARTBEAT = Buffer.from(":\n");
 
 /** How long past `maxDuration` a stream may go on without an end of an event to be cut at. */
 const BORDER_GRACE = 1.2;
+
+/** How long an event that began before the credential expired may still take to end. */
+const EXPIRY_GRACE_MS = 5_000;
 
 /**
  * One backend's event stream on its way to one client.
@@ -40,6 +44,7 @@ export class Relay {
   #heartbeat: NodeJS.Timeout | undefined;
   #idle: NodeJS.Timeout | undefined;
   #deadlines: NodeJS.Timeout[] = [];
+  #stopExpiry: () => void = () => {};
 
   constructor(exchange: Exchange, response: ServerResponse, backend: BackendResponse, route: Route) {
     this.#exchange = exchange;
@@ -109,12 +114,19 @@ export class Relay {
       this.#heartbeat = setTimeout(() => this.#beat(), heartbeat);
     }
     if (idleTimeout !== undefined) this.#idle = setTimeout(() => this.abort("idle_timeout"), idleTimeout);
+    const expiresAt = this.#exchange.principal?.expiresAt;
+    if (expiresAt !== undefined) this.#stopExpiry = atWallClock(expiresAt, () => this.#expire());
     if (maxDuration === undefined) return;
     // Drawn, so that streams that began together do not all come back together.
     this.#deadlines = [
       setTimeout(() => this.endAtBorder("max_duration"), jitter(maxDuration)),
       setTimeout(() => this.abort("max_duration"), Math.min(maxDuration * BORDER_GRACE, MAX_DURATION_MS)),
     ];
+  }
+
+  #expire(): void {
+    this.endAtBorder("auth_expired");
+    if (!this.#isOver) this.#deadlines.push(setTimeout(() => this.abort("auth_expired"), EXPIRY_GRACE_MS));
   }
 
   #beat(): void {
@@ -179,6 +191,7 @@ export class Relay {
     if (this.#isOver) return false;
     this.#isOver = true;
     for (const timer of [this.#heartbeat, this.#idle, ...this.#deadlines]) clearTimeout(timer);
+    this.#stopExpiry();
     return true;
   }
 }

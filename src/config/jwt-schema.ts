@@ -1,0 +1,75 @@
+import * as z from "zod";
+import { durationOrOff, editableField, token } from "./scalars.ts";
+
+/** The `auth.jwt` of a route. */
+
+/**
+ * Signatures with a public key only. A shared secret is not among them, so a token that names HS256 and is
+ * signed with the public key as the secret has nowhere to get in (RFC 8725 section 2.1).
+ */
+const ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+] as const;
+
+const EXPECTED_JWKS = "expected a URL such as https://id.example.com/jwks.json, or the path of a file";
+
+const jwks = z
+  .string(EXPECTED_JWKS)
+  .min(1, EXPECTED_JWKS)
+  .superRefine((place, ctx) => {
+    if (!/^[a-z][a-z0-9+.-]*:/i.test(place)) return;
+    const url = URL.canParse(place) ? new URL(place) : undefined;
+    if (url === undefined || !/^https?:$/.test(url.protocol)) ctx.addIssue(EXPECTED_JWKS);
+    else if (url.username !== "" || url.password !== "") ctx.addIssue("expected a URL without credentials");
+  });
+
+const name = z.string().min(1, "expected a text that is not empty");
+
+/** Fields that say where a request comes from and goes to; a claim must not stand in for them. */
+const claimField = editableField.regex(
+  /^(?!(?:authorization|cookie|host|forwarded|x[-_.]forwarded[-_.].*|x[-_.]real[-_.]ip|x[-_.]request[-_.]id)$)/i,
+  "expected no field that carries credentials or that the gateway sets itself",
+);
+
+export const jwtSchema = z.strictObject({
+  issuer: name.describe("What iss has to be."),
+  audience: z
+    .union(
+      [name, z.array(name).min(1, "expected at least one audience")],
+      "expected a text, or a list of them",
+    )
+    .transform((value) => (Array.isArray(value) ? value : [value]))
+    .describe("What aud has to name; of a list, one."),
+  jwks: jwks.describe(
+    "The issuer's public keys: a URL or a file. It has to be there when the gateway starts.",
+  ),
+  header: token.prefault("Authorization").describe("The field with the token; Bearer may stand before it."),
+  cookie: z
+    .string()
+    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "expected the name of a cookie")
+    .optional()
+    .describe("A cookie that may hold the token, where no other credential is sent."),
+  algorithms: z
+    .array(z.enum(ALGORITHMS))
+    .min(1, "expected at least one algorithm")
+    .prefault([...ALGORITHMS])
+    .describe("Signature algorithms that are taken."),
+  clockTolerance: durationOrOff.prefault("off").describe("How far the issuer's clock may be off."),
+  claims: z
+    .record(claimField, name)
+    .prefault({})
+    .describe("Fields for the backend, each with the claim it holds: X-User: sub."),
+});
+
+/** A route's `auth.jwt` after validation. */
+export type JwtConfig = z.output<typeof jwtSchema>;

@@ -1,0 +1,43 @@
+import { ConfigError, type Problem } from "../config/problem.ts";
+import type { RouteConfig } from "../config/route-schema.ts";
+import type { Log } from "../observe/log.ts";
+import { Jwks, reasonOf } from "./jwks.ts";
+
+/** The key sets of a configuration, one for each place, however many routes name it. */
+export class JwksSets {
+  readonly #log: Log;
+  readonly #sets = new Map<string, Jwks>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  at(place: string): Jwks {
+    const known = this.#sets.get(place);
+    if (known !== undefined) return known;
+    const jwks = new Jwks(place, this.#log);
+    this.#sets.set(place, jwks);
+    return jwks;
+  }
+
+  /** Gets every set; rejects with a ConfigError that names the routes whose keys did not come. */
+  async start(routes: readonly RouteConfig[]): Promise<void> {
+    const faults = new Map<string, string>();
+    await Promise.all(
+      [...this.#sets.values()].map(async (jwks) => {
+        await jwks.start().catch((error: unknown) => faults.set(jwks.place, reasonOf(error)));
+      }),
+    );
+    const problems = routes.flatMap(({ name, file, auth }): Problem[] => {
+      const fault = faults.get(auth?.jwt?.jwks ?? "");
+      if (fault === undefined) return [];
+      const message = `cannot get the keys: ${fault}`;
+      return [{ file: file ?? name, at: undefined, key: "auth.jwt.jwks", message }];
+    });
+    if (problems.length > 0) throw new ConfigError(problems);
+  }
+
+  close(): void {
+    for (const jwks of this.#sets.values()) jwks.close();
+  }
+}

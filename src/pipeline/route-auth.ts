@@ -1,0 +1,32 @@
+import type { AppConfig } from "../config/apps-schema.ts";
+import type { AuthConfig } from "../config/auth-schema.ts";
+import { type Auth, createAuth, type Verifier } from "./auth.ts";
+import { createAppCodeVerifier } from "./auth-app-code.ts";
+import { createJwtVerifiers } from "./auth-jwt.ts";
+import type { Jwks } from "./jwks.ts";
+import { Tickets } from "./tickets.ts";
+
+/** What the credentials of all routes are checked against. */
+export interface Credentials {
+  readonly apps: readonly AppConfig[];
+  /** The keys of a place; one set for all routes that name it. */
+  jwks(place: string): Jwks;
+}
+
+/** A route's `auth`, compiled. */
+export interface RouteAuth {
+  readonly auth: Auth;
+  /** Undefined when the route gives out none. */
+  readonly tickets: Tickets | undefined;
+}
+
+/** Makes the verifiers of a route, in the order in which they are asked. */
+export function createRouteAuth(config: AuthConfig, { apps, jwks }: Credentials): RouteAuth {
+  const tickets = config.ticket && new Tickets(config.ticket);
+  const verifiers: readonly Verifier[] = [
+    ...(config.appCode ? [createAppCodeVerifier(apps, config.app?.apps)] : []),
+    ...(config.jwt === undefined ? [] : createJwtVerifiers(config.jwt, jwks(config.jwt.jwks))),
+    ...(tickets === undefined ? [] : [tickets.verifier]),
+  ];
+  return { auth: createAuth(verifiers, config), tickets };
+}
