@@ -7,6 +7,7 @@ import { isPreflight } from "../pipeline/cors.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { send } from "../pipeline/reply.ts";
 import { runStages } from "../pipeline/stages.ts";
+import { isTicketRequest } from "../pipeline/tickets.ts";
 import { checkHead, hostName } from "../routing/request-head.ts";
 import { readTarget } from "../routing/target.ts";
 import { Relay } from "../stream/relay.ts";
@@ -54,8 +55,15 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
 function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
   const method = request.method ?? "";
   const place = { host: hostName(host), path: routingPath(target.path) };
-  if (isPreflight(method, request.rawHeaders)) {
-    const wanted = fieldValue(request.rawHeaders, "access-control-request-method") ?? "";
+  const isAsking = isPreflight(method, request.rawHeaders);
+  const wanted = isAsking ? (fieldValue(request.rawHeaders, "access-control-request-method") ?? "") : method;
+  if (isTicketRequest(wanted, target.query)) {
+    // Of the route that the ticket will open, which may well take no POST.
+    const found = router.match({ ...place, method: "GET" });
+    const issuer = found !== undefined && "route" in found ? found.route : undefined;
+    if (issuer?.tickets !== undefined && (!isAsking || issuer.cors !== undefined)) return issuer;
+  }
+  if (isAsking) {
     const found = router.match({ ...place, method: wanted });
     if (found !== undefined && "route" in found && found.route.cors !== undefined) return found.route;
   }

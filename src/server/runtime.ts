@@ -2,7 +2,9 @@ import { createTrust, type Trust } from "../base/address.ts";
 import type { Config } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
 import { createCors } from "../pipeline/cors.ts";
+import { JwksSets } from "../pipeline/jwks-sets.ts";
 import type { Route } from "../pipeline/route.ts";
+import { createRouteAuth } from "../pipeline/route-auth.ts";
 import { createStages } from "../pipeline/stages.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { Relay } from "../stream/relay.ts";
@@ -21,19 +23,28 @@ export interface Runtime {
   readonly log: Log;
   /** The streams under way. */
   readonly relays: Set<Relay>;
-  /** Closes the connections to backends. */
+  /** Gets what has to be there before the first request; rejects with a ConfigError that names its place. */
+  start(): Promise<void>;
+  /** Closes the connections to backends, and what was started. */
   close(): void;
 }
 
+/** A route without `auth`. */
+const OPEN = { auth: undefined, tickets: undefined };
+
 /** Compiles a validated configuration. */
-export function createRuntime({ server, routes }: Config, log: Log): Runtime {
+export function createRuntime({ server, routes, apps }: Config, log: Log): Runtime {
+  const jwksSets = new JwksSets(log);
+  const credentials = { apps, jwks: (place: string) => jwksSets.at(place) };
   const compiled = routes.map((config): RuntimeRoute => {
     const cors = config.cors === false ? undefined : createCors(config.cors);
+    const { auth, tickets } = config.auth === undefined ? OPEN : createRouteAuth(config.auth, credentials);
     return {
       config,
       cors,
-      auth: undefined,
-      stages: createStages(cors),
+      auth,
+      tickets,
+      stages: createStages(config, { cors, auth, tickets }),
       upstream: new Upstream(config.upstream, { name: config.name, log }),
     };
   });
@@ -45,7 +56,9 @@ export function createRuntime({ server, routes }: Config, log: Log): Runtime {
     maxHeaderFields: server.limits.headers,
     log,
     relays: new Set(),
+    start: () => jwksSets.start(routes),
     close: () => {
+      jwksSets.close();
       for (const { upstream } of compiled) upstream.close();
     },
   };

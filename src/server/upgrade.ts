@@ -1,12 +1,15 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { atWallClock } from "../base/at-wall-clock.ts";
 import { ProxyError } from "../base/errors.ts";
 import { fieldValue } from "../base/fields.ts";
 import { passUpgrade } from "../forward/upgrade.ts";
 import { checkHandshake, isWebSocketUpgrade } from "../forward/websocket.ts";
 import { isUpgradeOriginAllowed } from "../pipeline/cors.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
+import { writeRawReply } from "../pipeline/raw-reply.ts";
+import { runStages } from "../pipeline/stages.ts";
 import { ordinaryHead } from "../stream/response-head.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 import { readAndRoute } from "./handler.ts";
@@ -57,12 +60,24 @@ export async function handleUpgrade(
   head: Buffer,
 ): Promise<void> {
   const { request, client } = exchange;
+  // While a stage waits nobody else listens, and an error that nobody listens to ends the process.
+  socket.on("error", () => socket.destroy());
+  const reply = await runStages(route.stages, exchange);
+  if (socket.destroyed) return exchange.settle("client_gone");
+  if (reply !== undefined) {
+    writeRawReply(socket, reply);
+    exchange.headSent(reply.status);
+    return exchange.settle("completed");
+  }
   checkHandshake(request);
   if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, client.host)) {
     throw new ProxyError("origin_denied", `Origin ${fieldValue(request.rawHeaders, "origin")}`);
   }
   const { upstream } = route;
-  const { bytesSent, endReason } = await passUpgrade({
+  const expiresAt = exchange.principal?.expiresAt;
+  const stopExpiry =
+    expiresAt === undefined ? () => {} : atWallClock(expiresAt, () => expire(exchange, socket));
+  const passed = passUpgrade({
     exchange,
     socket,
     head,
@@ -73,6 +88,13 @@ export async function handleUpgrade(
       return ordinaryHead(exchange, response, route);
     },
   });
+  const { bytesSent, endReason } = await passed.finally(stopExpiry);
   exchange.bytesSent = bytesSent;
   exchange.settle(endReason);
+}
+
+/** A tunnel has no border to end at: it is broken off with the credential that opened it. */
+function expire(exchange: Exchange, socket: Socket): void {
+  exchange.endsWith("auth_expired");
+  socket.destroy();
 }

@@ -12,6 +12,7 @@ import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 import type { Backend } from "./backend.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
+import { withIdentity } from "./identity-fields.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** Methods whose requests Node and others frame as body-less when no length is given. */
@@ -29,7 +30,7 @@ export function createBackendRequest(
 ): BackendRequest {
   const { request, target, client } = exchange;
   const { config } = route;
-  let fields = requestFields(request.rawHeaders, client);
+  let fields = withIdentity(requestFields(request.rawHeaders, client), exchange, route);
   if (!upstream.preservesHost || exchange.host === "") {
     fields = setField(fields, "Host", backend.address.authority);
   }
