@@ -124,7 +124,8 @@ const upstreamObject = z
   })
   .superRefine(({ backends, tls: verification }, ctx) => {
     const issue = (path: PropertyKey[], message: string) => ctx.addIssue({ code: "custom", path, message });
-    if (backends.every(({ backup }) => backup)) issue(["backends"], "expected one that is not a backup");
+    if (backends.length > 0 && backends.every(({ backup }) => backup))
+      issue(["backends"], "expected one that is not a backup");
     const names = backends.map(({ url }) => nameOf(url));
     for (const [at, name] of names.entries()) {
       const first = names.indexOf(name);

@@ -45,14 +45,17 @@ export class PassiveHealth {
     const { maxFails, failTimeout } = this.#config;
     if (maxFails === 0) return false;
     const now = performance.now();
+    if (this.#isOut) {
+      this.#trialAt = now + failTimeout;
+      return false;
+    }
     this.#failures.push(now);
     if (this.#failures.length > maxFails) this.#failures.shift();
     const [first = now] = this.#failures;
     if (this.#failures.length < maxFails || now - first > failTimeout) return false;
-    const wasOut = this.#isOut;
     this.#isOut = true;
     this.#trialAt = now + failTimeout;
-    return !wasOut;
+    return true;
   }
 
   /** Lets the next request try the backend at once. */

@@ -1,0 +1,132 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { faultsOf, phrase } from "../../../src/config/issues.ts";
+import { jsonSchema } from "../../../src/config/json-schema.ts";
+import { spellPath } from "../../../src/config/problem.ts";
+import { routeSchema } from "../../../src/config/route-schema.ts";
+import { afterTest } from "../../support/after-test.ts";
+import { certificate } from "../../support/certificate.ts";
+
+const A = "http://a.test";
+const B = "http://b.test";
+
+function parse(upstream: unknown) {
+  return routeSchema.safeParse({ match: { path: "/*" }, upstream }, { error: phrase, reportInput: true });
+}
+
+/** Every problem as `place: message`. */
+function problems(upstream: unknown): string[] {
+  const result = parse(upstream);
+  if (result.success) return [];
+  return faultsOf(result.error.issues, jsonSchema("route")).map(
+    ({ path, message }) => `${spellPath(path)}: ${message}`,
+  );
+}
+
+function temporaryFile(text: string): string {
+  const directory = mkdtempSync(join(tmpdir(), "sluice-"));
+  afterTest(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, "ca.pem");
+  writeFileSync(path, text);
+  return path;
+}
+
+test("the defaults are nginx's, but for the balance, because streams are long", () => {
+  expect(parse(A).data?.upstream).toMatchObject({
+    backends: [{ weight: 1, backup: false, maxFails: 1, failTimeout: 10_000 }],
+    balance: "leastConnections",
+    retries: 1,
+    hostHeader: "preserve",
+  });
+  expect(parse(A).data?.upstream).not.toHaveProperty("healthCheck");
+  expect(parse({ backends: [{ url: A }], healthCheck: { path: "/healthz" } }).data?.upstream).toMatchObject({
+    healthCheck: { path: "/healthz", interval: 5_000, timeout: 2_000, healthy: 2, unhealthy: 2 },
+  });
+});
+
+test("an authority's file is read at load", () => {
+  const ca = temporaryFile(`a comment\n${certificate.cert}`);
+  const { data } = parse({ backends: [{ url: "https://a.test" }], tls: { ca } });
+  expect(data?.upstream).toMatchObject({ tls: { verify: true, ca: expect.stringMatching(/^-----BEGIN/) } });
+});
+
+test.each<[string, unknown, string]>([
+  ["no backend", { backends: [] }, "upstream.backends: expected at least one backend"],
+  [
+    "backups alone",
+    {
+      backends: [
+        { url: A, backup: true },
+        { url: B, backup: true },
+      ],
+    },
+    "upstream.backends: expected one that is not a backup",
+  ],
+  [
+    "one backend twice",
+    { backends: [{ url: A }, { url: B }, { url: "HTTP://A.test:80/" }] },
+    "upstream.backends[2].url: the same backend as backends[0]; weight gives it more",
+  ],
+  [
+    "a weight of 0",
+    { backends: [{ url: A, weight: 0 }] },
+    "upstream.backends[0].weight: expected at least 1",
+  ],
+  [
+    "a negative maxFails",
+    { backends: [{ url: A, maxFails: -1 }] },
+    "upstream.backends[0].maxFails: expected at least 0",
+  ],
+  ["many retries", { backends: [{ url: A }], retries: 11 }, "upstream.retries: expected at most 10"],
+  [
+    "a check too often",
+    { backends: [{ url: A }], healthCheck: { path: "/", interval: "10ms" } },
+    "upstream.healthCheck.interval: expected a duration from 50ms to 1h",
+  ],
+  [
+    "a check of nothing",
+    { backends: [{ url: A }], healthCheck: { path: "healthz" } },
+    "upstream.healthCheck.path: expected a path such as /healthz",
+  ],
+  [
+    "tls without https",
+    { backends: [{ url: A }], tls: { verify: false } },
+    "upstream.tls: expected an https backend to verify",
+  ],
+  [
+    "an authority's file without certificates",
+    { backends: [{ url: "https://a.test" }], tls: { ca: "test/vitest.config.ts" } },
+    "upstream.tls.ca: test/vitest.config.ts: expected certificates in PEM form",
+  ],
+  [
+    "an authority's file that is missing",
+    { backends: [{ url: "https://a.test" }], tls: { ca: "missing.pem" } },
+    "upstream.tls.ca: missing.pem: does not exist",
+  ],
+  [
+    "a server name with a port",
+    { backends: [{ url: "https://a.test" }], tls: { serverName: "a.test:443" } },
+    "upstream.tls.serverName: expected a host name",
+  ],
+])("%s is refused with its place", (_name, upstream, problem) => {
+  expect(problems(upstream)).toEqual([problem]);
+});
+
+test("a balance that is misspelt is named", () => {
+  expect(problems({ backends: [{ url: A }], balance: "leastConnection" })[0]).toMatch(
+    /^upstream\.balance: expected .*did you mean leastConnections\?$/,
+  );
+});
+
+test("an authority beside verify: false, and a file without a certificate that can be read", () => {
+  const backends = [{ url: "https://a.test" }];
+  expect(problems({ backends, tls: { ca: temporaryFile(certificate.cert), verify: false } })).toEqual([
+    "upstream.tls.ca: expected no ca together with verify: false",
+  ]);
+  const broken = temporaryFile("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  expect(problems({ backends, tls: { ca: broken } })).toEqual([
+    `upstream.tls.ca: ${broken}: expected certificates that can be read`,
+  ]);
+});

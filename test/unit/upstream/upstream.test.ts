@@ -1,0 +1,91 @@
+import { pino } from "pino";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { upstream as schema } from "../../../src/config/upstream-schema.ts";
+import type { Backend } from "../../../src/upstream/backend.ts";
+import { Upstream } from "../../../src/upstream/upstream.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const NONE: ReadonlySet<Backend> = new Set();
+
+/** Backends named a, b, c, …; each with the options at its place. */
+function pool(options: readonly Record<string, unknown>[], config: Record<string, unknown> = {}) {
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ base: null }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const backends = options.map((one, at) => ({ url: `http://${"abcdef"[at]}.test`, ...one }));
+  const upstream = new Upstream(schema.parse({ backends, ...config }), { name: "pool", log });
+  const backend = (name: string) =>
+    upstream.backends.find(({ url }) => url === `http://${name}.test`) as Backend;
+  const next = (...tried: string[]) =>
+    upstream.choose("192.0.2.1", tried.length === 0 ? NONE : new Set(tried.map(backend)))?.url.slice(7, 8);
+  return { upstream, backend, next, messages: () => lines.map(({ msg }) => msg), lines };
+}
+
+test("in-flight requests are counted until each is released, once", () => {
+  const { backend, next } = pool([{}, {}]);
+  const a = backend("a");
+  const release = a.acquire();
+  expect([next(), next(), next()]).toEqual(["b", "b", "b"]);
+  release();
+  release();
+  expect(a.inFlight).toBe(0);
+});
+
+test("none of those tried is chosen again", () => {
+  const { next } = pool([{}, {}, {}]);
+  expect(next("a", "b")).toBe("c");
+  expect(next("a", "b", "c")).toBeUndefined();
+});
+
+test("a backup comes in only while no other is available", () => {
+  const { upstream, backend, next } = pool([{}, { backup: true }, {}]);
+  for (let n = 0; n < 4; n++) expect(next()).not.toBe("b");
+  expect(next("a", "c")).toBe("b");
+  upstream.failed(backend("a"), "refused");
+  expect(next()).toBe("c");
+  upstream.failed(backend("c"), "refused");
+  expect([next(), next()]).toEqual(["b", "b"]);
+  vi.advanceTimersByTime(10_000);
+  expect(next()).not.toBe("b");
+});
+
+test("when failures have taken all out, all are tried", () => {
+  const { upstream, backend, next, messages } = pool([{}, {}]);
+  upstream.failed(backend("a"), "refused");
+  upstream.failed(backend("b"), "refused");
+  expect(new Set([next(), next()])).toEqual(new Set(["a", "b"]));
+  expect(next("a")).toBe("b");
+  // Each change is logged once, however many requests fail meanwhile.
+  for (const name of ["a", "b", "a", "b"]) upstream.failed(backend(name), "refused");
+  expect(messages()).toEqual(["backend is out", "backend is out"]);
+  upstream.succeeded(backend("a"));
+  upstream.succeeded(backend("a"));
+  expect(messages().slice(2)).toEqual(["backend is back"]);
+});
+
+test("what the checks found unhealthy stays out, even when it is all there is", () => {
+  const { backend, next } = pool([{}, {}]);
+  backend("a").isHealthy = false;
+  expect([next(), next()]).toEqual(["b", "b"]);
+  backend("b").isHealthy = false;
+  expect(next()).toBeUndefined();
+});
+
+test("the only backend of a group is never taken out", () => {
+  const { upstream, backend, next, messages } = pool([{}]);
+  for (let n = 0; n < 10; n++) upstream.failed(backend("a"), "refused");
+  expect([next(), messages()]).toEqual(["a", []]);
+});
+
+test("unverified certificates are said loudly, once for the group", () => {
+  const backends = [{ url: "https://a.test" }, { url: "http://b.test" }];
+  const { lines } = pool(backends, { tls: { verify: false } });
+  expect(lines).toEqual([
+    expect.objectContaining({ level: 40, route: "pool", backends: ["https://a.test"] }),
+  ]);
+});
