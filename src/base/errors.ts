@@ -20,6 +20,11 @@ const table = {
   rate_limited: { status: 429, publicCode: "APIG.0308", text: "The throttling threshold has been reached." },
   body_too_large: { status: 413, publicCode: "APIG.0201", text: "Request entity too large." },
   too_many_streams: { status: 503, publicCode: "SLUICE.0008", text: "Too many streams are open." },
+  too_many_streams_of_client: {
+    status: 429,
+    publicCode: "SLUICE.0009",
+    text: "Too many streams are open for this client.",
+  },
   no_backend: { status: 502, publicCode: "APIG.0610", text: "No backend available." },
   no_route: {
     status: 404,
@@ -69,15 +74,22 @@ export class ProxyError extends Error {
   readonly code: ErrorCode;
   /** Fields the status demands, such as Allow with 405. */
   readonly fields: readonly (readonly [name: string, value: string])[];
+  /** What a client may read in debug mode, on a route that allows it. */
+  readonly debugText: string | undefined;
 
   constructor(
     code: ErrorCode,
     detail: string,
-    options: { cause?: unknown; fields?: readonly (readonly [string, string])[] } = {},
+    options: {
+      cause?: unknown;
+      fields?: readonly (readonly [string, string])[];
+      debugText?: string;
+    } = {},
   ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.fields = options.fields ?? [];
+    this.debugText = options.debugText;
   }
 
   get status(): number {
@@ -90,8 +102,9 @@ export class ProxyError extends Error {
   }
 
   /** The JSON body of section 4 of the README; `requestId` ties it to the log line. */
-  body(requestId: string): string {
+  body(requestId: string, isDebugging = false): string {
     const { publicCode, text } = table[this.code];
-    return JSON.stringify({ error_code: publicCode, error_msg: text, request_id: requestId });
+    const message = isDebugging && this.debugText !== undefined ? `${text}: ${this.debugText}` : text;
+    return JSON.stringify({ error_code: publicCode, error_msg: message, request_id: requestId });
   }
 }

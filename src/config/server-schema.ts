@@ -60,6 +60,12 @@ export const serverSchema = z.strictObject({
       bodyBytes: size
         .prefault("12m")
         .describe("The longest body that is read whole, where a route's policy must see it; 413 beyond."),
+      signatures: z
+        .int()
+        .min(1)
+        .max(10_000_000)
+        .prefault(100_000)
+        .describe("Signatures remembered at a time for auth.app.replay: reject; 429 for a new one beyond."),
       requestTimeout: duration
         .prefault("60s")
         .describe(

@@ -5,6 +5,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
 import type { Target } from "../routing/target.ts";
+import { debugFields } from "./debug.ts";
 import type { Principal, Spent } from "./principal.ts";
 import type { Route } from "./route.ts";
 
@@ -24,6 +25,8 @@ export class Exchange {
   spent: Spent = {};
   /** The body, where a stage had to read it whole; it goes to the backend in place of the stream. */
   body: Buffer | undefined;
+  /** The event id that a polyfill had put into the query; the backend gets it as Last-Event-ID. */
+  lastEventId: string | undefined;
   /** URL of the backend that was dialled. */
   backend: string | undefined;
   status = 0;
@@ -31,8 +34,14 @@ export class Exchange {
   bytesSent = 0;
   /** Event blocks relayed; undefined for ordinary answers. */
   events: number | undefined;
+  /** What debugging clients may read of the limits that were asked. */
+  readonly limitFields: (readonly [name: string, value: string])[] = [];
+  /** When the backend was called, by `performance.now()`; undefined without one. */
+  dialledAt: number | undefined;
   /** The client sent `Expect: 100-continue` and was not yet told to go on. */
   awaitsContinue = false;
+  /** Sends 100 Continue; set where there is a response to send it on. */
+  writeContinue: () => void = () => {};
   /** What went wrong, for the log alone. */
   error: unknown;
 
@@ -50,15 +59,21 @@ export class Exchange {
 
   /** Fields that every response of this exchange carries, composed or relayed. */
   get ownFields(): readonly (readonly [name: string, value: string])[] {
-    const own: (readonly [string, string])[] = [["X-Request-Id", this.id]];
+    const own: (readonly [string, string])[] = [["X-Request-Id", this.id], ...debugFields(this)];
     if (this.route?.cors !== undefined) own.push(...this.route.cors.fields(this.request.rawHeaders));
     return own;
+  }
+
+  /** A client that asked first is told to send its body only now that somebody will take it. */
+  letContinue(): void {
+    if (this.awaitsContinue) this.writeContinue();
+    this.awaitsContinue = false;
   }
 
   /** Notes that the response head was sent. */
   headSent(status: number): void {
     this.status = status;
-    this.#firstByteMs ??= this.#elapsedMs();
+    this.#firstByteMs ??= this.elapsedMs();
   }
 
   /** Notes why the exchange ends; the first reason stands, later ones are its consequences. */
@@ -84,6 +99,7 @@ export class Exchange {
     return {
       reqId: this.id,
       route: this.route?.config.name,
+      stage: this.route?.stage,
       method: this.request.method,
       path: this.target.path || this.request.url?.replace(/[?#].*$/s, ""),
       status: this.status,
@@ -93,11 +109,12 @@ export class Exchange {
       bytesSent: this.bytesSent,
       events: this.events,
       firstByteMs: this.#firstByteMs,
-      durationMs: this.#elapsedMs(),
+      durationMs: this.elapsedMs(),
     };
   }
 
-  #elapsedMs(): number {
+  /** Since the request's head was read. */
+  elapsedMs(): number {
     return Math.round(performance.now() - this.#receivedAt);
   }
 }

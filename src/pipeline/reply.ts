@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { ProxyError } from "../base/errors.ts";
+import { isDebugging } from "./debug.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** A response that sluice composes itself. */
@@ -22,7 +23,7 @@ export function errorReply(exchange: Exchange, error: ProxyError): Reply {
       ...error.fields,
       ...exchange.ownFields,
     ],
-    body: error.body(exchange.id),
+    body: error.body(exchange.id, isDebugging(exchange)),
     closes: error.closes,
   };
 }

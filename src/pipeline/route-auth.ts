@@ -1,14 +1,18 @@
 import type { AppConfig } from "../config/apps-schema.ts";
 import type { AuthConfig } from "../config/auth-schema.ts";
 import { type Auth, createAuth, type Verifier } from "./auth.ts";
+import { createAppVerifier } from "./auth-app.ts";
 import { createAppCodeVerifier } from "./auth-app-code.ts";
 import { createJwtVerifiers } from "./auth-jwt.ts";
 import type { Jwks } from "./jwks.ts";
+import type { SeenSignatures } from "./seen-signatures.ts";
 import { Tickets } from "./tickets.ts";
 
 /** What the credentials of all routes are checked against. */
 export interface Credentials {
   readonly apps: readonly AppConfig[];
+  readonly seen: SeenSignatures;
+  readonly maxBodyBytes: number;
   /** The keys of a place; one set for all routes that name it. */
   jwks(place: string): Jwks;
 }
@@ -21,9 +25,11 @@ export interface RouteAuth {
 }
 
 /** Makes the verifiers of a route, in the order in which they are asked. */
-export function createRouteAuth(config: AuthConfig, { apps, jwks }: Credentials): RouteAuth {
+export function createRouteAuth(config: AuthConfig, credentials: Credentials): RouteAuth {
+  const { apps, jwks } = credentials;
   const tickets = config.ticket && new Tickets(config.ticket);
   const verifiers: readonly Verifier[] = [
+    ...(config.app === undefined ? [] : [createAppVerifier(config.app, credentials)]),
     ...(config.appCode ? [createAppCodeVerifier(apps, config.app?.apps)] : []),
     ...(config.jwt === undefined ? [] : createJwtVerifiers(config.jwt, jwks(config.jwt.jwks))),
     ...(tickets === undefined ? [] : [tickets.verifier]),

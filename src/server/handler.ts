@@ -27,7 +27,7 @@ export async function handle(exchange: Exchange, response: ServerResponse, runti
   if (response.closed) return;
   if (reply !== undefined) return send(exchange, response, reply);
 
-  letContinue(exchange, response);
+  exchange.letContinue();
   const { upstream } = route;
   const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
   const backend = await dialUpstream({ exchange, response, upstream, requestFor });
@@ -79,12 +79,6 @@ function findRoute({ request, host, target }: Exchange, { router }: Runtime): Ru
 function pong(exchange: Exchange, response: ServerResponse, runtime: Runtime): void {
   exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
   send(exchange, response, { status: 204, fields: exchange.ownFields, body: "" });
-}
-
-/** A client that asked first is told to send its body only now that somebody will take it. */
-function letContinue(exchange: Exchange, response: ServerResponse): void {
-  if (exchange.awaitsContinue) response.writeContinue();
-  exchange.awaitsContinue = false;
 }
 
 function hasBody(method: string | undefined, status: number | undefined): boolean {

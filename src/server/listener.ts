@@ -115,6 +115,7 @@ export class Listener {
   #onRequest(request: IncomingMessage, response: ServerResponse, awaitsContinue = false): void {
     const exchange = this.#newExchange(request, request.socket);
     exchange.awaitsContinue = awaitsContinue;
+    exchange.writeContinue = () => response.writeContinue();
     // A write to a client that left in the same moment; its `close` says all there is to say.
     response.on("error", () => response.destroy());
     this.#inTurn(request.socket, exchange, response, () => {

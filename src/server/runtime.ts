@@ -5,6 +5,7 @@ import { createCors } from "../pipeline/cors.ts";
 import { JwksSets } from "../pipeline/jwks-sets.ts";
 import type { Route } from "../pipeline/route.ts";
 import { createRouteAuth } from "../pipeline/route-auth.ts";
+import { SeenSignatures } from "../pipeline/seen-signatures.ts";
 import { createStages } from "../pipeline/stages.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { Relay } from "../stream/relay.ts";
@@ -35,7 +36,12 @@ const OPEN = { auth: undefined, tickets: undefined };
 /** Compiles a validated configuration. */
 export function createRuntime({ server, routes, apps }: Config, log: Log): Runtime {
   const jwksSets = new JwksSets(log);
-  const credentials = { apps, jwks: (place: string) => jwksSets.at(place) };
+  const credentials = {
+    apps,
+    seen: new SeenSignatures(server.limits.signatures),
+    maxBodyBytes: server.limits.bodyBytes,
+    jwks: (place: string) => jwksSets.at(place),
+  };
   const compiled = routes.map((config): RuntimeRoute => {
     const cors = config.cors === false ? undefined : createCors(config.cors);
     const { auth, tickets } = config.auth === undefined ? OPEN : createRouteAuth(config.auth, credentials);

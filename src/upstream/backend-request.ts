@@ -7,6 +7,7 @@ import {
   requestFields,
   setField,
 } from "../base/fields.ts";
+import { acceptsEventStream } from "../base/media-type.ts";
 import { routingPath } from "../base/routing-path.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
@@ -39,6 +40,10 @@ export function createBackendRequest(
     fields = setField(fields, "Accept-Encoding", "identity");
   }
   fields.push(...forwardingFields(exchange));
+  const { lastEventId } = exchange;
+  if (lastEventId !== undefined && fieldValue(fields, "last-event-id") === undefined) {
+    fields.push("Last-Event-ID", lastEventId);
+  }
   for (const name of config.headers.request.remove) fields = removeField(fields, name);
   for (const [name, value] of Object.entries(config.headers.request.set))
     fields = setField(fields, name, value);
@@ -73,10 +78,6 @@ function framingFields(exchange: Exchange, fields: RawFields): string[] {
   if (fieldValue(fields, "content-length") !== undefined) return [];
   if (framing === "buffered") return ["Content-Length", String(exchange.body?.length)];
   return framing === "none" && !BODYLESS.has(exchange.request.method ?? "") ? ["Content-Length", "0"] : [];
-}
-
-function acceptsEventStream(fields: readonly string[]): boolean {
-  return fieldValues(fields, "accept").some((value) => /text\/event-stream/i.test(value));
 }
 
 /** Takes the prefix off at a segment border, whatever its percent-encoding, and puts the other one on. */
