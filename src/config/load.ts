@@ -131,6 +131,7 @@ function readRoutes(
   });
   problems.push(...conflictProblems(routes));
   if (apps !== undefined) problems.push(...routes.flatMap((route) => unknownApps(route, apps)));
+  if (apps !== undefined) problems.push(...routes.flatMap((route) => uselessAuth(route, apps)));
   return routes.map(({ name, value, path }) => ({ ...value, name, file: path }));
 }
 
@@ -147,6 +148,21 @@ function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppC
       { file, at: yaml.valuePlace(path), key: spellPath(path), message: `unknown app ${app}; ${hint}` },
     ];
   });
+}
+
+/** Keys of `auth` that could never let anybody in. */
+function uselessAuth({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {
+  const { auth, match } = value;
+  const problem = (key: string, message: string): Problem => {
+    return { file, at: yaml.keyPlace(["auth", key]), key: `auth.${key}`, message };
+  };
+  const takers = apps.filter(({ name }) => auth?.app?.apps.includes(name) ?? true);
+  const hasNoCode = auth?.appCode === true && takers.every(({ appCodes }) => appCodes.length === 0);
+  const hasNoGet = auth?.ticket !== undefined && match.methods?.includes("GET") === false;
+  return [
+    ...(hasNoCode ? [problem("appCode", `no app of this route has appCodes in ${APPS_FILE}`)] : []),
+    ...(hasNoGet ? [problem("ticket", "tickets open GET, which is not among match.methods")] : []),
+  ];
 }
 
 function refusalOfName(name: string, other: string | undefined): string | undefined {
