@@ -48,16 +48,9 @@ export async function attempt<T>({
       const next: Backend | undefined =
         maySend && left > 0 ? nextBackend(exchange, upstream, tried, error) : undefined;
       if (next === undefined) throw error;
-      const { code, message } = error;
-      exchange.log.warn(
-        {
-          reqId: exchange.id,
-          route: exchange.route?.config.name,
-          backend: backend.url,
-          err: { code, message },
-        },
-        "attempt failed",
-      );
+      const { code, message: reason } = error;
+      const facts = { reqId: exchange.id, route: exchange.route?.config.name, backend: backend.url };
+      exchange.log.warn({ ...facts, code, reason }, "attempt failed");
       backend = next;
     }
   }
