@@ -55,13 +55,13 @@ export interface Trust {
 
 /** Compiles `trustedProxies`, which the configuration has checked to be addresses or CIDR ranges. */
 export function createTrust(cidrs: readonly string[]): Trust {
-  const ranges = compileRanges(cidrs);
+  const ranges = createRanges(cidrs);
 
   function isTrusted(peer: string | undefined): boolean {
     if (peer === UNIX_PEER) return true;
     if (peer === undefined || cidrs.length === 0) return false;
     const address = readAddress(peer);
-    return address !== undefined && ranges.check(address, familyOf(address));
+    return address !== undefined && ranges.has(address);
   }
 
   function resolveClient(request: ArrivedRequest): Client {
@@ -100,6 +100,32 @@ export function readAddress(text: string): string | undefined {
   if (family === 0) return undefined;
   const { address } = new SocketAddress({ address: bare, family: "ipv6" });
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+/** A set of addresses. */
+export interface Ranges {
+  /** Whether a `Client.address` is in it; one that is no IP address never is. */
+  has(address: string): boolean;
+}
+
+/** Compiles addresses and CIDR ranges, which the configuration has checked to be such. */
+export function createRanges(cidrs: readonly string[]): Ranges {
+  const ranges = compileRanges(cidrs);
+  return { has: (address) => isIP(address) !== 0 && ranges.check(address, familyOf(address)) };
+}
+
+/**
+ * What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address, because whoever has
+ * one address of a /64 has all 2^64 of them. Takes a `Client.address`, whatever it is.
+ */
+export function clientNetwork(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [front = "", back] = address.split("::", 2);
+  const groups = (text: string) => (text === "" ? [] : text.split(":"));
+  const given = [groups(front), groups(back ?? "")] as const;
+  const zeros = back === undefined ? 0 : Math.max(0, 8 - given[0].length - given[1].length);
+  const all = [...given[0], ...Array<string>(zeros).fill("0"), ...given[1]];
+  return `${all.slice(0, 4).join(":")}::/64`;
 }
 
 function compileRanges(cidrs: readonly string[]): BlockList {

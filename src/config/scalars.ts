@@ -1,5 +1,7 @@
+import { isIP } from "node:net";
 import * as z from "zod";
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from "../base/units.ts";
+import { unsetVariable } from "./variables.ts";
 
 /** Scalars that several keys share. Each error says what would have been right. */
 
@@ -53,6 +55,22 @@ export const fieldValue = z
   .string()
   .regex(/^[\t\x20-\x7e\x80-\xff]*$/, "expected a field value without line breaks or control characters");
 
+/** RFC 3986 section 3.3, less `*`, which only the end of a prefix may hold; the source of a pattern. */
+export const pathCharacters = "(?:[!$&'()+,\\-./0-9:;=@A-Z_a-z~]|%[0-9A-Fa-f]{2})*";
+
+const EXPECTED_CIDR = "expected an address or a CIDR range such as 10.0.0.0/8";
+
+/** An address, or a range of them. */
+export const cidr = z
+  .string(EXPECTED_CIDR)
+  .meta({ pattern: "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" })
+  .superRefine((text, ctx) => {
+    const [ip = "", bits, more] = text.split("/");
+    const most = { 0: -1, 4: 32, 6: 128 }[isIP(ip)] ?? -1;
+    const bitsFit = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+    if (most < 0 || more !== undefined || !bitsFit) ctx.addIssue(EXPECTED_CIDR);
+  });
+
 /** One address that requests go to, ready to dial. */
 export interface BackendAddress {
   /** As configured, for logs. */
@@ -71,8 +89,14 @@ const EXPECTED_URL = "expected a URL such as http://127.0.0.1:8080, https://host
 /** `http://host:port`, `https://host:port` or `unix:/path`, without path, query or credentials. */
 export const backendUrl = z
   .string(EXPECTED_URL)
-  .meta({ pattern: "^(unix:/.+|[Hh][Tt]{2}[Pp][Ss]?://[^/?#@]+/?)$" })
+  // A #Name# is a variable, which is filled in before this is read.
+  .meta({ pattern: "^(unix:/.+|[Hh][Tt]{2}[Pp][Ss]?://([^/?#@]|#[\\w-]{3,32}#)+/?|#[\\w-]{3,32}#)$" })
   .transform((url, ctx): BackendAddress => {
+    const unset = unsetVariable(url);
+    if (unset !== undefined) {
+      ctx.addIssue(unset);
+      return z.NEVER;
+    }
     if (url.startsWith("unix:/")) {
       return {
         url,

@@ -4,15 +4,10 @@ import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 import { ClientWriter } from "../stream/client-writer.ts";
 import { isStream, ordinaryHead, streamHead } from "../stream/response-head.ts";
-import type { BackendResponse } from "../upstream/dial.ts";
+import type { Source } from "../stream/source.ts";
 
 /** Passes on an ordinary answer as it is, trailers included; cancelled when the client leaves. */
-export function forward(
-  exchange: Exchange,
-  response: ServerResponse,
-  backend: BackendResponse,
-  route: Route,
-): void {
+export function forward(exchange: Exchange, response: ServerResponse, backend: Source, route: Route): void {
   const { head } = backend;
   const writer = new ClientWriter(exchange, response, route.config.stream);
   // HEAD on a stream: the same head as GET, and no stream.

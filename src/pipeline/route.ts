@@ -13,6 +13,8 @@ export type Stage = (exchange: Exchange) => Reply | undefined | Promise<Reply | 
 /** What a route gives an exchange: its file, and its policies compiled. */
 export interface Route {
   readonly config: RouteConfig;
+  /** The stage that a request asked for by X-Stage. */
+  readonly stage: string;
   readonly cors: Cors | undefined;
   /** Who may use it; undefined for anybody. */
   readonly auth: Auth | undefined;

@@ -1,21 +1,30 @@
 import { fieldValue } from "../base/fields.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
+import { createAccess } from "./access.ts";
 import { type Cors, createCors, isPreflight } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
+import type { RateLimits } from "./rate-limit.ts";
 import type { Reply } from "./reply.ts";
 import type { Route, Stage } from "./route.ts";
 import { isTicketRequest } from "./tickets.ts";
 
 /** The policies of a route, compiled. */
-export type Policies = Pick<Route, "cors" | "auth" | "tickets">;
+export type Policies = Pick<Route, "cors" | "auth" | "tickets"> & {
+  readonly rates: RateLimits | undefined;
+};
 
 /** The stages of a route, in the order in which they are asked. */
-export function createStages(config: RouteConfig, { cors, auth, tickets }: Policies): readonly Stage[] {
+export function createStages(
+  config: RouteConfig,
+  { cors, auth, rates, tickets }: Policies,
+): readonly Stage[] {
   return [
     ...(cors === undefined ? [] : [preflight(config, cors)]),
+    createAccess(config.access) ?? [],
     ...(auth === undefined ? [] : [auth.stage]),
+    ...(rates === undefined ? [] : [rates.stage]),
     ...(tickets === undefined ? [] : [tickets.issue]),
-  ];
+  ].flat();
 }
 
 /** Asks the stages in turn; the first reply wins. */

@@ -11,11 +11,9 @@ import { isTicketRequest } from "../pipeline/tickets.ts";
 import { checkHead, hostName } from "../routing/request-head.ts";
 import { readTarget } from "../routing/target.ts";
 import { Relay } from "../stream/relay.ts";
-import { isStream } from "../stream/response-head.ts";
-import { dialUpstream } from "../upstream/attempt.ts";
-import type { Backend } from "../upstream/backend.ts";
-import { createBackendRequest } from "../upstream/backend-request.ts";
-import type { Runtime, RuntimeRoute } from "./runtime.ts";
+import { isStreaming, openAnswer } from "./answer.ts";
+import type { Runtime } from "./runtime.ts";
+import { chooseStage, type RuntimeRoute } from "./runtime-route.ts";
 
 /** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
 export async function handle(exchange: Exchange, response: ServerResponse, runtime: Runtime): Promise<void> {
@@ -28,14 +26,10 @@ export async function handle(exchange: Exchange, response: ServerResponse, runti
   if (reply !== undefined) return send(exchange, response, reply);
 
   exchange.letContinue();
-  const { upstream } = route;
-  const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
-  const backend = await dialUpstream({ exchange, response, upstream, requestFor });
+  const backend = await openAnswer(exchange, response, route);
   // The client left, and the route lets its backend finish.
   if (response.closed) return void backend.head.resume();
-  if (!isStream(backend.head, route) || !hasBody(request.method, backend.head.statusCode)) {
-    return forward(exchange, response, backend, route);
-  }
+  if (!isStreaming(exchange, backend, route)) return forward(exchange, response, backend, route);
   const relay = new Relay(exchange, response, backend, route);
   runtime.relays.add(relay);
   response.once("close", () => runtime.relays.delete(relay));
@@ -48,7 +42,9 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   exchange.target = readTarget(exchange.request.url ?? "", exchange.host);
   const route = findRoute(exchange, runtime);
   exchange.route = route;
-  return route;
+  const staged = chooseStage(route, exchange);
+  exchange.route = staged;
+  return staged;
 }
 
 /** The route of a request; of a preflight, the route of the request it asks for. */
@@ -79,8 +75,4 @@ function findRoute({ request, host, target }: Exchange, { router }: Runtime): Ru
 function pong(exchange: Exchange, response: ServerResponse, runtime: Runtime): void {
   exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
   send(exchange, response, { status: 204, fields: exchange.ownFields, body: "" });
-}
-
-function hasBody(method: string | undefined, status: number | undefined): boolean {
-  return method !== "HEAD" && status !== 204 && status !== 304;
 }

@@ -1,20 +1,17 @@
 import { createTrust, type Trust } from "../base/address.ts";
 import type { Config } from "../config/server-schema.ts";
+import { DEFAULT_STAGE } from "../config/stages-schema.ts";
 import type { Log } from "../observe/log.ts";
 import { createCors } from "../pipeline/cors.ts";
 import { JwksSets } from "../pipeline/jwks-sets.ts";
-import type { Route } from "../pipeline/route.ts";
+import { createRateLimits } from "../pipeline/rate-limit.ts";
 import { createRouteAuth } from "../pipeline/route-auth.ts";
 import { SeenSignatures } from "../pipeline/seen-signatures.ts";
 import { createStages } from "../pipeline/stages.ts";
+import { createStreamLimit } from "../pipeline/stream-limit.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { Relay } from "../stream/relay.ts";
-import { Upstream } from "../upstream/upstream.ts";
-
-/** A route with the place its requests go to. */
-export interface RuntimeRoute extends Route {
-  readonly upstream: Upstream;
-}
+import { createRuntimeRoute, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
 
 /** A configuration, compiled: what the request path works with. It never changes; a new one replaces it. */
 export interface Runtime {
@@ -42,17 +39,16 @@ export function createRuntime({ server, routes, apps }: Config, log: Log): Runti
     maxBodyBytes: server.limits.bodyBytes,
     jwks: (place: string) => jwksSets.at(place),
   };
+  const closers: (() => void)[] = [];
   const compiled = routes.map((config): RuntimeRoute => {
     const cors = config.cors === false ? undefined : createCors(config.cors);
     const { auth, tickets } = config.auth === undefined ? OPEN : createRouteAuth(config.auth, credentials);
-    return {
-      config,
-      cors,
-      auth,
-      tickets,
-      stages: createStages(config, { cors, auth, tickets }),
-      upstream: new Upstream(config.upstream, { name: config.name, log }),
-    };
+    const rates = createRateLimits(config.limits.rate);
+    if (rates !== undefined) closers.push(rates.close);
+    const stages = createStages(config, { cors, auth, tickets, rates });
+    const streams = createStreamLimit(config.limits);
+    const route = { config, stage: DEFAULT_STAGE, cors, auth, tickets, stages, streams };
+    return createRuntimeRoute(route, log);
   });
   return {
     router: createRouter(
@@ -65,7 +61,8 @@ export function createRuntime({ server, routes, apps }: Config, log: Log): Runti
     start: () => jwksSets.start(routes),
     close: () => {
       jwksSets.close();
-      for (const { upstream } of compiled) upstream.close();
+      for (const close of closers) close();
+      for (const upstream of compiled.flatMap(upstreamsOf)) upstream.close();
     },
   };
 }

@@ -13,17 +13,18 @@ import { runStages } from "../pipeline/stages.ts";
 import { ordinaryHead } from "../stream/response-head.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 import { readAndRoute } from "./handler.ts";
-import type { Runtime, RuntimeRoute } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
+import type { UpstreamRoute } from "./runtime-route.ts";
 
 /** Fields that only make sense together with the upgrade they ask for. */
 const UPGRADE_FIELDS: ReadonlySet<string> = new Set(["upgrade", "http2-settings"]);
 
 /** Reads and routes a request for an upgrade; undefined when its route does not pass it on. */
-export function upgradeRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute | undefined {
+export function upgradeRoute(exchange: Exchange, runtime: Runtime): UpstreamRoute | undefined {
   const { request } = exchange;
   if (!isWebSocketUpgrade(request)) return undefined;
   const route = readAndRoute(exchange, runtime);
-  return route.config.websocket ? route : undefined;
+  return route.config.websocket && route.upstream !== undefined ? route : undefined;
 }
 
 /**
@@ -55,7 +56,7 @@ function withoutUpgrade(connection: string): string {
 /** Answers a WebSocket handshake: checks it as any request of its route, then joins client and backend. */
 export async function handleUpgrade(
   exchange: Exchange,
-  route: RuntimeRoute,
+  route: UpstreamRoute,
   socket: Socket,
   head: Buffer,
 ): Promise<void> {

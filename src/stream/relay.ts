@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { atWallClock } from "../base/at-wall-clock.ts";
+import { fieldValue } from "../base/fields.ts";
 import { jitter } from "../base/jitter.ts";
 import { mediaType } from "../base/media-type.ts";
 import type { EndReason } from "../base/outcome.ts";
@@ -9,9 +10,9 @@ import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
-import type { BackendResponse } from "../upstream/dial.ts";
 import { ClientWriter } from "./client-writer.ts";
 import { contentCoding, streamHead } from "./response-head.ts";
+import type { Source } from "./source.ts";
 
 /** The shortest comment. No empty line behind it: some decoders dispatch an empty event there. */
 const HEARTBEAT = Buffer.from(":\n");
@@ -31,7 +32,7 @@ const EXPIRY_GRACE_MS = 5_000;
 export class Relay {
   readonly #exchange: Exchange;
   readonly #response: ServerResponse;
-  readonly #backend: BackendResponse;
+  readonly #backend: Source;
   readonly #config: StreamConfig;
   readonly #writer: ClientWriter;
   /** The body is a plain text/event-stream: its events can be told apart, and comment lines added. */
@@ -46,13 +47,14 @@ export class Relay {
   #deadlines: NodeJS.Timeout[] = [];
   #stopExpiry: () => void = () => {};
 
-  constructor(exchange: Exchange, response: ServerResponse, backend: BackendResponse, route: Route) {
+  constructor(exchange: Exchange, response: ServerResponse, backend: Source, route: Route) {
     this.#exchange = exchange;
     this.#response = response;
     this.#backend = backend;
     this.#config = route.config.stream;
     this.#writer = new ClientWriter(exchange, response, this.#config);
-    const isEventStream = mediaType(backend.head.headers["content-type"]) === "text/event-stream";
+    const isEventStream =
+      mediaType(fieldValue(backend.head.rawHeaders, "content-type")) === "text/event-stream";
     this.#hasBorders = isEventStream && contentCoding(backend.head) === undefined;
     if (isEventStream && !this.#hasBorders) {
       exchange.log.warn(

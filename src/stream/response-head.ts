@@ -1,9 +1,10 @@
-import type { IncomingMessage } from "node:http";
-import { fieldValues, removeField, responseFields, setField } from "../base/fields.ts";
+import { fieldValue, fieldValues, removeField, responseFields, setField } from "../base/fields.ts";
 import { mediaType } from "../base/media-type.ts";
 import { withCors } from "../pipeline/cors.ts";
+import { debugFields } from "../pipeline/debug.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
+import type { SourceHead } from "./source.ts";
 
 /** A response head as the client gets it. */
 export interface ResponseHead {
@@ -14,21 +15,21 @@ export interface ResponseHead {
 }
 
 /** Whether a backend's answer is relayed as a stream: its media type decides, whatever the method. */
-export function isStream(head: IncomingMessage, { config }: Route): boolean {
-  return config.stream.contentTypes.includes(mediaType(head.headers["content-type"]));
+export function isStream(head: SourceHead, { config }: Route): boolean {
+  return config.stream.contentTypes.includes(mediaType(fieldValue(head.rawHeaders, "content-type")));
 }
 
 /** The content coding of a body, undefined when it is plain. */
-export function contentCoding(head: IncomingMessage): string | undefined {
-  const coding = head.headers["content-encoding"]?.trim().toLowerCase();
+export function contentCoding(head: SourceHead): string | undefined {
+  const coding = fieldValue(head.rawHeaders, "content-encoding")?.trim().toLowerCase();
   return coding === undefined || coding === "" || coding === "identity" ? undefined : coding;
 }
 
 /** The backend's head, less what was meant for this hop, with the route's edits and our own fields. */
-export function ordinaryHead(exchange: Exchange, head: IncomingMessage, route: Route): ResponseHead {
+export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   const { fields, trailer } = responseFields(head.rawHeaders);
   // Node refuses a Trailer field beside Content-Length and for clients without chunked coding.
-  const mayTrail = trailer !== undefined && head.headers["transfer-encoding"] !== undefined;
+  const mayTrail = trailer !== undefined && fieldValue(head.rawHeaders, "transfer-encoding") !== undefined;
   if (mayTrail && exchange.request.httpVersion === "1.1") fields.push("Trailer", trailer);
   return finish(exchange, head, route, fields);
 }
@@ -39,7 +40,7 @@ export function ordinaryHead(exchange: Exchange, head: IncomingMessage, route: R
  * `X-Accel-Buffering: no` turns buffering off in an nginx in front (ngx_http_proxy_module); `no-transform`
  * keeps compressors off. A stream has no length, whatever its backend believes.
  */
-export function streamHead(exchange: Exchange, head: IncomingMessage, route: Route): ResponseHead {
+export function streamHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   let { fields } = responseFields(head.rawHeaders);
   fields = removeField(fields, "content-length");
   if (contentCoding(head) === undefined) fields = removeField(fields, "content-encoding");
@@ -58,7 +59,7 @@ function streamCacheControl(values: readonly string[]): string {
   return kept.join(", ");
 }
 
-function finish(exchange: Exchange, head: IncomingMessage, route: Route, fields: string[]): ResponseHead {
+function finish(exchange: Exchange, head: SourceHead, route: Route, fields: string[]): ResponseHead {
   const { set, remove, accel } = route.config.headers.response;
   let done = accel ? fields : withoutAccel(fields);
   for (const name of remove) done = removeField(done, name);
@@ -66,6 +67,9 @@ function finish(exchange: Exchange, head: IncomingMessage, route: Route, fields:
   // Ours come after the route's edits, which could otherwise take Vary: Origin away.
   if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
   done = setField(done, "X-Request-Id", exchange.id);
+  const debugging = debugFields(exchange);
+  for (const [name] of debugging) done = removeField(done, name);
+  done.push(...debugging.flat());
   return { status: head.statusCode ?? 502, reason: reasonPhrase(head), fields: done };
 }
 
@@ -80,6 +84,6 @@ function withoutAccel(fields: string[]): string[] {
 }
 
 /** Node's client accepts control characters that its server then throws on. */
-function reasonPhrase({ statusMessage = "" }: IncomingMessage): string {
+function reasonPhrase({ statusMessage = "" }: SourceHead): string {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(statusMessage) ? statusMessage : "";
 }

@@ -1,12 +1,5 @@
 import { isIP } from "node:net";
-import {
-  fieldValue,
-  fieldValues,
-  type RawFields,
-  removeField,
-  requestFields,
-  setField,
-} from "../base/fields.ts";
+import { fieldValue, type RawFields, removeField, requestFields, setField } from "../base/fields.ts";
 import { acceptsEventStream } from "../base/media-type.ts";
 import { routingPath } from "../base/routing-path.ts";
 import type { Exchange } from "../pipeline/exchange.ts";

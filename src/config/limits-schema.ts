@@ -1,0 +1,52 @@
+import * as z from "zod";
+import { duration } from "./scalars.ts";
+
+/** The largest count that the API gateway's own policies take. */
+const MAX_REQUESTS = 2 ** 31 - 1;
+const DAY_MS = 86_400_000;
+const MAX_POLICIES = 10;
+const MAX_STREAMS = 1_000_000;
+
+const EXPECTED_PERIOD = "expected whole seconds from 1s to 1d";
+
+const rate = z.strictObject({
+  requests: z.int().min(1).max(MAX_REQUESTS).describe("How many requests; the next one is answered 429."),
+  per: duration
+    .refine((ms) => ms % 1000 === 0 && ms <= DAY_MS, EXPECTED_PERIOD)
+    .describe("In how long: 1s to 1d, counted from the first request."),
+  by: z
+    .enum(["app", "ip", "route"])
+    .prefault("route")
+    .describe(
+      "What is counted together: requests of one app (or other credential), of one client address, or all. A request without a credential counts for its address.",
+    ),
+  maxKeys: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .prefault(50_000)
+    .describe("How many apps or addresses are told apart at a time; those beyond share one count."),
+});
+
+export const limitsSchema = z.strictObject({
+  rate: z
+    .union([rate, z.array(rate).max(MAX_POLICIES)], "expected { requests, per, by }, or a list of such")
+    .transform((value) => (Array.isArray(value) ? value : [value]))
+    .prefault([])
+    .describe("Request rates; each is { requests, per, by }, and all of a list hold."),
+  streams: z
+    .int()
+    .min(1)
+    .max(MAX_STREAMS)
+    .optional()
+    .describe("Event streams open at a time on this route; 503 beyond."),
+  streamsPerClient: z
+    .int()
+    .min(1)
+    .max(MAX_STREAMS)
+    .optional()
+    .describe("Event streams open at a time for one client address; 429 beyond."),
+});
+
+export type LimitsConfig = z.output<typeof limitsSchema>;
+export type RateConfig = LimitsConfig["rate"][number];

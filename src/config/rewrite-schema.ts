@@ -1,0 +1,23 @@
+import * as z from "zod";
+import { pathFault } from "../base/routing-path.ts";
+import { pathCharacters } from "./scalars.ts";
+import { unsetVariable } from "./variables.ts";
+
+const EXPECTED_PREFIX = "expected a path such as /api";
+
+const segments = z
+  .string(EXPECTED_PREFIX)
+  .regex(new RegExp(`^/${pathCharacters}$`), {
+    error: ({ input }) => (typeof input === "string" ? unsetVariable(input) : undefined) ?? EXPECTED_PREFIX,
+  })
+  .superRefine((path, ctx) => {
+    const fault = pathFault(path);
+    if (fault !== undefined) ctx.addIssue(`expected a path without ${fault}`);
+  })
+  .transform((path) => path.replace(/\/+$/, ""));
+
+/** How the path that the backend sees differs from the client's. */
+export const rewriteSchema = z.strictObject({
+  stripPrefix: segments.prefault("/").describe("Removed from the front of the path, at a segment border."),
+  addPrefix: segments.prefault("/").describe("Put in front of the path, after stripPrefix."),
+});

@@ -1,0 +1,59 @@
+import { clientNetwork } from "../base/address.ts";
+import { ProxyError } from "../base/errors.ts";
+import type { LimitsConfig } from "../config/limits-schema.ts";
+import { retrySoon } from "./retry-after.ts";
+
+/** Counts the event streams of a route that are open or about to open. */
+export interface StreamLimit {
+  /**
+   * Takes a place for a stream of this client, or throws `too_many_streams` (503) or
+   * `too_many_streams_of_client` (429). Whoever has one gives it back; a second time does nothing.
+   */
+  acquire(address: string): () => void;
+  /** Places taken. */
+  readonly taken: number;
+}
+
+/** Undefined when the route has no limit. */
+export function createStreamLimit({
+  streams,
+  streamsPerClient,
+}: Pick<LimitsConfig, "streams" | "streamsPerClient">): StreamLimit | undefined {
+  if (streams === undefined && streamsPerClient === undefined) return undefined;
+  let taken = 0;
+  /** Only clients with a stream are in it, so the streams themselves bound it. */
+  const byClient = new Map<string, number>();
+
+  function refusalFor(client: string, own: number): ProxyError | undefined {
+    const fields = [retrySoon()];
+    if (streamsPerClient !== undefined && own >= streamsPerClient) {
+      return new ProxyError("too_many_streams_of_client", `${own} of ${client}`, { fields });
+    }
+    if (streams === undefined || taken < streams) return undefined;
+    return new ProxyError("too_many_streams", `${taken} are open`, { fields });
+  }
+
+  function acquire(address: string): () => void {
+    const client = clientNetwork(address);
+    const refusal = refusalFor(client, byClient.get(client) ?? 0);
+    if (refusal !== undefined) throw refusal;
+    taken += 1;
+    byClient.set(client, (byClient.get(client) ?? 0) + 1);
+    let isReleased = false;
+    return () => {
+      if (isReleased) return;
+      isReleased = true;
+      taken -= 1;
+      const left = (byClient.get(client) ?? 1) - 1;
+      if (left === 0) byClient.delete(client);
+      else byClient.set(client, left);
+    };
+  }
+
+  return {
+    acquire,
+    get taken() {
+      return taken;
+    },
+  };
+}

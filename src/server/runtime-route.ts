@@ -1,0 +1,64 @@
+import { ProxyError } from "../base/errors.ts";
+import { fieldValues } from "../base/fields.ts";
+import type { RouteConfig } from "../config/route-schema.ts";
+import { DEFAULT_STAGE } from "../config/stages-schema.ts";
+import type { Log } from "../observe/log.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { Route } from "../pipeline/route.ts";
+import type { StreamLimit } from "../pipeline/stream-limit.ts";
+import { createMock, type Mock } from "../stream/mock.ts";
+import { Upstream } from "../upstream/upstream.ts";
+
+/** Where the requests of a route go: to backends, or to an answer that its file gives. */
+type Destination =
+  | { readonly upstream: Upstream; readonly mock: undefined }
+  | { readonly upstream: undefined; readonly mock: Mock };
+
+/** A route in one of its stages, with the place its requests go to. */
+export type RuntimeRoute = Route &
+  Destination & {
+    readonly streams: StreamLimit | undefined;
+    /** The same route in its other stages, by name. */
+    readonly otherStages: ReadonlyMap<string, RuntimeRoute>;
+  };
+
+/** One that sends its requests to backends. */
+export type UpstreamRoute = Extract<RuntimeRoute, { readonly upstream: Upstream }>;
+
+/** Adds to a route's policies, which all of its stages share, where each stage goes. */
+export function createRuntimeRoute(route: Route & Pick<RuntimeRoute, "streams">, log: Log): RuntimeRoute {
+  const others = Object.entries(route.config.stages).map(([stage, own]): [string, RuntimeRoute] => {
+    const config = { ...route.config, ...own };
+    return [
+      stage,
+      { ...route, config, stage, ...destinationOf(own, config.name, log), otherStages: new Map() },
+    ];
+  });
+  const own = destinationOf(route.config, route.config.name, log);
+  return { ...route, ...own, otherStages: new Map(others) };
+}
+
+/** A route as the request's X-Stage asks for it; one that the route does not have is the gateway's 404. */
+export function chooseStage(route: RuntimeRoute, { request }: Exchange): RuntimeRoute {
+  const [name, ...more] = fieldValues(request.rawHeaders, "x-stage");
+  if (more.length > 0) throw new ProxyError("bad_request", "more than one X-Stage");
+  if (name === undefined || name === DEFAULT_STAGE) return route;
+  const chosen = route.otherStages.get(name);
+  if (chosen === undefined) throw new ProxyError("no_route", "the route has no such stage");
+  return chosen;
+}
+
+/** Every upstream of a route. */
+export function upstreamsOf({ upstream, otherStages }: RuntimeRoute): Upstream[] {
+  return [...(upstream === undefined ? [] : [upstream]), ...[...otherStages.values()].flatMap(upstreamsOf)];
+}
+
+function destinationOf(
+  { upstream, mock }: Pick<RouteConfig, "upstream" | "mock">,
+  name: string,
+  log: Log,
+): Destination {
+  if (upstream !== undefined) return { upstream: new Upstream(upstream, { name, log }), mock: undefined };
+  if (mock !== undefined) return { upstream: undefined, mock: createMock(mock) };
+  throw new TypeError("a validated route has an upstream or a mock");
+}
