@@ -1,0 +1,115 @@
+import { expect, test } from "vitest";
+import { type BackendRequest, startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { type GatewayFixture, startGatewayTo } from "../support/gateway.ts";
+import { handshake, switching } from "../support/handshake.ts";
+import { epoch, startIssuer } from "../support/issuer.ts";
+import { openRaw } from "../support/raw-client.ts";
+import { openStream } from "../support/sse-client.ts";
+
+/** A token that is good for one to two seconds. */
+const BRIEF = { expiresIn: 2 };
+
+async function startProtected(script: (request: BackendRequest) => void, auth: Record<string, unknown> = {}) {
+  const backend = await startBackend(script);
+  const issuer = await startIssuer();
+  const gateway = await startGatewayTo(backend.url, {
+    websocket: true,
+    auth: { jwt: issuer.config({ cookie: "session" }), ...auth },
+  });
+  return { backend, issuer, gateway };
+}
+
+const lineOf = async (gateway: GatewayFixture, path: string) =>
+  eventually(() => gateway.requestLines().find((line) => line["path"] === path), `the line of ${path}`);
+
+test("a stream ends between two events when its token expires, and the reconnect is refused", async () => {
+  const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
+  const token = await issuer.token(BRIEF);
+  const expiresAt = epoch(BRIEF.expiresIn) * 1000;
+  const authorization = `Bearer ${token}`;
+  const stream = openStream(gateway.port, { path: "/feed", headers: { authorization } });
+  const request = await backend.nextRequest();
+  request.emit("data: one\n\n");
+  await stream.received("data: one\n\n");
+
+  expect(await stream.ended()).toBe("clean");
+  expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1_000);
+  expect(Date.now()).toBeLessThan(expiresAt + 1_500);
+  expect(stream.text).toBe(":\ndata: one\n\n");
+  expect(await lineOf(gateway, "/feed")).toMatchObject({ status: 200, endReason: "auth_expired" });
+  await request.connection.closed;
+  expect((await fetch(`${gateway.url}/feed`, { headers: { authorization } })).status).toBe(401);
+});
+
+test("an event that is under way at that moment arrives whole before the end", async () => {
+  const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
+  const token = await issuer.token(BRIEF);
+  const expiresAt = epoch(BRIEF.expiresIn) * 1000;
+  const stream = openStream(gateway.port, { headers: { authorization: `Bearer ${token}` } });
+  const request = await backend.nextRequest();
+  request.emit("data: half");
+  await stream.received("data: half");
+  await eventually(() => Date.now() > expiresAt + 200, "the expiry");
+  expect(stream.end).toBeUndefined();
+  request.emit(" whole\n\ndata: too late\n\n");
+  expect(await stream.ended()).toBe("clean");
+  expect(stream.text).toBe(":\ndata: half whole\n\n");
+});
+
+test("an event that never ends does not outlive the credential by more than five seconds", async () => {
+  const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
+  const token = await issuer.token({ expiresIn: 1 });
+  const stream = openStream(gateway.port, { path: "/feed", headers: { authorization: `Bearer ${token}` } });
+  (await backend.nextRequest()).emit("data: half");
+  // Broken off, not ended: what came is no whole event.
+  expect(await stream.ended(8_000)).toBe("truncated");
+  expect(await lineOf(gateway, "/feed")).toMatchObject({ endReason: "auth_expired" });
+});
+
+test("a ticket's stream ends with the token that the ticket was given for, not with the ticket", async () => {
+  const { issuer, gateway } = await startProtected((request) => request.openStream(), {
+    ticket: { ttl: "1s" },
+  });
+  const open = async (expiresIn: number, path: string) => {
+    const authorization = `Bearer ${await issuer.token({ expiresIn })}`;
+    const answer = await fetch(`${gateway.url}${path}?ticket`, {
+      method: "POST",
+      headers: { authorization },
+    });
+    const { ticket } = (await answer.json()) as { ticket: string };
+    return openStream(gateway.port, { path: `${path}?ticket=${ticket}` });
+  };
+  const long = await open(300, "/long");
+  const brief = await open(3, "/brief");
+  expect(await brief.ended()).toBe("clean");
+  expect(long.end).toBeUndefined();
+  expect(
+    await eventually(
+      () => gateway.requestLines().find((line) => line["path"] === "/brief" && line["method"] === "GET"),
+      "the line of the stream",
+    ),
+  ).toMatchObject({ endReason: "auth_expired" });
+});
+
+test("a WebSocket is broken off when its token expires", async () => {
+  const { issuer, gateway } = await startProtected((request) => request.send(switching()));
+  const Authorization = `Bearer ${await issuer.token(BRIEF)}`;
+  const client = await openRaw(gateway.port);
+  client.send(handshake("/socket", { Host: gateway.host, Authorization }));
+  await client.received("101 Switching");
+  await client.ended();
+  expect(await lineOf(gateway, "/socket")).toMatchObject({ status: 101, endReason: "auth_expired" });
+});
+
+test("a stream without an expiry has no end of its own", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startGatewayTo(backend.url);
+  const stream = openStream(gateway.port);
+  const request = await backend.nextRequest();
+  request.emit("data: one\n\n");
+  await stream.received("data: one");
+  request.endStream();
+  expect(await stream.ended()).toBe("clean");
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "backend_ended" });
+});

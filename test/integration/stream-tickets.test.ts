@@ -1,0 +1,163 @@
+import { expect, test, vi } from "vitest";
+import { startPlainBackend } from "../support/answers.ts";
+import { type Backend, startBackend } from "../support/backend.ts";
+import { type GatewayFixture, startGateway } from "../support/gateway.ts";
+import { handshake, switching } from "../support/handshake.ts";
+import { type Issuer, startIssuer } from "../support/issuer.ts";
+import { rawRequest } from "../support/raw-client.ts";
+import { openStream } from "../support/sse-client.ts";
+
+const start = (backend: Backend, issuer: Issuer, ticket: Record<string, unknown> = {}) => {
+  const auth = { jwt: issuer.config({ claims: { "X-User": "sub" } }), ticket };
+  return startGateway({
+    routes: {
+      feed: { match: { path: "/feed/*", methods: ["GET"] }, upstream: backend.url, websocket: true, auth },
+      other: { match: { path: "/other" }, upstream: backend.url, auth },
+      plain: { match: { path: "/plain" }, upstream: backend.url, auth: { jwt: issuer.config() } },
+    },
+  });
+};
+
+interface Ticket {
+  readonly ticket: string;
+  readonly expiresIn: number;
+}
+
+async function askFor(gateway: GatewayFixture, token: string, path = "/feed/a", query = "?ticket") {
+  return fetch(`${gateway.url}${path}${query}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}` },
+  });
+}
+
+const ticketFor = async (...args: Parameters<typeof askFor>): Promise<string> =>
+  ((await (await askFor(...args)).json()) as Ticket).ticket;
+
+test("a ticket opens its path once, as the one who asked for it, and the backend sees no trace of it", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const issuer = await startIssuer();
+  const gateway = await start(backend, issuer);
+  // POST is none of the route's methods; asking for a ticket is no request of the route's.
+  const answer = await askFor(gateway, await issuer.token());
+  expect(answer.status).toBe(201);
+  expect(answer.headers.get("cache-control")).toBe("no-store");
+  expect(answer.headers.get("x-request-id")).not.toBeNull();
+  const { ticket, expiresIn } = (await answer.json()) as Ticket;
+  expect(expiresIn).toBe(30);
+  expect(Buffer.from(ticket, "base64url")).toHaveLength(32);
+  expect(backend.requests).toHaveLength(0);
+
+  const stream = openStream(gateway.port, {
+    path: `/feed/a?room=1&ticket=${ticket}&x=%2B`,
+    headers: { "X-User": "root" },
+  });
+  expect((await stream.opened()).status).toBe(200);
+  const { head } = await backend.nextRequest();
+  expect(head.target).toBe("/feed/a?room=1&x=%2B");
+  expect(head.fields.filter(([name]) => /^x[-_]user$/i.test(name))).toEqual([["X-User", "anna"]]);
+
+  const again = openStream(gateway.port, { path: `/feed/a?room=1&ticket=${ticket}` });
+  expect((await again.opened()).status).toBe(401);
+  expect(backend.requests).toHaveLength(1);
+});
+
+test("a ticket opens nothing but what it was given out for", async () => {
+  const backend = await startPlainBackend();
+  const issuer = await startIssuer();
+  const gateway = await start(backend, issuer);
+  const token = await issuer.token();
+  const use = async (path: string, method = "GET", headers: Record<string, string> = {}) =>
+    (await fetch(`${gateway.url}${path}`, { method, headers })).status;
+
+  for (const [name, request] of Object.entries<(ticket: string) => Promise<number>>({
+    "another path": (ticket) => use(`/feed/b?ticket=${ticket}`),
+    "another route": (ticket) => use(`/other?ticket=${ticket}`),
+    "a route without tickets": (ticket) => use(`/plain?ticket=${ticket}`),
+    "another method": (ticket) => use(`/feed/a?ticket=${ticket}`, "HEAD"),
+    "a second ticket": (ticket) => use(`/feed/a?ticket`, "POST", { authorization: `Bearer ${ticket}` }),
+    "two at once": (ticket) => use(`/feed/a?ticket=${ticket}&ticket=${ticket}`),
+    "two at once, one spelled otherwise": (ticket) => use(`/feed/a?ticket=x&%74icket=${ticket}`),
+    "another credential beside it": (ticket) =>
+      use(`/feed/a?ticket=${ticket}`, "GET", { authorization: `Bearer ${token}` }),
+    "a change of its last letter": (ticket) => use(`/feed/a?ticket=${ticket.slice(0, -1)}-`),
+    "more behind it": (ticket) => use(`/feed/a?ticket=${ticket}x`),
+    "nothing in it": () => use("/feed/a?ticket="),
+  })) {
+    expect(await request(await ticketFor(gateway, token)), name).toBe(401);
+  }
+  expect(backend.requests).toHaveLength(0);
+  // The control; and `ticket=`, as signers and URLSearchParams write it, asks for one too.
+  expect(await use(`/feed/a?%74icket=${await ticketFor(gateway, token, "/feed/a", "?ticket=")}`)).toBe(200);
+  expect((await backend.nextRequest()).target).toBe("/feed/a");
+});
+
+test("tickets are given to the verified alone, and only where the route says so", async () => {
+  const backend = await startPlainBackend();
+  const issuer = await startIssuer();
+  const gateway = await start(backend, issuer);
+  const ask = async (path: string, headers: Record<string, string> = {}) =>
+    (await fetch(`${gateway.url}${path}`, { method: "POST", headers })).status;
+  const authorization = `Bearer ${await issuer.token()}`;
+
+  expect(await ask("/feed/a?ticket")).toBe(401);
+  expect(await ask("/feed/a?ticket", { authorization: "Bearer x" })).toBe(401);
+  // Anything but the question itself is an ordinary POST, which the route does not take.
+  expect(await ask("/feed/a?ticket&room=1", { authorization })).toBe(405);
+  expect(await ask("/feed/a", { authorization })).toBe(405);
+  expect(backend.requests).toHaveLength(0);
+  expect(await ask("/plain?ticket", { authorization })).toBe(200);
+  expect((await backend.nextRequest()).target).toBe("/plain?ticket");
+});
+
+test("a ticket ends with its time, with the credential behind it, and not before", async () => {
+  const backend = await startPlainBackend();
+  const issuer = await startIssuer();
+  const gateway = await start(backend, issuer, { ttl: "1s" });
+  const token = await issuer.token();
+  const answer = await askFor(gateway, token);
+  expect(((await answer.json()) as Ticket).expiresIn).toBe(1);
+  const use = async (afterMs: number): Promise<number> => {
+    const ticket = await ticketFor(gateway, token);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + afterMs });
+    const { status } = await fetch(`${gateway.url}/feed/a?ticket=${ticket}`);
+    vi.useRealTimers();
+    return status;
+  };
+  expect(await use(500)).toBe(200);
+  expect(await use(1_001)).toBe(401);
+  expect(gateway.log.at(-1)).toMatchObject({ err: { message: "expired ticket" } });
+
+  const patient = await start(backend, issuer);
+  const brief = await askFor(patient, await issuer.token({ expiresIn: 10 }));
+  expect(((await brief.json()) as Ticket).expiresIn).toBeLessThanOrEqual(10);
+});
+
+test("tickets that wait are bounded; the excess is told when to come back", async () => {
+  const backend = await startPlainBackend();
+  const issuer = await startIssuer();
+  const gateway = await start(backend, issuer, { limit: 2 });
+  const token = await issuer.token();
+  const first = await ticketFor(gateway, token);
+  await ticketFor(gateway, token);
+  const refused = await askFor(gateway, token);
+  expect(refused.status).toBe(429);
+  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(25);
+  expect((await fetch(`${gateway.url}/feed/a?ticket=${first}`)).status).toBe(200);
+  expect((await askFor(gateway, token)).status).toBe(201);
+});
+
+test("a ticket opens a WebSocket, which can send no header either", async () => {
+  const backend = await startBackend((request) => request.send(switching()));
+  const issuer = await startIssuer();
+  const gateway = await start(backend, issuer);
+  const ticket = await ticketFor(gateway, await issuer.token());
+  const open = async () =>
+    (
+      await rawRequest(gateway.port, handshake(`/feed/a?ticket=${ticket}`, { Host: gateway.host }), {
+        until: "\r\n\r\n",
+      })
+    ).status;
+  expect(await open()).toBe(101);
+  expect((await backend.nextRequest()).target).toBe("/feed/a");
+  expect(await open()).toBe(401);
+});
