@@ -67,15 +67,12 @@ export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeOutcome> {
 }
 
 /** Sends the upgrade to one backend, which counts it until the tunnel or its refusal is over. */
-function sendUpgrade(
-  { socket, upstream: { timeouts }, requestFor, onAnswer }: Upgrade,
-  client: WaitingClient,
-  backend: Backend,
-): Promise<AnsweredUpgrade> {
+function sendUpgrade(upgrade: Upgrade, client: WaitingClient, backend: Backend): Promise<AnsweredUpgrade> {
+  const { socket, onAnswer } = upgrade;
   return new Promise((resolve, reject) => {
-    const { path, fields } = requestFor(backend);
+    const { path, fields } = upgrade.requestFor(backend);
     const answered = (outcome: Promise<UpgradeOutcome>) => {
-      void outcome.finally(release);
+      void outcome.then(release, release);
       resolve({ outcome });
     };
     const request = requestUpgrade(
@@ -92,19 +89,13 @@ function sendUpgrade(
       },
     );
     const release = backend.acquire();
-    const watch = new DialWatch(request, timeouts, backend.address.tls);
+    const watch = new DialWatch(request, upgrade.upstream.timeouts, backend.address.tls);
     client.onceGone(() => request.destroy());
     request.on("response", (response) => {
       watch.clear();
       const fault = responseFault(response);
-      if (fault !== undefined) {
-        request.destroy(new DialError("backend_protocol_error", fault, "answered"));
-        return;
-      }
-      client.release();
-      const head = onAnswer(response);
-      const refusal = relayRefusal(socket, response, head, timeouts.responseHeaderTimeout);
-      answered(refusal.then((end) => ({ status: head.status, ...end })));
+      if (fault === undefined) answered(passRefusal(upgrade, client, response));
+      else request.destroy(new DialError("backend_protocol_error", fault, "answered"));
     });
     // Node reports here what breaks before an answer; later breakdowns are the sockets' own.
     request.on("error", (error) => {
@@ -113,6 +104,17 @@ function sendUpgrade(
       reject(watch.failure(error));
     });
   });
+}
+
+async function passRefusal(
+  { socket, upstream, onAnswer }: Upgrade,
+  client: WaitingClient,
+  response: IncomingMessage,
+): Promise<UpgradeOutcome> {
+  client.release();
+  const head = onAnswer(response);
+  const end = await relayRefusal(socket, response, head, upstream.timeouts.responseHeaderTimeout);
+  return { status: head.status, ...end };
 }
 
 /** The fields of a 101: those of any answer, the two that make it one, and nothing that frames a body. */

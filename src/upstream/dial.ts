@@ -67,7 +67,7 @@ export function dial(
       response.removeListener("close", giveUp);
       const fault = responseFault(head);
       if (fault === undefined) {
-        cutAnsweredUpload(request, head);
+        guardBody(request, head);
         return resolve({ head, cancel: giveUp });
       }
       reject(new DialError("backend_protocol_error", fault, "answered"));
@@ -90,6 +90,7 @@ export function dial(
 export class DialWatch {
   readonly #request: ClientRequest;
   #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
   #socket: Socket | undefined;
   #isConnected = false;
   /** What the connection had brought before this request. */
@@ -113,7 +114,9 @@ export class DialWatch {
     this.#onConnected.push(callback);
   }
 
+  /** The head is here, or will not come. */
   clear(): void {
+    this.#isOver = true;
     clearTimeout(this.#timer);
   }
 
@@ -138,6 +141,8 @@ export class DialWatch {
   }
 
   #arm(ms: number, code: "backend_connect_timeout" | "backend_timeout"): void {
+    // An answer may come before the request is out; what it waits for then is no head.
+    if (this.#isOver) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#request.destroy(new ProxyError(code, `${ms} ms passed`)), ms);
   }
@@ -145,7 +150,7 @@ export class DialWatch {
   #connected(): void {
     this.#isConnected = true;
     this.#earlierBytes = this.#socket?.bytesRead ?? 0;
-    this.clear();
+    clearTimeout(this.#timer);
     for (const callback of this.#onConnected) callback();
   }
 
@@ -211,9 +216,15 @@ function pipeBody(client: IncomingMessage, backend: ClientRequest): void {
   });
 }
 
-/** Closes the connection when the whole answer is here and the request is not: its rest has no reader. */
-function cutAnsweredUpload(backend: ClientRequest, head: IncomingMessage): void {
+/** Watches over a body that Node's client would let end too early, or a connection it would keep too long. */
+function guardBody(backend: ClientRequest, head: IncomingMessage): void {
+  // Of a body that ends with its connection Node takes a reset for the end; only the request hears of it.
+  backend.on("error", (error) => {
+    // Stray bytes behind a whole body fault no body; and one that nobody reads yet is broken off by Node.
+    if (!head.complete && head.readableFlowing !== null) head.destroy(error);
+  });
   head.once("end", () => {
+    // The whole answer is here and the request is not: the rest of it has no reader.
     if (!backend.writableFinished) backend.destroy();
   });
 }
