@@ -5,7 +5,7 @@ import { burst } from "./burst.ts";
 import { Chat } from "./chat.ts";
 import { Clock } from "./clock.ts";
 import { complete } from "./completions.ts";
-import { PAGE_PATHS, pathOf, servePage } from "./page.ts";
+import { PAGE_PATHS, type PageSetup, pathOf, servePage } from "./page.ts";
 
 type Answer = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
 
@@ -16,18 +16,32 @@ export interface Running {
   close(): Promise<void>;
 }
 
+/** Where the sample backends listen, and who signs on the page that they serve. */
+interface BackendsSetup extends Pick<PageSetup, "app"> {
+  readonly host?: string;
+  readonly port?: number;
+}
+
 /** Starts the sample backends: plain Node, nothing of sluice in them. */
-export async function startBackends({ host = "127.0.0.1", port = 0 } = {}): Promise<Running> {
+export async function startBackends({
+  host = "127.0.0.1",
+  port = 0,
+  app,
+}: BackendsSetup = {}): Promise<Running> {
   const clock = new Clock();
   const chat = new Chat();
   const answers = new Map<string, Answer>([
     ["GET /stream", (req, res) => clock.stream(req, res)],
+    // The same time, behind a route that asks for a signature.
+    ["GET /article/stream", (req, res) => clock.stream(req, res)],
     ["POST /stream/cut", (req, res) => clock.cut(req, res)],
     ["GET /chat/events", (req, res) => chat.listen(req, res)],
     ["POST /chat/messages", (req, res) => chat.speak(req, res)],
     ["GET /burst", burst],
     ["POST /v1/chat/completions", complete],
-    ...PAGE_PATHS.map((path) => [`GET ${path}`, (req, res) => servePage(req, res)] as [string, Answer]),
+    ...PAGE_PATHS.map(
+      (path) => [`GET ${path}`, (req, res) => servePage(req, res, { app })] as [string, Answer],
+    ),
   ]);
   const server = createServer((req, res) => {
     const method = req.method === "HEAD" ? "GET" : req.method;

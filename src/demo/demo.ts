@@ -3,8 +3,8 @@ import { createServer } from "node:http";
 import { type Config, parseAddress, serverSchema } from "../config/server-schema.ts";
 import { createGateway, type Gateway } from "../server/gateway.ts";
 import { listen, type Running, startBackends } from "./backends.ts";
-import { servePage } from "./page.ts";
-import { demoRoutes } from "./routes.ts";
+import { type PageSetup, servePage } from "./page.ts";
+import { demoApp, demoRoutes } from "./routes.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 8000;
@@ -36,15 +36,17 @@ export async function startDemo(address?: string): Promise<Demo> {
     for (const part of started.toReversed()) await part.close();
   };
   try {
-    const backends = await startBackends();
+    const app = demoApp();
+    const backends = await startBackends({ app });
     started.push(backends);
     let gatewayPort: number | undefined;
     const page = await orFreePort(
-      (pagePort) => startPage(host, pagePort, () => gatewayPort),
+      (pagePort) => startPage(host, pagePort, () => ({ gatewayPort, app })),
       port && port + 1,
     );
     started.push(page);
-    const open = (openPort: number) => startGateway(host, openPort, backends.url, page.port);
+    const routes = demoRoutes(backends.url, allowedOrigins(host, page.port));
+    const open = (openPort: number) => startGateway(host, openPort, { routes, apps: [app] });
     const gateway = await (address === undefined ? orFreePort(open, port) : open(port));
     started.push(gateway);
     gatewayPort = gateway.port;
@@ -96,13 +98,9 @@ function addressProblem(error: unknown): string {
   throw error;
 }
 
-async function startPage(
-  host: string,
-  port: number,
-  gatewayPort: () => number | undefined,
-): Promise<Running> {
+async function startPage(host: string, port: number, setup: () => PageSetup): Promise<Running> {
   return await listen(
-    createServer((req, res) => servePage(req, res, gatewayPort())),
+    createServer((req, res) => servePage(req, res, setup())),
     host,
     port,
   );
@@ -111,8 +109,7 @@ async function startPage(
 async function startGateway(
   host: string,
   port: number,
-  backendUrl: string,
-  pagePort: number,
+  { routes, apps }: Pick<Config, "routes" | "apps">,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const config: Config = {
     server: serverSchema.parse({
@@ -120,8 +117,8 @@ async function startGateway(
       // Crashing the backend is part of the show, and would print a stack over the address to open.
       log: { level: "error", format: "pretty" },
     }),
-    routes: demoRoutes(backendUrl, allowedOrigins(host, pagePort)),
-    apps: [],
+    routes,
+    apps,
   };
   const gateway: Gateway = createGateway(config);
   const [address = ""] = await gateway.listen();

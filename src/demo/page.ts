@@ -1,30 +1,56 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import type { AppConfig } from "../config/apps-schema.ts";
 
-const FILES: ReadonlyMap<string, { readonly name: string; readonly type: string }> = new Map([
-  ["/", { name: "index.html", type: "text/html; charset=utf-8" }],
-  ["/page/style.css", { name: "style.css", type: "text/css; charset=utf-8" }],
-  ...["main", "stream", "chart", "chat", "burst", "completion", "event-blocks"].map(
-    (name) => [`/page/${name}.js`, { name: `${name}.js`, type: "text/javascript; charset=utf-8" }] as const,
-  ),
+interface PageFile {
+  readonly url: URL;
+  readonly type: string;
+}
+
+const ARTICLE_PATH = "/page/article.html";
+const HTML = "text/html; charset=utf-8";
+const SCRIPT = "text/javascript; charset=utf-8";
+const SCRIPTS = [
+  ...["main", "stream", "chart", "chat", "burst", "completion", "event-blocks"],
+  ...["article", "crypto-js"],
+];
+
+const FILES: ReadonlyMap<string, PageFile> = new Map([
+  ["/", own("index.html", HTML)],
+  [ARTICLE_PATH, own("article.html", HTML)],
+  ["/page/style.css", own("style.css", "text/css; charset=utf-8")],
+  ...SCRIPTS.map((name) => [`/page/${name}.js`, own(`${name}.js`, SCRIPT)] as const),
+  // As their packages have them: the article's page is about software that people already use.
+  ["/page/lib/signer.js", library("apigateway-sdk-nodejs", "signer.js")],
+  ["/page/lib/eventsource.js", library("event-source-polyfill", "eventsource.js")],
 ]);
 
 /** Every path of the page. */
 export const PAGE_PATHS: readonly string[] = [...FILES.keys()];
 
-/**
- * Answers with a file of the page.
- *
- * `gatewayPort` is where the page finds the event streams, on the host it was opened with;
- * without it they are at the page's own address.
- */
-export function servePage(req: IncomingMessage, res: ServerResponse, gatewayPort?: number): void {
-  const file = FILES.get(pathOf(req));
+/** What the page is to know. */
+export interface PageSetup {
+  /** Where the event streams are, on the host the page was opened with; without it, at the page's own address. */
+  readonly gatewayPort?: number | undefined;
+  /** Who signs on the article's page; without it there is no such page. */
+  readonly app?: AppConfig | undefined;
+}
+
+/** Answers with a file of the page. */
+export function servePage(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { gatewayPort, app }: PageSetup = {},
+): void {
+  const path = pathOf(req);
+  const file = path === ARTICLE_PATH && app === undefined ? undefined : FILES.get(path);
   if (file === undefined || (req.method !== "GET" && req.method !== "HEAD")) {
     res.writeHead(404).end();
     return;
   }
-  const text = readFileSync(new URL(`page/${file.name}`, import.meta.url), "utf8");
+  const text = readFileSync(file.url, "utf8");
   res.writeHead(200, {
     "Content-Type": file.type,
     "Cache-Control": "no-cache",
@@ -32,10 +58,30 @@ export function servePage(req: IncomingMessage, res: ServerResponse, gatewayPort
     "Content-Security-Policy":
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src http: https:",
   });
-  res.end(text.replace("{{gatewayPort}}", String(gatewayPort ?? "")));
+  if (file.type !== HTML) {
+    res.end(text);
+    return;
+  }
+  const values: Readonly<Record<string, string>> = {
+    gatewayPort: String(gatewayPort ?? ""),
+    article: app === undefined ? "hidden" : "",
+    key: app?.key ?? "",
+    secret: app?.secret[0] ?? "",
+  };
+  res.end(text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => values[name] ?? ""));
 }
 
 /** The path of a request, without its query. */
 export function pathOf(req: IncomingMessage): string {
   return (req.url ?? "/").replace(/\?.*$/s, "");
+}
+
+function own(name: string, type: string): PageFile {
+  return { url: new URL(`page/${name}`, import.meta.url), type };
+}
+
+/** A file beside the one that a package names as its main. */
+function library(name: string, file: string): PageFile {
+  const main = createRequire(import.meta.url).resolve(name);
+  return { url: new URL(file, pathToFileURL(main)), type: SCRIPT };
 }

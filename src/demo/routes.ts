@@ -1,11 +1,26 @@
+import { randomBytes } from "node:crypto";
+import type { AppConfig } from "../config/apps-schema.ts";
 import { type RouteConfig, routeSchema } from "../config/route-schema.ts";
+
+/** The app that signs on the article's page: made anew at each start, because its secret stands in the page. */
+export function demoApp(): AppConfig {
+  const key = randomBytes(10).toString("hex").toUpperCase();
+  return { name: "article", key, secret: [randomBytes(20).toString("hex")], appCodes: [] };
+}
 
 /** The demo's routes, as the objects that route files hold. */
 export function demoRoutes(backendUrl: string, pageOrigins: readonly string[]): readonly RouteConfig[] {
   const cors = { allowOrigins: pageOrigins };
   const files = {
-    // The article's own: whoever asks may read the time.
+    // Whoever asks may read the time.
     stream: { match: { path: "/stream", methods: ["GET"] }, upstream: backendUrl, cors: true },
+    // The article's own: the same for whoever signs, from a page of any origin.
+    article: {
+      match: { path: "/article/stream", methods: ["GET"] },
+      upstream: backendUrl,
+      cors: true,
+      auth: { app: ["article"] },
+    },
     cut: { match: { path: "/stream/cut", methods: ["POST"] }, upstream: backendUrl, cors },
     chat: { match: { path: "/chat/*" }, upstream: backendUrl, cors },
     burst: { match: { path: "/burst", methods: ["GET"] }, upstream: backendUrl, cors },
