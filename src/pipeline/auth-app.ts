@@ -21,7 +21,7 @@ import {
   UNSIGNED_PAYLOAD,
 } from "./canonical-request.ts";
 import type { Exchange } from "./exchange.ts";
-import { type ResumedQuery, takeLastEventId } from "./last-event-id.ts";
+import { type ResumedQuery, resume, takeLastEventId } from "./last-event-id.ts";
 import type { SeenSignatures } from "./seen-signatures.ts";
 import { hasBody, readWholeBody } from "./whole-body.ts";
 
@@ -137,15 +137,6 @@ function fittingQuery(
   const fitsResumed = resumed !== undefined && fits(resumed.query.slice(1));
   if (fitsAsSent) return "as sent";
   return fitsResumed ? resumed : undefined;
-}
-
-/** The backend gets the URL that was signed, and the id where a client that sends fields has it. */
-function resume(exchange: Exchange, { query, lastEventId }: ResumedQuery): void {
-  if (/[^\t\x20-\x7e\x80-\xff]/.test(lastEventId)) {
-    throw new ProxyError("bad_request", "lastEventId holds a control character");
-  }
-  exchange.target = { path: exchange.target.path, query };
-  if (lastEventId !== "") exchange.lastEventId = lastEventId;
 }
 
 function checkReplay(seen: SeenSignatures, signature: Buffer, sentAt: number): void {

@@ -1,4 +1,6 @@
+import { ProxyError } from "../base/errors.ts";
 import { percentDecoded } from "./canonical-request.ts";
+import type { Exchange } from "./exchange.ts";
 
 /** A query that a polyfill appended its last event id to, taken apart. */
 export interface ResumedQuery {
@@ -33,3 +35,12 @@ export function takeLastEventId(query: string): ResumedQuery | undefined {
 
 const isLastEventId = (pair: string): boolean =>
   percentDecoded(pair.split("=", 1)[0] ?? "").toLowerCase() === "lasteventid";
+
+/** The backend gets the URL that was verified, and the id where a client that sends fields has it. */
+export function resume(exchange: Exchange, { query, lastEventId }: ResumedQuery): void {
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(lastEventId)) {
+    throw new ProxyError("bad_request", "lastEventId holds a control character");
+  }
+  exchange.target = { path: exchange.target.path, query };
+  if (lastEventId !== "") exchange.lastEventId = lastEventId;
+}

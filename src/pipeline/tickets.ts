@@ -4,6 +4,7 @@ import { takeParameter } from "../base/query.ts";
 import type { TicketConfig } from "../config/ticket-schema.ts";
 import { authFailed, type Verifier } from "./auth.ts";
 import type { Exchange } from "./exchange.ts";
+import { resume, takeLastEventId } from "./last-event-id.ts";
 import type { Principal } from "./principal.ts";
 import type { Reply } from "./reply.ts";
 
@@ -77,6 +78,9 @@ export class Tickets {
       if (issued === undefined) throw authFailed("unknown or used ticket");
       if (issued.expiresAt <= Date.now()) throw authFailed("expired ticket");
       if (issued.path !== target.path) throw authFailed("ticket of another path");
+      // With each ticket a page makes a new EventSource, which has forgotten what the last one had seen.
+      const resumed = takeLastEventId(query);
+      if (resumed !== undefined) resume(exchange, resumed);
       return issued.principal;
     },
   };

@@ -132,6 +132,21 @@ test("a ticket ends with its time, with the credential behind it, and not before
   expect(((await brief.json()) as Ticket).expiresIn).toBeLessThanOrEqual(10);
 });
 
+test("a page that opens a new stream with a new ticket says in the query where it stopped", async () => {
+  const backend = await startPlainBackend();
+  const issuer = await startIssuer();
+  const gateway = await start(backend, issuer);
+  const token = await issuer.token();
+  const heard = async (query: (ticket: string) => string) => {
+    await fetch(`${gateway.url}/feed/a${query(await ticketFor(gateway, token))}`);
+    const { head } = await backend.nextRequest();
+    return [head.target, head.fields.find(([name]) => name === "Last-Event-ID")?.[1]];
+  };
+  expect(await heard((ticket) => `?room=1&ticket=${ticket}&lastEventId=7`)).toEqual(["/feed/a?room=1", "7"]);
+  expect(await heard((ticket) => `?lastEventId=7&ticket=${ticket}`)).toEqual(["/feed/a", "7"]);
+  expect(await heard((ticket) => `?ticket=${ticket}`)).toEqual(["/feed/a", undefined]);
+});
+
 test("tickets that wait are bounded; the excess is told when to come back", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();

@@ -1,4 +1,4 @@
-import { exportSPKI, importJWK, SignJWT, UnsecuredJWT } from "jose";
+import { type CryptoKey, exportSPKI, importJWK, SignJWT, UnsecuredJWT } from "jose";
 import { expect, test } from "vitest";
 import { AUTH_FAILED, refusalOf, startPlainBackend } from "../support/answers.ts";
 import { startGateway, startGatewayTo } from "../support/gateway.ts";

@@ -25,7 +25,7 @@ export interface PageClient {
   close(): Promise<void>;
 }
 
-export type ClientKind = "openNative" | "openPolyfill" | "openFetch";
+export type ClientKind = "openNative" | "openWithTicket" | "openPolyfill" | "openFetch";
 
 export interface ClientPage {
   open(kind: ClientKind, name: string, url: string, options?: object): Promise<PageClient>;
