@@ -10,12 +10,13 @@ export const appName = z
 
 const NOT_EMPTY = "expected a secret that is not empty";
 
+/** An AppKey: it stands in Authorization between `Access=` and a comma. */
+export const appKey = z
+  .string("expected a key, the public half")
+  .regex(/^[\x21-\x2b\x2d-\x7e]{1,128}$/, "expected 1 to 128 visible characters without comma and space");
+
 const app = z.strictObject({
-  key: z
-    .string("expected a key, the public half")
-    // It stands in Authorization between `Access=` and a comma.
-    .regex(/^[\x21-\x2b\x2d-\x7e]{1,128}$/, "expected 1 to 128 visible characters without comma and space")
-    .describe("The AppKey: public, sent with each request."),
+  key: appKey.describe("The AppKey: public, sent with each request."),
   secret: z
     .union(
       [secret, z.array(secret).min(1, NOT_EMPTY).max(2, "expected at most two secrets, the new and the old")],

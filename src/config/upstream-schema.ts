@@ -1,6 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import * as z from "zod";
+import { appKey } from "./apps-schema.ts";
 import { type BackendAddress, backendUrl, duration } from "./scalars.ts";
+import { secret } from "./secret.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** The `upstream` of a route: the group of backends that its requests go to. */
@@ -26,6 +28,11 @@ const backend = z.strictObject({
   failTimeout: duration
     .prefault("10s")
     .describe("The time in which failures count together, and for which it is then left alone."),
+});
+
+const sign = z.strictObject({
+  key: appKey.describe("The key by which the backend knows this gateway."),
+  secret: secret.describe("Its secret, or file:/path."),
 });
 
 /** A probe more often than this is load, and one less often than the other is none. */
@@ -121,6 +128,7 @@ const upstreamObject = z
       .prefault("preserve")
       .describe("The Host that the backend sees: the client's, or the backend's own."),
     tls: tls.optional().describe("How https backends are verified."),
+    sign: sign.optional().describe("Sign what is sent to the backends, as an app signs (SDK-HMAC-SHA256)."),
   })
   .superRefine(({ backends, tls: verification }, ctx) => {
     const issue = (path: PropertyKey[], message: string) => ctx.addIssue({ code: "custom", path, message });

@@ -7,6 +7,7 @@ import type { Route } from "../pipeline/route.ts";
 import type { Backend } from "./backend.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
 import { withIdentity } from "./identity-fields.ts";
+import { signedFields } from "./signed-fields.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** Methods whose requests Node and others frame as body-less when no length is given. */
@@ -41,9 +42,10 @@ export function createBackendRequest(
   for (const [name, value] of Object.entries(config.headers.request.set))
     fields = setField(fields, name, value);
   fields.push(...framingFields(exchange, fields));
+  const path = rewritten(target.path, config.rewrite) + target.query;
   return {
-    path: rewritten(target.path, config.rewrite) + target.query,
-    fields,
+    path,
+    fields: upstream.signingKey ? signedFields(fields, path, exchange, upstream.signingKey) : fields,
     onClientGone: config.stream.onClientGone,
   };
 }

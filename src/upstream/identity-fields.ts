@@ -5,6 +5,9 @@ import type { Route } from "../pipeline/route.ts";
 /** The gateway's word on which app asks; a client must not be able to give it. */
 const APP_ID = "x-app-id";
 
+/** With these a backend would take a request for another than the one that was let in: a GET for a DELETE. */
+const METHOD_OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
+
 /**
  * A request's fields with what the gateway knows of the principal in place of what the client says, and without
  * the credential that was for the gateway.
@@ -16,6 +19,7 @@ export function withIdentity(raw: RawFields, exchange: Exchange, { auth }: Route
   const { principal, spent, client } = exchange;
   const asserted = new Set((auth?.identityFields ?? []).map(canonical));
   if (auth !== undefined || !client.isTrusted) asserted.add(APP_ID);
+  if (auth !== undefined) for (const name of METHOD_OVERRIDES) asserted.add(name);
   const isSpent = matcher(spent.credentialFields ?? []);
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {

@@ -1,5 +1,6 @@
 import type { BalanceMethod, UpstreamConfig } from "../config/upstream-schema.ts";
 import type { Log } from "../observe/log.ts";
+import { createSigningKey, type SigningKey } from "../pipeline/sign-request.ts";
 import { ActiveHealth } from "./active-health.ts";
 import { Backend } from "./backend.ts";
 import { type Balance, createBalance } from "./balance.ts";
@@ -17,6 +18,8 @@ export class Upstream {
   readonly timeouts: Timeouts;
   readonly retries: number;
   readonly preservesHost: boolean;
+  /** Signs what is sent; undefined when nothing is signed. */
+  readonly signingKey: SigningKey | undefined;
   readonly #primaries: Pool;
   readonly #backups: Pool;
   readonly #log: Log;
@@ -28,6 +31,7 @@ export class Upstream {
     this.timeouts = config;
     this.retries = config.retries;
     this.preservesHost = config.hostHeader === "preserve";
+    this.signingKey = config.sign && createSigningKey(config.sign);
     this.#primaries = createPool(
       this.backends.filter(({ isBackup }) => !isBackup),
       config.balance,

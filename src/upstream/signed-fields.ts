@@ -1,0 +1,41 @@
+import { fieldValues, type RawFields } from "../base/fields.ts";
+import { payloadHash, UNSIGNED_PAYLOAD } from "../pipeline/canonical-request.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import { type SigningKey, signRequest } from "../pipeline/sign-request.ts";
+import { bodyFraming } from "./dial.ts";
+
+/**
+ * A request's fields with our own signature, for a backend that takes requests from the gateway only.
+ *
+ * Made last, over what is really sent: the rewritten path, the Host that the backend sees, and the fields that
+ * say who asks. A body that streams through cannot be hashed before it is sent, so it is not signed.
+ */
+export function signedFields(
+  unsigned: RawFields,
+  target: string,
+  exchange: Exchange,
+  key: SigningKey,
+): string[] {
+  const fields = withoutSignature(unsigned);
+  const framing = bodyFraming(exchange);
+  const isStreaming = framing === "length" || framing === "chunked";
+  if (isStreaming) fields.push("X-Sdk-Content-Sha256", UNSIGNED_PAYLOAD);
+  const identity = (exchange.principal?.fields ?? []).map(([name]) => name.toLowerCase());
+  const names = identity.filter((name) => fieldValues(fields, name).length === 1);
+  const payload = isStreaming ? UNSIGNED_PAYLOAD : payloadHash(exchange.body ?? "");
+  const method = exchange.request.method ?? "";
+  if (isStreaming) names.push("x-sdk-content-sha256");
+  const own = signRequest(key, { method, target, fields, payload }, names);
+  return [...fields, ...own.flat()];
+}
+
+/** Without a client's own signature, which the backend could take for ours; underscore twins too. */
+function withoutSignature(fields: RawFields): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const name = (fields[at] ?? "").toLowerCase().replace(/[_.]/g, "-");
+    if (name === "authorization" || name.startsWith("x-sdk-")) continue;
+    kept.push(fields[at] ?? "", fields[at + 1] ?? "");
+  }
+  return kept;
+}
