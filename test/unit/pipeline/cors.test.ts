@@ -392,7 +392,7 @@ describe("P14: what browsers let pass is what the configuration says", () => {
     { withCredentials }: BrowserRequest,
   ): boolean => withCredentials && [...allowMethods, ...allowHeaders].includes("*");
 
-  test("30,000 preflights and responses: no false accept, no false refusal", () => {
+  test("100,000 preflights and responses: no false accept, no false refusal", () => {
     let accepted = 0;
     fc.assert(
       fc.property(config, request, fc.boolean(), (settings, drawn, isOwn) => {
@@ -410,10 +410,10 @@ describe("P14: what browsers let pass is what the configuration says", () => {
         if (settings.allowOrigins.includes("*") && !asked.withCredentials) return;
         expect(corsCheck(asked, cors.fields(["Origin", asked.origin]))).toBe(mayOrigin(settings, asked));
       }),
-      { numRuns: 30_000 },
+      { numRuns: 100_000 },
     );
     // The control: the cases are not all refusals.
-    expect(accepted).toBeGreaterThan(2000);
+    expect(accepted).toBeGreaterThan(8000);
   });
 
   test("no answer holds a byte of the request but an origin that is allowed", () => {
