@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { startPlainBackend } from "../support/answers.ts";
+import { signWithApigSdk, WEB_CLIENT } from "../support/app-signer.ts";
 import { type Backend, startBackend } from "../support/backend.ts";
 import { type GatewayFixture, startGateway } from "../support/gateway.ts";
 import { handshake, switching } from "../support/handshake.ts";
@@ -109,6 +110,36 @@ test("tickets are given to the verified alone, and only where the route says so"
   expect((await backend.nextRequest()).target).toBe("/plain?ticket");
 });
 
+test("a page of another origin may ask for a ticket, which lets it POST nothing else", async () => {
+  const backend = await startPlainBackend();
+  const issuer = await startIssuer();
+  const origin = "https://app.example.com";
+  const gateway = await startGateway({
+    routes: {
+      feed: {
+        // Any method: POST is a right of the route's own clients, and of no page.
+        match: { path: "/feed" },
+        upstream: backend.url,
+        cors: { allowOrigins: [origin], allowMethods: ["GET"] },
+        auth: { jwt: issuer.config(), ticket: {} },
+      },
+    },
+  });
+  const allowed = async (query: string, method: string, from = origin) => {
+    const headers = { origin: from, "access-control-request-method": method };
+    const { headers: fields } = await fetch(`${gateway.url}/feed${query}`, { method: "OPTIONS", headers });
+    return fields.get("access-control-allow-methods");
+  };
+  expect(await allowed("?ticket", "POST")).toBe("GET, POST");
+  expect(await allowed("?ticket=", "POST")).toBe("GET, POST");
+  expect(await allowed("?ticket", "POST", "https://evil.example")).toBeNull();
+  expect(await allowed("?ticket=x", "POST")).toBeNull();
+  expect(await allowed("", "POST")).toBeNull();
+  expect(await allowed("?ticket", "PUT")).toBeNull();
+  expect(await allowed("", "GET")).toBe("GET");
+  expect(backend.requests).toHaveLength(0);
+});
+
 test("a ticket ends with its time, with the credential behind it, and not before", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
@@ -159,6 +190,35 @@ test("tickets that wait are bounded; the excess is told when to come back", asyn
   expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(25);
   expect((await fetch(`${gateway.url}/feed/a?ticket=${first}`)).status).toBe(200);
   expect((await askFor(gateway, token)).status).toBe(201);
+});
+
+test("a signed request buys a ticket, so that a page signs once and the browser's own EventSource reads on", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startGateway({
+    apps: { shop: WEB_CLIENT },
+    routes: {
+      feed: {
+        match: { path: "/feed", methods: ["GET"] },
+        upstream: backend.url,
+        auth: { app: ["shop"], ticket: {} },
+      },
+    },
+  });
+  const unsigned = { method: "POST", host: gateway.host, path: "/feed", query: { ticket: [""] } };
+  const { method, path, headers } = signWithApigSdk(unsigned, WEB_CLIENT);
+  const answer = await fetch(`${gateway.url}${path}`, { method, headers });
+  expect(answer.status).toBe(201);
+  const { ticket } = (await answer.json()) as Ticket;
+  const stream = openStream(gateway.port, {
+    path: `/feed?ticket=${ticket}`,
+    headers: { "X-App-Id": "root" },
+  });
+  expect((await stream.opened()).status).toBe(200);
+  expect((await backend.nextRequest()).fieldLines("x-app-id")).toEqual(["shop"]);
+  stream.leave();
+  expect(await gateway.requestLine(1)).toMatchObject({ app: "shop", endReason: "client_gone" });
+  // The same signature for the stream itself is none.
+  expect((await fetch(`${gateway.url}/feed?ticket=`, { headers })).status).toBe(401);
 });
 
 test("a ticket opens a WebSocket, which can send no header either", async () => {
