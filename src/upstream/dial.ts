@@ -77,7 +77,10 @@ function attempt(
       timers.clear();
       response.removeListener("close", giveUp);
       const fault = responseFault(head);
-      if (fault === undefined) return resolve({ head, cancel: giveUp });
+      if (fault === undefined) {
+        cutAnsweredUpload(backend, head);
+        return resolve({ head, cancel: giveUp });
+      }
       reject(new ProxyError("backend_protocol_error", fault));
       backend.destroy();
     });
@@ -143,6 +146,11 @@ function sendBody(client: IncomingMessage, backend: ClientRequest): void {
     backend.end();
     return;
   }
+  // Node holds the head back for the first bytes of the body, and a backend may answer without any. In the
+  // common case they came with the head and leave with it, hence not at once.
+  setImmediate(() => {
+    if (!backend.writableEnded && !backend.destroyed) backend.flushHeaders();
+  });
   // No pipe's end: trailers go between the last chunk and the end.
   client.pipe(backend, { end: false });
   client.once("end", () => {
@@ -155,6 +163,13 @@ function sendBody(client: IncomingMessage, backend: ClientRequest): void {
     // instead of a reset. `limits.requestTimeout` bounds it.
     client.unpipe(backend);
     client.resume();
+  });
+}
+
+/** Closes the connection when the whole answer is here and the request is not: its rest has no reader. */
+function cutAnsweredUpload(backend: ClientRequest, head: IncomingMessage): void {
+  head.once("end", () => {
+    if (!backend.writableFinished) backend.destroy();
   });
 }
 
