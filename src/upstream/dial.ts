@@ -78,7 +78,7 @@ function attempt(
       response.removeListener("close", giveUp);
       const fault = responseFault(head);
       if (fault === undefined) {
-        cutAnsweredUpload(backend, head);
+        guardBody(backend, head);
         return resolve({ head, cancel: giveUp });
       }
       reject(new ProxyError("backend_protocol_error", fault));
@@ -166,9 +166,12 @@ function sendBody(client: IncomingMessage, backend: ClientRequest): void {
   });
 }
 
-/** Closes the connection when the whole answer is here and the request is not: its rest has no reader. */
-function cutAnsweredUpload(backend: ClientRequest, head: IncomingMessage): void {
+/** Watches over a body that Node's client would let end too early, or a connection it would keep too long. */
+function guardBody(backend: ClientRequest, head: IncomingMessage): void {
+  // Of a body that ends with its connection Node takes a reset for the end; only the request hears of it.
+  backend.on("error", (error) => head.destroy(error));
   head.once("end", () => {
+    // The whole answer is here and the request is not: the rest of it has no reader.
     if (!backend.writableFinished) backend.destroy();
   });
 }
