@@ -43,6 +43,16 @@ const CUTS: Record<string, [sent: string, seen: string, cut: (request: BackendRe
     "half",
     (r) => r.halfClose(),
   ],
+  "an ordinary body that ends with its connection, which is reset": [
+    `${plain}Connection: close\r\n\r\nhalf`,
+    "half",
+    (r) => r.reset(),
+  ],
+  "a stream that ends with its connection, which is reset": [
+    `${stream}Connection: close\r\n\r\ndata: 1\n\n`,
+    "data: 1\n\n",
+    (r) => r.reset(),
+  ],
   "an ordinary body that is reset": [`${plain}Content-Length: 100\r\n\r\nhalf`, "half", (r) => r.reset()],
 };
 
