@@ -10,8 +10,9 @@ export const check: Command = {
   summary: "validate a configuration and print its routes in matching order",
   help: `Usage: sluice check [--config DIR]
 
-Validates a configuration as serve would. Prints its routes in the order in which they are tried and
-exits with 0, or prints every problem to standard error and exits with 2.
+Validates a configuration as serve would. Prints its routes in the order in
+which they are tried and exits with 0, or prints every problem to standard
+error and exits with 2.
 
   --config DIR  the configuration directory (${DEFAULT_DIRECTORY})
 `,

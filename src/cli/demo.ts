@@ -6,10 +6,11 @@ export const demo: Command = {
   summary: "show live streams: sample backends, gateway and page in one process",
   help: `Usage: sluice demo [--listen ADDR]
 
-Starts sample backends, the gateway in front of them and a page that shows the streams, and prints
-the page's address. Needs no files.
+Starts sample backends, the gateway in front of them and a page that shows the
+streams, and prints the page's address. Needs no files.
 
-  --listen ADDR  where the gateway listens, such as 127.0.0.1:9000 (127.0.0.1:8000, or a free port)
+  --listen ADDR  where the gateway listens, such as 127.0.0.1:9000
+                 (127.0.0.1:8000, or a free port when that is taken)
 `,
   async run(args) {
     const listen = parseFlags(args, { listen: "one" }).one("listen");

@@ -8,8 +8,8 @@ export const schema: Command = {
   summary: "print the JSON Schema of a configuration file, for editors",
   help: `Usage: sluice schema [route|server]
 
-Prints the JSON Schema of routes/*.yaml (route, the default) or of sluice.yaml (server).
-An editor with a YAML language server uses it when the file starts with
+Prints the JSON Schema of routes/*.yaml (route, the default) or of sluice.yaml
+(server). Editors with a YAML language server use it when the file starts with
 
   # yaml-language-server: $schema=PATH
 `,

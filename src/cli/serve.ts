@@ -14,15 +14,17 @@ export const serve: Command = {
   help: `Usage: sluice serve [--config DIR]
        sluice serve --to URL [--listen ADDR] [--cors ORIGIN]...
 
-Runs the gateway on a configuration directory or, with --to, without files: one route for every path.
-SIGTERM and SIGINT end it in order; a second one ends it at once.
+Runs the gateway on a configuration directory or, with --to, without files:
+one route for every path. SIGTERM and SIGINT end it in order; a second one
+ends it at once.
 
   --config DIR      the configuration directory (${DEFAULT_DIRECTORY})
-  --to URL          the one backend, such as http://127.0.0.1:8080 or unix:/run/app.sock
+  --to URL          the one backend: http://127.0.0.1:8080, unix:/run/app.sock
   --listen ADDR     with --to: a port, host:port or unix:/path (8000)
-  --cors ORIGIN     with --to: let pages of this origin read; * is any. May be repeated
-  --log-level L     debug, info, warn, error or silent, in place of the configured one
-  --log-format F    json or pretty, in place of the configured one
+  --cors ORIGIN     with --to: let pages of this origin read; * is any;
+                    may be repeated
+  --log-level L     debug, info, warn, error or silent, whatever is configured
+  --log-format F    json or pretty, whatever is configured
 `,
   async run(args) {
     const flags = parseFlags(args, FLAGS);

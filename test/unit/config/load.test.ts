@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -298,6 +298,25 @@ describe("files", () => {
       "config/routes/loop.yaml: too many levels of symbolic links",
       "config/routes/nul.yaml:1:8: expected no NUL",
     ]);
+  });
+
+  test("what may not be read is a problem", () => {
+    const root = directoryOf({ "sluice.yaml": "", "routes/r.yaml": GOOD });
+    chmodSync(root, 0o755);
+    chmodSync(join(root, "sluice.yaml"), 0);
+    chmodSync(join(root, "routes"), 0);
+    // Root may read everything, so it is somebody else while it tries.
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) process.seteuid?.(65_534);
+    try {
+      expect(problemsIn(root)).toEqual([
+        expect.stringMatching(/^config\/routes: permission denied/),
+        "config/sluice.yaml: permission denied",
+      ]);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+      chmodSync(join(root, "routes"), 0o755);
+    }
   });
 
   test("the directory is named as the user named it", () => {
