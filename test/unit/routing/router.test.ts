@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { routingPath } from "../../../src/base/routing-path.ts";
 import { findConflicts } from "../../../src/config/conflicts.ts";
 import type { RouteMatch } from "../../../src/config/route-schema.ts";
+import { hostName } from "../../../src/routing/request-head.ts";
 import { createRouter, inMatchingOrder, type RoutingFacts } from "../../../src/routing/router.ts";
 
 const entry = (match: RouteMatch) => {
@@ -70,6 +71,16 @@ describe("precedence", () => {
     const order = inMatchingOrder(all.map(entry)).map(({ name }) => name);
     expect(order).toEqual(["any h.example/*", "GET /a/b", "any /a/b", "any /a/b/*", "any /a/*", "any /*"]);
   });
+});
+
+test.each([
+  ["H.example", "h.example"],
+  ["h.example:8080", "h.example"],
+  ["h.example.:8080", "h.example"],
+  ["[::1]:8080", "[::1]"],
+  ["", ""],
+])("the Host %j is compared as %j", (field, host) => {
+  expect(hostName(field)).toBe(host);
 });
 
 describe("methods", () => {
