@@ -169,7 +169,10 @@ function sendBody(client: IncomingMessage, backend: ClientRequest): void {
 /** Watches over a body that Node's client would let end too early, or a connection it would keep too long. */
 function guardBody(backend: ClientRequest, head: IncomingMessage): void {
   // Of a body that ends with its connection Node takes a reset for the end; only the request hears of it.
-  backend.on("error", (error) => head.destroy(error));
+  backend.on("error", (error) => {
+    // Stray bytes behind a whole body fault no body; and one that nobody reads yet is broken off by Node.
+    if (!head.complete && head.readableFlowing !== null) head.destroy(error);
+  });
   head.once("end", () => {
     // The whole answer is here and the request is not: the rest of it has no reader.
     if (!backend.writableFinished) backend.destroy();
