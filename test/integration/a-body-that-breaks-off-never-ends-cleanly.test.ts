@@ -72,6 +72,18 @@ for (const [name, [sent, seen, cut]] of Object.entries(CUTS)) {
   });
 }
 
+for (const type of [plain, stream]) {
+  test(`a body that is malformed from its first byte, in the same write as its head: ${type.slice(-20)}`, async () => {
+    const backend = await startBackend((request) => request.send(`${type}${chunked}zz\r\n`));
+    const gateway = await startGatewayTo(backend.url);
+    const client = openStream(gateway.port);
+    expect(await client.ended()).toMatch(/^(truncated|reset|clean)$/);
+    // Nothing of it has left yet, so a 502 would do as well.
+    if (client.end === "clean") expect(client.head?.status).toBe(502);
+    expect(await gateway.requestLine()).toMatchObject({ endReason: "backend_failed" });
+  });
+}
+
 test("a break right behind the data does not swallow the data", async () => {
   const backend = await startBackend((request) => {
     request.send(`${stream}${chunked}9\r\ndata: 1\n\n\r\n`);
