@@ -97,6 +97,7 @@ function attempt(
 /** Bounds the way to the response head: first the connection, then, once the request is out, the answer. */
 export class DialTimers {
   #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
   isConnected = false;
 
   constructor(
@@ -104,13 +105,15 @@ export class DialTimers {
     { connectTimeoutMs, responseHeaderTimeoutMs, backend: address }: Upstream,
   ) {
     const arm = (ms: number, code: "backend_connect_timeout" | "backend_timeout") => {
+      // An answer may come before the request is out; what it waits for then is no head.
+      if (this.#isOver) return;
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => backend.destroy(new ProxyError(code, `${ms} ms passed`)), ms);
     };
     arm(connectTimeoutMs, "backend_connect_timeout");
     const connected = () => {
       this.isConnected = true;
-      this.clear();
+      clearTimeout(this.#timer);
     };
     backend.once("socket", (socket) => {
       if (backend.reusedSocket || !socket.connecting) connected();
@@ -120,7 +123,9 @@ export class DialTimers {
     backend.once("finish", () => arm(responseHeaderTimeoutMs, "backend_timeout"));
   }
 
+  /** The head is here, or will not come. */
   clear(): void {
+    this.#isOver = true;
     clearTimeout(this.#timer);
   }
 }
