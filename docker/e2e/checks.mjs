@@ -13,7 +13,7 @@ import { setTimeout as delay } from "node:timers/promises";
 const sites = (process.env.SITES ?? "").split(" ");
 const scripted = process.env.SCRIPTED;
 const ORIGIN = "https://app.example.com";
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = Number(process.env.DEADLINE_MS ?? 10_000);
 
 const newName = () => randomUUID();
 

@@ -3,7 +3,7 @@ import { jsonSchema, type SchemaName } from "./json-schema.ts";
 import type { Loaded } from "./load.ts";
 import type { Problem } from "./problem.ts";
 import { routeSchema } from "./route-schema.ts";
-import { serverSchema } from "./server-schema.ts";
+import { type ServerConfig, serverSchema } from "./server-schema.ts";
 
 /** What `serve --to` says instead of files. */
 export interface Flags {
@@ -42,6 +42,23 @@ export function configFromFlags({ to, listen, cors }: Flags): Loaded {
       ...(server.error === undefined ? [] : flagged(server.error.issues, "server")),
     ],
   };
+}
+
+/** `--log-level` and `--log-format`, checked as the keys they stand for; only what was given is returned. */
+export function logFromFlags(given: {
+  readonly level: string | undefined;
+  readonly format: string | undefined;
+}): Partial<ServerConfig["log"]> | { readonly problems: readonly Problem[] } {
+  const log = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const parsed = serverSchema.safeParse({ log }, { error: phrase, reportInput: true });
+  if (!parsed.success) {
+    const problems = faultsOf(parsed.error.issues, jsonSchema("server")).map(({ path, message }) => {
+      return { file: undefined, at: undefined, key: `--log-${String(path[1])}`, message };
+    });
+    return { problems };
+  }
+  const { level, format } = parsed.data.log;
+  return { ...(given.level !== undefined && { level }), ...(given.format !== undefined && { format }) };
 }
 
 const FLAGS: Readonly<Record<string, string>> = { upstream: "--to", cors: "--cors", listen: "--listen" };

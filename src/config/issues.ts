@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<string, string>> = {
   record: "an object",
   array: "a list",
   int: "a whole number",
-  number: "a number",
+  number: "a whole number",
   null: "null",
 };
 
@@ -95,13 +95,20 @@ function withKeys(issue: Issue, path: Fault["path"], schema: JsonSchema): string
 function unknownKey(path: Fault["path"], key: string, parent: Fault["path"], schema: JsonSchema): Fault {
   const known = keysAt(schema, parent);
   const everywhere = keyPaths(schema);
-  const lastName = (spelled: string) => spelled.slice(spelled.lastIndexOf(".") + 1);
   const meant =
     everywhere.find((spelled) => lastName(spelled) === key) ??
     nearest(key, known) ??
-    everywhere.find((spelled) => lastName(spelled) === nearest(key, everywhere.map(lastName)));
+    misspelt(key, everywhere);
   const hint = meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}?`;
   return { path, isKey: true, isMissing: false, message: `unknown key; ${hint}` };
+}
+
+const lastName = (path: string): string => path.slice(path.lastIndexOf(".") + 1);
+
+/** A key from elsewhere in the file, misspelt; of short names too many are near. */
+function misspelt(key: string, paths: readonly string[]): string | undefined {
+  const name = key.length > 4 ? nearest(key, paths.map(lastName)) : undefined;
+  return name && paths.find((path) => lastName(path) === name);
 }
 
 /**

@@ -90,7 +90,8 @@ const isNarrowScalar = (schema: JsonSchema): boolean =>
   (schema.type !== "string" ||
     schema.pattern !== undefined ||
     schema["enum"] !== undefined ||
-    schema["const"] !== undefined);
+    schema["const"] !== undefined ||
+    schema["allOf"] !== undefined);
 
 /** The keys that may stand at a path, whatever the branch of a union. */
 export function keysAt(schema: JsonSchema, path: readonly PropertyKey[]): readonly string[] {

@@ -50,7 +50,8 @@ export const serverSchema = z.strictObject({
         .describe("The least that is logged."),
       format: z.enum(["json", "pretty"]).prefault("json").describe("One JSON object a line, or for people."),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("What is logged, and how; to standard output."),
   limits: z
     .strictObject({
       headerBytes: size
@@ -72,7 +73,8 @@ export const serverSchema = z.strictObject({
           "Until a request, head and body, has come in whole; 408 after. It never bounds a response.",
         ),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("What a request may be at most."),
 });
 
 /** sluice.yaml after validation: every default filled in, durations in milliseconds, sizes in bytes. */

@@ -26,37 +26,50 @@ export async function relayRefusal(
 ): Promise<RefusalEnd> {
   let endReason: EndReason | undefined;
   let bytesSent = 0;
-  response.once("error", () => {
-    endReason ??= "backend_failed";
-  });
-  client.once("close", () => {
-    endReason ??= "client_gone";
-  });
-  const isBodyless = head.status === 204 || head.status === 304;
-  // The backend's connection ends here, so its length or ours may frame the body, never its chunks.
-  const isChunked = !isBodyless && fieldValue(head.fields, "content-length") === undefined;
-
-  async function* framed(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer | string> {
-    yield renderHead(head, isChunked);
-    for await (const chunk of body) {
-      bytesSent += chunk.length;
-      yield isChunked ? Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, CRLF]) : chunk;
-    }
-    if (isChunked) yield "0\r\n\r\n";
-  }
-
-  // Read and dropped, and a client that leaves is noticed.
+  // The pipeline looks at neither end while it waits for the other one, so both are broken off here.
+  const breakOff = (reason: EndReason) => {
+    endReason ??= reason;
+    response.destroy();
+    client.destroy();
+  };
+  response.once("error", () => breakOff("backend_failed"));
+  client.once("error", () => breakOff("client_gone"));
+  client.once("close", () => breakOff("client_gone"));
+  // No WebSocket client half-closes: it has left.
+  client.once("end", () => breakOff("client_gone"));
+  // What it still sends is read and dropped.
   client.resume();
-  client.once("end", () => client.destroy());
+  const limit = setTimeout(breakOff, maxMs, "backend_failed");
   try {
-    await pipeline(response, framed, client, { signal: AbortSignal.timeout(maxMs) });
+    await pipeline(
+      response,
+      (body: AsyncIterable<Buffer>) => framed(head, body, (length) => (bytesSent += length)),
+      client,
+    );
     endReason = "completed";
     lingerBeforeClose(client);
   } catch {
-    // Whichever side broke has said so above; the other one is destroyed with it.
-    endReason ??= "backend_failed";
+    // Whichever side broke has said so above.
+    breakOff("backend_failed");
   }
-  return { endReason, bytesSent };
+  clearTimeout(limit);
+  return { endReason: endReason ?? "backend_failed", bytesSent };
+}
+
+/** The head and the body, with its length if it has one; else in chunks of ours, as the backend's are gone. */
+async function* framed(
+  head: ResponseHead,
+  body: AsyncIterable<Buffer>,
+  count: (length: number) => void,
+): AsyncGenerator<Buffer | string> {
+  const isBodyless = head.status === 204 || head.status === 304;
+  const isChunked = !isBodyless && fieldValue(head.fields, "content-length") === undefined;
+  yield renderHead(head, isChunked);
+  for await (const chunk of body) {
+    count(chunk.length);
+    yield isChunked ? Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, CRLF]) : chunk;
+  }
+  if (isChunked) yield "0\r\n\r\n";
 }
 
 const CRLF = Buffer.from("\r\n");

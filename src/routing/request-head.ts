@@ -44,7 +44,7 @@ export function checkHead(request: IncomingMessage, maxFields: number): string {
   return host ?? "";
 }
 
-/** The host of a Host field without its port, in lower case: what routes are compared by. */
+/** The host of a Host field without its port and, as in nginx, without a final dot; in lower case, as routes have it. */
 export function hostName(host: string): string {
-  return host.replace(/:\d*$/, "").toLowerCase();
+  return host.replace(/\.?(?::\d*)?$/, "").toLowerCase();
 }

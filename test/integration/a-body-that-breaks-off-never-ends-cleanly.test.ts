@@ -43,6 +43,16 @@ const CUTS: Record<string, [sent: string, seen: string, cut: (request: BackendRe
     "half",
     (r) => r.halfClose(),
   ],
+  "an ordinary body that ends with its connection, which is reset": [
+    `${plain}Connection: close\r\n\r\nhalf`,
+    "half",
+    (r) => r.reset(),
+  ],
+  "a stream that ends with its connection, which is reset": [
+    `${stream}Connection: close\r\n\r\ndata: 1\n\n`,
+    "data: 1\n\n",
+    (r) => r.reset(),
+  ],
   "an ordinary body that is reset": [`${plain}Content-Length: 100\r\n\r\nhalf`, "half", (r) => r.reset()],
 };
 
@@ -59,6 +69,18 @@ for (const [name, [sent, seen, cut]] of Object.entries(CUTS)) {
     // What did come was passed on, and nothing was made up.
     expect(client.text.replace(/^:\n/, "")).toBe(seen);
     expect(await gateway.requestLine()).toMatchObject({ status: 200, endReason: "backend_failed" });
+  });
+}
+
+for (const type of [plain, stream]) {
+  test(`a body that is malformed from its first byte, in the same write as its head: ${type.slice(-20)}`, async () => {
+    const backend = await startBackend((request) => request.send(`${type}${chunked}zz\r\n`));
+    const gateway = await startGatewayTo(backend.url);
+    const client = openStream(gateway.port);
+    expect(await client.ended()).toMatch(/^(truncated|reset|clean)$/);
+    // Nothing of it has left yet, so a 502 would do as well.
+    if (client.end === "clean") expect(client.head?.status).toBe(502);
+    expect(await gateway.requestLine()).toMatchObject({ endReason: "backend_failed" });
   });
 }
 

@@ -139,3 +139,21 @@ test("maxDuration is drawn for each stream, so that clients do not return togeth
   const lives = clients.map(({ endedAt }) => endedAt - startedAt);
   expect(Math.max(...lives) - Math.min(...lives)).toBeGreaterThan(50);
 });
+
+test("responseHeaderTimeout: an upload that ends behind the head starts it no more", async () => {
+  // The stream was cut that long after the end of the upload: the request's end armed the timer again.
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startGatewayTo(
+    "http://unused",
+    upstream(backend.url, { responseHeaderTimeout: "150ms" }),
+  );
+  const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "4" } });
+  const request = await backend.nextRequest();
+  await client.opened();
+  client.socket.write("body");
+  await request.wholeBody();
+  await delay(400);
+  request.emit("data: late\n\n");
+  await client.received("data: late\n\n");
+  expect(client.end).toBeUndefined();
+});

@@ -181,7 +181,7 @@ test("the handshake travels as it was sent, less what was meant for the gateway"
   expect(client.text.match(/^(Set-Cookie|Connection|Upgrade|X-Accel-Redirect|X-Request-Id): .*$/gm)).toEqual([
     "Upgrade: websocket",
     "Connection: Upgrade",
-    expect.stringMatching(/^Set-Cookie: one=/),
+    `Set-Cookie: one=${Buffer.from("\xe9").toString("latin1")}`,
     "Set-Cookie: two=2",
     expect.stringMatching(/^X-Request-Id: /),
   ]);

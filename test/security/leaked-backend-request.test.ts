@@ -127,5 +127,12 @@ test("a client that leaves while its upgrade is unanswered cancels the backend r
     await request.connection.closed;
     expect(request.connection.closedBy).toBeDefined();
   }
-  expect((await gateway.requestLine(2))["status"]).toBe(499);
+  // Bytes that nobody reads hide that the client has left.
+  const eager = await openRaw(gateway.port);
+  eager.send(`${handshake()}too early`);
+  const request = await backend.nextRequest();
+  eager.send("and more");
+  eager.leave();
+  await request.connection.closed;
+  expect((await gateway.requestLine(3))["status"]).toBe(499);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { startBareHttpProxy } from "../support/bare-http-proxy.ts";
+import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
@@ -84,24 +85,57 @@ test("a refusal that breaks off does not look whole", async () => {
   expect((await gateway.requestLine())["endReason"]).toBe("backend_failed");
 });
 
-test("a refusal that never ends is broken off, and cancelled when its client leaves", async () => {
+test("a refusal that never ends is broken off", async () => {
   const backend = await startBackend((request) => request.openStream({}, 200));
   const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "300ms" };
   const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
-  const patient = await openRaw(gateway.port);
-  patient.send(handshake());
-  const first = await backend.nextRequest();
-  await patient.received("200");
-  await first.connection.closed;
-  expect(patient.text).not.toContain("0\r\n\r\n");
+  const client = await openRaw(gateway.port);
+  client.send(handshake());
+  const { connection } = await backend.nextRequest();
+  await client.received("200");
+  await connection.closed;
+  expect(client.text).not.toContain("0\r\n\r\n");
+  expect((await gateway.requestLine())["endReason"]).toBe("backend_failed");
+});
 
-  const leaving = await openRaw(gateway.port);
-  leaving.send(handshake());
-  const second = await backend.nextRequest();
-  await leaving.received("200");
-  leaving.leave();
-  await second.connection.closed;
-  expect((await gateway.requestLine(1))["endReason"]).toBe("client_gone");
+test("a client that does not read a refusal does not keep it", async () => {
+  const backend = await startBackend((request) => {
+    request.send(`HTTP/1.1 403 No\r\nContent-Length: ${32 << 20}\r\n\r\n`);
+    request.send(Buffer.alloc(32 << 20));
+  });
+  const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "300ms" };
+  const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
+  const client = await openRaw(gateway.port);
+  client.socket.pause();
+  client.send(handshake());
+  await (await backend.nextRequest()).connection.closed;
+  await gateway.requestLine();
+});
+
+test.each(["leave", "reset", "halfClose"] as const)(
+  "a refusal is cancelled when its client goes: %s",
+  async (how) => {
+    const backend = await startBackend((request) => request.openStream({}, 200));
+    const gateway = await startGatewayTo(backend.url, { websocket: true });
+    const client = await openRaw(gateway.port);
+    client.send(handshake());
+    const { connection } = await backend.nextRequest();
+    await client.received("200");
+    client[how]();
+    await connection.closed;
+    expect((await gateway.requestLine())["endReason"]).toBe("client_gone");
+  },
+);
+
+test("a client that keeps its end open after a refusal is closed", async () => {
+  const { raw } = await refused(CHUNKED_REFUSAL);
+  expect(await raw.ended()).toBe("end");
+  // Only a socket that is gone answers with a reset.
+  const sending = () => {
+    if (!raw.socket.destroyed) raw.send("x");
+    return raw.socket.destroyed;
+  };
+  await eventually(sending, "the end of the socket", { everyMs: 50 });
 });
 
 test.each([

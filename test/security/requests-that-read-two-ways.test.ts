@@ -1,4 +1,6 @@
-import { expect, test } from "vitest";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { startGateway, startGatewayTo } from "../support/gateway.ts";
@@ -117,7 +119,7 @@ const REFUSED: readonly Row[] = [
   ["a field beyond headerBytes", get("/", `X-A: ${"a".repeat(20_000)}`), 431],
   ["101 fields", get("/", ...Array.from({ length: 100 }, (_, n) => `X-${n}: 1`)), 431],
   [
-    "2000 short fields, of which Node would drop half",
+    "2000 short fields, of which Node 20 would drop half",
     get("/", ...Array.from({ length: 2000 }, () => "A:1")),
     431,
   ],
@@ -152,6 +154,29 @@ test.each(REFUSED)("refused, and nothing of it reaches the backend: %s", async (
   expect(backend.requests.filter(({ target }) => target === "/smuggled")).toEqual([]);
   expect(backend.requests.filter(({ isComplete }) => isComplete)).toEqual([]);
   expect((await gateway.requestLine())["status"]).toBe(response.status);
+});
+
+test.each([
+  "TE gzip, chunked",
+  "TE on HTTP/1.0",
+  "two Hosts",
+  "Host a@b",
+  "absolute-form of another host",
+  "GET *",
+  "backslash and dots",
+  "%2e%2e",
+  "%zz",
+  "fragment",
+  "HTTP/2.0 on HTTP/1.1",
+  "101 fields",
+])("control: a bare Node server serves %s", async (wanted) => {
+  const server = http.createServer((_request, response) => response.end("served"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const request = REFUSED.find(([name]) => name === wanted)?.[1] ?? "";
+  const bytes = request.replaceAll("$HOST", `127.0.0.1:${port}`);
+  expect((await rawRequest(port, bytes, { until: "served" })).status).toBe(200);
 });
 
 /** What looks odd but can be read in one way only: it is served, and travels byte for byte. */

@@ -114,7 +114,8 @@ export class StreamClient {
   #feed(bytes: Buffer): void {
     this.#pending = Buffer.concat([this.#pending, bytes]);
     if (this.head === undefined && !this.#readHead()) return;
-    if (this.#framing === "chunked") while (this.#readChunk());
+    if (this.#whole) this.#finish("clean");
+    else if (this.#framing === "chunked") while (this.#readChunk());
     else this.#readPlain();
     if (this.#whole) this.#finish("clean");
   }

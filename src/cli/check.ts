@@ -1,0 +1,46 @@
+import { loadConfig } from "../config/load.ts";
+import type { RouteConfig } from "../config/route-schema.ts";
+import { inMatchingOrder } from "../routing/router.ts";
+import { type Command, EXIT, refuse } from "./command.ts";
+import { DEFAULT_DIRECTORY } from "./directory.ts";
+import { parseFlags } from "./flags.ts";
+
+/** `sluice check`: validates a configuration directory and shows its routes. */
+export const check: Command = {
+  summary: "validate a configuration and print its routes in matching order",
+  help: `Usage: sluice check [--config DIR]
+
+Validates a configuration as serve would. Prints its routes in the order in
+which they are tried and exits with 0, or prints every problem to standard
+error and exits with 2.
+
+  --config DIR  the configuration directory (${DEFAULT_DIRECTORY})
+`,
+  run(args) {
+    const flags = parseFlags(args, { config: "one" });
+    const loaded = loadConfig(flags.one("config") ?? DEFAULT_DIRECTORY, process.env);
+    if ("problems" in loaded) return refuse(loaded.problems);
+    process.stdout.write(routeTable(loaded.config.routes));
+    return EXIT.done;
+  },
+};
+
+function routeTable(routes: readonly RouteConfig[]): string {
+  return table([
+    ["ROUTE", "HOST", "PATH", "METHODS", "UPSTREAM"],
+    ...inMatchingOrder(routes).map(({ name, match, upstream }) => [
+      name,
+      match.host ?? "any",
+      match.path,
+      match.methods?.join(",") ?? "any",
+      upstream.backends.map(({ url }) => url.url).join(" "),
+    ]),
+  ]);
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const line = (row: readonly string[]) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join("");
+}

@@ -1,0 +1,21 @@
+import type { Command } from "./command.ts";
+import { parseFlags } from "./flags.ts";
+
+/** `sluice demo`: sample backends, gateway and page in one process. */
+export const demo: Command = {
+  summary: "show live streams: sample backends, gateway and page in one process",
+  help: `Usage: sluice demo [--listen ADDR]
+
+Starts sample backends, the gateway in front of them and a page that shows the
+streams, and prints the page's address. Needs no files.
+
+  --listen ADDR  where the gateway listens, such as 127.0.0.1:9000
+                 (127.0.0.1:8000, or a free port when that is taken)
+`,
+  async run(args) {
+    const listen = parseFlags(args, { listen: "one" }).one("listen");
+    // Loaded only when asked for: what serves traffic has no use for sample backends.
+    const { runDemo } = await import("../demo/demo.ts");
+    return runDemo({ listen });
+  },
+};

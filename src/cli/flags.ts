@@ -1,0 +1,73 @@
+import { parseArgs } from "node:util";
+import { suggestion } from "../config/nearest.ts";
+import { UsageError } from "./command.ts";
+
+/** What a command takes: `one` value, `many` for a flag that may be repeated, `none` for a switch. */
+export type FlagSpec = Readonly<Record<string, "one" | "many" | "none">>;
+
+/** The flags given, by name without dashes, and what is no flag. */
+export interface ParsedFlags {
+  one(name: string): string | undefined;
+  many(name: string): readonly string[];
+  has(name: string): boolean;
+  readonly words: readonly string[];
+}
+
+/** Reads a command line; `maxWords` bounds what is no flag. Throws UsageError with the nearest flag's name. */
+export function parseFlags(args: readonly string[], spec: FlagSpec, maxWords = 0): ParsedFlags {
+  const known: FlagSpec = { ...spec, help: "none" };
+  const options = Object.fromEntries(
+    Object.entries(known).map(([name, takes]) => [
+      name,
+      { type: takes === "none" ? ("boolean" as const) : ("string" as const), multiple: true },
+    ]),
+  );
+  // Not strict: its errors name no nearest flag.
+  const { tokens, positionals } = parseArgs({
+    args,
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const values = new Map<string, string[]>();
+  for (const token of tokens) {
+    if (token.kind !== "option") continue;
+    const value = checkOption(token, known);
+    if (known[token.name] !== "many" && values.has(token.name))
+      throw new UsageError(`${token.rawName} stands twice`);
+    values.set(token.name, [...(values.get(token.name) ?? []), value]);
+  }
+  const extra = positionals[maxWords];
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}`);
+  return {
+    one: (name) => values.get(name)?.[0],
+    many: (name) => values.get(name) ?? [],
+    has: (name) => values.has(name),
+    words: positionals,
+  };
+}
+
+interface OptionToken {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value: string | undefined;
+  readonly inlineValue: boolean | undefined;
+}
+
+function checkOption({ name, rawName, value, inlineValue }: OptionToken, known: FlagSpec): string {
+  const takes = Object.hasOwn(known, name) ? known[name] : undefined;
+  if (takes === undefined || !rawName.startsWith("--")) {
+    const hint = suggestion(name, Object.keys(known)).replace("did you mean ", "did you mean --");
+    throw new UsageError(`unknown flag ${rawName}${hint}`);
+  }
+  if (takes === "none") {
+    if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
+    return "";
+  }
+  // `--listen --to URL`: the value was forgotten.
+  if (value === undefined || value === "" || (inlineValue !== true && value.startsWith("-"))) {
+    throw new UsageError(`${rawName} needs a value`);
+  }
+  return value;
+}

@@ -1,0 +1,38 @@
+import type { Problem } from "../config/problem.ts";
+
+const EXPLAINED: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the address is in use",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EADDRNOTAVAIL: "this machine has no such address",
+  EAFNOSUPPORT: "this machine has no such kind of address",
+  ENOTFOUND: "there is no such host",
+  EAI_AGAIN: "the host name cannot be resolved now",
+  ENOENT: "the directory does not exist",
+  ENOTDIR: "the directory does not exist",
+  EINVAL: "not a valid address",
+  ENAMETOOLONG: "the path is too long for a socket",
+};
+
+/** What the user can change about an address that cannot be listened on; undefined for any other error. */
+export function listenProblem(error: unknown, where: Pick<Problem, "file" | "key">): Problem | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const {
+    code = "",
+    syscall = "",
+    address,
+    port,
+    hostname,
+  } = error as NodeJS.ErrnoException & {
+    readonly address?: string;
+    readonly port?: number;
+    readonly hostname?: string;
+  };
+  const explained = EXPLAINED[code];
+  if (explained === undefined || !["listen", "bind", "getaddrinfo"].includes(syscall)) return undefined;
+  const host = address ?? hostname ?? "";
+  const isPath = host.startsWith("/");
+  const bracketed = host.includes(":") ? `[${host}]` : host;
+  const name = isPath ? `unix:${host}` : port === undefined ? host : `${bracketed}:${port}`;
+  return { ...where, at: undefined, message: `cannot listen on ${name}: ${explained} (${code})` };
+}

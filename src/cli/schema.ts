@@ -1,0 +1,29 @@
+import { jsonSchema, SCHEMAS, type SchemaName } from "../config/json-schema.ts";
+import { suggestion } from "../config/nearest.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { parseFlags } from "./flags.ts";
+
+/** `sluice schema`: the JSON Schema of a configuration file, for editors. */
+export const schema: Command = {
+  summary: "print the JSON Schema of a configuration file, for editors",
+  help: `Usage: sluice schema [route|server]
+
+Prints the JSON Schema of routes/*.yaml (route, the default) or of sluice.yaml
+(server). Editors with a YAML language server use it when the file starts with
+
+  # yaml-language-server: $schema=PATH
+`,
+  run(args) {
+    const [name = "route"] = parseFlags(args, {}, 1).words;
+    const names = Object.keys(SCHEMAS);
+    if (!isSchemaName(name)) {
+      throw new UsageError(
+        `unknown schema ${name}; expected ${names.join(" or ")}${suggestion(name, names)}`,
+      );
+    }
+    process.stdout.write(`${JSON.stringify(jsonSchema(name), undefined, 2)}\n`);
+    return EXIT.done;
+  },
+};
+
+const isSchemaName = (name: string): name is SchemaName => Object.hasOwn(SCHEMAS, name);

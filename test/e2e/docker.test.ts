@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type ComposeEnvironment, startComposeEnvironment } from "../support/docker-engine.ts";
+import { openStream } from "../support/sse-client.ts";
+
+/** From nothing: programs, base images, the project's image, and the containers. */
+const FROM_NOTHING_MS = 600_000;
+
+let docker: ComposeEnvironment | undefined;
+let whyNot = "";
+
+beforeAll(async () => {
+  const started = await startComposeEnvironment();
+  if ("reason" in started) {
+    whyNot = started.reason;
+    return;
+  }
+  docker = started;
+  await docker.compose("build", "sluice");
+  const up = await docker.attempt("up", "--detach", "--wait", "--wait-timeout=90");
+  if (up.code === 0) return;
+  const logs = await docker.attempt("logs", "--tail=50");
+  throw new Error(`the environment did not get healthy:\n${up.output}\n${logs.output}`);
+}, FROM_NOTHING_MS);
+
+afterAll(async () => docker?.close(), 60_000);
+
+/** A test on the compose environment; on a machine without an engine it is skipped, and says why. */
+const onEngine = (name: string, test: (environment: ComposeEnvironment) => Promise<void>) =>
+  it(name, async ({ skip }) => {
+    if (docker === undefined) return skip(whyNot);
+    return test(docker);
+  });
+
+onEngine("passes its end-to-end checks, run by the e2e service", async (environment) => {
+  const { code, output } = await environment.attempt("run", "--rm", "-T", "e2e");
+  expect(output).toMatch(/pass [1-9]\d*/);
+  expect(code, output).toBe(0);
+});
+
+onEngine("streams through the published port of each site", async (environment) => {
+  for (const port of [8080, 8081]) {
+    const address = await environment.address("nginx", port);
+    const client = openStream(Number(address.split(":").at(-1)), { path: "/stream" });
+    await client.received(":\n");
+    await client.received("data: ");
+    client.leave();
+  }
+});
+
+onEngine("runs sluice as a user without rights, and healthy", async (environment) => {
+  expect((await environment.compose("exec", "-T", "sluice", "id", "-u")).trim()).toBe("1000");
+  expect(await stateOf(environment, "sluice")).toMatchObject({ Health: "healthy", State: "running" });
+});
+
+onEngine("stops at SIGTERM with exit code 0, and without sluice the checks fail", async (environment) => {
+  await environment.compose("stop", "--timeout=20", "sluice");
+  // 137 would be SIGKILL, after the timeout: the signal had not reached the program.
+  expect(await stateOf(environment, "sluice")).toMatchObject({ ExitCode: 0, State: "exited" });
+  // The control: checks that cannot fail would show nothing, nor would an exit code that is always 0.
+  const { code, output } = await environment.attempt(
+    ...["run", "--rm", "-T", "--no-deps", "--env=DEADLINE_MS=200", "e2e"],
+  );
+  expect(code).not.toBe(0);
+  expect(output).toMatch(/fail [1-9]\d*/);
+  await environment.compose("start", "sluice");
+});
+
+/** What `docker compose ps` tells of a service: an array before version 2.21, and one object a line since. */
+async function stateOf(environment: ComposeEnvironment, service: string): Promise<unknown> {
+  const text = (await environment.compose("ps", "--all", "--format=json", service)).trim();
+  return text.startsWith("[") ? JSON.parse(text)[0] : JSON.parse(text);
+}

@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { openStream } from "../support/sse-client.ts";
+
+const MiB = 1024 ** 2;
+
+for (const closes of [true, false]) {
+  test(`413 in the middle of an upload, from a backend that ${closes ? "then closes" : "stays"}`, async () => {
+    const backend = await startBackend((request) => {
+      request.stall();
+      request.respond(413, { "Content-Type": "text/plain" }, "too large");
+      if (closes) request.halfClose();
+    });
+    const gateway = await startGatewayTo(backend.url);
+    const client = openStream(gateway.port, {
+      method: "POST",
+      headers: { "Content-Length": String(64 * MiB) },
+    });
+    client.socket.on("error", () => undefined);
+    client.socket.write(Buffer.alloc(4 * MiB));
+    expect(await client.ended()).toBe("clean");
+    expect([client.head?.status, client.text]).toEqual([413, "too large"]);
+    // The answer is whole and the request is not: what is left of it has no reader, so the connection goes.
+    const [request] = backend.requests;
+    request?.resume();
+    await eventually(() => backend.openConnections === 0, "the close towards the backend");
+    expect(request?.isComplete).toBe(false);
+    expect(gateway.requestLines()[0]).toMatchObject({ status: 413 });
+  });
+}
+
+test("a connection whose upload was answered early is not used for another request", async () => {
+  const backend = await startBackend((request) => {
+    request.respond(request.method === "POST" ? 413 : 200, {}, "answer");
+  });
+  const gateway = await startGatewayTo(backend.url);
+  const upload = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "1000" } });
+  upload.socket.write("half");
+  expect(await upload.ended()).toBe("clean");
+  const next = openStream(gateway.port, { path: "/next" });
+  expect(await next.ended()).toBe("clean");
+  expect(next.head?.status).toBe(200);
+  const second = backend.requests.find(({ target }) => target === "/next");
+  // Had it gone out behind the half upload, the backend would have taken it for the other half.
+  expect(second?.connection).not.toBe(backend.requests[0]?.connection);
+});
+
+test("an upload is throttled by a backend that does not read", async () => {
+  const backend = await startBackend((request) => request.stall());
+  const gateway = await startGatewayTo(backend.url);
+  const total = 128 * MiB;
+  const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": String(total) } });
+  const request = await backend.nextRequest();
+  const piece = Buffer.alloc(MiB);
+  const taken = () => client.socket.bytesWritten - client.socket.writableLength;
+  let [written, rests] = [0, 0];
+  // It rests when the sockets' buffers on the way are full; they hold some MiB.
+  while (rests < 10 && written < total) {
+    const before = taken();
+    if (client.socket.writableLength < 2 * MiB) {
+      client.socket.write(piece);
+      written += piece.length;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    rests = taken() === before ? rests + 1 : 0;
+  }
+  expect(taken()).toBeLessThan(40 * MiB);
+  request.resume();
+  await eventually(() => request.body.length === written, "all that was written", { everyMs: 50 });
+});

@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { openStream } from "../support/sse-client.ts";
+
+test("trailers of an ordinary answer are announced and passed on, less those that may not come late", async () => {
+  const backend = await startBackend((request) => {
+    request.openStream({ "Content-Type": "application/grpc", Trailer: "Grpc-Status, Set-Cookie, X-Sum" });
+    request.emit("body");
+    request.endStream({
+      "Grpc-Status": "0",
+      "X-Sum": "abc",
+      "Set-Cookie": "late=1",
+      "Access-Control-Allow-Origin": "*",
+      "X-Accel-Redirect": "/secret",
+      "Content-Encoding": "gzip",
+    });
+  });
+  const gateway = await startGatewayTo(backend.url);
+  const client = openStream(gateway.port, { headers: { TE: "trailers" } });
+  expect(await client.ended()).toBe("clean");
+  expect(client.text).toBe("body");
+  expect(client.field("trailer")).toMatch(/Grpc-Status/i);
+  expect(client.field("trailer")).not.toMatch(/Set-Cookie/i);
+  const names = client.trailers.split("\r\n").map((line) => line.split(":")[0]);
+  expect(names.filter((name) => name !== "").sort()).toEqual(["Grpc-Status", "X-Sum"]);
+  expect(backend.requests[0]?.field("te")).toBe("trailers");
+});
+
+test("trailers of a request never become header fields, and harmless ones arrive as trailers", async () => {
+  const backend = await startBackend((request) => {
+    void request.wholeBody().then(() => request.respond(200, {}, "ok"));
+  });
+  const gateway = await startGatewayTo(backend.url);
+  const client = openStream(gateway.port, {
+    method: "POST",
+    headers: { "Transfer-Encoding": "chunked", Trailer: "X-Sum" },
+  });
+  const trailers = [
+    "X-Sum: abc",
+    "Host: evil",
+    "Authorization: Basic x",
+    "X-Forwarded-For: 1.2.3.4",
+    "Origin: x",
+  ];
+  client.socket.write(`4\r\nbody\r\n0\r\n${trailers.join("\r\n")}\r\n\r\n`);
+  expect(await client.ended()).toBe("clean");
+  const [request] = backend.requests;
+  expect(request?.body.toString()).toBe("body");
+  expect(request?.fieldLines("host")).toEqual([gateway.host]);
+  expect(request?.field("authorization")).toBeUndefined();
+  expect(request?.field("x-forwarded-for")).toBe("127.0.0.1");
+  expect(request?.trailers.map(([name]) => name.toLowerCase())).toEqual(["x-sum"]);
+});

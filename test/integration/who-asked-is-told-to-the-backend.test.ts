@@ -1,0 +1,81 @@
+import { expect, test } from "vitest";
+import { type BackendRequest, startBackend } from "../support/backend.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { openStream, type StreamClient } from "../support/sse-client.ts";
+
+async function ask(
+  headers: Record<string, string>,
+  trustedProxies: string[] = [],
+): Promise<{ request: BackendRequest; client: StreamClient; log: Record<string, unknown>; host: string }> {
+  const backend = await startBackend((request) => request.respond(200, {}, "ok"));
+  const gateway = await startGatewayTo(backend.url, {}, { trustedProxies });
+  const client = openStream(gateway.port, { headers });
+  await client.ended();
+  return {
+    request: await backend.nextRequest(),
+    client,
+    log: await gateway.requestLine(),
+    host: gateway.host,
+  };
+}
+
+const claims = {
+  "X-Forwarded-For": "203.0.113.7, 198.51.100.1",
+  "X-Forwarded-Proto": "https",
+  "X-Forwarded-Host": "claimed.example",
+  "X-Real-IP": "203.0.113.7",
+  "X-Request-Id": "claimed-id",
+};
+
+test("a stranger's claims are replaced by what is known", async () => {
+  const { request, client, log, host } = await ask({ ...claims, Forwarded: "for=203.0.113.7" });
+  expect(request.fieldLines("x-forwarded-for")).toEqual(["127.0.0.1"]);
+  expect(request.fieldLines("x-forwarded-proto")).toEqual(["http"]);
+  expect(request.fieldLines("x-forwarded-host")).toEqual([host]);
+  expect(request.fieldLines("x-real-ip")).toEqual(["127.0.0.1"]);
+  expect(request.field("forwarded") ?? "").not.toContain("203.0.113.7");
+  expect(request.field("x-request-id")).not.toBe("claimed-id");
+  expect(client.field("x-request-id")).toBe(request.field("x-request-id"));
+  expect(log["reqId"]).toBe(request.field("x-request-id"));
+});
+
+test("spellings that a CGI backend reads as the same field are dropped as well", async () => {
+  const { request } = await ask({ X_Forwarded_For: "6.6.6.6", "X.Real.IP": "6.6.6.6", x_request_id: "6" });
+  expect(request.head.raw.toString()).not.toContain("6.6.6.6");
+});
+
+test("a trusted proxy's claims are believed, and its address is added", async () => {
+  const { request, client, log } = await ask(claims, ["127.0.0.0/8"]);
+  expect(request.fieldLines("x-forwarded-for").join(", ")).toBe("203.0.113.7, 198.51.100.1, 127.0.0.1");
+  expect(request.fieldLines("x-forwarded-proto")).toEqual(["https"]);
+  expect(request.fieldLines("x-forwarded-host")).toEqual(["claimed.example"]);
+  // The rightmost address that is no trusted proxy: further left anyone may have written anything.
+  expect(request.fieldLines("x-real-ip")).toEqual(["198.51.100.1"]);
+  expect(request.fieldLines("x-request-id")).toEqual(["claimed-id"]);
+  expect(client.fieldLines("x-request-id")).toEqual(["claimed-id"]);
+  expect(log["reqId"]).toBe("claimed-id");
+});
+
+test.each([
+  ["a thousand entries", Array.from({ length: 1000 }, () => "1.2.3.4").join(", ")],
+  ["unknown", "unknown, _hidden"],
+  ["an IPv6 zone", "fe80::1%eth0"],
+  ["nonsense", "<script>, ,,;;"],
+])("X-Forwarded-For with %s from a trusted proxy does no harm", async (_name, value) => {
+  const { client } = await ask({ "X-Forwarded-For": value }, ["127.0.0.1"]);
+  expect(client.head?.status).toBe(200);
+});
+
+test.each(["a b", "x".repeat(5000), "caf\xe9", ""])(
+  "a trusted X-Request-Id of %j is not echoed as it is",
+  async (id) => {
+    const { client } = await ask({ "X-Request-Id": id }, ["127.0.0.1"]);
+    expect(client.head?.status).toBe(200);
+    expect(client.field("x-request-id")).toMatch(/^[\x21-\x7e]{1,200}$/);
+  },
+);
+
+test("traceparent passes through", async () => {
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  expect((await ask({ traceparent })).request.field("traceparent")).toBe(traceparent);
+});

@@ -1,0 +1,102 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { attempt, type CommandResult, run } from "./command.ts";
+import { type Engine, runningEngine, startEngine } from "./docker/engine.ts";
+import { buildStandIns } from "./docker/images.ts";
+
+const COMPOSE_FILE = fileURLToPath(new URL("../../docker/compose.yaml", import.meta.url));
+/** Distinct from what a person starts by hand: the test removes what it made. */
+const PROJECT = "sluice-test";
+
+/** Why there is no engine here; a reason to skip on a person's machine, a failure in CI. */
+export interface NoEngine {
+  readonly reason: string;
+}
+
+/** The project's compose environment on an engine. */
+export interface ComposeEnvironment {
+  /** `docker compose …`, which must succeed; returns its standard output. */
+  compose(...args: readonly string[]): Promise<string>;
+  /** `docker compose …`, whatever its exit code. */
+  attempt(...args: readonly string[]): Promise<CommandResult>;
+  /** The address of the host on which a container's port is published. */
+  address(service: string, port: number): Promise<string>;
+  /** Removes the containers, and stops the engine when it is ours. */
+  close(): Promise<void>;
+}
+
+/** What is fetched once and used by every later run: programs and the parts of images. */
+const cacheDirectory = (): string =>
+  join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "sluice-test-engine");
+
+async function ownEngine(cache: string): Promise<Engine | NoEngine> {
+  if (process.env["CI"] !== "true") {
+    return { reason: "no Docker engine answers; start one, or set CI=true to have the test start its own" };
+  }
+  if (process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) {
+    throw new Error("no Docker engine answers, and only root on Debian can start one for the test");
+  }
+  await mkdir(cache, { recursive: true });
+  return startEngine(cache);
+}
+
+function environmentOn(engine: Engine, images: Readonly<Record<string, string>>): ComposeEnvironment {
+  const env = {
+    ...engine.env,
+    ...images,
+    SLUICE_IMAGE: PROJECT,
+    // Fixed ports could clash with anything on this machine.
+    PLAIN_PORT: "0",
+    RECOMMENDED_PORT: "0",
+  };
+  const words = (args: readonly string[]) => [
+    "compose",
+    "--ansi=never",
+    "--progress=plain",
+    `--project-name=${PROJECT}`,
+    `--file=${COMPOSE_FILE}`,
+    ...args,
+  ];
+  const compose = (...args: readonly string[]) => run("docker", words(args), { env });
+  return {
+    compose,
+    attempt: (...args) => attempt("docker", words(args), { env }),
+    async address(service, port) {
+      return (await compose("port", service, String(port))).trim();
+    },
+    async close() {
+      try {
+        await compose("--profile=e2e", "down", "--volumes", "--remove-orphans", "--timeout=5");
+      } finally {
+        await engine.stop();
+      }
+    },
+  };
+}
+
+/**
+ * The compose environment on an engine that runs already, with the official base images; else, with
+ * CI=true, on one of our own with stand-ins for these images.
+ */
+export async function startComposeEnvironment(): Promise<ComposeEnvironment | NoEngine> {
+  const running = await runningEngine();
+  if (running !== undefined) return environmentOn(running, {});
+  const cache = cacheDirectory();
+  const engine = await ownEngine(cache);
+  if ("reason" in engine) return engine;
+  try {
+    const images = await buildStandIns(cache, (args) => run("docker", args, { env: engine.env }));
+    console.log(
+      "The base images are stand-ins: Debian's nginx with a short entrypoint, and node from its npm package. " +
+        "This shows that our files build, start and work together on a real engine, " +
+        "not that the official images behave the same.",
+    );
+    return environmentOn(engine, { ...images });
+  } catch (error) {
+    await engine.stop();
+    throw error;
+  }
+}

@@ -1,0 +1,139 @@
+import { describe, expect, test } from "vitest";
+import { parseDocument } from "yaml";
+import { decodeText } from "../../../src/config/text-file.ts";
+import { parseYaml } from "../../../src/config/yaml-file.ts";
+
+const read = (text: string): unknown => {
+  const { file, faults } = parseYaml(text);
+  expect(faults).toEqual([]);
+  return file?.value;
+};
+/** The faults as `line:column message`. */
+const faultsOf = (text: string): string[] =>
+  parseYaml(text).faults.map(({ at, message }) => `${at.line}:${at.column} ${message}`);
+
+describe("values and places", () => {
+  const text = "match:\n  path: /a\nlist: [1, x]\nempty:\n";
+
+  test("a document becomes plain values", () => {
+    expect(read(text)).toEqual({ match: { path: "/a" }, list: [1, "x"], empty: null });
+  });
+
+  test("every key and value has its place", () => {
+    const file = parseYaml(text).file;
+    expect(file?.keyPlace(["match", "path"])).toEqual({ line: 2, column: 3 });
+    expect(file?.valuePlace(["match", "path"])).toEqual({ line: 2, column: 9 });
+    expect(file?.valuePlace(["list", 1])).toEqual({ line: 3, column: 11 });
+    expect(file?.valuePlace(["empty"])).toEqual({ line: 4, column: 1 });
+  });
+
+  test("what is not in the file has the place of the nearest that is", () => {
+    const file = parseYaml(text).file;
+    expect(file?.keyPlace(["match", "host"])).toEqual({ line: 1, column: 1 });
+    expect(file?.valuePlace(["list", 9, "x"])).toEqual({ line: 3, column: 7 });
+    expect(file?.keyPlace([])).toEqual({ line: 1, column: 1 });
+  });
+
+  test.each(["", "# a comment\n", "---\n", "\n\n"])("%j is empty", (empty) => {
+    expect(read(empty)).toBeNull();
+  });
+
+  test("CRLF lines count as lines", () => {
+    const file = parseYaml("a:\r\n  b: 1\r\n  c: 2\r\n").file;
+    expect(file?.value).toEqual({ a: { b: 1, c: 2 } });
+    expect(file?.valuePlace(["a", "c"])).toEqual({ line: 3, column: 6 });
+  });
+
+  test("YAML 1.2: yes, no, on and off are texts, and a number as a key is a text", () => {
+    expect(read("a: yes\nb: off\n1: x")).toEqual({ a: "yes", b: "off", 1: "x" });
+  });
+
+  test("an alias has the value of its anchor and the place of its use", () => {
+    const file = parseYaml("a: &x [1]\nb: *x\n").file;
+    expect(file?.value).toEqual({ a: [1], b: [1] });
+    expect(file?.valuePlace(["b"])).toEqual({ line: 2, column: 4 });
+  });
+});
+
+describe("refused, with the place", () => {
+  test.each([
+    ["a: 1\nb: 2\na: 3", "3:1 the key stands twice"],
+    ["a:\n  x: 1\n  x: 2", "3:3 the key stands twice"],
+    ["a:\n\tb: 1", "2:1 invalid YAML: tabs are not allowed as indentation"],
+    ["a: 1\n---\nb: 2", "2:1 expected one YAML document, found a second"],
+    ["%YAML 1.1\n---\na: yes", "1:1 expected YAML 1.2"],
+    ["x: &x {a: 1}\ny:\n  <<: *x", "3:3 merge keys are not YAML 1.2; repeat the keys instead"],
+    ["a: *nowhere", "1:4 no anchor &nowhere stands above this alias"],
+    ["a: &a\n  b: *a", "2:6 the alias *a stands inside its own anchor"],
+    ["a: !secret x", "1:4 invalid YAML: Unresolved tag: !secret"],
+    ["? [a]\n: b", "1:3 invalid YAML: with stringKeys, all keys must be strings"],
+    ["a: {b: ${X}}", '1:9 quote "${NAME}" inside [ ] and { }'],
+    [
+      "a: [1,",
+      "1:7 invalid YAML: flow sequence in block collection must be sufficiently indented and end with a ]",
+    ],
+  ])("%j", (text, fault) => {
+    expect(faultsOf(text)[0]).toBe(fault);
+  });
+
+  test("keys that reach a prototype are errors, and nothing is polluted", () => {
+    expect(faultsOf("__proto__: {isAdmin: true}\nconstructor: {prototype: {isAdmin: true}}")).toEqual([
+      "1:1 unknown key",
+      "2:1 unknown key",
+    ]);
+    expect("isAdmin" in {}).toBe(false);
+  });
+});
+
+describe("bombs", () => {
+  const aliasBomb = ["a0: &a0 [x, x]"]
+    .concat(Array.from({ length: 30 }, (_, at) => `a${at + 1}: &a${at + 1} [*a${at}, *a${at}]`))
+    .join("\n");
+  const wide = `{${"a,".repeat(200_000)}}`;
+
+  test.each([
+    ["aliases of aliases", aliasBomb, "values"],
+    ["half a million [", "[".repeat(500_000), "levels"],
+    ["half a million -", "- ".repeat(500_000), "levels"],
+    ["400,000 keys", wide, "tokens"],
+    [
+      "1,400 levels of indentation",
+      Array.from({ length: 1400 }, (_, at) => `${" ".repeat(at)}a:`).join("\n"),
+      "",
+    ],
+  ])("%s end quickly, with a problem", (_, text, word) => {
+    const startedAt = performance.now();
+    const faults = faultsOf(text);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(word);
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+
+  test("control: the bare parser builds a document of the wide one that takes far longer to check", () => {
+    // 4,000 keys, not 200,000: its comparison of every pair of keys is what the reader does without.
+    const keys = Array.from({ length: 4000 }, (_, at) => `k${at}: 1`).join("\n");
+    const startedAt = performance.now();
+    parseDocument(keys);
+    const bareMs = performance.now() - startedAt;
+    const ourStart = performance.now();
+    expect(read(keys)).toHaveProperty("k3999", 1);
+    expect(performance.now() - ourStart).toBeLessThan(bareMs);
+  });
+});
+
+describe("bytes", () => {
+  const decode = (text: string | readonly number[]) => decodeText(Buffer.from(text as string));
+
+  test("a byte order mark is removed", () => {
+    expect(decode([0xef, 0xbb, 0xbf, 0x61])).toEqual({ text: "a" });
+  });
+
+  test.each([
+    [[0x61, 0x0a, 0x62, 0xff], "expected UTF-8", 2, 2],
+    [[0xff, 0xfe, 0x61, 0x00], "expected UTF-8", 1, 1],
+    [[0x61, 0x3a, 0x00], "expected no NUL", 1, 3],
+    [[0x0a, 0x1b], "expected no control character", 2, 1],
+  ])("%j is refused", (bytes, message, line, column) => {
+    expect(decode(bytes)).toEqual({ fault: { message, at: { line, column } } });
+  });
+});
