@@ -28,12 +28,12 @@ error and exits with 2.
 function routeTable(routes: readonly RouteConfig[]): string {
   return table([
     ["ROUTE", "HOST", "PATH", "METHODS", "UPSTREAM"],
-    ...inMatchingOrder(routes).map(({ name, match, upstream }) => [
+    ...inMatchingOrder(routes).map(({ name, match, upstream, mock }) => [
       name,
       match.host ?? "any",
       match.path,
       match.methods?.join(",") ?? "any",
-      upstream.backends.map(({ url }) => url.url).join(" "),
+      upstream?.backends.map(({ url }) => url.url).join(" ") ?? (mock === undefined ? "" : "mock"),
     ]),
   ]);
 }

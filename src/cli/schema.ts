@@ -6,10 +6,10 @@ import { parseFlags } from "./flags.ts";
 /** `sluice schema`: the JSON Schema of a configuration file, for editors. */
 export const schema: Command = {
   summary: "print the JSON Schema of a configuration file, for editors",
-  help: `Usage: sluice schema [route|server]
+  help: `Usage: sluice schema [route|server|apps]
 
-Prints the JSON Schema of routes/*.yaml (route, the default) or of sluice.yaml
-(server). Editors with a YAML language server use it when the file starts with
+Prints the JSON Schema of routes/*.yaml (route, the default), of sluice.yaml
+(server) or of apps.yaml (apps). Editors with a YAML language server use it when the file starts with
 
   # yaml-language-server: $schema=PATH
 `,

@@ -79,8 +79,8 @@ function load(flags: ParsedFlags): Loaded {
     ...("problems" in loaded ? loaded.problems : []),
   ];
   if ("problems" in loaded || "problems" in log) return { problems };
-  const { server, routes } = loaded.config;
-  return { config: { server: { ...server, log: { ...server.log, ...log } }, routes } };
+  const { config } = loaded;
+  return { config: { ...config, server: { ...config.server, log: { ...config.server.log, ...log } } } };
 }
 
 function loadSource(flags: ParsedFlags): Loaded {
