@@ -39,7 +39,7 @@ export class Backend {
     this.isBackup = config.backup;
     this.passive = new PassiveHealth(config);
     this.singleUse = newAgent(this.address, { noDelay: true, lookup }, tls);
-    this.#keepAlive = guardIdleSockets(newAgent(this.address, { ...KEEP_ALIVE, lookup }, tls));
+    this.#keepAlive = newAgent(this.address, { ...KEEP_ALIVE, lookup }, tls);
   }
 
   /** As configured, for logs. */
@@ -107,28 +107,4 @@ function newAgent(
     // Said even when true: unsaid, NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
     rejectUnauthorized: tls?.verify ?? true,
   });
-}
-
-/**
- * Keeps a socket that falls idle from handing stray bytes to the request that uses it next.
- *
- * A backend that sends more than one response to one request would otherwise answer a stranger
- * (response splitting).
- */
-function guardIdleSockets<A extends http.Agent>(agent: A): A {
-  const strayBytes = new WeakMap<object, () => void>();
-  const keep = agent.keepSocketAlive.bind(agent);
-  const reuse = agent.reuseSocket.bind(agent);
-  agent.keepSocketAlive = (socket) => {
-    const destroy = () => (socket as Socket).destroy();
-    strayBytes.set(socket, destroy);
-    socket.on("data", destroy);
-    return keep(socket);
-  };
-  agent.reuseSocket = (socket, request) => {
-    const destroy = strayBytes.get(socket);
-    if (destroy !== undefined) socket.removeListener("data", destroy);
-    reuse(socket, request);
-  };
-  return agent;
 }
