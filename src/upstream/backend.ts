@@ -1,6 +1,6 @@
 import http from "node:http";
 import https from "node:https";
-import { isIP, type LookupFunction, type Socket } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { createSecureContext } from "node:tls";
 import type { BackendAddress } from "../config/scalars.ts";
 import type { BackendConfig, UpstreamTls } from "../config/upstream-schema.ts";
