@@ -19,7 +19,8 @@ export interface Attempt<T> {
 }
 
 /**
- * Sends a request to a backend of the group, and to `upstream.retries` others when the first gives no answer.
+ * Sends a request to a backend of the group, and to `upstream.retries` others when the first gives no answer;
+ * never to one twice, so a backend that is alone is asked once, as by nginx.
  *
  * What has not left may go to another backend whatever it is; what has left, only if it is repeatable and
  * not a byte came back. A client that has left is no backend's failure, and nobody is tried for it.
@@ -46,7 +47,7 @@ export async function attempt<T>({
       if (isBackendsFault(error)) upstream.failed(backend, error.message);
       const maySend = error.progress === "unsent" || (isRepeatable && error.progress !== "answered");
       const next: Backend | undefined =
-        maySend && left > 0 ? nextBackend(exchange, upstream, tried, error) : undefined;
+        maySend && left > 0 ? upstream.choose(exchange.client.address, tried) : undefined;
       if (next === undefined) throw error;
       const { code, message: reason } = error;
       const facts = { reqId: exchange.id, route: exchange.route?.config.name, backend: backend.url };
@@ -54,18 +55,6 @@ export async function attempt<T>({
       backend = next;
     }
   }
-}
-
-/** The next one, never one twice; but one that is alone and closed its connection may have been restarted. */
-function nextBackend(
-  { client }: Exchange,
-  upstream: Upstream,
-  tried: ReadonlySet<Backend>,
-  { code, progress }: DialError,
-): Backend | undefined {
-  const next = upstream.choose(client.address, tried);
-  if (next !== undefined || upstream.backends.length > 1) return next;
-  return code === "backend_reset" && progress === "unanswered" ? upstream.backends[0] : undefined;
 }
 
 /** Our own lack of files, ports or memory, as `connect` reports it. */
