@@ -1,6 +1,6 @@
 import { configFromFlags, logFromFlags } from "../config/from-flags.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
-import type { Problem } from "../config/problem.ts";
+import { ConfigError, type Problem } from "../config/problem.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { createGateway } from "../server/gateway.ts";
 import { type Command, EXIT, refuse, UsageError } from "./command.ts";
@@ -40,6 +40,7 @@ ends it at once.
     try {
       addresses = await gateway.listen();
     } catch (error) {
+      if (error instanceof ConfigError) return refuse(error.problems);
       const problem = listenProblem(error, listenKey(flags));
       if (problem === undefined) throw error;
       return refuse([problem]);
