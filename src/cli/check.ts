@@ -1,5 +1,6 @@
 import { loadConfig } from "../config/load.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
+import type { BackendConfig } from "../config/upstream-schema.ts";
 import { inMatchingOrder } from "../routing/router.ts";
 import { type Command, EXIT, refuse } from "./command.ts";
 import { DEFAULT_DIRECTORY } from "./directory.ts";
@@ -33,9 +34,15 @@ function routeTable(routes: readonly RouteConfig[]): string {
       match.host ?? "any",
       match.path,
       match.methods?.join(",") ?? "any",
-      upstream?.backends.map(({ url }) => url.url).join(" ") ?? (mock === undefined ? "" : "mock"),
+      upstream?.backends.map(backendCell).join(" ") ?? (mock === undefined ? "" : "mock"),
     ]),
   ]);
+}
+
+/** The url, and what sets a backend apart from the others. */
+function backendCell({ url, weight, backup }: BackendConfig): string {
+  const marks = [...(weight === 1 ? [] : [`weight ${weight}`]), ...(backup ? ["backup"] : [])];
+  return marks.length === 0 ? url.url : `${url.url} (${marks.join(", ")})`;
 }
 
 function table(rows: readonly (readonly string[])[]): string {
