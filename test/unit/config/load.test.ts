@@ -156,10 +156,7 @@ describe("wrong values say what would be right", () => {
     ],
     ["stream: { prelude: yes }", "3:20 stream.prelude: expected true or false"],
     ["heartbeat: 5s", "3:1 heartbeat: unknown key; did you mean stream.heartbeat?"],
-    [
-      "auth: {}",
-      "3:1 auth: unknown key; expected one of match, upstream, rewrite, headers, stream, cors, websocket",
-    ],
+    ["auth: {}", "3:7 auth: expected at least one of app, appCode, jwt"],
     ["headers: { request: { set: { X-A: 5 } } }", "3:35 headers.request.set.X-A: expected a text"],
     [
       "headers: { request: { set: { 'X A': b } } }",
