@@ -46,7 +46,8 @@ function createScript({ headers, events, repeat }: ScriptConfig): Mock {
   const fields = { ...headers, "Content-Type": "text/event-stream" };
   return {
     open: (exchange) => {
-      const begin = 1 + events.findIndex(({ id }) => id !== undefined && id === lastEventId(exchange));
+      const seen = lastEventId(exchange);
+      const begin = seen === "" ? 0 : 1 + events.findIndex(({ id }) => id === seen);
       // The whole script was seen: 204 tells an EventSource not to come back (WHATWG HTML, section 9.2.3).
       if (begin === events.length && !repeat) return sourceOf(204, {}, []);
       if (exchange.request.method === "HEAD") return sourceOf(200, fields, []);
@@ -60,12 +61,12 @@ function blockOf({ data, ...rest }: ScriptEventConfig): string {
   return renderEventBlock({ ...rest, data: text });
 }
 
-/** As EventSource sends it, or as polyfills do that cannot set the field. */
-function lastEventId({ request, target }: Exchange): string | undefined {
-  const field = fieldValue(request.rawHeaders, "last-event-id");
+/** As EventSource sends it, or as polyfills do that cannot set the field; empty when there is none. */
+function lastEventId({ request, target, lastEventId: taken }: Exchange): string {
+  const field = fieldValue(request.rawHeaders, "last-event-id") ?? taken;
   // Ids travel in UTF-8 (WHATWG HTML, section 9.2.2), and Node reads fields as latin1.
   if (field !== undefined) return Buffer.from(field, "latin1").toString("utf8");
-  return takeParameter(target.query, "lastEventId").values[0];
+  return takeParameter(target.query, "lastEventId").values[0] ?? "";
 }
 
 /** Bytes, and how long to wait before them. */

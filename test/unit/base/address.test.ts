@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ArrivedRequest, createTrust, readAddress, UNIX_PEER } from "../../../src/base/address.ts";
+import {
+  type ArrivedRequest,
+  clientNetwork,
+  createRanges,
+  createTrust,
+  readAddress,
+  UNIX_PEER,
+} from "../../../src/base/address.ts";
 
 const trust = createTrust(["127.0.0.1", "10.0.0.0/8", "2001:db8::/32", "fe80::/10"]);
 
@@ -278,4 +285,33 @@ test("no X-Forwarded-For that a client sends moves the client away from the entr
     }),
     { numRuns: 3000 },
   );
+});
+
+describe("ranges and networks", () => {
+  test.each([
+    ["10.1.2.3", true],
+    ["11.0.0.1", false],
+    ["2001:db8::1", true],
+    ["2001:db9::1", false],
+    ["192.168.0.5", true],
+    ["192.168.0.6", false],
+    ["unknown", false],
+    [UNIX_PEER, false],
+  ])("%s in the ranges: %s", (address, isIn) => {
+    const ranges = createRanges(["10.0.0.0/8", "2001:db8::/32", "192.168.0.5"]);
+    expect(ranges.has(address)).toBe(isIn);
+  });
+
+  test.each([
+    ["10.1.2.3", "10.1.2.3"],
+    ["2001:db8::1", "2001:db8:0:0::/64"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2::", "2001:db8:1:2::/64"],
+    ["::1", "0:0:0:0::/64"],
+    ["1::2:3:4:5:6:7", "1:0:2:3::/64"],
+    ["unknown", "unknown"],
+    [UNIX_PEER, UNIX_PEER],
+  ])("the network of %s is %s", (address, network) => {
+    expect(clientNetwork(address)).toBe(network);
+  });
 });
