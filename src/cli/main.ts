@@ -6,8 +6,9 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 import { demo } from "./demo.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
+import { sign } from "./sign.ts";
 
-const COMMANDS: Readonly<Record<string, Command>> = { serve, check, demo, schema };
+const COMMANDS: Readonly<Record<string, Command>> = { serve, check, demo, sign, schema };
 const GLOBAL_FLAGS = ["--help", "--version"];
 
 function help(): string {

@@ -1,0 +1,106 @@
+import { readFileSync } from "node:fs";
+import { describeSystemError } from "../config/text-file.ts";
+import { payloadHash } from "../pipeline/canonical-request.ts";
+import { createSigningKey, signRequest } from "../pipeline/sign-request.ts";
+import { readTarget } from "../routing/target.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { parseFlags } from "./flags.ts";
+
+/** `sluice sign`: signs one request, to try a route with curl. */
+export const sign: Command = {
+  summary: "sign a request as an app does, and print its headers or a curl line",
+  help: `Usage: sluice sign URL --key K --secret S [flags]
+
+Prints the headers of a request signed with SDK-HMAC-SHA256. They are good for
+15 minutes.
+
+  --key K          the AppKey
+  --secret S       the AppSecret; SLUICE_SECRET in the environment hides it from
+                   the list of processes
+  --method M       the method (GET, or POST with --data)
+  --header 'N: V'  a header that is sent and signed; may be repeated
+  --data TEXT      the body; @FILE reads it from a file
+  --curl           print a curl line in place of the headers
+`,
+  run(args) {
+    const flags = parseFlags(
+      args,
+      { key: "one", secret: "one", method: "one", header: "many", data: "one", curl: "none" },
+      1,
+    );
+    const [address] = flags.words;
+    const key = flags.one("key");
+    const secret = flags.one("secret") ?? process.env["SLUICE_SECRET"] ?? "";
+    if (address === undefined || key === undefined || secret === "") {
+      throw new UsageError("sign needs a URL, --key and --secret");
+    }
+    if (!/^[\x21-\x2b\x2d-\x7e]{1,128}$/.test(key)) {
+      throw new UsageError("--key is 1 to 128 visible characters without comma and space");
+    }
+    const data = flags.one("data");
+    const body = data === undefined ? undefined : readBody(data);
+    const method = flags.one("method") ?? (body === undefined ? "GET" : "POST");
+    const { url, target } = readUrl(address);
+    const given = flags.many("header").map(readHeader);
+    const fields = [...given, ["Host", url.host] as const].flat();
+    const names = given.map(([name]) => name.toLowerCase());
+    if (new Set(names).size < names.length) throw new UsageError("a signed header can stand only once");
+    const payload = payloadHash(body ?? "");
+    const own = signRequest(createSigningKey({ key, secret }), { method, target, fields, payload }, names);
+    const headers = [...given, ...own].map(([name, value]) => `${name}: ${value}`);
+    const lines = flags.has("curl") ? [curlLine(url, target, method, headers, data)] : headers;
+    process.stdout.write(Buffer.from(`${lines.join("\n")}\n`, "latin1"));
+    return EXIT.done;
+  },
+};
+
+/** The target as it is signed: what a URL parser made of the address, so that curl sends the same. */
+function readUrl(address: string): { readonly url: URL; readonly target: string } {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "") {
+    throw new UsageError(`expected a URL such as http://127.0.0.1:8000/stream, not ${address}`);
+  }
+  const target = url.pathname + url.search;
+  readTarget(target, url.host);
+  return { url, target };
+}
+
+/** Names that are the signature's own. */
+const RESERVED: ReadonlySet<string> = new Set(["host", "authorization", "x-sdk-date"]);
+
+function readHeader(text: string): readonly [name: string, value: string] {
+  const [, name = "", value = ""] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)$/.exec(text) ?? [];
+  if (name === "") throw new UsageError(`expected a header such as 'X-Name: value', not ${text}`);
+  if (RESERVED.has(name.toLowerCase())) throw new UsageError(`${name} is set by the signature`);
+  // The bytes of the wire, one character each.
+  return [name, Buffer.from(value, "utf8").toString("latin1")];
+}
+
+function readBody(data: string): Buffer {
+  if (!data.startsWith("@")) return Buffer.from(data, "utf8");
+  try {
+    return readFileSync(data.slice(1));
+  } catch (error) {
+    throw new UsageError(`${data.slice(1)}: ${describeSystemError(error)}`);
+  }
+}
+
+/** `--path-as-is` and `-g`: curl would otherwise edit a path or a query that is signed. */
+function curlLine(
+  url: URL,
+  target: string,
+  method: string,
+  headers: readonly string[],
+  data: string | undefined,
+): string {
+  // curl adds a type of its own to a body; it is unsigned, which the protocol allows.
+  const body = data === undefined ? [] : ["--data-binary", quoted(latin1(data))];
+  // `-X HEAD` would wait for a body that never comes.
+  const how = method === "HEAD" ? ["--head"] : ["-X", quoted(method)];
+  const fields = headers.flatMap((header) => ["-H", quoted(header)]);
+  return ["curl -N -g --path-as-is", ...how, ...fields, ...body, quoted(url.origin + target)].join(" ");
+}
+
+const latin1 = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
