@@ -25,7 +25,8 @@ const stage = z.strictObject({
 /** Two destinations would leave it open which one a request goes to, and none leaves it nowhere to go. */
 export const ONE_DESTINATION = {
   message: "expected either upstream or mock, and not both",
-  when: ({ value }: { readonly value: unknown }) => typeof value === "object" && value !== null,
+  when: ({ value }: { readonly value: unknown }) =>
+    typeof value === "object" && value !== null && !Array.isArray(value),
 };
 
 export function hasOneDestination(route: { upstream?: unknown; mock?: unknown }): boolean {

@@ -95,7 +95,7 @@ test("every problem of every file is reported at once, in the order of files and
     "config/routes/broken.yaml:1:9: invalid YAML: flow sequence in block collection must be sufficiently indented and end with a ]",
     "config/routes/chat.yaml:4:14 stream.heartbeat: expected a duration such as 15s, or off",
     "config/routes/chat.yaml:5:3 stream.hartbeat: unknown key; did you mean heartbeat?",
-    "config/routes/none.yaml:1:1 upstream: missing; expected a URL such as http://127.0.0.1:8080, or an object with backends",
+    "config/routes/none.yaml:1:1: expected either upstream or mock, and not both",
     "config/routes/none.yaml:2:9 match.path: the environment variable NONE is not set; ${NONE:-default} would give it a default",
     "config/sluice.yaml:1:15 log.level: expected debug, info, warn, error or silent; did you mean warn?",
     "config/sluice.yaml:3:12 limits.headers: expected at least 1",
@@ -107,7 +107,7 @@ describe("wrong values say what would be right", () => {
 
   test.each([
     ["match: { path: /a }\nupstream: 5", [`2:11 upstream: ${URL_OR_OBJECT}`]],
-    ["match: { path: /a }", [`1:1 upstream: missing; ${URL_OR_OBJECT}`]],
+    ["match: { path: /a }", ["1:1: expected either upstream or mock, and not both"]],
     [
       "match: { path: /a }\nupstream: { backend: x }",
       ["2:13 upstream.backend: unknown key; did you mean backends?"],
@@ -129,7 +129,12 @@ describe("wrong values say what would be right", () => {
       "match: { path: a }\nupstream: http://a",
       ["1:16 match.path: expected a path such as /stream, or /chat/* for everything below it"],
     ],
-    ["[]", ["1:1: expected an object with match, upstream, rewrite, headers, stream, cors, websocket"]],
+    [
+      "[]",
+      [
+        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, cors, auth, access, limits, stages, variables, debug, websocket",
+      ],
+    ],
     ["", [" the file is empty; expected at least match.path and upstream"]],
   ])("%j", (text, problems) => {
     expect(routeProblems(text)).toEqual(problems);
@@ -243,7 +248,6 @@ describe("routes that could never match", () => {
 
 describe("files", () => {
   test.each([
-    ["apps.yaml", "unknown file; routes belong in config/routes/"],
     ["sluice.yml", "unknown file; did you mean sluice.yaml?"],
     ["slucie.yaml", "unknown file; did you mean sluice.yaml?"],
   ])("%s beside sluice.yaml is a problem", (name, message) => {
