@@ -90,6 +90,7 @@ describe("help and version", () => {
   test.each([
     ["sluice", ["--help"]],
     ["serve", ["serve", "--help"]],
+    ["sign", ["sign", "--help"]],
     ["check", ["check", "--help"]],
     ["demo", ["demo", "--help"]],
     ["schema", ["schema", "-h"]],
@@ -100,7 +101,7 @@ describe("help and version", () => {
   });
 
   test("every line of help fits a terminal", () => {
-    for (const name of ["sluice", "serve", "check", "demo", "schema"]) {
+    for (const name of ["sluice", "serve", "sign", "check", "demo", "schema"]) {
       const text = readFileSync(new URL(`help/${name}.txt`, import.meta.url), "utf8");
       expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
     }
@@ -142,7 +143,7 @@ describe("a wrong command line ends with 2 and one line on standard error", () =
     [["serve", "--to", "http://a", "--config", "b"], "--config and --to exclude each other"],
     [["serve", "--listen", "8000"], "--listen goes with --to; otherwise listen is in sluice.yaml"],
     [["serve", "--cors", "*"], "--cors goes with --to; otherwise cors is in the route's file"],
-    [["schema", "rout"], "unknown schema rout; expected route or server; did you mean route?"],
+    [["schema", "rout"], "unknown schema rout; expected route or server or apps; did you mean route?"],
     [["demo", "8000"], "unexpected argument 8000"],
   ])("%j", async (args, message) => {
     const stderr = `sluice: ${message}\nTry sluice --help.\n`;
