@@ -12,8 +12,13 @@ const EXPECTED = "expected a secret, or file:/path of a file that holds it";
  */
 export const secret = z
   .string(EXPECTED)
-  .min(1, "expected a secret that is not empty")
+  .meta({ minLength: 1 })
   .transform((text, ctx) => {
+    // Here, not as `min`: a union, such as that of one secret and two, passes on the words of a transform only.
+    if (text === "") {
+      ctx.addIssue("expected a secret that is not empty");
+      return z.NEVER;
+    }
     const read = text.startsWith(FILE) ? readSecret(text.slice(FILE.length)) : { text };
     if ("text" in read) return read.text;
     ctx.addIssue(read.fault);
