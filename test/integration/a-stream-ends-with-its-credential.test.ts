@@ -23,7 +23,7 @@ async function startProtected(script: (request: BackendRequest) => void, auth: R
 const lineOf = async (gateway: GatewayFixture, path: string) =>
   eventually(() => gateway.requestLines().find((line) => line["path"] === path), `the line of ${path}`);
 
-test("a stream ends between two events when its token expires, and the reconnect is refused", async () => {
+test("C13: a stream ends between two events when its token expires, and the reconnect is refused", async () => {
   const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
   const token = await issuer.token(BRIEF);
   const expiresAt = epoch(BRIEF.expiresIn) * 1000;
