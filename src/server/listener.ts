@@ -189,6 +189,8 @@ export class Listener {
 
   /** Bytes that are no HTTP, a head that is too large, a request that takes too long; or a connection that broke. */
   #onClientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
+    // What still comes of a request that was refused already; each chunk of it was one more answer and line.
+    if (socket.writableEnded) return;
     // Bytes behind a request that said `Connection: close`: no request, and no reason not to answer the first.
     if (error.code === "HPE_CLOSED_CONNECTION") return;
     const fault = parseFault(error, socket as Socket);
