@@ -61,6 +61,8 @@ export class Listener {
     // Node would drop fields beyond its own count without a word; `limits.headers` refuses them.
     this.#server.maxHeadersCount = 0;
     this.#server.on("connection", (socket) => {
+      // An ignored upgrade hands its connection in again.
+      if (this.#connections.has(socket)) return;
       this.#connections.add(socket);
       socket.once("close", () => this.#connections.delete(socket));
     });
