@@ -1,13 +1,13 @@
-import type { ServerResponse } from "node:http";
 import { forwardableTrailers, pairs } from "../base/fields.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 import { ClientWriter } from "../stream/client-writer.ts";
 import { isStream, ordinaryHead, streamHead } from "../stream/response-head.ts";
-import type { Source } from "../stream/source.ts";
+import type { Source } from "../upstream/source.ts";
 
 /** Passes on an ordinary answer as it is, trailers included; cancelled when the client leaves. */
-export function forward(exchange: Exchange, response: ServerResponse, backend: Source, route: Route): void {
+export function forward(exchange: Exchange, response: ClientResponse, backend: Source, route: Route): void {
   const { head } = backend;
   const writer = new ClientWriter(exchange, response, route.config.stream);
   // HEAD on a stream: the same head as GET, and no stream.
@@ -16,21 +16,18 @@ export function forward(exchange: Exchange, response: ServerResponse, backend: S
 
   // A body that came along leaves with the head in one write; one that is yet to come does not hold it back.
   setImmediate(() => {
-    if (!response.closed && !response.writableEnded && exchange.bytesSent === 0) writer.flush();
+    if (!response.isClosed && exchange.bytesSent === 0) writer.flush();
   });
-
-  head.on("data", (chunk: Buffer) => {
-    if (writer.write(chunk)) return;
-    head.pause();
-    writer.onceDrained(() => head.resume());
+  backend.start({
+    onData(chunk) {
+      if (writer.write(chunk)) return;
+      backend.pause();
+      writer.onceDrained(() => backend.resume());
+    },
+    onEnd: (rawTrailers) => writer.end("completed", pairs(forwardableTrailers(rawTrailers))),
+    onError: (error) => writer.abort("backend_failed", error),
   });
-  head.once("end", () => {
-    writer.end("completed", pairs(forwardableTrailers(head.rawTrailers)));
-  });
-  head.once("error", (error) => {
-    writer.abort("backend_failed", error);
-  });
-  response.once("close", () => {
-    if (!response.writableFinished) backend.cancel();
+  response.onClose(() => {
+    if (!response.isWhole) backend.cancel();
   });
 }

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from "node:http";
 import { ProxyError } from "../base/errors.ts";
 import { fieldValues, type RawFields, removeField } from "../base/fields.ts";
+import type { ClientRequest } from "../pipeline/client-request.ts";
 
 /** 16 bytes in base64 (RFC 6455 section 4.1). */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
@@ -12,7 +12,7 @@ const VERSION = "13";
  * Whether a request asks for a WebSocket. Any other upgrade is none: RFC 9110 section 7.8 lets a server
  * ignore what it does not know, and has it ignore all of them from an HTTP/1.0 client.
  */
-export function isWebSocketUpgrade({ method, httpVersion, rawHeaders }: IncomingMessage): boolean {
+export function isWebSocketUpgrade({ method, httpVersion, rawHeaders }: ClientRequest): boolean {
   return (
     method === "GET" &&
     httpVersion === "1.1" &&
@@ -25,7 +25,7 @@ export function isWebSocketUpgrade({ method, httpVersion, rawHeaders }: Incoming
  * Refuses a WebSocket handshake that no backend could accept (RFC 6455 section 4.2.1), with 400, or with 426
  * and the version to use.
  */
-export function checkHandshake({ rawHeaders }: IncomingMessage): void {
+export function checkHandshake({ rawHeaders }: ClientRequest): void {
   const fields: [string, string][] = [["Sec-WebSocket-Version", VERSION]];
   const versions = fieldValues(rawHeaders, "sec-websocket-version");
   if (versions.length !== 1 || versions[0]?.trim() !== VERSION) {

@@ -1,5 +1,5 @@
 import { ProxyError } from "../base/errors.ts";
-import { fieldValues } from "../base/fields.ts";
+import { fieldValue, fieldValues } from "../base/fields.ts";
 import type { AppConfig } from "../config/apps-schema.ts";
 import type { AppAuthConfig } from "../config/auth-schema.ts";
 import {
@@ -23,7 +23,7 @@ import {
 import type { Exchange } from "./exchange.ts";
 import { type ResumedQuery, resume, takeLastEventId } from "./last-event-id.ts";
 import type { SeenSignatures } from "./seen-signatures.ts";
-import { hasBody, readWholeBody } from "./whole-body.ts";
+import { readWholeBody } from "./whole-body.ts";
 
 /** What APP signatures are checked against. */
 export interface AppAuthSetup {
@@ -120,10 +120,10 @@ function checkDate(date: string, now: number): number {
 /** The whole body, which then goes to the backend as it was verified. */
 async function takeBody(exchange: Exchange, maxBytes: number): Promise<Buffer> {
   const { request } = exchange;
-  if (!hasBody(request)) return Buffer.alloc(0);
+  if (request.body === undefined) return Buffer.alloc(0);
   // Node hands the connection of an upgrade over behind its head: a body there would never come.
-  if (request.headers.upgrade !== undefined) throw refused("a body together with Upgrade");
-  exchange.body ??= await readWholeBody(request, maxBytes, () => exchange.letContinue());
+  if (fieldValue(request.rawHeaders, "upgrade") !== undefined) throw refused("a body together with Upgrade");
+  exchange.body ??= await readWholeBody(request.body, maxBytes, () => exchange.letContinue());
   return exchange.body;
 }
 

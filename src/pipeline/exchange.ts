@@ -1,17 +1,17 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import type { Client } from "../base/address.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
 import type { Target } from "../routing/target.ts";
+import type { ClientRequest } from "./client-request.ts";
 import { debugFields } from "./debug.ts";
 import type { Principal, Spent } from "./principal.ts";
 import type { Route } from "./route.ts";
 
 /** One client request and the account of our answer to it; settled once, with one log line. */
 export class Exchange {
-  readonly request: IncomingMessage;
+  readonly request: ClientRequest;
   readonly client: Client;
   readonly id: string;
   readonly log: Log;
@@ -50,7 +50,7 @@ export class Exchange {
   #endReason: EndReason | undefined;
   #isSettled = false;
 
-  constructor(request: IncomingMessage, client: Client, log: Log) {
+  constructor(request: ClientRequest, client: Client, log: Log) {
     this.request = request;
     this.client = client;
     this.id = this.client.requestId ?? randomUUID();
@@ -101,7 +101,7 @@ export class Exchange {
       route: this.route?.config.name,
       stage: this.route?.stage,
       method: this.request.method,
-      path: this.target.path || this.request.url?.replace(/[?#].*$/s, ""),
+      path: this.target.path || this.request.url.replace(/[?#].*$/s, ""),
       status: this.status,
       client: this.client.address,
       app: this.principal?.app,

@@ -1,5 +1,5 @@
-import type { ServerResponse } from "node:http";
 import { ProxyError } from "../base/errors.ts";
+import type { ClientResponse } from "./client-response.ts";
 import { isDebugging } from "./debug.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -29,13 +29,13 @@ export function errorReply(exchange: Exchange, error: ProxyError): Reply {
 }
 
 /** Sends a composed response whole. */
-export function send(exchange: Exchange, response: ServerResponse, reply: Reply): void {
+export function send(exchange: Exchange, response: ClientResponse, reply: Reply): void {
   const isBodyless = exchange.request.method === "HEAD" || reply.status === 204;
   const length = reply.status === 204 ? [] : ["Content-Length", String(Buffer.byteLength(reply.body))];
   // A client that was not told to continue may or may not send its body, so nothing can follow it.
   const close = reply.closes || exchange.awaitsContinue ? ["Connection", "close"] : [];
-  response.writeHead(reply.status, [...reply.fields.flat(), ...length, ...close]);
-  response.end(isBodyless ? undefined : reply.body);
+  response.writeHead(reply.status, undefined, [...reply.fields.flat(), ...length, ...close]);
+  response.end(isBodyless ? undefined : Buffer.from(reply.body));
   exchange.headSent(reply.status);
   if (!isBodyless) exchange.bytesSent += Buffer.byteLength(reply.body);
 }
@@ -46,21 +46,12 @@ export function send(exchange: Exchange, response: ServerResponse, reply: Reply)
  * Before the head: the error's status and JSON body. After it: the connection is destroyed, because a body
  * that did not come whole must never look as if it had. A client that has left gets nothing.
  */
-export function fail(exchange: Exchange, response: ServerResponse, error: unknown): void {
-  if (response.closed) return;
+export function fail(exchange: Exchange, response: ClientResponse, error: unknown): void {
+  if (response.isClosed) return;
   const refusal =
     error instanceof ProxyError ? error : new ProxyError("internal_error", "unexpected", { cause: error });
   exchange.error = refusal;
   if (refusal.status >= 500) exchange.endsWith("backend_failed");
-  if (response.headersSent) breakOff(response);
+  if (response.isHeadSent) response.breakOff();
   else send(exchange, response, errorReply(exchange, refusal));
-}
-
-/**
- * Breaks off a response whose body is not whole, so that no client takes it for complete: HTTP/1.1 sees its
- * connection closed before the last chunk. HTTP/1.0 bodies may end with the connection, so only a reset tells.
- */
-export function breakOff(response: ServerResponse): void {
-  if (response.req.httpVersion === "1.0") response.socket?.resetAndDestroy();
-  response.destroy();
 }

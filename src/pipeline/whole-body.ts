@@ -1,22 +1,16 @@
-import type { IncomingMessage } from "node:http";
 import { ProxyError } from "../base/errors.ts";
-
-/** Whether a request has a body; a chunked one may turn out to be empty. */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers["content-length"];
-  return headers["transfer-encoding"] !== undefined || (length !== undefined && Number(length) > 0);
-}
+import type { RequestBody } from "./client-request.ts";
 
 /**
  * Reads a body whole; 413 as soon as it is longer than `maxBytes`, or says that it will be. `onStart` is called
  * when it is wanted, for clients that ask before they send it.
  */
 export function readWholeBody(
-  request: IncomingMessage,
+  { stream, length: announced }: RequestBody,
   maxBytes: number,
   onStart: () => void,
 ): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes) return Promise.reject(tooLarge(maxBytes));
+  if ((announced ?? 0) > maxBytes) return Promise.reject(tooLarge(maxBytes));
   onStart();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -25,17 +19,17 @@ export function readWholeBody(
       length += chunk.length;
       if (length <= maxBytes) return void chunks.push(chunk);
       chunks.length = 0;
-      request.off("data", onData);
+      stream.off("data", onData);
       // What still comes is read and dropped, so that the answer arrives instead of a reset.
-      request.resume();
+      stream.resume();
       reject(tooLarge(maxBytes));
     };
-    request.on("data", onData);
-    request.once("end", () => resolve(Buffer.concat(chunks, length)));
+    stream.on("data", onData);
+    stream.once("end", () => resolve(Buffer.concat(chunks, length)));
     // The client left in the middle of its request; there is nobody to answer.
     const brokeOff = () => reject(new ProxyError("bad_request", "the body broke off"));
-    request.once("error", brokeOff);
-    request.once("close", brokeOff);
+    stream.once("error", brokeOff);
+    stream.once("close", brokeOff);
   });
 }
 

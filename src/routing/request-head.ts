@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import { ProxyError } from "../base/errors.ts";
 
 // RFC 9110 section 7.2: reg-name or IP literal, and a port. Node lets `a/b@c` pass.
@@ -7,13 +6,20 @@ const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$
 /** What Allow says where a method is refused on every route. */
 export const FORWARDED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+/** What a request head says, however it was read. */
+interface Head {
+  readonly method: string;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+}
+
 /**
  * Checks the parts of a request head that Node's parser lets through although they can be read in two ways,
  * and returns the Host, empty for an HTTP/1.0 request without one.
  *
  * Works on `rawHeaders`, because `headers` hides duplicates.
  */
-export function checkHead(request: IncomingMessage, maxFields: number): string {
+export function checkHead(request: Head, maxFields: number): string {
   const { httpVersion, rawHeaders } = request;
   if (httpVersion !== "1.1" && httpVersion !== "1.0") {
     throw new ProxyError("version_not_supported", `HTTP/${httpVersion}`);

@@ -1,11 +1,11 @@
-import type { ServerResponse } from "node:http";
 import { acceptsEventStream } from "../base/media-type.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { isStream } from "../stream/response-head.ts";
-import type { Source } from "../stream/source.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
+import type { Source } from "../upstream/source.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 
 /**
@@ -16,7 +16,7 @@ import type { RuntimeRoute } from "./runtime-route.ts";
  */
 export async function openAnswer(
   exchange: Exchange,
-  response: ServerResponse,
+  response: ClientResponse,
   route: RuntimeRoute,
 ): Promise<Source> {
   const { streams } = route;
@@ -43,14 +43,14 @@ export async function openAnswer(
 
 /** Whether an answer is a stream with a body to relay. */
 export function isStreaming({ request }: Exchange, { head }: Source, route: RuntimeRoute): boolean {
-  const hasBody = request.method !== "HEAD" && head.statusCode !== 204 && head.statusCode !== 304;
+  const hasBody = request.method !== "HEAD" && head.status !== 204 && head.status !== 304;
   return hasBody && isStream(head, route);
 }
 
-async function open(exchange: Exchange, response: ServerResponse, route: RuntimeRoute): Promise<Source> {
+async function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute): Promise<Source> {
   if (route.mock !== undefined) {
     // Nobody reads the body that came with it, and an unread one would hold up the client.
-    exchange.request.resume();
+    exchange.request.body?.stream.resume();
     return route.mock.open(exchange);
   }
   const { upstream } = route;
@@ -60,10 +60,12 @@ async function open(exchange: Exchange, response: ServerResponse, route: Runtime
 }
 
 /** With `onClientGone: drain` a stream outlives its client, and keeps its place: it still is a load. */
-function whenOver(response: ServerResponse, { head }: Source, release: () => void): void {
-  const check = () => {
-    if (response.closed && head.closed) release();
+function whenOver(response: ClientResponse, source: Source, release: () => void): void {
+  let open = 2;
+  const closed = () => {
+    open -= 1;
+    if (open === 0) release();
   };
-  response.once("close", check);
-  head.once("close", check);
+  response.onClose(closed);
+  source.onClose(closed);
 }

@@ -1,8 +1,8 @@
-import type { ServerResponse } from "node:http";
 import { ProxyError } from "../base/errors.ts";
 import { fieldValue } from "../base/fields.ts";
 import { routingPath } from "../base/routing-path.ts";
 import { forward } from "../forward/web.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
 import { isPreflight } from "../pipeline/cors.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { send } from "../pipeline/reply.ts";
@@ -11,35 +11,36 @@ import { isTicketRequest } from "../pipeline/tickets.ts";
 import { checkHead, hostName } from "../routing/request-head.ts";
 import { readTarget } from "../routing/target.ts";
 import { Relay } from "../stream/relay.ts";
+import { DISCARD } from "../upstream/source.ts";
 import { isStreaming, openAnswer } from "./answer.ts";
 import type { Runtime } from "./runtime.ts";
 import { chooseStage, type RuntimeRoute } from "./runtime-route.ts";
 
 /** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
-export async function handle(exchange: Exchange, response: ServerResponse, runtime: Runtime): Promise<void> {
+export async function handle(exchange: Exchange, response: ClientResponse, runtime: Runtime): Promise<void> {
   const { request } = exchange;
   if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
   const route = readAndRoute(exchange, runtime);
   const reply = await runStages(route.stages, exchange);
   // The client may have left while a stage waited.
-  if (response.closed) return;
+  if (response.isClosed) return;
   if (reply !== undefined) return send(exchange, response, reply);
 
   exchange.letContinue();
   const backend = await openAnswer(exchange, response, route);
   // The client left, and the route lets its backend finish.
-  if (response.closed) return void backend.head.resume();
+  if (response.isClosed) return backend.start(DISCARD);
   if (!isStreaming(exchange, backend, route)) return forward(exchange, response, backend, route);
   const relay = new Relay(exchange, response, backend, route);
   runtime.relays.add(relay);
-  response.once("close", () => runtime.relays.delete(relay));
+  response.onClose(() => runtime.relays.delete(relay));
   exchange.log.info(exchange.facts(), "stream opened");
 }
 
 /** Reads the request's head in the one way it can be read, and finds its route. */
 export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute {
   exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
-  exchange.target = readTarget(exchange.request.url ?? "", exchange.host);
+  exchange.target = readTarget(exchange.request.url, exchange.host);
   const route = findRoute(exchange, runtime);
   exchange.route = route;
   const staged = chooseStage(route, exchange);
@@ -49,7 +50,7 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
 
 /** The route of a request; of a preflight, the route of the request it asks for. */
 function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
-  const method = request.method ?? "";
+  const { method } = request;
   const place = { host: hostName(host), path: routingPath(target.path) };
   const isAsking = isPreflight(method, request.rawHeaders);
   const wanted = isAsking ? (fieldValue(request.rawHeaders, "access-control-request-method") ?? "") : method;
@@ -72,7 +73,7 @@ function findRoute({ request, host, target }: Exchange, { router }: Runtime): Ru
 }
 
 /** `OPTIONS *` asks the server as a whole, as a ping (RFC 9110 section 9.3.7). */
-function pong(exchange: Exchange, response: ServerResponse, runtime: Runtime): void {
+function pong(exchange: Exchange, response: ClientResponse, runtime: Runtime): void {
   exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
   send(exchange, response, { status: 204, fields: exchange.ownFields, body: "" });
 }

@@ -4,11 +4,14 @@ import type { Duplex } from "node:stream";
 import { UNIX_PEER } from "../base/address.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
 import { Exchange } from "../pipeline/exchange.ts";
 import { writeRawReply } from "../pipeline/raw-reply.ts";
 import { errorReply, fail } from "../pipeline/reply.ts";
 import { FORWARDED_METHODS } from "../routing/request-head.ts";
 import { handle } from "./handler.ts";
+import { createNodeRequest } from "./node-request.ts";
+import { NodeResponse } from "./node-response.ts";
 import { parseFault } from "./parse-fault.ts";
 import type { Runtime } from "./runtime.ts";
 import { handleUpgrade, ignoreUpgrade, upgradeRoute } from "./upgrade.ts";
@@ -35,7 +38,7 @@ export class Listener {
   /** Exchanges of each connection in the order of their requests; the first is being answered. */
   readonly #queues = new WeakMap<Duplex, (() => void)[]>();
   /** What answers now on each connection, for faults that come from below HTTP. */
-  readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ServerResponse }>();
+  readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ClientResponse }>();
 
   #isClosing = false;
   /** Connections that HTTP has let go of. */
@@ -111,22 +114,21 @@ export class Listener {
       rawHeaders,
       host: headers.host ?? "",
     });
-    return new Exchange(request, client, this.#runtime.log);
+    return new Exchange(createNodeRequest(request), client, this.#runtime.log);
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse, awaitsContinue = false): void {
+  #onRequest(request: IncomingMessage, nodeResponse: ServerResponse, awaitsContinue = false): void {
     const exchange = this.#newExchange(request, request.socket);
     exchange.awaitsContinue = awaitsContinue;
+    const response = new NodeResponse(nodeResponse);
     exchange.writeContinue = () => response.writeContinue();
-    // A write to a client that left in the same moment; its `close` says all there is to say.
-    response.on("error", () => response.destroy());
     this.#inTurn(request.socket, exchange, response, () => {
       handle(exchange, response, this.#runtime).catch((error: unknown) => fail(exchange, response, error));
     });
   }
 
   /** Answers the requests of one connection one after the other, so that none of them dials for nothing. */
-  #inTurn(socket: Socket, exchange: Exchange, response: ServerResponse, answer: () => void): void {
+  #inTurn(socket: Socket, exchange: Exchange, response: ClientResponse, answer: () => void): void {
     const queue = this.#queues.get(socket) ?? [];
     this.#queues.set(socket, queue);
     const begin = () => {
@@ -134,8 +136,8 @@ export class Listener {
       // Behind a refusal that closes the connection nothing is a request: whoever misread where the refused
       // one ended would have the rest of it served. Its end is under way when `close` begins the next turn.
       if (!socket.writable) return this.#endTurn(queue, exchange, "client_gone");
-      response.once("close", () => {
-        this.#endTurn(queue, exchange, response.writableFinished ? "completed" : "client_gone");
+      response.onClose(() => {
+        this.#endTurn(queue, exchange, response.isWhole ? "completed" : "client_gone");
       });
       answer();
     };
@@ -151,8 +153,9 @@ export class Listener {
     if (this.#isClosing) this.#server.closeIdleConnections();
   }
 
-  #onExpectation(request: IncomingMessage, response: ServerResponse): void {
+  #onExpectation(request: IncomingMessage, nodeResponse: ServerResponse): void {
     const exchange = this.#newExchange(request, request.socket);
+    const response = new NodeResponse(nodeResponse);
     this.#inTurn(request.socket, exchange, response, () => {
       fail(exchange, response, new ProxyError("expectation_failed", `Expect: ${request.headers.expect}`));
     });
@@ -199,9 +202,9 @@ export class Listener {
     const current = this.#current.get(socket);
     if (fault === undefined) {
       socket.destroy();
-    } else if (current === undefined || current.response.closed) {
+    } else if (current === undefined || current.response.isClosed) {
       this.#refuseUnparsed(socket, fault);
-    } else if (current.response.headersSent) {
+    } else if (current.response.isHeadSent) {
       // Nothing that follows a stream's request is a request of its own.
       socket.destroy();
     } else {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from "node:http";
+import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { atWallClock } from "../base/at-wall-clock.ts";
@@ -6,12 +6,14 @@ import { ProxyError } from "../base/errors.ts";
 import { fieldValue } from "../base/fields.ts";
 import { passUpgrade } from "../forward/upgrade.ts";
 import { checkHandshake, isWebSocketUpgrade } from "../forward/websocket.ts";
+import type { ClientRequest } from "../pipeline/client-request.ts";
 import { isUpgradeOriginAllowed } from "../pipeline/cors.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { writeRawReply } from "../pipeline/raw-reply.ts";
 import { runStages } from "../pipeline/stages.ts";
 import { ordinaryHead } from "../stream/response-head.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
+import { headOf } from "../upstream/readable-source.ts";
 import { readAndRoute } from "./handler.ts";
 import type { Runtime } from "./runtime.ts";
 import type { UpstreamRoute } from "./runtime-route.ts";
@@ -33,7 +35,7 @@ export function upgradeRoute(exchange: Exchange, runtime: Runtime): UpstreamRout
  * Node has taken the connection from its parser, so the head is given back without the upgrade fields.
  * Java's HttpClient and `curl --http2` ask for h2c on every plain connection and expect just this.
  */
-export function ignoreUpgrade(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+export function ignoreUpgrade(server: Server, request: ClientRequest, socket: Duplex, head: Buffer): void {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
   const { rawHeaders } = request;
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
@@ -86,7 +88,7 @@ export async function handleUpgrade(
     requestFor: (backend) => createBackendRequest(exchange, route, upstream, backend),
     onAnswer: (response) => {
       exchange.headSent(response.statusCode ?? 502);
-      return ordinaryHead(exchange, response, route);
+      return ordinaryHead(exchange, headOf(response), route);
     },
   });
   const { bytesSent, endReason } = await passed.finally(stopExpiry);

@@ -1,7 +1,6 @@
-import type { ServerResponse } from "node:http";
 import type { EndReason } from "../base/outcome.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
-import { breakOff } from "../pipeline/reply.ts";
 import type { ResponseHead } from "./response-head.ts";
 
 interface Bounds {
@@ -17,21 +16,22 @@ interface Bounds {
  */
 export class ClientWriter {
   readonly #exchange: Exchange;
-  readonly #response: ServerResponse;
+  readonly #response: ClientResponse;
   readonly #bounds: Bounds;
   #stallTimer: NodeJS.Timeout | undefined;
+  #whenDrained: (() => void) | undefined;
 
-  constructor(exchange: Exchange, response: ServerResponse, bounds: Bounds) {
+  constructor(exchange: Exchange, response: ClientResponse, bounds: Bounds) {
     this.#exchange = exchange;
     this.#response = response;
     this.#bounds = bounds;
-    response.on("drain", () => this.#clearStall());
-    response.once("close", () => this.#clearStall());
+    response.onDrain(() => this.#onDrain());
+    response.onClose(() => this.#clearStall());
   }
 
   /** Whether the client has yet to take some of what was written. */
   get isBehind(): boolean {
-    return this.#response.writableLength > 0;
+    return this.#response.pendingBytes > 0;
   }
 
   /** Prepares the head; it leaves with the first write, or with `flush`. */
@@ -42,47 +42,53 @@ export class ClientWriter {
 
   /** Sends the head now, ahead of any body. */
   flush(): void {
-    this.#response.flushHeaders();
+    this.#response.flushHead();
   }
 
   /** Writes, and returns false when the client's buffer is full; `onceDrained` tells when it is not. */
   write(chunk: Buffer): boolean {
     this.#exchange.bytesSent += chunk.length;
-    // True while Node's own mark (16 KiB) is not reached; only after a false does `drain` come.
+    // True while the kernel takes it, or little waits; only after a false does `onDrain` come.
     if (this.#response.write(chunk)) return true;
     this.#watchStall();
-    return this.#response.writableLength < this.#bounds.clientBuffer;
+    return this.#response.pendingBytes < this.#bounds.clientBuffer;
   }
 
+  /** Calls back once, when the client has taken all that waited; a later callback takes the place of this one. */
   onceDrained(callback: () => void): void {
-    this.#response.once("drain", callback);
+    this.#whenDrained = callback;
   }
 
   /** Ends a body that is whole. */
   end(reason: EndReason, trailers: readonly [string, string][] = []): void {
-    if (this.#response.closed) return;
+    if (this.#response.isClosed) return;
     this.#exchange.endsWith(reason);
-    if (trailers.length > 0) this.#response.addTrailers(trailers);
-    this.#response.end();
+    this.#response.end(undefined, trailers);
     if (this.isBehind) this.#watchStall();
   }
 
   /** Breaks off a body that is not whole. */
   abort(reason: EndReason, error?: unknown): void {
-    if (this.#response.closed) return;
+    if (this.#response.isClosed) return;
     this.#exchange.endsWith(reason);
     this.#exchange.error ??= error;
-    // What was written in this turn is corked until the next tick: let it out first.
-    process.nextTick(breakOff, this.#response);
+    this.#response.breakOff();
+  }
+
+  #onDrain(): void {
+    this.#clearStall();
+    const callback = this.#whenDrained;
+    this.#whenDrained = undefined;
+    callback?.();
   }
 
   #watchStall(): void {
     const { sendTimeout } = this.#bounds;
     if (this.#stallTimer !== undefined || sendTimeout === undefined) return;
-    const taken = this.#bytesTaken();
+    const taken = this.#response.takenBytes;
     this.#stallTimer = setTimeout(() => {
       this.#stallTimer = undefined;
-      if (this.#bytesTaken() > taken) this.#watchStall();
+      if (this.#response.takenBytes > taken) this.#watchStall();
       else this.abort("slow_client");
     }, sendTimeout);
   }
@@ -90,11 +96,5 @@ export class ClientWriter {
   #clearStall(): void {
     clearTimeout(this.#stallTimer);
     this.#stallTimer = undefined;
-  }
-
-  /** Bytes that the kernel took for this connection. */
-  #bytesTaken(): number {
-    const { socket } = this.#response;
-    return socket === null ? 0 : socket.bytesWritten - socket.writableLength;
   }
 }

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import { Readable } from "node:stream";
 import { fieldValue } from "../base/fields.ts";
 import { takeParameter } from "../base/query.ts";
@@ -9,7 +10,8 @@ import type {
 } from "../config/mock-schema.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { renderEventBlock } from "../sse/event-block.ts";
-import type { Source, SourceHead } from "./source.ts";
+import { ReadableSource } from "../upstream/readable-source.ts";
+import type { Source } from "../upstream/source.ts";
 
 /** Answers a route's requests without a backend; what it answers goes the way of a backend's answer. */
 export interface Mock {
@@ -81,15 +83,13 @@ function sourceOf(
   steps: readonly Step[],
   from: { readonly begin: number; readonly repeat: boolean } = { begin: 0, repeat: false },
 ): Source {
-  const head = new Script(status, fields, steps, from);
-  return { head, cancel: () => head.destroy() };
+  const body = new Script(steps, from);
+  const head = { status, reason: STATUS_CODES[status] ?? "", rawHeaders: Object.entries(fields).flat() };
+  return new ReadableSource(head, body, () => body.destroy());
 }
 
-/** A written answer in the shape of a backend's: read like one, paused like one. */
-class Script extends Readable implements SourceHead {
-  readonly statusCode: number;
-  readonly statusMessage: string | undefined = undefined;
-  readonly rawHeaders: string[];
+/** A written body: read like a backend's, paused like one. */
+class Script extends Readable {
   readonly rawTrailers: string[] = [];
   readonly #steps: readonly Step[];
   readonly #repeats: boolean;
@@ -97,14 +97,10 @@ class Script extends Readable implements SourceHead {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
-    status: number,
-    fields: Readonly<Record<string, string>>,
     steps: readonly Step[],
     { begin, repeat }: { readonly begin: number; readonly repeat: boolean },
   ) {
     super();
-    this.statusCode = status;
-    this.rawHeaders = Object.entries(fields).flat();
     this.#steps = steps;
     this.#repeats = repeat;
     this.#next = begin;

@@ -1,4 +1,3 @@
-import type { ServerResponse } from "node:http";
 import { atWallClock } from "../base/at-wall-clock.ts";
 import { fieldValue } from "../base/fields.ts";
 import { jitter } from "../base/jitter.ts";
@@ -6,13 +5,14 @@ import { mediaType } from "../base/media-type.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { MAX_DURATION_MS } from "../base/units.ts";
 import type { StreamConfig } from "../config/route-schema.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
+import type { Sink, Source } from "../upstream/source.ts";
 import { ClientWriter } from "./client-writer.ts";
 import { contentCoding, streamHead } from "./response-head.ts";
-import type { Source } from "./source.ts";
 
 /** The shortest comment. No empty line behind it: some decoders dispatch an empty event there. */
 const HEARTBEAT = Buffer.from(":\n");
@@ -29,9 +29,9 @@ const EXPIRY_GRACE_MS = 5_000;
  * Every byte goes out in the turn in which it came in. Comment lines are added at the borders of event
  * blocks only; the timers are the only other thing that happens.
  */
-export class Relay {
+export class Relay implements Sink {
   readonly #exchange: Exchange;
-  readonly #response: ServerResponse;
+  readonly #response: ClientResponse;
   readonly #backend: Source;
   readonly #config: StreamConfig;
   readonly #writer: ClientWriter;
@@ -47,7 +47,7 @@ export class Relay {
   #deadlines: NodeJS.Timeout[] = [];
   #stopExpiry: () => void = () => {};
 
-  constructor(exchange: Exchange, response: ServerResponse, backend: Source, route: Route) {
+  constructor(exchange: Exchange, response: ClientResponse, backend: Source, route: Route) {
     this.#exchange = exchange;
     this.#response = response;
     this.#backend = backend;
@@ -87,12 +87,8 @@ export class Relay {
   #start(): void {
     this.#writeOpening();
     this.#startTimers();
-    const { head } = this.#backend;
-    head.on("data", (chunk: Buffer) => this.#onChunk(chunk));
-    head.once("end", () => this.#onBackendEnd());
-    // Also the only sign of a chunked body without its last chunk, or one shorter than its Content-Length.
-    head.once("error", (error) => this.abort("backend_failed", error));
-    this.#response.once("close", () => this.#onClose());
+    this.#response.onClose(() => this.#onClientClose());
+    this.#backend.start(this);
   }
 
   /** What goes out before the first event: HTTP/2 hops hold a head until a byte of body follows it. */
@@ -140,10 +136,10 @@ export class Relay {
     this.#heartbeat?.refresh();
   }
 
-  #onChunk(received: Buffer): void {
+  onData(received: Buffer): void {
     if (this.#isOver) return;
     this.#idle?.refresh();
-    if (this.#response.closed) return;
+    if (this.#response.isClosed) return;
     this.#heartbeat?.refresh();
     const chunk = this.#mark?.strip(received) ?? received;
     const length = this.#hasBorders ? this.#scan(chunk) : chunk.length;
@@ -151,8 +147,8 @@ export class Relay {
     if (this.#endAtBorder !== undefined && this.#boundary.atBorder) {
       this.#end(this.#endAtBorder);
     } else if (!isTaken) {
-      this.#backend.head.pause();
-      this.#writer.onceDrained(() => this.#backend.head.resume());
+      this.#backend.pause();
+      this.#writer.onceDrained(() => this.#backend.resume());
     }
   }
 
@@ -163,11 +159,15 @@ export class Relay {
     return length;
   }
 
-  #onBackendEnd(): void {
+  onEnd(): void {
     if (!this.#finish()) return;
     const rest = this.#mark?.rest();
     if (rest !== undefined && rest.length > 0) this.#writer.write(rest);
     this.#writer.end("backend_ended");
+  }
+
+  onError(error: Error): void {
+    this.abort("backend_failed", error);
   }
 
   #end(reason: EndReason): void {
@@ -176,7 +176,7 @@ export class Relay {
     this.#backend.cancel();
   }
 
-  #onClose(): void {
+  #onClientClose(): void {
     if (this.#isOver) return;
     if (this.#config.onClientGone === "cancel") {
       this.#finish();
@@ -185,7 +185,7 @@ export class Relay {
     }
     // Read on for the sake of the backend's books, until it ends or a timer of the route says stop.
     clearTimeout(this.#heartbeat);
-    this.#backend.head.resume();
+    this.#backend.resume();
   }
 
   /** Stops the timers, and tells whether this was the end; whatever follows it is its consequence. */

@@ -4,7 +4,7 @@ import { withCors } from "../pipeline/cors.ts";
 import { debugFields } from "../pipeline/debug.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
-import type { SourceHead } from "./source.ts";
+import type { SourceHead } from "../upstream/source.ts";
 
 /** A response head as the client gets it. */
 export interface ResponseHead {
@@ -70,7 +70,7 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
   const debugging = debugFields(exchange);
   for (const [name] of debugging) done = removeField(done, name);
   done.push(...debugging.flat());
-  return { status: head.statusCode ?? 502, reason: reasonPhrase(head), fields: done };
+  return { status: head.status, reason: reasonPhrase(head), fields: done };
 }
 
 /** A backend must not steer the nginx in front: X-Accel-Redirect opens its internal locations. */
@@ -84,6 +84,6 @@ function withoutAccel(fields: string[]): string[] {
 }
 
 /** Node's client accepts control characters that its server then throws on. */
-function reasonPhrase({ statusMessage = "" }: SourceHead): string {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(statusMessage) ? statusMessage : "";
+function reasonPhrase({ reason }: SourceHead): string {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(reason) ? reason : "";
 }

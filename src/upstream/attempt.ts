@@ -1,8 +1,9 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Backend } from "./backend.ts";
-import { type BackendResponse, bodyFraming, type Dial, dial } from "./dial.ts";
+import { bodyFraming, type Dial, dial } from "./dial.ts";
 import { DialError } from "./dial-error.ts";
+import type { Source } from "./source.ts";
 import type { Upstream } from "./upstream.ts";
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
@@ -79,19 +80,14 @@ export interface UpstreamDial extends Pick<Dial, "exchange" | "response"> {
 }
 
 /** Sends the client's request to the group and resolves with the first response head that comes. */
-export function dialUpstream({
-  exchange,
-  response,
-  upstream,
-  requestFor,
-}: UpstreamDial): Promise<BackendResponse> {
+export function dialUpstream({ exchange, response, upstream, requestFor }: UpstreamDial): Promise<Source> {
   const framing = bodyFraming(exchange);
   const hasBodyAtHand = framing === "none" || framing === "buffered";
-  const isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method ?? "");
+  const isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method);
   // Chunked bodies travel on connections of their own: a backend that misreads where one ends
   // can then not take its rest for another client's request.
   const reuse = framing !== "chunked";
-  const isClientGone = () => response.closed;
+  const isClientGone = () => response.isClosed;
   const answer = attempt({
     exchange,
     upstream,
@@ -111,6 +107,6 @@ export function dialUpstream({
     },
   });
   // A body that nobody took is read and dropped, or the client would not come to read the refusal.
-  answer.catch(() => exchange.request.resume());
+  answer.catch(() => exchange.request.body?.stream.resume());
   return answer;
 }

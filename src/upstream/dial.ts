@@ -1,10 +1,14 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { ProxyError } from "../base/errors.ts";
 import { forwardableTrailers, pairs } from "../base/fields.ts";
+import type { RequestBody } from "../pipeline/client-request.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Backend } from "./backend.ts";
 import { DialError } from "./dial-error.ts";
+import { headOf, ReadableSource } from "./readable-source.ts";
+import type { Source } from "./source.ts";
 import type { Timeouts } from "./upstream.ts";
 
 /** A backend that sends more interim responses than this before its answer will not come to one. */
@@ -19,17 +23,10 @@ export interface BackendRequest {
   readonly onClientGone: "cancel" | "drain";
 }
 
-/** The backend's answer: its head is here, its body flows when it is read. */
-export interface BackendResponse {
-  readonly head: IncomingMessage;
-  /** Destroys the backend request and its connection. */
-  cancel(): void;
-}
-
 /** The request that is to be sent, and what bounds its way. */
 export interface Dial {
   readonly exchange: Exchange;
-  readonly response: ServerResponse;
+  readonly response: ClientResponse;
   readonly backend: Backend;
   readonly timeouts: Timeouts;
   readonly request: BackendRequest;
@@ -41,9 +38,8 @@ export function bodyFraming({
   body,
 }: Pick<Exchange, "request" | "body">): "none" | "buffered" | "length" | "chunked" {
   if (body !== undefined) return body.length === 0 ? "none" : "buffered";
-  if (request.headers["transfer-encoding"] !== undefined) return "chunked";
-  const length = request.headers["content-length"];
-  return length === undefined || length === "0" ? "none" : "length";
+  if (request.body === undefined) return "none";
+  return request.body.length === undefined ? "chunked" : "length";
 }
 
 /**
@@ -54,28 +50,28 @@ export function bodyFraming({
 export function dial(
   { exchange, response, backend, timeouts, request: { path, fields, onClientGone } }: Dial,
   reuse: boolean,
-): Promise<BackendResponse> {
+): Promise<Source> {
   return new Promise((resolve, reject) => {
-    const request = backend.request(exchange.request.method ?? "GET", path, fields, reuse);
+    const request = backend.request(exchange.request.method, path, fields, reuse);
     request.once("close", backend.acquire());
     const watch = new DialWatch(request, timeouts, backend.address.tls);
     const giveUp = () => request.destroy();
-    if (onClientGone === "cancel") response.once("close", giveUp);
+    const stay = onClientGone === "cancel" ? response.onClose(giveUp) : () => {};
 
     request.on("response", (head) => {
       watch.clear();
-      response.removeListener("close", giveUp);
+      stay();
       const fault = responseFault(head);
       if (fault === undefined) {
         guardBody(request, head);
-        return resolve({ head, cancel: giveUp });
+        return resolve(new ReadableSource(headOf(head), head, giveUp));
       }
       reject(new DialError("backend_protocol_error", fault, "answered"));
       request.destroy();
     });
     request.on("error", (error: NodeJS.ErrnoException) => {
       watch.clear();
-      response.removeListener("close", giveUp);
+      stay();
       reject(watch.failure(error));
     });
     refuseInterim(request);
@@ -190,12 +186,13 @@ function sendBody(exchange: Exchange, backend: ClientRequest, watch: DialWatch):
   } else if (framing === "buffered") {
     backend.end(exchange.body);
   } else {
+    const { body } = exchange.request;
     // Not before: until then the body can still go to another backend.
-    watch.onceConnected(() => pipeBody(exchange.request, backend));
+    if (body !== undefined) watch.onceConnected(() => pipeBody(body, backend));
   }
 }
 
-function pipeBody(client: IncomingMessage, backend: ClientRequest): void {
+function pipeBody({ stream: client }: RequestBody, backend: ClientRequest): void {
   // Node holds the head back for the first bytes of the body, and a backend may answer without any. In the
   // common case they came with the head and leave with it, hence not at once.
   setImmediate(() => {

@@ -1,8 +1,7 @@
-import { IncomingMessage } from "node:http";
-import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
 import { checkHandshake, handshakeFields, isWebSocketUpgrade } from "../../../src/forward/websocket.ts";
+import type { ClientRequest } from "../../../src/pipeline/client-request.ts";
 
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 const SOUND = [
@@ -16,11 +15,8 @@ const SOUND = [
   KEY,
 ];
 
-function request(
-  rawHeaders: readonly string[],
-  { method = "GET", httpVersion = "1.1" } = {},
-): IncomingMessage {
-  return Object.assign(new IncomingMessage(new Socket()), { rawHeaders, method, httpVersion });
+function request(rawHeaders: readonly string[], { method = "GET", httpVersion = "1.1" } = {}): ClientRequest {
+  return { method, url: "/", httpVersion, rawHeaders, body: undefined };
 }
 
 const replaced = (name: string, ...values: string[]): string[] => {

@@ -9,6 +9,7 @@ import { createAppVerifier } from "../../../src/pipeline/auth-app.ts";
 import { Exchange } from "../../../src/pipeline/exchange.ts";
 import { SeenSignatures } from "../../../src/pipeline/seen-signatures.ts";
 import { readTarget } from "../../../src/routing/target.ts";
+import { createNodeRequest } from "../../../src/server/node-request.ts";
 import { signWithApigSdk, WEB_CLIENT } from "../../support/app-signer.ts";
 
 const NOW = Date.UTC(2026, 4, 17, 12, 0, 0);
@@ -53,13 +54,13 @@ interface Wire {
 }
 
 async function isAccepted({ method, target, fields, body }: Wire): Promise<boolean> {
-  const request = new IncomingMessage(socket);
-  request.method = method;
-  request.rawHeaders = fields.flat();
-  if (body !== "") request.headers["content-length"] = String(Buffer.byteLength(body));
-  if (body !== "") request.push(body);
-  request.push(null);
-  const exchange = new Exchange(request, client, log);
+  const message = new IncomingMessage(socket);
+  message.method = method;
+  message.rawHeaders = fields.flat();
+  if (body !== "") message.headers["content-length"] = String(Buffer.byteLength(body));
+  if (body !== "") message.push(body);
+  message.push(null);
+  const exchange = new Exchange(createNodeRequest(message), client, log);
   try {
     exchange.target = readTarget(target, HOST);
     return (await verifier.verify(exchange))?.app === "web-client";

@@ -1,0 +1,38 @@
+/** The head of an answer on its way to a client. */
+export interface SourceHead {
+  readonly status: number;
+  readonly reason: string;
+  /** Flat names and values in the order and spelling of the wire, duplicates included. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** Takes the body of an answer. Exactly one of `onEnd` and `onError` is called, unless it is cancelled. */
+export interface Sink {
+  /** A part of the body, never empty; the bytes are valid during the call only. */
+  onData(chunk: Buffer): void;
+  /** The body came whole. */
+  onEnd(rawTrailers: readonly string[]): void;
+  /** The body broke off. */
+  onError(error: Error): void;
+}
+
+/** An answer, of a backend or of a route's file: its head is here, its body flows once it is started. */
+export interface Source {
+  readonly head: SourceHead;
+  /** Gives the body to `sink` from the next turn on; called once. */
+  start(sink: Sink): void;
+  /** Stops reading; at most one more part comes. */
+  pause(): void;
+  resume(): void;
+  /** Ends what makes it; nothing is called afterwards but `onClose`. */
+  cancel(): void;
+  /** Calls back once, when nothing more can come: it was whole, broke off, or was cancelled. */
+  onClose(callback: () => void): void;
+}
+
+/** Reads an answer that nobody wants any more to its end, for the sake of who makes it. */
+export const DISCARD: Sink = {
+  onData() {},
+  onEnd() {},
+  onError() {},
+};
