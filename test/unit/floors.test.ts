@@ -12,6 +12,7 @@ const FLOORS = [
   "pipeline",
   "upstream",
   "stream",
+  "shared",
   "forward",
   "server",
   "demo",
