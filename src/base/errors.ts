@@ -51,6 +51,7 @@ const table = {
   backend_connect_timeout: { status: 504, publicCode: "APIG.0201", text: "Backend timeout." },
   backend_reset: { status: 502, publicCode: "APIG.0201", text: "Backend unavailable." },
   backend_protocol_error: { status: 502, publicCode: "APIG.0201", text: "Backend unavailable." },
+  backend_overloaded: { status: 503, publicCode: "APIG.0201", text: "Backend unavailable." },
   backend_timeout: { status: 504, publicCode: "APIG.0201", text: "Backend timeout." },
   closing: { status: 503, publicCode: "SLUICE.0006", text: "The gateway is shutting down." },
   internal_error: { status: 500, publicCode: "APIG.0601", text: "Internal server error." },

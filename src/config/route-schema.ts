@@ -104,6 +104,12 @@ const stream = z.strictObject({
     .enum(["cancel", "drain"])
     .prefault("cancel")
     .describe("When the client leaves: cancel the backend request, or read it to its end."),
+  onRefusal: z
+    .enum(["status", "retry"])
+    .prefault("status")
+    .describe(
+      "What a GET for text/event-stream gets instead of 429, 502, 503 and 504: the status, or (retry) 200 with a reconnection time and an early end, because an EventSource never comes back after any other status.",
+    ),
   contentTypes: z
     .array(
       z

@@ -2,6 +2,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { ClientResponse } from "./client-response.ts";
 import { isDebugging } from "./debug.ts";
 import type { Exchange } from "./exchange.ts";
+import { isWorthRetrying, retryReply } from "./retry-reply.ts";
 
 /** A response that sluice composes itself. */
 export interface Reply {
@@ -14,6 +15,8 @@ export interface Reply {
 
 /** What a ProxyError tells the client: the public text of its code, never its detail. */
 export function errorReply(exchange: Exchange, error: ProxyError): Reply {
+  const body = error.body(exchange.id, isDebugging(exchange));
+  if (isWorthRetrying(exchange, error.status)) return retryReply(exchange, error, body);
   const challenge = error.status === 401 ? (exchange.route?.auth?.challenge ?? "") : "";
   return {
     status: error.status,
@@ -23,7 +26,7 @@ export function errorReply(exchange: Exchange, error: ProxyError): Reply {
       ...error.fields,
       ...exchange.ownFields,
     ],
-    body: error.body(exchange.id, isDebugging(exchange)),
+    body,
     closes: error.closes,
   };
 }

@@ -1,6 +1,9 @@
+import { ProxyError } from "../base/errors.ts";
 import { acceptsEventStream } from "../base/media-type.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
+import { backendRetryAfter, retrySoon } from "../pipeline/retry-after.ts";
+import { isWorthRetrying } from "../pipeline/retry-reply.ts";
 import { isStream } from "../stream/response-head.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
@@ -56,7 +59,12 @@ async function open(exchange: Exchange, response: ClientResponse, route: Runtime
   const { upstream } = route;
   exchange.dialledAt = performance.now();
   const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
-  return dialUpstream({ exchange, response, upstream, requestFor });
+  const source = await dialUpstream({ exchange, response, upstream, requestFor });
+  if (!isWorthRetrying(exchange, source.head.status)) return source;
+  source.cancel();
+  throw new ProxyError("backend_overloaded", `status ${source.head.status}`, {
+    fields: [backendRetryAfter(source.head) ?? retrySoon()],
+  });
 }
 
 /** With `onClientGone: drain` a stream outlives its client, and keeps its place: it still is a load. */

@@ -265,3 +265,25 @@ it("reads a stream of any origin under cors: true", async () => {
   expect(await source.next()).toMatchObject({ type: "open" });
   await expectOneByOne(source, request);
 });
+
+it("comes back after a backend's 503 where the route says onRefusal: retry; without that it is closed for good", async () => {
+  for (const [onRefusal, last] of [
+    ["retry", OPEN],
+    ["status", CLOSED],
+  ] as const) {
+    const { backend, gateway, pagePath } = await startSameOrigin({ stream: { onRefusal } });
+    const page = await openClientPage(gateway.url + pagePath);
+    const source = await page.open("openNative", "native", "/stream", { types: ["tick"] });
+    (await backend.nextRequest()).respond(503, { "Retry-After": "0" }, "busy");
+    if (onRefusal === "status") {
+      expect(await source.next()).toMatchObject({ type: "error", readyState: last });
+      continue;
+    }
+    expect(await source.next()).toMatchObject({ type: "open" });
+    expect(await source.next()).toMatchObject({ type: "error", readyState: CONNECTING });
+    const again = await backend.nextRequest();
+    again.openStream();
+    expect(await source.next()).toMatchObject({ type: "open", readyState: last });
+    await expectOneByOne(source, again);
+  }
+});
