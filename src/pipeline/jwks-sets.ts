@@ -7,6 +7,8 @@ import { Jwks, reasonOf } from "./jwks.ts";
 export class JwksSets {
   readonly #log: Log;
   readonly #sets = new Map<string, Jwks>();
+  /** Those whose keys came. */
+  readonly #started = new Set<Jwks>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -20,12 +22,16 @@ export class JwksSets {
     return jwks;
   }
 
-  /** Gets every set; rejects with a ConfigError that names the routes whose keys did not come. */
+  /** Gets every set that is not there yet; rejects with a ConfigError that names the routes whose keys did not come. */
   async start(routes: readonly RouteConfig[]): Promise<void> {
     const faults = new Map<string, string>();
+    const missing = [...this.#sets.values()].filter((jwks) => !this.#started.has(jwks));
     await Promise.all(
-      [...this.#sets.values()].map(async (jwks) => {
-        await jwks.start().catch((error: unknown) => faults.set(jwks.place, reasonOf(error)));
+      missing.map(async (jwks) => {
+        await jwks.start().then(
+          () => this.#started.add(jwks),
+          (error: unknown) => faults.set(jwks.place, reasonOf(error)),
+        );
       }),
     );
     const problems = routes.flatMap(({ name, file, auth }): Problem[] => {
@@ -37,7 +43,18 @@ export class JwksSets {
     if (problems.length > 0) throw new ConfigError(problems);
   }
 
+  /** Closes the sets that none of these routes names. */
+  keep(routes: readonly RouteConfig[]): void {
+    const places = new Set(routes.map(({ auth }) => auth?.jwt?.jwks));
+    for (const [place, jwks] of this.#sets) {
+      if (places.has(place)) continue;
+      jwks.close();
+      this.#sets.delete(place);
+      this.#started.delete(jwks);
+    }
+  }
+
   close(): void {
-    for (const jwks of this.#sets.values()) jwks.close();
+    this.keep([]);
   }
 }

@@ -20,6 +20,8 @@ const NARROWEST_FIRST = ["app", "ip", "route"] as const;
 /** The request rates of a route. */
 export interface RateLimits {
   readonly stage: Stage;
+  /** No request will be counted any more. */
+  retire(): void;
   /** Forgets all counts. */
   close(): void;
 }
@@ -49,12 +51,10 @@ export function createRateLimits(configs: readonly RateConfig[]): RateLimits | u
     }
   }
 
-  return {
-    stage,
-    close: () => {
-      for (const limit of limits) limit.close();
-    },
+  const close = () => {
+    for (const limit of limits) limit.close();
   };
+  return { stage, retire: close, close };
 }
 
 /** How often a key was seen in its window. */

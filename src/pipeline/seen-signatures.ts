@@ -12,13 +12,14 @@ export type Admission = "new" | "seen" | "full";
  * to forget one early would let it come twice.
  */
 export class SeenSignatures {
-  readonly #maxEntries: number;
+  /** How many it remembers at most; lowered, it forgets none of those it has. */
+  maxEntries: number;
   /** By the minute in which the window of all of them is over. */
   readonly #buckets = new Map<number, Set<string>>();
   #size = 0;
 
   constructor(maxEntries: number) {
-    this.#maxEntries = maxEntries;
+    this.maxEntries = maxEntries;
   }
 
   get size(): number {
@@ -30,7 +31,7 @@ export class SeenSignatures {
     this.#forget(now);
     const id = signature.toString("base64");
     for (const bucket of this.#buckets.values()) if (bucket.has(id)) return "seen";
-    if (this.#size >= this.#maxEntries) return "full";
+    if (this.#size >= this.maxEntries) return "full";
     const minute = Math.ceil(expiresAt / BUCKET_MS);
     const bucket = this.#buckets.get(minute) ?? new Set();
     this.#buckets.set(minute, bucket.add(id));

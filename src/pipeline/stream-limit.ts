@@ -12,38 +12,45 @@ export interface StreamLimit {
   acquire(address: string): () => void;
   /** Places taken. */
   readonly taken: number;
+  readonly counts: StreamCounts;
 }
 
-/** Undefined when the route has no limit. */
-export function createStreamLimit({
-  streams,
-  streamsPerClient,
-}: Pick<LimitsConfig, "streams" | "streamsPerClient">): StreamLimit | undefined {
-  if (streams === undefined && streamsPerClient === undefined) return undefined;
-  let taken = 0;
+/** The places that are taken; streams outlive the limit under which they were opened. */
+interface StreamCounts {
+  taken: number;
   /** Only clients with a stream are in it, so the streams themselves bound it. */
-  const byClient = new Map<string, number>();
+  readonly byClient: Map<string, number>;
+}
+
+/** Undefined when the route has no limit. The streams of `previous` go on counting. */
+export function createStreamLimit(
+  { streams, streamsPerClient }: Pick<LimitsConfig, "streams" | "streamsPerClient">,
+  previous?: StreamLimit,
+): StreamLimit | undefined {
+  if (streams === undefined && streamsPerClient === undefined) return undefined;
+  const counts = previous?.counts ?? { taken: 0, byClient: new Map<string, number>() };
+  const { byClient } = counts;
 
   function refusalFor(client: string, own: number): ProxyError | undefined {
     const fields = [retrySoon()];
     if (streamsPerClient !== undefined && own >= streamsPerClient) {
       return new ProxyError("too_many_streams_of_client", `${own} of ${client}`, { fields });
     }
-    if (streams === undefined || taken < streams) return undefined;
-    return new ProxyError("too_many_streams", `${taken} are open`, { fields });
+    if (streams === undefined || counts.taken < streams) return undefined;
+    return new ProxyError("too_many_streams", `${counts.taken} are open`, { fields });
   }
 
   function acquire(address: string): () => void {
     const client = clientNetwork(address);
     const refusal = refusalFor(client, byClient.get(client) ?? 0);
     if (refusal !== undefined) throw refusal;
-    taken += 1;
+    counts.taken += 1;
     byClient.set(client, (byClient.get(client) ?? 0) + 1);
     let isReleased = false;
     return () => {
       if (isReleased) return;
       isReleased = true;
-      taken -= 1;
+      counts.taken -= 1;
       const left = (byClient.get(client) ?? 1) - 1;
       if (left === 0) byClient.delete(client);
       else byClient.set(client, left);
@@ -52,8 +59,9 @@ export function createStreamLimit({
 
   return {
     acquire,
+    counts,
     get taken() {
-      return taken;
+      return counts.taken;
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Config } from "../config/server-schema.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { Listener } from "./listener.ts";
-import { createRuntime } from "./runtime.ts";
+import { Runtime } from "./runtime.ts";
 
 /** How long requests under way may take to end once the gateway is closed; below docker's 10 s to a kill. */
 const CLOSE_GRACE_MS = 5_000;
@@ -19,7 +19,7 @@ export interface Gateway {
 
 /** Makes a gateway of a validated configuration. It logs to standard output unless `log` is given. */
 export function createGateway(config: Config, options: { readonly log?: Log } = {}): Gateway {
-  const runtime = createRuntime(config, options.log ?? createLog(config.server.log));
+  const runtime = new Runtime(config, options.log ?? createLog(config.server.log));
   const listeners = config.server.listen.map((address) => new Listener(address, config.server, runtime));
   let open: Listener[] = [];
 

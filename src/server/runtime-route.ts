@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { ProxyError } from "../base/errors.ts";
 import { fieldValues } from "../base/fields.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
@@ -25,16 +26,22 @@ export type RuntimeRoute = Route &
 /** One that sends its requests to backends. */
 export type UpstreamRoute = Extract<RuntimeRoute, { readonly upstream: Upstream }>;
 
-/** Adds to a route's policies, which all of its stages share, where each stage goes. */
-export function createRuntimeRoute(route: Route & Pick<RuntimeRoute, "streams">, log: Log): RuntimeRoute {
-  const others = Object.entries(route.config.stages).map(([stage, own]): [string, RuntimeRoute] => {
+/**
+ * Adds to a route's policies, which all of its stages share, where each stage goes. A group of backends that is
+ * as it was in `previous` is that group, with its connections and what is known of its health.
+ */
+export function createRuntimeRoute(
+  route: Route & Pick<RuntimeRoute, "streams">,
+  log: Log,
+  previous?: RuntimeRoute,
+): RuntimeRoute {
+  const { name, stages } = route.config;
+  const others = Object.entries(stages).map(([stage, own]): [string, RuntimeRoute] => {
     const config = { ...route.config, ...own };
-    return [
-      stage,
-      { ...route, config, stage, ...destinationOf(own, config.name, log), otherStages: new Map() },
-    ];
+    const destination = destinationOf(own, { name, log }, previous?.otherStages.get(stage));
+    return [stage, { ...route, config, stage, ...destination, otherStages: new Map() }];
   });
-  const own = destinationOf(route.config, route.config.name, log);
+  const own = destinationOf(route.config, { name, log }, previous);
   return { ...route, ...own, otherStages: new Map(others) };
 }
 
@@ -55,10 +62,14 @@ export function upstreamsOf({ upstream, otherStages }: RuntimeRoute): Upstream[]
 
 function destinationOf(
   { upstream, mock }: Pick<RouteConfig, "upstream" | "mock">,
-  name: string,
-  log: Log,
+  named: { readonly name: string; readonly log: Log },
+  previous: RuntimeRoute | undefined,
 ): Destination {
-  if (upstream !== undefined) return { upstream: new Upstream(upstream, { name, log }), mock: undefined };
+  if (upstream !== undefined) {
+    const isKept = isDeepStrictEqual(previous?.config.upstream, upstream);
+    const kept = isKept ? previous?.upstream : undefined;
+    return { upstream: kept ?? new Upstream(upstream, named), mock: undefined };
+  }
   if (mock !== undefined) return { upstream: undefined, mock: createMock(mock) };
   throw new TypeError("a validated route has an upstream or a mock");
 }

@@ -1,68 +1,106 @@
-import { createTrust, type Trust } from "../base/address.ts";
+import type { Trust } from "../base/address.ts";
 import type { Config } from "../config/server-schema.ts";
-import { DEFAULT_STAGE } from "../config/stages-schema.ts";
 import type { Log } from "../observe/log.ts";
-import { createCors } from "../pipeline/cors.ts";
 import { JwksSets } from "../pipeline/jwks-sets.ts";
-import { createRateLimits } from "../pipeline/rate-limit.ts";
-import { createRouteAuth } from "../pipeline/route-auth.ts";
 import { SeenSignatures } from "../pipeline/seen-signatures.ts";
-import { createStages } from "../pipeline/stages.ts";
-import { createStreamLimit } from "../pipeline/stream-limit.ts";
-import { createRouter, type Router } from "../routing/router.ts";
+import type { Router } from "../routing/router.ts";
 import type { Relay } from "../stream/relay.ts";
-import { createRuntimeRoute, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
+import { type Changes, changesBetween } from "./changes.ts";
+import type { RuntimeRoute } from "./runtime-route.ts";
+import { createSnapshot, type Snapshot } from "./snapshot.ts";
 
-/** A configuration, compiled: what the request path works with. It never changes; a new one replaces it. */
-export interface Runtime {
-  readonly router: Router<RuntimeRoute>;
-  readonly trust: Trust;
-  readonly maxHeaderFields: number;
-  readonly log: Log;
-  /** The streams under way. */
-  readonly relays: Set<Relay>;
-  /** Gets what has to be there before the first request; rejects with a ConfigError that names its place. */
-  start(): Promise<void>;
-  /** Closes the connections to backends, and what was started. */
-  close(): void;
+/** A configuration that is ready to take the place of the present one: exactly one of the two is called, once. */
+export interface PreparedReload {
+  readonly changes: Changes;
+  /** From the next request on this is the configuration. */
+  commit(): void;
+  /** Closes what was made for it. */
+  discard(): void;
 }
 
-/** A route without `auth`. */
-const OPEN = { auth: undefined, tickets: undefined };
+/**
+ * What the request path works with: the present configuration, compiled, and what outlives it.
+ *
+ * Listeners hold it for as long as they live. A reload changes what it refers to, between two requests and all
+ * at once; a stream under way keeps the route it began on.
+ */
+export class Runtime {
+  readonly log: Log;
+  /** The streams under way. */
+  readonly relays = new Set<Relay>();
+  readonly #jwksSets: JwksSets;
+  /** One over all reloads, because a reload must not let a signature come twice. */
+  readonly #seen: SeenSignatures;
+  #snapshot: Snapshot;
 
-/** Compiles a validated configuration. */
-export function createRuntime({ server, routes, apps }: Config, log: Log): Runtime {
-  const jwksSets = new JwksSets(log);
-  const credentials = {
-    apps,
-    seen: new SeenSignatures(server.limits.signatures),
-    maxBodyBytes: server.limits.bodyBytes,
-    jwks: (place: string) => jwksSets.at(place),
-  };
-  const closers: (() => void)[] = [];
-  const compiled = routes.map((config): RuntimeRoute => {
-    const cors = config.cors === false ? undefined : createCors(config.cors);
-    const { auth, tickets } = config.auth === undefined ? OPEN : createRouteAuth(config.auth, credentials);
-    const rates = createRateLimits(config.limits.rate);
-    if (rates !== undefined) closers.push(rates.close);
-    const stages = createStages(config, { cors, auth, tickets, rates });
-    const streams = createStreamLimit(config.limits);
-    const route = { config, stage: DEFAULT_STAGE, cors, auth, tickets, stages, streams };
-    return createRuntimeRoute(route, log);
-  });
-  return {
-    router: createRouter(
-      compiled.map((route) => ({ match: route.config.match, value: route, name: route.config.name })),
-    ),
-    trust: createTrust(server.trustedProxies),
-    maxHeaderFields: server.limits.headers,
-    log,
-    relays: new Set(),
-    start: () => jwksSets.start(routes),
-    close: () => {
-      jwksSets.close();
-      for (const close of closers) close();
-      for (const upstream of compiled.flatMap(upstreamsOf)) upstream.close();
-    },
-  };
+  constructor(config: Config, log: Log) {
+    this.log = log;
+    this.#jwksSets = new JwksSets(log);
+    this.#seen = new SeenSignatures(config.server.limits.signatures);
+    this.#snapshot = this.#compile(config);
+  }
+
+  get config(): Config {
+    return this.#snapshot.config;
+  }
+
+  get router(): Router<RuntimeRoute> {
+    return this.#snapshot.router;
+  }
+
+  get trust(): Trust {
+    return this.#snapshot.trust;
+  }
+
+  get maxHeaderFields(): number {
+    return this.config.server.limits.headers;
+  }
+
+  /** Gets what has to be there before the first request; rejects with a ConfigError that names its place. */
+  async start(): Promise<void> {
+    await this.#jwksSets.start(this.config.routes);
+  }
+
+  /**
+   * Compiles a configuration and gets what is new in it; rejects with a ConfigError, and nothing has changed.
+   * Whoever reloads waits for one to end before the next.
+   */
+  async prepare(config: Config): Promise<PreparedReload> {
+    const before = this.#snapshot;
+    const after = this.#compile(config, before);
+    const discard = () => {
+      for (const part of after.parts) if (!before.parts.has(part)) part.close();
+      this.#jwksSets.keep(before.config.routes);
+    };
+    try {
+      await this.#jwksSets.start(config.routes);
+    } catch (error) {
+      discard();
+      throw error;
+    }
+    return { changes: changesBetween(before, after), commit: () => this.#replace(before, after), discard };
+  }
+
+  /** Closes the connections to backends, and what was started. */
+  close(): void {
+    this.#jwksSets.close();
+    for (const part of this.#snapshot.parts) part.close();
+  }
+
+  #compile(config: Config, previous?: Snapshot): Snapshot {
+    const credentials = {
+      apps: config.apps,
+      seen: this.#seen,
+      maxBodyBytes: config.server.limits.bodyBytes,
+      jwks: (place: string) => this.#jwksSets.at(place),
+    };
+    return createSnapshot(config, { credentials, log: this.log }, previous);
+  }
+
+  #replace(before: Snapshot, after: Snapshot): void {
+    this.#snapshot = after;
+    this.#seen.maxEntries = after.config.server.limits.signatures;
+    this.#jwksSets.keep(after.config.routes);
+    for (const part of before.parts) if (!after.parts.has(part)) part.retire();
+  }
 }

@@ -14,12 +14,19 @@ const FIRST_CHECK_PART = 0.2;
  */
 export class ActiveHealth {
   readonly #config: HealthCheckConfig;
+  /** The route's name, for the log. */
+  readonly #name: string;
   readonly #log: Log;
   readonly #checks: readonly Check[];
   #isClosed = false;
 
-  constructor(backends: readonly Backend[], config: HealthCheckConfig, log: Log) {
+  constructor(
+    backends: readonly Backend[],
+    config: HealthCheckConfig,
+    { name, log }: { readonly name: string; readonly log: Log },
+  ) {
     this.#config = config;
+    this.#name = name;
     this.#log = log;
     this.#checks = backends.map((backend) => ({ backend, streak: 0, timer: undefined }));
     for (const check of this.#checks) this.#plan(check, Math.random() * FIRST_CHECK_PART * config.interval);
@@ -45,6 +52,7 @@ export class ActiveHealth {
 
   #note(check: Check, fault: string | undefined): void {
     const { backend } = check;
+    const facts = { route: this.#name, backend: backend.url };
     const isGood = fault === undefined;
     check.streak = isGood === backend.isHealthy ? 0 : check.streak + 1;
     const needed = isGood ? this.#config.healthy : this.#config.unhealthy;
@@ -52,12 +60,12 @@ export class ActiveHealth {
     check.streak = 0;
     backend.isHealthy = isGood;
     if (!isGood) {
-      this.#log.warn({ backend: backend.url, reason: fault }, "backend is unhealthy");
+      this.#log.warn({ ...facts, reason: fault }, "backend is unhealthy");
       return;
     }
     // Whatever took it out before is over; requests need not wait for the end of failTimeout.
     backend.passive.letTry();
-    this.#log.info({ backend: backend.url }, "backend is healthy");
+    this.#log.info(facts, "backend is healthy");
   }
 }
 

@@ -32,6 +32,7 @@ export class Backend {
   readonly singleUse: http.Agent;
   readonly #keepAlive: http.Agent;
   #inFlight = 0;
+  #isRetired = false;
 
   constructor(config: BackendConfig, tls: UpstreamTls | undefined, lookup: LookupFunction) {
     this.address = config.url;
@@ -64,7 +65,14 @@ export class Backend {
     return () => {
       if (isHeld) this.#inFlight--;
       isHeld = false;
+      if (this.#isRetired && this.#inFlight === 0) this.close();
     };
+  }
+
+  /** Closes the connections once nothing is under way on them; a late request still gets one. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#inFlight === 0) this.close();
   }
 
   /**

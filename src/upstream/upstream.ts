@@ -22,6 +22,7 @@ export class Upstream {
   readonly signingKey: SigningKey | undefined;
   readonly #primaries: Pool;
   readonly #backups: Pool;
+  readonly #name: string;
   readonly #log: Log;
   readonly #activeHealth: ActiveHealth | undefined;
 
@@ -40,13 +41,15 @@ export class Upstream {
       this.backends.filter(({ isBackup }) => isBackup),
       config.balance,
     );
-    this.#log = log.child({ route: name });
+    this.#name = name;
+    // Not a child of it, which would keep the level of today when a reload changes that.
+    this.#log = log;
     if (config.healthCheck !== undefined) {
-      this.#activeHealth = new ActiveHealth(this.backends, config.healthCheck, this.#log);
+      this.#activeHealth = new ActiveHealth(this.backends, config.healthCheck, { name, log });
     }
     if (config.tls?.verify === false) {
       const backends = this.backends.filter(({ address }) => address.tls).map(({ url }) => url);
-      this.#log.warn({ backends }, "TLS: the backends' certificates are not verified");
+      this.#log.warn({ route: name, backends }, "TLS: the backends' certificates are not verified");
     }
   }
 
@@ -67,13 +70,20 @@ export class Upstream {
 
   /** Notes that a backend has answered. */
   succeeded(backend: Backend): void {
-    if (backend.passive.succeeded()) this.#log.info({ backend: backend.url }, "backend is back");
+    if (backend.passive.succeeded())
+      this.#log.info({ route: this.#name, backend: backend.url }, "backend is back");
   }
 
   /** Notes that a backend has failed a request. The only one of a group is never taken out. */
   failed(backend: Backend, reason: string): void {
     if (this.backends.length === 1 || !backend.passive.failed()) return;
-    this.#log.warn({ backend: backend.url, reason }, "backend is out");
+    this.#log.warn({ route: this.#name, backend: backend.url, reason }, "backend is out");
+  }
+
+  /** No new requests will come: stops the checks, and closes connections as what is under way on them ends. */
+  retire(): void {
+    this.#activeHealth?.close();
+    for (const backend of this.backends) backend.retire();
   }
 
   /** Stops the checks and closes the connections. */

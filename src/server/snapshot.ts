@@ -1,0 +1,114 @@
+import { isDeepStrictEqual } from "node:util";
+import { createTrust, type Trust } from "../base/address.ts";
+import type { RouteConfig } from "../config/route-schema.ts";
+import type { Config } from "../config/server-schema.ts";
+import { DEFAULT_STAGE } from "../config/stages-schema.ts";
+import type { Log } from "../observe/log.ts";
+import { createCors } from "../pipeline/cors.ts";
+import { createRateLimits, type RateLimits } from "../pipeline/rate-limit.ts";
+import { type Credentials, createRouteAuth } from "../pipeline/route-auth.ts";
+import { createStages } from "../pipeline/stages.ts";
+import { createStreamLimit } from "../pipeline/stream-limit.ts";
+import { createRouter, type Router } from "../routing/router.ts";
+import type { Part } from "./part.ts";
+import { createRuntimeRoute, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
+
+/** One configuration, compiled. It never changes; streams that began on it live on it. */
+export interface Snapshot {
+  readonly config: Config;
+  readonly router: Router<RuntimeRoute>;
+  readonly trust: Trust;
+  /** By name. */
+  readonly routes: ReadonlyMap<string, CompiledRoute>;
+  /** What its routes hold; two snapshots share what did not change between them. */
+  readonly parts: ReadonlySet<Part>;
+}
+
+/** A route with all that its behaviour depends on, by which a reload knows that it did not change. */
+export interface CompiledRoute {
+  readonly basis: Basis;
+  readonly route: RuntimeRoute;
+  readonly auth: Pick<RuntimeRoute, "auth" | "tickets">;
+  readonly rates: RateLimits | undefined;
+  readonly parts: readonly Part[];
+}
+
+interface Basis {
+  readonly config: Omit<RouteConfig, "file">;
+  readonly auth: AuthBasis;
+}
+
+interface AuthBasis {
+  readonly auth: RouteConfig["auth"];
+  readonly apps: Config["apps"];
+  readonly maxBodyBytes: number;
+}
+
+/** A route without `auth`. */
+const OPEN: Pick<RuntimeRoute, "auth" | "tickets"> = { auth: undefined, tickets: undefined };
+
+/** Compiles a validated configuration; what did not change since `previous` is taken from there as it is. */
+export function createSnapshot(
+  config: Config,
+  { credentials, log }: { readonly credentials: Credentials; readonly log: Log },
+  previous?: Snapshot,
+): Snapshot {
+  const routes = new Map(
+    config.routes.map((route): [string, CompiledRoute] => [
+      route.name,
+      compileRoute(route, credentials, log, previous?.routes.get(route.name)),
+    ]),
+  );
+  const compiled = [...routes.values()];
+  return {
+    config,
+    router: createRouter(
+      compiled.map(({ route }) => ({ match: route.config.match, value: route, name: route.config.name })),
+    ),
+    trust: createTrust(config.server.trustedProxies),
+    routes,
+    parts: new Set(compiled.flatMap(({ parts }) => parts)),
+  };
+}
+
+function compileRoute(
+  config: RouteConfig,
+  credentials: Credentials,
+  log: Log,
+  previous: CompiledRoute | undefined,
+): CompiledRoute {
+  const basis = basisOf(config, credentials);
+  if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
+  const { auth, rates } = keptPolicies(basis, previous, credentials);
+  const cors = config.cors === false ? undefined : createCors(config.cors);
+  const stages = createStages(config, { cors, rates, ...auth });
+  // Streams that are open count against a limit that a reload raises or lowers.
+  const streams = createStreamLimit(config.limits, previous?.route.streams);
+  const policies = { config, stage: DEFAULT_STAGE, cors, stages, streams, ...auth };
+  const route = createRuntimeRoute(policies, log, previous?.route);
+  const parts: Part[] = upstreamsOf(route);
+  if (rates !== undefined) parts.push(rates);
+  return { basis, route, auth, rates, parts };
+}
+
+/** The policies that remember something, tickets and counts: those of `previous` unless they changed. */
+function keptPolicies(
+  { config, auth }: Basis,
+  previous: CompiledRoute | undefined,
+  credentials: Credentials,
+): Pick<CompiledRoute, "auth" | "rates"> {
+  const isAuthKept = isDeepStrictEqual(previous?.basis.auth, auth);
+  const areRatesKept = isDeepStrictEqual(previous?.basis.config.limits.rate, config.limits.rate);
+  const newAuth = () => (config.auth === undefined ? OPEN : createRouteAuth(config.auth, credentials));
+  return {
+    auth: previous !== undefined && isAuthKept ? previous.auth : newAuth(),
+    rates: areRatesKept ? previous?.rates : createRateLimits(config.limits.rate),
+  };
+}
+
+/** Where its file is tells a problem's place, and changes nothing. */
+function basisOf({ file: _, ...config }: RouteConfig, { apps, maxBodyBytes }: Credentials): Basis {
+  const { auth } = config;
+  const needsApps = auth?.app !== undefined || auth?.appCode === true;
+  return { config, auth: { auth, apps: needsApps ? apps : [], maxBodyBytes: needsApps ? maxBodyBytes : 0 } };
+}
