@@ -16,5 +16,7 @@ export type EndReason =
   | "slow_client"
   /** The credential that opened the stream expired. */
   | "auth_expired"
+  /** Somebody ended it by hand. */
+  | "evicted"
   /** The gateway was closed. */
   | "drained";

@@ -16,7 +16,7 @@ export interface Flags {
 /** The configuration of `serve --to`: one route named default, for every path, WebSocket included. */
 export function configFromFlags({ to, listen, cors }: Flags): Loaded {
   const options = { error: phrase, reportInput: true };
-  const server = serverSchema.safeParse(listen === undefined ? {} : { listen }, options);
+  const server = serverSchema.safeParse({ admin: false, ...(listen !== undefined && { listen }) }, options);
   const route = routeSchema.safeParse(
     {
       match: { path: "/*" },

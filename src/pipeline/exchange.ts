@@ -9,6 +9,13 @@ import { debugFields } from "./debug.ts";
 import type { Principal, Spent } from "./principal.ts";
 import type { Route } from "./route.ts";
 
+/** Who is told of exchanges. */
+export interface Observer {
+  readonly log: Log;
+  /** Called once for each of them, when it has ended and all that will be known of it is. */
+  onSettled(exchange: Exchange, reason: EndReason): void;
+}
+
 /** One client request and the account of our answer to it; settled once, with one log line. */
 export class Exchange {
   readonly request: ClientRequest;
@@ -34,10 +41,16 @@ export class Exchange {
   bytesSent = 0;
   /** Event blocks relayed; undefined for ordinary answers. */
   events: number | undefined;
+  /** When the first of them was relayed, after the request's head. */
+  firstEventMs: number | undefined;
+  /** It was answered by a stream, and counts as one. */
+  isStream = false;
   /** What debugging clients may read of the limits that were asked. */
   readonly limitFields: (readonly [name: string, value: string])[] = [];
   /** When the backend was called, by `performance.now()`; undefined without one. */
   dialledAt: number | undefined;
+  /** It came on a connection beyond the gateway's limit. */
+  isOverflow = false;
   /** The client sent `Expect: 100-continue` and was not yet told to go on. */
   awaitsContinue = false;
   /** Sends 100 Continue; set where there is a response to send it on. */
@@ -45,16 +58,18 @@ export class Exchange {
   /** What went wrong, for the log alone. */
   error: unknown;
 
+  readonly #observer: Observer;
   readonly #receivedAt = performance.now();
   #firstByteMs: number | undefined;
   #endReason: EndReason | undefined;
   #isSettled = false;
 
-  constructor(request: ClientRequest, client: Client, log: Log) {
+  constructor(request: ClientRequest, client: Client, observer: Observer) {
     this.request = request;
     this.client = client;
     this.id = this.client.requestId ?? randomUUID();
-    this.log = log;
+    this.log = observer.log;
+    this.#observer = observer;
   }
 
   /** Fields that every response of this exchange carries, composed or relayed. */
@@ -85,13 +100,15 @@ export class Exchange {
   settle(reason: EndReason): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    this.endsWith(reason);
+    const endReason = this.#endReason ?? reason;
+    this.#endReason = endReason;
     // nginx's 499: the client closed the request.
-    if (this.#endReason === "client_gone") this.status = 499;
-    this.log[this.status >= 500 || this.#endReason === "backend_failed" ? "warn" : "info"](
-      { ...this.facts(), endReason: this.#endReason, err: described(this.error) },
+    if (endReason === "client_gone") this.status = 499;
+    this.log[this.status >= 500 || endReason === "backend_failed" ? "warn" : "info"](
+      { ...this.facts(), endReason, err: described(this.error) },
       "request",
     );
+    this.#observer.onSettled(this, endReason);
   }
 
   /** What a log line says of the exchange; the query is left out, because it may hold a token. */
@@ -113,9 +130,14 @@ export class Exchange {
     };
   }
 
-  /** Since the request's head was read. */
+  /** Since the request's head was read; not rounded. */
+  get ageMs(): number {
+    return performance.now() - this.#receivedAt;
+  }
+
+  /** Since the request's head was read, in whole ms. */
   elapsedMs(): number {
-    return Math.round(performance.now() - this.#receivedAt);
+    return Math.round(this.ageMs);
   }
 }
 

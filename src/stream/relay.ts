@@ -7,6 +7,7 @@ import { MAX_DURATION_MS } from "../base/units.ts";
 import type { StreamConfig } from "../config/route-schema.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
+import type { LiveStream } from "../pipeline/live-stream.ts";
 import type { Route } from "../pipeline/route.ts";
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
@@ -29,8 +30,8 @@ const EXPIRY_GRACE_MS = 5_000;
  * Every byte goes out in the turn in which it came in. Comment lines are added at the borders of event
  * blocks only; the timers are the only other thing that happens.
  */
-export class Relay implements Sink {
-  readonly #exchange: Exchange;
+export class Relay implements Sink, LiveStream {
+  readonly exchange: Exchange;
   readonly #response: ClientResponse;
   readonly #backend: Source;
   readonly #config: StreamConfig;
@@ -48,7 +49,7 @@ export class Relay implements Sink {
   #stopExpiry: () => void = () => {};
 
   constructor(exchange: Exchange, response: ClientResponse, backend: Source, route: Route) {
-    this.#exchange = exchange;
+    this.exchange = exchange;
     this.#response = response;
     this.#backend = backend;
     this.#config = route.config.stream;
@@ -112,7 +113,7 @@ export class Relay implements Sink {
       this.#heartbeat = setTimeout(() => this.#beat(), heartbeat);
     }
     if (idleTimeout !== undefined) this.#idle = setTimeout(() => this.abort("idle_timeout"), idleTimeout);
-    const expiresAt = this.#exchange.principal?.expiresAt;
+    const expiresAt = this.exchange.principal?.expiresAt;
     if (expiresAt !== undefined) this.#stopExpiry = atWallClock(expiresAt, () => this.#expire());
     if (maxDuration === undefined) return;
     // Drawn, so that streams that began together do not all come back together.
@@ -130,7 +131,7 @@ export class Relay implements Sink {
   #beat(): void {
     // A client that has not taken what it was sent needs no sign of life.
     if (this.#boundary.atBorder && !this.#writer.isBehind) {
-      if (this.#exchange.bytesSent === 0) this.#mark = new ByteOrderMark();
+      if (this.exchange.bytesSent === 0) this.#mark = new ByteOrderMark();
       this.#writer.write(HEARTBEAT);
     }
     this.#heartbeat?.refresh();
@@ -155,7 +156,9 @@ export class Relay implements Sink {
   /** How much of a chunk may go out: all of it, or what is left until the border to end at. */
   #scan(chunk: Buffer): number {
     const length = this.#boundary.scan(chunk, this.#endAtBorder !== undefined);
-    this.#exchange.events = this.#boundary.events;
+    const { events } = this.#boundary;
+    if (events > 0 && this.exchange.events === 0) this.exchange.firstEventMs = this.exchange.elapsedMs();
+    this.exchange.events = events;
     return length;
   }
 

@@ -38,7 +38,7 @@ export interface GatewaySetup {
 /** The validated config of an inline setup. */
 export function inlineConfig({ routes, server = {}, apps = {} }: GatewaySetup): Config {
   return {
-    server: serverSchema.parse({ listen: "127.0.0.1:0", ...server }),
+    server: serverSchema.parse({ listen: "127.0.0.1:0", admin: false, ...server }),
     routes: Object.entries(routes).map(([name, route]) => ({ ...routeSchema.parse(route), name })),
     apps: Object.entries(appsSchema.parse(apps)).map(([name, app]) => ({ ...app, name })),
   };

@@ -1,0 +1,201 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { EndReason } from "../base/outcome.ts";
+
+/** From a millisecond, what a cached answer takes, to the minute after which proxies give up. */
+const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** From a reconnect loop to a stream that lives for a day. */
+const STREAM_BUCKETS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 43_200, 86_400];
+
+/** An ordinary request that has ended, or a stream. */
+export interface Settled {
+  /** The route's name; empty when none matched. */
+  readonly route: string;
+  readonly status: number;
+  /** Undefined for what tells nothing of how fast we answer. */
+  readonly seconds: number | undefined;
+  /** Undefined for what was no stream. */
+  readonly stream: SettledStream | undefined;
+}
+
+export interface SettledStream {
+  readonly reason: EndReason;
+  /** Until the first of them was relayed; undefined without one. */
+  readonly firstEventSeconds: number | undefined;
+}
+
+/** What the streams of a route come to. */
+export interface RouteSums {
+  /** Under way. */
+  readonly streams: number;
+  /** Those of them that share a backend stream. */
+  readonly subscribers: number;
+  /** Relayed so far, by streams that have ended too. */
+  readonly events: number;
+}
+
+/** What is read at each scrape instead of being counted on the way. */
+export interface MetricSources {
+  readonly routes: () => Iterable<string>;
+  readonly byRoute: () => ReadonlyMap<string, RouteSums>;
+  readonly backends: () => Iterable<{
+    readonly route: string;
+    readonly backend: string;
+    readonly isUp: boolean;
+  }>;
+  readonly isReady: () => boolean;
+}
+
+/**
+ * The metrics of one gateway, each declared here once.
+ *
+ * No label comes from a client: routes and backends are named by the configuration, and a request that no
+ * route matches has an empty one, so that a scan of a million paths leaves the number of series as it was.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #sources: MetricSources;
+  readonly #requests: Counter<"route" | "status">;
+  readonly #requestDuration: Histogram<"route">;
+  readonly #streamDuration: Histogram<"route">;
+  readonly #firstEvent: Histogram<"route">;
+  readonly #streamEnds: Counter<"route" | "reason">;
+  readonly #reloads: Counter<"result">;
+  readonly #stalls: Counter;
+
+  constructor(sources: MetricSources) {
+    this.#sources = sources;
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: "sluice_requests_total",
+      help: "Requests that have ended, streams included.",
+      labelNames: ["route", "status"],
+      registers,
+    });
+    this.#requestDuration = new Histogram({
+      name: "sluice_request_duration_seconds",
+      help: "From a request's head to the end of its response; streams are not among them.",
+      labelNames: ["route"],
+      buckets: REQUEST_BUCKETS,
+      registers,
+    });
+    this.#streamDuration = new Histogram({
+      name: "sluice_stream_duration_seconds",
+      help: "How long streams lived that have ended.",
+      labelNames: ["route"],
+      buckets: STREAM_BUCKETS,
+      registers,
+    });
+    this.#firstEvent = new Histogram({
+      name: "sluice_stream_first_event_seconds",
+      help: "From a stream's request to its first event, of streams that have ended.",
+      labelNames: ["route"],
+      buckets: REQUEST_BUCKETS,
+      registers,
+    });
+    this.#streamEnds = new Counter({
+      name: "sluice_stream_end_total",
+      help: "Streams that have ended, by the reason.",
+      labelNames: ["route", "reason"],
+      registers,
+    });
+    this.#reloads = new Counter({
+      name: "sluice_config_reloads_total",
+      help: "Reloads of the configuration; a failure has changed nothing.",
+      labelNames: ["result"],
+      registers,
+    });
+    for (const result of ["success", "failure"]) this.#reloads.inc({ result }, 0);
+    this.#stalls = new Counter({
+      name: "sluice_event_loop_stalls_total",
+      help: "Times that the process did nothing else for more than a second.",
+      registers,
+    });
+    this.#declareStreams(registers);
+    this.#declareStates(registers);
+  }
+
+  /** Counts a request that has ended. */
+  settled({ route, status, seconds, stream }: Settled): void {
+    this.#requests.inc({ route, status });
+    if (stream === undefined) {
+      if (seconds !== undefined) this.#requestDuration.observe({ route }, seconds);
+      return;
+    }
+    if (seconds !== undefined) this.#streamDuration.observe({ route }, seconds);
+    this.#streamEnds.inc({ route, reason: stream.reason });
+    if (stream.firstEventSeconds !== undefined) this.#firstEvent.observe({ route }, stream.firstEventSeconds);
+  }
+
+  reloaded(result: "success" | "failure"): void {
+    this.#reloads.inc({ result });
+  }
+
+  stalled(): void {
+    this.#stalls.inc();
+  }
+
+  /** All of them and those of `others`, in the text format of Prometheus. */
+  text(others: Registry): Promise<string> {
+    return Registry.merge([this.#registry, others]).metrics();
+  }
+
+  /** What streams tell is summed up at each scrape, so that an event costs nothing but its own count. */
+  #declareStreams(registers: Registry[]): void {
+    const sources = this.#sources;
+    new Gauge({
+      name: "sluice_streams_active",
+      help: "Streams under way.",
+      labelNames: ["route"],
+      registers,
+      collect() {
+        this.reset();
+        for (const route of sources.routes()) this.set({ route }, 0);
+        for (const [route, { streams }] of sources.byRoute()) this.set({ route }, streams);
+      },
+    });
+    new Counter({
+      name: "sluice_stream_events_total",
+      help: "Event blocks relayed to clients, of streams under way and of those that have ended.",
+      labelNames: ["route"],
+      registers,
+      collect() {
+        this.reset();
+        const sums = sources.byRoute();
+        for (const route of sources.routes()) if (!sums.has(route)) this.inc({ route }, 0);
+        for (const [route, { events }] of sums) this.inc({ route }, events);
+      },
+    });
+    new Gauge({
+      name: "sluice_shared_subscribers",
+      help: "Clients of shared streams.",
+      labelNames: ["route"],
+      registers,
+      collect() {
+        this.reset();
+        for (const [route, { subscribers }] of sources.byRoute()) this.set({ route }, subscribers);
+      },
+    });
+  }
+
+  #declareStates(registers: Registry[]): void {
+    const sources = this.#sources;
+    new Gauge({
+      name: "sluice_backend_up",
+      help: "Whether a backend gets requests: 1, or 0 while checks or failures keep it out.",
+      labelNames: ["route", "backend"],
+      registers,
+      collect() {
+        this.reset();
+        for (const { route, backend, isUp } of sources.backends()) this.set({ route, backend }, isUp ? 1 : 0);
+      },
+    });
+    new Gauge({
+      name: "sluice_ready",
+      help: "What /readyz says: 1 for ready.",
+      registers,
+      collect() {
+        this.set(sources.isReady() ? 1 : 0);
+      },
+    });
+  }
+}

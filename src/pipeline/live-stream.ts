@@ -1,0 +1,13 @@
+import type { EndReason } from "../base/outcome.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** A stream under way, whatever carries it: what it has sent is on its exchange. */
+export interface LiveStream {
+  readonly exchange: Exchange;
+  /** Whether it is one of several clients of one backend stream. */
+  readonly isShared?: boolean;
+  /** Ends it between two events: now if it stands there, else when it next does. */
+  endAtBorder(reason: EndReason): void;
+  /** Breaks it off where it stands; does nothing once it is over. */
+  abort(reason: EndReason): void;
+}

@@ -1,0 +1,101 @@
+import type { EndReason } from "../base/outcome.ts";
+import type { Log } from "../observe/log.ts";
+import { Metrics } from "../observe/metrics.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { LiveStream } from "../pipeline/live-stream.ts";
+import { Activity, type EndedStream } from "./activity.ts";
+import { backendStates } from "./backend-states.ts";
+import { Readiness } from "./readiness.ts";
+import type { RuntimeRoute } from "./runtime-route.ts";
+
+/** The status of a tunnel; its length tells nothing of how fast we answer. */
+const SWITCHING_PROTOCOLS = 101;
+
+/** What the observatory looks at; asked anew each time, because a reload changes it. */
+export interface Observed {
+  readonly log: Log;
+  readonly streams: () => Iterable<LiveStream>;
+  readonly routes: () => Iterable<RuntimeRoute>;
+}
+
+/** How the reloads of the configuration went. */
+export interface Reloads {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** `at` in milliseconds since 1970. */
+  readonly last: { readonly result: "success" | "failure"; readonly at: number } | undefined;
+}
+
+/** All that is known of a gateway at work: its metrics, its activity and whether it is ready. */
+export class Observatory {
+  readonly readiness = new Readiness();
+  readonly activity: Activity;
+  readonly metrics: Metrics;
+  readonly routes: () => Iterable<RuntimeRoute>;
+  #reloads: Reloads = { succeeded: 0, failed: 0, last: undefined };
+
+  constructor({ log, streams, routes }: Observed) {
+    this.routes = routes;
+    this.activity = new Activity(streams, (stalledMs) => {
+      this.metrics.stalled();
+      log.warn({ stalledMs }, "event loop stalled");
+    });
+    this.metrics = new Metrics({
+      routes: () => [...routes()].map(({ config }) => config.name),
+      byRoute: () => this.activity.byRoute(),
+      backends: () =>
+        backendStates(routes()).map(({ route, backend, state }) => ({
+          route,
+          backend,
+          isUp: state === "up",
+        })),
+      isReady: () => this.readiness.isReady,
+    });
+  }
+
+  /** How the reloads of the configuration went. */
+  get reloads(): Reloads {
+    return this.#reloads;
+  }
+
+  /** Notes how a reload went. */
+  reloaded(result: "success" | "failure"): void {
+    const { succeeded, failed } = this.#reloads;
+    this.#reloads =
+      result === "success"
+        ? { succeeded: succeeded + 1, failed, last: { result, at: Date.now() } }
+        : { succeeded, failed: failed + 1, last: { result, at: Date.now() } };
+    this.metrics.reloaded(result);
+  }
+
+  /** Counts an exchange that has ended. */
+  onSettled(exchange: Exchange, reason: EndReason): void {
+    const route = exchange.route?.config.name ?? "";
+    const { status, isStream, firstEventMs } = exchange;
+    const durationMs = exchange.ageMs;
+    this.metrics.settled({
+      route,
+      status,
+      seconds: status === SWITCHING_PROTOCOLS ? undefined : durationMs / 1_000,
+      stream: isStream ? { reason, firstEventSeconds: firstEventMs && firstEventMs / 1_000 } : undefined,
+    });
+    this.activity.settled(
+      { route, status },
+      isStream ? endedStream(exchange, reason, durationMs) : undefined,
+    );
+  }
+}
+
+function endedStream(exchange: Exchange, reason: EndReason, durationMs: number): EndedStream {
+  return {
+    id: exchange.id,
+    route: exchange.route?.config.name ?? "",
+    client: exchange.client.address,
+    backend: exchange.backend,
+    reason,
+    events: exchange.events ?? 0,
+    bytes: exchange.bytesSent,
+    durationMs: Math.round(durationMs),
+    endedAt: Date.now(),
+  };
+}
