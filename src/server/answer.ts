@@ -1,5 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import { acceptsEventStream } from "../base/media-type.ts";
+import type { Capacity } from "../pipeline/capacity.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { backendRetryAfter, retrySoon } from "../pipeline/retry-after.ts";
@@ -14,24 +15,24 @@ import type { RuntimeRoute } from "./runtime-route.ts";
 /**
  * Opens what answers a request: the route's mock, or the response of a backend.
  *
- * A stream holds a place of the route's limit from before the dial, if the request says that it wants one, so
- * that a crowd waiting for a slow backend is counted too. Other streams get theirs when they turn out to be one.
+ * A stream holds a place of the gateway's limit and of the route's from before the dial, if the request says
+ * that it wants one, so that a crowd waiting for a slow backend is counted too. Other streams get theirs when
+ * they turn out to be one.
  */
 export async function openAnswer(
   exchange: Exchange,
   response: ClientResponse,
   route: RuntimeRoute,
+  capacity: Capacity,
 ): Promise<Source> {
-  const { streams } = route;
-  if (streams === undefined) return open(exchange, response, route);
   const { rawHeaders, method } = exchange.request;
-  const { address } = exchange.client;
-  let release = method !== "HEAD" && acceptsEventStream(rawHeaders) ? streams.acquire(address) : undefined;
+  const acquire = () => acquirePlace(exchange, route, capacity);
+  let release = method !== "HEAD" && acceptsEventStream(rawHeaders) ? acquire() : undefined;
   let source: Source | undefined;
   try {
     source = await open(exchange, response, route);
     if (isStreaming(exchange, source, route)) {
-      release ??= streams.acquire(address);
+      release ??= acquire();
       whenOver(response, source, release);
     } else {
       release?.();
@@ -65,6 +66,26 @@ async function open(exchange: Exchange, response: ClientResponse, route: Runtime
   throw new ProxyError("backend_overloaded", `status ${source.head.status}`, {
     fields: [backendRetryAfter(source.head) ?? retrySoon()],
   });
+}
+
+/** A place of the gateway's and one of the route's, or neither. */
+function acquirePlace(
+  { client }: Exchange,
+  { streams, upstream }: RuntimeRoute,
+  capacity: Capacity,
+): () => void {
+  const leaveGateway = capacity.acquireStream(client.address, upstream !== undefined);
+  if (streams === undefined) return leaveGateway;
+  try {
+    const leaveRoute = streams.acquire(client.address);
+    return () => {
+      leaveRoute();
+      leaveGateway();
+    };
+  } catch (error) {
+    leaveGateway();
+    throw error;
+  }
 }
 
 /** With `onClientGone: drain` a stream outlives its client, and keeps its place: it still is a load. */

@@ -148,3 +148,29 @@ test("after many comings and goings every place is free", async () => {
   expect(all.every(({ client }) => client.head?.status === 200)).toBe(true);
   await refused(open(SSE), 429, "SLUICE.0009");
 });
+
+test("the gateway's own limits are over all routes", async () => {
+  const backend = await startBackend();
+  const gateway = await startGateway({
+    routes: {
+      one: { match: { path: "/one" }, upstream: backend.url, cors: true },
+      two: { match: { path: "/two" }, upstream: backend.url, cors: true },
+    },
+    server: { limits: { streams: 2, streamsPerClient: 1 }, trustedProxies: ["127.0.0.1"] },
+  });
+  const from = (client: string, path: string) =>
+    openStream(gateway.port, { path, headers: { ...SSE, "X-Forwarded-For": client } });
+  const open = async (client: string, path: string) => {
+    const stream = from(client, path);
+    (await backend.nextRequest()).openStream();
+    await stream.opened();
+    return stream;
+  };
+  const first = await open("10.0.0.1", "/one");
+  await refused(from("10.0.0.1", "/two"), 429, "SLUICE.0009");
+  await open("10.0.0.2", "/two");
+  await refused(from("10.0.0.3", "/one"), 503, "SLUICE.0008");
+  first.leave();
+  await eventually(() => gateway.requestLines().length === 3, "the end of the stream");
+  await open("10.0.0.3", "/one");
+});

@@ -1,0 +1,48 @@
+import * as z from "zod";
+import { duration, size } from "./scalars.ts";
+
+/** The `limits` of sluice.yaml: what clients may use of this process, and what one request may be. */
+
+const MAX_COUNT = 10_000_000;
+const EXPECTED_AUTO = "expected a count, auto or off";
+const EXPECTED_COUNT = "expected a count or off";
+
+const count = z.int().min(1).max(MAX_COUNT);
+
+const countAutoOrOff = z
+  .union([z.enum(["auto", "off"]), count], EXPECTED_AUTO)
+  .transform((value) => (value === "off" ? undefined : value))
+  .prefault("auto");
+
+export const serverLimits = z
+  .strictObject({
+    connections: countAutoOrOff.describe(
+      "Client connections open at a time; 503 beyond. auto: what the open-file limit carries.",
+    ),
+    streams: countAutoOrOff.describe(
+      "Event streams open at a time over all routes; 503 beyond. auto: what the open-file limit carries.",
+    ),
+    streamsPerClient: z
+      .union([z.literal("off"), count], EXPECTED_COUNT)
+      .transform((value) => (value === "off" ? undefined : value))
+      .prefault("off")
+      .describe("Event streams open at a time for one client address over all routes; 429 beyond."),
+    headerBytes: size.prefault("16k").describe("Request line and header fields together; 431 or 414 beyond."),
+    headers: z.int().min(1).max(2000).prefault(100).describe("Header fields of a request; 431 beyond."),
+    bodyBytes: size
+      .prefault("12m")
+      .describe("The longest body that is read whole, where a route's policy must see it; 413 beyond."),
+    signatures: z
+      .int()
+      .min(1)
+      .max(MAX_COUNT)
+      .prefault(100_000)
+      .describe("Signatures remembered at a time for auth.app.replay: reject; 429 for a new one beyond."),
+    requestTimeout: duration
+      .prefault("60s")
+      .describe("Until a request, head and body, has come in whole; 408 after. It never bounds a response."),
+  })
+  .prefault({})
+  .describe("What clients may use of this process, and what a request may be at most.");
+
+export type ServerLimits = z.output<typeof serverLimits>;

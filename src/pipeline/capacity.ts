@@ -1,0 +1,87 @@
+import { ProxyError } from "../base/errors.ts";
+import { openFileLimit } from "../base/open-files.ts";
+import type { ServerLimits } from "../config/server-limits-schema.ts";
+import { retrySoon } from "./retry-after.ts";
+import { createStreamLimit, type StreamLimit } from "./stream-limit.ts";
+
+/** Files kept back for logs, listeners, certificates, stores, and the connections of ordinary requests. */
+const RESERVED_FILES = 256;
+
+/** Connections beyond the limit that are still told so; those beyond these are closed without a word. */
+const REFUSED_CONNECTIONS = 64;
+
+type Limits = Pick<ServerLimits, "connections" | "streams" | "streamsPerClient">;
+
+/** What becomes of a new connection: its requests are answered, refused with a 503, or it is closed at once. */
+export type Admission = "served" | "refused" | "closed";
+
+/**
+ * What the gateway as a whole may hold open. It outlives reloads: what is open counts on under new limits.
+ *
+ * With `auto` it counts files: a process without any left can accept nobody, not even those who would be told
+ * so. A connection needs one; a stream with a backend of its own needs one more.
+ */
+export class Capacity {
+  readonly #files: number;
+  #limits: Limits;
+  #streamLimit: StreamLimit | undefined;
+  #connections = 0;
+  /** Backend connections of the streams. */
+  #backendFiles = 0;
+
+  constructor(limits: Limits, fileLimit = openFileLimit()) {
+    // A quarter, where there are so few files that the reserve would be all of them.
+    this.#files = fileLimit - Math.min(RESERVED_FILES, Math.ceil(fileLimit / 4));
+    this.#limits = limits;
+    this.#streamLimit = limitOf(limits);
+  }
+
+  set limits(limits: Limits) {
+    this.#limits = limits;
+    this.#streamLimit = limitOf(limits, this.#streamLimit);
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** Notes a new connection; `leave` is called when it has closed. */
+  enter(): Admission {
+    this.#connections++;
+    const { connections } = this.#limits;
+    if (connections === undefined) return "served";
+    const places = connections === "auto" ? this.#files - this.#backendFiles : connections;
+    if (this.#connections <= places) return "served";
+    return this.#connections <= places + REFUSED_CONNECTIONS ? "refused" : "closed";
+  }
+
+  leave(): void {
+    this.#connections--;
+  }
+
+  /**
+   * Takes a place for a stream of this client, with a backend connection of its own or without, or throws
+   * `too_many_streams` (503) or `too_many_streams_of_client` (429). What is returned gives it back.
+   */
+  acquireStream(address: string, hasOwnBackend: boolean): () => void {
+    const files = hasOwnBackend ? 1 : 0;
+    if (this.#limits.streams === "auto" && this.#connections + this.#backendFiles + files > this.#files) {
+      throw new ProxyError("too_many_streams", "the open-file limit carries no more", {
+        fields: [retrySoon()],
+      });
+    }
+    const release = this.#streamLimit?.acquire(address);
+    this.#backendFiles += files;
+    let isReleased = false;
+    return () => {
+      if (isReleased) return;
+      isReleased = true;
+      this.#backendFiles -= files;
+      release?.();
+    };
+  }
+}
+
+function limitOf({ streams, streamsPerClient }: Limits, previous?: StreamLimit): StreamLimit | undefined {
+  return createStreamLimit({ streams: streams === "auto" ? undefined : streams, streamsPerClient }, previous);
+}
