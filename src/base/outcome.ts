@@ -18,5 +18,5 @@ export type EndReason =
   | "auth_expired"
   /** Somebody ended it by hand. */
   | "evicted"
-  /** The gateway was closed. */
+  /** The gateway was closed, or the route taken out of it. */
   | "drained";

@@ -6,8 +6,11 @@ export interface LiveStream {
   readonly exchange: Exchange;
   /** Whether it is one of several clients of one backend stream. */
   readonly isShared?: boolean;
-  /** Ends it between two events: now if it stands there, else when it next does. */
-  endAtBorder(reason: EndReason): void;
+  /**
+   * Ends it between two events: now if it stands there, else when it next does. `retryMs`, if given, is the
+   * reconnection time that its client is told before.
+   */
+  endAtBorder(reason: EndReason, retryMs?: number): void;
   /** Breaks it off where it stands; does nothing once it is over. */
   abort(reason: EndReason): void;
 }

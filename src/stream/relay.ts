@@ -42,7 +42,7 @@ export class Relay implements Sink, LiveStream {
   #mark: ByteOrderMark | undefined;
   #isOver = false;
   /** Set when the stream shall end at its next border. */
-  #endAtBorder: EndReason | undefined;
+  #endAtBorder: { readonly reason: EndReason; readonly retryMs: number | undefined } | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #idle: NodeJS.Timeout | undefined;
   #deadlines: NodeJS.Timeout[] = [];
@@ -70,12 +70,13 @@ export class Relay implements Sink, LiveStream {
 
   /**
    * Ends the stream between two events: now if it stands there, else when it next does. A stream whose
-   * events cannot be told apart is broken off, as a clean end would say that it was whole.
+   * events cannot be told apart is broken off, as a clean end would say that it was whole. With `retryMs` the
+   * client is told before the end how long to wait until it comes back.
    */
-  endAtBorder(reason: EndReason): void {
+  endAtBorder(reason: EndReason, retryMs?: number): void {
     if (!this.#hasBorders) this.abort(reason);
-    else if (this.#boundary.atBorder) this.#end(reason);
-    else this.#endAtBorder = reason;
+    else if (this.#boundary.atBorder) this.#end(reason, retryMs);
+    else this.#endAtBorder = { reason, retryMs };
   }
 
   /** Breaks the stream off where it stands. */
@@ -146,7 +147,8 @@ export class Relay implements Sink, LiveStream {
     const length = this.#hasBorders ? this.#scan(chunk) : chunk.length;
     const isTaken = length === 0 || this.#writer.write(chunk.subarray(0, length));
     if (this.#endAtBorder !== undefined && this.#boundary.atBorder) {
-      this.#end(this.#endAtBorder);
+      const { reason, retryMs } = this.#endAtBorder;
+      this.#end(reason, retryMs);
     } else if (!isTaken) {
       this.#backend.pause();
       this.#writer.onceDrained(() => this.#backend.resume());
@@ -173,8 +175,9 @@ export class Relay implements Sink, LiveStream {
     this.abort("backend_failed", error);
   }
 
-  #end(reason: EndReason): void {
+  #end(reason: EndReason, retryMs: number | undefined): void {
     if (!this.#finish()) return;
+    if (retryMs !== undefined) this.#writer.write(Buffer.from(`retry: ${retryMs}\n\n`));
     this.#writer.end(reason);
     this.#backend.cancel();
   }

@@ -1,0 +1,25 @@
+import type { Duplex } from "node:stream";
+import type { EndReason } from "../base/outcome.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { LiveStream } from "../pipeline/live-stream.ts";
+
+/** A WebSocket connection under way. Its bytes are not ours to read, so it has no border to end at. */
+export class Tunnel implements LiveStream {
+  readonly exchange: Exchange;
+  readonly #socket: Duplex;
+
+  constructor(exchange: Exchange, socket: Duplex) {
+    this.exchange = exchange;
+    this.#socket = socket;
+  }
+
+  endAtBorder(reason: EndReason): void {
+    this.abort(reason);
+  }
+
+  abort(reason: EndReason): void {
+    if (this.#socket.destroyed) return;
+    this.exchange.endsWith(reason);
+    this.#socket.destroy();
+  }
+}
