@@ -2,6 +2,7 @@ import { configFromFlags, logFromFlags } from "../config/from-flags.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import { createLog, type Log } from "../observe/log.ts";
+import { AdminListenError } from "../server/admin.ts";
 import { createGateway } from "../server/gateway.ts";
 import { type Command, EXIT, refuse, UsageError } from "./command.ts";
 import { DEFAULT_DIRECTORY } from "./directory.ts";
@@ -41,11 +42,15 @@ ends it at once.
       addresses = await gateway.listen();
     } catch (error) {
       if (error instanceof ConfigError) return refuse(error.problems);
-      const problem = listenProblem(error, listenKey(flags));
+      const problem =
+        error instanceof AdminListenError
+          ? listenProblem(error.cause, { ...listenKey(flags), key: "admin" })
+          : listenProblem(error, listenKey(flags));
       if (problem === undefined) throw error;
       return refuse([problem]);
     }
     for (const address of addresses) log.info({ address }, "listening");
+    if (gateway.adminAddress !== undefined) log.info({ address: gateway.adminAddress }, "admin listening");
     log.info("ready");
     const signal = await stopped;
     log.info({ signal }, "stopping");

@@ -22,6 +22,15 @@ const END_STREAM = /^\/api\/streams\/([^/]{1,400})\/end$/;
 /** Why the admin listener is not there; the cause is the system's error. */
 export class AdminListenError extends Error {}
 
+/** The admin listener of a configuration; undefined when it has none. */
+export function createAdmin(
+  { admin, adminToken }: Pick<ServerConfig, "admin" | "adminToken">,
+  observatory: Observatory,
+  log: Log,
+): AdminServer | undefined {
+  return admin && new AdminServer({ admin, adminToken }, observatory, log);
+}
+
 /** The admin listener: health, readiness, metrics, streams and the dashboard. */
 export class AdminServer {
   readonly #address: ListenAddress;
@@ -33,8 +42,9 @@ export class AdminServer {
   #files: ReadonlyMap<string, AdminFile> = new Map();
 
   constructor(
-    { admin, adminToken }: { readonly admin: ListenAddress } & Pick<ServerConfig, "adminToken">,
-    { observatory, log }: { readonly observatory: Observatory; readonly log: Log },
+    { admin, adminToken }: { readonly admin: ListenAddress; readonly adminToken: string | undefined },
+    observatory: Observatory,
+    log: Log,
   ) {
     this.#address = admin;
     this.#access = new AdminAccess(admin, adminToken);

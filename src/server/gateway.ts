@@ -1,5 +1,6 @@
 import type { Config } from "../config/server-schema.ts";
 import { createLog, type Log } from "../observe/log.ts";
+import { createAdmin } from "./admin.ts";
 import { Listener } from "./listener.ts";
 import { Runtime } from "./runtime.ts";
 
@@ -13,6 +14,8 @@ export interface Gateway {
    * with a ConfigError when something the configuration names, such as an issuer's keys, is not there.
    */
   listen(): Promise<readonly string[]>;
+  /** Where the admin listener is, once it listens; undefined without one. */
+  readonly adminAddress: string | undefined;
   /** Stops accepting, ends streams between two events, and resolves when no connection is left. */
   close(): Promise<void>;
 }
@@ -22,12 +25,20 @@ export function createGateway(config: Config, options: { readonly log?: Log } = 
   const runtime = new Runtime(config, options.log ?? createLog(config.server.log));
   const listeners = config.server.listen.map((address) => new Listener(address, config.server, runtime));
   let open: Listener[] = [];
+  const { observatory } = runtime;
+  const admin = createAdmin(config.server, observatory, runtime.log);
+  let adminAddress: string | undefined;
 
   async function listen(): Promise<readonly string[]> {
-    await runtime.start().catch((error: unknown) => {
+    try {
+      // First, so that probes see a gateway that starts.
+      adminAddress = await admin?.listen();
+      await runtime.start();
+    } catch (error) {
+      await admin?.close();
       runtime.close();
       throw error;
-    });
+    }
     const results = await Promise.allSettled(listeners.map((listener) => listener.listen()));
     open = listeners.filter((_, at) => results[at]?.status === "fulfilled");
     const failed = results.find((result) => result.status === "rejected");
@@ -35,10 +46,12 @@ export function createGateway(config: Config, options: { readonly log?: Log } = 
       await close();
       throw failed.reason;
     }
+    observatory.readiness.set("starting", false);
     return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   }
 
   async function close(): Promise<void> {
+    observatory.readiness.set("draining", true);
     const closed = Promise.all(open.map((listener) => listener.close()));
     for (const relay of runtime.relays) relay.endAtBorder("drained");
     const grace = setTimeout(() => {
@@ -46,8 +59,15 @@ export function createGateway(config: Config, options: { readonly log?: Log } = 
     }, CLOSE_GRACE_MS);
     await closed;
     clearTimeout(grace);
+    await admin?.close();
     runtime.close();
   }
 
-  return { listen, close };
+  return {
+    listen,
+    close,
+    get adminAddress() {
+      return adminAddress;
+    },
+  };
 }
