@@ -1,4 +1,3 @@
-import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { atWallClock } from "../base/at-wall-clock.ts";
@@ -35,7 +34,12 @@ export function upgradeRoute(exchange: Exchange, runtime: Runtime): UpstreamRout
  * Node has taken the connection from its parser, so the head is given back without the upgrade fields.
  * Java's HttpClient and `curl --http2` ask for h2c on every plain connection and expect just this.
  */
-export function ignoreUpgrade(server: Server, request: ClientRequest, socket: Duplex, head: Buffer): void {
+export function ignoreUpgrade(
+  parse: (socket: Duplex) => void,
+  request: ClientRequest,
+  socket: Duplex,
+  head: Buffer,
+): void {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
   const { rawHeaders } = request;
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
@@ -47,7 +51,7 @@ export function ignoreUpgrade(server: Server, request: ClientRequest, socket: Du
     );
   }
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
-  server.emit("connection", socket);
+  parse(socket);
 }
 
 function withoutUpgrade(connection: string): string {
