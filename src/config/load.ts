@@ -21,18 +21,35 @@ const ROUTES = "routes";
 const YAML_ENDING = /\.ya?ml$/i;
 const ROUTE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
+/** Where the files of a configuration are. */
+export interface ConfigFiles {
+  /** The names in a directory; throws the system's error when there is none. */
+  names(directory: string): readonly string[];
+  read(path: string): ReturnType<typeof readTextFile>;
+}
+
+const ON_DISK: ConfigFiles = { names: (directory) => readdirSync(directory), read: readTextFile };
+
+/** What a directory is read with, and where its problems are gathered. */
+interface Reading {
+  readonly files: ConfigFiles;
+  readonly env: Env;
+  readonly problems: Problem[];
+}
+
 /** Reads a configuration directory. Every problem of every file is found at once; nothing is thrown. */
-export function loadConfig(directory: string, env: Env): Loaded {
+export function loadConfig(directory: string, env: Env, files = ON_DISK): Loaded {
   const root = directory.replace(/(?<=.)\/+$/, "");
   const problems: Problem[] = [];
-  const names = listNames(root, "", problems);
+  const reading = { files, env, problems };
+  const names = listNames(root, "", reading);
   if (names === undefined) return { problems };
   problems.push(...strayFiles(root, names));
   const server = names.includes(SERVER_FILE)
-    ? readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", env, problems)?.value
+    ? readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", reading)?.value
     : serverSchema.parse({});
-  const apps = names.includes(APPS_FILE) ? readApps(`${root}/${APPS_FILE}`, env, problems) : [];
-  const routes = readRoutes(`${root}/${ROUTES}`, apps, env, problems);
+  const apps = names.includes(APPS_FILE) ? readApps(`${root}/${APPS_FILE}`, reading) : [];
+  const routes = readRoutes(`${root}/${ROUTES}`, apps, reading);
   if (problems.length > 0 || server === undefined || apps === undefined) {
     return { problems: inFileOrder(problems) };
   }
@@ -40,9 +57,14 @@ export function loadConfig(directory: string, env: Env): Loaded {
 }
 
 /** Sorted, so that what comes of them does not depend on the file system. */
-function listNames(directory: string, missing: string, problems: Problem[]): readonly string[] | undefined {
+function listNames(
+  directory: string,
+  missing: string,
+  { files, problems }: Reading,
+): readonly string[] | undefined {
   try {
-    return readdirSync(directory)
+    return files
+      .names(directory)
       .filter((name) => !name.startsWith("."))
       .toSorted();
   } catch (error) {
@@ -68,12 +90,16 @@ interface ReadFile<T> {
   readonly yaml: YamlFile;
 }
 
-function readFile<T>(path: string, name: SchemaName, env: Env, problems: Problem[]): ReadFile<T> | undefined {
+function readFile<T>(
+  path: string,
+  name: SchemaName,
+  { files, env, problems }: Reading,
+): ReadFile<T> | undefined {
   const report = (key: string, message: string, at: Problem["at"]) => {
     problems.push({ file: path, at, key, message });
     return undefined;
   };
-  const read = readTextFile(path);
+  const read = files.read(path);
   if ("fault" in read) return report("", read.fault.message, read.fault.at);
   const { file, faults } = parseYaml(read.text);
   for (const fault of faults) report(spellPath(fault.path), fault.message, fault.at);
@@ -101,8 +127,8 @@ interface ReadRoute extends ReadFile<RouteFile> {
   readonly path: string;
 }
 
-function readApps(path: string, env: Env, problems: Problem[]): AppConfig[] | undefined {
-  const file = readFile<AppsFile>(path, "apps", env, problems)?.value;
+function readApps(path: string, reading: Reading): AppConfig[] | undefined {
+  const file = readFile<AppsFile>(path, "apps", reading)?.value;
   return file && Object.entries(file).map(([name, app]) => ({ ...app, name }));
 }
 
@@ -110,11 +136,11 @@ function readApps(path: string, env: Env, problems: Problem[]): AppConfig[] | un
 function readRoutes(
   directory: string,
   apps: readonly AppConfig[] | undefined,
-  env: Env,
-  problems: Problem[],
+  reading: Reading,
 ): RouteConfig[] {
+  const { problems } = reading;
   const example = "; expected at least one route file such as stream.yaml in it";
-  const names = listNames(directory, example, problems);
+  const names = listNames(directory, example, reading);
   const files = names?.filter((name) => YAML_ENDING.test(name)) ?? [];
   if (names !== undefined && files.length === 0) {
     problems.push({ file: directory, at: undefined, key: "", message: `empty${example}` });
@@ -126,7 +152,7 @@ function readRoutes(
     const refusal = refusalOfName(name, seen.get(name));
     if (refusal !== undefined) problems.push({ file: path, at: undefined, key: "", message: refusal });
     seen.set(name, path);
-    const read = readFile<RouteFile>(path, "route", env, problems);
+    const read = readFile<RouteFile>(path, "route", reading);
     return read === undefined ? [] : [{ ...read, name, path }];
   });
   problems.push(...conflictProblems(routes));

@@ -1,0 +1,5 @@
+/** What the package exports: a gateway inside another program. */
+export { type InlineConfig, parseConfig, readConfig } from "../config/inline.ts";
+export { ConfigError, type Problem } from "../config/problem.ts";
+export type { Config } from "../config/server-schema.ts";
+export { createGateway, type Gateway } from "./gateway.ts";
