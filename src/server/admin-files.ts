@@ -12,7 +12,7 @@ const HTML = "text/html; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
 const STYLE = "text/css; charset=utf-8";
 
-const SCRIPTS = ["main", "chart", "ends", "figures", "format", "overview", "rows", "streams"];
+const SCRIPTS = ["main", "chart", "format", "overview", "rows", "streams"];
 
 /** What the plotting library has for browsers, beside what it has for Node. */
 const LIBRARY = join(createRequire(import.meta.url).resolve("uplot"), "..");

@@ -160,7 +160,7 @@ export class AdminServer {
 
   #signIn(body: string, request: IncomingMessage, response: ServerResponse): void {
     const cookie = this.#access.signIn(new URLSearchParams(body).get("token") ?? "", request);
-    if (cookie === undefined) this.#page(SIGN_IN, 401, response);
+    if (cookie === undefined) this.#page(SIGN_IN, 401, response, "");
     else reply(response, 303, "", "text/plain", { Location: "/", "Set-Cookie": cookie });
   }
 
@@ -175,10 +175,11 @@ export class AdminServer {
     else replyJson(response, 401, { error: "token required" }, { "WWW-Authenticate": "Bearer" });
   }
 
-  #page(name: string, status: number, response: ServerResponse): void {
+  /** `hidden` is what keeps the word about a wrong token out of sight. */
+  #page(name: string, status: number, response: ServerResponse, hidden = "hidden"): void {
     const file = this.#files.get(name);
     if (file === undefined) replyJson(response, 404, { error: "not found" });
-    else reply(response, status, file.body, file.type);
+    else reply(response, status, file.body.toString().replace("{{hidden}}", hidden), file.type);
   }
 }
 

@@ -1,0 +1,40 @@
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+/** 1,234; 12.3K from a hundred thousand on, which no column could hold. */
+export function count(value) {
+  if (value === undefined || value === null) return "–";
+  return value < 100_000 ? WHOLE.format(value) : SHORT.format(value);
+}
+
+/** Like `count`, with a decimal where it tells something. */
+export function rate(value) {
+  if (value === undefined || value === null) return "–";
+  return value < 9.95 ? String(Math.round(value * 10) / 10) : count(value);
+}
+
+export function bytes(value) {
+  let rest = value;
+  let unit = 0;
+  while (rest >= 1000 && unit < UNITS.length - 1) {
+    rest /= 1000;
+    unit++;
+  }
+  return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${UNITS[unit]}`;
+}
+
+/** The two largest units: 45 s, 3 m 05 s, 2 h 10 m, 3 d 4 h. */
+export function duration(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} m ${String(seconds % 60).padStart(2, "0")} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${String(minutes % 60).padStart(2, "0")} m`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+export const clock = (at) => CLOCK.format(at);

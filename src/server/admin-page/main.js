@@ -1,0 +1,67 @@
+import { createChart } from "./chart.js";
+import { createOverview } from "./overview.js";
+import { createStreams } from "./streams.js";
+
+/** An overview comes every second; a connection that brings none for so long is none. */
+const SILENCE_MS = 5000;
+/** A browser comes back by itself from a broken stream, but not from an answer that is none. */
+const RETRY_MS = 2000;
+
+const byId = (id) => document.getElementById(id);
+
+const chart = createChart(byId("chart"), byId("chart-note"));
+const showOverview = createOverview();
+const streams = createStreams(connect);
+let source;
+let silence;
+let retry;
+
+function connect() {
+  source?.close();
+  clearTimeout(retry);
+  source = new EventSource(`/api/events?${streams.view()}`);
+  source.addEventListener("history", (event) => chart.reset(JSON.parse(event.data)));
+  source.addEventListener("overview", (event) => show(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    lose();
+    if (source.readyState === EventSource.CLOSED) retry = setTimeout(reopen, RETRY_MS);
+  });
+  listen();
+}
+
+/** Who is signed out, or has another gateway behind the address, needs the page anew. */
+async function reopen() {
+  const answer = await fetch("/api/streams?limit=1").catch(() => undefined);
+  if (answer?.status === 401) location.reload();
+  else connect();
+}
+
+function show(view) {
+  listen();
+  if (view.isReady) setState("live", "live");
+  else setState("waiting", view.obstacles.join(", ").replaceAll("_", " "));
+  showOverview(view);
+  streams.show(view.streams, view.routes, view.sample?.streams);
+  chart.add(view.sample);
+}
+
+function listen() {
+  clearTimeout(silence);
+  silence = setTimeout(() => {
+    lose();
+    connect();
+  }, SILENCE_MS);
+}
+
+function lose() {
+  setState("lost", "connection lost, trying again");
+}
+
+function setState(state, text) {
+  byId("main").classList.toggle("stale", state === "lost");
+  const element = byId("state");
+  element.dataset.state = state;
+  if (element.textContent !== text) element.textContent = text;
+}
+
+connect();
