@@ -25,6 +25,7 @@ const table = {
     publicCode: "SLUICE.0009",
     text: "Too many streams are open for this client.",
   },
+  too_many_connections: { status: 503, publicCode: "SLUICE.0010", text: "Too many connections are open." },
   no_backend: { status: 502, publicCode: "APIG.0610", text: "No backend available." },
   no_route: {
     status: 404,
@@ -52,6 +53,11 @@ const table = {
   backend_reset: { status: 502, publicCode: "APIG.0201", text: "Backend unavailable." },
   backend_protocol_error: { status: 502, publicCode: "APIG.0201", text: "Backend unavailable." },
   backend_overloaded: { status: 503, publicCode: "APIG.0201", text: "Backend unavailable." },
+  backend_refused: { status: 502, publicCode: "APIG.0201", text: "The backend refused the stream." },
+  backend_not_a_stream: { status: 502, publicCode: "APIG.0201", text: "The backend sent no event stream." },
+  unsupported_encoding: { status: 502, publicCode: "APIG.0201", text: "The backend's stream is encoded." },
+  event_too_large: { status: 502, publicCode: "APIG.0201", text: "The backend sent too large an event." },
+  too_many_channels: { status: 429, publicCode: "SLUICE.0011", text: "Too many different streams are open." },
   backend_timeout: { status: 504, publicCode: "APIG.0201", text: "Backend timeout." },
   closing: { status: 503, publicCode: "SLUICE.0006", text: "The gateway is shutting down." },
   internal_error: { status: 500, publicCode: "APIG.0601", text: "Internal server error." },
@@ -59,8 +65,9 @@ const table = {
 
 export type ErrorCode = keyof typeof table;
 
-/** Refusals of a request whose bytes were not understood as sent: no request can follow it safely. */
+/** Refusals after which no request can follow: its bytes were not understood as sent, or its place is wanted. */
 const CLOSING: ReadonlySet<ErrorCode> = new Set([
+  "too_many_connections",
   "bad_request",
   "request_timeout",
   "target_too_long",
@@ -77,6 +84,8 @@ export class ProxyError extends Error {
   readonly fields: readonly (readonly [name: string, value: string])[];
   /** What a client may read in debug mode, on a route that allows it. */
   readonly debugText: string | undefined;
+  /** The status that a backend refused with, where that is passed on. */
+  readonly #status: number | undefined;
 
   constructor(
     code: ErrorCode,
@@ -85,16 +94,18 @@ export class ProxyError extends Error {
       cause?: unknown;
       fields?: readonly (readonly [string, string])[];
       debugText?: string;
+      status?: number;
     } = {},
   ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.fields = options.fields ?? [];
     this.debugText = options.debugText;
+    this.#status = options.status;
   }
 
   get status(): number {
-    return table[this.code].status;
+    return this.#status ?? table[this.code].status;
   }
 
   /** Whether the client's connection ends with the answer. */

@@ -16,6 +16,7 @@ import {
   size,
   token,
 } from "./scalars.ts";
+import { refuseUnsafeSharing, sharedSchema } from "./shared-schema.ts";
 import { hasOneDestination, ONE_DESTINATION, stagesSchema } from "./stages-schema.ts";
 import { upstream } from "./upstream-schema.ts";
 import { variablesSchema, withVariables } from "./variables.ts";
@@ -201,6 +202,11 @@ const route = z.strictObject({
     .prefault({})
     .describe("Header fields to set and remove."),
   stream: stream.prefault({}).describe("How event streams are relayed."),
+  shared: sharedSchema
+    .optional()
+    .describe(
+      "One backend request for all clients that ask for the same stream, with a history to resume from.",
+    ),
   cors: z
     .union([z.boolean(), corsObject], "expected true, or an object with allowOrigins")
     .prefault(false)
@@ -227,7 +233,10 @@ const route = z.strictObject({
 });
 
 /** A route file; its variables are filled in before it is looked at. */
-export const routeSchema = z.preprocess(withVariables, route.refine(hasOneDestination, ONE_DESTINATION));
+export const routeSchema = z.preprocess(
+  withVariables,
+  route.refine(hasOneDestination, ONE_DESTINATION).superRefine(refuseUnsafeSharing),
+);
 
 /** A route file after validation: every default filled in, durations in milliseconds, sizes in bytes. */
 export type RouteFile = z.output<typeof routeSchema>;

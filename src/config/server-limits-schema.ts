@@ -38,6 +38,11 @@ export const serverLimits = z
       .max(MAX_COUNT)
       .prefault(100_000)
       .describe("Signatures remembered at a time for auth.app.replay: reject; 429 for a new one beyond."),
+    historyBytes: size
+      .prefault("256m")
+      .describe(
+        "What all histories of shared streams may hold together; those used least recently give way.",
+      ),
     requestTimeout: duration
       .prefault("60s")
       .describe("Until a request, head and body, has come in whole; 408 after. It never bounds a response."),

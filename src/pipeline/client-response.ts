@@ -38,3 +38,6 @@ export interface ClientResponse {
   /** Calls back each time all of what waited has been taken, after a `write` that returned false. */
   onDrain(callback: () => void): void;
 }
+
+/** What tells that nobody wants an answer any more. */
+export type Departure = Pick<ClientResponse, "isClosed" | "onClose">;

@@ -7,6 +7,7 @@ import type { Log } from "../observe/log.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 import type { StreamLimit } from "../pipeline/stream-limit.ts";
+import { Hub, type HubSurroundings } from "../shared/hub.ts";
 import { createMock, type Mock } from "../stream/mock.ts";
 import { Upstream } from "../upstream/upstream.ts";
 
@@ -19,6 +20,8 @@ type Destination =
 export type RuntimeRoute = Route &
   Destination & {
     readonly streams: StreamLimit | undefined;
+    /** Where its streams are shared; undefined when each client has its own. */
+    readonly hub: Hub | undefined;
     /** The same route in its other stages, by name. */
     readonly otherStages: ReadonlyMap<string, RuntimeRoute>;
   };
@@ -32,17 +35,26 @@ export type UpstreamRoute = Extract<RuntimeRoute, { readonly upstream: Upstream 
  */
 export function createRuntimeRoute(
   route: Route & Pick<RuntimeRoute, "streams">,
-  log: Log,
+  surroundings: HubSurroundings,
   previous?: RuntimeRoute,
 ): RuntimeRoute {
+  const { log } = surroundings;
   const { name, stages } = route.config;
   const others = Object.entries(stages).map(([stage, own]): [string, RuntimeRoute] => {
     const config = { ...route.config, ...own };
     const destination = destinationOf(own, { name, log }, previous?.otherStages.get(stage));
-    return [stage, { ...route, config, stage, ...destination, otherStages: new Map() }];
+    const staged = withHub({ ...route, config, stage, ...destination }, surroundings);
+    return [stage, { ...staged, otherStages: new Map() }];
   });
   const own = destinationOf(route.config, { name, log }, previous);
-  return { ...route, ...own, otherStages: new Map(others) };
+  return { ...withHub({ ...route, ...own }, surroundings), otherStages: new Map(others) };
+}
+
+function withHub<T extends Route & Destination>(
+  route: T,
+  surroundings: HubSurroundings,
+): T & Pick<RuntimeRoute, "hub"> {
+  return { ...route, hub: route.config.shared && new Hub(route, surroundings) };
 }
 
 /** A route as the request's X-Stage asks for it; one that the route does not have is the gateway's 404. */
@@ -53,6 +65,11 @@ export function chooseStage(route: RuntimeRoute, { request }: Exchange): Runtime
   const chosen = route.otherStages.get(name);
   if (chosen === undefined) throw new ProxyError("no_route", "the route has no such stage");
   return chosen;
+}
+
+/** Every hub of a route. */
+export function hubsOf({ hub, otherStages }: RuntimeRoute): Hub[] {
+  return [...(hub === undefined ? [] : [hub]), ...[...otherStages.values()].flatMap(hubsOf)];
 }
 
 /** Every upstream of a route. */

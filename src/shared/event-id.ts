@@ -9,8 +9,9 @@ export function makeId(epoch: string, seq: number): string {
  */
 export function withId(block: Buffer, id: string): Buffer {
   const line = `id: ${id}\n`;
-  const stamped = Buffer.allocUnsafe(line.length + block.length);
-  stamped.latin1Write(line, 0);
+  // Not from Node's pool: one event that is kept would keep 8 KiB of it.
+  const stamped = Buffer.allocUnsafeSlow(line.length + block.length);
+  stamped.write(line, 0, "latin1");
   block.copy(stamped, line.length);
   return stamped;
 }

@@ -52,14 +52,10 @@ export function createBackendRequest(
 
 /** Who asked, for whom, and under which id. */
 function forwardingFields({ id, client }: Exchange): string[] {
-  const fields = [
-    "X-Request-Id",
-    id,
-    "X-Forwarded-For",
-    client.forwardedFor,
-    "X-Forwarded-Proto",
-    client.proto,
-  ];
+  const fields = ["X-Request-Id", id];
+  // A shared stream is asked for in nobody's name.
+  if (client.forwardedFor !== "") fields.push("X-Forwarded-For", client.forwardedFor);
+  fields.push("X-Forwarded-Proto", client.proto);
   // The peer of a unix socket has no address.
   if (isIP(client.address) !== 0) fields.push("X-Real-IP", client.address);
   if (client.host !== "") fields.push("X-Forwarded-Host", client.host);

@@ -1,0 +1,28 @@
+import type { ClientResponse } from "../pipeline/client-response.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import { acquirePlace } from "./answer.ts";
+import type { Runtime } from "./runtime.ts";
+import type { RuntimeRoute } from "./runtime-route.ts";
+
+/** Whether a request is for a stream that many get; what is sent to such a route goes to the backend as ever. */
+export function isShared({ request }: Exchange, { hub }: RuntimeRoute): boolean {
+  return hub !== undefined && (request.method === "GET" || request.method === "HEAD");
+}
+
+/** Answers a request with a shared stream; it holds a place of the limits from before the stream is there. */
+export async function subscribe(
+  exchange: Exchange,
+  response: ClientResponse,
+  route: RuntimeRoute,
+  runtime: Runtime,
+): Promise<void> {
+  exchange.request.body?.stream.resume();
+  const release = await acquirePlace(exchange, route, runtime.capacity);
+  // The client may have left while the place was counted.
+  if (response.isClosed) return release();
+  response.onClose(release);
+  const stream = route.hub?.subscribe(exchange, response);
+  if (stream === undefined) return;
+  runtime.relays.add(stream);
+  response.onClose(() => runtime.relays.delete(stream));
+}

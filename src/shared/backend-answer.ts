@@ -1,0 +1,70 @@
+import { ProxyError } from "../base/errors.ts";
+import { fieldValue, fieldValues } from "../base/fields.ts";
+import { mediaType } from "../base/media-type.ts";
+import { backendRetryAfter } from "../pipeline/retry-after.ts";
+import { contentCoding } from "../stream/response-head.ts";
+import type { SourceHead } from "../upstream/source.ts";
+
+/** What a backend's head says of a shared stream. */
+export type Answer =
+  | { readonly is: "stream" }
+  /** 204: it is over, and nobody shall ask again (WHATWG HTML, section 9.2.3). */
+  | { readonly is: "ended" }
+  | {
+      readonly is: "refused";
+      readonly error: ProxyError;
+      /** It may be otherwise later, so clients that have a stream wait for it. */
+      readonly isPassing: boolean;
+      /** How long the backend wants to be left alone, in ms. */
+      readonly retryAfterMs: number | undefined;
+    };
+
+/** Statuses that pass by themselves; any other below 500 is an answer to be believed. */
+const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
+
+/** What of a refusal is everybody's; the rest may be meant for the one who asked, and was not asked for. */
+const SHOWN_FIELDS = ["Location", "WWW-Authenticate", "Allow"] as const;
+
+/** Judges the head of a backend's answer: a stream that can be shared is a plain one of events in UTF-8. */
+export function judgeAnswer(head: SourceHead): Answer {
+  const { status } = head;
+  if (status === 204) return { is: "ended" };
+  if (status !== 200) return refusedWith(head);
+  const type = fieldValue(head.rawHeaders, "content-type");
+  if (mediaType(type) !== "text/event-stream" || !isUtf8(type)) {
+    return refused(new ProxyError("backend_not_a_stream", `Content-Type: ${type ?? "none"}`));
+  }
+  const coding = contentCoding(head);
+  if (coding !== undefined) {
+    return refused(new ProxyError("unsupported_encoding", `Content-Encoding: ${coding}`));
+  }
+  return { is: "stream" };
+}
+
+function refused(error: ProxyError): Answer {
+  return { is: "refused", error, isPassing: false, retryAfterMs: undefined };
+}
+
+function refusedWith(head: SourceHead): Answer {
+  const { status, rawHeaders } = head;
+  const retryAfter = backendRetryAfter(head);
+  const shown = SHOWN_FIELDS.flatMap((name) =>
+    fieldValues(rawHeaders, name.toLowerCase()).map((value) => [name, value] as const),
+  );
+  const isRefusal = status >= 300 && status <= 599;
+  return {
+    is: "refused",
+    error: new ProxyError("backend_refused", `status ${status}`, {
+      fields: isRefusal ? shown : [],
+      ...(isRefusal && { status }),
+    }),
+    isPassing: status >= 500 || PASSING.has(status),
+    retryAfterMs: retryAfter === undefined ? undefined : Number(retryAfter[1]) * 1000,
+  };
+}
+
+/** Event streams are UTF-8, whatever is said of them; who says otherwise may mean it. */
+function isUtf8(type = ""): boolean {
+  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(type)?.[1];
+  return charset === undefined || /^utf-?8$/i.test(charset);
+}

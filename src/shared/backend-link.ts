@@ -1,0 +1,203 @@
+import { ProxyError } from "../base/errors.ts";
+import type { RedialConfig } from "../config/shared-schema.ts";
+import type { Departure } from "../pipeline/client-response.ts";
+import type { Sink, Source } from "../upstream/source.ts";
+import { judgeAnswer } from "./backend-answer.ts";
+import type { Intake, Taken } from "./intake.ts";
+import { RedialDelay } from "./redial-delay.ts";
+
+/** What a link tells the channel that it belongs to. */
+export interface LinkListener {
+  /** The backend streams. `isFirst`: it did not since the link was started. */
+  onStream(isFirst: boolean): void;
+  onTaken(taken: Taken): void;
+  /** The backend said that the stream is over. */
+  onEnded(): void;
+  /** It gave no stream; `retryMs`: not before that time anybody shall ask again. */
+  onRefused(error: ProxyError, retryMs: number): void;
+  /** A stream is gone, or could not be had again; it is asked again in `retryMs`. */
+  onLost(error: unknown, retryMs: number): void;
+}
+
+interface LinkOptions {
+  readonly redial: RedialConfig;
+  readonly idleMs: number | undefined;
+  readonly intake: Intake;
+  /** Sends one request that resumes behind an id, and resolves with the answer's head. */
+  dial(lastEventId: string, asker: Departure): Promise<Source>;
+}
+
+/** A connection that lived that long was none that failed, even if it was silent. */
+const STEADY_MS = 30_000;
+
+/**
+ * The backend request of one shared stream: asked once for everybody, and again, from where it stood, whenever
+ * it ends. Refused before its first stream, it gives up; after that only an answer that is meant ends it.
+ */
+export class BackendLink implements Sink {
+  readonly #options: LinkOptions;
+  readonly #listener: LinkListener;
+  readonly #delay: RedialDelay;
+  #source: Source | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  /** Calls the dial under way off. */
+  #cancelDial: (() => void) | undefined;
+  #isRunning = false;
+  #isPaused = false;
+  /** The backend has streamed since `start`. */
+  #hasStreamed = false;
+  #lastEventId = "";
+  #retryMs: number | undefined;
+  #openedAt = 0;
+
+  constructor(options: LinkOptions, listener: LinkListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#delay = new RedialDelay(options.redial);
+  }
+
+  /** Asks the backend; with an id, to go on behind it. `hasStreamed`: clients have a stream that waits for this. */
+  start(lastEventId: string, hasStreamed: boolean): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#hasStreamed = hasStreamed;
+    this.#lastEventId = lastEventId;
+    this.#dial();
+  }
+
+  /** Gives the request up; nothing is called afterwards. */
+  stop(): void {
+    this.#isRunning = false;
+    clearTimeout(this.#timer);
+    this.#release()?.cancel();
+    this.#cancelDial?.();
+    this.#cancelDial = undefined;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#source?.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#source?.resume();
+  }
+
+  onData(chunk: Buffer): void {
+    if (!this.#isRunning) return;
+    this.#idle?.refresh();
+    const taken = this.#options.intake.feed(chunk);
+    if (taken === undefined) {
+      this.#refuse(new ProxyError("event_too_large", "longer than shared.maxEvent"), undefined);
+      return;
+    }
+    this.#retryMs = taken.retryMs ?? this.#retryMs;
+    if (taken.drafts.length > 0) this.#delay.succeeded();
+    this.#listener.onTaken(taken);
+  }
+
+  onEnd(): void {
+    this.#lose(undefined);
+  }
+
+  onError(error: Error): void {
+    this.#lose(error);
+  }
+
+  #dial(): void {
+    let isClosed = false;
+    const callbacks = new Set<() => void>();
+    const asker: Departure = {
+      get isClosed() {
+        return isClosed;
+      },
+      onClose: (callback) => {
+        callbacks.add(callback);
+        return () => callbacks.delete(callback);
+      },
+    };
+    this.#cancelDial = () => {
+      isClosed = true;
+      for (const callback of callbacks) callback();
+    };
+    this.#options.dial(this.#lastEventId, asker).then(
+      (source) => (isClosed ? source.cancel() : this.#answered(source)),
+      (error: unknown) => {
+        if (!isClosed) this.#unanswered(error);
+      },
+    );
+  }
+
+  #answered(source: Source): void {
+    this.#cancelDial = undefined;
+    const answer = judgeAnswer(source.head);
+    if (answer.is === "stream") return void this.#open(source);
+    source.cancel();
+    if (answer.is === "ended") {
+      this.stop();
+      this.#listener.onEnded();
+    } else if (this.#hasStreamed && answer.isPassing) {
+      this.#redialAfter(answer.error, answer.retryAfterMs);
+    } else {
+      this.#refuse(answer.error, answer.retryAfterMs);
+    }
+  }
+
+  #unanswered(error: unknown): void {
+    this.#cancelDial = undefined;
+    if (this.#hasStreamed) return void this.#redialAfter(error, undefined);
+    const refusal =
+      error instanceof ProxyError ? error : new ProxyError("internal_error", "unexpected", { cause: error });
+    this.#refuse(refusal, undefined);
+  }
+
+  #open(source: Source): void {
+    const isFirst = !this.#hasStreamed;
+    this.#hasStreamed = true;
+    this.#source = source;
+    this.#openedAt = performance.now();
+    this.#options.intake.begin(this.#lastEventId);
+    const { idleMs } = this.#options;
+    if (idleMs !== undefined) this.#idle = setTimeout(() => this.#onIdle(), idleMs);
+    this.#listener.onStream(isFirst);
+    source.start(this);
+    if (this.#isPaused) source.pause();
+  }
+
+  #onIdle(): void {
+    const source = this.#source;
+    this.#lose(new ProxyError("backend_timeout", "silent for stream.idleTimeout"));
+    source?.cancel();
+  }
+
+  #lose(error: unknown): void {
+    if (!this.#isRunning || this.#release() === undefined) return;
+    if (performance.now() - this.#openedAt > STEADY_MS) this.#delay.succeeded();
+    this.#lastEventId = this.#options.intake.lastBackendId;
+    this.#redialAfter(error, undefined);
+  }
+
+  #redialAfter(error: unknown, retryAfterMs: number | undefined): void {
+    const wait = this.#delay.next(this.#retryMs, retryAfterMs);
+    this.#timer = setTimeout(() => this.#dial(), wait);
+    this.#listener.onLost(error, wait);
+  }
+
+  #refuse(error: ProxyError, retryAfterMs: number | undefined): void {
+    const wait = this.#delay.next(this.#retryMs, retryAfterMs);
+    this.stop();
+    this.#listener.onRefused(error, wait);
+  }
+
+  /** Lets go of the stream under way, and returns it. */
+  #release(): Source | undefined {
+    clearTimeout(this.#idle);
+    this.#idle = undefined;
+    const source = this.#source;
+    this.#source = undefined;
+    return source;
+  }
+}

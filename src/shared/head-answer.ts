@@ -1,0 +1,19 @@
+import type { ClientResponse } from "../pipeline/client-response.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { SharedRoute } from "./shared-route.ts";
+import { pollHead, subscriberHead } from "./subscriber-head.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** Answers a HEAD: what a GET would be answered with if its stream is there. The backend is not asked for it. */
+export function answerHead(
+  exchange: Exchange,
+  response: ClientResponse,
+  route: SharedRoute,
+  { poll }: Subscription,
+): void {
+  const head =
+    poll === undefined ? subscriberHead(exchange, route, undefined) : pollHead(exchange, route, undefined);
+  response.writeHead(head.status, head.reason, head.fields);
+  exchange.headSent(head.status);
+  response.end();
+}

@@ -1,0 +1,141 @@
+import { ProxyError } from "../base/errors.ts";
+import type { EndReason } from "../base/outcome.ts";
+import type { Log } from "../observe/log.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { LiveStream } from "../pipeline/live-stream.ts";
+import { retrySoon } from "../pipeline/retry-after.ts";
+import { Channel } from "./channel.ts";
+import { dialChannel } from "./channel-dial.ts";
+import { channelKey, keyName } from "./channel-key.ts";
+import { answerHead } from "./head-answer.ts";
+import { History } from "./history.ts";
+import type { HistoryBudget } from "./history-budget.ts";
+import { Poll } from "./poll.ts";
+import { type SharedRoute, sharedOf } from "./shared-route.ts";
+import type { HistoryBounds, Store } from "./store.ts";
+import { streamDefinition } from "./stream-definition.ts";
+import { Subscriber } from "./subscriber.ts";
+import { readSubscription, type Subscription } from "./subscription.ts";
+
+/** What all hubs of a gateway have in common. */
+export interface HubSurroundings {
+  readonly store: Store;
+  readonly budget: HistoryBudget;
+  readonly log: Log;
+}
+
+/** The channels of one route in one of its stages: who asks for the same gets the same. */
+export class Hub {
+  readonly #route: SharedRoute;
+  readonly #surroundings: HubSurroundings;
+  /** By key; those that nobody uses come first the longer that is so. */
+  readonly #channels = new Map<string, Channel>();
+  #isClosed = false;
+
+  constructor(route: SharedRoute, surroundings: HubSurroundings) {
+    this.#route = route;
+    this.#surroundings = surroundings;
+  }
+
+  /** Channels that are open. */
+  get channels(): number {
+    return this.#channels.size;
+  }
+
+  /** Clients of all channels. */
+  get subscribers(): number {
+    let count = 0;
+    for (const { size } of this.#channels.values()) count += size;
+    return count;
+  }
+
+  /**
+   * Answers a GET or HEAD with the stream that it asks for, opened if need be. What is returned is under way
+   * until its response closes; undefined when it was answered already.
+   */
+  subscribe(exchange: Exchange, response: ClientResponse): LiveStream | undefined {
+    if (this.#isClosed) throw new ProxyError("closing", "the route was taken away");
+    const subscription = readSubscription(exchange, this.#route);
+    if (exchange.request.method === "HEAD") {
+      answerHead(exchange, response, this.#route, subscription);
+      return undefined;
+    }
+    const channel = this.#channelFor(exchange);
+    const client = createClient(exchange, response, channel, subscription);
+    channel.join(client);
+    return client;
+  }
+
+  /** Takes no new clients; each channel closes when its last one has left. */
+  retire(): void {
+    this.#isClosed = true;
+    for (const channel of [...this.#channels.values()]) channel.retire();
+  }
+
+  /** Ends every answer between two events, and closes every channel. */
+  close(reason: EndReason = "drained"): void {
+    this.#isClosed = true;
+    for (const channel of [...this.#channels.values()]) channel.close(reason);
+  }
+
+  #channelFor(exchange: Exchange): Channel {
+    const key = channelKey(exchange, this.#route);
+    const known = this.#channels.get(key);
+    if (known !== undefined) {
+      this.#channels.delete(key);
+      this.#channels.set(key, known);
+      return known;
+    }
+    this.#makeRoom();
+    return this.#open(key, exchange);
+  }
+
+  #open(key: string, exchange: Exchange): Channel {
+    const { store, budget, log } = this.#surroundings;
+    const route = this.#route;
+    const { events, bytes, age } = sharedOf(route).history;
+    const bounds: HistoryBounds = { events, bytes, ageMs: age };
+    const name = keyName(key);
+    const channel: Channel = new Channel({
+      name,
+      route,
+      log,
+      history: new History(bounds, budget),
+      store: store.open({
+        key: name,
+        route: route.config.name,
+        definition: streamDefinition(route.config),
+        bounds,
+      }),
+      dial: dialChannel(exchange, route, log),
+      onClosed: () => {
+        if (this.#channels.get(key) === channel) this.#channels.delete(key);
+      },
+    });
+    this.#channels.set(key, channel);
+    return channel;
+  }
+
+  /** A client that asks for ever new streams finds no more of them; those that nobody uses give way. */
+  #makeRoom(): void {
+    const { channels } = sharedOf(this.#route);
+    if (this.#channels.size < channels) return;
+    for (const channel of this.#channels.values()) {
+      if (channel.size > 0) continue;
+      channel.close();
+      return;
+    }
+    throw new ProxyError("too_many_channels", `${channels} are open`, { fields: [retrySoon()] });
+  }
+}
+
+function createClient(
+  exchange: Exchange,
+  response: ClientResponse,
+  channel: Channel,
+  { lastEventId, poll }: Subscription,
+): Subscriber | Poll {
+  if (poll === undefined) return new Subscriber(exchange, response, channel, lastEventId);
+  return new Poll(exchange, response, channel, { lastEventId, waitMs: poll.waitMs });
+}

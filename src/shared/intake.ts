@@ -1,0 +1,152 @@
+import type { SharedConfig } from "../config/shared-schema.ts";
+import { BlockSplitter } from "../sse/block-splitter.ts";
+import { type EventFields, readEventFields, withoutId } from "../sse/event-fields.ts";
+import { gapBlock } from "./gap.ts";
+import type { History } from "./history.ts";
+import type { Draft, StoredEvent } from "./store.ts";
+
+/** A longer id is not passed on as one: a client would have to send it back in a header field. */
+const MAX_ID_BYTES = 1024;
+
+/** As many ids as may be on their way into a record that is not in this process. */
+const MAX_UNCONFIRMED = 1024;
+
+/** An id that travels in a field and comes back as it was: fields lose spaces at their ends. */
+const USABLE_ID = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/;
+
+/** What a chunk of a backend's stream holds. */
+export interface Taken {
+  readonly drafts: readonly Draft[];
+  /** The last reconnection time in it. */
+  readonly retryMs: number | undefined;
+}
+
+interface IntakeOptions {
+  readonly config: Pick<SharedConfig, "ids" | "maxEvent">;
+  readonly history: History;
+  /** Told when an id comes again with another event. */
+  onReusedId(id: string): void;
+}
+
+/** Makes drafts of what the backend of one stream sends, across all of its connections. */
+export class Intake {
+  readonly #options: IntakeOptions;
+  #splitter: BlockSplitter;
+  #lastBackendId = "";
+  /** Ids given to the record, which may not have confirmed them yet. */
+  readonly #used = new Set<string>();
+  /** Set after a redial, until the backend sends what is new: the events that it may repeat, by their ids. */
+  #repeated: Map<string, StoredEvent> | undefined;
+  /** The position of the last event that came again. */
+  #repeatedSeq = 0;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+    this.#splitter = new BlockSplitter(options.config.maxEvent);
+  }
+
+  /** What the backend is asked to go on behind; empty when it has sent no id. Bytes as latin1. */
+  get lastBackendId(): string {
+    return this.#lastBackendId;
+  }
+
+  /** Begins a connection's stream; what the last one left incomplete was no event. */
+  begin(lastBackendId: string): void {
+    this.#splitter = new BlockSplitter(this.#options.config.maxEvent);
+    this.#lastBackendId = lastBackendId;
+    this.#repeated = repeatable(this.#options.history);
+    this.#repeatedSeq = 0;
+  }
+
+  /** Undefined when an event is longer than `maxEvent`. */
+  feed(chunk: Buffer): Taken | undefined {
+    const blocks = this.#splitter.feed(chunk);
+    if (blocks === undefined) return undefined;
+    const drafts: Draft[] = [];
+    let retryMs: number | undefined;
+    for (const block of blocks) {
+      const fields = readEventFields(block);
+      retryMs = fields.retry ?? retryMs;
+      if (fields.isRetryOnly) continue;
+      if (fields.id !== undefined) this.#lastBackendId = USABLE_ID.test(fields.id) ? fields.id : "";
+      if (this.#repeated === undefined || !this.#isRepeated(this.#repeated, block, fields)) {
+        drafts.push(this.#draft(block, fields));
+      }
+    }
+    return { drafts, retryMs };
+  }
+
+  /** A mark for what the backend may have sent while nobody listened. */
+  gap(): Draft {
+    const { history, config } = this.#options;
+    const block = gapBlock(history.lastId, "live");
+    return { id: undefined, showsId: config.ids !== "never", backendId: this.#lastBackendId, block };
+  }
+
+  #draft(block: Buffer, { id }: EventFields): Draft {
+    const { ids } = this.#options.config;
+    const backendId = this.#lastBackendId;
+    if (id !== undefined && ids !== "always" && this.#isNew(id)) {
+      return { id, showsId: false, backendId, block };
+    }
+    if (ids === "never") return { id: undefined, showsId: false, backendId, block };
+    return {
+      id: undefined,
+      showsId: true,
+      backendId,
+      block: id === undefined ? block : withoutId(block),
+    };
+  }
+
+  /** Whether it can be the id of one event of the record, and of no other. */
+  #isNew(id: string): boolean {
+    if (id.length > MAX_ID_BYTES || !USABLE_ID.test(id)) return false;
+    if (this.#used.has(id) || this.#options.history.has(id)) return false;
+    this.#used.add(id);
+    if (this.#used.size > MAX_UNCONFIRMED) {
+      for (const oldest of this.#used) {
+        this.#used.delete(oldest);
+        break;
+      }
+    }
+    return true;
+  }
+
+  /** Whether a redialled backend sends again what is in the record; the same id alone does not make it so. */
+  #isRepeated(window: Map<string, StoredEvent>, block: Buffer, { id }: EventFields): boolean {
+    if (id === undefined) {
+      // Between events that come again, one without an id may come again too.
+      const next = this.#repeatedSeq === 0 ? undefined : this.#options.history.at(this.#repeatedSeq + 1);
+      if (next === undefined || !isSameEvent(block, next.block)) return false;
+      this.#repeatedSeq = next.seq;
+      return true;
+    }
+    const known = window.get(id);
+    if (known === undefined) {
+      this.#repeated = undefined;
+      return false;
+    }
+    if (isSameEvent(block, known.block)) {
+      this.#repeatedSeq = known.seq;
+      return true;
+    }
+    this.#options.onReusedId(id);
+    return false;
+  }
+}
+
+/** The events that bore an id of the backend's, by it. */
+function repeatable(history: History): Map<string, StoredEvent> | undefined {
+  const window = new Map<string, StoredEvent>();
+  let before = "";
+  for (const event of history.after(0)) {
+    if (event.backendId !== before && event.backendId !== "") window.set(event.backendId, event);
+    before = event.backendId;
+  }
+  return window.size === 0 ? undefined : window;
+}
+
+/** Ids apart, because we may have put ours in the place of the backend's. */
+function isSameEvent(a: Buffer, b: Buffer): boolean {
+  return a.equals(b) || withoutId(a).equals(withoutId(b));
+}

@@ -1,0 +1,44 @@
+import { readEvent } from "../sse/event-fields.ts";
+import type { History } from "./history.ts";
+
+/** The most of one answer; what is beyond it comes with the next poll, at once. */
+const MAX_EVENTS = 1000;
+const MAX_BYTES = 1024 * 1024;
+
+/** What polls are answered with, made once for all that stand at the same position in the same turn. */
+export class PollAnswers {
+  readonly #history: History;
+  readonly #texts = new Map<number, string>();
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  /** The events behind a position as JSON; ids and data are UTF-8. */
+  after(seq: number, isGap: boolean): string {
+    const text = this.#texts.get(seq) ?? this.#render(seq);
+    this.#texts.set(seq, text);
+    return `${text}${isGap}}`;
+  }
+
+  /** Forgets what was made in this turn. */
+  release(): void {
+    this.#texts.clear();
+  }
+
+  #render(seq: number): string {
+    const events: string[] = [];
+    let { lastId } = this.#history;
+    let bytes = 0;
+    for (const { id, block } of this.#history.after(seq)) {
+      lastId = id;
+      bytes += block.length;
+      const event = readEvent(block);
+      if (event !== undefined) events.push(JSON.stringify({ id: utf8(id), ...event }));
+      if (events.length === MAX_EVENTS || bytes >= MAX_BYTES) break;
+    }
+    return `{"events":[${events.join(",")}],"lastEventId":${JSON.stringify(utf8(lastId))},"gap":`;
+  }
+}
+
+const utf8 = (bytes: string): string => Buffer.from(bytes, "latin1").toString("utf8");

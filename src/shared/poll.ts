@@ -1,0 +1,127 @@
+import { ProxyError } from "../base/errors.ts";
+import type { EndReason } from "../base/outcome.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { LiveStream } from "../pipeline/live-stream.ts";
+import { fail, send } from "../pipeline/reply.ts";
+import type { ChannelClient, Membership } from "./channel-client.ts";
+import type { PollAnswers } from "./poll-answer.ts";
+import { startFor } from "./resume.ts";
+import { pollHead } from "./subscriber-head.ts";
+
+/** What a client asked for that takes its events as one JSON answer. */
+export interface PollRequest {
+  /** Bytes as latin1; empty for what comes next. */
+  readonly lastEventId: string;
+  /** How long to wait for an event, in ms; 0 answers at once. */
+  readonly waitMs: number;
+}
+
+/** One polling client of a channel: answered once, from the same history as the streams. */
+export class Poll implements ChannelClient, LiveStream {
+  readonly exchange: Exchange;
+  readonly isShared = true;
+  readonly deadline = Number.POSITIVE_INFINITY;
+  readonly #response: ClientResponse;
+  readonly #channel: Membership & { readonly answers: PollAnswers };
+  readonly #request: PollRequest;
+  #seq = Number.POSITIVE_INFINITY;
+  #isGap = false;
+  #resumedFrom: string | undefined;
+  #isOver = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    exchange: Exchange,
+    response: ClientResponse,
+    channel: Membership & { readonly answers: PollAnswers },
+    request: PollRequest,
+  ) {
+    this.exchange = exchange;
+    this.#response = response;
+    this.#channel = channel;
+    this.#request = request;
+    response.onClose(() => this.#leave());
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  get takenBytes(): number {
+    return this.#response.takenBytes;
+  }
+
+  begin(): void {
+    const { history } = this.#channel;
+    const start = startFor(history, this.#request.lastEventId);
+    this.#seq = start.seq;
+    this.#isGap = start.isGap;
+    this.#resumedFrom = start.resumedFrom;
+    // A gap is news too: whoever is told late goes on with an id that finds nothing.
+    if (history.lastSeq > this.#seq || this.#isGap || this.#request.waitMs === 0) this.#answer();
+    else this.#timer = setTimeout(() => this.#answer(), this.#request.waitMs);
+  }
+
+  advance(): void {
+    if (this.#channel.history.lastSeq > this.#seq) this.#answer();
+  }
+
+  finish(): void {
+    this.#answer();
+  }
+
+  dismiss(): void {
+    const { history } = this.#channel;
+    const { lastEventId } = this.#request;
+    if (lastEventId !== "" && startFor(history, lastEventId).seq < history.lastSeq) {
+      this.begin();
+    } else if (this.#leave()) {
+      send(this.exchange, this.#response, { status: 204, fields: this.exchange.ownFields, body: "" });
+    }
+  }
+
+  refuse(error: ProxyError): void {
+    if (this.#leave()) fail(this.exchange, this.#response, error);
+  }
+
+  /** What was kept can still be had, so a stream that broke is no failure of this answer. */
+  abort(_reason: EndReason): void {
+    this.endAtBorder();
+  }
+
+  endAtBorder(): void {
+    if (this.#seq === Number.POSITIVE_INFINITY) this.refuse(new ProxyError("closing", "not open yet"));
+    else this.#answer();
+  }
+
+  /** It never has a deadline. */
+  expire(): void {}
+
+  /** One answer has no silence to break. */
+  beat(): void {}
+
+  setRetry(): void {}
+
+  #answer(): void {
+    if (!this.#leave()) return;
+    const { answers, route } = this.#channel;
+    const body = Buffer.from(answers.after(this.#seq, this.#isGap));
+    this.#channel.scheduleRelease();
+    const head = pollHead(this.exchange, route, this.#resumedFrom);
+    head.fields.push("Content-Length", String(body.length));
+    this.#response.writeHead(head.status, head.reason, head.fields);
+    this.exchange.headSent(head.status);
+    this.exchange.bytesSent += body.length;
+    this.#response.end(body);
+  }
+
+  /** Whether it was still there. */
+  #leave(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#channel.leave(this);
+    return true;
+  }
+}

@@ -1,0 +1,17 @@
+import type { SharedConfig } from "../config/shared-schema.ts";
+import type { Route } from "../pipeline/route.ts";
+import type { Mock } from "../stream/mock.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+
+/** A route whose streams are shared, with what answers for it. */
+export type SharedRoute = Route &
+  (
+    | { readonly upstream: Upstream; readonly mock: undefined }
+    | { readonly upstream: undefined; readonly mock: Mock }
+  );
+
+/** The `shared` of such a route. */
+export function sharedOf({ config }: Route): SharedConfig {
+  if (config.shared === undefined) throw new TypeError(`route ${config.name} is not shared`);
+  return config.shared;
+}

@@ -1,0 +1,46 @@
+import { SharedBytes } from "../base/shared-bytes.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { Route } from "../pipeline/route.ts";
+import { openingLines } from "../stream/opening.ts";
+import { ordinaryHead, type ResponseHead, streamHead } from "../stream/response-head.ts";
+
+/**
+ * Nothing of the backend's own head: what it set, a cookie among it, was meant for one who asked, and nobody
+ * of those who get it now did.
+ */
+const STREAM = { status: 200, reason: "OK", rawHeaders: ["Content-Type", "text/event-stream"] };
+
+const POLL = {
+  ...STREAM,
+  rawHeaders: ["Content-Type", "application/json", "Cache-Control", "no-store"],
+};
+
+/** The head of a shared stream for one client; `resumedFrom` tells whoever came back where it goes on. */
+export function subscriberHead(
+  exchange: Exchange,
+  route: Route,
+  resumedFrom: string | undefined,
+): ResponseHead {
+  return resumed(streamHead(exchange, STREAM, route), resumedFrom);
+}
+
+/** The head of an answer to a poll. */
+export function pollHead(exchange: Exchange, route: Route, resumedFrom: string | undefined): ResponseHead {
+  return resumed(ordinaryHead(exchange, POLL, route), resumedFrom);
+}
+
+function resumed(head: ResponseHead, from: string | undefined): ResponseHead {
+  if (from !== undefined) head.fields.push("Sluice-Resumed-From", from);
+  return head;
+}
+
+/** What goes out before the first event; undefined for nothing. */
+export function openingOf(
+  { config }: Route,
+  retryMs: number | undefined,
+  gap: Buffer | undefined,
+): SharedBytes | undefined {
+  const lines = Buffer.from(openingLines(config.stream, retryMs));
+  if (lines.length === 0 && gap === undefined) return undefined;
+  return new SharedBytes(gap === undefined ? lines : Buffer.concat([lines, gap]));
+}

@@ -1,0 +1,217 @@
+import { ProxyError } from "../base/errors.ts";
+import { jitter } from "../base/jitter.ts";
+import type { EndReason } from "../base/outcome.ts";
+import { SharedBytes } from "../base/shared-bytes.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import type { LiveStream } from "../pipeline/live-stream.ts";
+import { fail, send } from "../pipeline/reply.ts";
+import { HEARTBEAT } from "../stream/opening.ts";
+import type { ChannelClient, Membership } from "./channel-client.ts";
+import { withId } from "./event-id.ts";
+import { gapBlock } from "./gap.ts";
+import { type Start, startFor } from "./resume.ts";
+import { sharedOf } from "./shared-route.ts";
+import { openingOf, subscriberHead } from "./subscriber-head.ts";
+
+const BEAT = new SharedBytes(HEARTBEAT);
+
+/**
+ * One client of a channel: a position in the channel's history, and the way to its connection.
+ *
+ * Replay and live delivery are one motion from that position to the newest event, so nothing can come twice or
+ * be left out where one passes into the other. A client that does not take what it was given stays where it is
+ * and costs nothing more, until it is `stream.clientBuffer` behind.
+ */
+export class Subscriber implements ChannelClient, LiveStream {
+  readonly exchange: Exchange;
+  readonly isShared = true;
+  readonly deadline: number;
+  readonly #response: ClientResponse;
+  readonly #channel: Membership;
+  readonly #lastEventId: string;
+  /** Everything up to here has been given to the connection. */
+  #seq = 0;
+  /** The newest event when it joined: being behind that is no slowness. */
+  #joinedSeq = 0;
+  #hasBegun = false;
+  #isOver = false;
+  #isBlocked = false;
+  /** Set when it shall end once it has been given everything. */
+  #ending: EndReason | undefined;
+
+  constructor(exchange: Exchange, response: ClientResponse, channel: Membership, lastEventId: string) {
+    this.exchange = exchange;
+    this.#response = response;
+    this.#channel = channel;
+    this.#lastEventId = lastEventId;
+    this.deadline = deadlineOf(exchange, channel.route.config.stream.maxDuration);
+    response.onClose(() => this.#leave());
+    response.onDrain(() => this.#onDrain());
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  /** Bytes of its connection that the kernel has taken. */
+  get takenBytes(): number {
+    return this.#response.takenBytes;
+  }
+
+  begin(): void {
+    if (this.#isOver || this.#hasBegun) return;
+    this.#hasBegun = true;
+    const { history, route, retryMs } = this.#channel;
+    const start = startFor(history, this.#lastEventId);
+    this.#seq = start.seq;
+    this.#joinedSeq = history.lastSeq;
+    const { exchange } = this;
+    const head = subscriberHead(exchange, route, start.resumedFrom);
+    this.#response.writeHead(head.status, head.reason, head.fields);
+    exchange.headSent(head.status);
+    exchange.events = 0;
+    exchange.isStream = true;
+    exchange.log.info(exchange.facts(), "stream opened");
+    const opening = openingOf(route, retryMs, start.isGap ? this.#gap(start) : undefined);
+    if (opening === undefined) this.#response.flushHead();
+    else this.#write(opening);
+    if (start.isGap && sharedOf(route).onGap === "close") this.#end("completed");
+    else this.advance();
+  }
+
+  advance(): void {
+    const { history } = this.#channel;
+    if (this.#isBlocked) return void this.#checkLag();
+    while (this.#seq < history.lastSeq && !this.#isOver) {
+      const batch = history.batchAfter(this.#seq);
+      // The history no longer holds what comes next: it was evicted before this client took it.
+      if (batch === undefined) return void this.abort("slow_client");
+      this.#seq = batch.to;
+      this.exchange.events = (this.exchange.events ?? 0) + batch.events;
+      if (!this.#write(batch.bytes)) return;
+    }
+    if (this.#ending !== undefined) this.#end(this.#ending);
+  }
+
+  beat(): void {
+    // A client that has not taken what it was sent needs no sign of life.
+    if (this.#hasBegun && !this.#isBlocked && this.#response.pendingBytes === 0) this.#write(BEAT);
+  }
+
+  setRetry(retryMs: number): void {
+    if (this.#channel.route.config.stream.retry !== null || this.#isBlocked) return;
+    this.#write(new SharedBytes(Buffer.from(`retry: ${retryMs}\n\n`)));
+  }
+
+  finish(reason: EndReason): void {
+    this.#ending ??= reason;
+    this.advance();
+  }
+
+  /** It always stands between two events, so the end is now. */
+  endAtBorder(reason: EndReason, retryMs?: number): void {
+    if (!this.#hasBegun) return void this.#turnAway();
+    if (this.#isOver) return;
+    if (retryMs !== undefined) this.#write(new SharedBytes(Buffer.from(`retry: ${retryMs}\n\n`)));
+    this.#end(reason);
+  }
+
+  expire(): void {
+    const { expiresAt = Number.POSITIVE_INFINITY } = this.exchange.principal ?? {};
+    this.endAtBorder(Date.now() >= expiresAt ? "auth_expired" : "max_duration");
+  }
+
+  refuse(error: ProxyError): void {
+    if (this.#isOver) return;
+    this.#leave();
+    fail(this.exchange, this.#response, error);
+  }
+
+  dismiss(): void {
+    if (this.#isOver || this.#hasBegun) return;
+    const { history } = this.#channel;
+    if (this.#lastEventId !== "" && startFor(history, this.#lastEventId).seq < history.lastSeq) {
+      this.begin();
+      return void this.finish("backend_ended");
+    }
+    this.#leave();
+    send(this.exchange, this.#response, { status: 204, fields: this.exchange.ownFields, body: "" });
+  }
+
+  abort(reason: EndReason, error?: unknown): void {
+    if (this.#isOver) return;
+    if (!this.#hasBegun) return void this.#turnAway();
+    this.#leave();
+    this.exchange.endsWith(reason);
+    this.exchange.error ??= error;
+    this.#response.breakOff();
+  }
+
+  /** Tells of what it may have missed, and gives it the id to come back with. */
+  #gap({ seq, resumedFrom = "live" }: Start): Buffer {
+    const { history, route } = this.#channel;
+    const { onGap, ids } = sharedOf(route);
+    const block = gapBlock(this.#lastEventId, resumedFrom);
+    // An empty id takes the client's own away: it begins anew when it comes back (WHATWG HTML, section 9.2.6).
+    if (onGap === "close") return withId(block, "");
+    return ids === "never" ? block : withId(block, history.positionId(seq));
+  }
+
+  /** Writes, and returns whether the connection takes more. */
+  #write(bytes: SharedBytes): boolean {
+    this.exchange.bytesSent += bytes.plain.length;
+    if (this.#response.writeShared(bytes)) return true;
+    this.#isBlocked = true;
+    this.#channel.blocked(this, true);
+    return false;
+  }
+
+  #onDrain(): void {
+    if (!this.#isBlocked) return;
+    this.#isBlocked = false;
+    if (this.#isOver) return;
+    this.#channel.blocked(this, false);
+    this.advance();
+    this.#channel.scheduleRelease();
+  }
+
+  #checkLag(): void {
+    const { history, route } = this.#channel;
+    const behind = history.bytesAfter(Math.max(this.#seq, this.#joinedSeq));
+    if (behind > route.config.stream.clientBuffer) this.abort("slow_client");
+  }
+
+  #end(reason: EndReason): void {
+    if (this.#isOver) return;
+    this.#leave();
+    this.exchange.endsWith(reason);
+    const response = this.#response;
+    response.end();
+    const { sendTimeout } = this.#channel.route.config.stream;
+    if (response.isClosed || response.pendingBytes === 0 || sendTimeout === undefined) return;
+    const stalled = setTimeout(() => response.breakOff(), sendTimeout);
+    response.onClose(() => clearTimeout(stalled));
+  }
+
+  /** It waited for a stream that it will not get from here. */
+  #turnAway(): void {
+    this.refuse(new ProxyError("closing", "the stream was not open yet"));
+  }
+
+  #leave(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#channel.leave(this);
+  }
+}
+
+/** When a client's stream ends at the latest: drawn, so that streams that began together do not end together. */
+function deadlineOf({ principal }: Exchange, maxDuration: number | undefined): number {
+  const longest = maxDuration === undefined ? Number.POSITIVE_INFINITY : Date.now() + jitter(maxDuration);
+  return Math.min(longest, principal?.expiresAt ?? Number.POSITIVE_INFINITY);
+}

@@ -1,0 +1,89 @@
+const LF = 0x0a;
+const CR = 0x0d;
+const COLON = 0x3a;
+const SPACE = 0x20;
+
+/** What a relay needs to know of an event block, read as WHATWG HTML, section 9.2.6 says. */
+export interface EventFields {
+  /** The block's last id, bytes as latin1; undefined without one. Ids with NUL do not count. */
+  readonly id: string | undefined;
+  /** The reconnection time in ms that it sets; undefined without one. */
+  readonly retry: number | undefined;
+  /** Nothing but `retry` fields and comments: it is no event, and has no place in a history. */
+  readonly isRetryOnly: boolean;
+}
+
+/** Reads an event block. */
+export function readEventFields(block: Buffer): EventFields {
+  let id: string | undefined;
+  let retry: number | undefined;
+  let isRetryOnly = true;
+  eachLine(block, (from, to) => {
+    if (from === to || block[from] === COLON) return;
+    const [name, value] = field(block, from, to);
+    if (name === "retry") {
+      if (/^\d{1,15}$/.test(value)) retry = Number(value);
+      return;
+    }
+    isRetryOnly = false;
+    if (name === "id" && !value.includes("\0")) id = value;
+  });
+  return { id, retry, isRetryOnly };
+}
+
+/** The block without its `id` lines; itself when it has none. */
+export function withoutId(block: Buffer): Buffer {
+  const kept: Buffer[] = [];
+  eachLine(block, (from, to, next) => {
+    const isId = from !== to && field(block, from, to)[0] === "id";
+    if (!isId) kept.push(block.subarray(from, next));
+  });
+  const length = kept.reduce((sum, line) => sum + line.length, 0);
+  return length === block.length ? block : Buffer.concat(kept, length);
+}
+
+/** An event as a client's script sees it. */
+export interface ReadEvent {
+  /** The event type; `message` without one. */
+  readonly event: string;
+  readonly data: string;
+}
+
+/** Reads type and data of an event block; undefined when it dispatches none, because it has no data. */
+export function readEvent(block: Buffer): ReadEvent | undefined {
+  let event = "";
+  const data: string[] = [];
+  eachLine(block, (from, to) => {
+    if (from === to || block[from] === COLON) return;
+    const [name, value] = field(block, from, to);
+    if (name === "event") event = utf8(value);
+    else if (name === "data") data.push(utf8(value));
+  });
+  if (data.length === 0) return undefined;
+  return { event: event === "" ? "message" : event, data: data.join("\n") };
+}
+
+const utf8 = (bytes: string): string => Buffer.from(bytes, "latin1").toString("utf8");
+
+/** Calls `visit` for each line: where it begins, where its text ends, and where the next one begins. */
+function eachLine(block: Buffer, visit: (from: number, to: number, next: number) => void): void {
+  let from = 0;
+  for (let at = 0; at < block.length; at++) {
+    const byte = block[at];
+    if (byte !== LF && byte !== CR) continue;
+    const next = byte === CR && block[at + 1] === LF ? at + 2 : at + 1;
+    visit(from, at, next);
+    from = next;
+    at = next - 1;
+  }
+  if (from < block.length) visit(from, block.length, block.length);
+}
+
+/** Name and value of a line, bytes as latin1. */
+function field(block: Buffer, from: number, to: number): [name: string, value: string] {
+  // Not `indexOf`, which would look for a colon through all the lines that follow.
+  let colon = from;
+  while (colon < to && block[colon] !== COLON) colon += 1;
+  const start = block[colon + 1] === SPACE && colon + 1 < to ? colon + 2 : Math.min(colon + 1, to);
+  return [block.toString("latin1", from, colon), block.toString("latin1", start, to)];
+}
