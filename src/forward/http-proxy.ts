@@ -81,14 +81,14 @@ const STAND_IN = {
 /** Errors of the joined sockets are the tunnel's to account for; http-proxy only must not throw them. */
 const ignore = (): void => {};
 
-function optionsFor({ address: { tls, host, port, socketPath }, singleUse }: Backend) {
+function optionsFor({ address: { tls, host, port, socketPath }, agent }: Backend) {
   const address = { protocol: tls ? "https:" : "http:", host, port };
   return {
     // An object: a string would be read by url.parse, and so would the path without `toProxy`.
     target: socketPath === undefined ? address : { ...address, socketPath },
     toProxy: true,
     // It resolves the name, and it knows how a certificate is verified.
-    agent: singleUse,
+    agent,
     // `xfwd` would append to whatever X-Forwarded-* the client sent.
     xfwd: false,
   };

@@ -80,7 +80,7 @@ interface Check {
 function probe(backend: Backend, { path, timeout }: HealthCheckConfig): Promise<string | undefined> {
   return new Promise((resolve) => {
     const fields = ["Host", backend.address.authority, "User-Agent", "sluice health check"];
-    const request = backend.request("GET", path, fields, false);
+    const request = backend.request("GET", path, fields);
     const timer = setTimeout(() => {
       resolve(`no answer within ${timeout} ms`);
       request.destroy();

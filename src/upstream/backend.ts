@@ -1,25 +1,14 @@
 import http from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
-import { createSecureContext } from "node:tls";
+import { type ConnectionOptions, createSecureContext } from "node:tls";
 import type { BackendAddress } from "../config/scalars.ts";
 import type { BackendConfig, UpstreamTls } from "../config/upstream-schema.ts";
+import type { ConnectionTarget } from "./connection.ts";
+import { ConnectionPool } from "./connection-pool.ts";
 import { PassiveHealth } from "./passive-health.ts";
 
-/** Idle sockets kept for each backend; more are closed as they fall idle. */
-const MAX_IDLE_SOCKETS = 64;
-
-/** Below the 5 s after which Node's own server, and others, close an idle connection. */
-const IDLE_SOCKET_MS = 4_000;
-
-const KEEP_ALIVE = {
-  keepAlive: true,
-  maxFreeSockets: MAX_IDLE_SOCKETS,
-  timeout: IDLE_SOCKET_MS,
-  noDelay: true,
-};
-
-/** One address of an upstream: its idle sockets, what is under way to it, and whether it is well. */
+/** One address of an upstream: its connections, what is under way to it, and whether it is well. */
 export class Backend {
   readonly address: BackendAddress;
   readonly weight: number;
@@ -28,9 +17,9 @@ export class Backend {
   readonly passive: PassiveHealth;
   /** What the active checks tell of it; true until they know better, and without them. */
   isHealthy = true;
-  /** For connections that serve one request, or become a tunnel. */
-  readonly singleUse: http.Agent;
-  readonly #keepAlive: http.Agent;
+  readonly connections: ConnectionPool;
+  /** Of Node's own client, which sends checks and upgrades: one connection for each. */
+  readonly agent: http.Agent;
   #inFlight = 0;
   #isRetired = false;
 
@@ -39,8 +28,11 @@ export class Backend {
     this.weight = config.weight;
     this.isBackup = config.backup;
     this.passive = new PassiveHealth(config);
-    this.singleUse = newAgent(this.address, { noDelay: true, lookup }, tls);
-    this.#keepAlive = newAgent(this.address, { ...KEEP_ALIVE, lookup }, tls);
+    const verification = this.address.tls ? verificationOf(this.address, tls) : undefined;
+    this.connections = new ConnectionPool(targetOf(this.address, lookup, verification));
+    const options = { noDelay: true, lookup };
+    this.agent =
+      verification === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...verification });
   }
 
   /** As configured, for logs. */
@@ -76,43 +68,43 @@ export class Backend {
   }
 
   /**
-   * Begins a request; `reuse: false` takes a connection of its own and closes it afterwards.
+   * Begins a request of Node's own client, on a connection of its own.
    *
    * `fields` are sent as they are, so Host and the framing fields must be among them.
    */
-  request(method: string, path: string, fields: readonly string[], reuse: boolean): http.ClientRequest {
+  request(method: string, path: string, fields: readonly string[]): http.ClientRequest {
     const { host, port, socketPath, tls } = this.address;
     const where = socketPath === undefined ? { host, port } : { socketPath };
-    return (tls ? https : http).request({
-      ...where,
-      method,
-      path,
-      headers: fields,
-      agent: reuse ? this.#keepAlive : this.singleUse,
-    });
+    return (tls ? https : http).request({ ...where, method, path, headers: fields, agent: this.agent });
   }
 
-  /** Closes idle sockets, and those in use. */
+  /** Closes idle connections, and those in use. */
   close(): void {
-    this.#keepAlive.destroy();
-    this.singleUse.destroy();
+    this.connections.close();
+    this.agent.destroy();
   }
 }
 
-/** An agent for one address; everything that verifies a certificate is said outright. */
-function newAgent(
-  address: BackendAddress,
-  options: http.AgentOptions & { lookup: LookupFunction },
-  tls: UpstreamTls | undefined,
-): http.Agent {
-  if (!address.tls) return new http.Agent(options);
-  return new https.Agent({
-    ...options,
+function targetOf(
+  { host, port, socketPath }: BackendAddress,
+  lookup: LookupFunction,
+  verification: Verification | undefined,
+): ConnectionTarget {
+  const options = socketPath === undefined ? { host, port, lookup } : { path: socketPath };
+  if (verification === undefined) return { tls: false, options };
+  return { tls: true, options: { ...options, ...verification, ALPNProtocols: ["http/1.1"] } };
+}
+
+/** Everything that verifies a certificate, said outright. */
+type Verification = Required<Pick<ConnectionOptions, "secureContext" | "servername" | "rejectUnauthorized">>;
+
+function verificationOf({ host }: BackendAddress, tls: UpstreamTls | undefined): Verification {
+  return {
     // Made once: Node would read the authorities anew for each connection.
     secureContext: createSecureContext(tls?.ca === undefined ? {} : { ca: tls.ca }),
     // Node would take the name from a Host field; what is verified is the backend's own.
-    servername: tls?.serverName ?? (isIP(address.host) === 0 ? address.host : ""),
+    servername: tls?.serverName ?? (isIP(host) === 0 ? host : ""),
     // Said even when true: unsaid, NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
     rejectUnauthorized: tls?.verify ?? true,
-  });
+  };
 }

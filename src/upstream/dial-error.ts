@@ -19,3 +19,24 @@ export class DialError extends ProxyError {
     this.progress = progress;
   }
 }
+
+/** What an error on the way to the response head means, given how far the request had come. */
+export function dialError(error: NodeJS.ErrnoException, progress: DialError["progress"]): DialError {
+  if (error instanceof DialError) return error;
+  const options = { cause: error };
+  if (error instanceof ProxyError) {
+    // One of our timers, or what the answer had in it: a connection that broke is the only stale one.
+    const sent = progress === "stale" ? "unanswered" : progress;
+    return new DialError(error.code, error.message, sent, options);
+  }
+  const isGarbled = progress === "answered" || error.code?.startsWith("HPE_");
+  const code =
+    progress === "unsent" ? "backend_connect_failed" : isGarbled ? "backend_protocol_error" : "backend_reset";
+  return new DialError(code, describe(error), isGarbled ? "answered" : progress, options);
+}
+
+/** The error of a name with several addresses has no words of its own. */
+function describe(error: Error): string {
+  if (!(error instanceof AggregateError)) return error.message;
+  return error.errors.map((one: unknown) => (one instanceof Error ? one.message : String(one))).join("; ");
+}

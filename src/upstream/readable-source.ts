@@ -20,7 +20,6 @@ export class ReadableSource implements Source {
   start(sink: Sink): void {
     this.#body.on("data", (chunk: Buffer) => sink.onData(chunk));
     this.#body.once("end", () => sink.onEnd(this.#body.rawTrailers));
-    // Also the only sign of a chunked body without its last chunk, or one shorter than its Content-Length.
     this.#body.once("error", (error) => sink.onError(error));
   }
 

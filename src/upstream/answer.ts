@@ -1,0 +1,148 @@
+import { ProxyError } from "../base/errors.ts";
+import type { Connection, ConnectionUser } from "./connection.ts";
+import type { ResponseParser } from "./response-parser.ts";
+import type { Sink, Source, SourceHead } from "./source.ts";
+
+/** How long a connection may be idle: below the 5 s after which Node's own server, and others, close it. */
+const MAX_IDLE_MS = 4_000;
+
+/** A backend's answer whose head has been read, while its body comes on the connection. */
+export class Answer implements Source, ConnectionUser {
+  readonly head: SourceHead;
+  /** Undefined when nothing more can come on it. */
+  #connection: Connection | undefined;
+  readonly #mayKeep: boolean;
+  #sink: Sink | undefined;
+  #waiting: Waiting | undefined;
+  #whenClosed: (() => void) | undefined;
+
+  /** With `mayKeep` the connection may serve another request afterwards. */
+  constructor(head: SourceHead, connection: Connection, mayKeep: boolean) {
+    this.head = head;
+    this.#connection = connection;
+    this.#mayKeep = mayKeep;
+    connection.handOver(this);
+  }
+
+  start(sink: Sink): void {
+    this.#sink = sink;
+    if (this.#waiting !== undefined) process.nextTick(() => this.#deliver());
+    else this.#connection?.resume();
+  }
+
+  pause(): void {
+    this.#connection?.pause();
+  }
+
+  resume(): void {
+    this.#connection?.resume();
+  }
+
+  cancel(): void {
+    const connection = this.#connection;
+    this.#sink = undefined;
+    this.#waiting = undefined;
+    this.#connection = undefined;
+    connection?.destroy();
+    this.#closed();
+  }
+
+  onClose(callback: () => void): void {
+    if (this.#connection === undefined && this.#waiting === undefined) {
+      callback();
+      return;
+    }
+    const others = this.#whenClosed;
+    this.#whenClosed = () => {
+      others?.();
+      callback();
+    };
+  }
+
+  onRead(parser: ResponseParser, bytes: Buffer): void {
+    const { payloadStart, payloadEnd } = parser;
+    if (payloadEnd > payloadStart) this.#payload(bytes.subarray(payloadStart, payloadEnd));
+    // The sink may have had enough of it.
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    if (parser.fault !== undefined) {
+      connection.destroy();
+      this.#over(new ProxyError("backend_protocol_error", parser.fault));
+    } else if (parser.isEnded) {
+      connection.finish(this.#mayKeep, MAX_IDLE_MS);
+      this.#over(undefined, parser.rawTrailers);
+    }
+  }
+
+  onEnd(isWhole: boolean): void {
+    this.#over(
+      isWhole ? undefined : new ProxyError("backend_reset", "the connection ended in the middle of the body"),
+    );
+  }
+
+  onBroken(error: Error): void {
+    this.#over(new ProxyError("backend_reset", error.message, { cause: error }));
+  }
+
+  onConnected(): void {}
+
+  onSent(): void {}
+
+  #payload(part: Buffer): void {
+    if (this.#sink !== undefined && this.#waiting === undefined) {
+      this.#sink.onData(part);
+    } else if (this.#waiting?.part === undefined) {
+      this.#waiting = { part: Buffer.from(part), end: undefined };
+    } else {
+      // Rare: most answers are here with their first read, or taken before the second.
+      this.#waiting.part = Buffer.concat([this.#waiting.part, part]);
+      this.#connection?.pause();
+    }
+  }
+
+  #over(error: Error | undefined, rawTrailers: readonly string[] = []): void {
+    this.#connection = undefined;
+    if (this.#sink !== undefined && this.#waiting === undefined) {
+      this.#end({ error, rawTrailers });
+    } else {
+      this.#waiting ??= { part: undefined, end: undefined };
+      this.#waiting.end = { error, rawTrailers };
+    }
+  }
+
+  #end({ error, rawTrailers }: End): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    if (error === undefined) sink?.onEnd(rawTrailers);
+    else sink?.onError(error);
+    this.#closed();
+  }
+
+  /** Gives the sink what came before it. */
+  #deliver(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) return;
+    // First, so that the sink's pause is the last word.
+    this.#connection?.resume();
+    if (waiting.part !== undefined) this.#sink?.onData(waiting.part);
+    if (waiting.end !== undefined) this.#end(waiting.end);
+  }
+
+  #closed(): void {
+    const callback = this.#whenClosed;
+    this.#whenClosed = undefined;
+    callback?.();
+  }
+}
+
+/** What came before there was a sink to take it. */
+interface Waiting {
+  part: Buffer | undefined;
+  end: End | undefined;
+}
+
+interface End {
+  readonly error: Error | undefined;
+  readonly rawTrailers: readonly string[];
+}

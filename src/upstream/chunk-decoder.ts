@@ -1,0 +1,164 @@
+import { parseFieldLines } from "./field-lines.ts";
+import { LineBlock } from "./line-block.ts";
+import { ParseFault } from "./parse-fault.ts";
+
+/** Hexadecimal digits of a chunk's size; 2^52 bytes are enough for one. */
+const MAX_SIZE_DIGITS = 13;
+
+/** Bytes of the extensions of one chunk, which nobody reads. */
+const MAX_EXTENSION_BYTES = 1024;
+
+/** RFC 9112 section 7.1.1, without blanks: `;name=token;name="quoted"`. */
+const EXTENSIONS =
+  /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)+$/;
+
+const NO_FIELDS: readonly string[] = [];
+
+const CR = 0x0d;
+const LF = 0x0a;
+const SEMICOLON = 0x3b;
+
+/** What is expected next. */
+const SIZE = 0;
+const EXTENSION = 1;
+const SIZE_LF = 2;
+const DATA = 3;
+const DATA_CR = 4;
+const DATA_LF = 5;
+const TRAILERS = 6;
+const DONE = 7;
+type State =
+  | typeof SIZE
+  | typeof EXTENSION
+  | typeof SIZE_LF
+  | typeof DATA
+  | typeof DATA_CR
+  | typeof DATA_LF
+  | typeof TRAILERS
+  | typeof DONE;
+
+/**
+ * Decodes HTTP/1.1's chunked coding (RFC 9112 section 7.1) in place: what several chunks of one read hold is moved
+ * together, so that each read gives one span.
+ */
+export class ChunkDecoder {
+  /** The span of the payload in the bytes that were decoded last. */
+  start = 0;
+  stop = 0;
+  /** The trailer fields, once it is done. */
+  rawTrailers: readonly string[] = NO_FIELDS;
+  #state: State = SIZE;
+  /** Of the size that is being read, then of the chunk's data. */
+  #left = 0;
+  #digits = 0;
+  #extension = "";
+  #trailers: LineBlock | undefined;
+
+  get isDone(): boolean {
+    return this.#state === DONE;
+  }
+
+  /**
+   * Decodes `bytes` from `at` up to `end`, and returns up to where: all of them, or the end of the body.
+   *
+   * Throws a ParseFault; the span then holds what came before the fault.
+   */
+  decode(bytes: Buffer, at: number, end: number): number {
+    this.start = at;
+    this.stop = at;
+    let next = at;
+    while (next < end && this.#state !== DONE) next = this.#step(bytes, next, end);
+    return next;
+  }
+
+  #step(bytes: Buffer, at: number, end: number): number {
+    switch (this.#state) {
+      case SIZE:
+        return this.#size(bytes, at, end);
+      case EXTENSION:
+        return this.#extensions(bytes, at, end);
+      case SIZE_LF:
+        expect(bytes, at, LF);
+        this.#state = this.#left === 0 ? TRAILERS : DATA;
+        return at + 1;
+      case DATA:
+        return this.#data(bytes, at, end);
+      case DATA_CR:
+        expect(bytes, at, CR);
+        this.#state = DATA_LF;
+        return at + 1;
+      case DATA_LF:
+        expect(bytes, at, LF);
+        this.#state = SIZE;
+        return at + 1;
+      default:
+        return this.#readTrailers(bytes, at, end);
+    }
+  }
+
+  #size(bytes: Buffer, at: number, end: number): number {
+    for (let next = at; next < end; next++) {
+      const byte = bytes[next] as number;
+      const digit = hexDigit(byte);
+      if (digit < 0) {
+        if (this.#digits === 0 || (byte !== CR && byte !== SEMICOLON))
+          throw new ParseFault("a chunk size that is none");
+        this.#digits = 0;
+        this.#state = byte === CR ? SIZE_LF : EXTENSION;
+        return byte === CR ? next + 1 : next;
+      }
+      this.#digits++;
+      if (this.#digits > MAX_SIZE_DIGITS)
+        throw new ParseFault(`a chunk size of more than ${MAX_SIZE_DIGITS} digits`);
+      this.#left = this.#left * 16 + digit;
+    }
+    return end;
+  }
+
+  #extensions(bytes: Buffer, at: number, end: number): number {
+    const cr = bytes.indexOf(CR, at);
+    const stop = cr < 0 || cr > end ? end : cr;
+    this.#extension += bytes.toString("latin1", at, stop);
+    if (this.#extension.length > MAX_EXTENSION_BYTES)
+      throw new ParseFault(`more than ${MAX_EXTENSION_BYTES} bytes of chunk extensions`);
+    if (stop === end) return end;
+    if (!EXTENSIONS.test(this.#extension)) throw new ParseFault("chunk extensions that are none");
+    this.#extension = "";
+    this.#state = SIZE_LF;
+    return stop + 1;
+  }
+
+  #data(bytes: Buffer, at: number, end: number): number {
+    const length = Math.min(this.#left, end - at);
+    if (this.start === this.stop) {
+      this.start = at;
+      this.stop = at + length;
+    } else {
+      bytes.copyWithin(this.stop, at, at + length);
+      this.stop += length;
+    }
+    this.#left -= length;
+    if (this.#left === 0) this.#state = DATA_CR;
+    return at + length;
+  }
+
+  #readTrailers(bytes: Buffer, at: number, end: number): number {
+    this.#trailers ??= new LineBlock();
+    const stop = this.#trailers.take(bytes, at, end);
+    if (stop < 0) return end;
+    if (this.#trailers.text !== "") this.rawTrailers = parseFieldLines(this.#trailers.text, 0);
+    this.#state = DONE;
+    return stop;
+  }
+}
+
+function expect(bytes: Buffer, at: number, byte: number): void {
+  if (bytes[at] !== byte) throw new ParseFault("a chunk without its CRLF");
+}
+
+/** The value of a hexadecimal digit, -1 for any other byte. */
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+}

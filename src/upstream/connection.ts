@@ -1,0 +1,230 @@
+import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { performance } from "node:perf_hooks";
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
+import type { RequestBody } from "../pipeline/client-request.ts";
+import { ResponseParser } from "./response-parser.ts";
+import { Upload } from "./upload.ts";
+
+/**
+ * Where every backend connection of the process reads into. What a read brings is used up before the next one, of
+ * whichever connection, so a buffer each would only be memory that idles with its stream.
+ */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** The time after which the kernel asks a silent backend whether it is still there. */
+const TCP_KEEP_ALIVE_MS = 60_000;
+
+const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS };
+
+/** Where connections of one backend go. */
+export type ConnectionTarget =
+  | { readonly tls: false; readonly options: NetConnectOpts }
+  | { readonly tls: true; readonly options: TlsOptions };
+
+/** The pool that a connection belongs to. */
+export interface ConnectionOwner {
+  readonly target: ConnectionTarget;
+  /** Of the last TLS handshake, to shorten the next one. */
+  session: Buffer | undefined;
+  /** It stands, serves nobody, and may serve another request. */
+  put(connection: Connection): void;
+  /** It is over. */
+  remove(connection: Connection): void;
+}
+
+/** Whoever has a request under way on a connection; at most one at a time. */
+export interface ConnectionUser {
+  onConnected(): void;
+  /** The last byte of the request is with the kernel. */
+  onSent(): void;
+  /** The parser has read; its payload is in `bytes`, which are valid during the call only. */
+  onRead(parser: ResponseParser, bytes: Buffer): void;
+  /** The connection has ended, with a whole answer or without. Nothing more is called. */
+  onEnd(isWhole: boolean): void;
+  /** The connection broke. Nothing more is called. */
+  onBroken(error: Error): void;
+}
+
+const CONNECTION = Symbol("connection");
+type OwnedSocket = Socket & { [CONNECTION]?: Connection };
+
+/**
+ * One connection to a backend: sends one request after the other, and reads their answers.
+ *
+ * The handlers of its socket are shared by all, and find it by a property: closures for each would weigh more than
+ * all else that an idle stream holds here.
+ */
+export class Connection {
+  /** Until when it may be kept idle, by `performance.now()`. */
+  idleUntil = 0;
+  isConnected = false;
+  readonly #owner: ConnectionOwner;
+  readonly #socket: Socket;
+  readonly #parser = new ResponseParser();
+  #user: ConnectionUser | undefined;
+  #release: (() => void) | undefined;
+  #upload: Upload | undefined;
+  #isSent = false;
+  #isPaused = false;
+
+  constructor(owner: ConnectionOwner) {
+    this.#owner = owner;
+    const socket: OwnedSocket = open(owner, (length) => this.#read(length));
+    this.#socket = socket;
+    socket[CONNECTION] = this;
+    socket.once(owner.target.tls ? "secureConnect" : "connect", onConnect);
+    socket.on("end", onEnd);
+    socket.on("error", onError);
+    if (owner.target.tls) socket.on("session", onSession);
+  }
+
+  /** Hands it to a user; `release` is called once, when it no longer serves that one. */
+  begin(user: ConnectionUser, isHead: boolean, release: () => void): void {
+    this.#user = user;
+    this.#release = release;
+    this.#isSent = false;
+    this.#parser.begin(isHead);
+  }
+
+  /** Another one takes over what is under way. */
+  handOver(user: ConnectionUser): void {
+    this.#user = user;
+  }
+
+  /** Sends a request whole, or its head and, as it comes, its body. */
+  send(head: string, body: Buffer | RequestBody | undefined): void {
+    if (body !== undefined && !Buffer.isBuffer(body)) {
+      this.#upload = new Upload(this.#socket, head, body, (isWhole) => this.#uploaded(isWhole));
+      return;
+    }
+    const release = this.#release;
+    const onFlushed = (error?: Error | null) => {
+      // Not if it is over; a next request may be under way by then.
+      if (!error && this.#release === release) this.#sent();
+    };
+    if (body === undefined) this.#socket.write(head, "latin1", onFlushed);
+    else this.#socket.write(Buffer.concat([Buffer.from(head, "latin1"), body]), onFlushed);
+  }
+
+  /** Stops reading; what TLS has decrypted already still comes. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  /** The answer has come whole: keeps the connection for another request where that is safe, else closes it. */
+  finish(mayKeep: boolean, maxIdleMs: number): void {
+    const { isPersistent, hasSurplus, keepAliveMs = Number.POSITIVE_INFINITY } = this.#parser;
+    // A second before the backend's own end, so that it does not fall on our next request.
+    const idleMs = Math.min(maxIdleMs, keepAliveMs - 1000);
+    if (mayKeep && isPersistent && !hasSurplus && this.#isSent && idleMs > 0) this.#keep(idleMs);
+    else this.#close();
+  }
+
+  /** Closes it at once, whatever is under way; nothing more is called. */
+  destroy(): void {
+    this.#leave();
+    this.#socket.destroy();
+  }
+
+  connected(): void {
+    this.isConnected = true;
+    this.#user?.onConnected();
+  }
+
+  ended(): void {
+    const user = this.#user;
+    const isWhole = this.#parser.finish();
+    this.destroy();
+    user?.onEnd(isWhole);
+  }
+
+  broken(error: Error): void {
+    const user = this.#user;
+    this.#owner.session = undefined;
+    this.destroy();
+    user?.onBroken(error);
+  }
+
+  handshaken(session: Buffer): void {
+    this.#owner.session = session;
+  }
+
+  #read(length: number): boolean {
+    const user = this.#user;
+    if (user === undefined) {
+      // An answer that nobody asked for.
+      this.destroy();
+    } else {
+      this.#parser.read(READ_BUFFER, length);
+      user.onRead(this.#parser, READ_BUFFER);
+    }
+    return true;
+  }
+
+  #sent(): void {
+    this.#isSent = true;
+    this.#user?.onSent();
+  }
+
+  #uploaded(isWhole: boolean): void {
+    this.#upload = undefined;
+    if (isWhole) this.#sent();
+    else this.broken(new Error("the client's body broke off"));
+  }
+
+  #keep(idleMs: number): void {
+    this.idleUntil = performance.now() + idleMs;
+    this.resume();
+    const release = this.#release;
+    this.#user = undefined;
+    this.#release = undefined;
+    this.#owner.put(this);
+    release?.();
+  }
+
+  /** In order: TLS says that it ends. */
+  #close(): void {
+    this.#leave();
+    this.#socket.destroySoon();
+  }
+
+  #leave(): void {
+    const release = this.#release;
+    this.#user = undefined;
+    this.#release = undefined;
+    this.#upload?.stop();
+    this.#upload = undefined;
+    this.#owner.remove(this);
+    release?.();
+  }
+}
+
+function open({ target, session }: ConnectionOwner, callback: (length: number) => boolean): Socket {
+  const onread = { buffer: READ_BUFFER, callback };
+  if (!target.tls) return connect({ ...target.options, ...SOCKET_OPTIONS, onread });
+  const options = { ...target.options, ...SOCKET_OPTIONS, onread };
+  return connectTls(session === undefined ? options : { ...options, session });
+}
+
+function onConnect(this: OwnedSocket): void {
+  this[CONNECTION]?.connected();
+}
+
+function onEnd(this: OwnedSocket): void {
+  this[CONNECTION]?.ended();
+}
+
+function onError(this: OwnedSocket, error: Error): void {
+  this[CONNECTION]?.broken(error);
+}
+
+function onSession(this: OwnedSocket, session: Buffer): void {
+  this[CONNECTION]?.handshaken(session);
+}

@@ -1,0 +1,53 @@
+import { ParseFault } from "./parse-fault.ts";
+
+/** The most fields of a response head, or of the trailers of a body. */
+export const MAX_FIELDS = 256;
+
+/** Where readers disagree on whether a tab behind the value belongs to it, they disagree on where the body ends. */
+const FRAMING = new Set(["content-length", "transfer-encoding"]);
+
+const TAB = 0x09;
+const SPACE = 0x20;
+
+/** RFC 9110 section 5.6.2. */
+const isTokenByte = new Uint8Array(128);
+for (const character of "!#$%&'*+-.^_`|~0123456789") isTokenByte[character.charCodeAt(0)] = 1;
+for (let code = 0x41; code <= 0x5a; code++) isTokenByte[code] = isTokenByte[code + 0x20] = 1;
+
+/**
+ * The fields of lines that each end with CRLF, from `at` on: name, value, name, value…
+ *
+ * RFC 9112 section 5: nothing between name and colon, blanks around the value go, and no folded lines, whose
+ * first character is none of a name.
+ */
+export function parseFieldLines(text: string, at: number): string[] {
+  const fields: string[] = [];
+  for (let start = at; start < text.length; ) {
+    const colon = text.indexOf(":", start);
+    const end = text.indexOf("\r\n", start);
+    if (colon < 0 || colon > end || !isToken(text, start, colon))
+      throw new ParseFault("a line that is no field");
+    const name = text.slice(start, colon);
+    if (text.charCodeAt(end - 1) === TAB && FRAMING.has(name.toLowerCase()))
+      throw new ParseFault(`${name} with a tab behind it`);
+    fields.push(name, trimmed(text, colon + 1, end));
+    if (fields.length > 2 * MAX_FIELDS) throw new ParseFault(`more than ${MAX_FIELDS} fields`);
+    start = end + 2;
+  }
+  return fields;
+}
+
+function isToken(text: string, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) if (isTokenByte[text.charCodeAt(at)] !== 1) return false;
+  return end > from;
+}
+
+function trimmed(text: string, from: number, end: number): string {
+  let start = from;
+  let stop = end;
+  while (start < stop && isBlank(text.charCodeAt(start))) start++;
+  while (stop > start && isBlank(text.charCodeAt(stop - 1))) stop--;
+  return text.slice(start, stop);
+}
+
+const isBlank = (code: number): boolean => code === SPACE || code === TAB;

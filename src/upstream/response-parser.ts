@@ -1,0 +1,179 @@
+import { ChunkDecoder } from "./chunk-decoder.ts";
+import { parseFieldLines } from "./field-lines.ts";
+import { type Framing, framingOf } from "./framing.ts";
+import { LineBlock } from "./line-block.ts";
+import { ParseFault } from "./parse-fault.ts";
+import type { SourceHead } from "./source.ts";
+
+/** A backend that sends more interim responses than this before its answer will not come to one. */
+const MAX_INTERIM_RESPONSES = 10;
+
+const NO_FIELDS: readonly string[] = [];
+
+/** What each character of a status line may be, up to the end of the status: RFC 9112 section 4. */
+const STATUS_LINE = [..."HTTP/1.", "01", " ", "12345", "0123456789", "0123456789", " \r"];
+
+/** What is expected next. */
+const HEAD = 0;
+const LENGTH = 1;
+const CHUNKS = 2;
+/** Bytes up to the end of the connection. */
+const REST = 3;
+const DONE = 4;
+const FAULT = 5;
+type State = typeof HEAD | typeof LENGTH | typeof CHUNKS | typeof REST | typeof DONE | typeof FAULT;
+
+/**
+ * Reads one response after the other off one connection, strictly: what could be read in two ways is a fault.
+ *
+ * Each `read` leaves what it came upon in the public fields: at most one head, one span of payload in the bytes
+ * that were read, and the end. Chunks are decoded in place. However the bytes are cut, the sum is the same.
+ */
+export class ResponseParser {
+  /** The head of the answer, after the read in which it became whole. */
+  head: SourceHead | undefined;
+  /** The span of payload in the bytes read last; empty where both are the same. */
+  payloadStart = 0;
+  payloadEnd = 0;
+  /** The trailer fields, once the answer has ended. */
+  rawTrailers: readonly string[] = NO_FIELDS;
+  /** What is wrong; nothing is read any more. */
+  fault: string | undefined;
+  /** Bytes came behind the end of the answer: a second one that nobody asked for. */
+  hasSurplus = false;
+  /** After the head: the connection may serve another request, for so long when it is said. */
+  isPersistent = false;
+  keepAliveMs: number | undefined;
+
+  #state: State = DONE;
+  #isHead = false;
+  #interim = 0;
+  #left = 0;
+  #lines: LineBlock | undefined;
+  #chunks: ChunkDecoder | undefined;
+
+  /** The next bytes answer a new request, with HEAD or another method. */
+  begin(isHead: boolean): void {
+    this.#state = HEAD;
+    this.#isHead = isHead;
+    this.#interim = 0;
+    this.#chunks = undefined;
+    this.rawTrailers = NO_FIELDS;
+    this.isPersistent = false;
+  }
+
+  /** The answer is here as a whole. */
+  get isEnded(): boolean {
+    return this.#state === DONE;
+  }
+
+  /** Reads the first `length` bytes, and may move them about. */
+  read(bytes: Buffer, length: number): void {
+    this.head = undefined;
+    this.payloadStart = 0;
+    this.payloadEnd = 0;
+    try {
+      const at = this.#state === HEAD ? this.#readHeads(bytes, length) : 0;
+      if (at < length) this.#readBody(bytes, at, length);
+    } catch (error) {
+      if (!(error instanceof ParseFault)) throw error;
+      this.fault = error.message;
+      this.#state = FAULT;
+    }
+  }
+
+  /** The connection has ended. True when the answer is then whole: its body was to end with it. */
+  finish(): boolean {
+    if (this.#state === REST) this.#state = DONE;
+    return this.#state === DONE;
+  }
+
+  #readHeads(bytes: Buffer, length: number): number {
+    let at = 0;
+    while (at < length && this.#state === HEAD) {
+      this.#lines ??= new LineBlock();
+      const stop = this.#lines.take(bytes, at, length);
+      const { text } = this.#lines;
+      checkStatusLine(text, stop >= 0);
+      if (stop < 0) return length;
+      this.#lines = undefined;
+      this.#noteHead(text);
+      at = stop;
+    }
+    return at;
+  }
+
+  #noteHead(text: string): void {
+    const isHttp10 = text[7] === "0";
+    const status = Number(text.slice(9, 12));
+    const lineEnd = text.indexOf("\r\n");
+    const rawHeaders = parseFieldLines(text, lineEnd + 2);
+    const framing = framingOf(rawHeaders, status, isHttp10, this.#isHead);
+    if (status === 101) throw new ParseFault("upgrade without a request for it");
+    if (status < 200) {
+      this.#interim++;
+      if (this.#interim > MAX_INTERIM_RESPONSES) throw new ParseFault("too many interim responses");
+      return;
+    }
+    this.head = { status, reason: text.slice(13, lineEnd), rawHeaders };
+    this.#expectBody(framing);
+  }
+
+  #expectBody({ body, length, isPersistent, keepAliveMs }: Framing): void {
+    this.isPersistent = isPersistent;
+    this.keepAliveMs = keepAliveMs;
+    this.#left = length;
+    if (body === "chunked") this.#chunks = new ChunkDecoder();
+    this.#state = body === "none" ? DONE : body === "length" ? LENGTH : body === "chunked" ? CHUNKS : REST;
+  }
+
+  #readBody(bytes: Buffer, at: number, length: number): void {
+    switch (this.#state) {
+      case LENGTH:
+        this.#readCounted(at, length);
+        break;
+      case CHUNKS:
+        this.#readChunks(bytes, at, length);
+        break;
+      case REST:
+        this.payloadStart = at;
+        this.payloadEnd = length;
+        break;
+      case DONE:
+        this.hasSurplus = true;
+    }
+  }
+
+  #readCounted(at: number, length: number): void {
+    this.payloadStart = at;
+    this.payloadEnd = Math.min(length, at + this.#left);
+    this.#left -= this.payloadEnd - at;
+    if (this.#left > 0) return;
+    this.#state = DONE;
+    if (this.payloadEnd < length) this.hasSurplus = true;
+  }
+
+  #readChunks(bytes: Buffer, at: number, length: number): void {
+    const chunks = this.#chunks as ChunkDecoder;
+    try {
+      const stop = chunks.decode(bytes, at, length);
+      if (!chunks.isDone) return;
+      this.#state = DONE;
+      this.rawTrailers = chunks.rawTrailers;
+      if (stop < length) this.hasSurplus = true;
+    } finally {
+      // What came before a fault is payload all the same.
+      this.payloadStart = chunks.start;
+      this.payloadEnd = chunks.stop;
+    }
+  }
+}
+
+/** Throws where the text, of which more may come unless it `isWhole`, begins no HTTP/1.x response. */
+function checkStatusLine(text: string, isWhole: boolean): void {
+  const length = Math.min(text.length, STATUS_LINE.length);
+  for (let at = 0; at < length; at++) {
+    if (!STATUS_LINE[at]?.includes(text[at] as string)) throw new ParseFault("no HTTP/1.x status line");
+  }
+  if (isWhole && text.length < STATUS_LINE.length) throw new ParseFault("no HTTP/1.x status line");
+}

@@ -1,0 +1,91 @@
+import type { Socket } from "node:net";
+import { forwardableTrailers } from "../base/fields.ts";
+import { toChunk } from "../base/shared-bytes.ts";
+import type { RequestBody } from "../pipeline/client-request.ts";
+
+/** A request's body on its way from the client to a backend, no faster than that one takes it. */
+export class Upload {
+  readonly #socket: Socket;
+  readonly #body: RequestBody;
+  /** The request's head, until it has left: with the first bytes of the body where they are here already. */
+  #head: string;
+  #sentBytes = 0;
+  #isOver = false;
+  readonly #onDone: (isWhole: boolean) => void;
+
+  /** `onDone` is called once, when the last byte is with the kernel or the client's body has broken off. */
+  constructor(socket: Socket, head: string, body: RequestBody, onDone: (isWhole: boolean) => void) {
+    this.#socket = socket;
+    this.#head = head;
+    this.#body = body;
+    this.#onDone = onDone;
+    const { stream } = body;
+    stream.on("data", this.#onData);
+    stream.once("end", this.#onEnd);
+    stream.once("close", this.#onClose);
+    socket.on("drain", this.#onDrain);
+    // A backend may answer without any of the body. In the common case some of it came with the client's head.
+    setImmediate(() => this.#sendHead());
+  }
+
+  /**
+   * Answered early, or broken: the rest is read and dropped, so that the answer arrives instead of a reset.
+   * `limits.requestTimeout` bounds it.
+   */
+  stop(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { stream } = this.#body;
+    stream.off("data", this.#onData);
+    stream.off("end", this.#onEnd);
+    stream.off("close", this.#onClose);
+    this.#socket.off("drain", this.#onDrain);
+    stream.resume();
+  }
+
+  #sendHead(): void {
+    if (this.#isOver || this.#head === "") return;
+    this.#socket.write(this.#head, "latin1");
+    this.#head = "";
+  }
+
+  readonly #onData = (part: Buffer): void => {
+    if (part.length === 0) return;
+    this.#sentBytes += part.length;
+    this.#socket.cork();
+    this.#sendHead();
+    const isTaken = this.#socket.write(this.#body.length === undefined ? toChunk(part) : part);
+    this.#socket.uncork();
+    if (!isTaken) this.#body.stream.pause();
+  };
+
+  readonly #onDrain = (): void => {
+    this.#body.stream.resume();
+  };
+
+  readonly #onEnd = (): void => {
+    const { length } = this.#body;
+    this.#socket.cork();
+    this.#sendHead();
+    const last = length === undefined ? lastChunk(this.#body.stream.rawTrailers) : "";
+    this.#socket.write(last, "latin1", () => this.#done(length === undefined || length === this.#sentBytes));
+    this.#socket.uncork();
+  };
+
+  readonly #onClose = (): void => {
+    if (!this.#body.stream.readableEnded) this.#done(false);
+  };
+
+  #done(isWhole: boolean): void {
+    if (this.#isOver) return;
+    this.stop();
+    this.#onDone(isWhole);
+  }
+}
+
+function lastChunk(rawTrailers: readonly string[]): string {
+  const trailers = forwardableTrailers(rawTrailers);
+  let text = "0\r\n";
+  for (let at = 0; at + 1 < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`;
+  return `${text}\r\n`;
+}

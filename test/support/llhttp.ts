@@ -1,0 +1,65 @@
+import { createRequire } from "node:module";
+
+/** What Node's own parser makes of the bytes of a response; the second reader to compare ours with. */
+export interface LlhttpReading {
+  /** Of the final response, and of the interim ones before it. */
+  readonly heads: { status: number; reason: string; rawHeaders: string[] }[];
+  readonly body: string;
+  readonly trailers: readonly string[];
+  /** The first final response came whole. */
+  readonly isEnded: boolean;
+}
+
+type Callbacks = Record<number, (...values: never[]) => unknown>;
+interface Parser extends Callbacks {
+  initialize(type: number, resource: object, maxHeaderSize: number, leniency: number): void;
+  execute(bytes: Buffer): unknown;
+  finish(): unknown;
+}
+interface ParserClass {
+  new (): Parser;
+  readonly RESPONSE: number;
+  readonly kOnHeaders: number;
+  readonly kOnHeadersComplete: number;
+  readonly kOnBody: number;
+  readonly kOnMessageComplete: number;
+}
+
+const { HTTPParser } = createRequire(import.meta.url)("_http_common") as { HTTPParser: ParserClass };
+
+/** Reads a response in the strict way that Node's client does, in one piece and up to the connection's end. */
+export function readWithLlhttp(bytes: Buffer, isHead: boolean): LlhttpReading {
+  const heads: LlhttpReading["heads"] = [];
+  const body: string[] = [];
+  const fields: string[] = [];
+  let isEnded = false;
+  const parser = new HTTPParser();
+  parser.initialize(HTTPParser.RESPONSE, {}, 16 * 1024, 0);
+  const on = (event: number, callback: (...values: never[]) => unknown) => {
+    parser[event] = callback;
+  };
+  on(HTTPParser.kOnHeaders, (more: string[]) => void (isEnded || fields.push(...more)));
+  on(
+    HTTPParser.kOnHeadersComplete,
+    (
+      _major: number,
+      _minor: number,
+      more: string[] | undefined,
+      _method: unknown,
+      _url: unknown,
+      status: number,
+      reason: string,
+    ) => {
+      if (isEnded) return 0;
+      heads.push({ status, reason, rawHeaders: [...fields.splice(0), ...(more ?? [])] });
+      return isHead || status < 200 ? 1 : 0;
+    },
+  );
+  on(HTTPParser.kOnBody, (part: Buffer) => void (isEnded || body.push(part.toString("latin1"))));
+  on(HTTPParser.kOnMessageComplete, () => {
+    if ((heads.at(-1)?.status ?? 0) >= 200) isEnded = true;
+  });
+  const read = parser.execute(bytes);
+  if (!(read instanceof Error)) parser.finish();
+  return { heads, body: body.join(""), trailers: isEnded ? fields : [], isEnded };
+}
