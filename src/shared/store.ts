@@ -19,6 +19,10 @@ export interface RecordOptions {
   readonly key: string;
   /** The route's name, for logs and metrics. */
   readonly route: string;
+  /**
+   * What makes the bytes of the stream (`streamDefinition`): instances whose routes differ in it share no record.
+   */
+  readonly definition: string;
   /** What the record keeps at most; `ageMs` counts from when an event was appended. */
   readonly bounds: HistoryBounds;
 }
@@ -92,7 +96,10 @@ export interface Draft {
 export interface StoredEvent {
   /** Its position: one more than that of the event before. */
   readonly seq: number;
-  /** What finds it again: the backend's id, or `epoch-seq` (`makeId`). One event of a record at most has it. */
+  /**
+   * What finds it again: the backend's id, or one that was made (`makeId`). One event of a record at most has it.
+   * A made one need not begin with the record's epoch: each leader has a beginning of its own.
+   */
   readonly id: string;
   readonly backendId: string;
   /** The bytes that clients get. */

@@ -1,0 +1,161 @@
+import { EventEmitter } from "node:events";
+import { Redis, type RedisOptions } from "ioredis";
+import { jitter } from "../base/jitter.ts";
+import { startPatientTimer } from "./patient-timer.ts";
+import type { Script } from "./redis-scripts.ts";
+
+/** What Redis answers: texts as bytes, because events are. */
+export type RedisReply = Buffer | number | null | readonly RedisReply[];
+
+export type RedisArgument = string | number | Buffer;
+
+/** Redis refused a command, or gave no answer; the message holds no arguments, which may be secret. */
+export class RedisFault extends Error {
+  override readonly name = "RedisFault";
+}
+
+const FIRST_RETRY_MS = 50;
+const MOST_RETRY_MS = 2_000;
+
+/**
+ * One connection to Redis, made again whenever it is lost.
+ *
+ * Nothing waits for it: a command fails at once while there is no connection, and the connection is given up when
+ * an answer takes longer than `timeoutMs`. So what waits is bounded by what callers have under way, and a Redis
+ * that hangs is known from one that is idle.
+ */
+export class RedisConnection {
+  /** Why the last connection was lost, in words without secrets. */
+  lastFault = "";
+  readonly #redis: Redis;
+  readonly #timeoutMs: number;
+  readonly #events = new EventEmitter<{ ready: []; away: []; refused: [fault: string] }>();
+  #isReady = false;
+  #awaySince = performance.now();
+  #isClosed = false;
+  #handshake: NodeJS.Timeout | undefined;
+
+  constructor(url: string, name: string, timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+    this.#redis = new Redis(url, optionsFor(name, timeoutMs));
+    this.#redis.on("error", (error: Error) => {
+      this.lastFault = error.message;
+      this.#events.emit("refused", error.message);
+    });
+    this.#redis.on("connect", () => this.#awaitHandshake());
+    this.#redis.on("ready", () => this.#becomeReady());
+    this.#redis.on("close", () => this.#becomeAway());
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** How long there has been no connection; 0 while there is one. */
+  get awayMs(): number {
+    return this.#isReady ? 0 : performance.now() - this.#awaySince;
+  }
+
+  /** Each time commands can be sent again. */
+  onReady(listener: () => void): void {
+    this.#events.on("ready", listener);
+  }
+
+  /** Each time the connection is lost. */
+  onAway(listener: () => void): void {
+    this.#events.on("away", listener);
+  }
+
+  /** Each time an attempt to connect fails, or the connection does. */
+  onRefused(listener: (fault: string) => void): void {
+    this.#events.on("refused", listener);
+  }
+
+  /** Sends a command; `waitMs` is what Redis itself may take for one that blocks. */
+  async command(name: string, args: readonly RedisArgument[], waitMs = 0): Promise<RedisReply> {
+    const answer = this.#redis.callBuffer(name, [...args]) as Promise<RedisReply>;
+    try {
+      return await this.#answerWithin(answer, this.#timeoutMs + waitMs);
+    } catch (error) {
+      throw new RedisFault(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Runs a script, which Redis may have forgotten or never known. */
+  async run(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<RedisReply> {
+    try {
+      return await this.command("EVALSHA", [script.sha, keys.length, ...keys, ...args]);
+    } catch (error) {
+      if (!(error instanceof RedisFault) || !error.message.startsWith("NOSCRIPT")) throw error;
+      return this.command("EVAL", [script.text, keys.length, ...keys, ...args]);
+    }
+  }
+
+  /** Gives the connection up; another one is made. Everything under way fails. */
+  drop(why: string): void {
+    if (this.#isClosed) return;
+    this.lastFault = why;
+    this.#redis.disconnect(true);
+    this.#becomeAway();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#handshake);
+    this.#redis.disconnect();
+  }
+
+  /** ioredis bounds connecting, but not the wait for the first answer: a frozen Redis accepts connections. */
+  #awaitHandshake(): void {
+    clearTimeout(this.#handshake);
+    this.#handshake = setTimeout(() => this.drop("no answer to the first command"), this.#timeoutMs * 2);
+  }
+
+  #becomeReady(): void {
+    clearTimeout(this.#handshake);
+    if (this.#isClosed) return;
+    this.#isReady = true;
+    this.#events.emit("ready");
+  }
+
+  #becomeAway(): void {
+    clearTimeout(this.#handshake);
+    if (!this.#isReady) return;
+    this.#isReady = false;
+    this.#awaySince = performance.now();
+    this.#events.emit("away");
+  }
+
+  async #answerWithin<T>(answer: Promise<T>, ms: number): Promise<T> {
+    let stop = (): void => {};
+    const late = new Promise<never>((_, reject) => {
+      stop = startPatientTimer(ms, () => {
+        const why = `no answer within ${ms} ms`;
+        reject(new Error(why));
+        this.drop(why);
+      });
+    });
+    return Promise.race([answer, late]).finally(stop);
+  }
+}
+
+function optionsFor(name: string, timeoutMs: number): Omit<RedisOptions, "replyMapping"> {
+  return {
+    connectionName: name,
+    // What every Redis, Valkey and proxy before them speaks.
+    protocol: 2,
+    disableClientInfo: true,
+    connectTimeout: timeoutMs * 2,
+    // A Redis that hangs does not close its end either.
+    disconnectTimeout: 50,
+    keepAlive: 5_000,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // A Redis that is loading its data is away, and is asked again as one that is.
+    maxLoadingRetryTime: MOST_RETRY_MS,
+    retryStrategy: (times) => jitter(Math.min(MOST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times, 10))),
+    // After a failover the address leads to the new primary, the old connection to what is now a replica.
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
+  };
+}

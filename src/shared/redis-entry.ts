@@ -1,0 +1,87 @@
+import type { RedisArgument, RedisReply } from "./redis-connection.ts";
+import type { StoredEvent } from "./store.ts";
+
+/**
+ * Where an event stands in a record in Redis; its spelling `token-seq` is the id of its stream entry.
+ *
+ * The token is the fencing token of the leader that wrote it, the seq counts the events of the record. Redis takes
+ * growing ids only, so it refuses an older leader by itself, and two events that take the same place in two
+ * histories are told apart.
+ */
+export interface Position {
+  readonly token: number;
+  readonly seq: number;
+}
+
+/** Before the first event. */
+export const ORIGIN: Position = { token: 0, seq: 0 };
+
+export const formatPosition = ({ token, seq }: Position): string => `${token}-${seq}`;
+
+export function parsePosition(text: string): Position {
+  const [token, seq] = text.split("-");
+  return { token: Number(token), seq: Number(seq) };
+}
+
+export const isSamePosition = (a: Position, b: Position): boolean => a.token === b.token && a.seq === b.seq;
+
+/** Negative when `a` comes first, as Redis orders its entries. */
+export const comparePositions = (a: Position, b: Position): number => a.token - b.token || a.seq - b.seq;
+
+/** The least position behind another, for ranges that include their start. */
+export const positionBehind = ({ token, seq }: Position): Position => ({ token, seq: seq + 1 });
+
+/** An entry as it was read; without `event` it is of a kind that this version does not know. */
+export interface Entry {
+  readonly position: Position;
+  readonly event: StoredEvent | undefined;
+}
+
+/** The arguments that `APPEND` takes for one event. */
+export function encodeEntry({ id, backendId, at, block }: StoredEvent, position: Position): RedisArgument[] {
+  return [
+    formatPosition(position),
+    Buffer.from(id, "latin1"),
+    Buffer.from(backendId, "latin1"),
+    String(at),
+    block,
+  ];
+}
+
+/** Reads the answer of XRANGE, or one stream's part of that of XREAD. */
+export function decodeEntries(reply: RedisReply | undefined): Entry[] {
+  if (!Array.isArray(reply)) return [];
+  return reply.flatMap((entry: RedisReply) => {
+    if (!Array.isArray(entry)) return [];
+    const [id, fields] = entry as readonly RedisReply[];
+    const position = parsePosition(String(id));
+    return [{ position, event: decodeEvent(position.seq, fields) }];
+  });
+}
+
+/**
+ * An event of any version that has the fields of this one; fields that are not known are passed over, because
+ * instances of two versions run side by side while one replaces the other.
+ */
+function decodeEvent(seq: number, fields: RedisReply | undefined): StoredEvent | undefined {
+  if (!Array.isArray(fields)) return undefined;
+  const byName = new Map<string, RedisReply>();
+  for (let at = 0; at + 1 < fields.length; at += 2) byName.set(String(fields[at]), fields[at + 1] ?? null);
+  const [id, backendId, at, block] = ["i", "n", "t", "b"].map((name) => byName.get(name));
+  const isWhole = Buffer.isBuffer(id) && Buffer.isBuffer(backendId) && Buffer.isBuffer(block);
+  if (!isWhole || !/^\d{1,15}$/.test(String(at))) return undefined;
+  return {
+    seq,
+    id: id.toString("latin1"),
+    backendId: backendId.toString("latin1"),
+    at: Number(String(at)),
+    block: ownCopy(block),
+  };
+}
+
+/** What was read is a part of what the socket gave, which one event that is kept would keep whole. */
+function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}

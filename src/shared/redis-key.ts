@@ -1,0 +1,37 @@
+import { createHash } from "node:crypto";
+
+/** The keys in Redis of one record; the braces keep them on one node of a cluster. */
+export interface RecordKeys {
+  /** Names the record in notices. */
+  readonly name: string;
+  /** Who may ask the backend now; runs out by itself. */
+  readonly lease: string;
+  /** Newest fencing token, epoch, state of the backend, bytes kept. */
+  readonly meta: string;
+  /** The events, a Redis stream. */
+  readonly events: string;
+}
+
+/**
+ * Of everything that keys hold. Instances of another layout do not see each other's keys, so that while one
+ * replaces the other each serves its clients, with a backend request of its own.
+ */
+const LAYOUT = 1;
+
+/**
+ * The keys of a stream. The hash covers what defines the stream beside its name, so that two instances whose
+ * files differ keep two records and mix nothing.
+ */
+export function recordKeys(prefix: string, route: string, key: string, definition: string): RecordKeys {
+  const hash = createHash("sha256").update(`${definition}\0${key}`).digest("base64url").slice(0, 22);
+  const name = `${route}:${hash}`;
+  const base = `${prefix}:${LAYOUT}:{${name}}`;
+  return { name, lease: `${base}:lease`, meta: `${base}:meta`, events: `${base}:events` };
+}
+
+/** The stream in which instances tell each other to look at a record at once. */
+export const noticesKey = (prefix: string): string => `${prefix}:${LAYOUT}:notices`;
+
+/** Which definitions of a route are in use, and since when. */
+export const definitionsKey = (prefix: string, route: string): string =>
+  `${prefix}:${LAYOUT}:{${route}}:definitions`;

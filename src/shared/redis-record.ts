@@ -1,0 +1,330 @@
+import { randomBytes } from "node:crypto";
+import { Lease, type LeaseAnswer } from "./lease.ts";
+import type { RecordPlace } from "./redis-append.ts";
+import { RedisFault } from "./redis-connection.ts";
+import { type Entry, isSamePosition, ORIGIN, type Position } from "./redis-entry.ts";
+import { Ledger } from "./redis-ledger.ts";
+import { Outbox } from "./redis-outbox.ts";
+import { readPages, readRecord } from "./redis-pages.ts";
+import type { RedisReader } from "./redis-reader.ts";
+import { readState, writeState } from "./redis-state.ts";
+import type { BackendState, ChannelFeed, ChannelStore, Draft, StoredEvent } from "./store.ts";
+
+/** What a channel is to its record. */
+export type Role =
+  /** Nothing is known yet. */
+  | "joining"
+  /** Asks the backend, and writes. */
+  | "leading"
+  /** Reads what another one writes. */
+  | "following"
+  /** Redis is away: asks the backend for the clients of this process. */
+  | "alone"
+  | "closed";
+
+export interface RecordContext {
+  readonly place: RecordPlace;
+  readonly reader: RedisReader;
+  /** So long an event waits for Redis, and the first client for the first answer. */
+  readonly timeoutMs: number;
+  /** Has the other instances look at this record now. */
+  notify(): void;
+  /** Events are delivered without Redis, or no longer. */
+  onDegraded(isDegraded: boolean): void;
+  /** The channel gets another history than it had. */
+  onReplaced(): void;
+  onClose(farewell: Promise<void>): void;
+}
+
+/**
+ * One stream's record in Redis, as one instance takes part in it: it leads, or follows, or is alone.
+ *
+ * Everything hangs on the answers to the lease's questions, which come all the time and say who leads, where the
+ * record ends and how its backend stands. Whatever was missed in between is found by comparing positions.
+ */
+export class RedisRecord implements ChannelStore {
+  readonly #context: RecordContext;
+  readonly #ledger = new Ledger();
+  readonly #lease: Lease;
+  readonly #outbox: Outbox;
+  #feed: ChannelFeed | undefined;
+  #role: Role = "joining";
+  #epoch = randomBytes(6).toString("hex");
+  #hasRecord = false;
+  /** What the channel has does not continue what Redis has: to be loaded anew. */
+  #isOther = false;
+  #isSettling = false;
+  #asksAgain = false;
+  #stopReading: (() => void) | undefined;
+  /** How far we were when the last answer came. */
+  #acceptedBefore: Position = ORIGIN;
+  /** The last word on the backend that the channel got; undefined before the first. */
+  #state: string | undefined;
+  /** Our own word on it, until Redis has it. */
+  #unwrittenState = "";
+  /** Said behind events that are not delivered yet. */
+  #nextState: BackendState | undefined;
+
+  constructor(context: RecordContext) {
+    this.#context = context;
+    const { place, timeoutMs } = context;
+    this.#lease = new Lease({
+      place,
+      epoch: () => this.#epoch,
+      state: () => this.#unwrittenState,
+      onAnswer: (answer) => this.#onAnswer(answer),
+      onSilence: (ms) => this.#onSilence(ms),
+    });
+    this.#outbox = new Outbox({
+      place,
+      timeoutMs,
+      ledger: this.#ledger,
+      held: (afterSeq) => this.#feed?.held(afterSeq) ?? [],
+      deliver: (events) => this.#feed?.onEvents(events),
+      onDegraded: (isDegraded) => this.#onDegraded(isDegraded),
+      onDoubt: (isOther) => this.#doubt(isOther),
+      onDelivered: () => this.#announceNext(),
+    });
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  start(feed: ChannelFeed): void {
+    this.#feed = feed;
+    this.#lease.ask();
+  }
+
+  append(drafts: readonly Draft[]): void {
+    if (this.#isAsking()) this.#outbox.add(drafts);
+  }
+
+  announce(state: BackendState): void {
+    if (!this.#isAsking()) return;
+    this.#nextState = state;
+    if (!this.#outbox.isWaiting) this.#announceNext();
+  }
+
+  close(): void {
+    if (this.#role === "closed") return;
+    const wasLeading = this.#role === "leading";
+    this.#role = "closed";
+    this.#read(undefined);
+    this.#lease.stop();
+    this.#context.onClose(this.#farewell(wasLeading));
+  }
+
+  /** Looks at Redis now. */
+  look(): void {
+    if (this.#feed !== undefined) this.#lease.ask();
+  }
+
+  /** Redis was away: only who led before may lead at first. */
+  standBack(): void {
+    if (this.#role !== "joining") this.#lease.standBack();
+  }
+
+  async #farewell(wasLeading: boolean): Promise<void> {
+    try {
+      if (wasLeading) await this.#outbox.flush();
+      this.#feed = undefined;
+      this.#outbox.stop();
+      if (wasLeading && (await this.#lease.release(this.#epoch))) this.#context.notify();
+    } catch (error) {
+      // The lease runs out by itself.
+      if (!(error instanceof RedisFault)) throw error;
+    }
+  }
+
+  #onAnswer(answer: LeaseAnswer): void {
+    if (this.#isSettling) {
+      this.#asksAgain = true;
+      return;
+    }
+    this.#isSettling = true;
+    this.#asksAgain = false;
+    void this.#settle(answer).finally(() => {
+      this.#isSettling = false;
+      if (this.#asksAgain) this.#lease.ask();
+    });
+  }
+
+  /** Redis failed for `ms`: who has nobody to follow asks the backend itself. */
+  #onSilence(ms: number): void {
+    const { place, timeoutMs } = this.#context;
+    const joiningMs = Math.max(ms, place.connection.awayMs);
+    if (this.#role === "following" && ms >= place.leaseMs) this.#goAlone();
+    if (this.#role === "joining" && joiningMs >= timeoutMs) this.#goAlone();
+  }
+
+  /** Does what an answer asks for; one at a time, because it may have to read first. */
+  async #settle(answer: LeaseAnswer): Promise<void> {
+    // Nobody has led the record yet, and we are not to.
+    if (answer.epoch === "") return;
+    try {
+      if (!this.#hasRecord || this.#isOther || answer.epoch !== this.#epoch) await this.#load(answer.epoch);
+      if (this.#role === "closed") return;
+      if (answer.isGranted) await this.#lead(answer);
+      else await this.#follow(answer);
+    } catch (error) {
+      // The next answer finds what is left to do.
+      if (!(error instanceof RedisFault)) throw error;
+    }
+  }
+
+  async #load(epoch: string): Promise<void> {
+    this.#stopAsking();
+    this.#read(undefined);
+    const entries = await readRecord(this.#context.place);
+    if (this.#role === "closed") return;
+    if (this.#hasRecord) this.#context.onReplaced();
+    this.#ledger.reset(entries);
+    this.#epoch = epoch;
+    this.#hasRecord = true;
+    this.#isOther = false;
+    const events = entries.flatMap(({ event }) => event ?? []);
+    this.#feed?.onRecord({ epoch, lastSeq: this.#ledger.accepted.seq, events });
+  }
+
+  async #lead({ token, epoch, top, state }: LeaseAnswer): Promise<void> {
+    if (!this.#agreesWith(top)) {
+      // Others wrote behind what we have, so the backend is asked anew behind what they wrote.
+      this.#stopAsking();
+      await this.#catchUp();
+      if (this.#role === "closed") return;
+      if (this.#isOther || !this.#agreesWith(top)) return this.#doubt(true);
+    }
+    if (!this.#outbox.isSending) this.#outbox.agreeOn(top);
+    const wasAsking = this.#isAsking();
+    this.#read(undefined);
+    if (!wasAsking) {
+      this.#giveState(state);
+      this.#outbox.begin();
+    }
+    this.#role = "leading";
+    this.#writeState(state);
+    this.#outbox.write({ token, epoch });
+    if (!wasAsking) this.#feed?.onLead();
+  }
+
+  async #follow({ state, top }: LeaseAnswer): Promise<void> {
+    this.#stopAsking();
+    this.#lease.forget();
+    if (this.#role === "joining") {
+      this.#giveState(state);
+      this.#role = "following";
+      this.#feed?.onFollow();
+    }
+    if (this.#stopReading === undefined) this.#read(this.#ledger.accepted);
+    // Events stand in front of what is said of the backend behind them; and a reader may be cut off for long.
+    const isStuck = isSamePosition(this.#ledger.accepted, this.#acceptedBefore);
+    const isBehind = !isSamePosition(this.#ledger.accepted, top);
+    if (isBehind && (isStuck || state !== this.#state)) await this.#catchUp();
+    this.#acceptedBefore = this.#ledger.accepted;
+    if (this.#role !== "following") return;
+    if (this.#isOther) this.#lease.ask();
+    else this.#giveState(state);
+  }
+
+  #goAlone(): void {
+    this.#read(undefined);
+    if (!this.#hasRecord) {
+      this.#hasRecord = true;
+      this.#feed?.onRecord({ epoch: this.#epoch, lastSeq: 0, events: [] });
+      this.#giveState("");
+    }
+    this.#role = "alone";
+    this.#outbox.begin();
+    this.#outbox.goAlone();
+    this.#feed?.onLead();
+  }
+
+  /** Gives the backend up, if we ask it. */
+  #stopAsking(): void {
+    if (!this.#isAsking()) return;
+    this.#role = "following";
+    this.#nextState = undefined;
+    this.#unwrittenState = "";
+    this.#outbox.stop();
+    this.#feed?.onFollow();
+  }
+
+  #isAsking(): boolean {
+    return this.#role === "leading" || this.#role === "alone";
+  }
+
+  #agreesWith(top: Position): boolean {
+    return this.#ledger.knows(top, this.#outbox.token, this.#outbox.newestSeq);
+  }
+
+  #doubt(isOther: boolean): void {
+    this.#isOther ||= isOther;
+    this.#lease.ask();
+  }
+
+  /** Reads over the connection for commands what the reader has not read yet. */
+  async #catchUp(): Promise<void> {
+    for await (const page of readPages(this.#context.place, this.#ledger.accepted)) {
+      if (this.#role === "closed" || !this.#take(page)) return;
+    }
+  }
+
+  /** Reads from a position on, or no longer. */
+  #read(from: Position | undefined): void {
+    this.#stopReading?.();
+    this.#stopReading = undefined;
+    if (from === undefined) return;
+    const { reader, place } = this.#context;
+    this.#stopReading = reader.follow(place.keys.events, from, (entries) => {
+      if (!this.#take(entries)) this.#doubt(true);
+    });
+  }
+
+  /** Delivers what comes next; false when it does not continue what the channel has. */
+  #take(entries: readonly Entry[]): boolean {
+    if (this.#isOther) return false;
+    const next: StoredEvent[] = [];
+    for (const entry of entries) {
+      const verdict = this.#ledger.take(entry, (seq) => this.#feed?.held(seq - 1)[0]);
+      this.#isOther = verdict === "other";
+      if (this.#isOther) break;
+      if (verdict === "next" && entry.event !== undefined) next.push(entry.event);
+    }
+    if (next.length > 0) this.#feed?.onEvents(next);
+    return !this.#isOther;
+  }
+
+  #announceNext(): void {
+    const state = this.#nextState;
+    if (state === undefined) return;
+    this.#nextState = undefined;
+    this.#state = writeState(state);
+    this.#feed?.onState(state);
+    if (this.#role !== "leading") return;
+    this.#unwrittenState = this.#state;
+    this.#lease.ask();
+  }
+
+  /** What Redis has of our word on the backend is not the last one, or none since it lost it. */
+  #writeState(written: string): void {
+    if (this.#unwrittenState !== "" && this.#unwrittenState === written) {
+      this.#unwrittenState = "";
+      this.#context.notify();
+    } else if (this.#state !== written && this.#nextState === undefined) {
+      this.#unwrittenState = this.#state ?? "";
+      this.#lease.ask();
+    }
+  }
+
+  #giveState(text: string): void {
+    if (this.#state !== undefined && text === this.#state) return;
+    this.#state = text;
+    this.#feed?.onState(readState(text));
+  }
+
+  #onDegraded(isDegraded: boolean): void {
+    this.#context.onDegraded(isDegraded);
+    this.#feed?.onDegraded(isDegraded);
+  }
+}

@@ -1,0 +1,151 @@
+import { randomBytes } from "node:crypto";
+import type { RedisConfig } from "../config/redis-schema.ts";
+import type { Log } from "../observe/log.ts";
+import { RedisConnection, RedisFault } from "./redis-connection.ts";
+import { noticesKey, type RecordKeys, recordKeys } from "./redis-key.ts";
+import { RedisReader } from "./redis-reader.ts";
+import { RedisRecord, type Role } from "./redis-record.ts";
+import type { ChannelStore, RecordOptions, Store } from "./store.ts";
+
+/** Notices are read as they come; of old ones nobody has a use. */
+const NOTICES = 1_000;
+
+/** How a store in Redis stands. */
+export interface RedisHealth {
+  /** Whether commands can be sent. */
+  readonly isReady: boolean;
+  /** Records of which events are delivered that Redis does not have yet. */
+  readonly degraded: number;
+  readonly roles: Readonly<Record<Exclude<Role, "closed">, number>>;
+}
+
+/**
+ * Records that several instances share, in one Redis: one of them asks the backend of a stream, all deliver it.
+ *
+ * Two connections carry everything, however many records are open: one for commands, one that waits for events.
+ */
+export class RedisStore implements Store {
+  readonly #config: RedisConfig;
+  readonly #log: Log;
+  readonly #commands: RedisConnection;
+  readonly #waiting: RedisConnection;
+  readonly #reader: RedisReader;
+  readonly #owner = randomBytes(8).toString("hex");
+  /** Open records, by the name that notices give. */
+  readonly #records = new Map<string, Set<RedisRecord>>();
+  readonly #degraded = new Set<RedisRecord>();
+  readonly #farewells = new Set<Promise<void>>();
+  #isClosed = false;
+  #isReported = false;
+
+  constructor(config: RedisConfig, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    this.#commands = new RedisConnection(config.url, `sluice-${this.#owner}`, config.timeout);
+    this.#waiting = new RedisConnection(config.url, `sluice-${this.#owner}-reader`, config.timeout);
+    this.#reader = new RedisReader({
+      connection: this.#waiting,
+      commands: this.#commands,
+      notices: noticesKey(config.prefix),
+      onNotice: (name) => {
+        for (const record of this.#records.get(name) ?? []) record.look();
+      },
+      onResume: () => this.#lookAll(),
+    });
+    this.#commands.onReady(() => this.#onReady());
+    this.#commands.onAway(() => this.#onAway());
+    this.#commands.onRefused((fault) => this.#reportAway(fault));
+  }
+
+  get health(): RedisHealth {
+    const roles = { joining: 0, leading: 0, following: 0, alone: 0 };
+    for (const { role } of this.#open()) if (role !== "closed") roles[role] += 1;
+    return { isReady: this.#commands.isReady, degraded: this.#degraded.size, roles };
+  }
+
+  open({ key, route, definition, bounds }: RecordOptions): ChannelStore {
+    const { prefix, lease, timeout } = this.#config;
+    const keys = recordKeys(prefix, route, key, definition);
+    const connection = this.#commands;
+    const keepMs = bounds.ageMs + lease;
+    const record: RedisRecord = new RedisRecord({
+      place: { connection, keys, bounds, owner: this.#owner, leaseMs: lease, keepMs },
+      reader: this.#reader,
+      timeoutMs: timeout,
+      notify: () => this.#notify(keys),
+      onDegraded: (isDegraded) => this.#onDegraded(record, { route, record: keys.name, isDegraded }),
+      onReplaced: () => this.#log.warn({ route, record: keys.name }, "shared history was replaced"),
+      onClose: (farewell) => this.#onClose(record, keys, farewell),
+    });
+    this.#records.set(keys.name, (this.#records.get(keys.name) ?? new Set()).add(record));
+    return record;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const record of this.#open()) record.close();
+    // Each step of a farewell is bounded by the timeout of its command.
+    await Promise.all(this.#farewells);
+    this.#reader.close();
+    this.#waiting.close();
+    this.#commands.close();
+  }
+
+  #open(): RedisRecord[] {
+    return [...this.#records.values()].flatMap((group) => [...group]);
+  }
+
+  #notify({ name }: RecordKeys): void {
+    const args = [noticesKey(this.#config.prefix), "MAXLEN", "~", NOTICES, "*", "k", name];
+    this.#commands.command("XADD", args).catch((error: unknown) => {
+      // Without a notice the others look by themselves a little later.
+      if (!(error instanceof RedisFault)) throw error;
+    });
+  }
+
+  #lookAll(): void {
+    for (const record of this.#open()) record.look();
+  }
+
+  #onReady(): void {
+    if (this.#isReported) {
+      for (const record of this.#open()) record.standBack();
+      this.#log.info({ leaseMs: this.#config.lease }, "redis is back");
+    }
+    this.#isReported = false;
+    this.#lookAll();
+  }
+
+  #onAway(): void {
+    this.#reportAway(this.#commands.lastFault || "the connection was lost");
+    this.#lookAll();
+  }
+
+  /** Once until it is back, however often it is asked in between. */
+  #reportAway(fault: string): void {
+    if (this.#isClosed || this.#isReported) return;
+    this.#isReported = true;
+    this.#log.error({ fault }, "redis is away");
+  }
+
+  #onDegraded(
+    record: RedisRecord,
+    facts: { readonly route: string; readonly record: string; readonly isDegraded: boolean },
+  ): void {
+    if (facts.isDegraded) this.#degraded.add(record);
+    else this.#degraded.delete(record);
+    const fault = this.#commands.lastFault;
+    if (facts.isDegraded) this.#log.warn({ ...facts, fault }, "shared stream goes on without redis");
+    else this.#log.info(facts, "shared stream is in redis again");
+  }
+
+  #onClose(record: RedisRecord, { name }: RecordKeys, farewell: Promise<void>): void {
+    const group = this.#records.get(name);
+    group?.delete(record);
+    if (group?.size === 0) this.#records.delete(name);
+    this.#degraded.delete(record);
+    this.#farewells.add(farewell);
+    void farewell.finally(() => this.#farewells.delete(farewell));
+  }
+}

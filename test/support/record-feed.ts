@@ -1,0 +1,121 @@
+import { pino } from "pino";
+import { redisSchema } from "../../src/config/redis-schema.ts";
+import { History } from "../../src/shared/history.ts";
+import { RedisStore } from "../../src/shared/redis-store.ts";
+import type {
+  BackendState,
+  ChannelFeed,
+  ChannelStore,
+  Draft,
+  HistoryBounds,
+  StoredEvent,
+  StreamRecord,
+} from "../../src/shared/store.ts";
+import { afterTest } from "./after-test.ts";
+
+const BOUNDS: HistoryBounds = { events: 1000, bytes: 8 * 1024 ** 2, ageMs: 600_000 };
+
+/** A channel without clients: it keeps what its store feeds it, and says what it was told. */
+export class RecordFeed implements ChannelFeed {
+  readonly store: ChannelStore;
+  readonly history: History;
+  /** `lead`, `follow`, `degraded`, `safe`, and `record` for each record that came in place of another. */
+  readonly told: string[] = [];
+  /** Ids in the order in which they were delivered live. */
+  readonly live: string[] = [];
+  readonly states: BackendState[] = [];
+  isLeading = false;
+  isDegraded = false;
+  #records = 0;
+
+  constructor(store: RedisStore, { key = "stream", definition = "one", bounds = BOUNDS } = {}) {
+    this.history = new History(bounds);
+    this.store = store.open({ key, route: "test", definition, bounds });
+  }
+
+  start(): this {
+    this.store.start(this);
+    return this;
+  }
+
+  /** Every id that is held, oldest first. */
+  get ids(): string[] {
+    return this.history.after(0).map(({ id }) => id);
+  }
+
+  get records(): number {
+    return this.#records;
+  }
+
+  append(...ids: readonly string[]): void {
+    this.store.append(ids.map(draft));
+  }
+
+  onRecord(record: StreamRecord): void {
+    this.#records += 1;
+    this.told.push("record");
+    this.history.reset(record);
+  }
+
+  onEvents(events: readonly StoredEvent[]): void {
+    for (const event of events) {
+      // What every channel relies on.
+      if (event.seq !== this.history.lastSeq + 1)
+        throw new Error(`position ${event.seq} after ${this.history.lastSeq}`);
+      this.history.push(event);
+      this.live.push(event.id);
+    }
+  }
+
+  onState(state: BackendState): void {
+    this.states.push(state);
+  }
+
+  onLead(): void {
+    this.isLeading = true;
+    this.told.push("lead");
+  }
+
+  onFollow(): void {
+    this.isLeading = false;
+    this.told.push("follow");
+  }
+
+  onDegraded(isDegraded: boolean): void {
+    this.isDegraded = isDegraded;
+    this.told.push(isDegraded ? "degraded" : "safe");
+  }
+
+  held(afterSeq: number): readonly StoredEvent[] {
+    return this.history.after(afterSeq);
+  }
+}
+
+/** An event with an id of the backend's. */
+export const draft = (id: string): Draft => ({
+  id,
+  showsId: false,
+  backendId: id,
+  block: Buffer.from(`id: ${id}\ndata: ${id}\n\n`),
+});
+
+/** An event without one: the store makes it. */
+export const draftWithoutId = (text: string): Draft => ({
+  id: undefined,
+  showsId: true,
+  backendId: "",
+  block: Buffer.from(`data: ${text}\n\n`),
+});
+
+/** The part of one instance that keeps records; it closes when the test ends. */
+export function startStore(url: string, options: Readonly<Record<string, unknown>> = {}): RedisStore {
+  const config = redisSchema.parse({ url, lease: "1s", timeout: "500ms", ...options });
+  if (config === null) throw new TypeError("a store needs a URL");
+  const store = new RedisStore(config, pino({ level: "silent" }));
+  afterTest(() => store.close());
+  return store;
+}
+
+/** `first` to `last` as ids. */
+export const idsFrom = (first: number, last: number): string[] =>
+  Array.from({ length: last - first + 1 }, (_, at) => String(first + at));

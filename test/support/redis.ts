@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { afterTest } from "./after-test.ts";
+import { refusedPort } from "./backend.ts";
+import { eventually } from "./eventually.ts";
+
+const EXECUTABLE = process.env["REDIS_PATH"] ?? "/usr/bin/redis-server";
+const MOST_STARTS = 5;
+
+export interface RedisSetup {
+  /** Keeps what was written over a restart; each write is on disk before its answer. */
+  readonly appendOnly?: boolean;
+  /** More of redis.conf, as arguments: `["--maxmemory", "3mb"]`. */
+  readonly options?: readonly string[];
+}
+
+/** Runs a redis-server, kills it, freezes it, and starts it again on the same port. */
+export class RedisServer {
+  readonly port: number;
+  readonly #directory: string;
+  readonly #setup: RedisSetup;
+  #child: ChildProcess | undefined;
+  #probe: Redis | undefined;
+
+  constructor(port: number, directory: string, setup: RedisSetup) {
+    this.port = port;
+    this.#directory = directory;
+    this.#setup = setup;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** A connection of the test's own. */
+  get client(): Redis {
+    this.#probe ??= this.connect();
+    return this.#probe;
+  }
+
+  /** One more connection, which the caller closes. */
+  connect(): Redis {
+    const redis = new Redis({ host: "127.0.0.1", port: this.port, retryStrategy: () => 50 });
+    // It is cut whenever the server is killed, which is what tests do.
+    redis.on("error", () => {});
+    return redis;
+  }
+
+  /** Starts it, or starts it anew; false when another process has taken the port. */
+  async start(): Promise<boolean> {
+    const { appendOnly = false, options = [] } = this.#setup;
+    const child = spawn(
+      EXECUTABLE,
+      [
+        ...["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#directory],
+        ...["--save", "", "--appendonly", appendOnly ? "yes" : "no", "--appendfsync", "always"],
+        ...["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", ...options],
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    this.#child = child;
+    let output = "";
+    child.stdout?.on("data", (bytes) => {
+      output += bytes;
+    });
+    const isGone = () => child.exitCode !== null || child.signalCode !== null;
+    const isReady = () => output.includes("Ready to accept connections");
+    await eventually(() => isGone() || isReady(), "redis-server to listen", { timeoutMs: 15_000 });
+    if (!isGone()) return true;
+    if (output.includes("Address already in use")) return false;
+    throw new Error(`redis-server did not start:\n${output}`);
+  }
+
+  /** As a power cut does it. */
+  async kill(): Promise<void> {
+    await this.#stop("SIGKILL");
+  }
+
+  /** Comes back with what was on disk: everything with `appendOnly`, else nothing. */
+  async restart(): Promise<void> {
+    await this.kill();
+    if (!(await this.start())) throw new Error(`port ${this.port} was taken meanwhile`);
+  }
+
+  /** Connections stay and nothing is answered. */
+  freeze(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  async close(): Promise<void> {
+    this.#probe?.disconnect();
+    await this.#stop("SIGKILL");
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  async #stop(signal: "SIGKILL"): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
+    child.kill(signal);
+    await exited;
+  }
+}
+
+/** Starts a real redis-server on a free port of 127.0.0.1; it stops when the test ends. */
+export async function startRedis(setup: RedisSetup = {}): Promise<RedisServer> {
+  if (!existsSync(EXECUTABLE)) {
+    throw new Error(`no redis-server at ${EXECUTABLE}: install the package redis-server, or set REDIS_PATH`);
+  }
+  for (let start = 0; start < MOST_STARTS; start += 1) {
+    const directory = await mkdtemp(join(tmpdir(), "sluice-redis-"));
+    const server = new RedisServer(await refusedPort(), directory, setup);
+    afterTest(() => server.close());
+    if (await server.start()) return server;
+  }
+  throw new Error(`found no free port in ${MOST_STARTS} tries`);
+}
+
+/** Starts a server that copies another one, and refuses writes until it is promoted. */
+export async function startReplica(of: RedisServer): Promise<RedisServer> {
+  const replica = await startRedis({ options: ["--replicaof", "127.0.0.1", String(of.port)] });
+  await eventually(
+    async () => (await replica.client.info("replication")).includes("master_link_status:up"),
+    "the replica to have copied",
+    { timeoutMs: 15_000 },
+  );
+  return replica;
+}
