@@ -1,0 +1,197 @@
+import { RELAYED_STREAMS } from "./session.mjs";
+
+/**
+ * What is measured, one entry each: how, and which figures come out. A figure's `must` and `aim` are ratios
+ * to nginx in the same round; `more: true` where more is better.
+ */
+const EVENTS = "/events?stream=";
+const RATE = 20_000;
+const WARM_MS = 1500;
+const MEASURE_MS = 5000;
+const SETTLE_MS = 3000;
+/** As many streams are opened at a time. */
+const AT_ONCE = 48;
+
+const RELAYS = [
+  "direct",
+  "nginx",
+  "haproxy",
+  "caddy",
+  "http-proxy",
+  "httpxy",
+  "@fastify/http-proxy",
+  "sluice",
+  "baseline",
+];
+const SHARERS = ["direct", "nginx", "haproxy", "sluice", "baseline", "nchan"];
+
+const us = (cpuMs, count) => (cpuMs * 1000) / count;
+
+async function checkStreams(session) {
+  await session.run(`open 100 20 ${EVENTS}`);
+  await session.run("pace pace 5000 1 0 400");
+  await session.run("close");
+}
+
+async function checkShared(session, name) {
+  await session.run("open 100 20 /shared");
+  await session.run(`${tick(name)} 20 1 0 400`);
+  await session.run("close");
+}
+
+const tick = (name) => `pace ${name === "nchan" ? "publish" : "tick"}`;
+
+const perEvent = ({ cpuMs, events, p50us, p99us }) => ({
+  cpu: us(cpuMs.proxy, events),
+  p50: p50us,
+  p99: p99us,
+  generator: us(cpuMs.backend + cpuMs.load, events),
+});
+
+async function relay(session, streams) {
+  await session.run(`open ${streams} ${AT_ONCE} ${EVENTS}`);
+  return perEvent(await session.run(`pace pace ${RATE} 1 ${WARM_MS} ${MEASURE_MS}`));
+}
+
+/** Idle, but not fresh: every stream has carried some events. */
+async function memory(session, open, pace, streams) {
+  await session.run("idle 1000");
+  const before = session.memoryKib();
+  await session.run(open);
+  await session.run(pace);
+  await session.run(`idle ${SETTLE_MS}`);
+  return { memory: (session.memoryKib() - before) / streams };
+}
+
+async function opens(session) {
+  await session.run(`open 1500 ${AT_ONCE} ${EVENTS}`);
+  await session.run("close");
+  await session.run("idle 500");
+  const { opened, seconds, p50us, p99us, cpuMs } = await session.run(`open 5000 ${AT_ONCE} ${EVENTS}`);
+  return { rate: opened / seconds, p50: p50us, p99: p99us, cpu: us(cpuMs.proxy, opened) };
+}
+
+async function ordinary(session) {
+  const { answers, seconds, p99us, cpuMs } = await session.run(`plain 64 ${WARM_MS} ${MEASURE_MS}`);
+  return { rate: answers / seconds, p99: p99us, cpu: us(cpuMs.proxy, answers) };
+}
+
+async function saturation(session) {
+  await session.run(`open 1000 ${AT_ONCE} ${EVENTS}`);
+  const { events, seconds, p99us } = await session.run(`saturate ${WARM_MS} ${MEASURE_MS}`);
+  return { rate: events / seconds, p99: p99us };
+}
+
+async function grow(session, streams) {
+  await session.run("idle 500");
+  const before = session.memoryKib();
+  const { opened, seconds } = await session.run(`open ${streams} ${AT_ONCE} ${EVENTS}`);
+  const figures = perEvent(await session.run(`pace pace ${RATE} 1 ${WARM_MS} ${MEASURE_MS}`));
+  await session.run("idle 1000");
+  return { ...figures, opens: opened / seconds, memory: (session.memoryKib() - before) / streams };
+}
+
+async function shared(session, name, clients, burst) {
+  await session.run(`open ${clients} ${AT_ONCE} /shared`);
+  const rate = RATE / clients / burst;
+  const result = await session.run(`${tick(name)} ${rate} ${burst} ${WARM_MS} ${MEASURE_MS}`);
+  const { cpuMs, events } = result;
+  return { ...perEvent(result), system: us(cpuMs.proxy + cpuMs.backend, events) };
+}
+
+const cpu = { label: "CPU per event", unit: "µs" };
+const p50 = { label: "latency p50", unit: "µs" };
+const p99 = { label: "latency p99", unit: "µs" };
+const memoryEach = { label: "memory per stream", unit: "KiB" };
+const growth = (streams) => ({
+  title: `growth: ${streams.toLocaleString("en")} streams`,
+  proxies: RELAYS,
+  check: checkStreams,
+  measure: (session) => grow(session, streams),
+  figures: {
+    cpu,
+    p99,
+    memory: memoryEach,
+    opens: { label: "streams opened", unit: "/s", more: true },
+  },
+});
+
+const system = { label: "CPU of proxy and backend per delivered event", unit: "µs" };
+const sharing = (clients, burst, bounds) => ({
+  title: `shared: ${clients.toLocaleString("en")} clients${burst === 1 ? "" : `, bursts of ${burst}`}`,
+  proxies: SHARERS,
+  isShared: true,
+  check: checkShared,
+  measure: (session, name) => shared(session, name, clients, burst),
+  figures: { cpu: { ...cpu, ...bounds.cpu }, system: { ...system, ...bounds.system }, p50, p99 },
+});
+const ALL_CLIENTS = Math.min(10_000, RELAYED_STREAMS);
+
+export const MEASUREMENTS = {
+  relay: {
+    title: "relay: 1,000 streams, 20,000 events/s",
+    proxies: RELAYS,
+    check: checkStreams,
+    measure: (session) => relay(session, 1000),
+    figures: {
+      cpu: { ...cpu, must: 1.25, aim: 1 },
+      p50,
+      p99: { ...p99, must: 2, aim: 1 },
+      generator: { label: "CPU of backend and load", unit: "µs" },
+    },
+  },
+  memory: {
+    title: "relay: 5,000 idle streams",
+    proxies: RELAYS,
+    check: checkStreams,
+    measure: (session) =>
+      memory(session, `open 5000 ${AT_ONCE} ${EVENTS}`, `pace pace ${RATE} 1 0 1000`, 5000),
+    figures: { memory: { ...memoryEach, must: 0.8, aim: 0.4 } },
+  },
+  opens: {
+    title: `relay: opening streams, ${AT_ONCE} at once`,
+    proxies: RELAYS,
+    check: checkStreams,
+    measure: opens,
+    figures: {
+      rate: { label: "streams opened", unit: "/s", more: true, must: 0.35, aim: 0.55 },
+      p50: { label: "first event p50", unit: "µs" },
+      p99: { label: "first event p99", unit: "µs" },
+      cpu: { label: "CPU per stream", unit: "µs" },
+    },
+  },
+  saturation: {
+    title: "relay: 1,000 streams, one event each on the way",
+    proxies: RELAYS,
+    check: checkStreams,
+    measure: saturation,
+    figures: { rate: { label: "events", unit: "/s", more: true }, p99 },
+  },
+  ordinary: {
+    title: "ordinary HTTP: 64 kept connections, small answers",
+    proxies: RELAYS,
+    check: checkStreams,
+    measure: ordinary,
+    figures: {
+      rate: { label: "requests", unit: "/s", more: true, must: 0.3, aim: 0.6 },
+      p99: { label: "answer p99", unit: "µs" },
+      cpu: { label: "CPU per request", unit: "µs" },
+    },
+  },
+  "growth-100": growth(100),
+  "growth-1000": growth(1000),
+  "growth-9000": growth(9000),
+  "shared-1000": sharing(1000, 1, {}),
+  "shared-10000": sharing(ALL_CLIENTS, 1, { system: { must: 0.65, aim: 0.55 } }),
+  "bursts-1000": sharing(1000, 5, {}),
+  "bursts-10000": sharing(ALL_CLIENTS, 5, { cpu: { must: 0.35, aim: 0.25 } }),
+  "shared-memory": {
+    title: "shared: 5,000 idle clients",
+    proxies: SHARERS,
+    isShared: true,
+    check: checkShared,
+    measure: (session, name) =>
+      memory(session, `open 5000 ${AT_ONCE} /shared`, `${tick(name)} 4 1 0 1000`, 5000),
+    figures: { memory: { label: "memory per client", unit: "KiB", must: 0.5, aim: 0.25 } },
+  },
+};

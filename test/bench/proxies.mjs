@@ -1,0 +1,66 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * The proxies: how each is started. A file of proxies/ is its configuration, with {{name}} for what differs.
+ * Node's proxies get the port and the backend's as arguments; all get one core.
+ */
+const TEMPLATES = new URL("proxies/", import.meta.url).pathname;
+const CLI = new URL("../../dist/cli/main.js", import.meta.url).pathname;
+const NCHAN_MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+function writeConfig(template, place, name = template) {
+  const text = readFileSync(join(TEMPLATES, template), "utf8");
+  const path = join(place.directory, name);
+  writeFileSync(
+    path,
+    text.replace(/\{\{(\w+)\}\}/g, (_, key) => String({ ...place, nchan: NCHAN_MODULE }[key])),
+  );
+  return path;
+}
+
+const script = (name) => (place) => ({
+  command: process.execPath,
+  args: [join(TEMPLATES, `${name}.mjs`), String(place.port), String(place.backend)],
+});
+
+const nginx = (template) => (place) => ({
+  command: "/usr/sbin/nginx",
+  args: ["-p", place.directory, "-e", join(place.directory, "start.log"), "-c", writeConfig(template, place)],
+});
+
+/** The command that people run, with its defaults: heartbeats, limits, log, admin with metrics. */
+const sluice = (cli) => (place) => {
+  mkdirSync(join(place.directory, "routes"), { recursive: true });
+  writeConfig("sluice.yaml", place);
+  writeConfig("sluice-relay.yaml", place, "routes/relay.yaml");
+  if (place.isShared) writeConfig("sluice-shared.yaml", place, "routes/shared.yaml");
+  const profile = place.profile && `--cpu-prof --cpu-prof-dir=${place.profile}`;
+  return {
+    command: process.execPath,
+    args: [cli(place), "serve", "--config", place.directory],
+    env: profile ? { ...process.env, NODE_OPTIONS: profile } : process.env,
+  };
+};
+
+/** Name -> place ({ port, backend, directory, files, connections, isShared, profile, cli, baseline }) -> how to start it. */
+export const PROXIES = {
+  /** None: what is left of a latency, and how much backend and load generator can give. */
+  direct: undefined,
+  nginx: nginx("nginx.conf"),
+  haproxy: (place) => ({
+    command: "/usr/sbin/haproxy",
+    args: ["-db", "-f", writeConfig("haproxy.cfg", place)],
+  }),
+  caddy: (place) => ({
+    command: "/usr/bin/caddy",
+    args: ["run", "--adapter", "caddyfile", "--config", writeConfig("Caddyfile", place)],
+    env: { ...process.env, GOMAXPROCS: "1", HOME: place.directory },
+  }),
+  "http-proxy": script("http-proxy"),
+  httpxy: script("httpxy"),
+  "@fastify/http-proxy": script("fastify"),
+  sluice: sluice(({ cli }) => cli ?? CLI),
+  baseline: sluice(({ baseline }) => baseline),
+  nchan: nginx("nchan.conf"),
+};

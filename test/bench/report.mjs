@@ -1,0 +1,86 @@
+/** From the rounds' figures to medians and ratios, and to the table. */
+const REFERENCE = "nginx";
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+const spread = (values) =>
+  values.length === 0
+    ? undefined
+    : { median: median(values), min: Math.min(...values), max: Math.max(...values), rounds: values.length };
+
+/** A bound holds or not by the median of the ratios; undefined without nginx in the same rounds. */
+function verdict({ must, aim, more = false }, ratio) {
+  if (must === undefined || ratio === undefined) return undefined;
+  const holds = (bound) => (more ? ratio.median >= bound : ratio.median <= bound);
+  return { must, aim, isMet: holds(must), isAimMet: holds(aim) };
+}
+
+/**
+ * rounds: one { name: { figures, others } | { fault } } for each round of one measurement. Returns a row for
+ * each of its figures, with what each proxy reached.
+ */
+function rowsOf(id, { title, figures }, rounds) {
+  const names = [...new Set(rounds.flatMap((round) => Object.keys(round)))];
+  return Object.entries(figures).map(([key, figure]) => {
+    const figureOf = (round, name) => round[name]?.figures?.[key];
+    const proxies = names.map((name) => {
+      const values = rounds.map((round) => figureOf(round, name)).filter((value) => value !== undefined);
+      const ratios = rounds
+        .map((round) => figureOf(round, name) / figureOf(round, REFERENCE))
+        .filter((ratio) => Number.isFinite(ratio));
+      const faults = rounds.map((round) => round[name]?.fault).filter((fault) => fault !== undefined);
+      const others = rounds.map((round) => round[name]?.others).filter((share) => share !== undefined);
+      const ratio = spread(ratios);
+      const result = { value: spread(values), ratio, faults, others: spread(others)?.median };
+      return [name, name === "sluice" ? { ...result, verdict: verdict(figure, ratio) } : result];
+    });
+    return { id, title, key, ...figure, proxies: Object.fromEntries(proxies) };
+  });
+}
+
+export const report = (measurements, results) =>
+  Object.entries(results).flatMap(([id, rounds]) => rowsOf(id, measurements[id], rounds));
+
+const round = (value) =>
+  value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(value >= 10 ? 1 : 2);
+
+const ratioText = ({ ratio }) =>
+  ratio === undefined ? "-" : `${ratio.median.toFixed(2)} [${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)}]`;
+
+function verdictText({ verdict: found }, { more }) {
+  if (found === undefined) return "";
+  const sign = more ? ">=" : "<=";
+  const word = found.isAimMet ? "PASS, aim reached" : found.isMet ? "PASS" : "FAIL";
+  return `${word} (must ${sign} ${found.must}, aims ${sign} ${found.aim})`;
+}
+
+function line(name, row) {
+  const proxy = row.proxies[name];
+  const value = proxy.value === undefined ? "-" : `${round(proxy.value.median)} ${row.unit}`;
+  const fault = proxy.faults.length === 0 ? "" : `  FAULTY ${proxy.faults.length}x: ${proxy.faults[0]}`;
+  const cells = [`  ${name.padEnd(20)}`, value.padStart(16), ratioText(proxy).padStart(20)];
+  return `${cells.join("")}  ${verdictText(proxy, row)}${fault}`.trimEnd();
+}
+
+/** The report for people: a block for each figure; ratios are to nginx in the same round, with [min-max]. */
+export function table(rows) {
+  return rows
+    .map((row) => {
+      const names = Object.keys(row.proxies).sort((a, b) => Number(a === "sluice") - Number(b === "sluice"));
+      return [`${row.title}: ${row.label}`, ...names.map((name) => line(name, row))].join("\n");
+    })
+    .join("\n\n");
+}
+
+/** One line for each bound of sluice. */
+export function verdicts(rows) {
+  const bound = rows.filter((row) => row.proxies["sluice"]?.verdict !== undefined);
+  return bound.map((row) => {
+    const text = verdictText(row.proxies["sluice"], row);
+    return `${`${row.title}: ${row.label}`.padEnd(82)}${ratioText(row.proxies["sluice"]).padEnd(20)}${text}`;
+  });
+}

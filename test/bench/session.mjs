@@ -1,0 +1,109 @@
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  freePort,
+  jsonLines,
+  LOAD_CORE,
+  listening,
+  memoryKib,
+  PROXY_CORE,
+  processTree,
+  startOn,
+  stop,
+} from "./processes.mjs";
+import { PROXIES } from "./proxies.mjs";
+
+/** Open files of one process here; a proxy needs two for each stream that it relays. */
+export const OPEN_FILES = Number(
+  /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 1024,
+);
+/** What a proxy has open besides its streams, with room. */
+const SPARE_FILES = 200;
+/** Streams that every proxy can relay here. */
+export const RELAYED_STREAMS = Math.floor((OPEN_FILES - SPARE_FILES) / 2);
+
+/** A delivery that was not exactly once and in order, or not whole: no figure counts then. */
+class FaultyDelivery extends Error {}
+
+/** Backend, proxy and load generator of one measurement. */
+class Session {
+  #backend;
+  #proxy;
+  #load;
+  #answer;
+  pids = [];
+  /** CPU milliseconds of other processes, and wall milliseconds, over all measured windows. */
+  disturbance = { othersMs: 0, wallMs: 0 };
+
+  async start(name, { programs, directory, isShared = false, ...options }) {
+    const port = await freePort();
+    const stdio = ["ignore", "pipe", "inherit"];
+    this.#backend = startOn(LOAD_CORE, programs.backend, [String(port), "/publish"], { stdio });
+    const { port: backend, control } = await jsonLines(this.#backend)();
+    const numbers = [String(control)];
+    if (PROXIES[name] === undefined)
+      return this.#startLoad(programs.load, [String(backend), ...numbers, "", String(this.#backend.pid)]);
+    const limits = { files: OPEN_FILES, connections: RELAYED_STREAMS };
+    const place = { ...options, ...limits, port, backend, directory, isShared };
+    const { command, args, env } = PROXIES[name](place);
+    const log = openSync(join(directory, "output.log"), "w");
+    this.#proxy = startOn(PROXY_CORE, command, args, { env, stdio: ["ignore", log, log] });
+    closeSync(log);
+    await listening(this.#proxy, port).catch((error) => {
+      throw new Error(`${error.message}: ${readFileSync(join(directory, "output.log"), "utf8").trim()}`);
+    });
+    this.pids = processTree(this.#proxy.pid);
+    numbers.push(this.pids.join(","), String(this.#backend.pid));
+    return this.#startLoad(programs.load, [String(port), ...numbers]);
+  }
+
+  #startLoad(program, args) {
+    this.#load = startOn(LOAD_CORE, program, args, { stdio: ["pipe", "pipe", "inherit"] });
+    this.#answer = jsonLines(this.#load);
+    return this;
+  }
+
+  /** One command of load.c; throws when an event was lost, came twice, or a connection broke. */
+  async run(command) {
+    this.#load.stdin.write(`${command}\n`);
+    const answer = await this.#answer();
+    const faults = Object.entries(answer.faults).filter(([, count]) => count > 0);
+    if (faults.length > 0) {
+      throw new FaultyDelivery(`${command}: ${faults.map(([what, count]) => `${count} ${what}`).join(", ")}`);
+    }
+    if (answer.cpuMs !== undefined && answer.seconds > 1) {
+      this.disturbance.othersMs += answer.cpuMs.others + answer.cpuMs.stolen;
+      this.disturbance.wallMs += answer.seconds * 1000;
+    }
+    return answer;
+  }
+
+  memoryKib() {
+    return memoryKib(this.pids);
+  }
+
+  async close() {
+    for (const child of [this.#load, this.#proxy, this.#backend]) if (child) await stop(child);
+  }
+}
+
+/**
+ * Starts a proxy, checks that it delivers, measures, and ends it. Resolves with the figures and the share of
+ * a core that other processes used meanwhile, or with what was wrong.
+ */
+export async function measure(name, measurement, { directory, ...options }) {
+  const session = new Session();
+  mkdirSync(directory, { recursive: true });
+  const own = mkdtempSync(join(directory, "run-"));
+  try {
+    await session.start(name, { ...options, directory: own, isShared: measurement.isShared });
+    await measurement.check(session, name);
+    const figures = await measurement.measure(session, name);
+    const { othersMs, wallMs } = session.disturbance;
+    return { figures, others: wallMs === 0 ? 0 : Math.max(0, othersMs) / wallMs };
+  } catch (error) {
+    return { fault: error.message };
+  } finally {
+    await session.close();
+  }
+}
