@@ -1,4 +1,4 @@
-import { type BackendRequest } from "./backend.ts";
+import type { BackendRequest } from "./backend.ts";
 import { type GatewayFixture, startGateway } from "./gateway.ts";
 import { openStream, type StreamClient } from "./sse-client.ts";
 

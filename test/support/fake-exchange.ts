@@ -1,0 +1,50 @@
+import { pino } from "pino";
+import { routeSchema } from "../../src/config/route-schema.ts";
+import { Exchange } from "../../src/pipeline/exchange.ts";
+import type { SharedRoute } from "../../src/shared/shared-route.ts";
+import { createMock } from "../../src/stream/mock.ts";
+
+const log = pino({ level: "silent" });
+
+/** A GET that came over no socket. */
+export function fakeExchange(fields: readonly string[] = [], query = ""): Exchange {
+  const request = {
+    method: "GET",
+    url: `/news${query}`,
+    httpVersion: "1.1",
+    rawHeaders: ["Host", "h", ...fields],
+    body: undefined,
+  };
+  const client = {
+    address: "192.0.2.1",
+    proto: "http" as const,
+    host: "h",
+    forwardedFor: "192.0.2.1",
+    requestId: undefined,
+    isTrusted: false,
+  };
+  const exchange = new Exchange(request, client, { log, onSettled() {} });
+  exchange.host = "h";
+  exchange.target = { path: "/news", query };
+  return exchange;
+}
+
+/** A shared route without a backend. */
+export function fakeSharedRoute(
+  shared: Readonly<Record<string, unknown>> = {},
+  rest: Readonly<Record<string, unknown>> = {},
+): SharedRoute {
+  const mock = { events: [{ data: "x", after: "1h" }] };
+  const config = { ...routeSchema.parse({ match: { path: "/*" }, mock, shared, ...rest }), name: "main" };
+  if (config.mock === undefined) throw new TypeError("it has a mock");
+  return {
+    config,
+    stage: "RELEASE",
+    cors: undefined,
+    auth: undefined,
+    tickets: undefined,
+    stages: [],
+    upstream: undefined,
+    mock: createMock(config.mock),
+  };
+}

@@ -1,0 +1,77 @@
+import type { SharedBytes } from "../../src/base/shared-bytes.ts";
+import type { ClientResponse } from "../../src/pipeline/client-response.ts";
+
+/** A client's connection that takes as much as a test lets it. */
+export class FakeResponse implements ClientResponse {
+  status = 0;
+  fields: readonly string[] = [];
+  isHeadSent = false;
+  isClosed = false;
+  isWhole = false;
+  takenBytes = 0;
+  pendingBytes = 0;
+  /** While set, what is written waits. */
+  isStalled = false;
+  readonly #parts: Buffer[] = [];
+  readonly #onClose = new Set<() => void>();
+  readonly #onDrain: (() => void)[] = [];
+
+  /** Everything that was written, taken or not. */
+  get written(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+
+  writeContinue(): void {}
+
+  writeHead(status: number, _reason: string | undefined, fields: readonly string[]): void {
+    this.isHeadSent = true;
+    this.status = status;
+    this.fields = fields;
+  }
+
+  flushHead(): void {}
+
+  write(chunk: Buffer): boolean {
+    this.#parts.push(Buffer.from(chunk));
+    if (this.isStalled) this.pendingBytes += chunk.length;
+    else this.takenBytes += chunk.length;
+    return !this.isStalled;
+  }
+
+  writeShared({ plain }: SharedBytes): boolean {
+    return this.write(plain);
+  }
+
+  end(lastPart?: Buffer): void {
+    if (lastPart !== undefined) this.write(lastPart);
+    this.isWhole = true;
+    this.close();
+  }
+
+  breakOff(): void {
+    this.close();
+  }
+
+  /** The client takes what waits, or leaves. */
+  drain(): void {
+    this.isStalled = false;
+    this.takenBytes += this.pendingBytes;
+    this.pendingBytes = 0;
+    for (const callback of this.#onDrain) callback();
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const callback of this.#onClose) callback();
+  }
+
+  onClose(callback: () => void): () => void {
+    this.#onClose.add(callback);
+    return () => this.#onClose.delete(callback);
+  }
+
+  onDrain(callback: () => void): void {
+    this.#onDrain.push(callback);
+  }
+}
