@@ -5,6 +5,8 @@ export interface Arrival {
   /** Who is at its other end: an address, `UNIX_PEER`, or undefined when that is not known. */
   readonly peer: string | undefined;
   readonly tls: boolean;
+  /** It is beyond the gateway's limit: its requests are refused. */
+  readonly isOverflow: boolean;
 }
 
 /** How each connection of a listener came in. What a proxy said of it stands in place of the socket's own word. */
@@ -17,6 +19,6 @@ export class Arrivals {
 
   /** A connection that was not noted came from nobody who could be trusted. */
   of(socket: Duplex): Arrival {
-    return this.#arrivals.get(socket) ?? { peer: undefined, tls: false };
+    return this.#arrivals.get(socket) ?? { peer: undefined, tls: false, isOverflow: false };
   }
 }

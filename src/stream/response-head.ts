@@ -30,7 +30,7 @@ export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route)
   const { fields, trailer } = responseFields(head.rawHeaders);
   // Node refuses a Trailer field beside Content-Length and for clients without chunked coding.
   const mayTrail = trailer !== undefined && fieldValue(head.rawHeaders, "transfer-encoding") !== undefined;
-  if (mayTrail && exchange.request.httpVersion === "1.1") fields.push("Trailer", trailer);
+  if (mayTrail && exchange.request.httpVersion !== "1.0") fields.push("Trailer", trailer);
   return finish(exchange, head, route, fields);
 }
 

@@ -1,0 +1,85 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { resolve } from "node:path";
+import { createSecureContext } from "node:tls";
+import { readTextFile } from "./text-file.ts";
+
+/** A certificate with its chain, and its private key; both in PEM form, and known to belong together. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What is wrong, and in which of the two files. */
+interface CertificateFault {
+  readonly key: "cert" | "key";
+  readonly fault: string;
+}
+
+const BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/**
+ * Reads a certificate and its key, each a PEM file named relative to `directory`, or says why the pair could
+ * not be served with. Whatever would fail only in a handshake is found here.
+ */
+export function readCertificate(
+  files: { readonly cert: string; readonly key: string },
+  directory: string,
+): { readonly certificate: Certificate } | CertificateFault {
+  const cert = readTextFile(resolve(directory, files.cert));
+  if ("fault" in cert) return { key: "cert", fault: `${files.cert}: ${cert.fault.message}` };
+  const key = readTextFile(resolve(directory, files.key));
+  if ("fault" in key) return { key: "key", fault: `${files.key}: ${key.fault.message}` };
+  const fault = certificateFault(cert.text) ?? keyFault(key.text) ?? pairFault(cert.text, key.text);
+  if (fault !== undefined) return { key: fault.key, fault: `${files[fault.key]}: ${fault.fault}` };
+  return { certificate: { cert: cert.text, key: key.text } };
+}
+
+function certificateFault(text: string): CertificateFault | undefined {
+  const key = "cert";
+  const blocks = text.match(BLOCK) ?? [];
+  if (blocks.length === 0) return { key, fault: "expected a certificate in PEM form" };
+  let own: X509Certificate | undefined;
+  try {
+    for (const block of blocks.toReversed()) own = new X509Certificate(block);
+  } catch {
+    return { key, fault: "expected certificates that can be read" };
+  }
+  const { validFrom = "", validTo = "" } = own ?? {};
+  if (Date.parse(validTo) < Date.now()) return { key, fault: `the certificate expired on ${dayOf(validTo)}` };
+  if (Date.parse(validFrom) > Date.now())
+    return { key, fault: `the certificate is not valid before ${dayOf(validFrom)}` };
+  return undefined;
+}
+
+function keyFault(text: string): CertificateFault | undefined {
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text))
+    return { key: "key", fault: "expected a key without a passphrase" };
+  return privateKey(text) === undefined
+    ? { key: "key", fault: "expected a private key in PEM form" }
+    : undefined;
+}
+
+function pairFault(cert: string, key: string): CertificateFault | undefined {
+  const own = privateKey(key);
+  if (own === undefined || !new X509Certificate(cert).checkPrivateKey(own))
+    return { key: "key", fault: "the key is not the certificate's" };
+  try {
+    // OpenSSL has rules of its own, such as for short keys.
+    createSecureContext({ cert, key });
+  } catch (error) {
+    return { key: "cert", fault: `cannot be served with (${(error as NodeJS.ErrnoException).code ?? ""})` };
+  }
+  return undefined;
+}
+
+function privateKey(text: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function dayOf(date: string): string {
+  return new Date(date).toISOString().slice(0, 10);
+}

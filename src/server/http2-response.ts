@@ -1,0 +1,169 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { SharedBytes } from "../base/shared-bytes.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
+
+/** Fields of one HTTP/1 connection, which HTTP/2 has no place for (RFC 9113 section 8.2.2). */
+const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
+  "connection",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** A response on one stream of an HTTP/2 connection. */
+export class Http2Response implements ClientResponse {
+  readonly #stream: ServerHttp2Stream;
+  #head: { readonly status: number; readonly fields: readonly string[] } | undefined;
+  #trailers: readonly [name: string, value: string][] = [];
+  #writtenBytes = 0;
+  /** END_STREAM is on its way. */
+  #isEndSent = false;
+  #isBrokenOff = false;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+    // A reset, or a session that broke: `close` says all there is to say.
+    stream.on("error", () => {});
+    stream.once("wantTrailers", () => this.#sendEnd());
+  }
+
+  get isHeadSent(): boolean {
+    return this.#head !== undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#stream.closed || this.#stream.destroyed;
+  }
+
+  get isWhole(): boolean {
+    return this.#isEndSent && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR;
+  }
+
+  get pendingBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  get takenBytes(): number {
+    return this.#writtenBytes - this.#stream.writableLength;
+  }
+
+  writeContinue(): void {
+    if (this.isClosed || this.#stream.headersSent) return;
+    this.#stream.additionalHeaders({ ":status": 100 });
+  }
+
+  /** There is no reason phrase in HTTP/2. */
+  writeHead(status: number, _reason: string | undefined, fields: readonly string[]): void {
+    this.#head = { status, fields };
+  }
+
+  flushHead(): void {
+    this.#respond(false);
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#write(chunk, true);
+  }
+
+  writeShared({ plain }: SharedBytes): boolean {
+    return this.#write(plain, false);
+  }
+
+  end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
+    if (this.isClosed || this.#head === undefined) return;
+    this.#trailers = trailers;
+    const isEmpty = (lastPart === undefined || lastPart.length === 0) && trailers.length === 0;
+    this.#respond(isEmpty);
+    // A head that ends its stream, as that of a 304 does, has taken the place of the end.
+    if (this.#stream.writableEnded) this.#endSent();
+    else if (isEmpty) this.#stream.end();
+    else this.#stream.end(lastPart === undefined ? undefined : Buffer.from(lastPart));
+  }
+
+  /**
+   * RST_STREAM. What was written goes out before it, as far as the client's window lets it, but never the flag
+   * that would say that this was all: closing a stream ends it, so that flag waits for `#sendEnd`.
+   */
+  breakOff(): void {
+    if (this.isClosed) return;
+    this.#isBrokenOff = true;
+    this.#respond(false);
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  onClose(callback: () => void): () => void {
+    this.#stream.once("close", callback);
+    return () => this.#stream.removeListener("close", callback);
+  }
+
+  onDrain(callback: () => void): void {
+    this.#stream.on("drain", callback);
+  }
+
+  #write(chunk: Buffer, isReused: boolean): boolean {
+    this.#respond(false);
+    // A response to HEAD, or one whose status has no body, has ended with its head.
+    if (this.isClosed || this.#stream.writableEnded) return true;
+    this.#writtenBytes += chunk.length;
+    return this.#stream.write(isReused ? Buffer.from(chunk) : chunk);
+  }
+
+  #respond(endStream: boolean): void {
+    if (this.#head === undefined || this.isClosed || this.#stream.headersSent) return;
+    const { status, fields } = this.#head;
+    const headers = { ":status": status, ...headersOf(fields) };
+    const options = { endStream, waitForTrailers: !endStream };
+    try {
+      this.#stream.respond(headers, options);
+    } catch (error) {
+      // A backend may say twice what can be said once; the first is what most clients would take.
+      if ((error as NodeJS.ErrnoException).code !== "ERR_HTTP2_HEADER_SINGLE_VALUE") throw error;
+      this.#stream.respond(withFirstValues(headers), options);
+    }
+  }
+
+  /** Everything else is out: now comes the end, unless the body is not whole. */
+  #sendEnd(): void {
+    if (this.#isBrokenOff || this.isClosed) return;
+    this.#stream.sendTrailers(headersOf(this.#trailers.flat()));
+    this.#endSent();
+  }
+
+  #endSent(): void {
+    if (this.#isEndSent) return;
+    this.#isEndSent = true;
+    if (this.#stream.readableEnded || this.#stream.endAfterHeaders) return;
+    // An answer ahead of the whole request: the rest of it is not wanted (RFC 9113 section 8.1).
+    setImmediate(() => {
+      if (!this.isClosed && !this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+}
+
+/** Names in lower case, without what belongs to a connection; several lines of one name stay several. */
+function headersOf(fields: readonly string[]): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  const values = new Map<string, string[]>();
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const name = fields[at]?.toLowerCase() ?? "";
+    if (CONNECTION_FIELDS.has(name) || name.startsWith(":")) continue;
+    const value = fields[at + 1] ?? "";
+    const known = values.get(name);
+    if (known === undefined) values.set(name, [value]);
+    else known.push(value);
+  }
+  for (const [name, all] of values) headers[name] = all.length === 1 ? all[0] : all;
+  return headers;
+}
+
+function withFirstValues(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      Array.isArray(value) && name !== "set-cookie" ? value[0] : value,
+    ]),
+  );
+}

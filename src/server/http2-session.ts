@@ -1,0 +1,105 @@
+import {
+  constants,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { TLSSocket } from "node:tls";
+import type { Http2Config } from "../config/listen-schema.ts";
+import type { ServerConfig } from "../config/server-schema.ts";
+import { Http2Resets } from "./http2-resets.ts";
+
+/** Frames that break a rule, or data that is none; a connection with more of them is ended. */
+const MAX_INVALID_FRAMES = 100;
+
+/** nghttp2's own count of fields comes after ours, which answers 431; `:method` and its like are four. */
+const fieldPairs = (fields: number): number => fields * 2 + 4;
+
+/** What one HTTP/2 connection is bound by, and who answers what comes on it. */
+export interface Http2Rules {
+  readonly limits: ServerConfig["limits"];
+  readonly bounds: Http2Config;
+  /** How long, in ms, it stays without a stream. */
+  readonly keepAliveMs: number;
+  answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void;
+  /** Its client took back more requests than it may, and it was ended. */
+  tooManyResets(): void;
+}
+
+/** One HTTP/2 connection. */
+export class Http2Session {
+  readonly #session: ServerHttp2Session;
+  readonly #rules: Http2Rules;
+  readonly #resets: Http2Resets;
+  #idle: NodeJS.Timeout;
+  #openStreams = 0;
+
+  constructor(socket: TLSSocket, rules: Http2Rules, onClose: () => void) {
+    this.#rules = rules;
+    this.#resets = new Http2Resets(rules.bounds.maxResets);
+    this.#session = performServerHandshake(socket, optionsOf(rules));
+    // The first request has the time that a request has.
+    this.#idle = setTimeout(() => this.close(), rules.limits.requestTimeout);
+    // Whatever ends it ends its streams, and each of those says what there is to say.
+    this.#session.on("error", () => this.#session.destroy());
+    // A client that has ended its side has left.
+    socket.once("end", () => this.#session.destroy());
+    this.#session.once("close", () => {
+      clearTimeout(this.#idle);
+      onClose();
+    });
+    this.#session.on("stream", (stream: ServerHttp2Stream, ...rest: unknown[]) => {
+      // Node gives the fields as they came, duplicates included, though its types do not know.
+      this.#onStream(stream, rest[2] as readonly string[]);
+    });
+  }
+
+  /** Takes no more streams, which GOAWAY tells the client, and ends with the last one. */
+  close(): void {
+    this.#session.close();
+    // Without a stream there is nothing to wait for; a client may leave its side open for ever.
+    if (this.#openStreams === 0) setImmediate(() => this.#session.destroy());
+  }
+
+  destroy(): void {
+    this.#session.destroy();
+  }
+
+  #onStream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
+    // What came in one piece with the attack that has just ended the connection.
+    if (this.#session.destroyed) return;
+    const openedAt = performance.now();
+    this.#openStreams++;
+    clearTimeout(this.#idle);
+    this.#rules.answer(stream, rawHeaders);
+    if (stream.destroyed) this.#onStreamClose(stream, openedAt);
+    else stream.once("close", () => this.#onStreamClose(stream, openedAt));
+  }
+
+  #onStreamClose(stream: ServerHttp2Stream, openedAt: number): void {
+    this.#openStreams--;
+    if (this.#openStreams === 0 && !this.#session.destroyed) {
+      if (this.#session.closed) this.close();
+      else this.#idle = setTimeout(() => this.close(), this.#rules.keepAliveMs);
+    }
+    if (stream.rstCode === constants.NGHTTP2_NO_ERROR || this.#session.destroyed) return;
+    if (!this.#resets.isTooMany(openedAt, performance.now())) return;
+    this.#rules.tooManyResets();
+    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}
+
+function optionsOf({ limits, bounds }: Http2Rules) {
+  return {
+    maxHeaderListPairs: fieldPairs(limits.headers),
+    maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+    // nghttp2 would drop such a field without a word; `checkHead` refuses the request.
+    strictFieldWhitespaceValidation: false,
+    settings: {
+      maxConcurrentStreams: bounds.maxConcurrentStreams,
+      maxHeaderListSize: limits.headerBytes,
+      enablePush: false,
+      enableConnectProtocol: false,
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import type { ServerHttp2Stream } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import { ProxyError } from "../base/errors.ts";
+import { fieldValue } from "../base/fields.ts";
+import type { Http2Config } from "../config/listen-schema.ts";
+import { Exchange } from "../pipeline/exchange.ts";
+import { fail } from "../pipeline/reply.ts";
+import { FORWARDED_METHODS } from "../routing/request-head.ts";
+import type { Arrival } from "./arrival.ts";
+import { handle } from "./handler.ts";
+import { createHttp2Request } from "./http2-request.ts";
+import { Http2Response } from "./http2-response.ts";
+import { Http2Session } from "./http2-session.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** The HTTP/2 connections of one listener, and the requests on them. */
+export class Http2Sessions {
+  readonly #runtime: Runtime;
+  /** How long, in ms, a connection stays without a stream. */
+  readonly #keepAliveMs: number;
+  readonly #sessions = new Set<Http2Session>();
+
+  constructor(runtime: Runtime, keepAliveMs: number) {
+    this.#runtime = runtime;
+    this.#keepAliveMs = keepAliveMs;
+  }
+
+  /** Takes a connection whose client chose HTTP/2. */
+  accept(socket: TLSSocket, arrival: Arrival, bounds: Http2Config): void {
+    const { limits } = this.#runtime.config.server;
+    const rules = {
+      limits,
+      bounds,
+      keepAliveMs: this.#keepAliveMs,
+      answer: (stream: ServerHttp2Stream, rawHeaders: readonly string[]) =>
+        this.#answer(stream, rawHeaders, arrival),
+      tooManyResets: () => {
+        this.#runtime.log.warn({ client: arrival.peer }, "connection with too many resets");
+      },
+    };
+    const session = new Http2Session(socket, rules, () => this.#sessions.delete(session));
+    this.#sessions.add(session);
+  }
+
+  /** Tells every client to send no more on its connection, and ends each with its last stream. */
+  close(): void {
+    for (const session of this.#sessions) session.close();
+  }
+
+  closeAllConnections(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  #answer(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival): void {
+    const request = createHttp2Request(stream, raw);
+    const { rawHeaders } = request;
+    const host = fieldValue(rawHeaders, "host") ?? "";
+    const client = this.#runtime.trust.resolveClient({ ...arrival, rawHeaders, host });
+    const exchange = new Exchange(request, client, this.#runtime);
+    exchange.isOverflow = arrival.isOverflow;
+    const response = new Http2Response(stream);
+    if (stream.destroyed) return exchange.settle("client_gone");
+    response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
+    exchange.writeContinue = () => response.writeContinue();
+    if (request.body !== undefined) this.#boundBody(stream, exchange, response);
+    // Not in this turn: a reset that came in one piece with the request has then been seen, and nobody is dialled.
+    setImmediate(() => {
+      if (response.isClosed) return;
+      const answered = refusal(exchange) ?? handle(exchange, response, this.#runtime);
+      answered.catch((error: unknown) => fail(exchange, response, error));
+    });
+  }
+
+  /** A body has to come in within `limits.requestTimeout`, as on HTTP/1. */
+  #boundBody(stream: ServerHttp2Stream, exchange: Exchange, response: Http2Response): void {
+    const { requestTimeout } = this.#runtime.config.server.limits;
+    const timer = setTimeout(() => {
+      fail(exchange, response, new ProxyError("request_timeout", "the body took too long"));
+    }, requestTimeout);
+    stream.once("end", () => clearTimeout(timer));
+    stream.once("close", () => clearTimeout(timer));
+  }
+}
+
+/** What is refused without a look at the route; undefined when nothing is. */
+function refusal(exchange: Exchange): Promise<never> | undefined {
+  const { method, rawHeaders } = exchange.request;
+  if (method === "CONNECT") {
+    const fields = [["Allow", FORWARDED_METHODS]] as const;
+    return Promise.reject(new ProxyError("method_not_allowed", "CONNECT", { fields }));
+  }
+  const expect = fieldValue(rawHeaders, "expect");
+  if (expect === undefined) return undefined;
+  exchange.awaitsContinue = expect.toLowerCase() === "100-continue";
+  if (exchange.awaitsContinue) return undefined;
+  return Promise.reject(new ProxyError("expectation_failed", `Expect: ${expect}`));
+}

@@ -1,0 +1,121 @@
+import { isIP, type Socket, SocketAddress } from "node:net";
+
+/**
+ * The PROXY protocol, versions 1 and 2: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
+ *
+ * What is read is who the client is; the destination, and the fields (TLVs) of version 2, are skipped.
+ */
+
+/** Whom a header names. */
+export interface ProxyHeader {
+  /** Its bytes; what follows them is the connection as the client began it. */
+  readonly length: number;
+  /**
+   * The client's address. Undefined where the header names one that is none (a unix socket); `own` where the
+   * proxy speaks for itself, as it does to check whether we are alive.
+   */
+  readonly source: { readonly own: true } | { readonly own: false; readonly address: string | undefined };
+}
+
+/** Section 2.1: the longest line of version 1, its CRLF included. */
+const MAX_V1_LENGTH = 107;
+
+/** Addresses of 12 or 36 bytes and what proxies add: names, TLS facts; far below the 64 KiB that could be. */
+const MAX_V2_LENGTH = 4096;
+
+const V1 = Buffer.from("PROXY ");
+const V2 = Buffer.from("\r\n\r\n\0\r\nQUIT\n");
+const V2_FIXED_LENGTH = 16;
+
+const OWN = { own: true } as const;
+
+/** Reads a header from the first bytes of a connection: `more` while they may become one, `no` once they cannot. */
+export function parseProxyHeader(bytes: Buffer): ProxyHeader | "more" | "no" {
+  if (isBegin(bytes, V2)) return parseV2(bytes);
+  return isBegin(bytes, V1) ? parseV1(bytes) : "no";
+}
+
+function isBegin(bytes: Buffer, signature: Buffer): boolean {
+  const length = Math.min(bytes.length, signature.length);
+  return bytes.compare(signature, 0, length, 0, length) === 0;
+}
+
+function parseV1(bytes: Buffer): ProxyHeader | "more" | "no" {
+  const end = bytes.subarray(0, MAX_V1_LENGTH).indexOf("\r\n");
+  if (end < 0) return bytes.length < MAX_V1_LENGTH ? "more" : "no";
+  const length = end + 2;
+  const [, family, source = "", destination = "", ...ports] = bytes.toString("latin1", 0, end).split(" ");
+  // Whatever stands behind UNKNOWN is to be ignored.
+  if (family === "UNKNOWN") return { length, source: OWN };
+  const version = { TCP4: 4, TCP6: 6 }[family ?? ""];
+  if (version === undefined || isIP(source) !== version || isIP(destination) !== version) return "no";
+  if (ports.length !== 2 || !ports.every(isPort)) return "no";
+  return { length, source: { own: false, address: source } };
+}
+
+function isPort(text: string): boolean {
+  return /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535;
+}
+
+function parseV2(bytes: Buffer): ProxyHeader | "more" | "no" {
+  if (bytes.length < V2_FIXED_LENGTH) return "more";
+  const version = bytes.readUInt8(12) >> 4;
+  const command = bytes.readUInt8(12) & 0xf;
+  const family = bytes.readUInt8(13) >> 4;
+  const size = bytes.readUInt16BE(14);
+  const length = V2_FIXED_LENGTH + size;
+  if (version !== 2 || command > 1 || length > MAX_V2_LENGTH) return "no";
+  if (bytes.length < length) return "more";
+  // Of a LOCAL connection, and of a family that is not said, whatever follows is to be ignored.
+  if (command === 0 || family === 0) return { length, source: OWN };
+  const address = v2Address(family, bytes.subarray(V2_FIXED_LENGTH, length));
+  return address === "no" ? "no" : { length, source: { own: false, address } };
+}
+
+/** The source, which comes first; undefined of a unix socket, which says nothing of a client's address. */
+function v2Address(family: number, body: Buffer): string | undefined | "no" {
+  if (family === 1) return body.length < 12 ? "no" : body.subarray(0, 4).join(".");
+  if (family === 2) return body.length < 36 ? "no" : ipv6(body.subarray(0, 16));
+  return family === 3 && body.length >= 216 ? undefined : "no";
+}
+
+function ipv6(bytes: Buffer): string {
+  const groups = bytes.toString("hex").match(/.{4}/g) ?? [];
+  return new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address;
+}
+
+/**
+ * Reads the header that a connection has to begin with, and calls back with whom it names; the socket is then
+ * as if nothing had stood before. One that begins otherwise, or takes longer than `timeoutMs`, is destroyed.
+ */
+export function readProxyHeader(
+  socket: Socket,
+  timeoutMs: number,
+  callback: (source: ProxyHeader["source"]) => void,
+): void {
+  let received: Buffer = Buffer.alloc(0);
+  // The header comes first, before anything of ours: nobody reads an answer to its absence.
+  const giveUp = () => socket.destroy();
+  const timer = setTimeout(giveUp, timeoutMs);
+  const onData = (chunk: Buffer) => {
+    received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+    const header = parseProxyHeader(received);
+    if (header === "more") return;
+    stop();
+    if (header === "no") return giveUp();
+    socket.pause();
+    if (received.length > header.length) socket.unshift(received.subarray(header.length));
+    callback(header.source);
+  };
+  const stop = () => {
+    clearTimeout(timer);
+    socket.removeListener("data", onData);
+    socket.removeListener("end", giveUp);
+    socket.removeListener("error", giveUp);
+    socket.removeListener("close", stop);
+  };
+  socket.on("data", onData);
+  socket.once("end", giveUp);
+  socket.on("error", giveUp);
+  socket.once("close", stop);
+}

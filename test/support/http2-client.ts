@@ -1,0 +1,128 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type ClientSessionOptions,
+  connect,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type SecureClientSessionOptions,
+} from "node:http2";
+import { performance } from "node:perf_hooks";
+import { afterTest } from "./after-test.ts";
+import { certificateFiles } from "./certificate-files.ts";
+import { eventually } from "./eventually.ts";
+import { type GatewayFixture, startGatewayTo } from "./gateway.ts";
+
+/** One response on an HTTP/2 connection, as it came. */
+export class Http2Exchange {
+  readonly stream: ClientHttp2Stream;
+  readonly arrivals: { readonly at: number; readonly bytes: Buffer }[] = [];
+  headers: (IncomingHttpHeaders & { readonly ":status"?: number | undefined }) | undefined;
+  trailers: IncomingHttpHeaders | undefined;
+  /** END_STREAM came. */
+  hasEnded = false;
+  /** Statuses below 200. */
+  readonly interim: number[] = [];
+  isClosed = false;
+
+  constructor(stream: ClientHttp2Stream) {
+    this.stream = stream;
+    stream.on("response", (headers) => {
+      this.headers = headers;
+    });
+    stream.on("headers", (headers) => this.interim.push(Number(headers[":status"])));
+    stream.on("trailers", (trailers) => {
+      this.trailers = trailers;
+    });
+    stream.on("data", (bytes: Buffer) => this.arrivals.push({ at: performance.now(), bytes }));
+    stream.on("end", () => {
+      // Node emits it for a reset too, and only then is there a code.
+      if (stream.rstCode === 0 && !stream.aborted) this.hasEnded = true;
+    });
+    stream.on("error", () => {});
+    stream.on("close", () => {
+      this.isClosed = true;
+    });
+  }
+
+  get body(): Buffer {
+    return Buffer.concat(this.arrivals.map(({ bytes }) => bytes));
+  }
+
+  get text(): string {
+    return this.body.toString("utf8");
+  }
+
+  get status(): number | undefined {
+    return this.headers?.[":status"];
+  }
+
+  /** Waits for the head. */
+  async opened(): Promise<IncomingHttpHeaders> {
+    return (await eventually(() => this.headers, "the head of an HTTP/2 response")) as IncomingHttpHeaders;
+  }
+
+  /** Waits until the body holds `text`. */
+  async received(text: string): Promise<void> {
+    await eventually(() => this.text.includes(text), `${JSON.stringify(text)} on an HTTP/2 stream`);
+  }
+
+  /** Waits for the end, and returns the code it was reset with; 0 for END_STREAM. */
+  async closed(timeoutMs = 5000): Promise<number> {
+    await eventually(() => this.isClosed, "the end of an HTTP/2 stream", { timeoutMs });
+    return this.stream.rstCode ?? -1;
+  }
+}
+
+/** One HTTP/2 connection. */
+export class Http2Client {
+  readonly session: ClientHttp2Session;
+  goawayCode: number | undefined;
+  isClosed = false;
+
+  constructor(session: ClientHttp2Session) {
+    this.session = session;
+    session.on("error", () => {});
+    session.on("goaway", (code) => {
+      this.goawayCode = code;
+    });
+    session.on("close", () => {
+      this.isClosed = true;
+    });
+  }
+
+  /** Sends a request without a body, or one whose body is written to its stream. */
+  request(
+    headers: OutgoingHttpHeaders = {},
+    { endStream = true }: { readonly endStream?: boolean } = {},
+  ): Http2Exchange {
+    return new Http2Exchange(this.session.request({ ":path": "/", ...headers }, { endStream }));
+  }
+
+  async closed(timeoutMs = 5000): Promise<void> {
+    await eventually(() => this.isClosed, "the end of an HTTP/2 connection", { timeoutMs });
+  }
+}
+
+/** Connects to a local port over TLS; the connection closes when the test ends. */
+export async function openHttp2(
+  port: number,
+  options: ClientSessionOptions & SecureClientSessionOptions = {},
+): Promise<Http2Client> {
+  const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, ...options });
+  const client = new Http2Client(session);
+  afterTest(() => session.destroy());
+  await eventually(() => !session.connecting && session.remoteSettings !== undefined, "an HTTP/2 connection");
+  return client;
+}
+
+/** A gateway with TLS and HTTP/2, and one route for every path, which `route` completes. */
+export async function startSecureGatewayTo(
+  upstream: string,
+  route: Readonly<Record<string, unknown>> = {},
+  server: Readonly<Record<string, unknown>> = {},
+  listen: Readonly<Record<string, unknown>> = {},
+): Promise<GatewayFixture> {
+  const tls = await certificateFiles();
+  return startGatewayTo(upstream, route, { listen: { address: "127.0.0.1:0", tls, ...listen }, ...server });
+}
