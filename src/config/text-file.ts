@@ -10,8 +10,23 @@ export interface TextFault {
   readonly at?: Position;
 }
 
+/** Where `noteReads` gathers; undefined when nobody asks. */
+let noted: Set<string> | undefined;
+
+/** Runs `read`, which must not wait for anything, and tells which files it read or tried to. */
+export function noteReads<T>(read: () => T): { readonly value: T; readonly paths: readonly string[] } {
+  const paths = new Set<string>();
+  noted = paths;
+  try {
+    return { value: read(), paths: [...paths] };
+  } finally {
+    noted = undefined;
+  }
+}
+
 /** Reads a small UTF-8 file, or says why it cannot; never throws and never blocks. */
 export function readTextFile(path: string): { readonly text: string } | { readonly fault: TextFault } {
+  noted?.add(path);
   let bytes: Buffer | string;
   try {
     bytes = readRegularFile(path);

@@ -116,13 +116,14 @@ async function startGateway(
       listen: `${host.includes(":") ? `[${host}]` : host}:${port}`,
       // Crashing the backend is part of the show, and would print a stack over the address to open.
       log: { level: "error", format: "pretty" },
+      admin: false,
     }),
     routes,
     apps,
   };
   const gateway: Gateway = createGateway(config);
   const [address = ""] = await gateway.listen();
-  return { port: Number(/\d+$/.exec(address)?.[0]), close: () => gateway.close() };
+  return { port: Number(/\d+$/.exec(address)?.[0]), close: () => gateway.close({ now: true }) };
 }
 
 /** The page's origins; a demo that listens for other machines cannot know by what name they call it. */

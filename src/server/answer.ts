@@ -69,7 +69,7 @@ async function open(exchange: Exchange, response: ClientResponse, route: Runtime
 }
 
 /** A place of the gateway's and one of the route's, or neither. */
-function acquirePlace(
+export function acquirePlace(
   { client }: Exchange,
   { streams, upstream }: RuntimeRoute,
   capacity: Capacity,

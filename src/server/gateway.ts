@@ -1,10 +1,13 @@
-import type { Config } from "../config/server-schema.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Config, ServerConfig } from "../config/server-schema.ts";
 import { createLog, type Log } from "../observe/log.ts";
-import { createAdmin } from "./admin.ts";
-import { Listener } from "./listener.ts";
+import type { LiveStream } from "../pipeline/live-stream.ts";
+import { type AdminServer, createAdmin } from "./admin.ts";
+import { drainStreams } from "./drain.ts";
+import { Listeners } from "./listeners.ts";
 import { Runtime } from "./runtime.ts";
 
-/** How long requests under way may take to end once the gateway is closed; below docker's 10 s to a kill. */
+/** How long requests under way may take to end when a gateway is closed at once; below docker's 10 s to a kill. */
 const CLOSE_GRACE_MS = 5_000;
 
 /** A running sluice, for embedding. */
@@ -16,58 +19,148 @@ export interface Gateway {
   listen(): Promise<readonly string[]>;
   /** Where the admin listener is, once it listens; undefined without one. */
   readonly adminAddress: string | undefined;
-  /** Stops accepting, ends streams between two events, and resolves when no connection is left. */
-  close(): Promise<void>;
+  /**
+   * Goes over to another configuration, as a whole or not at all: it rejects with what is wrong, and nothing has
+   * changed. Routes that are as they were keep their streams, connections and counts; streams of changed ones
+   * live on as they began; those of removed ones end as in a drain, and new requests find no route at once.
+   */
+  reload(config: Config): Promise<void>;
+  /** Notes that there was a configuration which could not even be read. */
+  rejected(): void;
+  /**
+   * Ends it as `drain` says: is not ready, stops accepting, ends streams between two events one after the other,
+   * and resolves when no connection is left. `now`, also later than a first call, ends them all at once.
+   */
+  close(how?: { readonly now?: boolean }): Promise<void>;
 }
 
 /** Makes a gateway of a validated configuration. It logs to standard output unless `log` is given. */
 export function createGateway(config: Config, options: { readonly log?: Log } = {}): Gateway {
-  const runtime = new Runtime(config, options.log ?? createLog(config.server.log));
-  const listeners = config.server.listen.map((address) => new Listener(address, config.server, runtime));
-  let open: Listener[] = [];
-  const { observatory } = runtime;
-  const admin = createAdmin(config.server, observatory, runtime.log);
-  let adminAddress: string | undefined;
+  return new RunningGateway(config, options.log);
+}
 
-  async function listen(): Promise<readonly string[]> {
+/** A gateway that is closing takes no configuration and listens on nothing. */
+export class GatewayClosedError extends Error {
+  override readonly name = "GatewayClosedError";
+  override readonly message = "the gateway is closing";
+}
+
+class RunningGateway implements Gateway {
+  readonly #runtime: Runtime;
+  readonly #listeners: Listeners;
+  readonly #admin: AdminServer | undefined;
+  /** Whether the log is ours, and its level the configuration's. */
+  readonly #hasOwnLog: boolean;
+  #adminAddress: string | undefined;
+  #reloading: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+  /** Ends the wait before the gateway stops to accept, or lets what is left go at once. */
+  #hurry = new AbortController();
+
+  constructor(config: Config, log: Log | undefined) {
+    this.#hasOwnLog = log === undefined;
+    this.#runtime = new Runtime(config, log ?? createLog(config.server.log));
+    this.#listeners = new Listeners(this.#runtime);
+    this.#admin = createAdmin(config.server, this.#runtime.observatory, this.#runtime.log);
+  }
+
+  get adminAddress(): string | undefined {
+    return this.#adminAddress;
+  }
+
+  async listen(): Promise<readonly string[]> {
     try {
       // First, so that probes see a gateway that starts.
-      adminAddress = await admin?.listen();
-      await runtime.start();
+      this.#adminAddress = await this.#admin?.listen();
+      await this.#runtime.start();
+      await this.#listenOn(this.#runtime.config.server);
     } catch (error) {
-      await admin?.close();
-      runtime.close();
+      await this.#admin?.close();
+      this.#runtime.close();
       throw error;
     }
-    const results = await Promise.allSettled(listeners.map((listener) => listener.listen()));
-    open = listeners.filter((_, at) => results[at]?.status === "fulfilled");
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) {
-      await close();
-      throw failed.reason;
+    this.#runtime.observatory.readiness.set("starting", false);
+    return this.#listeners.names;
+  }
+
+  reload(config: Config): Promise<void> {
+    const { observatory } = this.#runtime;
+    // One after the other, so that each knows what it is compared with.
+    const done = this.#reloading.then(() => this.#reload(config));
+    this.#reloading = done.then(
+      () => observatory.reloaded("success"),
+      () => observatory.reloaded("failure"),
+    );
+    return done;
+  }
+
+  rejected(): void {
+    this.#runtime.observatory.reloaded("failure");
+  }
+
+  close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
+    if (now) this.#hurry.abort();
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #listenOn(server: ServerConfig): Promise<void> {
+    const prepared = await this.#listeners.prepare(server);
+    if (!this.#runtime.isDraining) return prepared.commit();
+    prepared.discard();
+    throw new GatewayClosedError();
+  }
+
+  async #reload(config: Config): Promise<void> {
+    const runtime = this.#runtime;
+    const prepared = await runtime.prepare(config);
+    try {
+      // What follows its last wait is one turn of the event loop: no request sees one without the other.
+      await this.#listenOn(config.server);
+    } catch (error) {
+      prepared.discard();
+      throw error;
     }
-    observatory.readiness.set("starting", false);
-    return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    prepared.commit();
+    if (this.#hasOwnLog) runtime.log.level = config.server.log.level;
+    const { changes, removed } = prepared;
+    const areRemoved = ({ exchange }: LiveStream) =>
+      exchange.route !== undefined && removed.has(exchange.route);
+    if (removed.size > 0) drainStreams(() => this.#streams.filter(areRemoved), config.server.drain);
+    runtime.log.info({ ...changes, listening: this.#listeners.names }, "reloaded");
   }
 
-  async function close(): Promise<void> {
+  get #streams(): LiveStream[] {
+    return [...this.#runtime.relays, ...this.#runtime.tunnels];
+  }
+
+  async #close(): Promise<void> {
+    const { log, observatory, config } = this.#runtime;
+    const { drain } = config.server;
+    this.#runtime.isDraining = true;
     observatory.readiness.set("draining", true);
-    const closed = Promise.all(open.map((listener) => listener.close()));
-    for (const relay of runtime.relays) relay.endAtBorder("drained");
-    const grace = setTimeout(() => {
-      for (const listener of open) listener.closeAllConnections();
-    }, CLOSE_GRACE_MS);
+    const { signal } = this.#hurry;
+    if (drain.delay !== undefined) await sleep(drain.delay, undefined, { signal }).catch(() => {});
+    const closed = this.#listeners.close();
+    const left = () => this.#streams;
+    const breakOff = () => {
+      for (const stream of left()) stream.abort("drained");
+      this.#listeners.closeAllConnections();
+    };
+    log.debug({ streams: left().length }, "draining");
+    const cancel = signal.aborted ? () => {} : drainStreams(left, drain, breakOff);
+    const onHurry = () => {
+      cancel();
+      for (const stream of left()) stream.endAtBorder("drained");
+      grace = setTimeout(breakOff, CLOSE_GRACE_MS);
+    };
+    let grace: NodeJS.Timeout | undefined;
+    if (signal.aborted) onHurry();
+    else signal.addEventListener("abort", onHurry, { once: true });
     await closed;
+    cancel();
     clearTimeout(grace);
-    await admin?.close();
-    runtime.close();
+    await this.#admin?.close();
+    this.#runtime.close();
   }
-
-  return {
-    listen,
-    close,
-    get adminAddress() {
-      return adminAddress;
-    },
-  };
 }

@@ -6,6 +6,7 @@ import type { ClientResponse } from "../pipeline/client-response.ts";
 import { isPreflight } from "../pipeline/cors.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { send } from "../pipeline/reply.ts";
+import { retrySoon } from "../pipeline/retry-after.ts";
 import { runStages } from "../pipeline/stages.ts";
 import { isTicketRequest } from "../pipeline/tickets.ts";
 import { checkHead, hostName } from "../routing/request-head.ts";
@@ -15,23 +16,28 @@ import { DISCARD } from "../upstream/source.ts";
 import { isStreaming, openAnswer } from "./answer.ts";
 import type { Runtime } from "./runtime.ts";
 import { chooseStage, type RuntimeRoute } from "./runtime-route.ts";
+import { isShared, subscribe } from "./subscribe.ts";
 
 /** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
 export async function handle(exchange: Exchange, response: ClientResponse, runtime: Runtime): Promise<void> {
   const { request } = exchange;
   if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
   const route = readAndRoute(exchange, runtime);
+  if (exchange.isOverflow)
+    throw new ProxyError("too_many_connections", "beyond limits.connections", { fields: [retrySoon()] });
   const reply = await runStages(route.stages, exchange);
   // The client may have left while a stage waited.
   if (response.isClosed) return;
   if (reply !== undefined) return send(exchange, response, reply);
 
   exchange.letContinue();
-  const backend = await openAnswer(exchange, response, route);
+  if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
+  const backend = await openAnswer(exchange, response, route, runtime.capacity);
   // The client left, and the route lets its backend finish.
   if (response.isClosed) return backend.start(DISCARD);
   if (!isStreaming(exchange, backend, route)) return forward(exchange, response, backend, route);
   const relay = new Relay(exchange, response, backend, route);
+  exchange.isStream = true;
   runtime.relays.add(relay);
   response.onClose(() => runtime.relays.delete(relay));
   exchange.log.info(exchange.facts(), "stream opened");

@@ -13,6 +13,7 @@ import { createNodeRequest } from "./node-request.ts";
 import { NodeResponse } from "./node-response.ts";
 import { parseFault } from "./parse-fault.ts";
 import type { Runtime } from "./runtime.ts";
+import { Tunnel } from "./tunnel.ts";
 import { handleUpgrade, ignoreUpgrade, upgradeRoute } from "./upgrade.ts";
 
 /** Requests of one connection that wait for the answer of the first; a client with more is cut off. */
@@ -36,8 +37,6 @@ export class Http1Requests {
   readonly #queues = new WeakMap<Duplex, (() => void)[]>();
   /** What answers now on each connection, for faults that come from below HTTP. */
   readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ClientResponse }>();
-  /** Connections that HTTP has let go of. */
-  readonly #upgraded = new Set<Duplex>();
   #isClosing = false;
 
   constructor(server: http.Server, { runtime, arrivals, parse }: Http1Setup) {
@@ -53,11 +52,10 @@ export class Http1Requests {
     server.on("clientError", (error, socket) => this.#onClientError(error, socket));
   }
 
-  /** Lets each connection go as soon as nothing is under way on it. A tunnel has no border to end at. */
+  /** Lets each connection go as soon as nothing is under way on it. */
   close(): void {
     this.#isClosing = true;
     this.#server.closeIdleConnections();
-    for (const socket of this.#upgraded) socket.destroy();
   }
 
   #newExchange(request: IncomingMessage, socket: Duplex): Exchange {
@@ -73,6 +71,8 @@ export class Http1Requests {
   #onRequest(request: IncomingMessage, nodeResponse: ServerResponse, awaitsContinue = false): void {
     const exchange = this.#newExchange(request, request.socket);
     exchange.awaitsContinue = awaitsContinue;
+    // Whoever keeps connections to us, as nginx does, shall find none of them closed under its next request.
+    if (this.#runtime.isDraining) nodeResponse.shouldKeepAlive = false;
     const response = new NodeResponse(nodeResponse);
     exchange.writeContinue = () => response.writeContinue();
     this.#inTurn(request.socket, exchange, response, () => {
@@ -124,8 +124,9 @@ export class Http1Requests {
   async #upgrade(exchange: Exchange, socket: Duplex, head: Buffer): Promise<void> {
     const route = upgradeRoute(exchange, this.#runtime);
     if (route === undefined) return ignoreUpgrade(this.#parse, exchange.request, socket, head);
-    this.#upgraded.add(socket);
-    socket.once("close", () => this.#upgraded.delete(socket));
+    const tunnel = new Tunnel(exchange, socket);
+    this.#runtime.tunnels.add(tunnel);
+    socket.once("close", () => this.#runtime.tunnels.delete(tunnel));
     await handleUpgrade(exchange, route, socket as Socket, head);
   }
 

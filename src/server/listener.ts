@@ -1,10 +1,13 @@
 import http from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { UNIX_PEER } from "../base/address.ts";
+import type { ListenConfig } from "../config/listen-schema.ts";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
+import { addressName } from "./address-name.ts";
 import { Arrivals } from "./arrival.ts";
 import { Http1Requests } from "./http1-requests.ts";
+import { listenOn } from "./listen.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** nginx keeps idle connections to us for 60 s; whoever closes first must not be us (a 502 there). */
@@ -18,7 +21,7 @@ const TCP_KEEP_ALIVE_MS = 60_000;
 
 /** One listening address, its connections, and the place that says what becomes of each. */
 export class Listener {
-  readonly #address: ListenAddress;
+  readonly address: ListenAddress;
   readonly #server: http.Server;
   readonly #http1: Http1Requests;
   /** Node's own listener for connections: its HTTP/1 parser. */
@@ -27,8 +30,8 @@ export class Listener {
   /** Every connection, for the ones on which no byte has come: Node counts those as busy. */
   readonly #connections = new Set<Socket>();
 
-  constructor(address: ListenAddress, { limits }: ServerConfig, runtime: Runtime) {
-    this.#address = address;
+  constructor({ address }: ListenConfig, { limits }: ServerConfig, runtime: Runtime) {
+    this.address = address;
     this.#server = http.createServer({
       maxHeaderSize: limits.headerBytes,
       requestTimeout: limits.requestTimeout,
@@ -54,16 +57,22 @@ export class Listener {
     });
   }
 
-  /** Starts to listen; resolves with the address in the form the configuration has. */
-  listen(): Promise<string> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      const options = "path" in this.#address ? { path: this.#address.path } : this.#address;
-      this.#server.listen(options, () => {
-        this.#server.removeListener("error", reject);
-        resolve(nameOf(this.#server.address()));
-      });
-    });
+  /** Where it listens, in the form the configuration has, a free port filled in. */
+  get name(): string {
+    return addressName(this.#server.address());
+  }
+
+  /** Starts to listen; rejects with the system's error. */
+  async listen(): Promise<void> {
+    await listenOn(this.#server, this.address);
+  }
+
+  /** Takes what a new configuration says of this address; it holds from the next connection or request on. */
+  apply(_listen: ListenConfig, { limits }: ServerConfig): void {
+    // Node looks at it for each new connection, though only the option is documented.
+    Object.assign(this.#server, { maxHeaderSize: limits.headerBytes });
+    this.#server.requestTimeout = limits.requestTimeout;
+    this.#server.headersTimeout = limits.requestTimeout;
   }
 
   /** Accepts no more connections; resolves when the last one is closed. */
@@ -83,7 +92,7 @@ export class Listener {
   #accept(socket: Socket): void {
     this.#connections.add(socket);
     socket.once("close", () => this.#connections.delete(socket));
-    const peer = "path" in this.#address ? UNIX_PEER : socket.remoteAddress;
+    const peer = "path" in this.address ? UNIX_PEER : socket.remoteAddress;
     this.#arrivals.set(socket, { peer, tls: false });
     this.#toHttp1(socket);
   }
@@ -100,12 +109,4 @@ function takeOver(server: http.Server, event: "connection"): (socket: Duplex) =>
   if (own === undefined) throw new TypeError(`Node listens for ${event}`);
   server.removeAllListeners(event);
   return (socket) => Reflect.apply(own, server, [socket]);
-}
-
-function nameOf(address: AddressInfo | string | null): string {
-  if (address === null) throw new TypeError("a listening server has an address");
-  if (typeof address === "string") return `unix:${address}`;
-  return address.family === "IPv6"
-    ? `[${address.address}]:${address.port}`
-    : `${address.address}:${address.port}`;
 }

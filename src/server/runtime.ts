@@ -1,17 +1,27 @@
 import type { Trust } from "../base/address.ts";
+import type { EndReason } from "../base/outcome.ts";
 import type { Config } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
+import { Capacity } from "../pipeline/capacity.ts";
+import type { Exchange, Observer } from "../pipeline/exchange.ts";
 import { JwksSets } from "../pipeline/jwks-sets.ts";
+import type { LiveStream } from "../pipeline/live-stream.ts";
+import type { Route } from "../pipeline/route.ts";
 import { SeenSignatures } from "../pipeline/seen-signatures.ts";
 import type { Router } from "../routing/router.ts";
-import type { Relay } from "../stream/relay.ts";
+import { HistoryBudget } from "../shared/history-budget.ts";
+import { MemoryStore } from "../shared/memory-store.ts";
+import type { Store } from "../shared/store.ts";
 import { type Changes, changesBetween } from "./changes.ts";
+import { Observatory } from "./observatory.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 import { createSnapshot, type Snapshot } from "./snapshot.ts";
 
 /** A configuration that is ready to take the place of the present one: exactly one of the two is called, once. */
 export interface PreparedReload {
   readonly changes: Changes;
+  /** Those that it has no longer, in all their stages. */
+  readonly removed: ReadonlySet<Route>;
   /** From the next request on this is the configuration. */
   commit(): void;
   /** Closes what was made for it. */
@@ -24,20 +34,43 @@ export interface PreparedReload {
  * Listeners hold it for as long as they live. A reload changes what it refers to, between two requests and all
  * at once; a stream under way keeps the route it began on.
  */
-export class Runtime {
+export class Runtime implements Observer {
   readonly log: Log;
   /** The streams under way. */
-  readonly relays = new Set<Relay>();
+  readonly relays = new Set<LiveStream>();
+  /** The WebSocket connections under way. */
+  readonly tunnels = new Set<LiveStream>();
+  /** No new connection should come; those that are there end with their answers. */
+  isDraining = false;
+  /** What all listeners and routes together may hold open. */
+  readonly capacity: Capacity;
+  /** Counts what the request path does. */
+  readonly observatory: Observatory;
   readonly #jwksSets: JwksSets;
   /** One over all reloads, because a reload must not let a signature come twice. */
   readonly #seen: SeenSignatures;
+  /** Where shared streams are kept, over all reloads. */
+  readonly #store: Store;
+  readonly #historyBudget: HistoryBudget;
   #snapshot: Snapshot;
 
   constructor(config: Config, log: Log) {
     this.log = log;
+    this.#store = new MemoryStore();
+    this.#historyBudget = new HistoryBudget(config.server.limits.historyBytes);
+    this.capacity = new Capacity(config.server.limits);
+    this.observatory = new Observatory({
+      log,
+      streams: () => this.relays,
+      routes: () => [...this.#snapshot.routes.values()].map(({ route }) => route),
+    });
     this.#jwksSets = new JwksSets(log);
     this.#seen = new SeenSignatures(config.server.limits.signatures);
     this.#snapshot = this.#compile(config);
+  }
+
+  onSettled(exchange: Exchange, reason: EndReason): void {
+    this.observatory.onSettled(exchange, reason);
   }
 
   get config(): Config {
@@ -78,7 +111,9 @@ export class Runtime {
       discard();
       throw error;
     }
-    return { changes: changesBetween(before, after), commit: () => this.#replace(before, after), discard };
+    const changes = changesBetween(before, after);
+    const removed = new Set(changes.removed.flatMap((name) => stagesOf(before.routes.get(name)?.route)));
+    return { changes, removed, commit: () => this.#replace(before, after), discard };
   }
 
   /** Closes the connections to backends, and what was started. */
@@ -94,13 +129,20 @@ export class Runtime {
       maxBodyBytes: config.server.limits.bodyBytes,
       jwks: (place: string) => this.#jwksSets.at(place),
     };
-    return createSnapshot(config, { credentials, log: this.log }, previous);
+    const means = { credentials, store: this.#store, budget: this.#historyBudget, log: this.log };
+    return createSnapshot(config, means, previous);
   }
 
   #replace(before: Snapshot, after: Snapshot): void {
     this.#snapshot = after;
+    this.capacity.limits = after.config.server.limits;
+    this.#historyBudget.limitBytes = after.config.server.limits.historyBytes;
     this.#seen.maxEntries = after.config.server.limits.signatures;
     this.#jwksSets.keep(after.config.routes);
     for (const part of before.parts) if (!after.parts.has(part)) part.retire();
   }
+}
+
+function stagesOf(route: RuntimeRoute | undefined): Route[] {
+  return route === undefined ? [] : [route, ...route.otherStages.values()];
 }

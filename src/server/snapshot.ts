@@ -3,15 +3,15 @@ import { createTrust, type Trust } from "../base/address.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import { DEFAULT_STAGE } from "../config/stages-schema.ts";
-import type { Log } from "../observe/log.ts";
 import { createCors } from "../pipeline/cors.ts";
 import { createRateLimits, type RateLimits } from "../pipeline/rate-limit.ts";
 import { type Credentials, createRouteAuth } from "../pipeline/route-auth.ts";
 import { createStages } from "../pipeline/stages.ts";
 import { createStreamLimit } from "../pipeline/stream-limit.ts";
 import { createRouter, type Router } from "../routing/router.ts";
+import type { HubSurroundings } from "../shared/hub.ts";
 import type { Part } from "./part.ts";
-import { createRuntimeRoute, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
+import { createRuntimeRoute, hubsOf, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
 
 /** One configuration, compiled. It never changes; streams that began on it live on it. */
 export interface Snapshot {
@@ -47,16 +47,17 @@ interface AuthBasis {
 /** A route without `auth`. */
 const OPEN: Pick<RuntimeRoute, "auth" | "tickets"> = { auth: undefined, tickets: undefined };
 
+/** What routes are compiled with, and outlives them. */
+export interface Means extends HubSurroundings {
+  readonly credentials: Credentials;
+}
+
 /** Compiles a validated configuration; what did not change since `previous` is taken from there as it is. */
-export function createSnapshot(
-  config: Config,
-  { credentials, log }: { readonly credentials: Credentials; readonly log: Log },
-  previous?: Snapshot,
-): Snapshot {
+export function createSnapshot(config: Config, means: Means, previous?: Snapshot): Snapshot {
   const routes = new Map(
     config.routes.map((route): [string, CompiledRoute] => [
       route.name,
-      compileRoute(route, credentials, log, previous?.routes.get(route.name)),
+      compileRoute(route, means, previous?.routes.get(route.name)),
     ]),
   );
   const compiled = [...routes.values()];
@@ -71,12 +72,8 @@ export function createSnapshot(
   };
 }
 
-function compileRoute(
-  config: RouteConfig,
-  credentials: Credentials,
-  log: Log,
-  previous: CompiledRoute | undefined,
-): CompiledRoute {
+function compileRoute(config: RouteConfig, means: Means, previous: CompiledRoute | undefined): CompiledRoute {
+  const { credentials } = means;
   const basis = basisOf(config, credentials);
   if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
   const { auth, rates } = keptPolicies(basis, previous, credentials);
@@ -85,8 +82,8 @@ function compileRoute(
   // Streams that are open count against a limit that a reload raises or lowers.
   const streams = createStreamLimit(config.limits, previous?.route.streams);
   const policies = { config, stage: DEFAULT_STAGE, cors, stages, streams, ...auth };
-  const route = createRuntimeRoute(policies, log, previous?.route);
-  const parts: Part[] = upstreamsOf(route);
+  const route = createRuntimeRoute(policies, means, previous?.route);
+  const parts: Part[] = [...hubsOf(route), ...upstreamsOf(route)];
   if (rates !== undefined) parts.push(rates);
   return { basis, route, auth, rates, parts };
 }

@@ -23,6 +23,10 @@ export interface GatewayFixture {
   requestLines(): LogLine[];
   /** The log line of the `index`th request that ended; waits for it. */
   requestLine(index?: number): Promise<LogLine>;
+  /** Goes over to another setup; the port stays. */
+  reload(setup: GatewaySetup): Promise<void>;
+  /** As on SIGTERM, by `drain` of the setup. */
+  drain(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -74,7 +78,9 @@ export async function startGateway(setup: GatewaySetup): Promise<GatewayFixture>
     requestLines,
     requestLine: (index = 0) =>
       eventually(() => requestLines()[index], `log line ${index + 1} of a request`) as Promise<LogLine>,
-    close: () => gateway.close(),
+    reload: (next) => gateway.reload(inlineConfig(next)),
+    drain: () => gateway.close(),
+    close: () => gateway.close({ now: true }),
   };
   afterTest(fixture.close);
   return fixture;

@@ -10,7 +10,7 @@ const problemsOf = (to: string, listen?: string, cors: readonly string[] = []): 
 test("one route for everything, with the defaults of a route file", () => {
   expect(configFromFlags({ to: "http://127.0.0.1:8080", listen: undefined, cors: [] })).toMatchObject({
     config: {
-      server: { listen: [{ host: undefined, port: 8000 }], log: { level: "info" } },
+      server: { listen: [{ address: { host: undefined, port: 8000 } }], log: { level: "info" } },
       routes: [
         {
           name: "default",
@@ -28,7 +28,7 @@ test("--listen and --cors go through the schemas of the files", () => {
   const loaded = configFromFlags({ to: "unix:/run/a", listen: "[::1]:0", cors: ["https://a.example", "*"] });
   expect(loaded).toMatchObject({
     config: {
-      server: { listen: [{ host: "::1", port: 0 }] },
+      server: { listen: [{ address: { host: "::1", port: 0 } }] },
       routes: [{ cors: { allowOrigins: ["https://a.example", "*"], allowCredentials: false } }],
     },
   });

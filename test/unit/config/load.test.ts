@@ -52,7 +52,7 @@ describe("a good directory", () => {
     expect(loaded).toMatchObject({
       config: {
         server: {
-          listen: [{ host: "127.0.0.1", port: 0 }, { path: "/run/s" }],
+          listen: [{ address: { host: "127.0.0.1", port: 0 } }, { address: { path: "/run/s" } }],
           limits: { headers: 50, requestTimeout: 60_000 },
         },
         routes: [
@@ -67,7 +67,7 @@ describe("a good directory", () => {
     "sluice.yaml is optional: %j",
     (more) => {
       const loaded = loadConfig(directoryOf({ "routes/r.yaml": GOOD, ...more }), {});
-      expect(loaded).toMatchObject({ config: { server: { listen: [{ port: 8000 }] } } });
+      expect(loaded).toMatchObject({ config: { server: { listen: [{ address: { port: 8000 } }] } } });
     },
   );
 
@@ -132,7 +132,7 @@ describe("wrong values say what would be right", () => {
     [
       "[]",
       [
-        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, cors, auth, access, limits, stages, variables, debug, websocket",
+        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, shared, cors, auth, access, limits, stages, variables, debug, websocket",
       ],
     ],
     ["", [" the file is empty; expected at least match.path and upstream"]],

@@ -1,0 +1,126 @@
+import { connect } from "node:net";
+import { performance } from "node:perf_hooks";
+import { expect, test } from "vitest";
+import { type Backend, startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { type GatewayFixture, startGatewayTo } from "../support/gateway.ts";
+import { openStream } from "../support/sse-client.ts";
+
+const drain = (timeout: string, more: object = {}) => ({ drain: { timeout, retry: "2s", ...more } });
+
+async function openMany(gateway: GatewayFixture, backend: Backend, count: number) {
+  const clients: ReturnType<typeof openStream>[] = [];
+  for (let at = 0; at < count; at++) {
+    const client = openStream(gateway.port, { path: `/${at}` });
+    const request = await backend.nextRequest();
+    request.openStream();
+    request.emit(`id: ${at}\ndata: x\n\n`);
+    await client.received("data: x");
+    clients.push(client);
+  }
+  return clients;
+}
+
+test("I1: streams end between events, spread over the timeout, each told when to come back", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, {}, drain("2s"));
+  const clients = await openMany(gateway, backend, 40);
+  const startedAt = performance.now();
+  await gateway.drain();
+  expect(performance.now() - startedAt).toBeLessThan(3000);
+  const perQuarter = [0, 0, 0, 0];
+  for (const client of clients) {
+    expect(await client.ended()).toBe("clean");
+    expect(client.text.endsWith("data: x\n\nretry: 2000\n\n")).toBe(true);
+    const quarter = Math.min(3, Math.floor((client.endedAt - startedAt) / 400));
+    perQuarter[quarter] = (perQuarter[quarter] ?? 0) + 1;
+  }
+  // Ten each, if a timer that is late does not carry one over into the next.
+  for (const ends of perQuarter) expect(ends).toBeGreaterThanOrEqual(6);
+  await eventually(() => gateway.requestLines().length === 40, "a line for each");
+  expect(new Set(gateway.requestLines().map(({ endReason }) => endReason))).toEqual(new Set(["drained"]));
+});
+
+test("an event that has begun is finished before its stream ends", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, {}, drain("1s"));
+  const client = openStream(gateway.port);
+  const request = await backend.nextRequest();
+  request.openStream();
+  request.emit("id: 1\ndata: half");
+  await client.received("half");
+  const drained = gateway.drain();
+  await eventually(() => gateway.log.some(({ msg }) => msg === "draining"), "the drain to begin");
+  // Past the moment that was drawn for it, and before the timeout.
+  const begun = performance.now();
+  await eventually(() => performance.now() - begun > 850, "four fifths of the timeout");
+  expect(client.end).toBeUndefined();
+  request.emit(" and whole\n\nid: 2\ndata: never\n\n");
+  expect(await client.ended()).toBe("clean");
+  expect(client.text.endsWith("data: half and whole\n\nretry: 2000\n\n")).toBe(true);
+  await drained;
+});
+
+test("a stream that finds no border in time is broken off, never ended cleanly", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, {}, drain("500ms"));
+  const client = openStream(gateway.port);
+  const request = await backend.nextRequest();
+  request.openStream();
+  request.emit("data: half");
+  await client.received("half");
+  const startedAt = performance.now();
+  await gateway.drain();
+  expect(performance.now() - startedAt).toBeLessThan(1500);
+  expect(["truncated", "reset"]).toContain(await client.ended());
+  expect(client.text.endsWith("data: half")).toBe(true);
+});
+
+test("ordinary requests finish, their connections end with them, and idle ones at once", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, {}, drain("10s"));
+  const idle = openStream(gateway.port, { path: "/idle" });
+  (await backend.nextRequest()).respond(200, {}, "idle");
+  await idle.received("idle");
+  const busy = openStream(gateway.port, { path: "/busy" });
+  const request = await backend.nextRequest();
+  const startedAt = performance.now();
+  const drained = gateway.drain();
+  await eventually(() => idle.socket.closed, "the idle connection to be closed");
+  request.respond(200, {}, "whole");
+  await busy.received("whole");
+  await drained;
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+  expect(busy.socket.closed || busy.socket.readableEnded).toBe(true);
+});
+
+test("I1: for drain.delay it goes on accepting, asks for no further request, and then stops", async () => {
+  const backend = await startBackend((request) => request.respond(200, {}, "served"));
+  const gateway = await startGatewayTo(backend.url, {}, drain("1s", { delay: "600ms" }));
+  const drained = gateway.drain();
+  const client = openStream(gateway.port);
+  await client.ended();
+  expect({ text: client.text, connection: client.field("connection") }).toEqual({
+    text: "served",
+    connection: "close",
+  });
+  await drained;
+  const late = connect(gateway.port, "127.0.0.1");
+  const code = await new Promise((resolve) => {
+    late.once("connect", () => resolve("connected"));
+    late.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+  });
+  expect(code).toBe("ECONNREFUSED");
+});
+
+test("closing at once, in the middle of a drain too, waits for no timeout", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, {}, drain("20s", { delay: "10s" }));
+  const [client] = await openMany(gateway, backend, 1);
+  const drained = gateway.drain();
+  const startedAt = performance.now();
+  await gateway.close();
+  await drained;
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+  expect(await client?.ended()).toBe("clean");
+});
