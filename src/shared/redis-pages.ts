@@ -1,5 +1,13 @@
 import type { RecordPlace } from "./redis-append.ts";
-import { decodeEntries, type Entry, formatPosition, type Position, positionBehind } from "./redis-entry.ts";
+import {
+  decodeEntries,
+  type Entry,
+  formatPosition,
+  ORIGIN,
+  type Position,
+  positionBehind,
+} from "./redis-entry.ts";
+import type { StoredEvent } from "./store.ts";
 
 /** Entries in one answer. */
 const PAGE = 256;
@@ -21,16 +29,21 @@ export async function* readPages(
   }
 }
 
-/** The end of a record without a hole: entries that were trimmed away between two pages, or are not understood. */
+/** Everything that a record holds; after a hole, because entries were trimmed away between two pages, what follows it. */
 export async function readRecord(place: RecordPlace): Promise<Entry[]> {
   let entries: Entry[] = [];
-  for await (const page of readPages(place, { token: 0, seq: 0 })) {
+  for await (const page of readPages(place, ORIGIN)) {
     for (const entry of page) {
       const before = entries.at(-1)?.position.seq;
       if (before !== undefined && entry.position.seq !== before + 1) entries = [];
       entries.push(entry);
     }
   }
+  return entries;
+}
+
+/** What a channel may be given of entries: the events behind the last that is not understood. */
+export function eventsOf(entries: readonly Entry[]): StoredEvent[] {
   const unknown = entries.findLastIndex(({ event }) => event === undefined);
-  return unknown < 0 || unknown === entries.length - 1 ? entries : entries.slice(unknown + 1);
+  return entries.slice(unknown + 1).flatMap(({ event }) => event ?? []);
 }

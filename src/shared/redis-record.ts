@@ -5,7 +5,7 @@ import { RedisFault } from "./redis-connection.ts";
 import { type Entry, isSamePosition, ORIGIN, type Position } from "./redis-entry.ts";
 import { Ledger } from "./redis-ledger.ts";
 import { Outbox } from "./redis-outbox.ts";
-import { readPages, readRecord } from "./redis-pages.ts";
+import { eventsOf, readPages, readRecord } from "./redis-pages.ts";
 import type { RedisReader } from "./redis-reader.ts";
 import { readState, writeState } from "./redis-state.ts";
 import type { BackendState, ChannelFeed, ChannelStore, Draft, StoredEvent } from "./store.ts";
@@ -183,8 +183,7 @@ export class RedisRecord implements ChannelStore {
     this.#epoch = epoch;
     this.#hasRecord = true;
     this.#isOther = false;
-    const events = entries.flatMap(({ event }) => event ?? []);
-    this.#feed?.onRecord({ epoch, lastSeq: this.#ledger.accepted.seq, events });
+    this.#feed?.onRecord({ epoch, lastSeq: this.#ledger.accepted.seq, events: eventsOf(entries) });
   }
 
   async #lead({ token, epoch, top, state }: LeaseAnswer): Promise<void> {

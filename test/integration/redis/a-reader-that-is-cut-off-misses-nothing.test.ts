@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import { eventually } from "../../support/eventually.ts";
+import { idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
+import { startRedis } from "../../support/redis.ts";
+
+test("connections that Redis cuts, again and again, leave no hole and no repeated event", async () => {
+  const server = await startRedis();
+  const leader = new RecordFeed(startStore(server.url)).start();
+  await eventually(() => leader.isLeading);
+  const follower = new RecordFeed(startStore(server.url)).start();
+  await eventually(() => follower.told.includes("follow"));
+
+  for (let round = 0; round < 10; round += 1) {
+    for (let at = 1; at <= 100; at += 10) {
+      leader.append(...idsFrom(round * 100 + at, round * 100 + at + 9));
+      // Every other connection of this server is one of the two instances'.
+      if (at === 41) await server.client.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+    }
+    const count = (round + 1) * 100;
+    await eventually(() => follower.live.length >= count && leader.live.length >= count, `${count} events`);
+  }
+  expect(follower.live).toEqual(idsFrom(1, 1000));
+  expect(leader.live).toEqual(idsFrom(1, 1000));
+  expect([leader.records, follower.records]).toEqual([1, 1]);
+});
+
+test("a follower that is behind by more than what is kept gets what is there, as another record", async () => {
+  const server = await startRedis();
+  const bounds = { events: 20, bytes: 8 * 1024 ** 2, ageMs: 600_000 };
+  const leader = new RecordFeed(startStore(server.url), { bounds }).start();
+  await eventually(() => leader.isLeading);
+  const follower = new RecordFeed(startStore(server.url), { bounds }).start();
+  await eventually(() => follower.told.includes("follow"));
+  leader.append("1");
+  await eventually(() => follower.live.length === 1);
+  // What a long absence comes to: entries are gone that the follower has not read.
+  const [events = ""] = await server.client.keys("*:events");
+  await server.client.multi().client("PAUSE", 300, "ALL").exec();
+  leader.append(...idsFrom(2, 400));
+  await eventually(() => follower.history.lastSeq === 400, "the newest event", { timeoutMs: 10_000 });
+  expect(follower.ids.slice(-20)).toEqual(idsFrom(381, 400));
+  expect(await server.client.xlen(events)).toBeLessThanOrEqual(20);
+  // Either it has read everything, or it was told that it has not.
+  if (follower.live.length < 400) expect(follower.records).toBe(2);
+});

@@ -1,0 +1,81 @@
+import { expect, test } from "vitest";
+import { eventually } from "../../support/eventually.ts";
+import { draft, draftWithoutId, idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
+import { startRedis } from "../../support/redis.ts";
+import { startTcpProxy } from "../../support/tcp-proxy.ts";
+
+/** A leader behind a network of its own, and another instance that follows. */
+async function startDivided() {
+  const server = await startRedis();
+  const network = await startTcpProxy(server.port);
+  const old = new RecordFeed(startStore(`redis://127.0.0.1:${network.port}`)).start();
+  await eventually(() => old.isLeading);
+  const next = new RecordFeed(startStore(server.url)).start();
+  await eventually(() => next.told.includes("follow"));
+  return { server, network, old, next };
+}
+
+test.each(["cut", "silence"] as const)(
+  "a leader whose network is lost (%s) is replaced, writes nothing more, and follows without a repeated event",
+  async (fault) => {
+    const { server, network, old, next } = await startDivided();
+    old.append(...idsFrom(1, 10));
+    await eventually(() => next.live.length === 10);
+    network[fault]();
+    const from = performance.now();
+    old.append(...idsFrom(11, 20));
+    await eventually(() => next.isLeading, "another leader", { timeoutMs: 5000 });
+    expect(performance.now() - from).toBeLessThan(2000);
+    // Both backends sent the same, as a backend does that resumes.
+    next.append(...idsFrom(11, 30));
+    await eventually(() => next.live.length === 30);
+    expect(old.live).toEqual(idsFrom(1, 20));
+
+    network.heal();
+    await eventually(() => !old.isLeading, "the old leader to follow", { timeoutMs: 10_000 });
+    await eventually(() => old.live.length === 30);
+    next.append("31");
+    await eventually(() => old.live.length === 31);
+    expect(old.live).toEqual(idsFrom(1, 31));
+    expect(old.isDegraded).toBe(false);
+    const [events = ""] = await server.client.keys("*:events");
+    expect(await server.client.xlen(events)).toBe(31);
+  },
+);
+
+test("two that made ids of their own for the same positions do not pass for one", async () => {
+  const { network, old, next } = await startDivided();
+  old.store.append([draftWithoutId("both have it")]);
+  await eventually(() => next.live.length === 1);
+  network.cut();
+  old.store.append([draftWithoutId("only the old one has it")]);
+  await eventually(() => next.isLeading && old.live.length === 2, "both to lead", { timeoutMs: 5000 });
+  next.store.append([draftWithoutId("only the new one has it")]);
+  await eventually(() => next.live.length === 2);
+  const [, lost = ""] = old.ids;
+  expect(next.history.seqOf(lost)).toBeUndefined();
+
+  network.heal();
+  await eventually(() => old.records === 2, "a record in place of the other", { timeoutMs: 10_000 });
+  expect(old.ids).toEqual(next.ids);
+  expect(old.history.seqOf(lost)).toBeUndefined();
+});
+
+test("a leader that was stopped beyond its lease learns it before it delivers anything", async () => {
+  const { server, old, next } = await startDivided();
+  old.append("1");
+  await eventually(() => next.live.length === 1);
+  // To a leader that is stopped, the newer token is there when it goes on: here it is there at once.
+  const [meta = ""] = await server.client.keys("*:meta");
+  const token = Number(await server.client.hget(meta, "token"));
+  await server.client.hset(meta, "token", token + 1);
+  await server.client.set(meta.replace(/meta$/, "lease"), "somebody else", "PX", 300);
+  old.append("2");
+  await eventually(() => !old.isLeading, "an end of its leadership");
+  expect(old.live).toEqual(["1"]);
+  await eventually(() => old.isLeading || next.isLeading, "a new leader", { timeoutMs: 5000 });
+  const leader = old.isLeading ? old : next;
+  leader.store.append([draft("2"), draft("3")]);
+  await eventually(() => old.live.length === 3 && next.live.length === 3);
+  expect([old.live, next.live]).toEqual([idsFrom(1, 3), idsFrom(1, 3)]);
+});
