@@ -22,14 +22,14 @@ import {
 } from "./canonical-request.ts";
 import type { Exchange } from "./exchange.ts";
 import { type ResumedQuery, resume, takeLastEventId } from "./last-event-id.ts";
-import type { SeenSignatures } from "./seen-signatures.ts";
+import type { ReplayGuard } from "./seen-signatures.ts";
 import { readWholeBody } from "./whole-body.ts";
 
 /** What APP signatures are checked against. */
 export interface AppAuthSetup {
   /** All apps, so that one that may not use the route gets 403, not 401. */
   readonly apps: readonly AppConfig[];
-  readonly seen: SeenSignatures;
+  readonly seen: ReplayGuard;
   readonly maxBodyBytes: number;
 }
 
@@ -62,7 +62,7 @@ export function createAppVerifier(config: AppAuthConfig, setup: AppAuthSetup): V
         if (received !== claim.declared) throw refused("the body differs from X-Sdk-Content-Sha256");
       }
       if (!config.apps.includes(name)) throw new ProxyError("app_not_authorized", `signed by ${name}`);
-      if (config.replay === "reject") checkReplay(setup.seen, claim.authorization.signature, sentAt);
+      if (config.replay === "reject") await checkReplay(setup.seen, claim.authorization.signature, sentAt);
       if (fitting !== "as sent") resume(exchange, fitting);
       // The name, not the key: it stays when the key is replaced.
       return { app: name, key: `app:${name}`, fields: [["X-App-Id", name]], expiresAt: undefined };
@@ -139,8 +139,8 @@ function fittingQuery(
   return fitsResumed ? resumed : undefined;
 }
 
-function checkReplay(seen: SeenSignatures, signature: Buffer, sentAt: number): void {
-  const admission = seen.admit(signature, sentAt + WINDOW_MS, Date.now());
+async function checkReplay(seen: ReplayGuard, signature: Buffer, sentAt: number): Promise<void> {
+  const admission = await seen.admit(signature, sentAt + WINDOW_MS, Date.now());
   if (admission === "seen") throw refused("replay: the signature was used before", "replay");
   if (admission === "full") throw new ProxyError("rate_limited", "limits.signatures are remembered");
 }

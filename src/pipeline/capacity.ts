@@ -1,8 +1,9 @@
 import { ProxyError } from "../base/errors.ts";
 import { openFileLimit } from "../base/open-files.ts";
 import type { ServerLimits } from "../config/server-limits-schema.ts";
+import type { Counters } from "./counters.ts";
 import { retrySoon } from "./retry-after.ts";
-import { createStreamLimit, type StreamLimit } from "./stream-limit.ts";
+import type { Release, StreamLimit } from "./stream-limit.ts";
 
 /** Files kept back for logs, listeners, certificates, stores, and the connections of ordinary requests. */
 const RESERVED_FILES = 256;
@@ -23,22 +24,24 @@ export type Admission = "served" | "refused" | "closed";
  */
 export class Capacity {
   readonly #files: number;
+  readonly #counters: Pick<Counters, "streams">;
   #limits: Limits;
   #streamLimit: StreamLimit | undefined;
   #connections = 0;
   /** Backend connections of the streams. */
   #backendFiles = 0;
 
-  constructor(limits: Limits, fileLimit = openFileLimit()) {
+  constructor(limits: Limits, counters: Pick<Counters, "streams">, fileLimit = openFileLimit()) {
     // A quarter, where there are so few files that the reserve would be all of them.
     this.#files = fileLimit - Math.min(RESERVED_FILES, Math.ceil(fileLimit / 4));
+    this.#counters = counters;
     this.#limits = limits;
-    this.#streamLimit = limitOf(limits);
+    this.#streamLimit = this.#limitStreams();
   }
 
   set limits(limits: Limits) {
     this.#limits = limits;
-    this.#streamLimit = limitOf(limits, this.#streamLimit);
+    this.#streamLimit = this.#limitStreams();
   }
 
   get connections(): number {
@@ -63,14 +66,28 @@ export class Capacity {
    * Takes a place for a stream of this client, with a backend connection of its own or without, or throws
    * `too_many_streams` (503) or `too_many_streams_of_client` (429). What is returned gives it back.
    */
-  acquireStream(address: string, hasOwnBackend: boolean): () => void {
+  acquireStream(address: string, hasOwnBackend: boolean): Release | Promise<Release> {
     const files = hasOwnBackend ? 1 : 0;
     if (this.#limits.streams === "auto" && this.#connections + this.#backendFiles + files > this.#files) {
       throw new ProxyError("too_many_streams", "the open-file limit carries no more", {
         fields: [retrySoon()],
       });
     }
-    const release = this.#streamLimit?.acquire(address);
+    const place = this.#streamLimit?.acquire(address);
+    if (!(place instanceof Promise)) return this.#hold(files, place);
+    return place.then((release) => this.#hold(files, release));
+  }
+
+  #limitStreams(): StreamLimit | undefined {
+    const { streams, streamsPerClient } = this.#limits;
+    // No route has an empty name.
+    return this.#counters.streams("", {
+      streams: streams === "auto" ? undefined : streams,
+      streamsPerClient,
+    });
+  }
+
+  #hold(files: number, release: Release | undefined): Release {
     this.#backendFiles += files;
     let isReleased = false;
     return () => {
@@ -80,8 +97,4 @@ export class Capacity {
       release?.();
     };
   }
-}
-
-function limitOf({ streams, streamsPerClient }: Limits, previous?: StreamLimit): StreamLimit | undefined {
-  return createStreamLimit({ streams: streams === "auto" ? undefined : streams, streamsPerClient }, previous);
 }

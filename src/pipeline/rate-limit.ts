@@ -27,11 +27,14 @@ export interface RateLimits {
 }
 
 /** Undefined when the route has no rates. */
-export function createRateLimits(configs: readonly RateConfig[]): RateLimits | undefined {
+export function createRateLimits(
+  configs: readonly RateConfig[],
+  create = (config: RateConfig) => new RateLimit(config),
+): RateLimits | undefined {
   if (configs.length === 0) return undefined;
   const limits = configs
     .toSorted((a, b) => NARROWEST_FIRST.indexOf(a.by) - NARROWEST_FIRST.indexOf(b.by))
-    .map((config) => new RateLimit(config));
+    .map(create);
 
   async function stage(exchange: Exchange): Promise<undefined> {
     const counted: { readonly limit: RateLimit; readonly key: string }[] = [];

@@ -5,14 +5,17 @@ import { createAppVerifier } from "./auth-app.ts";
 import { createAppCodeVerifier } from "./auth-app-code.ts";
 import { createJwtVerifiers } from "./auth-jwt.ts";
 import type { Jwks } from "./jwks.ts";
-import type { SeenSignatures } from "./seen-signatures.ts";
+import type { ReplayGuard } from "./seen-signatures.ts";
+import type { TicketBox } from "./ticket-box.ts";
 import { Tickets } from "./tickets.ts";
 
 /** What the credentials of all routes are checked against. */
 export interface Credentials {
   readonly apps: readonly AppConfig[];
-  readonly seen: SeenSignatures;
+  readonly seen: ReplayGuard;
   readonly maxBodyBytes: number;
+  /** Where the tickets of a route wait. */
+  tickets(route: string): TicketBox;
   /** The keys of a place; one set for all routes that name it. */
   jwks(place: string): Jwks;
 }
@@ -25,9 +28,9 @@ export interface RouteAuth {
 }
 
 /** Makes the verifiers of a route, in the order in which they are asked. */
-export function createRouteAuth(config: AuthConfig, credentials: Credentials): RouteAuth {
+export function createRouteAuth(route: string, config: AuthConfig, credentials: Credentials): RouteAuth {
   const { apps, jwks } = credentials;
-  const tickets = config.ticket && new Tickets(config.ticket);
+  const tickets = config.ticket && new Tickets(config.ticket, credentials.tickets(route));
   const verifiers: readonly Verifier[] = [
     ...(config.app === undefined ? [] : [createAppVerifier(config.app, credentials)]),
     ...(config.appCode ? [createAppCodeVerifier(apps, config.app?.apps)] : []),

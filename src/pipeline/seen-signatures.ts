@@ -4,6 +4,12 @@ const BUCKET_MS = 60_000;
 /** What became of a signature: new and remembered, seen before, or new with no room left for it. */
 export type Admission = "new" | "seen" | "full";
 
+/** Tells signatures that were used before from those that were not. */
+export interface ReplayGuard {
+  /** Asks for and remembers a signature in one step, so that of two simultaneous uses one is `seen`. */
+  admit(signature: Buffer, expiresAt: number, now: number): Admission | Promise<Admission>;
+}
+
 /**
  * The signatures of a gateway that were used and are still inside their window.
  *
@@ -11,7 +17,7 @@ export type Admission = "new" | "seen" | "full";
  * It holds only what was verified, so nobody without a secret can fill it. When it is full, the answer is no:
  * to forget one early would let it come twice.
  */
-export class SeenSignatures {
+export class SeenSignatures implements ReplayGuard {
   /** How many it remembers at most; lowered, it forgets none of those it has. */
   maxEntries: number;
   /** By the minute in which the window of all of them is over. */
@@ -26,7 +32,6 @@ export class SeenSignatures {
     return this.#size;
   }
 
-  /** Asks for and remembers a signature in one step, so that of two simultaneous uses one is `seen`. */
   admit(signature: Buffer, expiresAt: number, now: number): Admission {
     this.#forget(now);
     const id = signature.toString("base64");

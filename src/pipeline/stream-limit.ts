@@ -3,17 +3,28 @@ import { ProxyError } from "../base/errors.ts";
 import type { LimitsConfig } from "../config/limits-schema.ts";
 import { retrySoon } from "./retry-after.ts";
 
+/** Gives a place back; a second time does nothing. */
+export type Release = () => void;
+
 /** Counts the event streams of a route that are open or about to open. */
 export interface StreamLimit {
   /**
    * Takes a place for a stream of this client, or throws `too_many_streams` (503) or
    * `too_many_streams_of_client` (429). Whoever has one gives it back; a second time does nothing.
    */
-  acquire(address: string): () => void;
+  acquire(address: string): Release | Promise<Release>;
+}
+
+/** One that counts in this process. */
+export interface LocalStreamLimit extends StreamLimit {
+  acquire(address: string): Release;
   /** Places taken. */
   readonly taken: number;
   readonly counts: StreamCounts;
 }
+
+/** How many streams there may be, over all and for one client; undefined: any. */
+export type StreamLimits = Pick<LimitsConfig, "streams" | "streamsPerClient">;
 
 /** The places that are taken; streams outlive the limit under which they were opened. */
 interface StreamCounts {
@@ -24,9 +35,9 @@ interface StreamCounts {
 
 /** Undefined when the route has no limit. The streams of `previous` go on counting. */
 export function createStreamLimit(
-  { streams, streamsPerClient }: Pick<LimitsConfig, "streams" | "streamsPerClient">,
-  previous?: StreamLimit,
-): StreamLimit | undefined {
+  { streams, streamsPerClient }: StreamLimits,
+  previous?: LocalStreamLimit,
+): LocalStreamLimit | undefined {
   if (streams === undefined && streamsPerClient === undefined) return undefined;
   const counts = previous?.counts ?? { taken: 0, byClient: new Map<string, number>() };
   const { byClient } = counts;
@@ -40,7 +51,7 @@ export function createStreamLimit(
     return new ProxyError("too_many_streams", `${counts.taken} are open`, { fields });
   }
 
-  function acquire(address: string): () => void {
+  function acquire(address: string): Release {
     const client = clientNetwork(address);
     const refusal = refusalFor(client, byClient.get(client) ?? 0);
     if (refusal !== undefined) throw refusal;

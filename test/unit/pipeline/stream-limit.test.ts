@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
-import { createStreamLimit, type StreamLimit } from "../../../src/pipeline/stream-limit.ts";
+import { createStreamLimit, type LocalStreamLimit } from "../../../src/pipeline/stream-limit.ts";
 
-const tryAcquire = (limit: StreamLimit | undefined, address: string): (() => void) | string => {
+const tryAcquire = (limit: LocalStreamLimit | undefined, address: string): (() => void) | string => {
   try {
     return limit?.acquire(address) ?? "no limit";
   } catch (error) {

@@ -1,0 +1,57 @@
+import type { RateConfig } from "../config/limits-schema.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { type ReplayGuard, SeenSignatures } from "./seen-signatures.ts";
+import {
+  createStreamLimit,
+  type LocalStreamLimit,
+  type StreamLimit,
+  type StreamLimits,
+} from "./stream-limit.ts";
+import { MemoryTicketBox, type TicketBox } from "./ticket-box.ts";
+
+/**
+ * Where requests are counted and what they used is remembered.
+ *
+ * A gateway in one process has its own. Workers have the primary's: a limit of 100 streams is one of 100,
+ * however many processes there are, and a signature that one of them has seen is used up for all.
+ */
+export interface Counters {
+  readonly seen: ReplayGuard;
+  /** How many signatures are remembered at most. */
+  limitSignatures(count: number): void;
+  /** A route's tickets. */
+  tickets(route: string): TicketBox;
+  /** One rate of a route. */
+  rate(route: string, config: RateConfig): RateLimit;
+  /** The streams of a place, a route's name or the gateway itself; what is open counts on under new limits. */
+  streams(place: string, limits: StreamLimits): StreamLimit | undefined;
+}
+
+/** Counts in this process. */
+export class LocalCounters implements Counters {
+  readonly seen: SeenSignatures;
+  /** By place. A route that is gone leaves an entry, so that its streams count if it comes back. */
+  readonly #streams = new Map<string, LocalStreamLimit>();
+
+  constructor(maxSignatures: number) {
+    this.seen = new SeenSignatures(maxSignatures);
+  }
+
+  limitSignatures(count: number): void {
+    this.seen.maxEntries = count;
+  }
+
+  tickets(_route: string): TicketBox {
+    return new MemoryTicketBox();
+  }
+
+  rate(_route: string, config: RateConfig): RateLimit {
+    return new RateLimit(config);
+  }
+
+  streams(place: string, limits: StreamLimits): LocalStreamLimit | undefined {
+    const limit = createStreamLimit(limits, this.#streams.get(place));
+    if (limit !== undefined) this.#streams.set(place, limit);
+    return limit;
+  }
+}
