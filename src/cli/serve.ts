@@ -1,13 +1,17 @@
+import { openFileLimit } from "../base/open-files.ts";
 import { configFromFlags, logFromFlags } from "../config/from-flags.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { AdminListenError } from "../server/admin.ts";
-import { createGateway } from "../server/gateway.ts";
+import { exitOnCrash } from "../server/exit-on-crash.ts";
+import { createGateway, type Gateway, GatewayClosedError } from "../server/gateway.ts";
 import { type Command, EXIT, refuse, UsageError } from "./command.ts";
 import { DEFAULT_DIRECTORY } from "./directory.ts";
 import { type ParsedFlags, parseFlags } from "./flags.ts";
+import { followConfig } from "./follow-config.ts";
 import { listenProblem } from "./listen-problem.ts";
+import { takeSignals } from "./signals.ts";
 
 /** `sluice serve`: runs the gateway until SIGTERM or SIGINT. */
 export const serve: Command = {
@@ -16,8 +20,9 @@ export const serve: Command = {
        sluice serve --to URL [--listen ADDR] [--cors ORIGIN]...
 
 Runs the gateway on a configuration directory or, with --to, without files:
-one route for every path. SIGTERM and SIGINT end it in order; a second one
-ends it at once.
+one route for every path. Changed files are taken up as they are written, and
+on SIGHUP. SIGTERM drains: streams end one after the other, between two events;
+SIGINT ends all of them now. A second signal ends the process where it stands.
 
   --config DIR      the configuration directory (${DEFAULT_DIRECTORY})
   --to URL          the one backend: http://127.0.0.1:8080, unix:/run/app.sock
@@ -29,36 +34,64 @@ ends it at once.
 `,
   async run(args) {
     const flags = parseFlags(args, FLAGS);
-    // From here on and not from when the gateway stands: as process 1 an early SIGTERM would be lost.
-    const stopped = stopSignal();
+    const signals = takeSignals();
     const loaded = load(flags);
     if ("problems" in loaded) return refuseConfig(loaded.problems, flags);
     const { config } = loaded;
     const log = createLog(config.server.log);
     exitOnCrash(log);
+    sayOpenFiles(log);
     const gateway = createGateway(config, { log });
-    let addresses: readonly string[];
-    try {
-      addresses = await gateway.listen();
-    } catch (error) {
-      if (error instanceof ConfigError) return refuse(error.problems);
-      const problem =
-        error instanceof AdminListenError
-          ? listenProblem(error.cause, { ...listenKey(flags), key: "admin" })
-          : listenProblem(error, listenKey(flags));
-      if (problem === undefined) throw error;
-      return refuse([problem]);
-    }
-    for (const address of addresses) log.info({ address }, "listening");
+    const begun = await Promise.race([begin(gateway, flags), signals.stop]);
+    if (Array.isArray(begun)) return refuse(begun);
+    if (begun !== undefined) return await stop(gateway, begun, log);
+    for (const address of gateway.addresses) log.info({ address }, "listening");
     if (gateway.adminAddress !== undefined) log.info({ address: gateway.adminAddress }, "admin listening");
+    const directory = flags.has("to") ? undefined : directoryOf(flags);
+    const follow = { gateway, config, log, signals, directory, listenKey: listenKey(flags) };
+    const unfollow = followConfig({ ...follow, load: () => load(flags) });
     log.info("ready");
-    const signal = await stopped;
-    log.info({ signal }, "stopping");
-    await gateway.close();
-    log.info("stopped");
-    return process.exit(EXIT.done);
+    const signal = await signals.stop;
+    unfollow();
+    return await stop(gateway, signal, log);
   },
 };
+
+/** Starts to listen; resolves with what speaks against it. */
+async function begin(gateway: Gateway, flags: ParsedFlags): Promise<readonly Problem[] | undefined> {
+  try {
+    await gateway.listen();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    const problem =
+      error instanceof AdminListenError
+        ? listenProblem(error.cause, { ...listenKey(flags), key: "admin" })
+        : listenProblem(error, listenKey(flags));
+    if (problem !== undefined) return [problem];
+    // Stopped before it stood: whoever stops it waits for its end, and nobody for this.
+    if (error instanceof GatewayClosedError) return undefined;
+    throw error;
+  }
+}
+
+/** SIGTERM comes from whoever starts another one in its place; SIGINT from somebody at a terminal, who waits. */
+async function stop(gateway: Gateway, signal: NodeJS.Signals, log: Log): Promise<number> {
+  log.info({ signal }, "stopping");
+  await gateway.close({ now: signal === "SIGINT" });
+  log.info("stopped");
+  return process.exit(EXIT.done);
+}
+
+/** Below this many files a crowd of a few hundred streams is refused; 1024 is what many shells give. */
+const FEW_FILES = 4096;
+
+function sayOpenFiles(log: Log): void {
+  const openFiles = openFileLimit();
+  if (!Number.isFinite(openFiles)) return;
+  if (openFiles < FEW_FILES) log.warn({ openFiles }, "few open files allowed: raise the limit (ulimit -n)");
+  else log.info({ openFiles }, "open files allowed");
+}
 
 /** A newcomer without a directory gets to know what works without one. */
 function refuseConfig(problems: readonly Problem[], flags: ParsedFlags): number {
@@ -98,39 +131,14 @@ function loadSource(flags: ParsedFlags): Loaded {
   if (flags.has("listen"))
     throw new UsageError("--listen goes with --to; otherwise listen is in sluice.yaml");
   if (flags.has("cors")) throw new UsageError("--cors goes with --to; otherwise cors is in the route's file");
-  return loadConfig(flags.one("config") ?? DEFAULT_DIRECTORY, process.env);
+  return loadConfig(directoryOf(flags), process.env);
 }
 
 function listenKey(flags: ParsedFlags): Pick<Problem, "file" | "key"> {
   if (flags.has("to")) return { file: undefined, key: "--listen" };
-  const directory = (flags.one("config") ?? DEFAULT_DIRECTORY).replace(/(?<=.)\/+$/, "");
-  return { file: `${directory}/sluice.yaml`, key: "listen" };
+  return { file: `${directoryOf(flags).replace(/(?<=.)\/+$/, "")}/sluice.yaml`, key: "listen" };
 }
 
-/** Resolves with the first signal to stop; the second ends the process where it stands. */
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let isStopping = false;
-    const stop = (signal: NodeJS.Signals): void => {
-      if (isStopping) process.exit(EXIT.crashed);
-      isStopping = true;
-      resolve(signal);
-    };
-    process.on("SIGTERM", stop);
-    process.on("SIGINT", stop);
-  });
-}
-
-/** After an error that nobody expected, state is unknown: say so and let whoever started us start anew. */
-function exitOnCrash(log: Log): void {
-  const crash = (err: unknown, msg: string): void => {
-    try {
-      log.fatal({ err }, msg);
-    } finally {
-      // The log itself may be what is broken.
-      process.exit(EXIT.crashed);
-    }
-  };
-  process.on("uncaughtException", (error) => crash(error, "uncaught exception"));
-  process.on("unhandledRejection", (reason) => crash(reason, "unhandled rejection"));
+function directoryOf(flags: ParsedFlags): string {
+  return flags.one("config") ?? DEFAULT_DIRECTORY;
 }

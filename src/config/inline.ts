@@ -3,7 +3,7 @@ import type * as z from "zod";
 import type { appsSchema } from "./apps-schema.ts";
 import { type ConfigFiles, loadConfig } from "./load.ts";
 import { ConfigError } from "./problem.ts";
-import type { routeSchema } from "./route-schema.ts";
+import type { RouteInput } from "./route-schema.ts";
 import type { Config, serverSchema } from "./server-schema.ts";
 import { decodeText } from "./text-file.ts";
 
@@ -14,7 +14,7 @@ export interface InlineConfig {
   /** apps.yaml. */
   readonly apps?: z.input<typeof appsSchema>;
   /** The route files, by the routes' names. */
-  readonly routes: Readonly<Record<string, z.input<typeof routeSchema>>>;
+  readonly routes: Readonly<Record<string, RouteInput>>;
 }
 
 /** How an inline configuration is called where a problem names its file. */

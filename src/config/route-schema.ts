@@ -233,6 +233,9 @@ const route = z.strictObject({
 });
 
 /** A route file; its variables are filled in before it is looked at. */
+/** A route file as it is written. */
+export type RouteInput = z.input<typeof route>;
+
 export const routeSchema = z.preprocess(
   withVariables,
   route.refine(hasOneDestination, ONE_DESTINATION).superRefine(refuseUnsafeSharing),
