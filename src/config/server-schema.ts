@@ -3,6 +3,7 @@ import { admin, adminToken, refuseOpenAdmin } from "./admin-schema.ts";
 import type { AppConfig } from "./apps-schema.ts";
 import { drainSchema } from "./drain-schema.ts";
 import { listenIn } from "./listen-schema.ts";
+import { redisSchema } from "./redis-schema.ts";
 import type { RouteConfig } from "./route-schema.ts";
 import { cidr } from "./scalars.ts";
 import { serverLimits } from "./server-limits-schema.ts";
@@ -31,6 +32,9 @@ const serverObject = z.strictObject({
     .describe("What is logged, and how; to standard output."),
   limits: serverLimits,
   drain: drainSchema,
+  redis: redisSchema.describe(
+    "A Redis that instances share, for the histories of shared streams: a URL, short for { url }, or the object.",
+  ),
 });
 
 export const serverSchema = serverObject.superRefine(refuseOpenAdmin);

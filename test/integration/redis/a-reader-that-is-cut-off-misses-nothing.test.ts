@@ -14,7 +14,7 @@ test("connections that Redis cuts, again and again, leave no hole and no repeate
     for (let at = 1; at <= 100; at += 10) {
       leader.append(...idsFrom(round * 100 + at, round * 100 + at + 9));
       // Every other connection of this server is one of the two instances'.
-      if (at === 41) await server.client.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+      if (at === 41) await server.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
     }
     const count = (round + 1) * 100;
     await eventually(() => follower.live.length >= count && leader.live.length >= count, `${count} events`);
