@@ -97,9 +97,10 @@ export function listenIn(directory: string) {
         proxyProtocol,
       };
     });
-  const item = z.union([address.transform(plain), listener], EXPECTED_LISTEN);
+  const short = address.transform(plain);
+  const item = z.union([short, listener], EXPECTED_LISTEN);
   return z
-    .union([item, z.array(item).min(1)], EXPECTED_LISTEN)
+    .union([short, listener, z.array(item).min(1)], EXPECTED_LISTEN)
     .transform((value) => (Array.isArray(value) ? value : [value]))
     .prefault(8000)
     .describe(

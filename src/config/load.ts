@@ -7,7 +7,7 @@ import { jsonSchema, SCHEMAS, type SchemaName } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
 import { inFileOrder, type Problem, spellPath } from "./problem.ts";
 import type { RouteConfig, RouteFile } from "./route-schema.ts";
-import { type Config, type ServerConfig, serverSchema } from "./server-schema.ts";
+import { type Config, type ServerConfig, serverSchema, serverSchemaIn } from "./server-schema.ts";
 import { describeSystemError, readTextFile } from "./text-file.ts";
 import { validate } from "./validate.ts";
 import { type Path, parseYaml, type YamlFile } from "./yaml-file.ts";
@@ -45,9 +45,7 @@ export function loadConfig(directory: string, env: Env, files = ON_DISK): Loaded
   const names = listNames(root, "", reading);
   if (names === undefined) return { problems };
   problems.push(...strayFiles(root, names));
-  const server = names.includes(SERVER_FILE)
-    ? readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", reading)?.value
-    : serverSchema.parse({});
+  const server = names.includes(SERVER_FILE) ? readServer(root, reading) : serverSchema.parse({});
   const apps = names.includes(APPS_FILE) ? readApps(`${root}/${APPS_FILE}`, reading) : [];
   const routes = readRoutes(`${root}/${ROUTES}`, apps, reading);
   if (problems.length > 0 || server === undefined || apps === undefined) {
@@ -94,6 +92,7 @@ function readFile<T>(
   path: string,
   name: SchemaName,
   { files, env, problems }: Reading,
+  schema: z.ZodType = SCHEMAS[name],
 ): ReadFile<T> | undefined {
   const report = (key: string, message: string, at: Problem["at"]) => {
     problems.push({ file: path, at, key, message });
@@ -107,9 +106,8 @@ function readFile<T>(
   if (file.value === null && name === "route") {
     return report("", "the file is empty; expected at least match.path and upstream", undefined);
   }
-  const schema = SCHEMAS[name] as unknown as z.ZodType<T>;
   const yaml = file.value === null ? EMPTY : file;
-  const validated = validate(yaml, { schema, json: () => jsonSchema(name) }, env);
+  const validated = validate(yaml, { schema: schema as z.ZodType<T>, json: () => jsonSchema(name) }, env);
   if ("value" in validated) return faults.length > 0 ? undefined : { value: validated.value, yaml };
   for (const fault of validated.faults) report(spellPath(fault.path), fault.message, fault.at);
   return undefined;
@@ -125,6 +123,12 @@ const EMPTY: YamlFile = {
 interface ReadRoute extends ReadFile<RouteFile> {
   readonly name: string;
   readonly path: string;
+}
+
+function readServer(root: string, reading: Reading): ServerConfig | undefined {
+  // A configuration that is on no disk names files from the working directory.
+  const schema = serverSchemaIn(reading.files === ON_DISK ? root : ".");
+  return readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", reading, schema)?.value;
 }
 
 function readApps(path: string, reading: Reading): AppConfig[] | undefined {
