@@ -9,15 +9,13 @@ export const PROXY_CORE = 1;
 export const LOAD_CORE = 0;
 const READY_MS = 15_000;
 const STOP_MS = 20_000;
+/** An abstract socket of Linux: it is gone with its process. */
+const LOCK = "\0sluice-bench";
+const LOCK_RETRY_MS = 100;
 
-/** Starts a program on one core; taskset becomes the program, so the pid is the program's. */
-export function startOn(
-  core,
-  command,
-  args,
-  { env = process.env, stdio = ["ignore", "ignore", "inherit"] } = {},
-) {
-  return spawn("taskset", ["-c", String(core), command, ...args], { env, stdio });
+/** Starts a program on one core by native/on-core.c, which becomes the program: the pid is the program's. */
+export function startOn(onCore, core, { command, args, env = process.env }, stdio) {
+  return spawn(onCore, [String(core), command, ...args], { env, stdio });
 }
 
 /** Ends a process that `startOn` started, and waits for its end. */
@@ -84,4 +82,23 @@ export function jsonLines(child) {
     if (done) throw new Error("the load generator ended");
     return JSON.parse(value);
   };
+}
+
+/** Two benchmarks at a time would measure each other: this one waits until it has the name to itself. */
+export async function alone(work) {
+  const lock = createServer();
+  const tryIt = () =>
+    new Promise((resolve) => {
+      lock.once("error", () => resolve(false));
+      lock.listen(LOCK, () => resolve(true));
+    });
+  while (!(await tryIt())) {
+    lock.removeAllListeners();
+    await sleep(LOCK_RETRY_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    await new Promise((resolve) => lock.close(resolve));
+  }
 }

@@ -35,8 +35,9 @@ function compile(name, directory, ...libraries) {
   return output;
 }
 
-/** Compiles the backend and the load generator into the directory, and returns their paths. */
+/** Compiles the programs in native/ into the directory, and returns their paths. */
 export const compilePrograms = (directory) => ({
   backend: compile("backend", directory, "-lm"),
   load: compile("load", directory),
+  onCore: compile("on-core", directory),
 });

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -29,10 +30,15 @@ const nginx = (template) => (place) => ({
   args: ["-p", place.directory, "-e", join(place.directory, "start.log"), "-c", writeConfig(template, place)],
 });
 
+/** A port of the admin listener's own, so that two can run; a baseline may be older than that listener. */
+const hasAdmin = (cli) =>
+  Object.hasOwn(JSON.parse(execFileSync(process.execPath, [cli, "schema", "server"])).properties, "admin");
+
 /** The command that people run, with its defaults: heartbeats, limits, log, admin with metrics. */
 const sluice = (cli) => (place) => {
   mkdirSync(join(place.directory, "routes"), { recursive: true });
-  writeConfig("sluice.yaml", place);
+  const server = writeConfig("sluice.yaml", place);
+  if (hasAdmin(cli(place))) appendFileSync(server, "admin: 127.0.0.1:0\n");
   writeConfig("sluice-relay.yaml", place, "routes/relay.yaml");
   if (place.isShared) writeConfig("sluice-shared.yaml", place, "routes/shared.yaml");
   const profile = place.profile && `--cpu-prof --cpu-prof-dir=${place.profile}`;

@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, loadavg, setPriority, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { MEASUREMENTS } from "./measurements.mjs";
 import { picture } from "./picture.mjs";
+import { alone } from "./processes.mjs";
 import { compilePrograms, providePrograms } from "./programs.mjs";
 import { PROXIES } from "./proxies.mjs";
 import { report, table, verdicts } from "./report.mjs";
@@ -70,9 +71,10 @@ const rotated = (items, by) => items.map((_, i) => items[(i + by) % items.length
 
 /** Repeats what was disturbed, and returns the quietest try. */
 async function measureQuietly(name, measurement, options) {
-  let best = await measure(name, measurement, options);
+  const once = () => alone(() => measure(name, measurement, options));
+  let best = await once();
   for (let i = 0; i < options.repeats && best.fault === undefined && best.others > MAX_OTHERS; i++) {
-    const again = await measure(name, measurement, options);
+    const again = await once();
     if (again.fault === undefined && again.others < best.others) best = again;
   }
   return best;
@@ -104,15 +106,6 @@ async function runRounds(options) {
   return results;
 }
 
-/** A higher priority where we may take it: others disturb less. The children inherit it. */
-function takePriority() {
-  try {
-    setPriority(0, -15);
-  } catch {
-    console.error("measuring without raised priority");
-  }
-}
-
 async function main() {
   const options = readOptions();
   if (cpus().length < 2)
@@ -121,7 +114,6 @@ async function main() {
   const directory = mkdtempSync(join(tmpdir(), "sluice-bench-"));
   try {
     const programs = compilePrograms(directory);
-    takePriority();
     const results = await runRounds({ ...options, programs, directory });
     const rows = report(MEASUREMENTS, results);
     console.log(`\n${table(rows)}\n\n${verdicts(rows).join("\n")}`);

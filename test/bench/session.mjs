@@ -31,36 +31,42 @@ class Session {
   #proxy;
   #load;
   #answer;
-  pids = [];
+  #pids = [];
+  #programs;
   /** CPU milliseconds of other processes, and wall milliseconds, over all measured windows. */
   disturbance = { othersMs: 0, wallMs: 0 };
 
-  async start(name, { programs, directory, isShared = false, ...options }) {
-    const port = await freePort();
-    const stdio = ["ignore", "pipe", "inherit"];
-    this.#backend = startOn(LOAD_CORE, programs.backend, [String(port), "/publish"], { stdio });
-    const { port: backend, control } = await jsonLines(this.#backend)();
-    const numbers = [String(control)];
-    if (PROXIES[name] === undefined)
-      return this.#startLoad(programs.load, [String(backend), ...numbers, "", String(this.#backend.pid)]);
-    const limits = { files: OPEN_FILES, connections: RELAYED_STREAMS };
-    const place = { ...options, ...limits, port, backend, directory, isShared };
-    const { command, args, env } = PROXIES[name](place);
-    const log = openSync(join(directory, "output.log"), "w");
-    this.#proxy = startOn(PROXY_CORE, command, args, { env, stdio: ["ignore", log, log] });
-    closeSync(log);
-    await listening(this.#proxy, port).catch((error) => {
-      throw new Error(`${error.message}: ${readFileSync(join(directory, "output.log"), "utf8").trim()}`);
-    });
-    this.pids = processTree(this.#proxy.pid);
-    numbers.push(this.pids.join(","), String(this.#backend.pid));
-    return this.#startLoad(programs.load, [String(port), ...numbers]);
+  constructor(programs) {
+    this.#programs = programs;
   }
 
-  #startLoad(program, args) {
-    this.#load = startOn(LOAD_CORE, program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  async start(name, { directory, isShared = false, ...options }) {
+    const port = await freePort();
+    this.#backend = this.#startBeside("backend", [String(port), "/publish"]);
+    const { port: backend, control } = await jsonLines(this.#backend)();
+    const limits = { files: OPEN_FILES, connections: RELAYED_STREAMS };
+    const place = { ...options, ...limits, port, backend, directory, isShared };
+    const isProxied = PROXIES[name] !== undefined;
+    if (isProxied) await this.#startProxy(PROXIES[name](place), place);
+    const ports = [String(isProxied ? port : backend), String(control)];
+    this.#load = this.#startBeside("load", [...ports, this.#pids.join(","), String(this.#backend.pid)]);
     this.#answer = jsonLines(this.#load);
-    return this;
+  }
+
+  #startBeside(name, args) {
+    const stdio = ["pipe", "pipe", "inherit"];
+    return startOn(this.#programs.onCore, LOAD_CORE, { command: this.#programs[name], args }, stdio);
+  }
+
+  async #startProxy(program, { port, directory }) {
+    const path = join(directory, "output.log");
+    const log = openSync(path, "w");
+    this.#proxy = startOn(this.#programs.onCore, PROXY_CORE, program, ["ignore", log, log]);
+    closeSync(log);
+    await listening(this.#proxy, port).catch((error) => {
+      throw new Error(`${error.message}: ${readFileSync(path, "utf8").trim()}`);
+    });
+    this.#pids = processTree(this.#proxy.pid);
   }
 
   /** One command of load.c; throws when an event was lost, came twice, or a connection broke. */
@@ -79,7 +85,7 @@ class Session {
   }
 
   memoryKib() {
-    return memoryKib(this.pids);
+    return memoryKib(this.#pids);
   }
 
   async close() {
@@ -91,8 +97,8 @@ class Session {
  * Starts a proxy, checks that it delivers, measures, and ends it. Resolves with the figures and the share of
  * a core that other processes used meanwhile, or with what was wrong.
  */
-export async function measure(name, measurement, { directory, ...options }) {
-  const session = new Session();
+export async function measure(name, measurement, { directory, programs, ...options }) {
+  const session = new Session(programs);
   mkdirSync(directory, { recursive: true });
   const own = mkdtempSync(join(directory, "run-"));
   try {
