@@ -3,6 +3,7 @@ import type { EndReason } from "../base/outcome.ts";
 import type { Mortal } from "./deadlines.ts";
 import type { Recipient } from "./delivery.ts";
 import type { History } from "./history.ts";
+import type { Start } from "./resume.ts";
 import type { SharedRoute } from "./shared-route.ts";
 
 /** Somebody who asked for a channel's stream, however the answer is given. */
@@ -13,6 +14,8 @@ export interface ChannelClient extends Recipient, Mortal {
   readonly takenBytes: number;
   /** The stream is there, from now on. One of `begin`, `refuse` and `dismiss` is called, once, unless it leaves. */
   begin(): void;
+  /** Another record stands in place of the one it was given events of. Called after `begin`. */
+  move(start: Start, lastEventId: string): void;
   /** There is no stream. */
   refuse(error: ProxyError): void;
   /** The stream is over: it is given what is kept of it, if it came for that, or 204. */

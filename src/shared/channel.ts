@@ -11,6 +11,7 @@ import { isGap } from "./gap.ts";
 import type { History } from "./history.ts";
 import { Intake, type Taken } from "./intake.ts";
 import { PollAnswers } from "./poll-answer.ts";
+import { replaceRecord } from "./resume.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import { StallWatch } from "./stall-watch.ts";
 import type { BackendState, ChannelFeed, ChannelStore, StoredEvent, StreamRecord } from "./store.ts";
@@ -143,7 +144,10 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   // What the store feeds.
 
   onRecord(record: StreamRecord): void {
-    this.history.reset(record);
+    // Clients get what there was before it is gone.
+    this.#delivery.flush();
+    replaceRecord(this.history, record, [...this.#clients]);
+    this.#delivery.flush();
   }
 
   onEvents(events: readonly StoredEvent[]): void {

@@ -6,7 +6,7 @@ import type { LiveStream } from "../pipeline/live-stream.ts";
 import { fail, send } from "../pipeline/reply.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import type { PollAnswers } from "./poll-answer.ts";
-import { startFor } from "./resume.ts";
+import { type Start, startFor } from "./resume.ts";
 import { pollHead } from "./subscriber-head.ts";
 
 /** What a client asked for that takes its events as one JSON answer. */
@@ -61,6 +61,14 @@ export class Poll implements ChannelClient, LiveStream {
     // A gap is news too: whoever is told late goes on with an id that finds nothing.
     if (history.lastSeq > this.#seq || this.#isGap || this.#request.waitMs === 0) this.#answer();
     else this.#timer = setTimeout(() => this.#answer(), this.#request.waitMs);
+  }
+
+  move({ seq, isGap, resumedFrom }: Start): void {
+    this.#seq = seq;
+    this.#isGap ||= isGap;
+    if (!isGap) return;
+    this.#resumedFrom = resumedFrom;
+    this.#answer();
   }
 
   advance(): void {

@@ -96,12 +96,12 @@ class World {
   }
 
   run(taken: Step): void {
-    if (taken.do === "append") return this.#append(taken.count);
-    if (taken.do === "trim") return this.history.trim(Date.now());
+    if (taken.do === "append") return void this.#append(taken.count);
+    if (taken.do === "trim") return void this.history.trim(Date.now());
     const listener = this.listeners[taken.who];
     if (listener === undefined) return;
-    if (taken.do === "join") return this.#join(listener);
-    if (taken.do === "leave") return this.#leave(listener, taken.taken);
+    if (taken.do === "join") return void this.#join(listener);
+    if (taken.do === "leave") return void this.#leave(listener, taken.taken);
     if (listener.response === undefined) return;
     if (taken.do === "stall") listener.response.isStalled = true;
     else if (taken.do === "drain") listener.response.drain();

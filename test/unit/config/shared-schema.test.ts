@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { routeSchema } from "../../../src/config/route-schema.ts";
+
+const problems = (route: Record<string, unknown>): string[] => {
+  const parsed = routeSchema.safeParse({ match: { path: "/s" }, upstream: "http://h", ...route });
+  return parsed.success
+    ? []
+    : parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+};
+
+test("has a default for everything", () => {
+  const { shared } = routeSchema.parse({ match: { path: "/s" }, upstream: "http://h", shared: {} });
+  expect(shared).toMatchObject({
+    history: { events: 1000, bytes: 8 * 1024 ** 2, age: 600_000 },
+    ids: "auto",
+    linger: 30_000,
+    onGap: "signal",
+    polling: true,
+  });
+});
+
+test.each([
+  ["by: principal is said", { by: ["path", "query", "principal"] }],
+  ["by: principal is left out by word", { by: ["path"] }],
+])("with auth it is taken when %s", (_, shared) => {
+  expect(problems({ auth: { jwt: JWT }, shared })).toEqual([]);
+});
+
+test("with auth it must say what makes two requests the same", () => {
+  expect(problems({ auth: { jwt: JWT }, shared: {} })[0]).toMatch(/^shared: with auth, expected by/);
+});
+
+test.each([
+  [{ by: ["paths"] }, /expected path, query, principal or header:NAME/],
+  [{ by: ["header:"] }, /expected path, query, principal or header:NAME/],
+  [{ by: ["header:a b"] }, /expected path, query, principal or header:NAME/],
+  [{ by: ["path", "header:Last-Event-ID"] }, /clients may choose/],
+  [{ by: ["path", "header:X-Forwarded-For"] }, /clients may choose/],
+  [{ by: [] }, /expected path/],
+  [{ redial: { min: "1m", max: "1s" } }, /at most redial.max/],
+  [{ maxEvent: "1" }, /1k to 64m/],
+])("refuses %j", (shared, message) => {
+  expect(problems({ shared })[0]).toMatch(message);
+});
+
+test("refuses a route that no GET reaches, and one of many paths that are all the same stream", () => {
+  expect(problems({ match: { path: "/s", methods: ["POST"] }, shared: {} })[0]).toMatch(/only GET/);
+  expect(problems({ match: { path: "/s/*" }, shared: { by: ["query"] } })[0]).toMatch(/expected path/);
+});
+
+const JWT = { issuer: "https://issuer.example", audience: "a", jwks: "https://issuer.example/jwks" };
