@@ -1,75 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import http, { type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-
-const ROOT = new URL("../..", import.meta.url).pathname;
-const MAIN = join(ROOT, "dist/cli/main.js");
-
-beforeAll(() => {
-  if (!existsSync(MAIN)) throw new Error("dist is missing: npm run build");
-});
-
-interface Setup {
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-/** A run of the built command; killed when the test ends, if it still runs. */
-function start(args: readonly string[], { cwd = ROOT, env = {} }: Setup = {}) {
-  const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], {
-    cwd,
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const run = { stdout: "", stderr: "" };
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-    run.stdout += text;
-  });
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    run.stderr += text;
-  });
-  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.once("close", (code) => resolve({ code, ...run }));
-  });
-  onTestFinished(async () => {
-    child.kill("SIGKILL");
-    await ended;
-  });
-  const lines = () =>
-    run.stdout
-      .split("\n")
-      .filter((line) => line.startsWith("{"))
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-  return {
-    lines,
-    text: () => run.stdout,
-    ended,
-    kill: (signal: NodeJS.Signals) => child.kill(signal),
-    /** Waits for a log line of that text. */
-    logged: (msg: string) =>
-      eventually(() => lines().find((line) => line["msg"] === msg), `log line ${msg}`) as Promise<
-        Record<string, unknown>
-      >,
-  };
-}
-
-const sluice = (args: readonly string[], setup?: Setup) => start(args, setup).ended;
-
-/** A directory of these files, gone when the test ends. */
-function directoryOf(files: Readonly<Record<string, string>>): string {
-  const root = mkdtempSync(join(tmpdir(), "sluice-cli-"));
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, name)), { recursive: true });
-    writeFileSync(join(root, name), text);
-  }
-  return root;
-}
+import { directoryOf, ROOT, type SluiceSetup, startSluice as start } from "../support/sluice-process.ts";
 
 /** A backend with its port; closed when the test ends. */
 async function startBackend(answer: RequestListener): Promise<number> {
@@ -83,6 +18,8 @@ async function startBackend(answer: RequestListener): Promise<number> {
   });
   return (server.address() as AddressInfo).port;
 }
+
+const sluice = (args: readonly string[], setup?: SluiceSetup) => start(args, setup).ended;
 
 const ROUTE = "match: { path: /x }\nupstream: http://127.0.0.1:1\n";
 
@@ -258,7 +195,7 @@ describe("an address that cannot be listened on ends serve with 2, the address a
     expect(byFlag).toEqual({ code: 2, stdout: "", stderr: `--listen: ${message}` });
     // The other address was free; it must not keep the process alive.
     const cwd = directoryOf({
-      "config/sluice.yaml": `listen: ["127.0.0.1:0", "127.0.0.1:${port}"]`,
+      "config/sluice.yaml": `admin: false\nlisten: ["127.0.0.1:0", "127.0.0.1:${port}"]`,
       "config/routes/r.yaml": ROUTE,
     });
     const byFile = await sluice(["serve"], { cwd });
@@ -282,7 +219,7 @@ describe("serve", () => {
     const port = await startBackend((_, response) => response.end("hello"));
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const cwd = directoryOf({
-        "config/sluice.yaml": 'listen: ["127.0.0.1:${PORT}", "unix:${SOCKET}"]',
+        "config/sluice.yaml": 'admin: false\nlisten: ["127.0.0.1:${PORT}", "unix:${SOCKET}"]',
         "config/routes/r.yaml": "match: { path: /x }\nupstream: http://127.0.0.1:${BACKEND}\n",
       });
       const socket = join(cwd, "s");
@@ -366,7 +303,7 @@ describe("serve", () => {
       "pretty",
     ];
     const server = start(args);
-    await eventually(() => /INFO.*ready\n/.test(server.text()), "ready, for people");
+    await eventually(() => /INFO.*ready/.test(server.text()), "ready, for people");
     expect(server.lines()).toEqual([]);
     const socket = join(directoryOf({}), "s");
     const quiet = start([...args.slice(0, 3), "--listen", `unix:${socket}`, "--log-level", "warn"]);

@@ -12,7 +12,7 @@ test("serve ends with 2 and the place when an issuer's keys cannot be had; check
   const cwd = mkdtempSync(join(tmpdir(), "serve-"));
   afterTest(() => rmSync(cwd, { recursive: true }));
   mkdirSync(join(cwd, "config/routes"), { recursive: true });
-  writeFileSync(join(cwd, "config/sluice.yaml"), "listen: 127.0.0.1:0\n");
+  writeFileSync(join(cwd, "config/sluice.yaml"), "listen: 127.0.0.1:0\nadmin: false\n");
   const jwks = `http://127.0.0.1:${await refusedPort()}/jwks.json`;
   writeFileSync(
     join(cwd, "config/routes/feed.yaml"),

@@ -18,6 +18,8 @@ export interface GatewayFixture {
   /** `127.0.0.1:PORT`, for the Host field. */
   readonly host: string;
   readonly addresses: readonly string[];
+  /** `http://127.0.0.1:PORT` of the admin listener; tests that want one set `admin: 0`. */
+  readonly adminUrl: string;
   readonly log: readonly LogLine[];
   /** The `request` lines so far, one per request that ended. */
   requestLines(): LogLine[];
@@ -74,6 +76,7 @@ export async function startGateway(setup: GatewaySetup): Promise<GatewayFixture>
     port,
     host: `127.0.0.1:${port}`,
     addresses,
+    adminUrl: `http://${gateway.adminAddress}`,
     log: lines,
     requestLines,
     requestLine: (index = 0) =>
