@@ -35,12 +35,16 @@ export class RedisStore implements Store {
   readonly #records = new Map<string, Set<RedisRecord>>();
   readonly #degraded = new Set<RedisRecord>();
   readonly #farewells = new Set<Promise<void>>();
+  readonly #onHealth: (isWhole: boolean) => void;
   #isClosed = false;
+  #isWhole = true;
   #isReported = false;
 
-  constructor(config: RedisConfig, log: Log) {
+  /** `onHealth` is told whether everything that is delivered is in Redis, each time that changes. */
+  constructor(config: RedisConfig, log: Log, onHealth: (isWhole: boolean) => void = () => {}) {
     this.#config = config;
     this.#log = log;
+    this.#onHealth = onHealth;
     this.#commands = new RedisConnection(config.url, `sluice-${this.#owner}`, config.timeout);
     this.#waiting = new RedisConnection(config.url, `sluice-${this.#owner}-reader`, config.timeout);
     this.#reader = new RedisReader({
@@ -114,6 +118,7 @@ export class RedisStore implements Store {
       this.#log.info({ leaseMs: this.#config.lease }, "redis is back");
     }
     this.#isReported = false;
+    this.#tellHealth();
     this.#lookAll();
   }
 
@@ -126,6 +131,7 @@ export class RedisStore implements Store {
   #reportAway(fault: string): void {
     if (this.#isClosed || this.#isReported) return;
     this.#isReported = true;
+    this.#tellHealth();
     this.#log.error({ fault }, "redis is away");
   }
 
@@ -135,9 +141,17 @@ export class RedisStore implements Store {
   ): void {
     if (facts.isDegraded) this.#degraded.add(record);
     else this.#degraded.delete(record);
+    this.#tellHealth();
     const fault = this.#commands.lastFault;
     if (facts.isDegraded) this.#log.warn({ ...facts, fault }, "shared stream goes on without redis");
     else this.#log.info(facts, "shared stream is in redis again");
+  }
+
+  #tellHealth(): void {
+    const isWhole = !this.#isReported && this.#degraded.size === 0;
+    if (isWhole === this.#isWhole) return;
+    this.#isWhole = isWhole;
+    this.#onHealth(isWhole);
   }
 
   #onClose(record: RedisRecord, { name }: RecordKeys, farewell: Promise<void>): void {
@@ -145,6 +159,7 @@ export class RedisStore implements Store {
     group?.delete(record);
     if (group?.size === 0) this.#records.delete(name);
     this.#degraded.delete(record);
+    this.#tellHealth();
     this.#farewells.add(farewell);
     void farewell.finally(() => this.#farewells.delete(farewell));
   }

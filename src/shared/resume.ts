@@ -1,4 +1,5 @@
 import type { History } from "./history.ts";
+import type { StoredEvent, StreamRecord } from "./store.ts";
 
 /** Where in a stream a client begins. */
 export interface Start {
@@ -23,4 +24,38 @@ export function startFor(history: History, lastEventId: string): Start {
     resumedFrom: history.isEmpty ? "live" : "earliest",
     isGap: true,
   };
+}
+
+/** A client that is under way. */
+interface Movable {
+  readonly seq: number;
+  move(start: Start, lastEventId: string): void;
+}
+
+/**
+ * Puts another record in place of the one that clients are on. Whoever was given what is not in the new one gets
+ * everything behind the newest event that both have, some of it perhaps once more, behind a word that it is not
+ * the same as before.
+ */
+export function replaceRecord(history: History, record: StreamRecord, clients: readonly Movable[]): void {
+  const before = history.after(0);
+  history.reset(record);
+  const common = before.findLast(({ id }) => history.seqOf(id) !== undefined);
+  for (const client of clients) {
+    const lastEventId = before[client.seq - (before[0]?.seq ?? 0)]?.id ?? "";
+    client.move(placeIn(history, { seq: client.seq, lastEventId }, common), lastEventId);
+  }
+}
+
+function placeIn(
+  history: History,
+  { seq, lastEventId }: { readonly seq: number; readonly lastEventId: string },
+  common: StoredEvent | undefined,
+): Start {
+  // It was given nothing yet: what it waits for is what comes next.
+  if (lastEventId === "") return { seq: history.lastSeq, resumedFrom: "live", isGap: true };
+  const start = startFor(history, lastEventId);
+  const sharedSeq = common === undefined || common.seq > seq ? undefined : history.seqOf(common.id);
+  if (!start.isGap || sharedSeq === undefined) return start;
+  return { seq: sharedSeq, resumedFrom: common?.id, isGap: true };
 }

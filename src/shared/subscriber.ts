@@ -77,11 +77,21 @@ export class Subscriber implements ChannelClient, LiveStream {
     exchange.events = 0;
     exchange.isStream = true;
     exchange.log.info(exchange.facts(), "stream opened");
-    const opening = openingOf(route, retryMs, start.isGap ? this.#gap(start) : undefined);
+    const gap = start.isGap ? this.#gap(start, this.#lastEventId) : undefined;
+    const opening = openingOf(route, retryMs, gap);
     if (opening === undefined) this.#response.flushHead();
     else this.#write(opening);
     if (start.isGap && sharedOf(route).onGap === "close") this.#end("completed");
     else this.advance();
+  }
+
+  move(start: Start, lastEventId: string): void {
+    if (this.#isOver) return;
+    this.#seq = start.seq;
+    this.#joinedSeq = this.#channel.history.lastSeq;
+    if (!start.isGap) return;
+    this.#write(new SharedBytes(this.#gap(start, lastEventId)));
+    if (sharedOf(this.#channel.route).onGap === "close") this.#end("completed");
   }
 
   advance(): void {
@@ -153,13 +163,13 @@ export class Subscriber implements ChannelClient, LiveStream {
   }
 
   /** Tells of what it may have missed, and gives it the id to come back with. */
-  #gap({ seq, resumedFrom = "live" }: Start): Buffer {
+  #gap({ seq, resumedFrom = "live" }: Start, lastEventId: string): Buffer {
     const { history, route } = this.#channel;
     const { onGap, ids } = sharedOf(route);
-    const block = gapBlock(this.#lastEventId, resumedFrom);
+    const block = gapBlock(lastEventId, resumedFrom);
     // An empty id takes the client's own away: it begins anew when it comes back (WHATWG HTML, section 9.2.6).
     if (onGap === "close") return withId(block, "");
-    return ids === "never" ? block : withId(block, history.positionId(seq));
+    return ids === "never" ? block : withId(block, history.at(seq)?.id ?? history.positionId(seq));
   }
 
   /** Writes, and returns whether the connection takes more. */
