@@ -13,10 +13,8 @@ import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
 import type { Sink, Source } from "../upstream/source.ts";
 import { ClientWriter } from "./client-writer.ts";
+import { HEARTBEAT, openingLines } from "./opening.ts";
 import { contentCoding, streamHead } from "./response-head.ts";
-
-/** The shortest comment. No empty line behind it: some decoders dispatch an empty event there. */
-const HEARTBEAT = Buffer.from(":\n");
 
 /** How long past `maxDuration` a stream may go on without an end of an event to be cut at. */
 const BORDER_GRACE = 1.2;
@@ -93,13 +91,8 @@ export class Relay implements Sink, LiveStream {
     this.#backend.start(this);
   }
 
-  /** What goes out before the first event: HTTP/2 hops hold a head until a byte of body follows it. */
   #writeOpening(): void {
-    const { retry, prelude, padding } = this.#config;
-    const opening =
-      (prelude ? ":\n" : "") +
-      (padding > 0 ? `:${" ".repeat(Math.max(0, padding - 2))}\n` : "") +
-      (retry === null ? "" : `retry: ${retry}\n\n`);
+    const opening = openingLines(this.#config);
     if (this.#hasBorders && opening !== "") {
       this.#mark = new ByteOrderMark();
       this.#writer.write(Buffer.from(opening));
