@@ -40,37 +40,39 @@ SIGINT ends all of them now. A second signal ends the process where it stands.
     const { config } = loaded;
     const log = createLog(config.server.log);
     exitOnCrash(log);
-    sayOpenFiles(log);
     const gateway = createGateway(config, { log });
     const begun = await Promise.race([begin(gateway, flags), signals.stop]);
-    if (Array.isArray(begun)) return refuse(begun);
-    if (begun !== undefined) return await stop(gateway, begun, log);
-    for (const address of gateway.addresses) log.info({ address }, "listening");
+    if (typeof begun === "string") return await stop(gateway, begun, log);
+    if ("problems" in begun) return refuse(begun.problems);
+    for (const address of begun.addresses) log.info({ address }, "listening");
     if (gateway.adminAddress !== undefined) log.info({ address: gateway.adminAddress }, "admin listening");
     const directory = flags.has("to") ? undefined : directoryOf(flags);
     const follow = { gateway, config, log, signals, directory, listenKey: listenKey(flags) };
     const unfollow = followConfig({ ...follow, load: () => load(flags) });
-    log.info("ready");
+    const openFiles = openFileLimit();
+    if (openFiles < FEW_FILES) log.warn({ openFiles }, "few open files allowed: raise the limit (ulimit -n)");
+    log.info({ openFiles }, "ready");
     const signal = await signals.stop;
     unfollow();
     return await stop(gateway, signal, log);
   },
 };
 
-/** Starts to listen; resolves with what speaks against it. */
-async function begin(gateway: Gateway, flags: ParsedFlags): Promise<readonly Problem[] | undefined> {
+type Begun = { readonly addresses: readonly string[] } | { readonly problems: readonly Problem[] };
+
+/** Starts to listen; resolves with where, or with what speaks against it. */
+async function begin(gateway: Gateway, flags: ParsedFlags): Promise<Begun> {
   try {
-    await gateway.listen();
-    return undefined;
+    return { addresses: await gateway.listen() };
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
+    if (error instanceof ConfigError) return { problems: error.problems };
     const problem =
       error instanceof AdminListenError
         ? listenProblem(error.cause, { ...listenKey(flags), key: "admin" })
         : listenProblem(error, listenKey(flags));
-    if (problem !== undefined) return [problem];
-    // Stopped before it stood: whoever stops it waits for its end, and nobody for this.
-    if (error instanceof GatewayClosedError) return undefined;
+    if (problem !== undefined) return { problems: [problem] };
+    // Stopped before it stood: the signal was there first.
+    if (error instanceof GatewayClosedError) return { addresses: [] };
     throw error;
   }
 }
@@ -85,13 +87,6 @@ async function stop(gateway: Gateway, signal: NodeJS.Signals, log: Log): Promise
 
 /** Below this many files a crowd of a few hundred streams is refused; 1024 is what many shells give. */
 const FEW_FILES = 4096;
-
-function sayOpenFiles(log: Log): void {
-  const openFiles = openFileLimit();
-  if (!Number.isFinite(openFiles)) return;
-  if (openFiles < FEW_FILES) log.warn({ openFiles }, "few open files allowed: raise the limit (ulimit -n)");
-  else log.info({ openFiles }, "open files allowed");
-}
 
 /** A newcomer without a directory gets to know what works without one. */
 function refuseConfig(problems: readonly Problem[], flags: ParsedFlags): number {

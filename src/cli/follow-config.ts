@@ -1,0 +1,39 @@
+import type { Loaded } from "../config/load.ts";
+import { noteReads } from "../config/text-file.ts";
+import { ConfigWatch } from "../config/watch.ts";
+import { Reloader, type ReloaderSetup } from "./reloader.ts";
+import type { Signals } from "./signals.ts";
+
+export interface FollowSetup extends Omit<ReloaderSetup, "load"> {
+  /** Undefined when the configuration is not in files. */
+  readonly directory: string | undefined;
+  readonly signals: Signals;
+  load(): Loaded;
+}
+
+/** Brings each change of the configuration's files to the gateway, and all of them on SIGHUP; returns what ends that. */
+export function followConfig({ directory, signals, load, ...setup }: FollowSetup): () => void {
+  if (directory === undefined) {
+    signals.onHangUp(() => setup.log.info("nothing to reload: there are no files"));
+    return () => {};
+  }
+  const read = () => {
+    const { value, paths } = noteReads(load);
+    watch.arm(paths);
+    return value;
+  };
+  let isForced = false;
+  const reloader = new Reloader({ ...setup, load: read });
+  const watch = new ConfigWatch(directory, () => {
+    const wasForced = isForced;
+    isForced = false;
+    void reloader.reload({ isForced: wasForced });
+  });
+  signals.onHangUp(() => {
+    isForced = true;
+    watch.touch();
+  });
+  // Read once more, for what changed while the gateway started.
+  void reloader.reload({ isForced: false });
+  return () => watch.close();
+}

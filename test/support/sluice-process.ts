@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterTest } from "./after-test.ts";
+import { eventually } from "./eventually.ts";
+
+export const ROOT = new URL("../..", import.meta.url).pathname;
+const MAIN = join(ROOT, "dist/cli/main.js");
+
+export interface SluiceSetup {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What runs it, such as `unshare` with its flags; node by itself otherwise. */
+  readonly under?: readonly string[];
+}
+
+/** A run of the built command; killed when the test ends, if it still runs. */
+export function startSluice(args: readonly string[], { cwd = ROOT, env = {}, under = [] }: SluiceSetup = {}) {
+  if (!existsSync(MAIN)) throw new Error("dist is missing: npm run build");
+  const [program = process.execPath, ...words] = [...under, process.execPath, MAIN, ...args];
+  const child: ChildProcess = spawn(program, words, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const run = { stdout: "", stderr: "" };
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    run.stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    run.stderr += text;
+  });
+  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.once("close", (code) => resolve({ code, ...run }));
+  });
+  afterTest(async () => {
+    child.kill("SIGKILL");
+    await ended;
+  });
+  const lines = () =>
+    run.stdout
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const logged = (msg: string, index = 0) =>
+    eventually(
+      () => lines().filter((line) => line["msg"] === msg)[index],
+      `log line ${index + 1} of ${msg}`,
+    ) as Promise<Record<string, unknown>>;
+  return {
+    pid: child.pid ?? 0,
+    lines,
+    text: () => run.stdout,
+    ended,
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+    /** Waits for the `index`th log line of that text. */
+    logged,
+    /** The port of its first listener on TCP. */
+    port: async () => Number(/:(\d+)$/.exec(String((await logged("listening"))["address"]))?.[1]),
+  };
+}
+
+/** Writes these files into a directory. */
+export function writeFiles(root: string, files: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, name)), { recursive: true });
+    writeFileSync(join(root, name), text);
+  }
+}
+
+/** A directory of these files, gone when the test ends. */
+export function directoryOf(files: Readonly<Record<string, string>>): string {
+  const root = mkdtempSync(join(tmpdir(), "sluice-cli-"));
+  afterTest(() => rmSync(root, { recursive: true, force: true }));
+  writeFiles(root, files);
+  return root;
+}
