@@ -43,6 +43,15 @@ export interface MetricSources {
     readonly isUp: boolean;
   }>;
   readonly isReady: () => boolean;
+  /** How the Redis stands that instances share; undefined without one. */
+  readonly redis: () => RedisState | undefined;
+}
+
+/** What a scrape tells of Redis. */
+export interface RedisState {
+  readonly isReady: boolean;
+  /** Shared streams of which events are delivered before Redis has them. */
+  readonly degraded: number;
 }
 
 /**
@@ -112,6 +121,7 @@ export class Metrics {
     });
     this.#declareStreams(registers);
     this.#declareStates(registers);
+    if (sources.redis() !== undefined) this.#declareRedis(registers);
   }
 
   /** Counts a request that has ended. */
@@ -195,6 +205,26 @@ export class Metrics {
       registers,
       collect() {
         this.set(sources.isReady() ? 1 : 0);
+      },
+    });
+  }
+
+  #declareRedis(registers: Registry[]): void {
+    const sources = this.#sources;
+    new Gauge({
+      name: "sluice_redis_up",
+      help: "Whether Redis answers.",
+      registers,
+      collect() {
+        this.set(sources.redis()?.isReady === true ? 1 : 0);
+      },
+    });
+    new Gauge({
+      name: "sluice_shared_degraded",
+      help: "Shared streams of which events are delivered before Redis has them, so that other instances may lack them.",
+      registers,
+      collect() {
+        this.set(sources.redis()?.degraded ?? 0);
       },
     });
   }

@@ -76,7 +76,7 @@ class RunningGateway implements Gateway {
       await this.#listenOn(this.#runtime.config.server);
     } catch (error) {
       await this.#admin?.close();
-      this.#runtime.close();
+      await this.#runtime.close();
       throw error;
     }
     this.#runtime.observatory.readiness.set("starting", false);
@@ -161,6 +161,6 @@ class RunningGateway implements Gateway {
     cancel();
     clearTimeout(grace);
     await this.#admin?.close();
-    this.#runtime.close();
+    await this.#runtime.close();
   }
 }

@@ -1,6 +1,6 @@
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
-import { Metrics } from "../observe/metrics.ts";
+import { Metrics, type RedisState } from "../observe/metrics.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
 import { Activity, type EndedStream } from "./activity.ts";
@@ -16,6 +16,7 @@ export interface Observed {
   readonly log: Log;
   readonly streams: () => Iterable<LiveStream>;
   readonly routes: () => Iterable<RuntimeRoute>;
+  readonly redis: () => RedisState | undefined;
 }
 
 /** How the reloads of the configuration went. */
@@ -34,7 +35,7 @@ export class Observatory {
   readonly routes: () => Iterable<RuntimeRoute>;
   #reloads: Reloads = { succeeded: 0, failed: 0, last: undefined };
 
-  constructor({ log, streams, routes }: Observed) {
+  constructor({ log, streams, routes, redis }: Observed) {
     this.routes = routes;
     this.activity = new Activity(streams, (stalledMs) => {
       this.metrics.stalled();
@@ -50,6 +51,7 @@ export class Observatory {
           isUp: state === "up",
         })),
       isReady: () => this.readiness.isReady,
+      redis,
     });
   }
 

@@ -3,14 +3,15 @@ import type { EndReason } from "../base/outcome.ts";
 import type { Config } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
 import { Capacity } from "../pipeline/capacity.ts";
+import { type Counters, LocalCounters } from "../pipeline/counters.ts";
 import type { Exchange, Observer } from "../pipeline/exchange.ts";
 import { JwksSets } from "../pipeline/jwks-sets.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
 import type { Route } from "../pipeline/route.ts";
-import { SeenSignatures } from "../pipeline/seen-signatures.ts";
 import type { Router } from "../routing/router.ts";
 import { HistoryBudget } from "../shared/history-budget.ts";
 import { MemoryStore } from "../shared/memory-store.ts";
+import { RedisStore } from "../shared/redis-store.ts";
 import type { Store } from "../shared/store.ts";
 import { type Changes, changesBetween } from "./changes.ts";
 import { Observatory } from "./observatory.ts";
@@ -47,25 +48,33 @@ export class Runtime implements Observer {
   /** Counts what the request path does. */
   readonly observatory: Observatory;
   readonly #jwksSets: JwksSets;
-  /** One over all reloads, because a reload must not let a signature come twice. */
-  readonly #seen: SeenSignatures;
+  /** The same over all reloads, because a reload must not let a signature come twice. */
+  readonly #counters: Counters;
   /** Where shared streams are kept, over all reloads. */
   readonly #store: Store;
   readonly #historyBudget: HistoryBudget;
   #snapshot: Snapshot;
 
-  constructor(config: Config, log: Log) {
+  constructor(
+    config: Config,
+    log: Log,
+    counters: Counters = new LocalCounters(config.server.limits.signatures),
+  ) {
     this.log = log;
-    this.#store = new MemoryStore();
+    this.#counters = counters;
+    const { redis } = config.server;
+    const shared =
+      redis === null ? undefined : new RedisStore(redis, log, (isWhole) => this.#onRedis(isWhole));
+    this.#store = shared ?? new MemoryStore();
     this.#historyBudget = new HistoryBudget(config.server.limits.historyBytes);
-    this.capacity = new Capacity(config.server.limits);
+    this.capacity = new Capacity(config.server.limits, counters);
     this.observatory = new Observatory({
       log,
       streams: () => this.relays,
       routes: () => [...this.#snapshot.routes.values()].map(({ route }) => route),
+      redis: () => shared?.health,
     });
     this.#jwksSets = new JwksSets(log);
-    this.#seen = new SeenSignatures(config.server.limits.signatures);
     this.#snapshot = this.#compile(config);
   }
 
@@ -116,20 +125,33 @@ export class Runtime implements Observer {
     return { changes, removed, commit: () => this.#replace(before, after), discard };
   }
 
-  /** Closes the connections to backends, and what was started. */
-  close(): void {
+  /** Closes the connections to backends, and what was started; resolves when others may take over. */
+  async close(): Promise<void> {
     this.#jwksSets.close();
     for (const part of this.#snapshot.parts) part.close();
+    await this.#store.close();
+  }
+
+  /** What is delivered may not be what other instances have. */
+  #onRedis(isWhole: boolean): void {
+    this.observatory.readiness.set("store_degraded", !isWhole);
   }
 
   #compile(config: Config, previous?: Snapshot): Snapshot {
     const credentials = {
       apps: config.apps,
-      seen: this.#seen,
+      seen: this.#counters.seen,
+      tickets: (route: string) => this.#counters.tickets(route),
       maxBodyBytes: config.server.limits.bodyBytes,
       jwks: (place: string) => this.#jwksSets.at(place),
     };
-    const means = { credentials, store: this.#store, budget: this.#historyBudget, log: this.log };
+    const means = {
+      credentials,
+      counters: this.#counters,
+      store: this.#store,
+      budget: this.#historyBudget,
+      log: this.log,
+    };
     return createSnapshot(config, means, previous);
   }
 
@@ -137,7 +159,7 @@ export class Runtime implements Observer {
     this.#snapshot = after;
     this.capacity.limits = after.config.server.limits;
     this.#historyBudget.limitBytes = after.config.server.limits.historyBytes;
-    this.#seen.maxEntries = after.config.server.limits.signatures;
+    this.#counters.limitSignatures(after.config.server.limits.signatures);
     this.#jwksSets.keep(after.config.routes);
     for (const part of before.parts) if (!after.parts.has(part)) part.retire();
   }

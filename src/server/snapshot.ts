@@ -4,10 +4,10 @@ import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import { DEFAULT_STAGE } from "../config/stages-schema.ts";
 import { createCors } from "../pipeline/cors.ts";
+import type { Counters } from "../pipeline/counters.ts";
 import { createRateLimits, type RateLimits } from "../pipeline/rate-limit.ts";
 import { type Credentials, createRouteAuth } from "../pipeline/route-auth.ts";
 import { createStages } from "../pipeline/stages.ts";
-import { createStreamLimit } from "../pipeline/stream-limit.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { HubSurroundings } from "../shared/hub.ts";
 import type { Part } from "./part.ts";
@@ -50,6 +50,7 @@ const OPEN: Pick<RuntimeRoute, "auth" | "tickets"> = { auth: undefined, tickets:
 /** What routes are compiled with, and outlives them. */
 export interface Means extends HubSurroundings {
   readonly credentials: Credentials;
+  readonly counters: Counters;
 }
 
 /** Compiles a validated configuration; what did not change since `previous` is taken from there as it is. */
@@ -73,14 +74,14 @@ export function createSnapshot(config: Config, means: Means, previous?: Snapshot
 }
 
 function compileRoute(config: RouteConfig, means: Means, previous: CompiledRoute | undefined): CompiledRoute {
-  const { credentials } = means;
+  const { credentials, counters } = means;
   const basis = basisOf(config, credentials);
   if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
-  const { auth, rates } = keptPolicies(basis, previous, credentials);
+  const { auth, rates } = keptPolicies(basis, previous, means);
   const cors = config.cors === false ? undefined : createCors(config.cors);
   const stages = createStages(config, { cors, rates, ...auth });
   // Streams that are open count against a limit that a reload raises or lowers.
-  const streams = createStreamLimit(config.limits, previous?.route.streams);
+  const streams = counters.streams(config.name, config.limits);
   const policies = { config, stage: DEFAULT_STAGE, cors, stages, streams, ...auth };
   const route = createRuntimeRoute(policies, means, previous?.route);
   const parts: Part[] = [...hubsOf(route), ...upstreamsOf(route)];
@@ -92,14 +93,16 @@ function compileRoute(config: RouteConfig, means: Means, previous: CompiledRoute
 function keptPolicies(
   { config, auth }: Basis,
   previous: CompiledRoute | undefined,
-  credentials: Credentials,
+  { credentials, counters }: Means,
 ): Pick<CompiledRoute, "auth" | "rates"> {
   const isAuthKept = isDeepStrictEqual(previous?.basis.auth, auth);
   const areRatesKept = isDeepStrictEqual(previous?.basis.config.limits.rate, config.limits.rate);
-  const newAuth = () => (config.auth === undefined ? OPEN : createRouteAuth(config.auth, credentials));
+  const { name } = config;
+  const newAuth = () => (config.auth === undefined ? OPEN : createRouteAuth(name, config.auth, credentials));
+  const newRates = () => createRateLimits(config.limits.rate, (rate) => counters.rate(name, rate));
   return {
     auth: previous !== undefined && isAuthKept ? previous.auth : newAuth(),
-    rates: areRatesKept ? previous?.rates : createRateLimits(config.limits.rate),
+    rates: areRatesKept ? previous?.rates : newRates(),
   };
 }
 
