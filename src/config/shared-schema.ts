@@ -89,7 +89,6 @@ export const sharedSchema = z
 
 /** A route's `shared` after validation. */
 export type SharedConfig = z.output<typeof sharedSchema>;
-export type HistoryConfig = SharedConfig["history"];
 export type RedialConfig = SharedConfig["redial"];
 
 /** What makes two requests the same where a route does not say. */
