@@ -24,16 +24,19 @@ test.each([
       request.halfClose();
     },
   ],
-])("a backend that %s after each third event is resumed, and clients notice nothing", async (_, end) => {
-  const backend = await startBackend(inPieces(3, 30, end));
-  const { port } = await startSharing(backend.url);
-  const clients = [subscribe(port), subscribe(port)];
-  for (const client of clients) await client.received("data: e30\n\n");
-  for (const client of clients) expect(dataOf(client)).toEqual(upTo(30));
-  expect(backend.requests).toHaveLength(10);
-});
+])(
+  "F8, F26: a backend that %s after each third event is resumed, and clients notice nothing",
+  async (_, end) => {
+    const backend = await startBackend(inPieces(3, 30, end));
+    const { port } = await startSharing(backend.url);
+    const clients = [subscribe(port), subscribe(port)];
+    for (const client of clients) await client.received("data: e30\n\n");
+    for (const client of clients) expect(dataOf(client)).toEqual(upTo(30));
+    expect(backend.requests).toHaveLength(10);
+  },
+);
 
-test("what a backend sends again is dropped; another event under a known id is not, and is logged", async () => {
+test("H2: what a backend sends again is dropped; another event under a known id is not, and is logged", async () => {
   let dials = 0;
   const backend = await startBackend((request) => {
     dials += 1;
@@ -51,7 +54,7 @@ test("what a backend sends again is dropped; another event under a known id is n
   expect(gateway.log.filter(({ msg }) => msg === "event id came again with another event")).toHaveLength(1);
 });
 
-test("without ids nobody knows what was sent meanwhile, so clients are told", async () => {
+test("H1: without ids nobody knows what was sent meanwhile, so clients are told", async () => {
   let dials = 0;
   const backend = await startBackend((request) => {
     dials += 1;
@@ -88,7 +91,7 @@ test("clients are kept while the backend is away, with heartbeats", async () => 
   expect(dataOf(client)).toEqual(["1", "2"]);
 });
 
-test("a silent backend is asked again after idleTimeout, and clients stay", async () => {
+test("F10: a silent backend is asked again after idleTimeout, and clients stay", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url, {}, { stream: { idleTimeout: "50ms" } });
   const client = subscribe(port);

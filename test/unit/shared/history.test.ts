@@ -24,13 +24,13 @@ function historyOf(count: number, bounds = {}, budget?: HistoryBudget): History 
 test.each([
   ["count", { events: 3 }, 0],
   ["bytes", { bytes: 3 * BLOCK }, 0],
-])("is bounded by %s", (_, bounds, now) => {
+])("H17: is bounded by %s", (_, bounds, now) => {
   const history = historyOf(1000, bounds);
   history.trim(now);
   expect([history.firstSeq, history.lastSeq, history.bytes]).toEqual([998, 1000, 3 * BLOCK]);
 });
 
-test("is bounded by age", () => {
+test("H17: is bounded by age", () => {
   const history = new History({ events: 10, bytes: 1e6, ageMs: 100 });
   history.reset({ epoch: "e", lastSeq: 0, events: [] });
   for (let seq = 1; seq <= 5; seq++) history.push(stored(seq, { at: seq * 50 }));
@@ -99,7 +99,7 @@ test("another record's events take the place of its own, and its ids find nothin
   expect(history.seqOf("f-7")).toBe(7);
 });
 
-test("all of them together are bounded; the one used longest ago gives way first", () => {
+test("H17: all of them together are bounded; the one used longest ago gives way first", () => {
   const budget = new HistoryBudget(10 * BLOCK);
   const [a, b, c] = [historyOf(4, {}, budget), historyOf(4, {}, budget), historyOf(0, {}, budget)];
   a.touch();
