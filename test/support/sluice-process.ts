@@ -6,6 +6,8 @@ import { afterTest } from "./after-test.ts";
 import { eventually } from "./eventually.ts";
 
 export const ROOT = new URL("../..", import.meta.url).pathname;
+/** A process starts in half a second, and in many when every core has others to run. */
+const START_MS = 15_000;
 const MAIN = join(ROOT, "dist/cli/main.js");
 
 export interface SluiceSetup {
@@ -47,6 +49,7 @@ export function startSluice(args: readonly string[], { cwd = ROOT, env = {}, und
     eventually(
       () => lines().filter((line) => line["msg"] === msg)[index],
       `log line ${index + 1} of ${msg}`,
+      { timeoutMs: START_MS },
     ) as Promise<Record<string, unknown>>;
   return {
     pid: child.pid ?? 0,

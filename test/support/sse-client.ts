@@ -14,6 +14,8 @@ export interface ResponseHead {
 }
 
 export interface StreamRequest {
+  /** Where to connect to; 127.0.0.1 unless said. */
+  readonly host?: string;
   readonly path?: string;
   readonly method?: string;
   readonly version?: "1.0" | "1.1";
@@ -197,7 +199,7 @@ export function requestBytes(port: number, request: StreamRequest): string {
 
 /** Sends one request and reads its response as it comes; the socket closes when the test ends. */
 export function openStream(port: number, request: StreamRequest = {}): StreamClient {
-  const socket = connect(port, "127.0.0.1");
+  const socket = connect(port, request.host ?? "127.0.0.1");
   const client = new StreamClient(socket, request.method ?? "GET");
   if (request.paused === true) socket.pause();
   socket.write(requestBytes(port, request));

@@ -1,0 +1,149 @@
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { directoryOf, startSluice, writeFiles } from "../support/sluice-process.ts";
+import { openStream } from "../support/sse-client.ts";
+
+const SERVER = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ndrain: { timeout: 1s }\n";
+
+/** A route file with a mock that says which version of the configuration it is. */
+const saying = (body: string | number, path = "/*") =>
+  `match: { path: "${path}" }\nmock: { status: 200, body: "${body}" }\n`;
+
+async function serve(files: Readonly<Record<string, string>>, directory = "config") {
+  const cwd = directoryOf({ "config/sluice.yaml": SERVER, ...files });
+  const server = startSluice(["serve", "--config", directory], { cwd });
+  await server.logged("ready");
+  const port = await server.port();
+  const ask = async (path = "/") => await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+  const admin = `http://${String((await server.logged("admin listening"))["address"])}`;
+  const reloads = async () => {
+    const text = await (await fetch(`${admin}/metrics`)).text();
+    const count = (result: string) =>
+      Number(new RegExp(`^sluice_config_reloads_total\\{result="${result}"\\} (\\d+)$`, "m").exec(text)?.[1]);
+    return { success: count("success"), failure: count("failure") };
+  };
+  const says = (body: string, path?: string) =>
+    eventually(async () => (await ask(path)) === body, `${body} from the gateway`);
+  return { cwd, server, port, ask, says, reloads };
+}
+
+test("a file that is written, replaced by another or removed is taken up by itself", async () => {
+  const { cwd, says, reloads } = await serve({ "config/routes/main.yaml": saying("one") });
+  await says("one");
+  writeFiles(cwd, { "config/routes/main.yaml": saying("two") });
+  await says("two");
+  // As most editors save: a new file takes the name.
+  writeFiles(cwd, { "config/routes/.main.yaml.new": saying("three") });
+  renameSync(join(cwd, "config/routes/.main.yaml.new"), join(cwd, "config/routes/main.yaml"));
+  await says("three");
+  writeFiles(cwd, { "config/routes/more.yaml": saying("more", "/more") });
+  await says("more", "/more");
+  rmSync(join(cwd, "config/routes/more.yaml"));
+  await says("three", "/more");
+  expect((await reloads()).failure).toBe(0);
+});
+
+test("a ConfigMap of Kubernetes, whose files are links through one that is swapped, is taken up", async () => {
+  const cwd = directoryOf({
+    "config/..1/sluice.yaml": SERVER,
+    "config/..1/main.yaml": saying("one"),
+    "config/..2/sluice.yaml": SERVER,
+    "config/..2/main.yaml": saying("two"),
+  });
+  const config = join(cwd, "config");
+  symlinkSync("..1", join(config, "..data"));
+  symlinkSync("..data/sluice.yaml", join(config, "sluice.yaml"));
+  mkdirSync(join(config, "routes"));
+  symlinkSync("../..data/main.yaml", join(config, "routes/main.yaml"));
+  const server = startSluice(["serve", "--config", "config"], { cwd });
+  await server.logged("ready");
+  const ask = async () => await (await fetch(`http://127.0.0.1:${await server.port()}/`)).text();
+  expect(await ask()).toBe("one");
+  symlinkSync("..2", join(config, "..data_tmp"));
+  renameSync(join(config, "..data_tmp"), join(config, "..data"));
+  await eventually(async () => (await ask()) === "two", "the swapped files");
+});
+
+test("a secret outside the directory is taken up when its file changes", async () => {
+  const cwd = directoryOf({ "secrets/a": "first-secret\n" });
+  writeFiles(cwd, {
+    "config/sluice.yaml": SERVER,
+    "config/apps.yaml": `web: { key: k, secret: "file:${join(cwd, "secrets/a")}" }\n`,
+    "config/routes/main.yaml": `${saying("ok")}auth: { app: [web] }\n`,
+  });
+  const server = startSluice(["serve", "--config", "config"], { cwd });
+  await server.logged("ready");
+  writeFileSync(join(cwd, "secrets/a"), "second-secret\n");
+  const { changed } = await server.logged("reloaded");
+  expect(changed).toEqual(["main"]);
+});
+
+test("E1, E6: whatever is wrong with the files, the present configuration stays, and the log says what", async () => {
+  const { cwd, server, ask, says, reloads } = await serve({ "config/routes/main.yaml": saying("good") });
+  const route = join(cwd, "config/routes/main.yaml");
+  const faults: readonly (readonly [make: () => void, said: string])[] = [
+    [() => writeFileSync(route, "match: [\n"), "config/routes/main.yaml:"],
+    [() => writeFileSync(route, saying("x").replace("mock", "mok")), "config/routes/main.yaml:2:1 mok"],
+    [() => writeFileSync(route, Buffer.from([0x6d, 0x00, 0xff])), "config/routes/main.yaml"],
+    [() => rmSync(route), "config/routes: empty"],
+    [() => symlinkSync("main.yaml", route), "too many levels of symbolic links"],
+    [
+      () => {
+        rmSync(route);
+        mkdirSync(route);
+      },
+      "expected a file, but it is a directory",
+    ],
+    [() => rmSync(join(cwd, "config"), { recursive: true }), "config: does not exist"],
+  ];
+  const rejections = () => server.lines().filter(({ code }) => code === "config_rejected");
+  for (const [make, said] of faults) {
+    make();
+    const isSaid = () =>
+      rejections().some(({ problems }) => (problems as string[]).join("\n").includes(said));
+    await eventually(isSaid, `a rejection that says ${said}`);
+    expect(await ask()).toBe("good");
+  }
+  expect((await reloads()).failure).toBe(rejections().length);
+  // The directory is another one now; it is found all the same.
+  writeFiles(cwd, { "config/sluice.yaml": SERVER, "config/routes/main.yaml": saying("back") });
+  await says("back");
+});
+
+test("SIGHUP with a fault says it again each time, counts it, and ends nothing", async () => {
+  const { cwd, server, ask, reloads } = await serve({ "config/routes/main.yaml": saying("good") });
+  writeFiles(cwd, { "config/routes/main.yaml": "match: {}\n" });
+  await eventually(async () => (await reloads()).failure === 1, "the file's own rejection");
+  server.kill("SIGHUP");
+  await eventually(async () => (await reloads()).failure === 2, "the rejection that was asked for");
+  expect(await ask()).toBe("good");
+});
+
+test("E8: 100 SIGHUPs in a second are few reloads, the last content wins, and no stream ends", async () => {
+  const backend = await startBackend();
+  const stream = `match: { path: /stream }\nupstream: ${backend.url}\n`;
+  const { cwd, server, port, says, reloads } = await serve({
+    "config/routes/main.yaml": saying("0"),
+    "config/routes/stream.yaml": stream,
+  });
+  const client = openStream(port, { path: "/stream" });
+  const request = await backend.nextRequest();
+  request.openStream();
+  const startedAt = performance.now();
+  for (let count = 1; count <= 100; count++) {
+    writeFiles(cwd, { "config/routes/main.yaml": saying(count) });
+    server.kill("SIGHUP");
+    await eventually(() => performance.now() - startedAt >= count * 10, "the next hundredth of a second");
+  }
+  await says("100");
+  const { success, failure } = await reloads();
+  expect(success).toBeLessThan(20);
+  // A file that is half written may be seen; it changes nothing.
+  expect(failure).toBeLessThan(20);
+  request.emit("data: on\n\n");
+  await client.received("data: on");
+  expect(client.end).toBeUndefined();
+});
