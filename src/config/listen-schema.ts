@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { address, EXPECTED_ADDRESS, type ListenAddress } from "./address-schema.ts";
 import { type Certificate, readCertificate } from "./certificate-file.ts";
+import { duration } from "./scalars.ts";
 
 /** The `listen` of sluice.yaml: where the gateway listens, and what is spoken there. */
 
@@ -23,6 +24,11 @@ const http2Object = z.strictObject({
     .prefault(100)
     .describe(
       "Requests of one connection that its client may take back within a second of sending them, in 10 s; the connection is ended beyond.",
+    ),
+  pingInterval: duration
+    .prefault("15s")
+    .describe(
+      "How often a client is asked whether it is there; ended when it has not answered by the next time.",
     ),
 });
 

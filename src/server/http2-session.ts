@@ -12,6 +12,9 @@ import { Http2Resets } from "./http2-resets.ts";
 /** Frames that break a rule, or data that is none; a connection with more of them is ended. */
 const MAX_INVALID_FRAMES = 100;
 
+/** How long the last bytes of a connection, GOAWAY among them, may take; who does not read would keep it. */
+const LINGER_MS = 500;
+
 /** nghttp2's own count of fields comes after ours, which answers 431; `:method` and its like are four. */
 const fieldPairs = (fields: number): number => fields * 2 + 4;
 
@@ -30,22 +33,28 @@ export interface Http2Rules {
 export class Http2Session {
   readonly #session: ServerHttp2Session;
   readonly #rules: Http2Rules;
+  readonly #socket: TLSSocket;
   readonly #resets: Http2Resets;
+  readonly #pings: NodeJS.Timeout;
+  #isPinged = false;
   #idle: NodeJS.Timeout;
   #openStreams = 0;
 
   constructor(socket: TLSSocket, rules: Http2Rules, onClose: () => void) {
     this.#rules = rules;
+    this.#socket = socket;
     this.#resets = new Http2Resets(rules.bounds.maxResets);
     this.#session = performServerHandshake(socket, optionsOf(rules));
     // The first request has the time that a request has.
     this.#idle = setTimeout(() => this.close(), rules.limits.requestTimeout);
+    this.#pings = setInterval(() => this.#ping(), rules.bounds.pingInterval);
     // Whatever ends it ends its streams, and each of those says what there is to say.
-    this.#session.on("error", () => this.#session.destroy());
+    this.#session.on("error", () => this.destroy());
     // A client that has ended its side has left.
-    socket.once("end", () => this.#session.destroy());
+    socket.once("end", () => this.destroy());
     this.#session.once("close", () => {
       clearTimeout(this.#idle);
+      clearInterval(this.#pings);
       onClose();
     });
     this.#session.on("stream", (stream: ServerHttp2Stream, ...rest: unknown[]) => {
@@ -58,11 +67,31 @@ export class Http2Session {
   close(): void {
     this.#session.close();
     // Without a stream there is nothing to wait for; a client may leave its side open for ever.
-    if (this.#openStreams === 0) setImmediate(() => this.#session.destroy());
+    if (this.#openStreams === 0) setImmediate(() => this.destroy());
   }
 
-  destroy(): void {
-    this.#session.destroy();
+  destroy(reason?: Error, code?: number): void {
+    this.#session.destroy(reason, code);
+    const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    this.#socket.once("close", () => clearTimeout(linger));
+  }
+
+  /**
+   * Asks the client whether it is there. After a breach of the protocol nghttp2 says GOAWAY and falls silent;
+   * Node then neither closes the connection nor reads on, so that not even the client's end is noticed.
+   */
+  #ping(): void {
+    if (this.#session.destroyed) return;
+    if (this.#isPinged) {
+      // The answer may be there, unread, because nothing was read for a while: first what came, then this.
+      setImmediate(() => {
+        if (this.#isPinged) this.destroy();
+      });
+      return;
+    }
+    this.#isPinged = this.#session.ping(() => {
+      this.#isPinged = false;
+    });
   }
 
   #onStream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
@@ -85,7 +114,7 @@ export class Http2Session {
     if (stream.rstCode === constants.NGHTTP2_NO_ERROR || this.#session.destroyed) return;
     if (!this.#resets.isTooMany(openedAt, performance.now())) return;
     this.#rules.tooManyResets();
-    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.destroy(new Error("too many resets"), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }
 
@@ -93,7 +122,7 @@ function optionsOf({ limits, bounds }: Http2Rules) {
   return {
     maxHeaderListPairs: fieldPairs(limits.headers),
     maxSessionInvalidFrames: MAX_INVALID_FRAMES,
-    // nghttp2 would drop such a field without a word; `checkHead` refuses the request.
+    // nghttp2 drops such a field without a word. Where Node can be told not to, `checkHead` refuses the request.
     strictFieldWhitespaceValidation: false,
     settings: {
       maxConcurrentStreams: bounds.maxConcurrentStreams,

@@ -34,7 +34,7 @@ function load(yaml: string) {
 
 const address = { host: undefined, port: 8000 };
 const plain = { address, mode: undefined, tls: undefined, http2: undefined, proxyProtocol: false };
-const bounds = { maxConcurrentStreams: 100, maxResets: 100 };
+const bounds = { maxConcurrentStreams: 100, maxResets: 100, pingInterval: 15_000 };
 
 test("the short forms are a listener without anything", () => {
   expect(load("listen: 8000").listen).toEqual([plain]);
@@ -55,7 +55,6 @@ test("files are named relative to the configuration, and HTTP/2 comes with TLS",
 
 test("several certificates keep their order, and a variable may name a folder", () => {
   const { listen } = load(
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the configuration
     "listen:\n  - 8000\n  - address: 8443\n    proxyProtocol: true\n    http2: { maxConcurrentStreams: 7 }\n    tls:\n      - { cert: tls/cert.pem, key: '${NONE:-tls}/key.pem' }\n      - { cert: tls/other-cert.pem, key: tls/other-key.pem }\n",
   );
   expect(listen[1]).toEqual({

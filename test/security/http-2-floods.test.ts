@@ -1,0 +1,231 @@
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import type { GatewayFixture } from "../support/gateway.ts";
+import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
+import {
+  ACK,
+  CODE,
+  END_HEADERS,
+  END_STREAM,
+  FRAME,
+  type FrameClient,
+  frame,
+  get,
+  hpack,
+  openFrames,
+  uint32,
+} from "../support/http2-frames.ts";
+
+const HEAD = hpack(get());
+const open = (stream: number) => frame(FRAME.headers, END_HEADERS | END_STREAM, stream, HEAD);
+const reset = (stream: number) => frame(FRAME.reset, 0, stream, uint32(CODE.cancel));
+
+/** Runs an attack beside a stream of another client, which must get its next event, and tells how it went. */
+async function attack(run: (client: FrameClient, gateway: GatewayFixture) => Promise<void>) {
+  const backend = await startBackend((request) => {
+    if (request.target === "/probe") request.openStream();
+  });
+  const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { pingInterval: "150ms" } });
+  const probe = (await openHttp2(gateway.port)).request({ ":path": "/probe", accept: "text/event-stream" });
+  await probe.received(":\n");
+  const client = await openFrames(gateway.port);
+  const startedAt = performance.now();
+  await run(client, gateway);
+  const ms = performance.now() - startedAt;
+  backend.requests[0]?.emit("data: alive\n\n");
+  await probe.received("data: alive\n\n");
+  expect(backend.openConnections).toBeLessThanOrEqual(101);
+  return { backend, gateway, client, ms, dials: backend.requests.length - 1 };
+}
+
+/** Sends until the connection ends, as fast as the other end reads. */
+async function flood(client: FrameClient, piece: (round: number) => Buffer, rounds = 2000): Promise<void> {
+  for (let round = 0; round < rounds && !client.isClosed; round++) {
+    if (client.socket.write(piece(round))) continue;
+    await eventually(() => client.isClosed || client.socket.writableLength === 0, "the socket to drain");
+  }
+}
+
+test("G9: requests taken back in the same packet dial nobody, and end the connection", async () => {
+  const { dials, gateway, client, ms } = await attack(async (client) => {
+    await flood(client, (round) => {
+      const pairs = Array.from({ length: 50 }, (_, at) => (round * 50 + at) * 2 + 1);
+      return Buffer.concat(pairs.flatMap((stream) => [open(stream), reset(stream)]));
+    });
+    await client.closed();
+  });
+  expect(dials).toBe(0);
+  expect(client.goawayCode()).toBe(CODE.calm);
+  expect(ms).toBeLessThan(1000);
+  // One line for each that was seen, and no more than were allowed.
+  expect(gateway.requestLines().length).toBeLessThanOrEqual(101);
+});
+
+test("G9: requests taken back once they were sent on dial at most http2.maxResets times", async () => {
+  const { dials, backend } = await attack(async (client) => {
+    for (let stream = 1; !client.isClosed && stream < 2000; stream += 2) {
+      client.send(open(stream));
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      client.send(reset(stream));
+    }
+    await client.closed();
+  });
+  expect(dials).toBeLessThanOrEqual(100);
+  await eventually(() => backend.openConnections === 1, "every backend connection but the probe's to close");
+});
+
+test("G9: a client that leaves many streams after a while may go on", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { maxResets: 2 } });
+  const client = await openHttp2(gateway.port);
+  const streams = Array.from({ length: 20 }, () => client.request());
+  await Promise.all(streams.map((stream) => stream.received(":\n")));
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  for (const { stream } of streams) stream.close(CODE.cancel);
+  await Promise.all(streams.map((stream) => stream.closed()));
+  await client.request().received(":\n");
+});
+
+test("G10: resets that the client provokes (MadeYouReset) count as its own", async () => {
+  const { dials } = await attack(async (client) => {
+    for (let stream = 1; !client.isClosed && stream < 2000; stream += 2) {
+      // An increment of 0 makes us reset a stream that we have begun to serve.
+      client.send(open(stream));
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      client.send(frame(FRAME.windowUpdate, 0, stream, uint32(0)));
+    }
+    await client.closed();
+  });
+  expect(dials).toBeLessThanOrEqual(100);
+});
+
+test("G10: a head without end, in CONTINUATION after CONTINUATION, ends the connection", async () => {
+  const { client, dials } = await attack(async (client) => {
+    client.send(frame(FRAME.headers, END_STREAM, 1, HEAD));
+    const more = frame(FRAME.continuation, 0, 1, hpack([["x-a", "b".repeat(4000)]]));
+    await flood(client, () => more);
+    await client.closed();
+  });
+  expect(client.isClosed).toBe(true);
+  expect(dials).toBe(0);
+});
+
+test("G10: empty CONTINUATION frames end the connection", async () => {
+  await attack(async (client) => {
+    client.send(frame(FRAME.headers, END_STREAM, 1, HEAD));
+    await flood(client, () => Buffer.concat(Array(100).fill(frame(FRAME.continuation, 0, 1))));
+    await client.closed();
+  });
+});
+
+test("G10: pings whose answers nobody reads end the connection", async () => {
+  await attack(async (client) => {
+    client.socket.pause();
+    const pings = Buffer.concat(Array(500).fill(frame(FRAME.ping, 0, 0, Buffer.alloc(8))));
+    await flood(client, () => pings, 5000);
+    client.socket.resume();
+    await client.closed();
+  });
+});
+
+test("G10: settings whose acknowledgements nobody reads end the connection", async () => {
+  await attack(async (client) => {
+    client.socket.pause();
+    const settings = Buffer.concat(Array(500).fill(frame(FRAME.settings, 0, 0)));
+    await flood(client, () => settings, 5000);
+    client.socket.resume();
+    await client.closed();
+  });
+});
+
+test("G10: data without a byte ends the connection", async () => {
+  await attack(async (client) => {
+    client.send(frame(FRAME.headers, END_HEADERS, 1, hpack([[":method", "POST"], ...get().slice(1)])));
+    await flood(client, () => Buffer.concat(Array(100).fill(frame(FRAME.data, 0, 1))));
+    await client.closed();
+  });
+});
+
+test("G10: priorities, which mean nothing any more, cost nobody anything", async () => {
+  await attack(async (client) => {
+    const priority = (stream: number) => frame(FRAME.priority, 0, stream, Buffer.from([0, 0, 0, 0, 16]));
+    await flood(
+      client,
+      (round) => Buffer.concat(Array.from({ length: 100 }, (_, at) => priority((round * 100 + at) * 2 + 1))),
+      200,
+    );
+  });
+});
+
+test.each([
+  ["beyond 2^31 on the connection", [frame(FRAME.windowUpdate, 0, 0, uint32(0x7fffffff))], CODE.flowControl],
+  ["of nothing on the connection", [frame(FRAME.windowUpdate, 0, 0, uint32(0))], CODE.protocol],
+])("G10: a window %s ends the connection", async (_, frames, code) => {
+  const { client } = await attack(async (client) => {
+    client.send(...frames);
+    await client.closed();
+  });
+  // Node says INTERNAL_ERROR over nghttp2's own code.
+  expect([code, CODE.internal]).toContain(client.goawayCode());
+});
+
+test("G10: a window beyond 2^31 on a stream resets it", async () => {
+  const { client } = await attack(async (client) => {
+    client.send(open(1));
+    client.send(frame(FRAME.windowUpdate, 0, 1, uint32(0x7fffffff)));
+    await client.settled(1);
+  });
+  expect(client.resetCode(1)).toBe(CODE.flowControl);
+});
+
+test("G10: a head that grows in the unpacking (HPACK bomb) resets its stream, and is served to nobody", async () => {
+  const { client, dials } = await attack(async (client) => {
+    // One field of 4000 bytes into the table, and then one byte for each further copy of it.
+    const value = Buffer.concat([
+      Buffer.from([0x40, 3]),
+      Buffer.from("x-a"),
+      Buffer.from([0x7f, 0xa1, 0x1e]),
+    ]);
+    const bomb = Buffer.concat([HEAD, value, Buffer.alloc(4000, "b"), Buffer.alloc(4000, 0xbe)]);
+    client.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 1, bomb));
+    await client.settled(1);
+  });
+  expect(dials).toBe(0);
+  expect(client.resetCode(1) ?? client.goawayCode()).toBe(CODE.calm);
+});
+
+test("G10: a malformed head (CVE-2025-59465) ends that connection alone", async () => {
+  const { client } = await attack(async (client) => {
+    client.send(
+      frame(FRAME.headers, END_HEADERS | END_STREAM, 1, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff])),
+    );
+    await client.closed();
+  });
+  expect(client.isClosed).toBe(true);
+});
+
+test.each([
+  ["on stream 0", frame(FRAME.data, 0, 0, Buffer.from("x"))],
+  ["longer than it may be", frame(FRAME.data, 0, 1, Buffer.alloc(20_000))],
+  ["of settings with half an entry", frame(FRAME.settings, 0, 0, Buffer.alloc(3))],
+  ["of an acknowledgement with a payload", frame(FRAME.settings, ACK, 0, Buffer.alloc(6))],
+  ["of a push, which only servers send", frame(5, END_HEADERS, 1, uint32(2))],
+  ["that is no HTTP/2", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
+])("G10: a frame %s ends that connection alone", async (_, bytes) => {
+  const { client } = await attack(async (client) => {
+    client.send(bytes);
+    await client.closed();
+  });
+  expect(client.isClosed).toBe(true);
+});
+
+test("G10: a connection that breaks in the middle of all that ends quietly", async () => {
+  const { backend } = await attack(async (client) => {
+    client.send(...Array.from({ length: 50 }, (_, at) => open(at * 2 + 1)));
+    await eventually(() => client.of(FRAME.settings).length > 1, "the settings to be acknowledged");
+    client.tcp.resetAndDestroy();
+    await client.closed();
+  });
+  await eventually(() => backend.openConnections === 1, "every backend connection but the probe's to close");
+});
