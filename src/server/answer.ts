@@ -5,6 +5,7 @@ import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { backendRetryAfter, retrySoon } from "../pipeline/retry-after.ts";
 import { isWorthRetrying } from "../pipeline/retry-reply.ts";
+import type { Release } from "../pipeline/stream-limit.ts";
 import { isStream } from "../stream/response-head.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
@@ -27,12 +28,12 @@ export async function openAnswer(
 ): Promise<Source> {
   const { rawHeaders, method } = exchange.request;
   const acquire = () => acquirePlace(exchange, route, capacity);
-  let release = method !== "HEAD" && acceptsEventStream(rawHeaders) ? acquire() : undefined;
+  let release = method !== "HEAD" && acceptsEventStream(rawHeaders) ? await acquire() : undefined;
   let source: Source | undefined;
   try {
     source = await open(exchange, response, route);
     if (isStreaming(exchange, source, route)) {
-      release ??= acquire();
+      release ??= await acquire();
       whenOver(response, source, release);
     } else {
       release?.();
@@ -69,15 +70,16 @@ async function open(exchange: Exchange, response: ClientResponse, route: Runtime
 }
 
 /** A place of the gateway's and one of the route's, or neither. */
-export function acquirePlace(
+export async function acquirePlace(
   { client }: Exchange,
-  { streams, upstream }: RuntimeRoute,
+  { streams, upstream, hub }: RuntimeRoute,
   capacity: Capacity,
-): () => void {
-  const leaveGateway = capacity.acquireStream(client.address, upstream !== undefined);
+): Promise<Release> {
+  const hasOwnBackend = upstream !== undefined && hub === undefined;
+  const leaveGateway = await capacity.acquireStream(client.address, hasOwnBackend);
   if (streams === undefined) return leaveGateway;
   try {
-    const leaveRoute = streams.acquire(client.address);
+    const leaveRoute = await streams.acquire(client.address);
     return () => {
       leaveRoute();
       leaveGateway();
@@ -89,7 +91,7 @@ export function acquirePlace(
 }
 
 /** With `onClientGone: drain` a stream outlives its client, and keeps its place: it still is a load. */
-function whenOver(response: ClientResponse, source: Source, release: () => void): void {
+function whenOver(response: ClientResponse, source: Source, release: Release): void {
   let open = 2;
   const closed = () => {
     open -= 1;

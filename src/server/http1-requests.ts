@@ -12,6 +12,7 @@ import { handle } from "./handler.ts";
 import { createNodeRequest } from "./node-request.ts";
 import { NodeResponse } from "./node-response.ts";
 import { parseFault } from "./parse-fault.ts";
+import type { PlainRequest } from "./request-parser.ts";
 import type { Runtime } from "./runtime.ts";
 import { Tunnel } from "./tunnel.ts";
 import { handleUpgrade, ignoreUpgrade, upgradeRoute } from "./upgrade.ts";
@@ -58,14 +59,30 @@ export class Http1Requests {
     this.#server.closeIdleConnections();
   }
 
+  /** Answers a request that was read, and is answered, without Node's parser; the only one of its connection. */
+  answerPlain(request: PlainRequest, response: ClientResponse, socket: Socket): void {
+    const { rawHeaders, host } = request;
+    const arrival = this.#arrivals.of(socket);
+    const client = this.#runtime.trust.resolveClient({ ...arrival, rawHeaders, host });
+    const exchange = new Exchange(request, client, this.#runtime);
+    exchange.isOverflow = arrival.isOverflow;
+    response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
+    handle(exchange, response, this.#runtime).catch((error: unknown) => fail(exchange, response, error));
+  }
+
+  /** Refuses a connection on which no request has come in `limits.requestTimeout`. */
+  timeOut(socket: Socket): void {
+    this.#refuseUnparsed(socket, new ProxyError("request_timeout", "no request came"));
+  }
+
   #newExchange(request: IncomingMessage, socket: Duplex): Exchange {
     const { rawHeaders, headers } = request;
-    const client = this.#runtime.trust.resolveClient({
-      ...this.#arrivals.of(socket),
-      rawHeaders,
-      host: headers.host ?? "",
-    });
-    return new Exchange(createNodeRequest(request), client, this.#runtime);
+    const arrival = this.#arrivals.of(socket);
+    const host = headers.host ?? "";
+    const client = this.#runtime.trust.resolveClient({ ...arrival, rawHeaders, host });
+    const exchange = new Exchange(createNodeRequest(request), client, this.#runtime);
+    exchange.isOverflow = arrival.isOverflow;
+    return exchange;
   }
 
   #onRequest(request: IncomingMessage, nodeResponse: ServerResponse, awaitsContinue = false): void {

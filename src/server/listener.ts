@@ -1,20 +1,29 @@
+import { chmodSync } from "node:fs";
 import http from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
 import { UNIX_PEER } from "../base/address.ts";
 import type { ListenConfig } from "../config/listen-schema.ts";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
 import { addressName } from "./address-name.ts";
-import { Arrivals } from "./arrival.ts";
+import { type Arrival, Arrivals } from "./arrival.ts";
 import { Http1Requests } from "./http1-requests.ts";
+import { Http2Sessions } from "./http2-sessions.ts";
+import { Lane } from "./lane.ts";
 import { listenOn } from "./listen.ts";
+import { readProxyHeader } from "./proxy-protocol.ts";
 import type { Runtime } from "./runtime.ts";
+import { TlsHandshakes } from "./tls-handshakes.ts";
 
 /** nginx keeps idle connections to us for 60 s; whoever closes first must not be us (a 502 there). */
 const KEEP_ALIVE_MS = 75_000;
 
 /** How often Node looks for requests that take too long; its default of 30 s would let them take 90. */
 const CHECK_INTERVAL_MS = 1_000;
+
+/** The most that a proxy's header or a handshake may take; less where `limits.requestTimeout` is less. */
+const MAX_OPENING_MS = 10_000;
 
 /** The time after which the kernel asks a silent peer whether it is still there. */
 const TCP_KEEP_ALIVE_MS = 60_000;
@@ -24,14 +33,26 @@ export class Listener {
   readonly address: ListenAddress;
   readonly #server: http.Server;
   readonly #http1: Http1Requests;
+  /** The way of the plain requests, which most are. */
+  readonly #lane: Lane;
   /** Node's own listener for connections: its HTTP/1 parser. */
   readonly #parse: (socket: Duplex) => void;
   readonly #arrivals = new Arrivals();
+  readonly #runtime: Runtime;
+  readonly #http2: Http2Sessions;
+  #listen: ListenConfig;
+  #tls: TlsHandshakes | undefined;
   /** Every connection, for the ones on which no byte has come: Node counts those as busy. */
   readonly #connections = new Set<Socket>();
+  /** Those on which nobody speaks HTTP yet. */
+  readonly #pending = new Set<Socket>();
 
-  constructor({ address }: ListenConfig, { limits }: ServerConfig, runtime: Runtime) {
-    this.address = address;
+  constructor(listen: ListenConfig, { limits }: ServerConfig, runtime: Runtime) {
+    this.address = listen.address;
+    this.#runtime = runtime;
+    this.#listen = listen;
+    this.#tls = this.#createTls(listen);
+    this.#http2 = new Http2Sessions(runtime, KEEP_ALIVE_MS);
     this.#server = http.createServer({
       maxHeaderSize: limits.headerBytes,
       requestTimeout: limits.requestTimeout,
@@ -55,6 +76,16 @@ export class Listener {
       arrivals: this.#arrivals,
       parse: this.#parse,
     });
+    this.#lane = new Lane({
+      get limits() {
+        return runtime.config.server.limits;
+      },
+      isDraining: () => runtime.isDraining,
+      keepAliveMs: KEEP_ALIVE_MS,
+      answer: (request, response, socket) => this.#http1.answerPlain(request, response, socket),
+      handOver: this.#parse,
+      timedOut: (socket) => this.#http1.timeOut(socket),
+    });
   }
 
   /** Where it listens, in the form the configuration has, a free port filled in. */
@@ -65,10 +96,17 @@ export class Listener {
   /** Starts to listen; rejects with the system's error. */
   async listen(): Promise<void> {
     await listenOn(this.#server, this.address);
+    this.#setMode(this.#listen);
   }
 
   /** Takes what a new configuration says of this address; it holds from the next connection or request on. */
-  apply(_listen: ListenConfig, { limits }: ServerConfig): void {
+  apply(listen: ListenConfig, { limits }: ServerConfig): void {
+    const before = this.#listen;
+    this.#listen = listen;
+    const isSameKind = (before.http2 === undefined) === (listen.http2 === undefined);
+    if (this.#tls !== undefined && listen.tls !== undefined && isSameKind) this.#tls.use(listen.tls);
+    else this.#tls = this.#createTls(listen);
+    if (before.mode !== listen.mode) this.#setMode(listen);
     // Node looks at it for each new connection, though only the option is documented.
     Object.assign(this.#server, { maxHeaderSize: limits.headerBytes });
     this.#server.requestTimeout = limits.requestTimeout;
@@ -80,26 +118,92 @@ export class Listener {
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
       this.#http1.close();
+      this.#lane.close();
+      this.#http2.close();
       // Browsers and Node's fetch open spare connections; one of them held the end for the whole grace.
       for (const socket of this.#connections) if (socket.bytesRead === 0) socket.destroy();
+      for (const socket of this.#pending) socket.destroy();
     });
   }
 
   closeAllConnections(): void {
     this.#server.closeAllConnections();
+    this.#lane.closeAllConnections();
+    this.#http2.closeAllConnections();
+    for (const socket of this.#pending) socket.destroy();
   }
 
+  /** What a connection begins with decides where it goes: the proxy's header, then TLS, then what it chose there. */
   #accept(socket: Socket): void {
+    const admission = this.#runtime.capacity.enter();
+    this.#connections.add(socket);
+    socket.once("close", () => {
+      this.#connections.delete(socket);
+      this.#pending.delete(socket);
+      this.#runtime.capacity.leave();
+    });
+    const peer = "path" in this.address ? UNIX_PEER : socket.remoteAddress;
+    const arrival = { peer, tls: false, isOverflow: admission === "refused" };
+    if (admission === "closed") socket.destroy();
+    else if (this.#listen.proxyProtocol) this.#readProxyHeader(socket, arrival);
+    else this.#begin(socket, arrival);
+  }
+
+  #readProxyHeader(socket: Socket, arrival: Arrival): void {
+    this.#pending.add(socket);
+    readProxyHeader(socket, this.#openingMs, (source) => {
+      this.#begin(socket, source.own ? arrival : { ...arrival, peer: source.address });
+    });
+  }
+
+  #begin(socket: Socket, arrival: Arrival): void {
+    this.#arrivals.set(socket, arrival);
+    this.#pending.delete(socket);
+    if (this.#tls === undefined) {
+      this.#toHttp1(socket);
+    } else {
+      this.#pending.add(socket);
+      this.#tls.accept(socket);
+    }
+  }
+
+  #onSecure(socket: TLSSocket, raw: Socket): void {
+    this.#pending.delete(raw);
+    const arrival = { ...this.#arrivals.of(raw), tls: true };
+    const { http2 } = this.#listen;
+    if (socket.alpnProtocol === "h2" && http2 !== undefined) {
+      this.#http2.accept(socket, arrival, http2);
+      return;
+    }
+    this.#arrivals.set(socket, arrival);
     this.#connections.add(socket);
     socket.once("close", () => this.#connections.delete(socket));
-    const peer = "path" in this.address ? UNIX_PEER : socket.remoteAddress;
-    this.#arrivals.set(socket, { peer, tls: false });
     this.#toHttp1(socket);
+  }
+
+  #createTls({ tls, http2 }: ListenConfig): TlsHandshakes | undefined {
+    if (tls === undefined) return undefined;
+    return new TlsHandshakes({
+      certificates: tls,
+      http2: http2 !== undefined,
+      timeoutMs: this.#openingMs,
+      log: this.#runtime.log,
+      onSecure: (socket, raw) => this.#onSecure(socket, raw),
+    });
+  }
+
+  /** How long a proxy's header, and then a handshake, may take. */
+  get #openingMs(): number {
+    return Math.min(MAX_OPENING_MS, this.#runtime.config.server.limits.requestTimeout);
+  }
+
+  #setMode({ address, mode }: ListenConfig): void {
+    if ("path" in address && mode !== undefined) chmodSync(address.path, mode);
   }
 
   /** Where a connection goes on which HTTP/1 is spoken. */
   #toHttp1(socket: Socket): void {
-    this.#parse(socket);
+    this.#lane.accept(socket);
   }
 }
 

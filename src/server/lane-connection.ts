@@ -1,0 +1,140 @@
+import type { Socket } from "node:net";
+import type { HeadContext } from "./raw-head.ts";
+import { RawResponse, type ResponseOwner } from "./raw-response.ts";
+import { type HeadLimits, type PlainRequest, parseRequest } from "./request-parser.ts";
+
+/** What connections need of the lane that they are in. */
+export interface LaneRules {
+  readonly limits: HeadLimits;
+  readonly keepAliveMs: number;
+  /** No further request is taken. */
+  isClosing(): boolean;
+  answer(request: PlainRequest, response: RawResponse, socket: Socket): void;
+  /** Takes a connection over on which something came that this lane does not read; the socket has it again. */
+  handOver(socket: Socket): void;
+  /** The connection is closed, or another's. */
+  forget(connection: LaneConnection): void;
+}
+
+/** The most that a client may send while it is being answered; it is the next request's, if anything. */
+const MAX_EARLY_BYTES = 64 * 1024;
+
+/** Where a socket has its connection: one property instead of a closure for each listener. */
+const CONNECTION = Symbol("connection");
+type LaneSocket = Socket & { [CONNECTION]?: LaneConnection };
+
+/** A client's connection, as long as its requests are plain and come one at a time. */
+export class LaneConnection implements ResponseOwner {
+  readonly socket: Socket;
+  readonly #rules: LaneRules;
+  #response: RawResponse | undefined;
+  /** Of the request that is being answered. */
+  #request: PlainRequest | undefined;
+  /** What came meanwhile. */
+  #early: Buffer | undefined;
+  /** A request was answered on it. */
+  isUsed = false;
+  /** Since when it has been without a request, by `performance.now()`. */
+  waitsSince = performance.now();
+
+  constructor(socket: Socket, rules: LaneRules) {
+    this.socket = socket;
+    this.#rules = rules;
+    (socket as LaneSocket)[CONNECTION] = this;
+    socket.on("data", onData);
+    socket.on("drain", onDrain);
+    socket.on("end", onEnd);
+    socket.on("error", onError);
+    socket.on("close", onClose);
+  }
+
+  get isAnswering(): boolean {
+    return this.#response !== undefined;
+  }
+
+  headContext(): HeadContext {
+    const { keepAliveMs } = this.#rules;
+    const mayKeepAlive = this.#request?.keepsAlive === true && !this.#rules.isClosing();
+    return { isHeadRequest: this.#request?.method === "HEAD", mayKeepAlive, keepAliveMs };
+  }
+
+  answered(keepsAlive: boolean): void {
+    const early = this.#early;
+    this.#response = undefined;
+    this.#request = undefined;
+    this.#early = undefined;
+    this.isUsed = true;
+    if (!keepsAlive || this.#rules.isClosing()) this.socket.destroySoon();
+    else if (early !== undefined && this.socket.writable) this.#handOver(early);
+    else this.waitsSince = performance.now();
+  }
+
+  received(bytes: Buffer): void {
+    const request = this.isAnswering ? undefined : parseRequest(bytes, this.#rules.limits);
+    if (this.isAnswering) {
+      this.#keep(bytes);
+    } else if (request === undefined) {
+      this.#handOver(bytes);
+    } else {
+      this.#request = request;
+      this.#response = new RawResponse(this);
+      this.#rules.answer(request, this.#response, this.socket);
+    }
+  }
+
+  /** Leaves the socket to another, as it was before. */
+  letGo(): void {
+    const { socket } = this;
+    socket.removeListener("data", onData);
+    socket.removeListener("drain", onDrain);
+    socket.removeListener("end", onEnd);
+    socket.removeListener("error", onError);
+    socket.removeListener("close", onClose);
+    this.#rules.forget(this);
+  }
+
+  drained(): void {
+    this.#response?.drained();
+  }
+
+  closed(): void {
+    this.#rules.forget(this);
+    this.#response?.closed();
+  }
+
+  /** Reading goes on while a client is answered, as nothing else would tell that it has left. */
+  #keep(bytes: Buffer): void {
+    const early = this.#early === undefined ? bytes : Buffer.concat([this.#early, bytes]);
+    if (early.length > MAX_EARLY_BYTES) this.socket.destroy();
+    else this.#early = early;
+  }
+
+  #handOver(bytes: Buffer): void {
+    this.letGo();
+    // A stream that flows has nothing to put bytes back into.
+    this.socket.pause();
+    this.socket.unshift(bytes);
+    this.#rules.handOver(this.socket);
+    this.socket.resume();
+  }
+}
+
+function onData(this: LaneSocket, bytes: Buffer): void {
+  this[CONNECTION]?.received(bytes);
+}
+
+function onDrain(this: LaneSocket): void {
+  this[CONNECTION]?.drained();
+}
+
+/** A client that has ended its half is done with us: what is being answered ends too, as node:http has it. */
+function onEnd(this: LaneSocket): void {
+  this.end();
+}
+
+/** The socket is destroyed behind it, and `close` says all there is to say. */
+function onError(): void {}
+
+function onClose(this: LaneSocket): void {
+  this[CONNECTION]?.closed();
+}

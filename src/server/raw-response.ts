@@ -1,0 +1,184 @@
+import type { Socket } from "node:net";
+import { type SharedBytes, toChunk } from "../base/shared-bytes.ts";
+import type { ClientResponse } from "../pipeline/client-response.ts";
+import { type Framing, fieldLine, type HeadContext, renderHead } from "./raw-head.ts";
+
+/** The connection that a response goes out on. */
+export interface ResponseOwner {
+  readonly socket: Socket;
+  /** Asked when a head is made. */
+  headContext(): HeadContext;
+  /** The response went out whole; another may follow on the connection if it `keepsAlive`. */
+  answered(keepsAlive: boolean): void;
+}
+
+const NONE: readonly (() => void)[] = [];
+const CHUNKED_END = Buffer.from("0\r\n\r\n");
+
+/**
+ * A response to an HTTP/1.1 client, framed here: what is written is one buffer and one write to the socket.
+ *
+ * The head leaves together with the first bytes behind it.
+ */
+export class RawResponse implements ClientResponse {
+  readonly #owner: ResponseOwner;
+  readonly #socket: Socket;
+  /** Prepared, and not sent yet. */
+  #head = "";
+  #framing: Framing | undefined;
+  #keepsAlive = false;
+  #isEnded = false;
+  #isClosed = false;
+  #isWhole = false;
+  // Made anew for each callback: an array that was pushed to has room for 17, on thousands of idle streams.
+  #onClose: readonly (() => void)[] = NONE;
+  #onDrain: readonly (() => void)[] = NONE;
+
+  constructor(owner: ResponseOwner) {
+    this.#owner = owner;
+    this.#socket = owner.socket;
+  }
+
+  get isHeadSent(): boolean {
+    return this.#framing !== undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  get takenBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
+  writeContinue(): void {
+    if (this.#isWritable()) this.#socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
+  }
+
+  writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
+    if (this.#framing !== undefined) throw new TypeError("a response has one head");
+    const { text, framing, keepsAlive } = renderHead(status, reason, fields, this.#owner.headContext());
+    this.#head = text;
+    this.#framing = framing;
+    this.#keepsAlive = keepsAlive;
+  }
+
+  flushHead(): void {
+    const head = this.#takeHead();
+    if (head !== "" && this.#isWritable()) this.#socket.write(head, "latin1");
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#writePart(chunk, undefined);
+  }
+
+  writeShared(bytes: SharedBytes): boolean {
+    return this.#writePart(bytes.plain, bytes);
+  }
+
+  end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
+    if (this.#isEnded || !this.#isWritable()) return;
+    if (lastPart !== undefined && lastPart.length > 0) this.#writePart(lastPart, undefined);
+    // Whoever counts on the length would wait for ever for what is missing, or take the next answer for it.
+    if (typeof this.#framing === "number" && this.#framing > 0) this.breakOff();
+    if (!this.#isWritable()) return;
+    this.#isEnded = true;
+    const rest = this.#framing === "chunked" ? lastChunk(trailers) : undefined;
+    const head = this.#takeHead();
+    const whole = (error?: Error | null) => this.#wentOut(error);
+    if (head !== "") this.#socket.write(head + (rest?.toString("latin1") ?? ""), "latin1", whole);
+    else if (rest !== undefined) this.#socket.write(rest, whole);
+    else if (this.#socket.writableLength === 0) process.nextTick(whole);
+    else this.#socket.write("", whole);
+  }
+
+  breakOff(): void {
+    // Not what waits in this process either: as a part of a whole it is of no use, and it may wait for ever.
+    this.#isEnded = true;
+    this.#socket.destroy();
+  }
+
+  onClose(callback: () => void): () => void {
+    if (this.#isClosed) {
+      queueMicrotask(callback);
+      return () => {};
+    }
+    this.#onClose = [...this.#onClose, callback];
+    return () => {
+      this.#onClose = this.#onClose.filter((other) => other !== callback);
+    };
+  }
+
+  onDrain(callback: () => void): void {
+    this.#onDrain = [...this.#onDrain, callback];
+  }
+
+  /** The connection tells that the kernel has taken all that waited. */
+  drained(): void {
+    for (const callback of this.#onDrain) callback();
+  }
+
+  /** The connection tells that it is closed. */
+  closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const callbacks = this.#onClose;
+    this.#onClose = NONE;
+    this.#onDrain = NONE;
+    for (const callback of callbacks) callback();
+  }
+
+  #isWritable(): boolean {
+    return !this.#isClosed && this.#socket.writable;
+  }
+
+  #takeHead(): string {
+    const head = this.#head;
+    this.#head = "";
+    return head;
+  }
+
+  /** Writes a part of the body; `shared` when its bytes are to be sent as they are, for they are many clients'. */
+  #writePart(part: Buffer, shared: SharedBytes | undefined): boolean {
+    if (this.#isEnded || !this.#isWritable() || part.length === 0) return true;
+    if (this.#framing === undefined) throw new TypeError("a body follows a head");
+    if (this.#framing === "none") return true;
+    if (this.#framing === "chunked") return this.#send(shared?.chunk ?? toChunk(part));
+    if (part.length > this.#framing) {
+      this.breakOff();
+      return true;
+    }
+    this.#framing -= part.length;
+    return this.#send(shared?.plain ?? Buffer.from(part));
+  }
+
+  #send(bytes: Buffer): boolean {
+    const head = this.#takeHead();
+    if (head === "") return this.#socket.write(bytes);
+    const all = Buffer.allocUnsafe(head.length + bytes.length);
+    all.write(head, 0, "latin1");
+    bytes.copy(all, head.length);
+    return this.#socket.write(all);
+  }
+
+  #wentOut(error: Error | null | undefined): void {
+    if (this.#isClosed || (error !== undefined && error !== null)) return;
+    this.#isWhole = true;
+    this.closed();
+    this.#owner.answered(this.#keepsAlive);
+  }
+}
+
+function lastChunk(trailers: readonly [name: string, value: string][]): Buffer {
+  if (trailers.length === 0) return CHUNKED_END;
+  const lines = trailers.map(([name, value]) => fieldLine(name, value)).join("");
+  return Buffer.from(`0\r\n${lines}\r\n`, "latin1");
+}
