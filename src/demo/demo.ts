@@ -14,6 +14,8 @@ export interface Demo {
   /** What a newcomer opens: a server of its own, so that the page's requests are cross-origin. */
   readonly pageUrl: string;
   readonly gatewayUrl: string;
+  /** The dashboard, for this machine alone. */
+  readonly adminUrl: string;
   close(): Promise<void>;
 }
 
@@ -50,7 +52,8 @@ export async function startDemo(address?: string): Promise<Demo> {
     const gateway = await (address === undefined ? orFreePort(open, port) : open(port));
     started.push(gateway);
     gatewayPort = gateway.port;
-    return { pageUrl: urlOf(host, page.port), gatewayUrl: urlOf(host, gateway.port), close };
+    const { adminUrl } = gateway;
+    return { pageUrl: urlOf(host, page.port), gatewayUrl: urlOf(host, gateway.port), adminUrl, close };
   } catch (error) {
     await close();
     throw error;
@@ -71,6 +74,7 @@ export async function runDemo({
   const isElsewhere = address === undefined && !demo.gatewayUrl.endsWith(`:${DEFAULT_PORT}`);
   process.stdout.write(`${isElsewhere ? `\n  Port ${DEFAULT_PORT} is taken, so this one has a free one.\n` : ""}
   Open        ${demo.pageUrl}
+  watch       ${demo.adminUrl}
   or try      curl -N ${demo.gatewayUrl}/stream
   and stop    with Ctrl-C
 
@@ -110,20 +114,25 @@ async function startGateway(
   host: string,
   port: number,
   { routes, apps }: Pick<Config, "routes" | "apps">,
-): Promise<{ port: number; close(): Promise<void> }> {
+): Promise<{ port: number; adminUrl: string; close(): Promise<void> }> {
   const config: Config = {
     server: serverSchema.parse({
       listen: `${host.includes(":") ? `[${host}]` : host}:${port}`,
       // Crashing the backend is part of the show, and would print a stack over the address to open.
       log: { level: "error", format: "pretty" },
-      admin: false,
+      // A free port: a demo must not fail for the one of a gateway that runs beside it.
+      admin: 0,
     }),
     routes,
     apps,
   };
   const gateway: Gateway = createGateway(config);
   const [address = ""] = await gateway.listen();
-  return { port: Number(/\d+$/.exec(address)?.[0]), close: () => gateway.close({ now: true }) };
+  return {
+    port: Number(/\d+$/.exec(address)?.[0]),
+    adminUrl: `http://${gateway.adminAddress}`,
+    close: () => gateway.close({ now: true }),
+  };
 }
 
 /** The page's origins; a demo that listens for other machines cannot know by what name they call it. */

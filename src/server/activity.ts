@@ -85,8 +85,9 @@ export class Activity {
     return this.#ends;
   }
 
-  get streams(): Iterable<LiveStream> {
-    return this.#live();
+  /** Those under way; who waits for one to begin is not among them. */
+  *streams(): Iterable<LiveStream> {
+    for (const stream of this.#live()) if (stream.exchange.isStream) yield stream;
   }
 
   /** Looks at the streams once a second, until `stop`. */
@@ -136,7 +137,7 @@ export class Activity {
     const sums = new Map<string, { streams: number; subscribers: number; events: number }>();
     for (const [route, { settledEvents }] of this.#routes)
       sums.set(route, { streams: 0, subscribers: 0, events: settledEvents });
-    for (const { exchange, isShared } of this.#live()) {
+    for (const { exchange, isShared } of this.streams()) {
       const route = exchange.route?.config.name ?? "";
       const sum = sums.get(route) ?? { streams: 0, subscribers: 0, events: 0 };
       sum.streams++;
@@ -175,7 +176,7 @@ export class Activity {
   }
 
   #lookAtEach(seconds: number): void {
-    for (const stream of this.#live()) {
+    for (const stream of this.streams()) {
       const events = stream.exchange.events ?? 0;
       const before = this.#rates.get(stream);
       if (before === undefined) {

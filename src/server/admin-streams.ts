@@ -36,7 +36,7 @@ export function streamQuery(parameters: URLSearchParams): StreamQuery {
 
 /** One page of the streams under way. */
 export function listStreams(activity: Activity, query: StreamQuery) {
-  const streams = [...activity.streams].filter(
+  const streams = [...activity.streams()].filter(
     ({ exchange }) => query.route === undefined || exchange.route?.config.name === query.route,
   );
   inOrder(streams, query.sort, activity);
@@ -53,7 +53,7 @@ export function listStreams(activity: Activity, query: StreamQuery) {
 
 /** Ends the streams of a request id: between two events, or broken off when that takes too long. */
 export function endStreams(activity: Activity, id: string): boolean {
-  const found = [...activity.streams].filter(({ exchange }) => exchange.id === id);
+  const found = [...activity.streams()].filter(({ exchange }) => exchange.id === id);
   for (const stream of found) {
     stream.endAtBorder("evicted");
     setTimeout(() => stream.abort("evicted"), EVICTION_GRACE_MS).unref();

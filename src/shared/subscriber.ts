@@ -103,6 +103,7 @@ export class Subscriber implements ChannelClient, LiveStream {
       if (batch === undefined) return void this.abort("slow_client");
       this.#seq = batch.to;
       this.exchange.events = (this.exchange.events ?? 0) + batch.events;
+      if (batch.events > 0) this.exchange.firstEventMs ??= this.exchange.elapsedMs();
       if (!this.#write(batch.bytes)) return;
     }
     if (this.#ending !== undefined) this.#end(this.#ending);

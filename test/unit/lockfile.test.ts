@@ -15,3 +15,24 @@ test("control: an entry that is taken out is missed", () => {
 test("no entry names the registry that it came from", () => {
   expect(JSON.stringify(lock)).not.toContain('"resolved"');
 });
+
+/** What the lockfile says of each package; the empty name is sluice itself. */
+const packages = Object.entries(
+  lock.packages as Readonly<
+    Record<
+      string,
+      { readonly dev?: unknown; readonly hasInstallScript?: unknown; readonly integrity?: unknown }
+    >
+  >,
+);
+const running = packages.filter(([name, { dev }]) => name !== "" && dev !== true);
+
+// A package that runs something when it is installed runs it on the machine of whoever builds.
+test("J7: no package that sluice runs with does anything when it is installed", () => {
+  expect(running.length).toBeGreaterThan(10);
+  expect(running.filter(([, { hasInstallScript }]) => hasInstallScript === true)).toEqual([]);
+});
+
+test("J7: every package that sluice runs with is held to its contents", () => {
+  expect(running.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
+});
