@@ -1,0 +1,130 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { afterTest } from "../support/after-test.ts";
+import { directoryOf, startSluice } from "../support/sluice-process.ts";
+
+const ROUTE = 'match: { path: "/*" }\nmock: { status: 200, body: ok }\n';
+
+const configOf = (listen: readonly string[], more = "admin: false\n") =>
+  directoryOf({
+    "config/sluice.yaml": `listen: ${JSON.stringify(listen)}\n${more}`,
+    "config/routes/main.yaml": ROUTE,
+  });
+
+const serve = (cwd: string) => startSluice(["serve"], { cwd });
+
+/** A unix socket whose process was killed. */
+async function abandonedSocket(path: string): Promise<void> {
+  const script = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => console.log("up"))`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
+  expect(existsSync(path)).toBe(true);
+}
+
+async function listenOn(path: string): Promise<void> {
+  const server = createServer((socket) => {
+    // Whoever only looks whether somebody is there has left again.
+    socket.on("error", () => {});
+    socket.end("somebody else");
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  afterTest(() => void server.close());
+}
+
+const answerOf = async (path: string) => {
+  const socket = connect(path);
+  socket.setEncoding("utf8").write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  let text = "";
+  for await (const chunk of socket) text += String(chunk);
+  return text;
+};
+
+describe("I11", () => {
+  test("a port in use: the address, the key and 2", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    afterTest(() => void other.close());
+    const address = other.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const cwd = configOf([`127.0.0.1:${port}`]);
+    const { code, stderr, stdout } = await serve(cwd).ended;
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toBe(
+      `./config/sluice.yaml listen: cannot listen on 127.0.0.1:${port}: the address is in use (EADDRINUSE)\n`,
+    );
+  });
+
+  test("a unix socket that nobody listens on any more is taken over", async () => {
+    const path = join(directoryOf({}), "s");
+    await abandonedSocket(path);
+    const server = serve(configOf([`unix:${path}`]));
+    await server.logged("ready");
+    expect(await answerOf(path)).toContain("\r\n\r\nok");
+  });
+
+  test("a unix socket that somebody listens on is left to them", async () => {
+    const path = join(directoryOf({}), "s");
+    await listenOn(path);
+    const { code, stderr } = await serve(configOf([`unix:${path}`])).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain(`cannot listen on unix:${path}: the address is in use (EADDRINUSE)`);
+    expect(await answerOf(path)).toBe("somebody else");
+  });
+
+  test("a file that is no socket is nobody's to remove", async () => {
+    const path = join(directoryOf({}), "precious");
+    writeFileSync(path, "do not lose");
+    const { code, stderr } = await serve(configOf([`unix:${path}`])).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain(`cannot listen on unix:${path}`);
+    expect(readFileSync(path, "utf8")).toBe("do not lose");
+  });
+
+  test("with one address of two in use the other is not left behind", async () => {
+    const directory = directoryOf({});
+    const [free, taken] = [join(directory, "free"), join(directory, "taken")];
+    await listenOn(taken);
+    const { code } = await serve(configOf([`unix:${free}`, `unix:${taken}`])).ended;
+    expect({ code, isLeft: existsSync(free) }).toEqual({ code: 2, isLeft: false });
+  });
+
+  test.each([
+    ["a machine without the address", "[2001:db8::1]:0", "this machine has no such"],
+    ["a directory that is not there", "unix:/nowhere/at/all/s", "(E"],
+  ])("%s", async (_, listen, said) => {
+    const { code, stderr } = await serve(configOf([listen])).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain(said);
+    expect(stderr.split("\n")).toHaveLength(2);
+  });
+
+  test("a privileged port, for a user who may not", async () => {
+    const cwd = configOf(["127.0.0.1:81"]);
+    const under = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"];
+    const guarded = [
+      "unshare",
+      "--net",
+      "sh",
+      "-c",
+      'ip link set lo up 2>/dev/null; exec "$@"',
+      "sh",
+      ...under,
+    ];
+    const { code, stderr } = await startSluice(
+      ["serve", "--to", "http://127.0.0.1:1", "--listen", "127.0.0.1:81"],
+      {
+        cwd,
+        under: guarded,
+      },
+    ).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain("cannot listen on 127.0.0.1:81: permission denied (EACCES)");
+  });
+});
