@@ -49,6 +49,8 @@ function parseV1(bytes: Buffer): ProxyHeader | "more" | "no" {
   if (family === "UNKNOWN") return { length, source: OWN };
   const version = { TCP4: 4, TCP6: 6 }[family ?? ""];
   if (version === undefined || isIP(source) !== version || isIP(destination) !== version) return "no";
+  // A zone is one of the proxy's interfaces, and no part of an address.
+  if (source.includes("%")) return "no";
   if (ports.length !== 2 || !ports.every(isPort)) return "no";
   return { length, source: { own: false, address: source } };
 }
@@ -97,24 +99,26 @@ export function readProxyHeader(
   // The header comes first, before anything of ours: nobody reads an answer to its absence.
   const giveUp = () => socket.destroy();
   const timer = setTimeout(giveUp, timeoutMs);
-  const onData = (chunk: Buffer) => {
+  // Not `data`: a socket that was made to flow, or stopped, would not flow for whoever listens next.
+  const onReadable = () => {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     const header = parseProxyHeader(received);
     if (header === "more") return;
     stop();
     if (header === "no") return giveUp();
-    socket.pause();
     if (received.length > header.length) socket.unshift(received.subarray(header.length));
     callback(header.source);
   };
   const stop = () => {
     clearTimeout(timer);
-    socket.removeListener("data", onData);
+    socket.removeListener("readable", onReadable);
     socket.removeListener("end", giveUp);
     socket.removeListener("error", giveUp);
     socket.removeListener("close", stop);
   };
-  socket.on("data", onData);
+  socket.on("readable", onReadable);
   socket.once("end", giveUp);
   socket.on("error", giveUp);
   socket.once("close", stop);

@@ -1,0 +1,31 @@
+import { isIPv4 } from "node:net";
+
+const SIGNATURE = Buffer.from("\r\n\r\n\0\r\nQUIT\n");
+
+/** A line of the PROXY protocol, version 1. */
+export const proxyV1 = (address: string): string => `PROXY TCP4 ${address} 192.0.2.99 40000 443\r\n`;
+
+/** A header of version 2 for a connection from `address`, with more fields (TLVs) behind the addresses. */
+export function proxyV2(address: string, tlv: Buffer = Buffer.alloc(0)): Buffer {
+  const source = isIPv4(address) ? Buffer.from(address.split(".").map(Number)) : ipv6Bytes(address);
+  const addresses = Buffer.concat([
+    source,
+    Buffer.alloc(source.length, 1),
+    Buffer.from([0x9c, 0x40, 1, 0xbb]),
+  ]);
+  const size = Buffer.alloc(2);
+  size.writeUInt16BE(addresses.length + tlv.length);
+  const family = Buffer.from([0x21, isIPv4(address) ? 0x11 : 0x21]);
+  return Buffer.concat([SIGNATURE, family, size, addresses, tlv]);
+}
+
+/** What a proxy says that only looks whether we are alive. */
+export const PROXY_V2_LOCAL: Buffer = Buffer.concat([SIGNATURE, Buffer.from([0x20, 0, 0, 0])]);
+
+function ipv6Bytes(address: string): Buffer {
+  const [front = "", back] = address.split("::");
+  const groups = (text: string | undefined) => (text ? text.split(":") : []);
+  const gap = Array<string>(8 - groups(front).length - groups(back).length).fill("0");
+  const all = back === undefined ? groups(front) : [...groups(front), ...gap, ...groups(back)];
+  return Buffer.from(all.map((group) => group.padStart(4, "0")).join(""), "hex");
+}
