@@ -17,6 +17,8 @@ export interface Signals {
 export function takeSignals(): Signals {
   let hangUp = () => {};
   process.on("SIGHUP", () => hangUp());
+  // Node would open its inspector, which lets anybody on the machine run code in this process.
+  process.on("SIGUSR1", () => {});
   const stop = new Promise<NodeJS.Signals>((resolve) => {
     let isStopping = false;
     const onStop = (signal: NodeJS.Signals): void => {
