@@ -1,0 +1,85 @@
+import { parseArgs } from "node:util";
+import { Backend, Client, Instance, percentile, RedisProcess, tally, until } from "./shared-instances.mjs";
+
+/**
+ * Kills the instance that asks the backend, again and again, while events flow: nobody may lose one or get one
+ * twice, and another instance has to ask within 3 s, 99 times of 100.
+ *
+ *   npm run build && node test/soak/leader-kill.mjs --rounds 100 --rate 5000
+ *
+ * The last line is the verdict as JSON; the exit code is 0 when it is good.
+ */
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "100" },
+    rate: { type: "string", default: "5000" },
+    clients: { type: "string", default: "4" },
+  },
+});
+const rounds = Number(values.rounds);
+const MOST_FAILOVER_MS = 3000;
+
+const redis = new RedisProcess({ appendOnly: false });
+const backend = new Backend();
+await redis.start();
+await backend.listen();
+const instances = ["a", "b"].map((name) => new Instance(name, { backend: backend.url, redis: redis.url }));
+for (const instance of instances) await instance.start();
+const clients = Array.from({ length: Number(values.clients) }, (_, at) => new Client(instances, at));
+const dialMs = [];
+const silenceMs = [];
+let verdict;
+try {
+  await until(() => backend.open === 1, "one backend request");
+  backend.emit(Number(values.rate));
+  const areAllGoing = () => clients.every(({ last }) => last > backend.count - Number(values.rate));
+  for (let round = 1; round <= rounds; round++) {
+    await until(
+      () => areAllGoing() && backend.open === 1,
+      `all clients to be up to date in round ${round}`,
+      30_000,
+    );
+    const leader = instances.toSorted((a, b) => (b.openedAt ?? 0) - (a.openedAt ?? 0))[0];
+    for (const client of clients) client.watch();
+    const killedAt = performance.now();
+    await leader.kill();
+    await until(() => backend.dials.at(-1) > killedAt, "another backend request", 10_000);
+    dialMs.push(backend.dials.at(-1) - killedAt);
+    await leader.start();
+    await until(areAllGoing, "all clients to be up to date", 30_000);
+    silenceMs.push(Math.max(...clients.map(({ longestSilenceMs }) => longestSilenceMs)));
+    if (round % 10 === 0) console.error(`round ${round}: ${JSON.stringify(tally(clients))}`);
+  }
+  backend.stop();
+  await until(() => clients.every(({ last }) => last === backend.count), "the last event everywhere", 30_000);
+  const counted = tally(clients);
+  const failover = {
+    p50: percentile(dialMs, 0.5),
+    p99: percentile(dialMs, 0.99),
+    max: percentile(dialMs, 1),
+  };
+  const silence = { p50: percentile(silenceMs, 0.5), p99: percentile(silenceMs, 0.99) };
+  const exits = instances.flatMap((instance) => instance.exits);
+  const isGood =
+    counted.lost + counted.duplicated + counted.gaps + exits.length === 0 && failover.p99 <= MOST_FAILOVER_MS;
+  verdict = {
+    isGood,
+    rounds,
+    rate: Number(values.rate),
+    ...counted,
+    failoverMs: failover,
+    silenceMs: silence,
+    exits,
+  };
+} catch (error) {
+  const last = instances.map(({ name, log }) => `${name}:\n${log.slice(-15).join("\n")}`).join("\n");
+  console.error(last);
+  verdict = { isGood: false, rounds: dialMs.length, error: String(error), ...tally(clients) };
+} finally {
+  for (const client of clients) client.close();
+  backend.close();
+  for (const instance of instances) await instance.close();
+  await redis.close();
+}
+console.log(JSON.stringify(verdict));
+process.exitCode = verdict.isGood ? 0 : 1;

@@ -1,0 +1,135 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { Backend, Client, Instance, Network, RedisProcess, tally, until } from "./shared-instances.mjs";
+
+/**
+ * Breaks the Redis of two instances in every way there is, again and again, while events flow and clients come
+ * back: no instance may exit, and no event may be lost or come twice to a client that is not told of it.
+ *
+ *   npm run build && node test/soak/redis-chaos.mjs --rounds 100 --rate 500
+ *
+ * The last line is the verdict as JSON; the exit code is 0 when it is good.
+ */
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "100" },
+    rate: { type: "string", default: "500" },
+    clients: { type: "string", default: "6" },
+    only: { type: "string" },
+  },
+});
+const rounds = Number(values.rounds);
+const rate = Number(values.rate);
+
+const redis = new RedisProcess({ appendOnly: true });
+const network = new Network();
+const backend = new Backend();
+await redis.start();
+await network.listen(redis.port);
+await backend.listen();
+// One of the two reaches Redis over a network that can be lost.
+const instances = [
+  new Instance("a", { backend: backend.url, redis: network.url }),
+  new Instance("b", { backend: backend.url, redis: redis.url }),
+];
+for (const instance of instances) await instance.start();
+const clients = Array.from({ length: Number(values.clients) }, (_, at) => new Client(instances, at));
+
+const between = (from, to) => delay(from + Math.random() * (to - from));
+
+const FAULTS = {
+  async killed() {
+    await redis.kill();
+    await between(0, 4000);
+    await redis.start();
+  },
+  async frozen() {
+    redis.signal("SIGSTOP");
+    await between(500, 4000);
+    redis.signal("SIGCONT");
+  },
+  async emptied() {
+    await redis.kill({ empty: true });
+    await between(0, 4000);
+    await redis.start();
+  },
+  async flushed() {
+    await redis.command("FLUSHALL");
+  },
+  async readOnly() {
+    await redis.command("REPLICAOF 127.0.0.1 1");
+    await between(500, 4000);
+    await redis.command("REPLICAOF NO ONE");
+  },
+  async outOfMemory() {
+    await redis.command("CONFIG SET maxmemory 1");
+    await between(500, 4000);
+    await redis.command("CONFIG SET maxmemory 0");
+  },
+  async partitioned() {
+    network.cut();
+    await between(500, 5000);
+    network.heal();
+  },
+  async silent() {
+    network.cut(true);
+    await between(500, 5000);
+    network.heal();
+  },
+  async disconnected() {
+    await redis.command("CLIENT KILL TYPE normal");
+  },
+  async slow() {
+    await redis.command("CLIENT PAUSE 1500 ALL");
+  },
+};
+
+const names = values.only === undefined ? Object.keys(FAULTS) : [values.only];
+const done = {};
+/** Gaps that clients were told of, by the fault. */
+const told = {};
+let gapsBefore = 0;
+let verdict;
+try {
+  await until(() => backend.open >= 1, "a backend request");
+  backend.emit(rate);
+  const areAllGoing = () => clients.every(({ last }) => last > backend.count - rate);
+  for (let round = 0; round < rounds; round++) {
+    const name = names[round % names.length];
+    await FAULTS[name]();
+    done[name] = (done[name] ?? 0) + 1;
+    // Some clients come back meanwhile, each to the other instance.
+    clients[round % clients.length].leave();
+    await until(areAllGoing, `all clients to be up to date after ${name} in round ${round}`, 30_000);
+    await until(() => backend.open === 1, `one backend request after ${name} in round ${round}`, 30_000);
+    const { gaps } = tally(clients);
+    told[name] = (told[name] ?? 0) + gaps - gapsBefore;
+    gapsBefore = gaps;
+    if (round % 10 === 9) console.error(`round ${round + 1}: ${JSON.stringify(tally(clients))}`);
+  }
+  backend.stop();
+  await until(() => clients.every(({ last }) => last === backend.count), "the last event everywhere", 30_000);
+  const counted = tally(clients);
+  const exits = instances.flatMap((instance) => instance.exits);
+  const isGood = counted.lost + counted.duplicated + exits.length === 0;
+  verdict = { isGood, rounds, rate, ...counted, exits, done, gapsAfter: told };
+} catch (error) {
+  const last = instances.map(({ name, log }) => `${name}:\n${log.slice(-25).join("\n")}`).join("\n");
+  console.error(last);
+  verdict = {
+    isGood: false,
+    error: String(error),
+    ...tally(clients),
+    done,
+    gapsAfter: told,
+    open: backend.open,
+  };
+} finally {
+  for (const client of clients) client.close();
+  backend.close();
+  for (const instance of instances) await instance.close();
+  network.close();
+  await redis.close();
+}
+console.log(JSON.stringify(verdict));
+process.exitCode = verdict.isGood ? 0 : 1;
