@@ -17,6 +17,8 @@ const { values } = parseArgs({
   },
 });
 const rounds = Number(values.rounds);
+/** A machine that is busy with something else catches up late; what is measured does not depend on it. */
+const PATIENCE_MS = 90_000;
 const MOST_FAILOVER_MS = 3000;
 
 const redis = new RedisProcess({ appendOnly: false });
@@ -37,7 +39,7 @@ try {
     await until(
       () => areAllGoing() && backend.open === 1,
       `all clients to be up to date in round ${round}`,
-      30_000,
+      PATIENCE_MS,
     );
     const leader = instances.toSorted((a, b) => (b.openedAt ?? 0) - (a.openedAt ?? 0))[0];
     for (const client of clients) client.watch();
@@ -46,12 +48,16 @@ try {
     await until(() => backend.dials.at(-1) > killedAt, "another backend request", 10_000);
     dialMs.push(backend.dials.at(-1) - killedAt);
     await leader.start();
-    await until(areAllGoing, "all clients to be up to date", 30_000);
+    await until(areAllGoing, "all clients to be up to date", PATIENCE_MS);
     silenceMs.push(Math.max(...clients.map(({ longestSilenceMs }) => longestSilenceMs)));
     if (round % 10 === 0) console.error(`round ${round}: ${JSON.stringify(tally(clients))}`);
   }
   backend.stop();
-  await until(() => clients.every(({ last }) => last === backend.count), "the last event everywhere", 30_000);
+  await until(
+    () => clients.every(({ last }) => last === backend.count),
+    "the last event everywhere",
+    PATIENCE_MS,
+  );
   const counted = tally(clients);
   const failover = {
     p50: percentile(dialMs, 0.5),

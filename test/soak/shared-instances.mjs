@@ -154,7 +154,7 @@ export class Instance {
   }
 }
 
-/** Reads the stream, comes back with its last id to the next instance, and holds every id to the one before. */
+/** Reads the stream, comes back with its last id to any instance, and holds every id to the one before. */
 export class Client {
   last = 0;
   events = 0;
@@ -201,7 +201,8 @@ export class Client {
       if (isOver) return;
       isOver = true;
       clearTimeout(silence);
-      this.turn += 1;
+      // As behind a load balancer: where it was, or elsewhere.
+      this.turn += 1 + Math.floor(Math.random() * this.instances.length);
       setTimeout(() => this.#connect(), 50);
     };
     const silence = setTimeout(() => request.destroy(), 10_000);

@@ -1,0 +1,34 @@
+import { createServer } from "node:http";
+import { answerWith } from "./processes.mjs";
+
+/**
+ * A backend of numbered events. `/stream` sends each the same ones, goes on behind Last-Event-ID, and never ends.
+ */
+const KEPT = 100_000;
+const clients = new Set();
+let last = 0;
+
+const block = (id) => `id: ${id}\ndata: ${id}\n\n`;
+
+function onRequest(request, response) {
+  response.writeHead(200, { "Content-Type": "text/event-stream" });
+  response.flushHeaders();
+  const seen = Number(request.headers["last-event-id"] ?? last);
+  for (let id = Math.max(seen + 1, last - KEPT); id <= last; id++) response.write(block(id));
+  clients.add(response);
+  response.once("close", () => clients.delete(response));
+}
+
+answerWith({
+  async start({ everyMs }) {
+    const server = createServer(onRequest).listen({ port: 0, host: "127.0.0.1", backlog: 8192 });
+    await new Promise((resolve) => server.once("listening", resolve));
+    setInterval(() => {
+      last += 1;
+      const text = block(last);
+      for (const client of clients) client.write(text);
+    }, everyMs);
+    return server.address().port;
+  },
+  last: () => last,
+});

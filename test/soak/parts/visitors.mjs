@@ -1,0 +1,44 @@
+import { connect } from "node:net";
+import { answerWith } from "./processes.mjs";
+
+/**
+ * Clients that come once, each on a connection of its own, and ask which version of the configuration answers.
+ *
+ * None may be older than what was there before it came: `newest` is the newest that somebody has been told
+ * before the connection was opened, so no clock is needed to tell a wrong answer.
+ */
+const seen = { answered: 0, refused: 0, wrong: 0 };
+let newest = 0;
+let timer;
+
+function visit(port) {
+  const before = newest;
+  const socket = connect(port, "127.0.0.1");
+  let text = "";
+  let isCounted = false;
+  const count = (what) => {
+    if (isCounted) return;
+    isCounted = true;
+    seen[what] += 1;
+  };
+  socket.write("GET /version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  socket.setEncoding("latin1").on("data", (more) => {
+    text += more;
+  });
+  socket.on("error", () => count("refused"));
+  socket.on("close", () => {
+    const version = Number(/\r\n\r\nversion (\d+)$/.exec(text)?.[1] ?? Number.NaN);
+    if (!text.startsWith("HTTP/1.1 200") || Number.isNaN(version)) return count("refused");
+    if (version < before) count("wrong");
+    newest = Math.max(newest, version);
+    count("answered");
+  });
+}
+
+answerWith({
+  start({ port, perSecond }) {
+    timer = setInterval(() => visit(port), 1000 / perSecond);
+  },
+  state: () => ({ ...seen, newest }),
+  stop: () => clearInterval(timer),
+});

@@ -1,0 +1,89 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { freePort, replaceFile, startPart, startSluice, temporaryDirectory } from "./parts/processes.mjs";
+
+/**
+ * A thousand reloads, one every 300 ms, with streams open and new connections coming: none closed, none refused,
+ * none answered by a configuration older than what somebody has seen, and memory flat.
+ */
+const STREAMS = 5_000;
+const RELOADS = 1_000;
+const EVERY_MS = 300;
+const CONNECTIONS_PER_SECOND = 200;
+const PARTS = 2;
+/** Of what the process had after a tenth of the reloads. */
+const MAX_GROWTH = 1.15;
+
+const streamRoute = (port) => `match: { path: /stream }\nupstream: http://127.0.0.1:${port}\n`;
+/** A mock and, beside it, a pool that is another one each time. */
+const versionRoute = (version) =>
+  `match: { path: /version }\nmock: { status: 200, body: "version ${version}" }\nstages: { TEST: { upstream: http://127.0.0.1:${10_000 + version} } }\n`;
+
+export async function soak({ scale, say }) {
+  const streams = Math.round(STREAMS * scale);
+  const reloads = Math.round(RELOADS * scale);
+  const cwd = temporaryDirectory();
+  const routes = join(cwd, "config/routes");
+  mkdirSync(routes, { recursive: true });
+  const port = await freePort();
+  const backend = startPart("backend", { everyMs: 1_000 });
+  replaceFile(
+    join(cwd, "config/sluice.yaml"),
+    `listen: 127.0.0.1:${port}\nadmin: false\nlog: { level: info }\n`,
+  );
+  replaceFile(join(routes, "stream.yaml"), streamRoute(await backend.ready));
+  replaceFile(join(routes, "version.yaml"), versionRoute(0));
+  const sluice = await startSluice(cwd);
+  const parts = Array.from({ length: PARTS }, () =>
+    startPart("streams", { port, count: Math.round(streams / PARTS) }),
+  );
+  await Promise.all(parts.map(({ ready }) => ready));
+  const visitors = startPart("visitors", { port, perSecond: CONNECTIONS_PER_SECOND });
+  await visitors.ready;
+  say(`${streams} streams are open; ${reloads} reloads`);
+  let settledBytes = 0;
+  for (let version = 1; version <= reloads; version++) {
+    replaceFile(join(routes, "version.yaml"), versionRoute(version));
+    await sleep(EVERY_MS);
+    if (version === Math.ceil(reloads / 10)) settledBytes = sluice.residentBytes();
+    if (version % 100 === 0) say(`${version} reloads, ${Math.round(sluice.residentBytes() / 2 ** 20)} MiB`);
+  }
+  await sleep(2_000);
+  const verdict = await judge({ sluice, parts, visitors, backend, streams, reloads, settledBytes });
+  for (const part of [...parts, visitors, backend]) part.stop();
+  sluice.child.kill("SIGKILL");
+  return verdict;
+}
+
+async function judge({ sluice, parts, visitors, backend, streams, reloads, settledBytes }) {
+  const last = await backend.ask("last");
+  await sleep(2_000);
+  const states = await Promise.all(parts.map((part) => part.ask("state")));
+  const sum = (key) => states.reduce((total, state) => total + state[key], 0);
+  const { answered, refused, wrong, newest } = await visitors.ask("state");
+  const endBytes = sluice.residentBytes();
+  const verdict = {
+    reloads: sluice.logged.get("reloaded"),
+    rejected: sluice.logged.get("config rejected: the present one stays") ?? 0,
+    streams: sum("open"),
+    closed: sum("ended"),
+    lostEvents: sum("lost"),
+    behind: states.filter(({ least }) => least < last).length,
+    connections: answered,
+    refused,
+    wrong,
+    newest,
+    settledMiB: Math.round(settledBytes / 2 ** 20),
+    endMiB: Math.round(endBytes / 2 ** 20),
+  };
+  const isOk =
+    verdict.reloads >= reloads * 0.99 &&
+    verdict.streams === Math.round(streams / PARTS) * PARTS &&
+    [verdict.rejected, verdict.closed, verdict.lostEvents, verdict.behind, refused, wrong].every(
+      (n) => n === 0,
+    ) &&
+    newest === reloads &&
+    endBytes < settledBytes * MAX_GROWTH;
+  return { isOk, ...verdict };
+}
