@@ -1,6 +1,11 @@
-import { X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContext } from "node:tls";
+import { constants, X509Certificate } from "node:crypto";
+import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import type { Certificate } from "../config/certificate-file.ts";
+
+/** A certificate as Node's TLS takes it. A client that negotiates again costs us much and itself little. */
+export function contextOptions({ cert, key }: Certificate): SecureContextOptions {
+  return { cert, key, secureOptions: constants.SSL_OP_NO_RENEGOTIATION };
+}
 
 interface Entry {
   readonly certificate: Certificate;
@@ -42,6 +47,6 @@ export class TlsCertificates {
 }
 
 function entryOf(certificate: Certificate): Entry {
-  const { cert, key } = certificate;
-  return { certificate, x509: new X509Certificate(cert), context: createSecureContext({ cert, key }) };
+  const x509 = new X509Certificate(certificate.cert);
+  return { certificate, x509, context: createSecureContext(contextOptions(certificate)) };
 }

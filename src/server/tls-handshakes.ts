@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Certificate } from "../config/certificate-file.ts";
 import type { Log } from "../observe/log.ts";
-import { TlsCertificates } from "./tls-certificates.ts";
+import { contextOptions, TlsCertificates } from "./tls-certificates.ts";
 
 /** How the handshakes of a listener are made, and what becomes of a connection that has it behind itself. */
 export interface TlsSetup {
@@ -22,7 +22,7 @@ export class TlsHandshakes {
   constructor({ certificates, http2, timeoutMs, log, onSecure }: TlsSetup) {
     this.#certificates = new TlsCertificates(certificates);
     this.#server = createServer({
-      ...certificates[0],
+      ...(certificates[0] && contextOptions(certificates[0])),
       // In our order: a client that can have both gets HTTP/2. One with neither is refused in the handshake.
       ALPNProtocols: http2 ? ["h2", "http/1.1"] : ["http/1.1"],
       handshakeTimeout: timeoutMs,
@@ -50,9 +50,12 @@ export class TlsHandshakes {
 
   /** What handshakes from now on get; connections keep what they have. */
   use(certificates: readonly Certificate[]): void {
-    this.#certificates = new TlsCertificates(certificates, this.#certificates);
+    const before = this.#certificates;
+    this.#certificates = new TlsCertificates(certificates, before);
     const [first] = certificates;
-    if (first !== undefined) this.#server.setSecureContext(first);
+    // A new context has new keys for its tickets: no client could resume its session.
+    if (first !== undefined && before.first !== this.#certificates.first)
+      this.#server.setSecureContext(first);
   }
 
   /** Throws at nothing: what a callback of a handshake throws ends the process (CVE-2026-21637). */
