@@ -27,9 +27,9 @@ test("a kept event keeps nothing else of what was read with it", () => {
   expect(entry?.event?.block.buffer.byteLength).toBe(10);
 });
 
-test.each([[null], [[]], ["v", "1"].map((text) => Buffer.from(text))])(
+test.each([{ fields: null }, { fields: [] }, { fields: [Buffer.from("v"), Buffer.from("1")] }])(
   "fields that say no event are an entry without one: %j",
-  (fields) => {
+  ({ fields }) => {
     const [entry] = decodeEntries([[Buffer.from("3-4"), fields]]);
     expect(entry).toEqual({ position: { token: 3, seq: 4 }, event: undefined });
   },
