@@ -8,9 +8,10 @@ const LOOPBACK = "127.0.0.1";
 
 /** Where the admin listener is; undefined for none. A port alone is one of the loopback, unlike in `listen`. */
 export const admin = z
-  .union([z.literal(false), address], `${EXPECTED_ADDRESS}, or false`)
+  // The text too, because that is what a variable holds.
+  .union([z.literal(false), z.literal("false"), address], `${EXPECTED_ADDRESS}, or false`)
   .transform((value): ListenAddress | undefined => {
-    if (value === false) return undefined;
+    if (value === false || value === "false") return undefined;
     return "port" in value ? { host: value.host ?? LOOPBACK, port: value.port } : value;
   })
   .prefault(`${LOOPBACK}:9900`)

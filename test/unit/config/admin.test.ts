@@ -26,6 +26,7 @@ test("the admin listener is on the loopback unless something else is said, also 
   expect(load('admin: "[::1]:7000"')).toEqual({ host: "::1", port: 7000 });
   expect(load("admin: unix:/run/admin.sock")).toEqual({ path: "/run/admin.sock" });
   expect(load("admin: false")).toBeUndefined();
+  expect(load("admin: ${ADMIN:-false}")).toBeUndefined();
 });
 
 test("J1: an address that others can reach without a token is refused with its place", () => {
