@@ -41,15 +41,14 @@ const sluice = (cli) => (place) => {
   if (hasAdmin(cli(place))) appendFileSync(server, "admin: 127.0.0.1:0\n");
   writeConfig("sluice-relay.yaml", place, "routes/relay.yaml");
   if (place.isShared) writeConfig("sluice-shared.yaml", place, "routes/shared.yaml");
-  const profile = place.profile && `--cpu-prof --cpu-prof-dir=${place.profile}`;
+  const flags = place.profile ? ["--cpu-prof", `--cpu-prof-dir=${place.profile}`] : [];
   return {
     command: process.execPath,
-    args: [cli(place), "serve", "--config", place.directory],
-    env: profile ? { ...process.env, NODE_OPTIONS: profile } : process.env,
+    args: [...flags, cli(place), "serve", "--config", place.directory],
   };
 };
 
-/** Name -> place ({ port, backend, directory, files, connections, isShared, profile, cli, baseline }) -> how to start it. */
+/** Name -> place ({ port, backend, directory, slots, connections, isShared, profile, cli, baseline }) -> how to start it. */
 export const PROXIES = {
   /** None: what is left of a latency, and how much backend and load generator can give. */
   direct: undefined,

@@ -44,7 +44,8 @@ class Session {
     const port = await freePort();
     this.#backend = this.#startBeside("backend", [String(port), "/publish"]);
     const { port: backend, control } = await jsonLines(this.#backend)();
-    const limits = { files: OPEN_FILES, connections: RELAYED_STREAMS };
+    // nginx closes connections that wait for a request when a sixteenth of its table is left.
+    const limits = { slots: OPEN_FILES * 2, connections: RELAYED_STREAMS };
     const place = { ...options, ...limits, port, backend, directory, isShared };
     const isProxied = PROXIES[name] !== undefined;
     if (isProxied) await this.#startProxy(PROXIES[name](place), place);
