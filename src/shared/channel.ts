@@ -1,4 +1,4 @@
-import { ProxyError } from "../base/errors.ts";
+import type { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
 import type { Departure } from "../pipeline/client-response.ts";
@@ -7,6 +7,7 @@ import { BackendLink, type LinkListener } from "./backend-link.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Delivery } from "./delivery.ts";
+import { failureOf } from "./failure.ts";
 import { isGap } from "./gap.ts";
 import type { History } from "./history.ts";
 import { Intake, type Taken } from "./intake.ts";
@@ -294,14 +295,4 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
     const own = { route: config.name, stage, channel: this.name, clients: this.size, durationMs };
     this.#options.log[level]({ ...own, ...facts }, message);
   }
-}
-
-/** Everybody's answer, until the backend is asked again. */
-function failureOf({ code, status, fields, retryAt }: Extract<BackendState, { is: "failed" }>): ProxyError {
-  const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
-  const isPassing = status >= 500 || status === 429 || status === 408;
-  return new ProxyError(code, "the answer of the shared stream", {
-    status,
-    fields: isPassing ? [...fields, ["Retry-After", String(seconds)]] : fields,
-  });
 }

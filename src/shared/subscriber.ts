@@ -102,7 +102,7 @@ export class Subscriber implements ChannelClient, LiveStream {
       // The history no longer holds what comes next: it was evicted before this client took it.
       if (batch === undefined) return void this.abort("slow_client");
       this.#seq = batch.to;
-      this.exchange.events = (this.exchange.events ?? 0) + batch.events;
+      this.#count(batch.events);
       if (batch.events > 0) this.exchange.firstEventMs ??= this.exchange.elapsedMs();
       if (!this.#write(batch.bytes)) return;
     }
@@ -180,6 +180,12 @@ export class Subscriber implements ChannelClient, LiveStream {
     this.#isBlocked = true;
     this.#channel.blocked(this, true);
     return false;
+  }
+
+  #count(events: number): void {
+    const { exchange } = this;
+    exchange.firstEventMs ??= exchange.elapsedMs();
+    exchange.events = (exchange.events ?? 0) + events;
   }
 
   #onDrain(): void {

@@ -42,6 +42,30 @@ test("C13: a stream ends between two events when its token expires, and the reco
   expect((await fetch(`${gateway.url}/feed`, { headers: { authorization } })).status).toBe(401);
 });
 
+test("C13: of a shared stream only the client ends whose token expires", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const issuer = await startIssuer();
+  const gateway = await startGatewayTo(backend.url, {
+    auth: { jwt: issuer.config() },
+    shared: { by: ["path"] },
+  });
+  const listen = async (expiresIn: number) =>
+    openStream(gateway.port, {
+      path: "/feed",
+      headers: { authorization: `Bearer ${await issuer.token({ expiresIn })}` },
+    });
+  const brief = await listen(BRIEF.expiresIn);
+  const long = await listen(60);
+  const request = await backend.nextRequest();
+  await long.opened();
+  expect(await brief.ended()).toBe("clean");
+  expect(await lineOf(gateway, "/feed")).toMatchObject({ status: 200, endReason: "auth_expired" });
+  request.emit("data: one\n\n");
+  await long.received("data: one\n\n");
+  expect(long.end).toBeUndefined();
+  expect(backend.requests).toHaveLength(1);
+});
+
 test("an event that is under way at that moment arrives whole before the end", async () => {
   const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
   const token = await issuer.token(BRIEF);
