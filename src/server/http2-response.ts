@@ -1,4 +1,5 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Readable } from "node:stream";
 import type { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 
@@ -16,6 +17,7 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
 /** A response on one stream of an HTTP/2 connection. */
 export class Http2Response implements ClientResponse {
   readonly #stream: ServerHttp2Stream;
+  readonly #body: Readable | undefined;
   #head: { readonly status: number; readonly fields: readonly string[] } | undefined;
   #trailers: readonly [name: string, value: string][] = [];
   #writtenBytes = 0;
@@ -23,8 +25,10 @@ export class Http2Response implements ClientResponse {
   #isEndSent = false;
   #isBrokenOff = false;
 
-  constructor(stream: ServerHttp2Stream) {
+  /** `body` is what comes on the stream; whoever reads it must not take our end of it for the client's. */
+  constructor(stream: ServerHttp2Stream, body: Readable | undefined) {
     this.#stream = stream;
+    this.#body = body;
     // A reset, or a session that broke: `close` says all there is to say.
     stream.on("error", () => {});
     stream.once("wantTrailers", () => this.#sendEnd());
@@ -119,9 +123,9 @@ export class Http2Response implements ClientResponse {
     try {
       this.#stream.respond(headers, options);
     } catch (error) {
-      // A backend may say twice what can be said once; the first is what most clients would take.
-      if ((error as NodeJS.ErrnoException).code !== "ERR_HTTP2_HEADER_SINGLE_VALUE") throw error;
-      this.#stream.respond(withFirstValues(headers), options);
+      // A backend may say twice what can be said once. Which fields these are, Node keeps to itself.
+      if (!isSaidTwice(error)) throw error;
+      this.#stream.respond(withLists(headers), options);
     }
   }
 
@@ -138,7 +142,9 @@ export class Http2Response implements ClientResponse {
     if (this.#stream.readableEnded || this.#stream.endAfterHeaders) return;
     // An answer ahead of the whole request: the rest of it is not wanted (RFC 9113 section 8.1).
     setImmediate(() => {
-      if (!this.isClosed && !this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+      if (this.isClosed || this.#stream.readableEnded) return;
+      this.#body?.destroy(new Error("answered ahead of the whole body"));
+      this.#stream.close(constants.NGHTTP2_NO_ERROR);
     });
   }
 }
@@ -159,11 +165,16 @@ function headersOf(fields: readonly string[]): OutgoingHttpHeaders {
   return headers;
 }
 
-function withFirstValues(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+function isSaidTwice(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_HTTP2_HEADER_SINGLE_VALUE";
+}
+
+/** Several lines of one field in one, which means the same (RFC 9110 section 5.3); never so a Set-Cookie. */
+function withLists(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [
       name,
-      Array.isArray(value) && name !== "set-cookie" ? value[0] : value,
+      Array.isArray(value) && name !== "set-cookie" ? value.join(", ") : value,
     ]),
   );
 }

@@ -58,8 +58,11 @@ export class Http2Sessions {
     const client = this.#runtime.trust.resolveClient({ ...arrival, rawHeaders, host });
     const exchange = new Exchange(request, client, this.#runtime);
     exchange.isOverflow = arrival.isOverflow;
-    const response = new Http2Response(stream);
-    if (stream.destroyed) return exchange.settle("client_gone");
+    const response = new Http2Response(stream, request.body?.stream);
+    if (stream.destroyed) {
+      exchange.settle("client_gone");
+      return;
+    }
     response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
     exchange.writeContinue = () => response.writeContinue();
     if (request.body !== undefined) this.#boundBody(stream, exchange, response);

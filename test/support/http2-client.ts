@@ -112,7 +112,11 @@ export async function openHttp2(
   const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, ...options });
   const client = new Http2Client(session);
   afterTest(() => session.destroy());
-  await eventually(() => !session.connecting && session.remoteSettings !== undefined, "an HTTP/2 connection");
+  let isReady = false;
+  session.once("remoteSettings", () => {
+    isReady = true;
+  });
+  await eventually(() => isReady, "an HTTP/2 connection");
   return client;
 }
 

@@ -1,0 +1,122 @@
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
+import { CODE, FRAME, frame, get, openFrames, uint32 } from "../support/http2-frames.ts";
+
+test("G2: a client that does not read its stream holds its backend back within clientBuffer", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url, {
+    stream: { clientBuffer: "64k", sendTimeout: "1h" },
+  });
+  const client = await openHttp2(gateway.port, { settings: { initialWindowSize: 1024 } });
+  const exchange = client.request();
+  exchange.stream.pause();
+  const request = await backend.nextRequest();
+  await exchange.opened();
+  const event = `data: ${"x".repeat(8000)}\n\n`;
+  const { socket } = request.connection;
+  let sent = 0;
+  while (sent < 200 * 1024 * 1024 && socket.writableLength < 1024 * 1024) {
+    request.emit(event);
+    sent += event.length;
+    if (sent % (event.length * 50) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  // The kernel's buffers on both ends, and ours.
+  expect(sent - socket.writableLength).toBeLessThan(16 * 1024 * 1024);
+  exchange.stream.resume();
+  await eventually(() => exchange.body.length === sent + 2, "every byte", { timeoutMs: 25_000 });
+  expect(exchange.text).toBe(`:\n${event.repeat(sent / event.length)}`);
+});
+
+test("G2: a client that takes nothing for stream.sendTimeout is ended, by a reset", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url, {
+    stream: { sendTimeout: "300ms", clientBuffer: "16k" },
+  });
+  const client = await openHttp2(gateway.port, { settings: { initialWindowSize: 100 } });
+  const exchange = client.request();
+  exchange.stream.pause();
+  const request = await backend.nextRequest();
+  await exchange.opened();
+  for (let at = 0; at < 100; at++) request.emit(`data: ${"x".repeat(1000)}\n\n`);
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client" });
+  await request.connection.closed;
+  exchange.stream.resume();
+  expect(await exchange.closed()).toBe(CODE.internal);
+});
+
+test("G11: 99 streams of one connection go on beside one that its client does not read", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url, { stream: { clientBuffer: "64k" } });
+  const client = await openHttp2(gateway.port, { settings: { initialWindowSize: 16_384 } });
+  // Only the window of the stream: that of the connection is the client's to keep open.
+  client.session.setLocalWindowSize(8 * 1024 * 1024);
+  const stalled = client.request({ ":path": "/stalled" });
+  stalled.stream.pause();
+  const stalledRequest = await backend.nextRequest();
+  const others = Array.from({ length: 99 }, (_, at) => client.request({ ":path": `/${at}` }));
+  await Promise.all(others.map((other) => other.received(":\n")));
+  for (let at = 0; at < 200; at++) stalledRequest.emit(`data: ${"x".repeat(1000)}\n\n`);
+  const requests = backend.requests.filter(({ target }) => target !== "/stalled");
+  for (let round = 0; round < 5; round++) {
+    for (const request of requests) request.emit(`data: ${request.target} ${round}\n\n`);
+    await Promise.all(others.map((other, at) => other.received(`data: /${at} ${round}\n\n`)));
+  }
+  for (const [at, other] of others.entries()) {
+    expect(other.text).toBe(`:\n${[0, 1, 2, 3, 4].map((round) => `data: /${at} ${round}\n\n`).join("")}`);
+  }
+});
+
+test("G11: streams that are all busy share a connection fairly", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url);
+  const client = await openHttp2(gateway.port);
+  const exchanges = Array.from({ length: 20 }, (_, at) => client.request({ ":path": `/${at}` }));
+  await Promise.all(exchanges.map((exchange) => exchange.received(":\n")));
+  const event = `data: ${"x".repeat(4000)}\n\n`;
+  for (let round = 0; round < 50; round++) for (const request of backend.requests) request.emit(event);
+  const whole = event.length * 50 + 2;
+  await eventually(
+    () => exchanges.some(({ body }) => body.length === whole),
+    "the first stream to be through",
+  );
+  // None is starved meanwhile.
+  for (const { body } of exchanges) expect(body.length).toBeGreaterThan(whole / 3);
+  await eventually(() => exchanges.every(({ body }) => body.length === whole), "all of them");
+});
+
+test("G11: beyond http2.maxConcurrentStreams a client waits, and goes on when a stream ends", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { maxConcurrentStreams: 3 } });
+  const client = await openHttp2(gateway.port);
+  expect(client.session.remoteSettings.maxConcurrentStreams).toBe(3);
+  const exchanges = Array.from({ length: 4 }, () => client.request());
+  await Promise.all(exchanges.slice(0, 3).map((exchange) => exchange.received(":\n")));
+  expect(backend.requests.length).toBe(3);
+  exchanges[0]?.stream.close(CODE.cancel);
+  await exchanges[3]?.received(":\n");
+});
+
+test("G11: a client that does not wait is refused, and nobody is dialled for it", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(
+    backend.url,
+    {},
+    {},
+    { http2: { maxConcurrentStreams: 3, pingInterval: "200ms" } },
+  );
+  const other = await openHttp2(gateway.port);
+  const probe = other.request();
+  await probe.received(":\n");
+  const client = await openFrames(gateway.port);
+  for (let at = 0; at < 4; at++) client.request(at * 2 + 1, get());
+  await eventually(
+    () => client.resetCode(7) === CODE.refused || client.goawayCode() !== undefined || client.isClosed,
+    "the refusal",
+  );
+  client.send(frame(FRAME.windowUpdate, 0, 0, uint32(1000)));
+  expect(backend.requests.length).toBeLessThanOrEqual(4);
+  backend.requests[0]?.emit("data: on\n\n");
+  await probe.received("data: on\n\n");
+});
