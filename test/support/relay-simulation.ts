@@ -1,0 +1,166 @@
+import { pino } from "pino";
+import type { StreamConfig } from "../../src/config/route-schema.ts";
+import { routeSchema } from "../../src/config/route-schema.ts";
+import { Exchange } from "../../src/pipeline/exchange.ts";
+import type { Route } from "../../src/pipeline/route.ts";
+import { RawResponse, type ResponseOwner } from "../../src/server/raw-response.ts";
+import { Relay } from "../../src/stream/relay.ts";
+import { Answer } from "../../src/upstream/answer.ts";
+import type { Connection } from "../../src/upstream/connection.ts";
+import { ResponseParser } from "../../src/upstream/response-parser.ts";
+
+/** As the sockets of this simulation have it: small, so that clients fall behind often. */
+const HIGH_WATER_MARK = 32;
+
+const log = pino({ level: "silent" });
+const config = routeSchema.parse({ match: { path: "/" }, upstream: "http://127.0.0.1:1" });
+
+/** A client's socket as far as a response uses one, with a kernel that takes as much as it is told to. */
+class ClientSocket {
+  /** What was written, one Buffer for each write. */
+  readonly writes: Buffer[] = [];
+  writable = true;
+  writableLength = 0;
+  bytesWritten = 0;
+  isReset = false;
+  /** Takes whatever comes. */
+  isFast = true;
+  #waiting: ((error?: Error | null) => void)[] = [];
+  #mustDrain = false;
+  readonly #onDrain: () => void;
+  readonly #onClose: () => void;
+
+  constructor(onDrain: () => void, onClose: () => void) {
+    this.#onDrain = onDrain;
+    this.#onClose = onClose;
+  }
+
+  write(data: Buffer | string, ...rest: unknown[]): boolean {
+    if (!this.writable) throw new Error("written after the end");
+    const bytes = typeof data === "string" ? Buffer.from(data, "latin1") : data;
+    this.writes.push(bytes);
+    this.bytesWritten += bytes.length;
+    this.writableLength += bytes.length;
+    const callback = rest.at(-1);
+    if (typeof callback === "function") this.#waiting.push(callback as () => void);
+    if (this.writableLength < HIGH_WATER_MARK) return true;
+    this.#mustDrain = true;
+    return false;
+  }
+
+  /** The client reads on: as after each turn of the event loop. */
+  take(): void {
+    if (!this.writable) return;
+    this.writableLength = 0;
+    for (const callback of this.#waiting.splice(0)) callback(null);
+    if (!this.#mustDrain) return;
+    this.#mustDrain = false;
+    this.#onDrain();
+  }
+
+  /** Broken off by the gateway. */
+  destroy(): void {
+    if (!this.writable) return;
+    this.writable = false;
+    this.isReset = true;
+    this.#onClose();
+  }
+}
+
+export interface SimulationOptions {
+  readonly heartbeat: number | undefined;
+  readonly prelude: boolean;
+  readonly clientBuffer: number;
+}
+
+/** The whole way of a stream, from what a backend's connection reads to what is written to a client's socket. */
+export class RelaySimulation {
+  readonly client: ClientSocket;
+  readonly response: RawResponse;
+  relay: Relay | undefined;
+  isPaused = false;
+  /** As much as may wait for the client while its backend is read. */
+  readonly mostPending: number;
+  /** The backend's connection: open, kept for another request, or closed. */
+  connection: "open" | "kept" | "closed" = "open";
+  isWhole = false;
+  readonly #parser = new ResponseParser();
+  readonly #readBuffer = Buffer.alloc(4096);
+  readonly #route: Route;
+  #answer: Answer | undefined;
+
+  constructor(options: SimulationOptions) {
+    this.client = new ClientSocket(
+      () => this.response.drained(),
+      () => this.response.closed(),
+    );
+    this.response = new RawResponse({
+      socket: this.client,
+      headContext: () => ({ isHeadRequest: false, mayKeepAlive: true, keepAliveMs: 75_000 }),
+      answered: () => {
+        this.isWhole = true;
+      },
+    } as unknown as ResponseOwner);
+    this.mostPending = Math.max(options.clientBuffer, HIGH_WATER_MARK);
+    const stream: StreamConfig = { ...config.stream, ...options, sendTimeout: undefined };
+    this.#route = { config: { ...config, name: "main", stream }, cors: undefined } as unknown as Route;
+    this.#parser.begin(false);
+  }
+
+  /** One read of the backend's connection; its bytes are gone afterwards, as in the buffer that all share. */
+  read(bytes: Buffer): void {
+    bytes.copy(this.#readBuffer);
+    this.#parser.read(this.#readBuffer, bytes.length);
+    if (this.#parser.head !== undefined)
+      this.#answer = new Answer(this.#parser.head, this.#connection(), true);
+    this.#answer?.onRead(this.#parser, this.#readBuffer);
+    this.#readBuffer.fill(0xaa);
+    if (this.#answer === undefined && this.#parser.fault !== undefined) this.connection = "closed";
+  }
+
+  /** The request's handler has gone on to the relay; what was read before comes to it from the next turn on. */
+  get isAnswered(): boolean {
+    return this.#answer !== undefined;
+  }
+
+  start(): void {
+    const request = { method: "GET", url: "/", httpVersion: "1.1", rawHeaders: [], body: undefined };
+    const who = {
+      address: "127.0.0.1",
+      proto: "http",
+      host: "a",
+      forwardedFor: "",
+      requestId: "id",
+      isTrusted: false,
+    };
+    const exchange = new Exchange(request, who as never, { log, onSettled() {} });
+    this.relay = new Relay(exchange, this.response, this.#answer as Answer, this.#route);
+  }
+
+  /** The backend's connection ends, or is reset. */
+  end(isReset: boolean): void {
+    if (this.connection !== "open") return;
+    this.connection = "closed";
+    if (isReset) this.#answer?.onBroken(new Error("ECONNRESET"));
+    else this.#answer?.onEnd(this.#parser.finish());
+  }
+
+  #connection(): Connection {
+    const closed = () => {
+      if (this.connection === "open") this.connection = "closed";
+    };
+    return {
+      handOver() {},
+      pause: () => {
+        this.isPaused = true;
+      },
+      resume: () => {
+        this.isPaused = false;
+      },
+      destroy: closed,
+      finish: () => {
+        this.connection = this.#parser.isPersistent && !this.#parser.hasSurplus ? "kept" : "closed";
+      },
+    } as unknown as Connection;
+  }
+}

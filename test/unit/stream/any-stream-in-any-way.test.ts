@@ -1,0 +1,256 @@
+import { createParser } from "eventsource-parser";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ResponseParser } from "../../../src/upstream/response-parser.ts";
+import { readWithLlhttp } from "../../support/llhttp.ts";
+import { type Random, randomFrom, spoiled } from "../../support/random-bytes.ts";
+import { RelaySimulation } from "../../support/relay-simulation.ts";
+import { VirtualTimers } from "../../support/virtual-timers.ts";
+
+/** `npm run soak` sets a million. */
+const CASES = Number(process.env["FUZZ_CASES"] ?? 20_000);
+const SEED = Number(process.env["FUZZ_SEED"] ?? 7);
+
+const HEARTBEAT_MS = 10;
+const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+const PIECES = [
+  "\n",
+  "\n",
+  "\r",
+  "\r\n",
+  "\n\n",
+  ": c",
+  "data: a",
+  "data: \xc3\xa9",
+  "id: 1",
+  "event: e",
+  "\0",
+  "x",
+  ":\n",
+];
+
+const timers = new VirtualTimers();
+beforeEach(() => timers.install());
+afterEach(() => timers.uninstall());
+
+function randomStream({ one, chance, upTo }: Random): Buffer {
+  const pieces = Array.from({ length: upTo(16) }, () => one(PIECES)).join("");
+  return Buffer.from((chance(0.1) ? "\xef\xbb\xbf" : "") + pieces, "latin1");
+}
+
+/** What the backend sends: a head and the stream, framed in one of three ways; at times spoiled, or cut short. */
+function randomWire(stream: Buffer, random: Random): Buffer {
+  const { one, chance, upTo } = random;
+  const kind = one(["chunked", "chunked", "counted", "closed"]);
+  let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+  let body = stream.toString("latin1");
+  if (kind === "counted") head += `Content-Length: ${body.length}\r\n`;
+  if (kind === "chunked") {
+    head += "Transfer-Encoding: chunked\r\n";
+    let chunks = "";
+    for (let at = 0; at < body.length; ) {
+      const part = body.slice(at, at + 1 + upTo(12));
+      chunks += `${part.length.toString(16)}${chance(0.05) ? ";a=b" : ""}\r\n${part}\r\n`;
+      at += part.length;
+    }
+    body = `${chunks}0\r\n${chance(0.1) ? "X-Sum: 1\r\n" : ""}\r\n`;
+  }
+  const bytes = Buffer.from(body, "latin1");
+  const spoilt = chance(0.1) ? spoiled(bytes, random) : bytes;
+  const whole = Buffer.concat([Buffer.from(`${head}\r\n`), spoilt]);
+  return chance(0.25) ? whole.subarray(0, upTo(whole.length)) : whole;
+}
+
+/** What one reader makes of the wire in one piece: the stream as far as it came, and whether it was whole. */
+function reference(wire: Buffer, isReset: boolean): { hasHead: boolean; body: Buffer; isWhole: boolean } {
+  const parser = new ResponseParser();
+  parser.begin(false);
+  const bytes = Buffer.from(wire);
+  parser.read(bytes, bytes.length);
+  const body = Buffer.from(bytes.subarray(parser.payloadStart, parser.payloadEnd));
+  const hasHead = parser.head !== undefined;
+  return {
+    hasHead,
+    body,
+    isWhole: parser.fault === undefined && (isReset ? parser.isEnded : parser.finish()),
+  };
+}
+
+const hasMark = (bytes: Buffer): boolean => bytes.subarray(0, 3).equals(MARK);
+
+const decode = (bytes: Buffer): string => {
+  const events: unknown[] = [];
+  const text = (hasMark(bytes) ? bytes.subarray(3) : bytes).toString();
+  // The parser holds a CR at the very end back, as an LF may follow; a comment tells it that none does.
+  createParser({ onEvent: (event) => events.push(event) }).feed(`${text}:\n`);
+  return JSON.stringify(events);
+};
+
+/** What of the written bytes came of the backend, and how many comment lines came of time. */
+interface Relayed {
+  data: Buffer[];
+  all: Buffer[];
+  beats: number;
+}
+
+const CHUNK = /^([0-9a-f]+)\r\n([\s\S]*)\r\n$/;
+
+/** The payload of a write: behind the head, if it comes with one, exactly one chunk, or the end. */
+function payloadOf(write: Buffer): Buffer {
+  let text = write.toString("latin1");
+  if (text.startsWith("HTTP/1.1 ")) text = text.slice(text.indexOf("\r\n\r\n") + 4);
+  if (text === "" || text === "0\r\n\r\n") return Buffer.alloc(0);
+  const [, size = "", payload = ""] = CHUNK.exec(text) ?? [];
+  if (Number.parseInt(size, 16) !== payload.length) throw new Error(`no chunk: ${JSON.stringify(text)}`);
+  return Buffer.from(payload, "latin1");
+}
+
+interface Ending {
+  /** What went wrong on the way. */
+  fault: string | undefined;
+  clientLeft: boolean;
+  /** What ends with its connection does not end with a reset. */
+  isReset: boolean;
+  drained: boolean;
+}
+
+/** Runs one case to its end; what it saw is in `seen`. */
+async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Relayed): Promise<Ending> {
+  const { chance, upTo } = random;
+  const ending: Ending = { fault: undefined, clientLeft: false, drained: false, isReset: chance(0.2) };
+  let taken = 0;
+  const note = (isBeat: boolean) => {
+    for (; taken < sim.client.writes.length; taken++) {
+      const payload = payloadOf(sim.client.writes[taken] as Buffer);
+      if (payload.length === 0) continue;
+      seen.all.push(payload);
+      if (!isBeat) seen.data.push(payload);
+      else seen.beats += payload.equals(Buffer.from(":\n")) ? 1 : Number.NaN;
+    }
+  };
+  let at = 0;
+  let stuck = 0;
+  for (let steps = 0; steps < 10_000 && sim.connection === "open"; steps++) {
+    if (sim.isAnswered && sim.relay === undefined && chance(0.8)) {
+      sim.start();
+      // The opening line is ours.
+      note(true);
+      if (chance(0.5)) sim.client.take();
+      await new Promise((resolve) => process.nextTick(resolve));
+      note(false);
+    }
+    if (sim.client.isFast || chance(0.2)) sim.client.take();
+    if (chance(0.2)) sim.client.isFast = chance(0.5);
+    if (chance(0.3)) {
+      timers.advance(upTo(2 * HEARTBEAT_MS));
+      note(true);
+    }
+    if (sim.relay !== undefined && chance(0.01)) {
+      ending.clientLeft = true;
+      sim.client.writable = false;
+      sim.response.closed();
+    }
+    if (sim.relay !== undefined && chance(0.01)) {
+      ending.drained = true;
+      sim.relay.endAtBorder("drained");
+    }
+    // Three turns in which the client had taken all: whoever paused the backend has forgotten it.
+    stuck = sim.isPaused && sim.relay !== undefined && sim.client.writableLength === 0 ? stuck + 1 : 0;
+    if (stuck > 2) ending.fault ??= "the backend is read no more";
+    if (sim.isPaused || sim.connection !== "open") continue;
+    const before = seen.data.length;
+    if (at < wire.length) {
+      const part = wire.subarray(at, at + 1 + upTo(chance(0.7) ? 6 : 200));
+      at += part.length;
+      sim.read(part);
+    } else {
+      sim.end(ending.isReset);
+    }
+    note(false);
+    const isBehind = sim.client.writableLength >= sim.mostPending && seen.data.length > before;
+    if (isBehind && !sim.isPaused && sim.connection === "open") ending.fault ??= "read on for a slow client";
+  }
+  if (sim.isAnswered && sim.relay === undefined) sim.start();
+  note(true);
+  await new Promise((resolve) => process.nextTick(resolve));
+  sim.client.take();
+  await new Promise((resolve) => process.nextTick(resolve));
+  note(false);
+  return ending;
+}
+
+/** The bytes of the stream as they may arrive: a mark at the start goes where a line of ours precedes it. */
+function isRelayOf(data: Buffer, body: Buffer, isWhole: boolean): boolean {
+  if (data.equals(body)) return true;
+  if (hasMark(body)) return data.equals(body.subarray(3));
+  // Broken off inside what may have become a mark.
+  return !isWhole && data.length === 0 && MARK.subarray(0, body.length).equals(body);
+}
+
+function check(
+  sim: RelaySimulation,
+  wire: Buffer,
+  seen: Relayed,
+  { fault, clientLeft, drained, isReset }: Ending,
+): string | undefined {
+  if (fault !== undefined) return fault;
+  const expected = reference(wire, isReset);
+  const data = Buffer.concat(seen.data);
+  const all = Buffer.concat(seen.all);
+  // As a decoder has to read it: a second mark behind one that went is no mark, and may not be taken for one.
+  const isStripped = hasMark(expected.body) && !data.equals(expected.body.subarray(0, data.length));
+  const original = isStripped ? Buffer.concat([MARK, data]) : data;
+  if (sim.connection === "open") return "it never came to an end";
+  if (timers.pending > 0) return "a timer is left";
+  if (Number.isNaN(seen.beats)) return "a line of ours that is no comment";
+  if (seen.beats > 0 && decode(all) !== decode(original)) return "a comment line inside an event";
+  if (clientLeft) {
+    const isPrefix = original.equals(expected.body.subarray(0, original.length));
+    return isPrefix || data.length === 0 ? undefined : "other bytes, before the client left";
+  }
+  if (!sim.isAnswered) return expected.hasHead || sim.client.writes.length > 0 ? "an answer lost" : undefined;
+  if (drained && sim.isWhole) {
+    return decode(expected.body).startsWith(decode(original).slice(0, -1))
+      ? undefined
+      : "ended inside an event";
+  }
+  if (sim.isWhole !== expected.isWhole) return expected.isWhole ? "a whole stream broken off" : "a false end";
+  if (!isRelayOf(data, expected.body, expected.isWhole)) return "other bytes";
+  const client = readWithLlhttp(Buffer.concat(sim.client.writes), false);
+  if (client.isEnded !== sim.isWhole || client.body !== all.toString("latin1")) return "framed otherwise";
+  return undefined;
+}
+
+test(`${CASES} streams in any framing, cut anywhere, with heartbeats, slow clients and aborts: the same bytes`, async () => {
+  const random = randomFrom(SEED);
+  const counts = { whole: 0, brokenOff: 0, clientLeft: 0, drained: 0, beats: 0, unanswered: 0 };
+  for (let n = 0; n < CASES; n++) {
+    const wire = randomWire(randomStream(random), random);
+    const sim = new RelaySimulation({
+      heartbeat: random.chance(0.8) ? HEARTBEAT_MS : undefined,
+      prelude: random.chance(0.5),
+      clientBuffer: 1 + random.upTo(64),
+    });
+    const seen: Relayed = { data: [], all: [], beats: 0 };
+    const ending = await run(sim, wire, random, seen);
+    const fault = check(sim, wire, seen, ending);
+    if (fault !== undefined) {
+      const written = Buffer.concat(seen.all).toString("latin1");
+      expect.fail(
+        `${fault}; seed ${SEED}, case ${n}: ${JSON.stringify([wire.toString("latin1"), written, ending])}`,
+      );
+    }
+    counts.beats += seen.beats;
+    if (ending.clientLeft) counts.clientLeft++;
+    else if (ending.drained) counts.drained++;
+    else if (!sim.isAnswered) counts.unanswered++;
+    else if (sim.isWhole) counts.whole++;
+    else counts.brokenOff++;
+  }
+  // Otherwise this would be a test of nothing.
+  const least = CASES / 200;
+  for (const kind of ["whole", "brokenOff", "clientLeft", "drained", "beats"] as const) {
+    expect(counts[kind], kind).toBeGreaterThan(least);
+  }
+  if (process.env["FUZZ_CASES"] !== undefined)
+    console.log(JSON.stringify({ cases: CASES, seed: SEED, ...counts }));
+}, 1_800_000);
