@@ -1,36 +1,36 @@
-import { readdirSync } from "node:fs";
+import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 
 /**
- * The long runs: `npm run soak` for all of them, `npm run soak -- reload drain` for some.
+ * The long runs, which are programs of their own: `npm run soak` for all of them one after the other,
+ * `npm run soak -- reload drain` for some. What follows `--` once more goes to each: `npm run soak -- reload -- --scale 0.1`.
  *
- *   --scale N   a part of the size: 0.1 for a tenth of the streams, reloads and rounds (default 1)
- *
- * A soak is a file of this directory that exports `soak({ scale, say })`, which resolves with its verdict: an
- * object with `isOk`. The last line of the output is all verdicts as JSON.
+ * A soak's last line is its verdict as JSON, and its exit code is 0 when it is good; so it is here.
  */
-const OURS = new Set(["run.mjs"]);
+const SOAKS = ["reload", "drain", "leader-kill", "redis-chaos", "h2-resets"];
 
-async function main() {
-  const { values, positionals } = parseArgs({
-    options: { scale: { type: "string", default: "1" } },
-    allowPositionals: true,
+/** Runs one to its end; resolves with its verdict. */
+async function run(name, args) {
+  const program = new URL(`./${name}.mjs`, import.meta.url).pathname;
+  const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (more) => {
+    text += more;
+    process.stdout.write(more);
   });
-  const all = readdirSync(new URL(".", import.meta.url))
-    .filter((file) => file.endsWith(".mjs") && !OURS.has(file))
-    .map((file) => file.replace(/\.mjs$/, ""));
-  const names = positionals.length === 0 ? all : positionals;
-  const unknown = names.filter((name) => !all.includes(name));
-  if (unknown.length > 0) throw new Error(`no soak ${unknown.join(", ")}; there are ${all.join(", ")}`);
-  const verdicts = {};
-  for (const name of names) {
-    const { soak } = await import(`./${name}.mjs`);
-    const say = (text) => console.log(`${name}: ${text}`);
-    verdicts[name] = await soak({ scale: Number(values.scale), say });
-    say(verdicts[name].isOk ? "ok" : "FAILED");
-  }
-  console.log(JSON.stringify(verdicts));
-  return Object.values(verdicts).every(({ isOk }) => isOk) ? 0 : 1;
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  const last = text.trimEnd().split("\n").at(-1) ?? "";
+  return { name, isGood: code === 0, verdict: last.startsWith("{") ? JSON.parse(last) : undefined };
 }
 
-process.exitCode = await main();
+const at = process.argv.indexOf("--");
+const own = process.argv.slice(2, at < 0 ? undefined : at);
+const { positionals } = parseArgs({ args: own, allowPositionals: true });
+const unknown = positionals.filter((name) => !SOAKS.includes(name));
+if (unknown.length > 0) throw new Error(`no soak ${unknown.join(", ")}; there are ${SOAKS.join(", ")}`);
+const results = [];
+for (const name of positionals.length === 0 ? SOAKS : positionals) {
+  results.push(await run(name, at < 0 ? [] : process.argv.slice(at + 1)));
+}
+console.log(JSON.stringify(results));
+process.exitCode = results.every(({ isGood }) => isGood) ? 0 : 1;
