@@ -8,6 +8,8 @@ import type { SharedRoute } from "./shared-route.ts";
 
 /** Somebody who asked for a channel's stream, however the answer is given. */
 export interface ChannelClient extends Recipient, Mortal {
+  /** The id of the last event that it had before it came; bytes as latin1, empty for none. */
+  readonly lastEventId: string;
   /** The position up to which it has been given everything. */
   readonly seq: number;
   /** Bytes of its answer that the kernel has taken. */

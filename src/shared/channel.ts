@@ -13,6 +13,7 @@ import type { History } from "./history.ts";
 import { Intake, type Taken } from "./intake.ts";
 import { PollAnswers } from "./poll-answer.ts";
 import { replaceRecord } from "./resume.ts";
+import { Seeker } from "./seeker.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import { StallWatch } from "./stall-watch.ts";
 import type { BackendState, ChannelFeed, ChannelStore, StoredEvent, StreamRecord } from "./store.ts";
@@ -48,6 +49,7 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   readonly #link: BackendLink;
   readonly #intake: Intake;
   readonly #delivery: Delivery;
+  readonly #seeker: Seeker;
   readonly #stalls: StallWatch;
   readonly #deadlines = new Deadlines();
   /** Those who wait for the stream to be there. */
@@ -68,6 +70,7 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
     this.history = options.history;
     this.answers = new PollAnswers(this.history);
     this.#store = options.store;
+    this.#seeker = new Seeker(this.history, this.#store);
     const config = sharedOf(this.route);
     const { sendTimeout, idleTimeout, heartbeat } = this.route.config.stream;
     this.#intake = new Intake({
@@ -113,8 +116,7 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   }
 
   blocked(client: ChannelClient, isBlocked: boolean): void {
-    if (isBlocked) this.#stalls.add(client);
-    else this.#stalls.delete(client);
+    this.#stalls[isBlocked ? "add" : "delete"](client);
   }
 
   scheduleRelease(): void {
@@ -145,7 +147,6 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   // What the store feeds.
 
   onRecord(record: StreamRecord): void {
-    // Clients get what there was before it is gone.
     this.#delivery.flush();
     replaceRecord(this.history, record, [...this.#clients]);
     this.#delivery.flush();
@@ -229,9 +230,10 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   }
 
   /** Tells one that waits how the stream stands. */
-  #answer(client: ChannelClient): void {
+  #answer(client: ChannelClient, isSought = false): void {
     const state = this.#state;
-    if (state.is === "connecting") return;
+    if (state.is === "connecting" || !this.#waiting.has(client)) return;
+    if (!isSought && this.#seeker.seek(client, () => this.#answer(client, true))) return;
     this.#waiting.delete(client);
     if (state.is === "failed") return void client.refuse(failureOf(state));
     this.#clients.add(client);

@@ -32,6 +32,10 @@ class MemoryChannelStore implements ChannelStore {
     this.#feed?.onEvents(drafts.map((draft) => this.#store(draft, at)));
   }
 
+  catchUp(): undefined {
+    return undefined;
+  }
+
   announce(state: BackendState): void {
     this.#feed?.onState(state);
   }

@@ -44,6 +44,10 @@ export class Poll implements ChannelClient, LiveStream {
     response.onClose(() => this.#leave());
   }
 
+  get lastEventId(): string {
+    return this.#request.lastEventId;
+  }
+
   get seq(): number {
     return this.#seq;
   }

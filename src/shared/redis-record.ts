@@ -2,13 +2,14 @@ import { randomBytes } from "node:crypto";
 import { Lease, type LeaseAnswer } from "./lease.ts";
 import type { RecordPlace } from "./redis-append.ts";
 import { RedisFault } from "./redis-connection.ts";
-import { type Entry, isSamePosition, ORIGIN, type Position } from "./redis-entry.ts";
+import { isSamePosition, ORIGIN, type Position } from "./redis-entry.ts";
+import { RedisIntake } from "./redis-intake.ts";
 import { Ledger } from "./redis-ledger.ts";
 import { Outbox } from "./redis-outbox.ts";
-import { eventsOf, readPages, readRecord } from "./redis-pages.ts";
+import { eventsOf, readRecord } from "./redis-pages.ts";
 import type { RedisReader } from "./redis-reader.ts";
-import { readState, writeState } from "./redis-state.ts";
-import type { BackendState, ChannelFeed, ChannelStore, Draft, StoredEvent } from "./store.ts";
+import { BackendWord } from "./redis-word.ts";
+import type { BackendState, ChannelFeed, ChannelStore, Draft } from "./store.ts";
 
 /** What a channel is to its record. */
 export type Role =
@@ -47,23 +48,16 @@ export class RedisRecord implements ChannelStore {
   readonly #ledger = new Ledger();
   readonly #lease: Lease;
   readonly #outbox: Outbox;
+  readonly #word: BackendWord;
+  readonly #intake: RedisIntake;
   #feed: ChannelFeed | undefined;
   #role: Role = "joining";
   #epoch = randomBytes(6).toString("hex");
   #hasRecord = false;
-  /** What the channel has does not continue what Redis has: to be loaded anew. */
-  #isOther = false;
   #isSettling = false;
   #asksAgain = false;
-  #stopReading: (() => void) | undefined;
   /** How far we were when the last answer came. */
   #acceptedBefore: Position = ORIGIN;
-  /** The last word on the backend that the channel got; undefined before the first. */
-  #state: string | undefined;
-  /** Our own word on it, until Redis has it. */
-  #unwrittenState = "";
-  /** Said behind events that are not delivered yet. */
-  #nextState: BackendState | undefined;
 
   constructor(context: RecordContext) {
     this.#context = context;
@@ -71,7 +65,7 @@ export class RedisRecord implements ChannelStore {
     this.#lease = new Lease({
       place,
       epoch: () => this.#epoch,
-      state: () => this.#unwrittenState,
+      state: () => this.#word.unwritten,
       onAnswer: (answer) => this.#onAnswer(answer),
       onSilence: (ms) => this.#onSilence(ms),
     });
@@ -80,15 +74,34 @@ export class RedisRecord implements ChannelStore {
       timeoutMs,
       ledger: this.#ledger,
       held: (afterSeq) => this.#feed?.held(afterSeq) ?? [],
-      deliver: (events) => this.#feed?.onEvents(events),
+      deliver: (events) => this.#open?.onEvents(events),
       onDegraded: (isDegraded) => this.#onDegraded(isDegraded),
       onDoubt: (isOther) => this.#doubt(isOther),
-      onDelivered: () => this.#announceNext(),
+      onDelivered: () => this.#word.sayNext(),
+    });
+    this.#intake = new RedisIntake({
+      place,
+      reader: context.reader,
+      ledger: this.#ledger,
+      held: (seq) => this.#feed?.held(seq - 1)[0],
+      deliver: (events) => this.#open?.onEvents(events),
+      onOther: () => this.#lease.ask(),
+    });
+    this.#word = new BackendWord({
+      give: (state) => this.#open?.onState(state),
+      isWaiting: () => this.#outbox.isWaiting,
+      write: () => this.#lease.ask(),
+      notify: () => context.notify(),
     });
   }
 
   get role(): Role {
     return this.#role;
+  }
+
+  /** The channel, while it may be called. */
+  get #open(): ChannelFeed | undefined {
+    return this.#role === "closed" ? undefined : this.#feed;
   }
 
   start(feed: ChannelFeed): void {
@@ -100,17 +113,19 @@ export class RedisRecord implements ChannelStore {
     if (this.#isAsking()) this.#outbox.add(drafts);
   }
 
+  catchUp(): Promise<void> | undefined {
+    return this.#role === "following" ? this.#intake.catchUpTogether() : undefined;
+  }
+
   announce(state: BackendState): void {
-    if (!this.#isAsking()) return;
-    this.#nextState = state;
-    if (!this.#outbox.isWaiting) this.#announceNext();
+    if (this.#isAsking()) this.#word.say(state);
   }
 
   close(): void {
     if (this.#role === "closed") return;
     const wasLeading = this.#role === "leading";
     this.#role = "closed";
-    this.#read(undefined);
+    this.#intake.stop();
     this.#lease.stop();
     this.#context.onClose(this.#farewell(wasLeading));
   }
@@ -163,7 +178,8 @@ export class RedisRecord implements ChannelStore {
     // Nobody has led the record yet, and we are not to.
     if (answer.epoch === "") return;
     try {
-      if (!this.#hasRecord || this.#isOther || answer.epoch !== this.#epoch) await this.#load(answer.epoch);
+      if (!this.#hasRecord || this.#intake.isOther || answer.epoch !== this.#epoch)
+        await this.#load(answer.epoch);
       if (this.#role === "closed") return;
       if (answer.isGranted) await this.#lead(answer);
       else await this.#follow(answer);
@@ -175,14 +191,14 @@ export class RedisRecord implements ChannelStore {
 
   async #load(epoch: string): Promise<void> {
     this.#stopAsking();
-    this.#read(undefined);
+    this.#intake.stop();
     const entries = await readRecord(this.#context.place);
     if (this.#role === "closed") return;
     if (this.#hasRecord) this.#context.onReplaced();
     this.#ledger.reset(entries);
     this.#epoch = epoch;
     this.#hasRecord = true;
-    this.#isOther = false;
+    this.#intake.isOther = false;
     this.#feed?.onRecord({ epoch, lastSeq: this.#ledger.accepted.seq, events: eventsOf(entries) });
   }
 
@@ -190,19 +206,19 @@ export class RedisRecord implements ChannelStore {
     if (!this.#agreesWith(top)) {
       // Others wrote behind what we have, so the backend is asked anew behind what they wrote.
       this.#stopAsking();
-      await this.#catchUp();
+      await this.#intake.catchUp();
       if (this.#role === "closed") return;
-      if (this.#isOther || !this.#agreesWith(top)) return this.#doubt(true);
+      if (this.#intake.isOther || !this.#agreesWith(top)) return this.#doubt(true);
     }
     if (!this.#outbox.isSending) this.#outbox.agreeOn(top);
     const wasAsking = this.#isAsking();
-    this.#read(undefined);
+    this.#intake.stop();
     if (!wasAsking) {
-      this.#giveState(state);
+      this.#word.hear(state);
       this.#outbox.begin();
     }
     this.#role = "leading";
-    this.#writeState(state);
+    this.#word.compare(state);
     this.#outbox.write({ token, epoch });
     if (!wasAsking) this.#feed?.onLead();
   }
@@ -211,27 +227,27 @@ export class RedisRecord implements ChannelStore {
     this.#stopAsking();
     this.#lease.forget();
     if (this.#role === "joining") {
-      this.#giveState(state);
+      this.#word.hear(state);
       this.#role = "following";
       this.#feed?.onFollow();
     }
-    if (this.#stopReading === undefined) this.#read(this.#ledger.accepted);
+    if (!this.#intake.isReading) this.#intake.read(this.#ledger.accepted);
     // Events stand in front of what is said of the backend behind them; and a reader may be cut off for long.
     const isStuck = isSamePosition(this.#ledger.accepted, this.#acceptedBefore);
     const isBehind = !isSamePosition(this.#ledger.accepted, top);
-    if (isBehind && (isStuck || state !== this.#state)) await this.#catchUp();
+    if (isBehind && (isStuck || this.#word.isNews(state))) await this.#intake.catchUp();
     this.#acceptedBefore = this.#ledger.accepted;
     if (this.#role !== "following") return;
-    if (this.#isOther) this.#lease.ask();
-    else this.#giveState(state);
+    if (this.#intake.isOther) this.#lease.ask();
+    else this.#word.hear(state);
   }
 
   #goAlone(): void {
-    this.#read(undefined);
+    this.#intake.stop();
     if (!this.#hasRecord) {
       this.#hasRecord = true;
       this.#feed?.onRecord({ epoch: this.#epoch, lastSeq: 0, events: [] });
-      this.#giveState("");
+      this.#word.hear("");
     }
     this.#role = "alone";
     this.#outbox.begin();
@@ -243,8 +259,7 @@ export class RedisRecord implements ChannelStore {
   #stopAsking(): void {
     if (!this.#isAsking()) return;
     this.#role = "following";
-    this.#nextState = undefined;
-    this.#unwrittenState = "";
+    this.#word.stop();
     this.#outbox.stop();
     this.#feed?.onFollow();
   }
@@ -258,72 +273,12 @@ export class RedisRecord implements ChannelStore {
   }
 
   #doubt(isOther: boolean): void {
-    this.#isOther ||= isOther;
+    this.#intake.isOther ||= isOther;
     this.#lease.ask();
-  }
-
-  /** Reads over the connection for commands what the reader has not read yet. */
-  async #catchUp(): Promise<void> {
-    for await (const page of readPages(this.#context.place, this.#ledger.accepted)) {
-      if (this.#role === "closed" || !this.#take(page)) return;
-    }
-  }
-
-  /** Reads from a position on, or no longer. */
-  #read(from: Position | undefined): void {
-    this.#stopReading?.();
-    this.#stopReading = undefined;
-    if (from === undefined) return;
-    const { reader, place } = this.#context;
-    this.#stopReading = reader.follow(place.keys.events, from, (entries) => {
-      if (!this.#take(entries)) this.#doubt(true);
-    });
-  }
-
-  /** Delivers what comes next; false when it does not continue what the channel has. */
-  #take(entries: readonly Entry[]): boolean {
-    if (this.#isOther) return false;
-    const next: StoredEvent[] = [];
-    for (const entry of entries) {
-      const verdict = this.#ledger.take(entry, (seq) => this.#feed?.held(seq - 1)[0]);
-      this.#isOther = verdict === "other";
-      if (this.#isOther) break;
-      if (verdict === "next" && entry.event !== undefined) next.push(entry.event);
-    }
-    if (next.length > 0) this.#feed?.onEvents(next);
-    return !this.#isOther;
-  }
-
-  #announceNext(): void {
-    const state = this.#nextState;
-    if (state === undefined) return;
-    this.#nextState = undefined;
-    this.#state = writeState(state);
-    this.#feed?.onState(state);
-    if (this.#role !== "leading") return;
-    this.#unwrittenState = this.#state;
-    this.#lease.ask();
-  }
-
-  /** What Redis has of our word on the backend is not the last one, or none since it lost it. */
-  #writeState(written: string): void {
-    if (this.#unwrittenState !== "" && this.#unwrittenState === written) {
-      this.#unwrittenState = "";
-      this.#context.notify();
-    } else if (this.#state !== written && this.#nextState === undefined) {
-      this.#unwrittenState = this.#state ?? "";
-      this.#lease.ask();
-    }
-  }
-
-  #giveState(text: string): void {
-    if (this.#state !== undefined && text === this.#state) return;
-    this.#state = text;
-    this.#feed?.onState(readState(text));
   }
 
   #onDegraded(isDegraded: boolean): void {
     this.#context.onDegraded(isDegraded);
-    this.#feed?.onDegraded(isDegraded);
+    this.#open?.onDegraded(isDegraded);
   }
 }

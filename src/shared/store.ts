@@ -45,6 +45,11 @@ export interface ChannelStore {
    * Dropped unless this channel leads.
    */
   append(drafts: readonly Draft[]): void;
+  /**
+   * Feeds what was safe by now and has not come yet; undefined when there can be no such thing. It resolves in any
+   * case, without what could not be had.
+   */
+  catchUp(): Promise<void> | undefined;
   /** Tells every channel of this stream, this one included, how the backend stands. Dropped unless it leads. */
   announce(state: BackendState): void;
   /** Gives up leadership and closes the feed; nothing is called afterwards. The record itself stays as the store keeps it. */

@@ -29,7 +29,7 @@ export class Subscriber implements ChannelClient, LiveStream {
   readonly deadline: number;
   readonly #response: ClientResponse;
   readonly #channel: Membership;
-  readonly #lastEventId: string;
+  readonly lastEventId: string;
   /** Everything up to here has been given to the connection. */
   #seq = 0;
   /** The newest event when it joined: being behind that is no slowness. */
@@ -44,7 +44,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     this.exchange = exchange;
     this.#response = response;
     this.#channel = channel;
-    this.#lastEventId = lastEventId;
+    this.lastEventId = lastEventId;
     this.deadline = deadlineOf(exchange, channel.route.config.stream.maxDuration);
     response.onClose(() => this.#leave());
     response.onDrain(() => this.#onDrain());
@@ -67,7 +67,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     if (this.#isOver || this.#hasBegun) return;
     this.#hasBegun = true;
     const { history, route, retryMs } = this.#channel;
-    const start = startFor(history, this.#lastEventId);
+    const start = startFor(history, this.lastEventId);
     this.#seq = start.seq;
     this.#joinedSeq = history.lastSeq;
     const { exchange } = this;
@@ -77,7 +77,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     exchange.events = 0;
     exchange.isStream = true;
     exchange.log.info(exchange.facts(), "stream opened");
-    const gap = start.isGap ? this.#gap(start, this.#lastEventId) : undefined;
+    const gap = start.isGap ? this.#gap(start, this.lastEventId) : undefined;
     const opening = openingOf(route, retryMs, gap);
     if (opening === undefined) this.#response.flushHead();
     else this.#write(opening);
@@ -146,7 +146,7 @@ export class Subscriber implements ChannelClient, LiveStream {
   dismiss(): void {
     if (this.#isOver || this.#hasBegun) return;
     const { history } = this.#channel;
-    if (this.#lastEventId !== "" && startFor(history, this.#lastEventId).seq < history.lastSeq) {
+    if (this.lastEventId !== "" && startFor(history, this.lastEventId).seq < history.lastSeq) {
       this.begin();
       return void this.finish("backend_ended");
     }

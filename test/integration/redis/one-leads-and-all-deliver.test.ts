@@ -81,3 +81,19 @@ test("what is beyond the bounds goes, and the newest stays", async () => {
   const [events = ""] = await server.client.keys("*:events");
   expect(await server.client.xlen(events)).toBe(1);
 });
+
+test("an instance that is asked for an event which another has delivered has it then", async () => {
+  const { url } = await startRedis();
+  const a = new RecordFeed(startStore(url)).start();
+  await eventually(() => a.isLeading);
+  const b = new RecordFeed(startStore(url)).start();
+  await eventually(() => b.told.includes("follow"));
+  expect(a.store.catchUp()).toBeUndefined();
+  for (let round = 1; round <= 50; round += 1) {
+    a.append(String(round));
+    while (a.live.length < round) await new Promise(setImmediate);
+    await b.store.catchUp();
+    expect(b.live).toHaveLength(round);
+  }
+  expect(b.live).toEqual(idsFrom(1, 50));
+});

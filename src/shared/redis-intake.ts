@@ -1,0 +1,91 @@
+import type { RecordPlace } from "./redis-append.ts";
+import { RedisFault } from "./redis-connection.ts";
+import type { Entry, Position } from "./redis-entry.ts";
+import type { Ledger } from "./redis-ledger.ts";
+import { readPages } from "./redis-pages.ts";
+import type { RedisReader } from "./redis-reader.ts";
+import type { StoredEvent } from "./store.ts";
+
+export interface RedisIntakeOptions {
+  readonly place: RecordPlace;
+  readonly reader: RedisReader;
+  readonly ledger: Ledger;
+  held(seq: number): StoredEvent | undefined;
+  deliver(events: readonly StoredEvent[]): void;
+  /** What was read does not continue what the channel has. */
+  onOther(): void;
+}
+
+/** What a record gets out of Redis: as it comes, or on demand. */
+export class RedisIntake {
+  /** What the channel has does not continue what Redis has: to be loaded anew. */
+  isOther = false;
+  readonly #options: RedisIntakeOptions;
+  #stop: (() => void) | undefined;
+  #catchingUp: Promise<void> = Promise.resolve();
+  #nextCatchUp: Promise<void> | undefined;
+
+  constructor(options: RedisIntakeOptions) {
+    this.#options = options;
+  }
+
+  get isReading(): boolean {
+    return this.#stop !== undefined;
+  }
+
+  /** Reads from a position on what comes. */
+  read(from: Position): void {
+    const { reader, place, onOther } = this.#options;
+    this.stop();
+    this.#stop = reader.follow(place.keys.events, from, (entries) => {
+      if (!this.#take(entries)) onOther();
+    });
+  }
+
+  stop(): void {
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  /** Reads what there is over the connection for commands: the reader may be cut off, or late. */
+  async catchUp(): Promise<void> {
+    const { place, ledger, onOther } = this.#options;
+    for await (const page of readPages(place, ledger.accepted)) {
+      if (!this.#take(page)) return onOther();
+    }
+  }
+
+  /** The same once for all who ask meanwhile; resolves also without Redis. */
+  catchUpTogether(): Promise<void> {
+    // One that is under way may have read too little.
+    this.#nextCatchUp ??= this.#catchingUp.then(() => {
+      this.#nextCatchUp = undefined;
+      this.#catchingUp = this.#tryToCatchUp();
+      return this.#catchingUp;
+    });
+    return this.#nextCatchUp;
+  }
+
+  async #tryToCatchUp(): Promise<void> {
+    try {
+      await this.catchUp();
+    } catch (error) {
+      if (!(error instanceof RedisFault)) throw error;
+    }
+  }
+
+  /** Delivers what comes next; false when it does not continue what the channel has. */
+  #take(entries: readonly Entry[]): boolean {
+    const { ledger, held, deliver } = this.#options;
+    if (this.isOther) return false;
+    const next: StoredEvent[] = [];
+    for (const entry of entries) {
+      const verdict = ledger.take(entry, held);
+      this.isOther = verdict === "other";
+      if (this.isOther) break;
+      if (verdict === "next" && entry.event !== undefined) next.push(entry.event);
+    }
+    if (next.length > 0) deliver(next);
+    return !this.isOther;
+  }
+}

@@ -1,0 +1,78 @@
+import { readState, writeState } from "./redis-state.ts";
+import type { BackendState } from "./store.ts";
+
+export interface WordOptions {
+  /** Tells the channel. */
+  give(state: BackendState): void;
+  /** Whether events wait that stand in front of what is said now. */
+  isWaiting(): boolean;
+  /** Has what is unwritten written. */
+  write(): void;
+  /** It is written: has others look. */
+  notify(): void;
+}
+
+/** What is said about a record's backend: heard from who leads, or said by us, at its place among the events. */
+export class BackendWord {
+  /** Our own word, until Redis has it; empty for none. */
+  unwritten = "";
+  readonly #options: WordOptions;
+  /** The last word that the channel got; undefined before the first. */
+  #said: string | undefined;
+  /** Said behind events that are not delivered yet. */
+  #next: BackendState | undefined;
+  #isWritten = false;
+
+  constructor(options: WordOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the channel got another word than this one. */
+  isNews(text: string): boolean {
+    return text !== this.#said;
+  }
+
+  /** We say it, behind the events that wait. */
+  say(state: BackendState): void {
+    this.#next = state;
+    if (!this.#options.isWaiting()) this.sayNext();
+  }
+
+  /** No event waits any more. */
+  sayNext(): void {
+    const state = this.#next;
+    if (state === undefined) return;
+    this.#next = undefined;
+    this.#said = writeState(state);
+    this.#options.give(state);
+    if (!this.#isWritten) return;
+    this.unwritten = this.#said;
+    this.#options.write();
+  }
+
+  /** Another one says it. */
+  hear(text: string): void {
+    if (this.#said !== undefined && text === this.#said) return;
+    this.#said = text;
+    this.#options.give(readState(text));
+  }
+
+  /** We lead, and this is what Redis has: none of ours yet, an older one, or none because it lost it. */
+  compare(written: string): void {
+    this.#isWritten = true;
+    if (this.unwritten !== "" && this.unwritten === written) {
+      this.unwritten = "";
+      this.#options.notify();
+    } else if (this.isNews(written) && this.#next === undefined) {
+      this.unwritten = this.#said ?? "";
+      this.#options.write();
+    }
+  }
+
+  /** We lead no more. */
+  stop(): void {
+    this.#isWritten = false;
+    this.#next = undefined;
+    this.unwritten = "";
+  }
+}
