@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { RedisConfig } from "../config/redis-schema.ts";
 import type { Log } from "../observe/log.ts";
 import { RedisConnection, RedisFault } from "./redis-connection.ts";
+import { RedisDefinitions } from "./redis-definitions.ts";
 import { noticesKey, type RecordKeys, recordKeys } from "./redis-key.ts";
 import { RedisReader } from "./redis-reader.ts";
 import { RedisRecord, type Role } from "./redis-record.ts";
@@ -30,6 +31,7 @@ export class RedisStore implements Store {
   readonly #commands: RedisConnection;
   readonly #waiting: RedisConnection;
   readonly #reader: RedisReader;
+  readonly #definitions: RedisDefinitions;
   readonly #owner = randomBytes(8).toString("hex");
   /** Open records, by the name that notices give. */
   readonly #records = new Map<string, Set<RedisRecord>>();
@@ -56,6 +58,7 @@ export class RedisStore implements Store {
       },
       onResume: () => this.#lookAll(),
     });
+    this.#definitions = new RedisDefinitions(this.#commands, config.prefix, log);
     this.#commands.onReady(() => this.#onReady());
     this.#commands.onAway(() => this.#onAway());
     this.#commands.onRefused((fault) => this.#reportAway(fault));
@@ -72,6 +75,7 @@ export class RedisStore implements Store {
     const keys = recordKeys(prefix, route, key, definition);
     const connection = this.#commands;
     const keepMs = bounds.ageMs + lease;
+    const disuse = this.#definitions.use(route, definition);
     const record: RedisRecord = new RedisRecord({
       place: { connection, keys, bounds, owner: this.#owner, leaseMs: lease, keepMs },
       reader: this.#reader,
@@ -79,7 +83,10 @@ export class RedisStore implements Store {
       notify: () => this.#notify(keys),
       onDegraded: (isDegraded) => this.#onDegraded(record, { route, record: keys.name, isDegraded }),
       onReplaced: () => this.#log.warn({ route, record: keys.name }, "shared history was replaced"),
-      onClose: (farewell) => this.#onClose(record, keys, farewell),
+      onClose: (farewell) => {
+        disuse();
+        this.#onClose(record, keys, farewell);
+      },
     });
     this.#records.set(keys.name, (this.#records.get(keys.name) ?? new Set()).add(record));
     return record;
@@ -91,6 +98,7 @@ export class RedisStore implements Store {
     for (const record of this.#open()) record.close();
     // Each step of a farewell is bounded by the timeout of its command.
     await Promise.all(this.#farewells);
+    this.#definitions.close();
     this.#reader.close();
     this.#waiting.close();
     this.#commands.close();

@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import { redisSchema } from "../../src/config/redis-schema.ts";
+import type { Log } from "../../src/observe/log.ts";
 import { History } from "../../src/shared/history.ts";
 import { RedisStore } from "../../src/shared/redis-store.ts";
 import type {
@@ -108,10 +109,14 @@ export const draftWithoutId = (text: string): Draft => ({
 });
 
 /** The part of one instance that keeps records; it closes when the test ends. */
-export function startStore(url: string, options: Readonly<Record<string, unknown>> = {}): RedisStore {
+export function startStore(
+  url: string,
+  options: Readonly<Record<string, unknown>> = {},
+  log: Log = pino({ level: "silent" }),
+): RedisStore {
   const config = redisSchema.parse({ url, lease: "1s", timeout: "500ms", ...options });
   if (config === null) throw new TypeError("a store needs a URL");
-  const store = new RedisStore(config, pino({ level: "silent" }));
+  const store = new RedisStore(config, log);
   afterTest(() => store.close());
   return store;
 }

@@ -1,3 +1,4 @@
+import { pino } from "pino";
 import { expect, test } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { draft, idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
@@ -6,12 +7,16 @@ import { startRedis } from "../../support/redis.ts";
 test("instances whose routes are defined differently share nothing", async () => {
   const { url } = await startRedis();
   const one = new RecordFeed(startStore(url), { definition: "backend a" }).start();
-  const two = new RecordFeed(startStore(url), { definition: "backend b" }).start();
-  await eventually(() => one.isLeading && two.isLeading);
+  await eventually(() => one.isLeading);
+  const logged: string[] = [];
+  const log = pino({ base: null }, { write: (line) => logged.push(line) });
+  const two = new RecordFeed(startStore(url, {}, log), { definition: "backend b" }).start();
+  await eventually(() => two.isLeading);
   one.append("of a");
   two.append("of b");
   await eventually(() => one.live.length === 1 && two.live.length === 1);
   expect([one.ids, two.ids]).toEqual([["of a"], ["of b"]]);
+  await eventually(() => logged.join("").includes("another instance defines this route differently"));
 });
 
 test("two prefixes share nothing either", async () => {
