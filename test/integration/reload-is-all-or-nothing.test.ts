@@ -59,10 +59,8 @@ test("an address that stays keeps its socket, one that goes lets its streams liv
   request.openStream();
   await leaving.opened();
   await gateway.reload({ routes: { main: route }, server: { listen: [stays, "127.0.0.3:0"] } });
-  const { listening } = (await eventually(
-    () => gateway.log.find(({ msg }) => msg === "reloaded"),
-    "the reload's line",
-  )) as { listening: string[] };
+  const reloaded = await eventually(() => gateway.log.find(({ msg }) => msg === "reloaded"), "its line");
+  const listening = reloaded?.["listening"] as readonly string[];
   expect(listening[0]).toBe(gateway.addresses[0]);
   const added = openStream(Number(/\d+$/.exec(listening[1] ?? "")?.[0]), { host: "127.0.0.3" });
   (await backend.nextRequest()).openStream();
