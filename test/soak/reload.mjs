@@ -1,26 +1,30 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, replaceFile, startPart, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
 /**
- * A thousand reloads, one every 300 ms, with streams open and new connections coming: none closed, none refused,
- * none answered by a configuration older than what somebody has seen, and memory flat.
+ * A thousand reloads, one every 300 ms, with 5,000 streams open and 200 new connections a second: none closed,
+ * none refused, none answered by a configuration older than what somebody has seen, and memory flat.
+ *
+ *   npm run build && node test/soak/reload.mjs --scale 1
  */
 const STREAMS = 5_000;
 const RELOADS = 1_000;
 const EVERY_MS = 300;
 const CONNECTIONS_PER_SECOND = 200;
 const PARTS = 2;
-/** Of what the process had after a tenth of the reloads. */
-const MAX_GROWTH = 1.15;
+/** Of what the process had after three tenths of the reloads, and what its heap may differ by from moment to moment. */
+const MAX_GROWTH = 1.1;
+const BREATH_BYTES = 16 * 2 ** 20;
 
 const streamRoute = (port) => `match: { path: /stream }\nupstream: http://127.0.0.1:${port}\n`;
 /** A mock and, beside it, a pool that is another one each time. */
 const versionRoute = (version) =>
   `match: { path: /version }\nmock: { status: 200, body: "version ${version}" }\nstages: { TEST: { upstream: http://127.0.0.1:${10_000 + version} } }\n`;
 
-export async function soak({ scale, say }) {
+async function soak(scale) {
   const streams = Math.round(STREAMS * scale);
   const reloads = Math.round(RELOADS * scale);
   const cwd = temporaryDirectory();
@@ -41,13 +45,16 @@ export async function soak({ scale, say }) {
   await Promise.all(parts.map(({ ready }) => ready));
   const visitors = startPart("visitors", { port, perSecond: CONNECTIONS_PER_SECOND });
   await visitors.ready;
-  say(`${streams} streams are open; ${reloads} reloads`);
+  console.log(`${streams} streams are open; ${reloads} reloads`);
   let settledBytes = 0;
   for (let version = 1; version <= reloads; version++) {
     replaceFile(join(routes, "version.yaml"), versionRoute(version));
     await sleep(EVERY_MS);
-    if (version === Math.ceil(reloads / 10)) settledBytes = sluice.residentBytes();
-    if (version % 100 === 0) say(`${version} reloads, ${Math.round(sluice.residentBytes() / 2 ** 20)} MiB`);
+    // On a machine that is busy with something else two of them would be one.
+    while ((sluice.logged.get("reloaded") ?? 0) < version) await sleep(10);
+    if (version === Math.ceil(reloads * 0.3)) settledBytes = sluice.residentBytes();
+    if (version % 100 === 0)
+      console.log(`${version} reloads, ${Math.round(sluice.residentBytes() / 2 ** 20)} MiB`);
   }
   await sleep(2_000);
   const verdict = await judge({ sluice, parts, visitors, backend, streams, reloads, settledBytes });
@@ -77,13 +84,15 @@ async function judge({ sluice, parts, visitors, backend, streams, reloads, settl
     settledMiB: Math.round(settledBytes / 2 ** 20),
     endMiB: Math.round(endBytes / 2 ** 20),
   };
-  const isOk =
-    verdict.reloads >= reloads * 0.99 &&
+  const isGood =
+    verdict.reloads === reloads &&
     verdict.streams === Math.round(streams / PARTS) * PARTS &&
     [verdict.rejected, verdict.closed, verdict.lostEvents, verdict.behind, refused, wrong].every(
       (n) => n === 0,
     ) &&
     newest === reloads &&
-    endBytes < settledBytes * MAX_GROWTH;
-  return { isOk, ...verdict };
+    endBytes < settledBytes * MAX_GROWTH + BREATH_BYTES;
+  return { isGood, ...verdict };
 }
+
+conclude(await soak(readScale()));

@@ -5,6 +5,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+// Each part and directory has one of its own.
+process.setMaxListeners(100);
+
 const MAIN = new URL("../../../dist/cli/main.js", import.meta.url).pathname;
 
 /** A directory that is gone when the process ends. */

@@ -10,7 +10,7 @@ const FIRST_RETRY_MS = 1_000;
 /** Opened at a time; a browser does not come with thousands either. */
 const OPENED_AT_A_TIME = 50;
 
-const seen = { opened: 0, ended: 0, refused: 0, lost: 0, repeated: 0, gaps: 0, hints: 0 };
+const seen = { opened: 0, ended: 0, refused: 0, refusal: "", lost: 0, repeated: 0, gaps: 0, hints: 0 };
 const open = new Set();
 let port;
 let isOver = false;
@@ -34,6 +34,7 @@ class Client {
       if (end < 0) return;
       if (!head.startsWith("HTTP/1.1 200")) {
         seen.refused += 1;
+        seen.refusal = head.slice(0, 600);
         return socket.destroy();
       }
       isOpen = true;
