@@ -20,5 +20,3 @@ export const drainSchema = z
   })
   .prefault({})
   .describe("How streams end on SIGTERM.");
-
-export type DrainConfig = z.output<typeof drainSchema>;
