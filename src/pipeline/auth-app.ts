@@ -142,6 +142,7 @@ function fittingQuery(
 async function checkReplay(seen: ReplayGuard, signature: Buffer, sentAt: number): Promise<void> {
   const admission = await seen.admit(signature, sentAt + WINDOW_MS, Date.now());
   if (admission === "seen") throw refused("replay: the signature was used before", "replay");
+  if (admission === "unknown") throw new ProxyError("replay_unknown", "redis is away");
   if (admission === "full") throw new ProxyError("rate_limited", "limits.signatures are remembered");
 }
 

@@ -68,6 +68,16 @@ export interface RateCount {
   readonly msLeft: number;
 }
 
+/** Counts one rate's requests by key, each key in a window of its own. */
+export interface RateWindows {
+  /** Throws what it would resolve with when there were more than the rate has. */
+  consume(key: string): Promise<RateLimiterRes>;
+  /** Takes one back. */
+  reward(key: string): Promise<RateLimiterRes>;
+  /** Forgets a key whose window is over or of no use. */
+  delete(key: string): Promise<boolean>;
+}
+
 /**
  * One rate: so many requests in a window that begins with the first one, for each key.
  *
@@ -78,14 +88,16 @@ export interface RateCount {
 export class RateLimit {
   readonly name: string;
   readonly #config: RateConfig;
-  readonly #limiter: RateLimiterMemory;
+  readonly #limiter: RateWindows;
   /** When each key's window ends. All windows are equally long, so the first key ends first. */
   readonly #windows = new Map<string, number>();
 
-  constructor(config: RateConfig) {
+  /** `windows` are elsewhere than in this process. */
+  constructor(config: RateConfig, windows?: RateWindows) {
     this.#config = config;
     this.name = `${config.requests} per ${spellPeriod(config.per)} by ${config.by}`;
-    this.#limiter = new RateLimiterMemory({ points: config.requests, duration: config.per / 1000 });
+    this.#limiter =
+      windows ?? new RateLimiterMemory({ points: config.requests, duration: config.per / 1000 });
   }
 
   /** How many keys are told apart now. */

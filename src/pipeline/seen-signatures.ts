@@ -1,8 +1,8 @@
 /** Signatures are forgotten a minute at a time. */
 const BUCKET_MS = 60_000;
 
-/** What became of a signature: new and remembered, seen before, or new with no room left for it. */
-export type Admission = "new" | "seen" | "full";
+/** What became of a signature: new and remembered, seen before, new with no room left for it, or nobody knows. */
+export type Admission = "new" | "seen" | "full" | "unknown";
 
 /** Tells signatures that were used before from those that were not. */
 export interface ReplayGuard {

@@ -61,10 +61,10 @@ export class Runtime implements Observer {
     counters: Counters = new LocalCounters(config.server.limits.signatures),
   ) {
     this.log = log;
-    this.#counters = counters;
     const { redis } = config.server;
     const shared =
       redis === null ? undefined : new RedisStore(redis, log, (isWhole) => this.#onRedis(isWhole));
+    this.#counters = shared?.counters(counters) ?? counters;
     this.#store = shared ?? new MemoryStore();
     this.#historyBudget = new HistoryBudget(config.server.limits.historyBytes);
     this.capacity = new Capacity(config.server.limits, counters);

@@ -23,7 +23,7 @@ const LAYOUT = 1;
  * files differ keep two records and mix nothing.
  */
 export function recordKeys(prefix: string, route: string, key: string, definition: string): RecordKeys {
-  const hash = createHash("sha256").update(`${definition}\0${key}`).digest("base64url").slice(0, 22);
+  const hash = hashOf(`${definition}\0${key}`);
   const name = `${route}:${hash}`;
   const base = `${prefix}:${LAYOUT}:{${name}}`;
   return { name, lease: `${base}:lease`, meta: `${base}:meta`, events: `${base}:events` };
@@ -35,3 +35,12 @@ export const noticesKey = (prefix: string): string => `${prefix}:${LAYOUT}:notic
 /** Which definitions of a route are in use, and since when. */
 export const definitionsKey = (prefix: string, route: string): string =>
   `${prefix}:${LAYOUT}:{${route}}:definitions`;
+
+/** What the keys of one rate's windows begin with; `rate` says which rate it is. */
+export const rateKey = (prefix: string, rate: string): string => `${prefix}:${LAYOUT}:rate:${hashOf(rate)}`;
+
+/** Is there when the signature was used. */
+export const signatureKey = (prefix: string, signature: Buffer): string =>
+  `${prefix}:${LAYOUT}:signature:${signature.toString("base64url")}`;
+
+const hashOf = (text: string): string => createHash("sha256").update(text).digest("base64url").slice(0, 22);

@@ -109,3 +109,13 @@ local now = redis.call('HMGET', KEYS[2], 'token', 'epoch')
 if now[1] ~= ARGV[1] or now[2] ~= ARGV[2] then return 0 end
 return redis.call('DEL', KEYS[1])
 `);
+
+/**
+ * Counts in a window that begins with the first; answers how many, and the ms that are left of it. What is given
+ * back when the window is over opens no new one.
+ */
+export const COUNT = script(`
+if tonumber(ARGV[1]) < 0 and redis.call('EXISTS', KEYS[1]) == 0 then return { 0, 0 } end
+redis.call('SET', KEYS[1], 0, 'PX', ARGV[2], 'NX')
+return { redis.call('INCRBY', KEYS[1], ARGV[1]), redis.call('PTTL', KEYS[1]) }
+`);

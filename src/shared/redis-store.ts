@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { RedisConfig } from "../config/redis-schema.ts";
 import type { Log } from "../observe/log.ts";
+import type { Counters } from "../pipeline/counters.ts";
 import { RedisConnection, RedisFault } from "./redis-connection.ts";
+import { RedisCounters } from "./redis-counters.ts";
 import { RedisDefinitions } from "./redis-definitions.ts";
 import { noticesKey, type RecordKeys, recordKeys } from "./redis-key.ts";
 import { RedisReader } from "./redis-reader.ts";
@@ -90,6 +92,11 @@ export class RedisStore implements Store {
     });
     this.#records.set(keys.name, (this.#records.get(keys.name) ?? new Set()).add(record));
     return record;
+  }
+
+  /** Counts that instances have in common; `own` counts what is not shared. */
+  counters(own: Counters): Counters {
+    return new RedisCounters(this.#commands, this.#config.prefix, own);
   }
 
   async close(): Promise<void> {

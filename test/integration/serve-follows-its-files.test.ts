@@ -147,3 +147,12 @@ test("E8: 100 SIGHUPs in a second are few reloads, the last content wins, and no
   await client.received("data: on");
   expect(client.end).toBeUndefined();
 });
+
+test("what is made at the start stays as it was, and the log says which keys wait for the next one", async () => {
+  const { cwd, server, says } = await serve({ "config/routes/main.yaml": saying("one") });
+  const changed = `${SERVER}redis: redis://127.0.0.1:1\nadminToken: ${"t".repeat(32)}\n`;
+  writeFiles(cwd, { "config/sluice.yaml": changed, "config/routes/main.yaml": saying("two") });
+  await says("two");
+  const line = await server.logged("some settings change with the next start");
+  expect(line).toMatchObject({ keys: ["adminToken", "redis"] });
+});
