@@ -55,7 +55,7 @@ export class LaneConnection implements ResponseOwner {
   headContext(): HeadContext {
     const { keepAliveMs } = this.#rules;
     const mayKeepAlive = this.#request?.keepsAlive === true && !this.#rules.isClosing();
-    return { isHeadRequest: this.#request?.method === "HEAD", mayKeepAlive, keepAliveMs };
+    return { mayKeepAlive, keepAliveMs };
   }
 
   answered(keepsAlive: boolean): void {

@@ -12,8 +12,6 @@ export interface RawHead {
 
 /** What a head depends on beside its own fields. */
 export interface HeadContext {
-  /** To HEAD there is never a body. */
-  readonly isHeadRequest: boolean;
   /** Whether the client and the server would both have the connection go on. */
   readonly mayKeepAlive: boolean;
   /** How long it then stays open without a request, in ms. */
@@ -25,7 +23,7 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
 
 /**
- * Renders the head of an HTTP/1.1 response as node:http does: fields in their order and spelling, then Date
+ * Renders the head of an HTTP/1.1 response to a GET as node:http does: fields in their order and spelling, then Date
  * and those of the connection. Throws, as that does, at what would let a field end early (CWE-113).
  */
 export function renderHead(
@@ -54,7 +52,7 @@ export function renderHead(
   if (!hasDate) text += dateLine();
   const keepsAlive = context.mayKeepAlive && connection !== "close";
   if (connection === undefined) text += connectionLines(keepsAlive, context.keepAliveMs);
-  const isBodyless = context.isHeadRequest || status === 204 || status === 304;
+  const isBodyless = status === 204 || status === 304;
   const framing = isBodyless ? "none" : length === undefined ? "chunked" : bodyLength(length);
   if (framing === "chunked") text += "Transfer-Encoding: chunked\r\n";
   return { text: `${text}\r\n`, framing, keepsAlive };

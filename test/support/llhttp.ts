@@ -18,6 +18,7 @@ interface Parser extends Callbacks {
 }
 interface ParserClass {
   new (): Parser;
+  readonly REQUEST: number;
   readonly RESPONSE: number;
   readonly kOnHeaders: number;
   readonly kOnHeadersComplete: number;
@@ -26,6 +27,9 @@ interface ParserClass {
 }
 
 const { HTTPParser } = createRequire(import.meta.url)("_http_common") as { HTTPParser: ParserClass };
+
+/** Its number for GET. */
+const GET = 1;
 
 /** Reads a response in the strict way that Node's client does, in one piece and up to the connection's end. */
 export function readWithLlhttp(bytes: Buffer, isHead: boolean): LlhttpReading {
@@ -62,4 +66,68 @@ export function readWithLlhttp(bytes: Buffer, isHead: boolean): LlhttpReading {
   const read = parser.execute(bytes);
   if (!(read instanceof Error)) parser.finish();
   return { heads, body: body.join(""), trailers: isEnded ? fields : [], isEnded };
+}
+
+/** A request as Node's own parser has read it. */
+export interface LlhttpRequest {
+  readonly isGet: boolean;
+  readonly url: string;
+  readonly version: string;
+  readonly rawHeaders: readonly string[];
+  readonly isUpgrade: boolean;
+  readonly keepsAlive: boolean;
+  bodyBytes: number;
+  isComplete: boolean;
+}
+
+/** Reads a client's bytes in the strict way that Node's server does; undefined when they are refused. */
+export function readRequestsWithLlhttp(bytes: Buffer, headerBytes = 16 * 1024): LlhttpRequest[] | undefined {
+  const requests: LlhttpRequest[] = [];
+  const fields: string[] = [];
+  let target = "";
+  const parser = new HTTPParser();
+  parser.initialize(HTTPParser.REQUEST, {}, headerBytes, 0);
+  const on = (event: number, callback: (...values: never[]) => unknown) => {
+    parser[event] = callback;
+  };
+  on(HTTPParser.kOnHeaders, (more: string[], url: string) => {
+    fields.push(...more);
+    target += url;
+  });
+  on(
+    HTTPParser.kOnHeadersComplete,
+    (
+      major: number,
+      minor: number,
+      more: string[] | undefined,
+      method: number,
+      url: string | undefined,
+      _status: unknown,
+      _reason: unknown,
+      isUpgrade: boolean,
+      keepsAlive: boolean,
+    ) => {
+      requests.push({
+        isGet: method === GET,
+        url: target + (url ?? ""),
+        version: `${major}.${minor}`,
+        rawHeaders: [...fields.splice(0), ...(more ?? [])],
+        isUpgrade,
+        keepsAlive,
+        bodyBytes: 0,
+        isComplete: false,
+      });
+      target = "";
+      return isUpgrade ? 2 : 0;
+    },
+  );
+  on(HTTPParser.kOnBody, (part: Buffer) => {
+    const last = requests.at(-1);
+    if (last !== undefined) last.bodyBytes += part.length;
+  });
+  on(HTTPParser.kOnMessageComplete, () => {
+    const last = requests.at(-1);
+    if (last !== undefined) last.isComplete = true;
+  });
+  return parser.execute(bytes) instanceof Error ? undefined : requests;
 }

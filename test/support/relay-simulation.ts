@@ -96,7 +96,7 @@ export class RelaySimulation {
     );
     this.response = new RawResponse({
       socket: this.client,
-      headContext: () => ({ isHeadRequest: false, mayKeepAlive: true, keepAliveMs: 75_000 }),
+      headContext: () => ({ mayKeepAlive: true, keepAliveMs: 75_000 }),
       answered: () => {
         this.isWhole = true;
       },
