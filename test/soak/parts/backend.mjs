@@ -2,15 +2,24 @@ import { createServer } from "node:http";
 import { answerWith } from "./processes.mjs";
 
 /**
- * A backend of numbered events. `/stream` sends each the same ones, goes on behind Last-Event-ID, and never ends.
+ * A backend of numbered events. `/stream` sends each the same ones, goes on behind Last-Event-ID, and never ends;
+ * `/upload` answers when it has all of the body, and `/download` with a long one.
  */
 const KEPT = 100_000;
+const DOWNLOAD = Buffer.alloc(2 ** 20, "x");
 const clients = new Set();
 let last = 0;
 
 const block = (id) => `id: ${id}\ndata: ${id}\n\n`;
 
 function onRequest(request, response) {
+  request.resume();
+  if (request.url === "/download") response.end(DOWNLOAD);
+  else if (request.url === "/upload") request.once("end", () => response.end("done"));
+  else stream(request, response);
+}
+
+function stream(request, response) {
   response.writeHead(200, { "Content-Type": "text/event-stream" });
   response.flushHeaders();
   const seen = Number(request.headers["last-event-id"] ?? last);
