@@ -6,6 +6,7 @@ import { Chat } from "./chat.ts";
 import { Clock } from "./clock.ts";
 import { complete } from "./completions.ts";
 import { PAGE_PATHS, type PageSetup, pathOf, servePage } from "./page.ts";
+import { Readings } from "./readings.ts";
 
 type Answer = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
 
@@ -30,6 +31,8 @@ export async function startBackends({
 }: BackendsSetup = {}): Promise<Running> {
   const clock = new Clock();
   const chat = new Chat();
+  const readings = new Readings();
+  const parts = [clock, chat, readings];
   const answers = new Map<string, Answer>([
     ["GET /stream", (req, res) => clock.stream(req, res)],
     // The same time, behind a route that asks for a signature.
@@ -37,6 +40,8 @@ export async function startBackends({
     ["POST /stream/cut", (req, res) => clock.cut(req, res)],
     ["GET /chat/events", (req, res) => chat.listen(req, res)],
     ["POST /chat/messages", (req, res) => chat.speak(req, res)],
+    ["GET /readings", (req, res) => readings.listen(req, res)],
+    ["POST /readings", (req, res) => readings.read(req, res)],
     ["GET /burst", burst],
     ["POST /v1/chat/completions", complete],
     ...PAGE_PATHS.map(
@@ -55,13 +60,12 @@ export async function startBackends({
     return {
       ...running,
       async close() {
-        clock.close();
-        chat.close();
+        for (const part of parts) part.close();
         await running.close();
       },
     };
   } catch (error) {
-    clock.close();
+    for (const part of parts) part.close();
     throw error;
   }
 }

@@ -11,16 +11,20 @@ interface PageFile {
 
 const ARTICLE_PATH = "/page/article.html";
 const HTML = "text/html; charset=utf-8";
+const STYLE = "text/css; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
 const SCRIPTS = [
   ...["main", "stream", "chart", "chat", "burst", "completion", "event-blocks"],
-  ...["article", "crypto-js"],
+  ...["article", "crypto-js", "gateway"],
+  ...["compare", "lane", "techniques", "timeline", "comparison"],
 ];
 
 const FILES: ReadonlyMap<string, PageFile> = new Map([
   ["/", own("index.html", HTML)],
   [ARTICLE_PATH, own("article.html", HTML)],
-  ["/page/style.css", own("style.css", "text/css; charset=utf-8")],
+  ["/page/compare.html", own("compare.html", HTML)],
+  ["/page/compare.css", own("compare.css", STYLE)],
+  ["/page/style.css", own("style.css", STYLE)],
   ...SCRIPTS.map((name) => [`/page/${name}.js`, own(`${name}.js`, SCRIPT)] as const),
   // As their packages have them: the article's page is about software that people already use.
   ["/page/lib/signer.js", library("apigateway-sdk-nodejs", "signer.js")],

@@ -21,6 +21,13 @@ export function demoRoutes(backendUrl: string, pageOrigins: readonly string[]): 
       cors: true,
       auth: { app: ["article"] },
     },
+    // One backend request for all who poll, wait or stream. A page may read every field, to count their bytes.
+    readings: {
+      match: { path: "/readings" },
+      upstream: backendUrl,
+      shared: { linger: "5s" },
+      cors: { ...cors, exposeHeaders: ["*"] },
+    },
     cut: { match: { path: "/stream/cut", methods: ["POST"] }, upstream: backendUrl, cors },
     chat: { match: { path: "/chat/*" }, upstream: backendUrl, cors },
     burst: { match: { path: "/burst", methods: ["GET"] }, upstream: backendUrl, cors },

@@ -87,6 +87,23 @@ test("the chat keeps a bounded history", async () => {
   expect(stranger.text.match(/"no\. \d+"/g)).toHaveLength(50);
 });
 
+test("readings are one stream of the backend's for all who poll, wait or stream", async () => {
+  const { port, gatewayUrl } = await demo();
+  const url = `${gatewayUrl}/readings`;
+  const client = openStream(port, { path: "/readings" });
+  await client.opened();
+  const { lastEventId } = (await (await fetch(`${url}?transport=polling`)).json()) as { lastEventId: string };
+  const waiting = fetch(`${url}?transport=long-polling&lastEventId=${encodeURIComponent(lastEventId)}`);
+  const { number } = (await (await post(url, {})).json()) as { number: number };
+  await client.received(`data: {"number":${number},`);
+  expect(client.text).toContain('"requests":1}');
+  expect(client.text).not.toContain('"requests":2}');
+  const { events } = (await (await waiting).json()) as { events: { data: string }[] };
+  expect(events.map(({ data }) => JSON.parse(data) as unknown)).toContainEqual(
+    expect.objectContaining({ requests: 1 }),
+  );
+});
+
 test("a burst arrives whole and in order, however large", async () => {
   const { port } = await demo();
   const client = openStream(port, { path: "/burst?events=99999" });
@@ -135,7 +152,10 @@ test("the page is whole at its own address and behind the gateway", async () => 
     const html = await (await fetch(base)).text();
     expect(html).toContain(`<meta name="gateway-port" content="${gatewayPort}">`);
     const linked = [...html.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path);
-    const scripts = ["stream", "chart", "chat", "burst", "completion", "event-blocks"];
+    const scripts = [
+      ...["stream", "chart", "chat", "burst", "completion", "event-blocks", "gateway"],
+      ...["compare", "lane", "techniques", "timeline", "comparison"],
+    ];
     for (const path of [...linked, ...scripts.map((name) => `/page/${name}.js`)]) {
       expect((await fetch(`${base}${path}`)).status, path).toBe(200);
     }
@@ -179,7 +199,7 @@ test("a demo with listeners closes and leaves nothing behind", async () => {
   const resources = () => process.getActiveResourcesInfo().filter((name) => /^(?:TCP|Timeout)/.test(name));
   const before = resources().length;
   const { gatewayUrl, port, close } = await demo();
-  const listeners = ["/stream", "/chat/events"].map((path) => openStream(port, { path }));
+  const listeners = ["/stream", "/chat/events", "/readings"].map((path) => openStream(port, { path }));
   await Promise.all(listeners.map((client) => client.opened()));
   const abandoned = new AbortController();
   const words = await fetch(`${gatewayUrl}/v1/chat/completions`, {

@@ -1,5 +1,5 @@
-const port = document.querySelector("meta[name=gateway-port]").content;
-const gateway = port === "" ? location.origin : `${location.protocol}//${location.hostname}:${port}`;
+import { gateway } from "./gateway.js";
+
 const url = `${gateway}/article/stream`;
 
 const { signer, EventSourcePolyfill } = globalThis;

@@ -1,8 +1,9 @@
-/** Reads an event stream from `fetch`, for what EventSource cannot do: POST, and an end that is the end. */
-export async function* eventBlocks(response) {
+/** Reads an event stream from `fetch`, for what EventSource cannot do: POST, and an end that is the end; `onBytes` is told how much comes. */
+export async function* eventBlocks(response, onBytes = () => {}) {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const bytes of chunks(response.body)) {
+    onBytes(bytes.length);
     const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n\n");
     rest = parts.pop();
     for (const part of parts) {

@@ -1,11 +1,8 @@
 import { startBurst } from "./burst.js";
 import { startChat } from "./chat.js";
 import { startCompletion } from "./completion.js";
+import { gateway } from "./gateway.js";
 import { startStream } from "./stream.js";
-
-// The gateway is on the host that the reader opened, be it 127.0.0.1, localhost or a machine's name.
-const port = document.querySelector("meta[name=gateway-port]").content;
-const gateway = port === "" ? location.origin : `${location.protocol}//${location.hostname}:${port}`;
 
 const byId = (id) => document.getElementById(id);
 

@@ -1,0 +1,95 @@
+import { eventBlocks } from "./event-blocks.js";
+
+/** After a failure: the gateway may be starting again. */
+const RETRY_MS = 1_000;
+/** Less than what proxies cut after. */
+const WAIT = "25s";
+
+/**
+ * The three techniques of the article, as loops over `fetch` that run until they are aborted. Each goes on behind
+ * the last event that it has, so that none of them misses one.
+ */
+export const TECHNIQUES = {
+  polling: async (way, everyMs) => {
+    await poll(way, { transport: "polling" });
+    await sleep(everyMs, way.signal);
+  },
+  "long-polling": (way) => poll(way, { transport: "long-polling", timeout: WAIT }),
+  // An EventSource waits as long before it comes back.
+  stream: async (way) => {
+    await stream(way);
+    await sleep(RETRY_MS, way.signal);
+  },
+};
+
+/** Where new events begin, for all three alike. */
+export async function present(url, signal) {
+  const response = await fetch(`${url}?transport=polling`, { signal });
+  return (await response.json()).lastEventId;
+}
+
+/** Runs one of them; `way` is { url, lane, lastEventId, signal, onChange }. */
+export async function run(technique, way, everyMs) {
+  while (!way.signal.aborted) {
+    try {
+      await technique(way, everyMs);
+    } catch {
+      await sleep(RETRY_MS, way.signal);
+    }
+  }
+}
+
+async function poll(way, parameters) {
+  await asking(way, parameters, async (response, request) => {
+    const body = await response.text();
+    way.lane.bytes(new TextEncoder().encode(body).length);
+    const { events, lastEventId } = JSON.parse(body);
+    for (const { data } of events) way.lane.take(request, data);
+    way.lastEventId = lastEventId;
+  });
+}
+
+async function stream(way) {
+  await asking(way, {}, async (response, request) => {
+    const onBytes = (length) => {
+      way.lane.bytes(length);
+      way.onChange();
+    };
+    for await (const { id, data } of eventBlocks(response, onBytes)) {
+      way.lane.take(request, data);
+      way.lastEventId = id;
+      way.onChange();
+    }
+  });
+}
+
+/** One request of a technique, counted from its begin to its end however it ends. */
+async function asking({ url, lane, lastEventId, signal, onChange }, parameters, read) {
+  const query = new URLSearchParams({ ...parameters, ...(lastEventId && { lastEventId }) });
+  const request = lane.begin();
+  onChange();
+  try {
+    const response = await fetch(`${url}?${query}`, { signal, cache: "no-store" });
+    lane.head(response);
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    await read(response, request);
+  } finally {
+    lane.end(request);
+    onChange();
+  }
+}
+
+/** Resolves early when it is aborted: whoever waited looks for itself. */
+function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}
