@@ -26,6 +26,11 @@ const table = {
     text: "Too many streams are open for this client.",
   },
   too_many_connections: { status: 503, publicCode: "SLUICE.0010", text: "Too many connections are open." },
+  connections_exhausted: {
+    status: 503,
+    publicCode: "SLUICE.0013",
+    text: "No more connections can be opened now.",
+  },
   no_backend: { status: 502, publicCode: "APIG.0610", text: "No backend available." },
   no_route: {
     status: 404,
@@ -69,6 +74,7 @@ export type ErrorCode = keyof typeof table;
 /** Refusals after which no request can follow: its bytes were not understood as sent, or its place is wanted. */
 const CLOSING: ReadonlySet<ErrorCode> = new Set([
   "too_many_connections",
+  "connections_exhausted",
   "bad_request",
   "request_timeout",
   "target_too_long",

@@ -70,6 +70,7 @@ export class Metrics {
   readonly #streamEnds: Counter<"route" | "reason">;
   readonly #reloads: Counter<"result">;
   readonly #stalls: Counter;
+  readonly #outOfFiles: Counter;
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -119,6 +120,11 @@ export class Metrics {
       help: "Times that the process did nothing else for more than a second.",
       registers,
     });
+    this.#outOfFiles = new Counter({
+      name: "sluice_out_of_files_total",
+      help: "Times that no file was left to open, so that new connections were refused.",
+      registers,
+    });
     this.#declareStreams(registers);
     this.#declareStates(registers);
     if (sources.redis() !== undefined) this.#declareRedis(registers);
@@ -142,6 +148,10 @@ export class Metrics {
 
   stalled(): void {
     this.#stalls.inc();
+  }
+
+  outOfFiles(): void {
+    this.#outOfFiles.inc();
   }
 
   /** All of them and those of `others`, in the text format of Prometheus. */

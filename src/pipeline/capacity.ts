@@ -1,4 +1,5 @@
 import { ProxyError } from "../base/errors.ts";
+import type { FileReserve } from "../base/file-reserve.ts";
 import { openFileLimit } from "../base/open-files.ts";
 import type { ServerLimits } from "../config/server-limits-schema.ts";
 import type { Counters } from "./counters.ts";
@@ -11,10 +12,19 @@ const RESERVED_FILES = 256;
 /** Connections beyond the limit that are still told so; those beyond these are closed without a word. */
 const REFUSED_CONNECTIONS = 64;
 
+/** What of the files kept back may be connections that are told that there are none; the rest is for others. */
+const REFUSED_PART = 0.25;
+
 type Limits = Pick<ServerLimits, "connections" | "streams" | "streamsPerClient">;
 
-/** What becomes of a new connection: its requests are answered, refused with a 503, or it is closed at once. */
-export type Admission = "served" | "refused" | "closed";
+/**
+ * What becomes of a new connection: its requests are answered, refused with a 503 as there are too many or no files
+ * for more, or it is closed at once.
+ */
+export type Admission = "served" | "refused" | "exhausted" | "closed";
+
+/** Whether the process has files left to open, and how many are kept back for when it has none. */
+type Reserve = Pick<FileReserve, "isShort" | "size">;
 
 /**
  * What the gateway as a whole may hold open. It outlives reloads: what is open counts on under new limits.
@@ -28,10 +38,19 @@ export class Capacity {
   #limits: Limits;
   #streamLimit: StreamLimit | undefined;
   #connections = 0;
+  /** Those of them that came while there were no files. */
+  #exhausted = 0;
   /** Backend connections of the streams. */
   #backendFiles = 0;
+  readonly #reserve: Reserve;
 
-  constructor(limits: Limits, counters: Pick<Counters, "streams">, fileLimit = openFileLimit()) {
+  constructor(
+    limits: Limits,
+    counters: Pick<Counters, "streams">,
+    fileLimit = openFileLimit(),
+    reserve: Reserve = { isShort: false, size: 0 },
+  ) {
+    this.#reserve = reserve;
     // A quarter, where there are so few files that the reserve would be all of them.
     this.#files = fileLimit - Math.min(RESERVED_FILES, Math.ceil(fileLimit / 4));
     this.#counters = counters;
@@ -51,6 +70,7 @@ export class Capacity {
   /** Notes a new connection; `leave` is called when it has closed. */
   enter(): Admission {
     this.#connections++;
+    if (this.#reserve.isShort) return this.#enterExhausted();
     const { connections } = this.#limits;
     if (connections === undefined) return "served";
     const places = connections === "auto" ? this.#files - this.#backendFiles : connections;
@@ -58,8 +78,15 @@ export class Capacity {
     return this.#connections <= places + REFUSED_CONNECTIONS ? "refused" : "closed";
   }
 
-  leave(): void {
+  leave(admission: Admission): void {
     this.#connections--;
+    if (admission === "exhausted") this.#exhausted--;
+  }
+
+  /** Throws what a request is told that nothing can be done for, whatever it asks: its connection is a file. */
+  checkFiles(): void {
+    if (!this.#reserve.isShort) return;
+    throw new ProxyError("connections_exhausted", "no file is left to open", { fields: [retrySoon()] });
   }
 
   /**
@@ -85,6 +112,12 @@ export class Capacity {
       streams: streams === "auto" ? undefined : streams,
       streamsPerClient,
     });
+  }
+
+  #enterExhausted(): Admission {
+    if (this.#exhausted >= this.#reserve.size * REFUSED_PART) return "closed";
+    this.#exhausted++;
+    return "exhausted";
   }
 
   #hold(files: number, release: Release | undefined): Release {

@@ -23,8 +23,6 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   const { request } = exchange;
   if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
   const route = readAndRoute(exchange, runtime);
-  if (exchange.isOverflow)
-    throw new ProxyError("too_many_connections", "beyond limits.connections", { fields: [retrySoon()] });
   const reply = await runStages(route.stages, exchange);
   // The client may have left while a stage waited.
   if (response.isClosed) return;
@@ -51,6 +49,10 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   exchange.route = route;
   const staged = chooseStage(route, exchange);
   exchange.route = staged;
+  // Not before: the route knows which pages may read the refusal.
+  if (exchange.isOverflow)
+    throw new ProxyError("too_many_connections", "beyond limits.connections", { fields: [retrySoon()] });
+  runtime.capacity.checkFiles();
   return staged;
 }
 

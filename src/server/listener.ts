@@ -96,6 +96,8 @@ export class Listener {
   /** Starts to listen; rejects with the system's error. */
   async listen(): Promise<void> {
     await listenOn(this.#server, this.address);
+    // What the system refuses is one connection: without a listener it would be the end of the process.
+    this.#server.on("error", (err) => this.#runtime.acceptFailed(err));
     this.#setMode(this.#listen);
   }
 
@@ -140,7 +142,7 @@ export class Listener {
     socket.once("close", () => {
       this.#connections.delete(socket);
       this.#pending.delete(socket);
-      this.#runtime.capacity.leave();
+      this.#runtime.capacity.leave(admission);
     });
     const peer = "path" in this.address ? UNIX_PEER : socket.remoteAddress;
     const arrival = { peer, tls: false, isOverflow: admission === "refused" };

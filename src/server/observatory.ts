@@ -70,6 +70,12 @@ export class Observatory {
     this.metrics.reloaded(result);
   }
 
+  /** Notes that the process has no file left to open, or has some again. */
+  outOfFiles(isOut: boolean): void {
+    this.readiness.set("out_of_files", isOut);
+    if (isOut) this.metrics.outOfFiles();
+  }
+
   /** Counts an exchange that has ended. */
   onSettled(exchange: Exchange, reason: EndReason): void {
     const route = exchange.route?.config.name ?? "";

@@ -1,4 +1,6 @@
 import type { Trust } from "../base/address.ts";
+import { FileReserve } from "../base/file-reserve.ts";
+import { openFileLimit } from "../base/open-files.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Config } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
@@ -53,6 +55,7 @@ export class Runtime implements Observer {
   /** Where shared streams are kept, over all reloads. */
   readonly #store: Store;
   readonly #historyBudget: HistoryBudget;
+  readonly #files = new FileReserve((isShort) => this.#onFiles(isShort));
   #snapshot: Snapshot;
 
   constructor(
@@ -67,7 +70,7 @@ export class Runtime implements Observer {
     this.#counters = shared?.counters(counters) ?? counters;
     this.#store = shared ?? new MemoryStore();
     this.#historyBudget = new HistoryBudget(config.server.limits.historyBytes);
-    this.capacity = new Capacity(config.server.limits, counters);
+    this.capacity = new Capacity(config.server.limits, counters, openFileLimit(), this.#files);
     this.observatory = new Observatory({
       log,
       streams: () => this.relays,
@@ -100,6 +103,7 @@ export class Runtime implements Observer {
 
   /** Gets what has to be there before the first request; rejects with a ConfigError that names its place. */
   async start(): Promise<void> {
+    this.#files.start();
     await this.#jwksSets.start(this.config.routes);
   }
 
@@ -127,9 +131,23 @@ export class Runtime implements Observer {
 
   /** Closes the connections to backends, and what was started; resolves when others may take over. */
   async close(): Promise<void> {
+    this.#files.stop();
     this.#jwksSets.close();
     for (const part of this.#snapshot.parts) part.close();
     await this.#store.close();
+  }
+
+  /** The system would not give a connection to a listener; those that stand go on. */
+  acceptFailed(err: Error): void {
+    this.#files.check();
+    this.log.warn({ err }, "connection not accepted");
+  }
+
+  #onFiles(isShort: boolean): void {
+    const openFiles = openFileLimit();
+    this.observatory.outOfFiles(isShort);
+    if (isShort) this.log.error({ openFiles }, "out of open files: new connections are refused");
+    else this.log.warn({ openFiles }, "open files are free again");
   }
 
   /** What is delivered may not be what other instances have. */

@@ -58,19 +58,9 @@ export async function attempt<T>({
   }
 }
 
-/** Our own lack of files, ports or memory, as `connect` reports it. */
-const OWN_SHORTAGES: ReadonlySet<string> = new Set([
-  "EMFILE",
-  "ENFILE",
-  "ENOBUFS",
-  "ENOMEM",
-  "EADDRNOTAVAIL",
-]);
-
 /** Closing an idle connection is every backend's right, and what we lack ourselves is nobody else's fault. */
-function isBackendsFault({ progress, cause }: DialError): boolean {
-  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
-  return progress !== "stale" && !(code !== undefined && OWN_SHORTAGES.has(code));
+function isBackendsFault({ progress, code }: DialError): boolean {
+  return progress !== "stale" && code !== "connections_exhausted";
 }
 
 /** What `dialUpstream` is told; the request is made anew for each backend. */

@@ -1,4 +1,5 @@
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { retrySoon } from "../pipeline/retry-after.ts";
 
 /**
  * A backend that gave no answer; `progress` decides whether another one may get the request.
@@ -13,12 +14,21 @@ export class DialError extends ProxyError {
     code: ErrorCode,
     detail: string,
     progress: DialError["progress"],
-    options: { cause?: unknown } = {},
+    options: ConstructorParameters<typeof ProxyError>[2] = {},
   ) {
     super(code, detail, options);
     this.progress = progress;
   }
 }
+
+/** Our own lack of files, ports or memory, as `connect` reports it: nobody else's fault. */
+const OWN_SHORTAGES: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EADDRNOTAVAIL",
+]);
 
 /** What an error on the way to the response head means, given how far the request had come. */
 export function dialError(error: NodeJS.ErrnoException, progress: DialError["progress"]): DialError {
@@ -28,6 +38,12 @@ export function dialError(error: NodeJS.ErrnoException, progress: DialError["pro
     // One of our timers, or what the answer had in it: a connection that broke is the only stale one.
     const sent = progress === "stale" ? "unanswered" : progress;
     return new DialError(error.code, error.message, sent, options);
+  }
+  if (OWN_SHORTAGES.has(error.code ?? "")) {
+    return new DialError("connections_exhausted", error.message, progress, {
+      ...options,
+      fields: [retrySoon()],
+    });
   }
   const isGarbled = progress === "answered" || error.code?.startsWith("HPE_");
   const code =

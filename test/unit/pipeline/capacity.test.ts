@@ -28,7 +28,7 @@ describe("connections", () => {
     expect(admissions.slice(0, 2)).toEqual(["served", "served"]);
     expect(new Set(admissions.slice(2, 66))).toEqual(new Set(["refused"]));
     expect(admissions[66]).toBe("closed");
-    for (let left = 0; left < 66; left++) capacity.leave();
+    for (let left = 0; left < 66; left++) capacity.leave("served");
     expect(capacity.enter()).toBe("served");
   });
 
@@ -37,7 +37,7 @@ describe("connections", () => {
     const release = await capacity.acquireStream("10.0.0.1", true);
     expect(enterMany(capacity, 1744).filter((admission) => admission === "served")).toHaveLength(1743);
     release();
-    capacity.leave();
+    capacity.leave("served");
     expect(capacity.enter()).toBe("served");
   });
 
@@ -75,7 +75,7 @@ describe("streams", () => {
     enterMany(capacity, 12);
     expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
     expect(refusal(() => capacity.acquireStream("10.0.0.1", false))).toBeUndefined();
-    capacity.leave();
+    capacity.leave("served");
     expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBeUndefined();
     expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
   });
