@@ -9,6 +9,33 @@ import {
 } from "./stream-limit.ts";
 import { MemoryTicketBox, type TicketBox } from "./ticket-box.ts";
 
+/** The connections of clients that are open, those that were refused and are not closed yet included. */
+export interface ConnectionCount {
+  /** Those of this process. */
+  readonly own: number;
+  /** Counts a new one; how many there are with it. What nobody compares with a limit may be `own` alone. */
+  enter(isLimited: boolean): number | Promise<number>;
+  leave(): void;
+}
+
+/** One that counts in this process. */
+class LocalConnections implements ConnectionCount {
+  #open = 0;
+
+  get own(): number {
+    return this.#open;
+  }
+
+  enter(): number {
+    this.#open++;
+    return this.#open;
+  }
+
+  leave(): void {
+    this.#open--;
+  }
+}
+
 /**
  * Where requests are counted and what they used is remembered.
  *
@@ -17,6 +44,7 @@ import { MemoryTicketBox, type TicketBox } from "./ticket-box.ts";
  */
 export interface Counters {
   readonly seen: ReplayGuard;
+  readonly connections: ConnectionCount;
   /** How many signatures are remembered at most. */
   limitSignatures(count: number): void;
   /** A route's tickets. */
@@ -30,6 +58,7 @@ export interface Counters {
 /** Counts in this process. */
 export class LocalCounters implements Counters {
   readonly seen: SeenSignatures;
+  readonly connections: ConnectionCount = new LocalConnections();
   /** By place. A route that is gone leaves an entry, so that its streams count if it comes back. */
   readonly #streams = new Map<string, LocalStreamLimit>();
 

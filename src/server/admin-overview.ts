@@ -5,7 +5,7 @@ import type { Observatory } from "./observatory.ts";
 const MAX_ROWS = 500;
 
 /** Ends in one overview. */
-const MAX_ENDS = 20;
+export const MAX_ENDS = 20;
 
 /** Everything but the streams: what the dashboard gets once a second. */
 export function overview({ activity, readiness, routes, reloads }: Observatory) {
@@ -41,3 +41,6 @@ export function overview({ activity, readiness, routes, reloads }: Observatory) 
     reloads,
   };
 }
+
+/** What an overview tells. */
+export type Overview = ReturnType<typeof overview>;

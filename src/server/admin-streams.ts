@@ -51,6 +51,9 @@ export function listStreams(activity: Activity, query: StreamQuery) {
   };
 }
 
+/** A page of streams, and how many there are in all. */
+export type StreamPage = ReturnType<typeof listStreams>;
+
 /** Ends the streams of a request id: between two events, or broken off when that takes too long. */
 export function endStreams(activity: Activity, id: string): boolean {
   const found = [...activity.streams()].filter(({ exchange }) => exchange.id === id);

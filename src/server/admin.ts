@@ -2,20 +2,22 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { ListenAddress } from "../config/address-schema.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
-import { processMetrics } from "../observe/process-metrics.ts";
 import { addressName } from "./address-name.ts";
 import { AdminAccess } from "./admin-access.ts";
 import { AdminEvents } from "./admin-events.ts";
 import { type AdminFile, adminFiles, PAGE, SIGN_IN } from "./admin-files.ts";
 import { reply, replyJson } from "./admin-reply.ts";
-import { endStreams, listStreams, streamQuery } from "./admin-streams.ts";
-import type { Observatory } from "./observatory.ts";
+import { streamQuery } from "./admin-streams.ts";
+import type { Insight } from "./insight.ts";
 
 /** Monitoring, a few dashboards and whoever looks: a scrape keeps its connection. */
 const MAX_CONNECTIONS = 128;
 
 /** A token in a form. */
 const MAX_BODY_BYTES = 4_096;
+
+/** The text format of Prometheus. */
+const METRICS = "text/plain; version=0.0.4; charset=utf-8";
 
 const END_STREAM = /^\/api\/streams\/([^/]{1,400})\/end$/;
 
@@ -25,17 +27,17 @@ export class AdminListenError extends Error {}
 /** The admin listener of a configuration; undefined when it has none. */
 export function createAdmin(
   { admin, adminToken }: Pick<ServerConfig, "admin" | "adminToken">,
-  observatory: Observatory,
+  insight: Insight,
   log: Log,
 ): AdminServer | undefined {
-  return admin && new AdminServer({ admin, adminToken }, observatory, log);
+  return admin && new AdminServer({ admin, adminToken }, insight, log);
 }
 
 /** The admin listener: health, readiness, metrics, streams and the dashboard. */
 export class AdminServer {
   readonly #address: ListenAddress;
   readonly #access: AdminAccess;
-  readonly #observatory: Observatory;
+  readonly #insight: Insight;
   readonly #events: AdminEvents;
   readonly #log: Log;
   readonly #server: http.Server;
@@ -43,13 +45,13 @@ export class AdminServer {
 
   constructor(
     { admin, adminToken }: { readonly admin: ListenAddress; readonly adminToken: string | undefined },
-    observatory: Observatory,
+    insight: Insight,
     log: Log,
   ) {
     this.#address = admin;
     this.#access = new AdminAccess(admin, adminToken);
-    this.#observatory = observatory;
-    this.#events = new AdminEvents(observatory);
+    this.#insight = insight;
+    this.#events = new AdminEvents(insight, log);
     this.#log = log;
     this.#server = http.createServer({
       maxHeaderSize: 8 * 1024,
@@ -68,15 +70,13 @@ export class AdminServer {
   /** Starts to listen; resolves with the address in the form the configuration has. */
   listen(): Promise<string> {
     this.#files = adminFiles();
-    // Before files are scarce: some of it is read once.
-    processMetrics();
     return new Promise((resolve, reject) => {
       const refuse = (cause: Error) => reject(new AdminListenError(cause.message, { cause }));
       this.#server.once("error", refuse);
       this.#server.listen(this.#address, () => {
         this.#server.removeListener("error", refuse);
         this.#server.on("error", (err) => this.#log.warn({ err }, "admin listener failed"));
-        this.#observatory.activity.start();
+        this.#insight.start();
         resolve(addressName(this.#server.address()));
       });
     });
@@ -84,7 +84,7 @@ export class AdminServer {
 
   /** Ends its event streams and connections. */
   close(): Promise<void> {
-    this.#observatory.activity.stop();
+    this.#insight.stop();
     this.#events.close();
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
@@ -127,12 +127,10 @@ export class AdminServer {
     switch (path) {
       case "/":
         return this.#page(PAGE, 200, response);
-      case "/metrics": {
-        const others = processMetrics();
-        return reply(response, 200, await this.#observatory.metrics.text(others), others.contentType);
-      }
+      case "/metrics":
+        return reply(response, 200, await this.#insight.metrics(), METRICS);
       case "/api/streams":
-        return replyJson(response, 200, listStreams(this.#observatory.activity, streamQuery(query)));
+        return replyJson(response, 200, await this.#insight.listStreams(streamQuery(query)));
       case "/api/events":
         if (!this.#access.isOwnPage(request)) return replyJson(response, 403, { error: "another origin" });
         if (this.#events.isFull) return replyJson(response, 503, { error: "too many dashboards" });
@@ -152,7 +150,7 @@ export class AdminServer {
     if (!this.#access.isAuthorized(request)) return this.#refuse(path, response);
     const id = END_STREAM.exec(path)?.[1];
     if (id === undefined) return replyJson(response, 404, { error: "not found" });
-    const isEnded = endStreams(this.#observatory.activity, decoded(id));
+    const isEnded = await this.#insight.endStreams(decoded(id));
     this.#log.info({ reqId: decoded(id), isEnded }, "stream ended by hand");
     if (isEnded) return replyJson(response, 200, { status: "ended" });
     return replyJson(response, 404, { error: "no such stream" });
@@ -165,7 +163,7 @@ export class AdminServer {
   }
 
   #readiness(response: ServerResponse): void {
-    const { isReady, obstacles } = this.#observatory.readiness;
+    const { isReady, obstacles } = this.#insight.readiness;
     const status = isReady ? "ready" : "not ready";
     replyJson(response, isReady ? 200 : 503, { status, reasons: obstacles });
   }

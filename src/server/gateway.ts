@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config, ServerConfig } from "../config/server-schema.ts";
 import { createLog, type Log } from "../observe/log.ts";
+import type { Counters } from "../pipeline/counters.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
 import { type AdminServer, createAdmin } from "./admin.ts";
 import { drainStreams } from "./drain.ts";
-import { Listeners } from "./listeners.ts";
-import { Runtime } from "./runtime.ts";
+import { LocalInsight } from "./insight.ts";
+import { Listeners, type PreparedListeners } from "./listeners.ts";
+import type { Observatory } from "./observatory.ts";
+import { type PreparedReload, Runtime } from "./runtime.ts";
 
 /** How long requests under way may take to end when a gateway is closed at once; below docker's 10 s to a kill. */
 const CLOSE_GRACE_MS = 5_000;
@@ -39,13 +42,23 @@ export function createGateway(config: Config, options: { readonly log?: Log } = 
   return new RunningGateway(config, options.log);
 }
 
+/** A configuration that a gateway is ready to go over to: exactly one of the two is called, once. */
+export interface PreparedChange {
+  commit(): void;
+  /** Leaves everything as it is. */
+  discard(): void;
+}
+
 /** A gateway that is closing takes no configuration and listens on nothing. */
 export class GatewayClosedError extends Error {
   override readonly name = "GatewayClosedError";
   override readonly message = "the gateway is closing";
 }
 
-class RunningGateway implements Gateway {
+/** A gateway in this process. */
+export class RunningGateway implements Gateway {
+  /** What is known of it. */
+  readonly observatory: Observatory;
   readonly #runtime: Runtime;
   readonly #listeners: Listeners;
   readonly #admin: AdminServer | undefined;
@@ -57,11 +70,13 @@ class RunningGateway implements Gateway {
   /** Ends the wait before the gateway stops to accept, or lets what is left go at once. */
   #hurry = new AbortController();
 
-  constructor(config: Config, log: Log | undefined) {
+  /** It counts what it limits by itself, unless `counters` do. */
+  constructor(config: Config, log: Log | undefined, counters?: Counters) {
     this.#hasOwnLog = log === undefined;
-    this.#runtime = new Runtime(config, log ?? createLog(config.server.log));
+    this.#runtime = new Runtime(config, log ?? createLog(config.server.log), counters);
     this.#listeners = new Listeners(this.#runtime);
-    this.#admin = createAdmin(config.server, this.#runtime.observatory, this.#runtime.log);
+    this.observatory = this.#runtime.observatory;
+    this.#admin = createAdmin(config.server, new LocalInsight(this.observatory), this.#runtime.log);
   }
 
   get adminAddress(): string | undefined {
@@ -73,7 +88,7 @@ class RunningGateway implements Gateway {
       // First, so that probes see a gateway that starts.
       this.#adminAddress = await this.#admin?.listen();
       await this.#runtime.start();
-      await this.#listenOn(this.#runtime.config.server);
+      (await this.#prepareListeners(this.#runtime.config.server)).commit();
     } catch (error) {
       await this.#admin?.close();
       await this.#runtime.close();
@@ -84,18 +99,40 @@ class RunningGateway implements Gateway {
   }
 
   reload(config: Config): Promise<void> {
-    const { observatory } = this.#runtime;
     // One after the other, so that each knows what it is compared with.
-    const done = this.#reloading.then(() => this.#reload(config));
+    const done = this.#reloading.then(async () => (await this.prepare(config)).commit());
     this.#reloading = done.then(
-      () => observatory.reloaded("success"),
-      () => observatory.reloaded("failure"),
+      () => this.observatory.reloaded("success"),
+      () => this.observatory.reloaded("failure"),
     );
     return done;
   }
 
+  /** The first half of a reload, which may fail; whoever calls it waits for one to end before the next. */
+  async prepare(config: Config): Promise<PreparedChange> {
+    const prepared = await this.#runtime.prepare(config);
+    let listeners: PreparedListeners;
+    try {
+      listeners = await this.#prepareListeners(config.server);
+    } catch (error) {
+      prepared.discard();
+      throw error;
+    }
+    const discard = () => {
+      listeners.discard();
+      prepared.discard();
+    };
+    const commit = () => {
+      // In one turn of the event loop: no request sees one without the other.
+      listeners.commit();
+      prepared.commit();
+      this.#onReplaced(config, prepared);
+    };
+    return { discard, commit: () => (this.#runtime.isDraining ? discard() : commit()) };
+  }
+
   rejected(): void {
-    this.#runtime.observatory.reloaded("failure");
+    this.observatory.reloaded("failure");
   }
 
   close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
@@ -104,30 +141,20 @@ class RunningGateway implements Gateway {
     return this.#closing;
   }
 
-  async #listenOn(server: ServerConfig): Promise<void> {
+  async #prepareListeners(server: ServerConfig): Promise<PreparedListeners> {
     const prepared = await this.#listeners.prepare(server);
-    if (!this.#runtime.isDraining) return prepared.commit();
+    if (!this.#runtime.isDraining) return prepared;
     prepared.discard();
     throw new GatewayClosedError();
   }
 
-  async #reload(config: Config): Promise<void> {
-    const runtime = this.#runtime;
-    const prepared = await runtime.prepare(config);
-    try {
-      // What follows its last wait is one turn of the event loop: no request sees one without the other.
-      await this.#listenOn(config.server);
-    } catch (error) {
-      prepared.discard();
-      throw error;
-    }
-    prepared.commit();
-    if (this.#hasOwnLog) runtime.log.level = config.server.log.level;
-    const { changes, removed } = prepared;
+  #onReplaced({ server }: Config, { changes, removed }: PreparedReload): void {
+    const { log } = this.#runtime;
+    if (this.#hasOwnLog) log.level = server.log.level;
     const areRemoved = ({ exchange }: LiveStream) =>
       exchange.route !== undefined && removed.has(exchange.route);
-    if (removed.size > 0) drainStreams(() => this.#streams.filter(areRemoved), config.server.drain);
-    runtime.log.info({ ...changes, listening: this.#listeners.names }, "reloaded");
+    if (removed.size > 0) drainStreams(() => this.#streams.filter(areRemoved), server.drain);
+    log.info({ ...changes, listening: this.#listeners.names }, "reloaded");
   }
 
   get #streams(): LiveStream[] {

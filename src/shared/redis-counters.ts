@@ -1,5 +1,5 @@
 import type { RateConfig } from "../config/limits-schema.ts";
-import type { Counters } from "../pipeline/counters.ts";
+import type { ConnectionCount, Counters } from "../pipeline/counters.ts";
 import { RateLimit } from "../pipeline/rate-limit.ts";
 import type { Admission, ReplayGuard } from "../pipeline/seen-signatures.ts";
 import type { StreamLimit, StreamLimits } from "../pipeline/stream-limit.ts";
@@ -31,6 +31,10 @@ export class RedisCounters implements Counters {
     this.#prefix = prefix;
     this.#own = own;
     this.seen = { admit: (signature, expiresAt, now) => this.#admit(signature, expiresAt - now) };
+  }
+
+  get connections(): ConnectionCount {
+    return this.#own.connections;
   }
 
   /** Those in Redis are bounded by its memory; each goes by itself when its window is over. */
