@@ -34,11 +34,10 @@ type Reserve = Pick<FileReserve, "isShort" | "size">;
  */
 export class Capacity {
   readonly #files: number;
-  readonly #counters: Pick<Counters, "streams">;
+  readonly #counters: Pick<Counters, "streams" | "connections">;
   #limits: Limits;
   #streamLimit: StreamLimit | undefined;
-  #connections = 0;
-  /** Those of them that came while there were no files. */
+  /** Connections that came while there were no files. */
   #exhausted = 0;
   /** Backend connections of the streams. */
   #backendFiles = 0;
@@ -46,7 +45,7 @@ export class Capacity {
 
   constructor(
     limits: Limits,
-    counters: Pick<Counters, "streams">,
+    counters: Pick<Counters, "streams" | "connections">,
     fileLimit = openFileLimit(),
     reserve: Reserve = { isShort: false, size: 0 },
   ) {
@@ -64,22 +63,23 @@ export class Capacity {
   }
 
   get connections(): number {
-    return this.#connections;
+    return this.#counters.connections.own;
   }
 
-  /** Notes a new connection; `leave` is called when it has closed. */
-  enter(): Admission {
-    this.#connections++;
-    if (this.#reserve.isShort) return this.#enterExhausted();
+  /** Notes a new connection; `leave` is called when it has closed. Only a count is over all processes. */
+  enter(): Admission | Promise<Admission> {
     const { connections } = this.#limits;
+    const count = this.#counters.connections.enter(typeof connections === "number");
+    if (this.#reserve.isShort) return this.#enterExhausted();
     if (connections === undefined) return "served";
     const places = connections === "auto" ? this.#files - this.#backendFiles : connections;
-    if (this.#connections <= places) return "served";
-    return this.#connections <= places + REFUSED_CONNECTIONS ? "refused" : "closed";
+    return typeof count === "number"
+      ? admissionOf(count, places)
+      : count.then((open) => admissionOf(open, places));
   }
 
   leave(admission: Admission): void {
-    this.#connections--;
+    this.#counters.connections.leave();
     if (admission === "exhausted") this.#exhausted--;
   }
 
@@ -95,7 +95,7 @@ export class Capacity {
    */
   acquireStream(address: string, hasOwnBackend: boolean): Release | Promise<Release> {
     const files = hasOwnBackend ? 1 : 0;
-    if (this.#limits.streams === "auto" && this.#connections + this.#backendFiles + files > this.#files) {
+    if (this.#limits.streams === "auto" && this.connections + this.#backendFiles + files > this.#files) {
       throw new ProxyError("too_many_streams", "the open-file limit carries no more", {
         fields: [retrySoon()],
       });
@@ -130,4 +130,9 @@ export class Capacity {
       release?.();
     };
   }
+}
+
+function admissionOf(open: number, places: number): Admission {
+  if (open <= places) return "served";
+  return open <= places + REFUSED_CONNECTIONS ? "refused" : "closed";
 }

@@ -13,7 +13,7 @@ import { MemoryTicketBox, type TicketBox } from "./ticket-box.ts";
 export interface ConnectionCount {
   /** Those of this process. */
   readonly own: number;
-  /** Counts a new one; how many there are with it. What nobody compares with a limit may be `own` alone. */
+  /** Counts a new one; how many there are with it, over all processes where a limit is to hold for all. */
   enter(isLimited: boolean): number | Promise<number>;
   leave(): void;
 }

@@ -6,6 +6,7 @@ import type { TLSSocket } from "node:tls";
 import { UNIX_PEER } from "../base/address.ts";
 import type { ListenConfig } from "../config/listen-schema.ts";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
+import type { Admission } from "../pipeline/capacity.ts";
 import { addressName } from "./address-name.ts";
 import { type Arrival, Arrivals } from "./arrival.ts";
 import { Http1Requests } from "./http1-requests.ts";
@@ -142,8 +143,24 @@ export class Listener {
     socket.once("close", () => {
       this.#connections.delete(socket);
       this.#pending.delete(socket);
-      this.#runtime.capacity.leave(admission);
+      this.#runtime.capacity.leave(typeof admission === "string" ? admission : "served");
     });
+    if (typeof admission === "string") this.#admit(socket, admission);
+    else void this.#wait(socket, admission);
+  }
+
+  /** Until the process that counts for all has answered; what comes meanwhile waits in the socket. */
+  async #wait(socket: Socket, admission: Promise<Admission>): Promise<void> {
+    this.#pending.add(socket);
+    // A reset is followed by `close`, and nobody else listens yet.
+    const ignore = () => {};
+    socket.on("error", ignore);
+    const settled = await admission;
+    socket.removeListener("error", ignore);
+    if (this.#pending.delete(socket)) this.#admit(socket, settled);
+  }
+
+  #admit(socket: Socket, admission: Admission): void {
     const peer = "path" in this.address ? UNIX_PEER : socket.remoteAddress;
     const arrival = { peer, tls: false, isOverflow: admission === "refused" };
     if (admission === "closed") socket.destroy();
