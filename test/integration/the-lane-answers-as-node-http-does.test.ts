@@ -1,0 +1,210 @@
+import { expect, test } from "vitest";
+import { parseRequest } from "../../src/server/request-parser.ts";
+import { outcomeOf, WAYS } from "../support/answers-by-both.ts";
+import { type BackendRequest, startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { type GatewayFixture, startGateway } from "../support/gateway.ts";
+import { readRequestsWithLlhttp } from "../support/llhttp.ts";
+import { randomFrom } from "../support/random-bytes.ts";
+import { oddRequest } from "../support/random-requests.ts";
+import { openRaw } from "../support/raw-client.ts";
+
+// Plain GETs are read and answered without node:http. No client may be able to tell.
+
+/** `npm run soak` sets more. */
+const CASES = Number(process.env["FUZZ_CASES"] ?? 250);
+const SEED = Number(process.env["FUZZ_SEED"] ?? 3);
+
+const LIMITS = { headerBytes: 16 * 1024, headers: 100 };
+
+/** What a backend answers with, by the last part of the path. */
+const ANSWERS: Readonly<Record<string, (request: BackendRequest) => void>> = {
+  counted: (request) => request.respond(200, { "X-A": "1", "x-a": "2" }, "counted"),
+  empty: (request) => request.respond(200, {}, ""),
+  missing: (request) => request.respond(404, { "Content-Type": "text/plain" }, "not here"),
+  none: (request) => request.send("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n"),
+  same: (request) => request.send('HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 5\r\n\r\n'),
+  moved: (request) => request.respond(302, { Location: "/counted", "Set-Cookie": ["a=b", "c=d"] }, "moved"),
+  phrase: (request) => request.send("HTTP/1.1 299 \xe9ven so\r\nContent-Length: 0\r\n\r\n"),
+  dated: (request) =>
+    request.respond(200, { Date: "Thu, 01 Jan 1970 00:00:00 GMT", Connection: "close" }, "x"),
+  chunked: (request) => {
+    request.openStream({ "Content-Type": "text/plain" });
+    request.emit("one");
+    request.emit("two");
+    request.endStream({ "X-Sum": "1" });
+  },
+  stream: (request) => {
+    request.openStream();
+    request.emit("data: 1\n\n");
+    request.endStream();
+  },
+  closed: (request) => {
+    request.send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end");
+    request.halfClose();
+  },
+  short: (request) => {
+    request.send("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nshort");
+    request.halfClose();
+  },
+  cut: (request) => {
+    request.openStream({ "Content-Type": "text/plain" });
+    request.emit("cut");
+    request.halfClose();
+  },
+  garbage: (request) => request.send("no HTTP\r\n\r\n"),
+  // Not without a word: that may be a connection gone stale, and the request asked again.
+  gone: (request) => {
+    request.send("HTTP/1.1 2");
+    request.halfClose();
+  },
+};
+
+async function startBoth() {
+  const backend = await startBackend((request) => {
+    const kind = /^\/(\w+)/.exec(request.target)?.[1] ?? "counted";
+    (ANSWERS[kind] ?? ANSWERS["counted"])?.(request);
+  });
+  const upstream = backend.url;
+  const gateway = await startGateway({
+    routes: {
+      main: { match: { path: "/*" }, upstream, stream: { prelude: true } },
+      asked: { match: { path: "/asked" }, upstream, auth: { app: ["one"] } },
+      mocked: { match: { path: "/mocked" }, mock: { body: "mocked" } },
+      crossed: { match: { path: "/crossed" }, upstream, cors: { allowOrigins: ["https://a.test"] } },
+      posted: { match: { path: "/posted", methods: ["POST"] }, upstream },
+    },
+    apps: { one: { key: "k", secret: "s".repeat(32) } },
+  });
+  return { backend, gateway };
+}
+
+const get = (target: string, ...lines: string[]) =>
+  [`GET ${target} HTTP/1.1`, "Host: $HOST", ...lines, "", ""].join("\r\n");
+
+/** Plain or not: every kind of answer, and every kind of request that has to find its way to node:http. */
+const CASES_BY_NAME: readonly [name: string, request: string][] = [
+  ...Object.keys(ANSWERS).map((kind): [string, string] => [`answer ${kind}`, get(`/${kind}`)]),
+  ...Object.keys(ANSWERS).map((kind): [string, string] => [
+    `answer ${kind}, and close`,
+    get(`/${kind}`, "Connection: close"),
+  ]),
+  ["keep-alive asked for", get("/counted", "Connection: keep-alive", "Keep-Alive: timeout=1")],
+  ["a stream by its media type", get("/stream", "Accept: text/event-stream", "Last-Event-ID: 7")],
+  ["a mock", get("/mocked")],
+  ["an unsigned request", get("/asked")],
+  ["another origin", get("/crossed", "Origin: https://a.test")],
+  ["a denied origin", get("/crossed", "Origin: https://b.test")],
+  ["another method", get("/posted")],
+  ["a bad target", get("/a/../b")],
+  ["no Host", "GET /counted HTTP/1.1\r\n\r\n"],
+  ["two Hosts", get("/counted", "Host: b.test")],
+  ["a bad Host", "GET /counted HTTP/1.1\r\nHost: a@b\r\n\r\n"],
+  ["hop-by-hop fields", get("/counted", "TE: trailers", "Keep-Alive: timeout=5", "Proxy-Authorization: x")],
+  ["101 fields", get("/counted", ...Array.from({ length: 100 }, (_, n) => `X-${n}: 1`))],
+  ["too large a field", get("/counted", `X: ${"x".repeat(20_000)}`)],
+  ["too long a target", get(`/${"x".repeat(20_000)}`)],
+  ["HEAD", get("/counted").replace("GET", "HEAD")],
+  ["OPTIONS", get("/counted").replace("GET", "OPTIONS")],
+  ["HTTP/1.0", get("/counted").replace("HTTP/1.1", "HTTP/1.0")],
+  ["HTTP/1.0 that keeps alive", get("/counted", "Connection: keep-alive").replace("HTTP/1.1", "HTTP/1.0")],
+  ["HTTP/1.2", get("/counted").replace("HTTP/1.1", "HTTP/1.2")],
+  ["absolute-form", get("http://$HOST/counted?a")],
+  ["absolute-form of another host", get("http://b.test/counted")],
+  ["an upgrade that no route takes", get("/counted", "Connection: Upgrade", "Upgrade: websocket")],
+  ["an upgrade to h2c", get("/counted", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")],
+  ["Connection tokens", get("/counted", "Connection: keep-alive, X-Secret", "X-Secret: 1")],
+  ["Proxy-Connection", get("/counted", "Proxy-Connection: keep-alive")],
+  ["Expect: 100-continue", get("/counted", "Expect: 100-continue")],
+  ["another expectation", get("/counted", "Expect: the-moon")],
+  ["a body", get("/counted", "Content-Length: 3").concat("abc")],
+  ["a body in chunks", get("/counted", "Transfer-Encoding: chunked").concat("3\r\nabc\r\n0\r\n\r\n")],
+  ["Content-Length: 0", get("/counted", "Content-Length: 0")],
+  ["a folded field", get("/counted", "X: a", " b")],
+  ["NUL", get("/counted", "X: a\0b")],
+  ["bytes beyond ASCII in a value", get("/counted", "X: caf\xc3\xa9")],
+  ["bytes beyond ASCII in the target", get("/caf\xc3\xa9")],
+  ["a tab in a value", get("/counted", "X: a\tb")],
+  ["bare LFs", get("/counted").replaceAll("\r\n", "\n")],
+  ["two requests at once", get("/counted") + get("/missing")],
+  [
+    "three requests at once, the second closes",
+    get("/counted") + get("/stream", "Connection: close") + get("/x"),
+  ],
+  ["a plain request and one with a body", `${get("/counted")}${get("/x", "Content-Length: 3")}abc`],
+  ["a plain request and garbage", `${get("/counted", "Connection: close")}\0\0\r\n\r\n`],
+  ["a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"],
+];
+
+const fillIn = (text: string, { host }: GatewayFixture) =>
+  Buffer.from(text.replaceAll("$HOST", host), "latin1");
+
+/** Where the end of a request is in doubt, what comes a moment later may find its answer under way, or gone. */
+const isOneRequest = (bytes: Buffer): boolean => {
+  const requests = readRequestsWithLlhttp(bytes);
+  return requests?.length === 1 && requests[0]?.isComplete === true && requests[0].bodyBytes === 0;
+};
+
+async function expectTheSame(
+  { gateway, backend }: Awaited<ReturnType<typeof startBoth>>,
+  bytes: Buffer,
+  label: string,
+): Promise<void> {
+  const requests = readRequestsWithLlhttp(bytes);
+  // Of a request that has not come whole nothing is to be expected but the end.
+  const leaving = requests !== undefined && requests[0]?.isComplete !== true ? "at once" : "in the end";
+  const ours = await outcomeOf(gateway, backend, "as it is", bytes, leaving);
+  expect(await outcomeOf(gateway, backend, "by node:http", bytes, leaving), label).toEqual(ours);
+  if (!isOneRequest(bytes) || bytes.length < 2) return;
+  expect(await outcomeOf(gateway, backend, "in two reads", bytes), label).toEqual(ours);
+}
+
+test.each(CASES_BY_NAME)("%s", async (_name, text) => {
+  const both = await startBoth();
+  await expectTheSame(both, fillIn(text, both.gateway), "");
+});
+
+test(`${CASES} made-up requests are answered and forwarded the same in each way`, async () => {
+  const both = await startBoth();
+  const random = randomFrom(SEED);
+  const targets = Object.keys(ANSWERS);
+  let taken = 0;
+  for (let n = 0; n < CASES; n++) {
+    const made = oddRequest(random, both.gateway.host).toString("latin1");
+    const text = random.chance(0.6) ? made.replace(/ \/[^ ]* /, ` /${random.one(targets)} `) : made;
+    const bytes = Buffer.from(text, "latin1");
+    if (bytes.length === 0) continue;
+    if (parseRequest(bytes, LIMITS) !== undefined) taken++;
+    await expectTheSame(both, bytes, `seed ${SEED}, case ${n}: ${JSON.stringify(text)}`);
+  }
+  // Otherwise node:http would be compared with itself.
+  expect(taken).toBeGreaterThan(CASES / 10);
+}, 900_000);
+
+test("what comes while a plain request is answered is read by node:http afterwards, in each way the same", async () => {
+  const requests: BackendRequest[] = [];
+  const backend = await startBackend((request) => void requests.push(request));
+  const gateway = await startGateway({ routes: { main: { match: { path: "/*" }, upstream: backend.url } } });
+  const answers: string[] = [];
+  for (const way of ["as it is", "by node:http"] as const) {
+    const client = await openRaw(gateway.port);
+    for (const part of WAYS[way](fillIn(get("/first"), gateway))) client.send(part);
+    const first = await backend.nextRequest();
+    client.send(fillIn(`${get("/second")}${get("/third", "Connection: close")}`, gateway));
+    await eventually(() => client.socket.writableLength === 0);
+    first.respond(200, {}, "1");
+    (await backend.nextRequest()).respond(200, {}, "2");
+    (await backend.nextRequest()).respond(200, {}, "3");
+    expect(await client.ended()).toBe("end");
+    answers.push(client.text.replaceAll(/^(Date|X-Request-Id): .+$/gim, ""));
+  }
+  expect(requests.map(({ target }) => target)).toEqual([
+    "/first",
+    "/second",
+    "/third",
+    "/first",
+    "/second",
+    "/third",
+  ]);
+  expect(answers[0]).toBe(answers[1]);
+});

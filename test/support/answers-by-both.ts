@@ -1,0 +1,87 @@
+import type { Backend } from "./backend.ts";
+import { eventually } from "./eventually.ts";
+import type { GatewayFixture } from "./gateway.ts";
+import { openRaw, type RawClient } from "./raw-client.ts";
+
+/**
+ * How a client's bytes come to be read. A line end before a request is none of it (RFC 9112 section 2.2), and the
+ * lane leaves whatever begins with one to node:http; a last byte by itself makes no whole read of what was before.
+ */
+export const WAYS = {
+  "as it is": (bytes: Buffer) => [bytes],
+  "by node:http": (bytes: Buffer) => [Buffer.concat([Buffer.from("\r\n"), bytes])],
+  "in two reads": (bytes: Buffer) => [bytes.subarray(0, -1), bytes.subarray(-1)],
+} as const;
+
+/** What was seen on both sides of one client's connection, without what differs each time. */
+export interface Outcome {
+  readonly answer: string;
+  readonly ending: string;
+  readonly forwarded: readonly string[];
+}
+
+/** When the client's half ends: with its last byte, or after it was answered twice. */
+export type Leaving = "at once" | "in the end";
+
+/** Long enough for a process that is not busy to read what came. */
+const PAUSE_MS = 3;
+
+/** Thousands of answers are waited for. */
+const POLL = { everyMs: 1 };
+
+const constant = (text: string): string =>
+  text
+    .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}/gi, "ID")
+    .replaceAll(/^Date: .+$/gim, "Date: NOW")
+    .replaceAll(/for="?127\.0\.0\.1:\d+/g, "for=ME");
+
+/** The answers that came are whole, as far as those of these tests go. */
+function isWhole(text: string, isHead: boolean): boolean {
+  const end = text.lastIndexOf("\r\n\r\nHTTP/1.1 ");
+  const last = end < 0 ? text : text.slice(end + 4);
+  const at = last.indexOf("\r\n\r\n");
+  if (at < 0 || !/^HTTP\/1\.1 [2-9]/.test(last)) return false;
+  const head = last.slice(0, at);
+  if (isHead || /^HTTP\/1\.1 (?:204|304)/.test(head)) return true;
+  if (/^transfer-encoding: chunked/im.test(head)) return /\r\n0\r\n(?:[^\r\n]+\r\n)*\r\n$/.test(last);
+  const length = /^content-length: (\d+)/im.exec(head)?.[1];
+  return length !== undefined && last.length - at - 4 >= Number(length);
+}
+
+async function send(client: RawClient, parts: readonly Buffer[]): Promise<void> {
+  for (const [at, part] of parts.entries()) {
+    if (at > 0) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    if (client.socket.writable) client.send(part);
+  }
+}
+
+/** Sends a request in one of the ways, asks once more on a connection that is kept, and tells what became of it. */
+export async function outcomeOf(
+  { port, host }: GatewayFixture,
+  backend: Backend,
+  way: keyof typeof WAYS,
+  bytes: Buffer,
+  leaving: Leaving = "in the end",
+): Promise<Outcome> {
+  const before = backend.requests.length;
+  const client = await openRaw(port);
+  const isHead = bytes.toString("latin1").trimStart().startsWith("HEAD ");
+  await send(client, WAYS[way](bytes));
+  if (leaving === "at once") client.halfClose();
+  const isOver = () => client.ending !== "open";
+  await eventually(
+    () => isOver() || isWhole(client.text, isHead),
+    `an answer to ${JSON.stringify(bytes.toString("latin1"))}`,
+    POLL,
+  );
+  if (!isOver()) {
+    client.send(`GET /again HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    await eventually(isOver, "the end after a second request", POLL);
+  }
+  client.leave();
+  return {
+    answer: constant(client.text),
+    ending: client.ending,
+    forwarded: backend.requests.slice(before).map(({ head }) => constant(head.raw.toString("latin1"))),
+  };
+}
