@@ -12,6 +12,10 @@ import type { ChannelStore, RecordOptions, Store } from "./store.ts";
 
 /** Notices are read as they come; of old ones nobody has a use. */
 const NOTICES = 1_000;
+const NOTICES_MS = 60_000;
+
+/** Redis is back when its connection has held for so long: one of a read-only replica ends at the first write. */
+const STEADY_MS = 1_000;
 
 /** How a store in Redis stands. */
 export interface RedisHealth {
@@ -43,6 +47,8 @@ export class RedisStore implements Store {
   #isClosed = false;
   #isWhole = true;
   #isReported = false;
+  /** Until its return is reported. */
+  #steady: NodeJS.Timeout | undefined;
 
   /** `onHealth` is told whether everything that is delivered is in Redis, each time that changes. */
   constructor(config: RedisConfig, log: Log, onHealth: (isWhole: boolean) => void = () => {}) {
@@ -102,6 +108,7 @@ export class RedisStore implements Store {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearTimeout(this.#steady);
     for (const record of this.#open()) record.close();
     // Each step of a farewell is bounded by the timeout of its command.
     await Promise.all(this.#farewells);
@@ -116,8 +123,12 @@ export class RedisStore implements Store {
   }
 
   #notify({ name }: RecordKeys): void {
-    const args = [noticesKey(this.#config.prefix), "MAXLEN", "~", NOTICES, "*", "k", name];
-    this.#commands.command("XADD", args).catch((error: unknown) => {
+    const key = noticesKey(this.#config.prefix);
+    const told = Promise.all([
+      this.#commands.command("XADD", [key, "MAXLEN", "~", NOTICES, "*", "k", name]),
+      this.#commands.command("PEXPIRE", [key, NOTICES_MS]),
+    ]);
+    told.catch((error: unknown) => {
       // Without a notice the others look by themselves a little later.
       if (!(error instanceof RedisFault)) throw error;
     });
@@ -130,14 +141,14 @@ export class RedisStore implements Store {
   #onReady(): void {
     if (this.#isReported) {
       for (const record of this.#open()) record.standBack();
-      this.#log.info({ leaseMs: this.#config.lease }, "redis is back");
+      clearTimeout(this.#steady);
+      this.#steady = setTimeout(() => this.#reportBack(), STEADY_MS);
     }
-    this.#isReported = false;
-    this.#tellHealth();
     this.#lookAll();
   }
 
   #onAway(): void {
+    clearTimeout(this.#steady);
     this.#reportAway(this.#commands.lastFault || "the connection was lost");
     this.#lookAll();
   }
@@ -148,6 +159,12 @@ export class RedisStore implements Store {
     this.#isReported = true;
     this.#tellHealth();
     this.#log.error({ fault }, "redis is away");
+  }
+
+  #reportBack(): void {
+    this.#isReported = false;
+    this.#log.info({ leaseMs: this.#config.lease }, "redis is back");
+    this.#tellHealth();
   }
 
   #onDegraded(

@@ -1,0 +1,156 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { metricsOf, startWithAdmin } from "../support/admin.ts";
+import { type Backend, startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import type { GatewayFixture } from "../support/gateway.ts";
+import { startRedis } from "../support/redis.ts";
+import { event, QUICK, subscribe } from "../support/shared.ts";
+import { requestBytes } from "../support/sse-client.ts";
+
+const ROUNDS = 600;
+const AT_ONCE = 25;
+const STREAMS = 12;
+
+/** What keeps this process busy, by kind. */
+function resources(): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of process.getActiveResourcesInfo()) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
+}
+
+/** A stream each for most paths; some refuse, break off, have nothing to say or say it is over. */
+const startVariedBackend = (): Promise<Backend> =>
+  startBackend((request) => {
+    const kind = Number(/n=(\d+)/.exec(request.target)?.[1]) % 6;
+    if (kind === 0) return request.respond(503, { "Retry-After": "0" });
+    if (kind === 1) return request.reset();
+    request.openStream();
+    if (kind === 2) return;
+    for (let id = 1; id <= 20; id++) request.emit(event("x".repeat(5_000), String(id)));
+    if (kind === 3) request.endStream();
+    if (kind === 4) request.emit("id: 21\ndata: ha");
+  });
+
+const PARAMETERS = [
+  "",
+  "&transport=polling",
+  "&transport=long-polling&timeout=60s",
+  "&transport=long-polling&timeout=60s&lastEventId=20",
+  "&lastEventId=3",
+  "&lastEventId=gone",
+];
+
+/** Asks for one of the streams in one of the ways, and leaves at one of several moments: unheard, in the replay, later. */
+async function visit(port: number, n: number): Promise<void> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  await once(socket, "connect");
+  const path = `/news?n=${n % STREAMS}${PARAMETERS[n % PARAMETERS.length]}`;
+  socket.write(requestBytes(port, { path, ...(n % 11 === 10 && { method: "HEAD" }) }));
+  const moment = n % 5;
+  const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  if (moment === 1) await Promise.race([once(socket, "data"), later(15)]);
+  if (moment === 2) socket.pause();
+  if (moment > 1) await later(moment * 3);
+  if (n % 2 === 0) socket.destroy();
+  else socket.resetAndDestroy();
+  if (!socket.closed) await once(socket, "close");
+}
+
+async function visits(port: number, count: number): Promise<void> {
+  for (let n = 0; n < count; n += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => visit(port, n + index)));
+  }
+}
+
+const start = (backend: Backend, server: Readonly<Record<string, unknown>> = {}) =>
+  startWithAdmin({
+    routes: {
+      main: {
+        match: { path: "/*" },
+        upstream: backend.url,
+        stream: { heartbeat: "20ms", idleTimeout: "5m", maxDuration: "1h", sendTimeout: "5m" },
+        shared: { ...QUICK, linger: "50ms", history: { age: "1s" } },
+      },
+    },
+    server,
+  });
+
+const messages = ({ log }: GatewayFixture, wanted: string) => log.filter(({ msg }) => msg === wanted).length;
+
+/** Every channel is closed, and every client has its line. */
+async function rest(gateway: GatewayFixture, backend: Backend): Promise<void> {
+  await eventually(() => backend.openConnections === 0, "the end of every backend request", {
+    timeoutMs: 10_000,
+  });
+  await eventually(async () => {
+    const metrics = await metricsOf(gateway);
+    expect(metrics.get('sluice_shared_subscribers{route="main"}')).toBe(0);
+    expect(metrics.get('sluice_streams_active{route="main"}')).toBe(0);
+    return true;
+  }, "nobody on any stream");
+}
+
+test("after the last client has left and the linger is over no socket, timer or listener remains", async () => {
+  const warnings: string[] = [];
+  const onWarning = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
+  process.on("warning", onWarning);
+  onTestFinished(() => void process.off("warning", onWarning));
+  const backend = await startVariedBackend();
+  const gateway = await start(backend);
+  await visits(gateway.port, 50);
+  await rest(gateway, backend);
+  const before = resources();
+  await visits(gateway.port, ROUNDS);
+  await rest(gateway, backend);
+  await eventually(
+    () => {
+      const now = resources();
+      for (const kind of ["TCPSocketWrap", "Timeout", "TCPServerWrap", "Immediate"]) {
+        expect(now[kind] ?? 0, kind).toBeLessThanOrEqual(before[kind] ?? 0);
+      }
+      return true;
+    },
+    "the resources from before",
+    { timeoutMs: 10_000, everyMs: 50 },
+  );
+  expect(warnings).toEqual([]);
+  // Otherwise too few of them came far enough to leave anything.
+  expect(messages(gateway, "shared stream opened")).toBeGreaterThan(STREAMS);
+  expect(messages(gateway, "stream opened")).toBeGreaterThan(ROUNDS / 10);
+}, 60_000);
+
+test("control: a stream that somebody is on is seen by the same count", async () => {
+  const backend = await startVariedBackend();
+  const gateway = await start(backend);
+  const before = resources();
+  const client = subscribe(gateway.port, "/news?n=2");
+  await client.opened();
+  expect(resources()["TCPSocketWrap"] ?? 0).toBeGreaterThanOrEqual((before["TCPSocketWrap"] ?? 0) + 3);
+  expect(resources()["Timeout"] ?? 0).toBeGreaterThan(before["Timeout"] ?? 0);
+  expect((await metricsOf(gateway)).get('sluice_shared_subscribers{route="main"}')).toBe(1);
+});
+
+test("in Redis no lease outlives the last client, and no key its time", async () => {
+  const [backend, redis] = await Promise.all([startVariedBackend(), startRedis()]);
+  const gateway = await start(backend, { redis: { url: redis.url, lease: "500ms", timeout: "1s" } });
+  await visits(gateway.port, 100);
+  expect(await redis.client.keys("*:events")).not.toEqual([]);
+  await rest(gateway, backend);
+  await eventually(async () => (await redis.client.keys("*:lease")).length === 0, "the end of every lease");
+  for (const key of await redis.client.keys("*")) {
+    const leftMs = await redis.client.pttl(key);
+    // One that has ended since is -2.
+    expect(leftMs, key).not.toBe(-1);
+    expect(leftMs, key).toBeLessThanOrEqual(60_000);
+  }
+  await eventually(
+    async () => (await redis.client.keys("*:{main:*")).length === 0,
+    "the end of every record",
+    {
+      timeoutMs: 10_000,
+    },
+  );
+}, 60_000);
