@@ -16,6 +16,11 @@ export class RedisFault extends Error {
 
 const FIRST_RETRY_MS = 50;
 const MOST_RETRY_MS = 2_000;
+/** The longest wait after a connection that was one. */
+const MOST_RETURN_MS = 500;
+
+/** A connection that ends sooner has failed: a replica takes one, and each write that is refused ends it. */
+const STEADY_MS = 2_000;
 
 /**
  * One connection to Redis, made again whenever it is lost.
@@ -25,19 +30,26 @@ const MOST_RETRY_MS = 2_000;
  * that hangs is known from one that is idle.
  */
 export class RedisConnection {
-  /** Why the last connection was lost, in words without secrets. */
+  /** What went wrong since the last command that went well, in words without secrets; empty for nothing. */
   lastFault = "";
   readonly #redis: Redis;
   readonly #timeoutMs: number;
   readonly #events = new EventEmitter<{ ready: []; away: []; refused: [fault: string] }>();
   #isReady = false;
+  #readySince = 0;
   #awaySince = performance.now();
+  /** Attempts to connect since the last connection that was steady. */
+  #attempts = 0;
   #isClosed = false;
   #handshake: NodeJS.Timeout | undefined;
 
   constructor(url: string, name: string, timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
-    this.#redis = new Redis(url, optionsFor(name, timeoutMs));
+    this.#redis = new Redis(url, {
+      ...optionsFor(name, timeoutMs),
+      retryStrategy: (failures) => this.#nextRetryMs(failures),
+      reconnectOnError: (error) => this.#isElsewhere(error),
+    });
     this.#redis.on("error", (error: Error) => {
       this.lastFault = error.message;
       this.#events.emit("refused", error.message);
@@ -75,9 +87,11 @@ export class RedisConnection {
   async command(name: string, args: readonly RedisArgument[], waitMs = 0): Promise<RedisReply> {
     const answer = this.#redis.callBuffer(name, [...args]) as Promise<RedisReply>;
     try {
-      return await this.#answerWithin(answer, this.#timeoutMs + waitMs);
+      const reply = await this.#answerWithin(answer, this.#timeoutMs + waitMs);
+      this.lastFault = "";
+      return reply;
     } catch (error) {
-      throw new RedisFault(error instanceof Error ? error.message : String(error));
+      throw this.#faultOf(error);
     }
   }
 
@@ -115,6 +129,7 @@ export class RedisConnection {
     clearTimeout(this.#handshake);
     if (this.#isClosed) return;
     this.#isReady = true;
+    this.#readySince = performance.now();
     this.#events.emit("ready");
   }
 
@@ -123,7 +138,27 @@ export class RedisConnection {
     if (!this.#isReady) return;
     this.#isReady = false;
     this.#awaySince = performance.now();
+    if (this.#awaySince - this.#readySince > STEADY_MS) this.#attempts = 0;
     this.#events.emit("away");
+  }
+
+  #nextRetryMs(failures: number): number {
+    this.#attempts += 1;
+    const most = failures > 1 ? MOST_RETRY_MS : MOST_RETURN_MS;
+    return jitter(Math.min(most, FIRST_RETRY_MS * 2 ** Math.min(this.#attempts, 10)));
+  }
+
+  /** After a failover the address leads to the new primary, the old connection to what is now a replica. */
+  #isElsewhere({ message }: Error): boolean {
+    const isReplica = message.startsWith("READONLY");
+    if (isReplica) this.lastFault = refusalOf(message);
+    return isReplica;
+  }
+
+  #faultOf(error: unknown): RedisFault {
+    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    if (name === "ReplyError") this.lastFault = refusalOf(message);
+    return new RedisFault(message);
   }
 
   async #answerWithin<T>(answer: Promise<T>, ms: number): Promise<T> {
@@ -138,6 +173,9 @@ export class RedisConnection {
     return Promise.race([answer, late]).finally(stop);
   }
 }
+
+/** Its code alone, because what follows may show arguments. */
+const refusalOf = (message: string): string => `a command was refused: ${message.split(" ", 1).join()}`;
 
 function optionsFor(name: string, timeoutMs: number): Omit<RedisOptions, "replyMapping"> {
   return {
@@ -154,8 +192,5 @@ function optionsFor(name: string, timeoutMs: number): Omit<RedisOptions, "replyM
     maxRetriesPerRequest: 0,
     // A Redis that is loading its data is away, and is asked again as one that is.
     maxLoadingRetryTime: MOST_RETRY_MS,
-    retryStrategy: (times) => jitter(Math.min(MOST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times, 10))),
-    // After a failover the address leads to the new primary, the old connection to what is now a replica.
-    reconnectOnError: (error) => error.message.startsWith("READONLY"),
   };
 }

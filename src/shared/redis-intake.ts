@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { RecordPlace } from "./redis-append.ts";
 import { RedisFault } from "./redis-connection.ts";
 import type { Entry, Position } from "./redis-entry.ts";
@@ -10,11 +11,17 @@ export interface RedisIntakeOptions {
   readonly place: RecordPlace;
   readonly reader: RedisReader;
   readonly ledger: Ledger;
+  /** So long Redis may be away before those who wait for what it has go on without. */
+  readonly timeoutMs: number;
+  /** Another one leads, so that what is read continues what the channel has. */
+  isFollowing(): boolean;
   held(seq: number): StoredEvent | undefined;
   deliver(events: readonly StoredEvent[]): void;
   /** What was read does not continue what the channel has. */
   onOther(): void;
 }
+
+const RETRY_MS = 50;
 
 /** What a record gets out of Redis: as it comes, or on demand. */
 export class RedisIntake {
@@ -55,7 +62,7 @@ export class RedisIntake {
     }
   }
 
-  /** The same once for all who ask meanwhile; resolves also without Redis. */
+  /** The same once for all who ask meanwhile; without Redis it resolves when that was so for the timeout. */
   catchUpTogether(): Promise<void> {
     // One that is under way may have read too little.
     this.#nextCatchUp ??= this.#catchingUp.then(() => {
@@ -67,10 +74,19 @@ export class RedisIntake {
   }
 
   async #tryToCatchUp(): Promise<void> {
+    const until = performance.now() + this.#options.timeoutMs;
+    while (!(await this.#catchUpOnce()) && performance.now() < until) await delay(RETRY_MS);
+  }
+
+  /** False when Redis is to be asked once more. */
+  async #catchUpOnce(): Promise<boolean> {
+    if (!this.#options.isFollowing()) return false;
     try {
       await this.catchUp();
+      return true;
     } catch (error) {
       if (!(error instanceof RedisFault)) throw error;
+      return false;
     }
   }
 

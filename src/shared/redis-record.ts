@@ -83,6 +83,8 @@ export class RedisRecord implements ChannelStore {
       place,
       reader: context.reader,
       ledger: this.#ledger,
+      timeoutMs,
+      isFollowing: () => this.#role === "following",
       held: (seq) => this.#feed?.held(seq - 1)[0],
       deliver: (events) => this.#open?.onEvents(events),
       onOther: () => this.#lease.ask(),
