@@ -51,7 +51,9 @@ export class Lane {
   /** Takes a new connection, of which nothing has been read. */
   accept(socket: Socket): void {
     this.#connections.add(new LaneConnection(socket, this.#rules));
-    this.#sweep ??= setInterval(() => this.#endLate(performance.now()), SWEEP_MS).unref();
+    // After what has come was read: a process that stood still has not looked meanwhile.
+    const sweep = () => setImmediate(() => this.#endLate(performance.now()));
+    this.#sweep ??= setInterval(sweep, SWEEP_MS).unref();
   }
 
   /** Ends each connection with the answer under way on it, and those without one at once. */

@@ -1,3 +1,4 @@
+import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { RedialConfig } from "../config/shared-schema.ts";
 import type { Departure } from "../pipeline/client-response.ts";
@@ -40,7 +41,7 @@ export class BackendLink implements Sink {
   readonly #delay: RedialDelay;
   #source: Source | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #idle: NodeJS.Timeout | undefined;
+  #idle: DueTimer | undefined;
   /** Calls the dial under way off. */
   #cancelDial: (() => void) | undefined;
   #isRunning = false;
@@ -83,6 +84,7 @@ export class BackendLink implements Sink {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    this.#idle?.refresh();
     this.#source?.resume();
   }
 
@@ -161,13 +163,15 @@ export class BackendLink implements Sink {
     this.#openedAt = performance.now();
     this.#options.intake.begin(this.#lastEventId);
     const { idleMs } = this.#options;
-    if (idleMs !== undefined) this.#idle = setTimeout(() => this.#onIdle(), idleMs);
+    if (idleMs !== undefined) this.#idle = new DueTimer(idleMs, () => this.#onIdle());
     this.#listener.onStream(isFirst);
     source.start(this);
     if (this.#isPaused) source.pause();
   }
 
   #onIdle(): void {
+    // A backend that nobody listens to is not silent.
+    if (this.#isPaused) return this.#idle?.refresh();
     const source = this.#source;
     this.#lose(new ProxyError("backend_timeout", "silent for stream.idleTimeout"));
     source?.cancel();
@@ -194,7 +198,7 @@ export class BackendLink implements Sink {
 
   /** Lets go of the stream under way, and returns it. */
   #release(): Source | undefined {
-    clearTimeout(this.#idle);
+    this.#idle?.clear();
     this.#idle = undefined;
     const source = this.#source;
     this.#source = undefined;

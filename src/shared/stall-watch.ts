@@ -37,7 +37,10 @@ export class StallWatch {
     if (this.#takers.has(taker)) return;
     this.#takers.set(taker, { taken: taker.takenBytes, at: performance.now() });
     if (this.#timeoutMs === undefined || this.#timer !== undefined) return;
-    this.#timer = setInterval(() => this.#look(this.#timeoutMs ?? 0), Math.max(1, this.#timeoutMs / LOOKS));
+    const timeoutMs = this.#timeoutMs;
+    // After what can be sent has been: a process that stood still has not tried meanwhile.
+    const look = () => setImmediate(() => this.#look(timeoutMs));
+    this.#timer = setInterval(look, Math.max(1, timeoutMs / LOOKS));
   }
 
   delete(taker: Taker): void {

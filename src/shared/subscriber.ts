@@ -1,3 +1,4 @@
+import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { jitter } from "../base/jitter.ts";
 import type { EndReason } from "../base/outcome.ts";
@@ -211,8 +212,8 @@ export class Subscriber implements ChannelClient, LiveStream {
     response.end();
     const { sendTimeout } = this.#channel.route.config.stream;
     if (response.isClosed || response.pendingBytes === 0 || sendTimeout === undefined) return;
-    const stalled = setTimeout(() => response.breakOff(), sendTimeout);
-    response.onClose(() => clearTimeout(stalled));
+    const stalled = new DueTimer(sendTimeout, () => response.breakOff());
+    response.onClose(() => stalled.clear());
   }
 
   /** It waited for a stream that it will not get from here. */

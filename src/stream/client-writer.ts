@@ -1,3 +1,4 @@
+import { DueTimer } from "../base/due-timer.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
@@ -18,7 +19,7 @@ export class ClientWriter {
   readonly #exchange: Exchange;
   readonly #response: ClientResponse;
   readonly #bounds: Bounds;
-  #stallTimer: NodeJS.Timeout | undefined;
+  #stallTimer: DueTimer | undefined;
   #whenDrained: (() => void) | undefined;
 
   constructor(exchange: Exchange, response: ClientResponse, bounds: Bounds) {
@@ -86,15 +87,15 @@ export class ClientWriter {
     const { sendTimeout } = this.#bounds;
     if (this.#stallTimer !== undefined || sendTimeout === undefined) return;
     const taken = this.#response.takenBytes;
-    this.#stallTimer = setTimeout(() => {
+    this.#stallTimer = new DueTimer(sendTimeout, () => {
       this.#stallTimer = undefined;
       if (this.#response.takenBytes > taken) this.#watchStall();
       else this.abort("slow_client");
-    }, sendTimeout);
+    });
   }
 
   #clearStall(): void {
-    clearTimeout(this.#stallTimer);
+    this.#stallTimer?.clear();
     this.#stallTimer = undefined;
   }
 }

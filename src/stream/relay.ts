@@ -1,4 +1,5 @@
 import { atWallClock } from "../base/at-wall-clock.ts";
+import { DueTimer } from "../base/due-timer.ts";
 import { fieldValue } from "../base/fields.ts";
 import { jitter } from "../base/jitter.ts";
 import { mediaType } from "../base/media-type.ts";
@@ -42,7 +43,9 @@ export class Relay implements Sink, LiveStream {
   /** Set when the stream shall end at its next border. */
   #endAtBorder: { readonly reason: EndReason; readonly retryMs: number | undefined } | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
-  #idle: NodeJS.Timeout | undefined;
+  #idle: DueTimer | undefined;
+  /** The backend is not read, for the sake of a client that is behind. */
+  #isPaused = false;
   #deadlines: NodeJS.Timeout[] = [];
   #stopExpiry: () => void = () => {};
 
@@ -106,7 +109,7 @@ export class Relay implements Sink, LiveStream {
     if (heartbeat !== undefined && this.#hasBorders) {
       this.#heartbeat = setTimeout(() => this.#beat(), heartbeat);
     }
-    if (idleTimeout !== undefined) this.#idle = setTimeout(() => this.abort("idle_timeout"), idleTimeout);
+    if (idleTimeout !== undefined) this.#idle = new DueTimer(idleTimeout, () => this.#onIdle());
     const expiresAt = this.exchange.principal?.expiresAt;
     if (expiresAt !== undefined) this.#stopExpiry = atWallClock(expiresAt, () => this.#expire());
     if (maxDuration === undefined) return;
@@ -143,9 +146,22 @@ export class Relay implements Sink, LiveStream {
       const { reason, retryMs } = this.#endAtBorder;
       this.#end(reason, retryMs);
     } else if (!isTaken) {
+      this.#isPaused = true;
       this.#backend.pause();
-      this.#writer.onceDrained(() => this.#backend.resume());
+      this.#writer.onceDrained(() => this.#resume());
     }
+  }
+
+  #resume(): void {
+    this.#isPaused = false;
+    this.#idle?.refresh();
+    this.#backend.resume();
+  }
+
+  /** A backend that nobody listens to is not silent; `sendTimeout` bounds that. */
+  #onIdle(): void {
+    if (this.#isPaused) this.#idle?.refresh();
+    else this.abort("idle_timeout");
   }
 
   /** How much of a chunk may go out: all of it, or what is left until the border to end at. */
@@ -184,14 +200,15 @@ export class Relay implements Sink, LiveStream {
     }
     // Read on for the sake of the backend's books, until it ends or a timer of the route says stop.
     clearTimeout(this.#heartbeat);
-    this.#backend.resume();
+    this.#resume();
   }
 
   /** Stops the timers, and tells whether this was the end; whatever follows it is its consequence. */
   #finish(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    for (const timer of [this.#heartbeat, this.#idle, ...this.#deadlines]) clearTimeout(timer);
+    for (const timer of [this.#heartbeat, ...this.#deadlines]) clearTimeout(timer);
+    this.#idle?.clear();
     this.#stopExpiry();
     return true;
   }

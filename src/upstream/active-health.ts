@@ -1,3 +1,4 @@
+import { DueTimer } from "../base/due-timer.ts";
 import { jitter } from "../base/jitter.ts";
 import type { HealthCheckConfig } from "../config/upstream-schema.ts";
 import type { Log } from "../observe/log.ts";
@@ -81,10 +82,10 @@ function probe(backend: Backend, { path, timeout }: HealthCheckConfig): Promise<
   return new Promise((resolve) => {
     const fields = ["Host", backend.address.authority, "User-Agent", "sluice health check"];
     const request = backend.request("GET", path, fields);
-    const timer = setTimeout(() => {
+    const timer = new DueTimer(timeout, () => {
       resolve(`no answer within ${timeout} ms`);
       request.destroy();
-    }, timeout);
+    });
     request.once("response", (response) => {
       const { statusCode = 0 } = response;
       resolve(statusCode >= 200 && statusCode < 400 ? undefined : `status ${statusCode}`);
@@ -97,7 +98,7 @@ function probe(backend: Backend, { path, timeout }: HealthCheckConfig): Promise<
       resolve("upgrade without a request for it");
     });
     request.on("error", (error) => resolve(error.message));
-    request.once("close", () => clearTimeout(timer));
+    request.once("close", () => timer.clear());
     request.end();
   });
 }

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { type DialError, dialError } from "./dial-error.ts";
 import type { Timeouts } from "./upstream.ts";
@@ -10,7 +11,7 @@ import type { Timeouts } from "./upstream.ts";
  */
 export class DialWatch {
   readonly #request: ClientRequest;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: DueTimer | undefined;
   #isOver = false;
   #socket: Socket | undefined;
   #isConnected = false;
@@ -32,7 +33,7 @@ export class DialWatch {
   /** The head is here, or will not come. */
   clear(): void {
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#timer?.clear();
   }
 
   /** What an error of the request means, and how far the request had come. */
@@ -43,14 +44,14 @@ export class DialWatch {
   #arm(ms: number, code: "backend_connect_timeout" | "backend_timeout"): void {
     // An answer may come before the request is out; what it waits for then is no head.
     if (this.#isOver) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#request.destroy(new ProxyError(code, `${ms} ms passed`)), ms);
+    this.#timer?.clear();
+    this.#timer = new DueTimer(ms, () => this.#request.destroy(new ProxyError(code, `${ms} ms passed`)));
   }
 
   #connected(): void {
     this.#isConnected = true;
     this.#earlierBytes = this.#socket?.bytesRead ?? 0;
-    clearTimeout(this.#timer);
+    this.#timer?.clear();
   }
 
   #progress(): DialError["progress"] {

@@ -1,3 +1,4 @@
+import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import type { Departure } from "../pipeline/client-response.ts";
@@ -82,7 +83,7 @@ class Dialling implements ConnectionUser {
   readonly #timeouts: Timeouts;
   readonly #connection: Connection;
   readonly #way: Way;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: DueTimer | undefined;
   #isConnected = false;
   #isAnswered = false;
   #stay: () => void = () => {};
@@ -101,7 +102,7 @@ class Dialling implements ConnectionUser {
 
   onConnected(): void {
     this.#isConnected = true;
-    clearTimeout(this.#timer);
+    this.#timer?.clear();
     const { body, request } = this.#exchange;
     // Not before: until then the body can still go to another backend.
     this.#connection.send(this.#way.head, bodyToSend(body, request.body));
@@ -140,12 +141,12 @@ class Dialling implements ConnectionUser {
   }
 
   #over(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.clear();
     this.#stay();
   }
 
   #arm(ms: number, code: "backend_connect_timeout" | "backend_timeout"): void {
-    this.#timer = setTimeout(() => this.#fail(new ProxyError(code, `${ms} ms passed`)), ms);
+    this.#timer = new DueTimer(ms, () => this.#fail(new ProxyError(code, `${ms} ms passed`)));
   }
 
   #progress(): DialError["progress"] {

@@ -58,6 +58,25 @@ for (const type of ["text/event-stream", "text/plain"]) {
   });
 }
 
+test("a backend that is held back for its client is not silent", async () => {
+  const backend = await startBackend();
+  // Ended before as `idle_timeout`, in the middle of an event: nothing was read, so nothing came.
+  const gateway = await startGatewayTo(backend.url, {
+    stream: { clientBuffer: "64k", idleTimeout: "300ms" },
+  });
+  const client = openStream(gateway.port, { paused: true });
+  const request = await backend.nextRequest();
+  request.openStream();
+  const sent = pump(request, 24 * MiB);
+  await delay(1_000);
+  expect(sent()).toBeLessThan(24 * MiB);
+  expect(gateway.requestLines()).toEqual([]);
+  client.socket.resume();
+  await eventually(() => client.body.length >= 24 * MiB, "every byte");
+  // And then it is.
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "idle_timeout" });
+});
+
 test("a slow reader gets every byte", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { stream: { clientBuffer: "64k" } });
