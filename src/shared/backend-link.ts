@@ -171,7 +171,10 @@ export class BackendLink implements Sink {
 
   #onIdle(): void {
     // A backend that nobody listens to is not silent.
-    if (this.#isPaused) return this.#idle?.refresh();
+    if (this.#isPaused) {
+      this.#idle?.refresh();
+      return;
+    }
     const source = this.#source;
     this.#lose(new ProxyError("backend_timeout", "silent for stream.idleTimeout"));
     source?.cancel();
