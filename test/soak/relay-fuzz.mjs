@@ -1,19 +1,13 @@
-import { spawnSync } from "node:child_process";
+import { fuzz } from "./parts/fuzz.mjs";
 
 /**
  * Relays a million made-up streams: any framing, cut anywhere, heartbeats at any time, slow clients, aborts at any
- * byte. The bytes have to be the same; the cases are those of the test of the same name, and a seed repeats them.
+ * byte; and more of them over real connections, kept and new, of the lane and to backends. The bytes have to be
+ * the same, and what is broken off has to be seen to be.
  *
- *   node test/soak/relay-fuzz.mjs [cases] [seed]
+ *   node test/soak/relay-fuzz.mjs --scale 1 --seed 1
  */
-const [cases = "1000000", seed = "1"] = process.argv.slice(2);
-const { status } = spawnSync(
-  "npx",
-  ["vitest", "run", "--config", "test/vitest.config.ts", "test/unit/stream/any-stream-in-any-way.test.ts"],
-  {
-    cwd: new URL("../..", import.meta.url),
-    env: { ...process.env, FUZZ_CASES: cases, FUZZ_SEED: seed },
-    stdio: "inherit",
-  },
-);
-process.exitCode = status ?? 1;
+fuzz([
+  { test: "test/unit/stream/any-stream-in-any-way.test.ts", cases: 1_000_000 },
+  { test: "test/integration/any-stream-over-real-connections.test.ts", cases: 100_000 },
+]);

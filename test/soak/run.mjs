@@ -7,7 +7,17 @@ import { parseArgs } from "node:util";
  *
  * A soak's last line is its verdict as JSON, and its exit code is 0 when it is good; so it is here.
  */
-const SOAKS = ["reload", "drain", "slow-clients", "hand-over", "leader-kill", "redis-chaos", "h2-resets"];
+const SOAKS = [
+  "reload",
+  "drain",
+  "slow-clients",
+  "hand-over",
+  "leader-kill",
+  "redis-chaos",
+  "h2-resets",
+  "relay-fuzz",
+  "head-fuzz",
+];
 
 /** Runs one to its end; resolves with its verdict. */
 async function run(name, args) {

@@ -1,8 +1,14 @@
-import { createParser } from "eventsource-parser";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ResponseParser } from "../../../src/upstream/response-parser.ts";
 import { readWithLlhttp } from "../../support/llhttp.ts";
-import { type Random, randomFrom, spoiled } from "../../support/random-bytes.ts";
+import { type Random, randomFrom } from "../../support/random-bytes.ts";
+import {
+  decode,
+  hasMark,
+  MARK,
+  randomStream,
+  randomWire,
+  readInOnePiece,
+} from "../../support/random-streams.ts";
 import { RelaySimulation } from "../../support/relay-simulation.ts";
 import { VirtualTimers } from "../../support/virtual-timers.ts";
 
@@ -11,79 +17,9 @@ const CASES = Number(process.env["FUZZ_CASES"] ?? 20_000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? 7);
 
 const HEARTBEAT_MS = 10;
-const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-const PIECES = [
-  "\n",
-  "\n",
-  "\r",
-  "\r\n",
-  "\n\n",
-  ": c",
-  "data: a",
-  "data: \xc3\xa9",
-  "id: 1",
-  "event: e",
-  "\0",
-  "x",
-  ":\n",
-];
-
 const timers = new VirtualTimers();
 beforeEach(() => timers.install());
 afterEach(() => timers.uninstall());
-
-function randomStream({ one, chance, upTo }: Random): Buffer {
-  const pieces = Array.from({ length: upTo(16) }, () => one(PIECES)).join("");
-  return Buffer.from((chance(0.1) ? "\xef\xbb\xbf" : "") + pieces, "latin1");
-}
-
-/** What the backend sends: a head and the stream, framed in one of three ways; at times spoiled, or cut short. */
-function randomWire(stream: Buffer, random: Random): Buffer {
-  const { one, chance, upTo } = random;
-  const kind = one(["chunked", "chunked", "counted", "closed"]);
-  let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
-  let body = stream.toString("latin1");
-  if (kind === "counted") head += `Content-Length: ${body.length}\r\n`;
-  if (kind === "chunked") {
-    head += "Transfer-Encoding: chunked\r\n";
-    let chunks = "";
-    for (let at = 0; at < body.length; ) {
-      const part = body.slice(at, at + 1 + upTo(12));
-      chunks += `${part.length.toString(16)}${chance(0.05) ? ";a=b" : ""}\r\n${part}\r\n`;
-      at += part.length;
-    }
-    body = `${chunks}0\r\n${chance(0.1) ? "X-Sum: 1\r\n" : ""}\r\n`;
-  }
-  const bytes = Buffer.from(body, "latin1");
-  const spoilt = chance(0.1) ? spoiled(bytes, random) : bytes;
-  const whole = Buffer.concat([Buffer.from(`${head}\r\n`), spoilt]);
-  return chance(0.25) ? whole.subarray(0, upTo(whole.length)) : whole;
-}
-
-/** What one reader makes of the wire in one piece: the stream as far as it came, and whether it was whole. */
-function reference(wire: Buffer, isReset: boolean): { hasHead: boolean; body: Buffer; isWhole: boolean } {
-  const parser = new ResponseParser();
-  parser.begin(false);
-  const bytes = Buffer.from(wire);
-  parser.read(bytes, bytes.length);
-  const body = Buffer.from(bytes.subarray(parser.payloadStart, parser.payloadEnd));
-  const hasHead = parser.head !== undefined;
-  return {
-    hasHead,
-    body,
-    isWhole: parser.fault === undefined && (isReset ? parser.isEnded : parser.finish()),
-  };
-}
-
-const hasMark = (bytes: Buffer): boolean => bytes.subarray(0, 3).equals(MARK);
-
-const decode = (bytes: Buffer): string => {
-  const events: unknown[] = [];
-  const text = (hasMark(bytes) ? bytes.subarray(3) : bytes).toString();
-  // The parser holds a CR at the very end back, as an LF may follow; a comment tells it that none does.
-  createParser({ onEvent: (event) => events.push(event) }).feed(`${text}:\n`);
-  return JSON.stringify(events);
-};
 
 /** What of the written bytes came of the backend, and how many comment lines came of time. */
 interface Relayed {
@@ -193,7 +129,7 @@ function check(
   { fault, clientLeft, drained, isReset }: Ending,
 ): string | undefined {
   if (fault !== undefined) return fault;
-  const expected = reference(wire, isReset);
+  const expected = readInOnePiece(wire, isReset);
   const data = Buffer.concat(seen.data);
   const all = Buffer.concat(seen.all);
   // As a decoder has to read it: a second mark behind one that went is no mark, and may not be taken for one.

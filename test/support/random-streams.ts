@@ -1,0 +1,82 @@
+import { createParser } from "eventsource-parser";
+import { ResponseParser } from "../../src/upstream/response-parser.ts";
+import { type Random, spoiled } from "./random-bytes.ts";
+
+/** A byte order mark. */
+export const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+const PIECES = [
+  "\n",
+  "\n",
+  "\r",
+  "\r\n",
+  "\n\n",
+  ": c",
+  "data: a",
+  "data: \xc3\xa9",
+  "id: 1",
+  "event: e",
+  "\0",
+  "x",
+  ":\n",
+];
+
+/** Bytes of an event stream, or what comes near one. */
+export function randomStream({ one, chance, upTo }: Random): Buffer {
+  const pieces = Array.from({ length: upTo(16) }, () => one(PIECES)).join("");
+  return Buffer.from((chance(0.1) ? "\xef\xbb\xbf" : "") + pieces, "latin1");
+}
+
+/** What the backend sends: a head and the stream, framed in one of three ways; at times spoiled, or cut short. */
+export function randomWire(stream: Buffer, random: Random): Buffer {
+  const { one, chance, upTo } = random;
+  const kind = one(["chunked", "chunked", "counted", "closed"]);
+  let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+  let body = stream.toString("latin1");
+  if (kind === "counted") head += `Content-Length: ${body.length}\r\n`;
+  if (kind === "chunked") {
+    head += "Transfer-Encoding: chunked\r\n";
+    let chunks = "";
+    for (let at = 0; at < body.length; ) {
+      const part = body.slice(at, at + 1 + upTo(12));
+      chunks += `${part.length.toString(16)}${chance(0.05) ? ";a=b" : ""}\r\n${part}\r\n`;
+      at += part.length;
+    }
+    body = `${chunks}0\r\n${chance(0.1) ? "X-Sum: 1\r\n" : ""}\r\n`;
+  }
+  const bytes = Buffer.from(body, "latin1");
+  const spoilt = chance(0.1) ? spoiled(bytes, random) : bytes;
+  const whole = Buffer.concat([Buffer.from(`${head}\r\n`), spoilt]);
+  return chance(0.25) ? whole.subarray(0, upTo(whole.length)) : whole;
+}
+
+export interface Reading {
+  readonly hasHead: boolean;
+  readonly body: Buffer;
+  readonly isWhole: boolean;
+}
+
+/** What one reader makes of the wire in one piece: the stream as far as it came, and whether it was whole. */
+export function readInOnePiece(wire: Buffer, isReset: boolean): Reading {
+  const parser = new ResponseParser();
+  parser.begin(false);
+  const bytes = Buffer.from(wire);
+  parser.read(bytes, bytes.length);
+  const body = Buffer.from(bytes.subarray(parser.payloadStart, parser.payloadEnd));
+  const hasHead = parser.head !== undefined;
+  return {
+    hasHead,
+    body,
+    isWhole: parser.fault === undefined && (isReset ? parser.isEnded : parser.finish()),
+  };
+}
+
+export const hasMark = (bytes: Buffer): boolean => bytes.subarray(0, 3).equals(MARK);
+
+/** The events that a client makes of it. */
+export const decode = (bytes: Buffer): string => {
+  const events: unknown[] = [];
+  const text = (hasMark(bytes) ? bytes.subarray(3) : bytes).toString();
+  // The parser holds a CR at the very end back, as an LF may follow; a comment tells it that none does.
+  createParser({ onEvent: (event) => events.push(event) }).feed(`${text}:\n`);
+  return JSON.stringify(events);
+};
