@@ -2,7 +2,10 @@ import { jitter } from "../base/jitter.ts";
 import { type RedisConnection, RedisFault, type RedisReply } from "./redis-connection.ts";
 import { comparePositions, decodeEntries, type Entry, formatPosition, type Position } from "./redis-entry.ts";
 
-/** The most entries of one stream in one answer. */
+/**
+ * The most entries of one stream in one answer. Fewer after each that did not come: it may have been too long for
+ * its time, or for what Redis keeps of answers that are not taken.
+ */
 const PAGE = 512;
 
 /** How long Redis holds a question that nothing answers; a hanging Redis is noticed that much later. */
@@ -44,6 +47,7 @@ export class RedisReader {
   #asked: ReadonlyMap<string, Position> = new Map();
   #noticeId: string | undefined;
   #connectionId: number | undefined;
+  #page = PAGE;
   #isBlocked = false;
   #wakeTimer: NodeJS.Timeout | undefined;
   #isRunning = false;
@@ -83,11 +87,13 @@ export class RedisReader {
       this.#options.onResume();
       while (connection.isReady && !this.#isClosed) {
         this.#give(await this.#read());
+        this.#page = Math.min(PAGE, this.#page + 1 + (this.#page >> 3));
         const { size } = this.#followers;
         if (size > STREAMS_PER_MS) await delay(size / STREAMS_PER_MS);
       }
     } catch (error) {
       if (!(error instanceof RedisFault)) throw error;
+      this.#page = Math.max(1, this.#page >> 1);
       // The connection is lost, or this one command was refused: the reader begins again either way.
       if (connection.isReady) await delay(jitter(BLOCK_MS));
     } finally {
@@ -109,7 +115,7 @@ export class RedisReader {
     this.#asked = new Map([...this.#followers].map(([stream, group]) => [stream, leastOf(group)]));
     const positions = [...this.#asked.values()].map(formatPosition);
     const streams = [notices, ...this.#asked.keys(), this.#noticeId ?? "0-0", ...positions];
-    const options = ["COUNT", PAGE, "BLOCK", BLOCK_MS, "STREAMS"];
+    const options = ["COUNT", this.#page, "BLOCK", BLOCK_MS, "STREAMS"];
     this.#isBlocked = true;
     try {
       return await connection.command("XREAD", [...options, ...streams], BLOCK_MS);

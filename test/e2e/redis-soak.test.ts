@@ -13,7 +13,7 @@ function run(script: string, ...args: readonly string[]): Record<string, unknown
   return JSON.parse(last) as Record<string, unknown>;
 }
 
-test("kill -9 of the instance that asks the backend loses no event, and another asks within 3 s", () => {
+test("H9: kill -9 of the instance that asks the backend loses no event, and another asks within 3 s", () => {
   const verdict = run("leader-kill.mjs", "--rounds", "3", "--rate", "1000");
   expect(verdict).toMatchObject({ isGood: true, lost: 0, duplicated: 0, gaps: 0, exits: [] });
 });

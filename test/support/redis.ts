@@ -43,6 +43,15 @@ export class RedisServer {
     return this.#probe;
   }
 
+  /** Whether it reads its data, and answers only that; also false when it does not answer. */
+  async isLoading(): Promise<boolean> {
+    const redis = new Redis({ port: this.port, enableReadyCheck: false, retryStrategy: () => null });
+    redis.on("error", () => {});
+    const info = await redis.info("persistence").catch(() => "");
+    redis.disconnect();
+    return info.includes("loading:1");
+  }
+
   /** One more connection, which the caller closes. */
   connect(): Redis {
     const redis = new Redis({ host: "127.0.0.1", port: this.port, retryStrategy: () => 50 });
@@ -51,15 +60,15 @@ export class RedisServer {
     return redis;
   }
 
-  /** Starts it, or starts it anew; false when another process has taken the port. */
-  async start(): Promise<boolean> {
+  /** Starts it, or starts it anew, `more` in its configuration; false when another process has taken the port. */
+  async start(more: readonly string[] = []): Promise<boolean> {
     const { appendOnly = false, options = [] } = this.#setup;
     const child = spawn(
       EXECUTABLE,
       [
         ...["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#directory],
         ...["--save", "", "--appendonly", appendOnly ? "yes" : "no", "--appendfsync", "always"],
-        ...["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", ...options],
+        ...["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", ...options, ...more],
       ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );

@@ -10,7 +10,7 @@ async function startLeader(url: string): Promise<RecordFeed> {
   return leader;
 }
 
-test("without Redis at the start the stream is there within the timeout, and joins Redis later", async () => {
+test("H11: without Redis at the start the stream is there within the timeout, and joins Redis later", async () => {
   const port = await refusedPort();
   const store = startStore(`redis://127.0.0.1:${port}`);
   const feed = new RecordFeed(store).start();
@@ -29,7 +29,7 @@ test("without Redis at the start the stream is there within the timeout, and joi
   expect(other.ids).toEqual(idsFrom(1, 10));
 });
 
-test("a Redis that hangs delays an event by no more than the timeout, and gets it when it goes on", async () => {
+test("H14: a Redis that hangs delays an event by no more than the timeout, and gets it when it goes on", async () => {
   const server = await startRedis();
   const leader = await startLeader(server.url);
   leader.append("1");
@@ -51,7 +51,7 @@ test("a Redis that hangs delays an event by no more than the timeout, and gets i
   expect(other.ids).toEqual(["1", "2", "3"]);
 });
 
-test("a Redis out of memory costs nobody an event", async () => {
+test("H14: a Redis out of memory costs nobody an event", async () => {
   const server = await startRedis({ options: ["--maxmemory-policy", "noeviction"] });
   const leader = await startLeader(server.url);
   leader.append(...idsFrom(1, 10));
@@ -78,7 +78,7 @@ test("a Redis out of memory costs nobody an event", async () => {
   expect(follower.ids).toEqual(idsFrom(1, 21));
 });
 
-test("followers help themselves while Redis is away, and follow again without a repeated event", async () => {
+test("H14: followers help themselves while Redis is away, and follow again without a repeated event", async () => {
   const server = await startRedis({ appendOnly: true });
   const leader = await startLeader(server.url);
   const follower = new RecordFeed(startStore(server.url)).start();

@@ -20,7 +20,7 @@ const seen = async (feed: RecordFeed, ids: readonly string[], timeoutMs = 10_000
   expect(feed.live).toEqual(ids);
 };
 
-test("a Redis that comes back empty gets the history from the leader, and nobody misses or repeats anything", async () => {
+test("H12: a Redis that comes back empty gets the history from the leader, and nobody misses or repeats anything", async () => {
   const server = await startRedis();
   const { leader, follower } = await startPair(server.url);
   leader.append(...idsFrom(1, 100));
@@ -37,7 +37,7 @@ test("a Redis that comes back empty gets the history from the leader, and nobody
   expect(third.ids).toEqual(idsFrom(1, 200));
 });
 
-test("when Redis is empty and its leader gone too, ids of before are not found any more", async () => {
+test("H12: when Redis is empty and its leader gone too, ids of before are not found any more", async () => {
   const server = await startRedis();
   const before = new RecordFeed(startStore(server.url)).start();
   await eventually(() => before.isLeading);
@@ -66,7 +66,7 @@ test("a Redis that comes back with its data goes on where it was", async () => {
   expect([leader.records, follower.records]).toEqual([1, 1]);
 });
 
-test("after a failover to a replica that lags, the leader writes its tail again", async () => {
+test("H13: after a failover to a replica that lags, the leader writes its tail again", async () => {
   const primary = await startRedis();
   const replica = await startReplica(primary);
   const network = await startTcpProxy(primary.port);
@@ -90,7 +90,7 @@ test("after a failover to a replica that lags, the leader writes its tail again"
   expect(third.ids).toEqual(idsFrom(1, 150));
 });
 
-test("on a read-only replica events are delivered at once, and written when it is promoted", async () => {
+test("H13: on a read-only replica events are delivered at once, and written when it is promoted", async () => {
   const primary = await startRedis();
   const replica = await startReplica(primary);
   const network = await startTcpProxy(primary.port);

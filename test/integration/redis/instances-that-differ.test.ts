@@ -26,7 +26,7 @@ test("two prefixes share nothing either", async () => {
   await eventually(() => one.isLeading && two.isLeading);
 });
 
-test("fields that a newer version adds are passed over, and entries it cannot read are no silent hole", async () => {
+test("H18: fields that a newer version adds are passed over, and entries it cannot read are no silent hole", async () => {
   const server = await startRedis();
   const leader = new RecordFeed(startStore(server.url)).start();
   await eventually(() => leader.isLeading);
