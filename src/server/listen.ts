@@ -6,6 +6,12 @@ import type { ListenAddress } from "../config/server-schema.ts";
 const ALIVE_WITHIN_MS = 1_000;
 
 /**
+ * Connections that wait to be accepted; Linux takes no more than net.core.somaxconn of them. Node's own 511 is too
+ * few when all clients of a stream come back at once: what does not fit is tried again after 1, 3, 7, 15 s ...
+ */
+const BACKLOG = 65_535;
+
+/**
  * Makes a server listen on an address. A unix socket on which nobody listens any more, as a process that was
  * killed leaves it behind, is taken over; anything else at that path is left alone.
  */
@@ -24,7 +30,7 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
 function listen(server: Server, options: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(options, () => {
+    server.listen({ ...options, backlog: BACKLOG }, () => {
       server.removeListener("error", reject);
       resolve();
     });

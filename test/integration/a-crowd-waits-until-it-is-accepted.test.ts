@@ -1,0 +1,30 @@
+import { connect } from "node:net";
+import { expect, test } from "vitest";
+import { afterTest } from "../support/after-test.ts";
+import { eventually } from "../support/eventually.ts";
+import { directoryOf, startSluice } from "../support/sluice-process.ts";
+
+/** More than Node has wait by itself, and no more than Linux lets wait. */
+const CROWD = 1_500;
+
+test("1,500 connections that come in one moment are all taken, none to be tried again later", async () => {
+  const cwd = directoryOf({
+    "config/sluice.yaml": "listen: 127.0.0.1:0\nadmin: false\n",
+    "config/routes/main.yaml": 'match: { path: "/*" }\nmock: { status: 200, body: ok }\n',
+  });
+  const sluice = startSluice(["serve"], { cwd });
+  await sluice.logged("ready");
+  const port = await sluice.port();
+  // Busy with something else for a while, as with the clients that came first.
+  sluice.kill("SIGSTOP");
+  let connected = 0;
+  for (let client = 0; client < CROWD; client += 1) {
+    const socket = connect(port, "127.0.0.1", () => {
+      connected += 1;
+    });
+    socket.on("error", () => {});
+    afterTest(() => void socket.destroy());
+  }
+  await eventually(() => connected === CROWD, "all to be connected", { timeoutMs: 10_000 });
+  expect(connected).toBe(CROWD);
+});
