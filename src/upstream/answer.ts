@@ -81,7 +81,8 @@ export class Answer implements Source, ConnectionUser {
   }
 
   onBroken(error: Error): void {
-    this.#over(new ProxyError("backend_reset", error.message, { cause: error }));
+    const isOurs = error instanceof ProxyError;
+    this.#over(isOurs ? error : new ProxyError("backend_reset", error.message, { cause: error }));
   }
 
   onConnected(): void {}

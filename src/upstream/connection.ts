@@ -1,6 +1,7 @@
 import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
+import { ProxyError } from "../base/errors.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import { ResponseParser } from "./response-parser.ts";
 import { Upload } from "./upload.ts";
@@ -162,10 +163,22 @@ export class Connection {
       // An answer that nobody asked for.
       this.destroy();
     } else {
-      this.#parser.read(READ_BUFFER, length);
-      user.onRead(this.#parser, READ_BUFFER);
+      this.#deliver(user, length);
     }
     return true;
+  }
+
+  /** What throws on the way to the client is the end of this answer, and not of the thousands beside it. */
+  #deliver(user: ConnectionUser, length: number): void {
+    try {
+      this.#parser.read(READ_BUFFER, length);
+      user.onRead(this.#parser, READ_BUFFER);
+    } catch (cause) {
+      // Another may have taken over meanwhile.
+      const broken = this.#user ?? user;
+      this.destroy();
+      broken.onBroken(new ProxyError("internal_error", "unexpected", { cause }));
+    }
   }
 
   #sent(): void {

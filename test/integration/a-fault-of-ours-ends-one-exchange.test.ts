@@ -1,0 +1,115 @@
+import { expect, onTestFinished, test, vi } from "vitest";
+import { Capacity } from "../../src/pipeline/capacity.ts";
+import { RateLimit } from "../../src/pipeline/rate-limit.ts";
+import { Hub } from "../../src/shared/hub.ts";
+import { Intake } from "../../src/shared/intake.ts";
+import { Boundary } from "../../src/sse/boundary.ts";
+import { ConnectionPool } from "../../src/upstream/connection-pool.ts";
+import { ResponseParser } from "../../src/upstream/response-parser.ts";
+import { Upstream } from "../../src/upstream/upstream.ts";
+import { startBackend } from "../support/backend.ts";
+import { startGateway } from "../support/gateway.ts";
+import { openStream } from "../support/sse-client.ts";
+
+const FAULT = "a fault that nobody expected";
+
+/** Makes a method throw once, as a mistake in it would. */
+function breaks<T extends object>(prototype: T, method: keyof T & string): void {
+  const before: unknown = Reflect.get(prototype, method);
+  const restore = () => void Reflect.set(prototype, method, before);
+  onTestFinished(restore);
+  Reflect.set(
+    prototype,
+    method,
+    vi.fn(() => {
+      restore();
+      throw new Error(FAULT);
+    }),
+  );
+}
+
+async function start() {
+  const backend = await startBackend();
+  const route = { upstream: backend.url, limits: { rate: { requests: 1000, per: "1s", by: "ip" } } };
+  const gateway = await startGateway({
+    routes: {
+      main: { match: { path: "/*" }, ...route },
+      shared: { match: { path: "/shared" }, ...route, shared: { redial: { min: "10ms" } } },
+    },
+  });
+  const openOne = async (path: string) => {
+    const client = openStream(gateway.port, { path, headers: { Accept: "text/event-stream" } });
+    const request = await backend.nextRequest();
+    request.openStream();
+    await client.opened();
+    return { client, request };
+  };
+  return { backend, gateway, openOne };
+}
+
+/** The stack is in the log, and only there. */
+const stackOf = (line: Readonly<Record<string, unknown>>) =>
+  (line["err"] as { readonly code: string; readonly cause: string } | undefined) ?? { code: "", cause: "" };
+
+test.each([
+  ["the limits", "/", () => breaks(Capacity.prototype, "acquireStream")],
+  ["a rate", "/", () => breaks(RateLimit.prototype, "keyOf")],
+  ["the choice of a backend", "/", () => breaks(Upstream.prototype, "choose")],
+  ["the dial", "/", () => breaks(ConnectionPool.prototype, "take")],
+  ["the hub of a shared stream", "/shared", () => breaks(Hub.prototype, "subscribe")],
+])("I9: a throw in %s is the 500 of that request alone", async (_, path, breakIt) => {
+  const { gateway, openOne } = await start();
+  const other = await openOne("/other");
+  breakIt();
+  const client = openStream(gateway.port, { path, headers: { Accept: "text/event-stream" } });
+  expect((await client.opened()).status).toBe(500);
+  await client.ended();
+  expect(JSON.parse(client.text)).toMatchObject({
+    error_code: "APIG.0601",
+    error_msg: "Internal server error.",
+  });
+  const line = await gateway.requestLine();
+  expect(stackOf(line)).toMatchObject({ code: "internal_error" });
+  expect(stackOf(line).cause).toMatch(new RegExp(`${FAULT}\\n +at `));
+  other.request.emit("data: on\n\n");
+  await other.client.received("data: on");
+  await openOne(path);
+});
+
+test("I9: a throw in the reading of an answer's head is a 500, and in its body the end of that stream", async () => {
+  const { backend, gateway, openOne } = await start();
+  const other = await openOne("/other");
+  const waiting = openStream(gateway.port);
+  const request = await backend.nextRequest();
+  breaks(ResponseParser.prototype, "read");
+  request.openStream();
+  expect((await waiting.opened()).status).toBe(500);
+  const broken = await openOne("/");
+  breaks(Boundary.prototype, "scan");
+  broken.request.emit("data: x\n\n");
+  expect(await broken.client.ended()).toBe("truncated");
+  await broken.request.connection.closed;
+  const line = await gateway.requestLine(1);
+  expect(line).toMatchObject({ endReason: "backend_failed" });
+  expect(stackOf(line)).toMatchObject({ code: "internal_error" });
+  expect(stackOf(line).cause).toContain(FAULT);
+  other.request.emit("data: on\n\n");
+  await other.client.received("data: on");
+});
+
+test("I9: a throw in what all clients of a shared stream get costs a redial, and none of them its stream", async () => {
+  const { backend, openOne } = await start();
+  const { client, request } = await openOne("/shared");
+  request.emit("id: 1\ndata: 1\n\n");
+  await client.received("data: 1");
+  breaks(Intake.prototype, "feed");
+  request.emit("id: 2\ndata: 2\n\n");
+  const again = await backend.nextRequest();
+  expect(again.head.fields.some(([name, value]) => /^last-event-id$/i.test(name) && value === "1")).toBe(
+    true,
+  );
+  again.openStream();
+  again.emit("id: 2\ndata: 2\n\n");
+  await client.received("data: 2");
+  expect(client.end).toBeUndefined();
+});
