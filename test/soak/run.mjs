@@ -10,8 +10,11 @@ import { parseArgs } from "node:util";
 const SOAKS = [
   "reload",
   "drain",
+  "many-streams",
   "slow-clients",
   "hand-over",
+  "shared",
+  "reconnect-storm",
   "leader-kill",
   "redis-chaos",
   "h2-resets",
