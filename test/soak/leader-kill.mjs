@@ -12,11 +12,12 @@ import { Backend, Client, Instance, percentile, RedisProcess, tally, until } fro
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "100" },
+    scale: { type: "string", default: "1" },
     rate: { type: "string", default: "5000" },
     clients: { type: "string", default: "4" },
   },
 });
-const rounds = Number(values.rounds);
+const rounds = Math.round(Number(values.rounds) * Number(values.scale));
 /** A machine that is busy with something else catches up late; what is measured does not depend on it. */
 const PATIENCE_MS = 90_000;
 const MOST_FAILOVER_MS = 3000;

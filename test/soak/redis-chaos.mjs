@@ -13,12 +13,13 @@ import { Backend, Client, Instance, Network, RedisProcess, tally, until } from "
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "100" },
+    scale: { type: "string", default: "1" },
     rate: { type: "string", default: "500" },
     clients: { type: "string", default: "6" },
     only: { type: "string" },
   },
 });
-const rounds = Number(values.rounds);
+const rounds = Math.round(Number(values.rounds) * Number(values.scale));
 /** A machine that is busy with something else catches up late; what is measured does not depend on it. */
 const PATIENCE_MS = 90_000;
 const rate = Number(values.rate);
