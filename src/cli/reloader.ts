@@ -97,7 +97,7 @@ export class Reloader {
 }
 
 /** What is made once, before there are listeners. */
-const STARTUP_KEYS = ["admin", "adminToken", "redis"] as const;
+const STARTUP_KEYS = ["admin", "adminToken", "redis", "workers"] as const;
 
 const REJECTED = "config rejected: the present one stays";
 

@@ -2,10 +2,12 @@ import { openFileLimit } from "../base/open-files.ts";
 import { configFromFlags, logFromFlags } from "../config/from-flags.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
+import type { Config } from "../config/server-schema.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { AdminListenError } from "../server/admin.ts";
 import { exitOnCrash } from "../server/exit-on-crash.ts";
 import { createGateway, type Gateway, GatewayClosedError } from "../server/gateway.ts";
+import { Workers, workerCount } from "../workers/workers.ts";
 import { type Command, EXIT, refuse, UsageError } from "./command.ts";
 import { DEFAULT_DIRECTORY } from "./directory.ts";
 import { type ParsedFlags, parseFlags } from "./flags.ts";
@@ -40,7 +42,7 @@ SIGINT ends all of them now. A second signal ends the process where it stands.
     const { config } = loaded;
     const log = createLog(config.server.log);
     exitOnCrash(log);
-    const gateway = createGateway(config, { log });
+    const gateway = createServing(config, log);
     const begun = await Promise.race([begin(gateway, flags), signals.stop]);
     if (typeof begun === "string") return await stop(gateway, begun, log);
     if ("problems" in begun) return refuse(begun.problems);
@@ -57,6 +59,17 @@ SIGINT ends all of them now. A second signal ends the process where it stands.
     return await stop(gateway, signal, log);
   },
 };
+
+/** One process, or one that has others. */
+function createServing(config: Config, log: Log): Gateway {
+  const count = workerCount(config.server);
+  if (count === 1) return createGateway(config, { log });
+  const onHopeless = (err: unknown) => {
+    log.fatal({ err }, "no worker comes up");
+    process.exit(EXIT.crashed);
+  };
+  return new Workers(config, { log, count, onHopeless });
+}
 
 type Begun = { readonly addresses: readonly string[] } | { readonly problems: readonly Problem[] };
 

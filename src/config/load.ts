@@ -47,7 +47,8 @@ export function loadConfig(directory: string, env: Env, files = ON_DISK): Loaded
   problems.push(...strayFiles(root, names));
   const server = names.includes(SERVER_FILE) ? readServer(root, reading) : serverSchema.parse({});
   const apps = names.includes(APPS_FILE) ? readApps(`${root}/${APPS_FILE}`, reading) : [];
-  const routes = readRoutes(`${root}/${ROUTES}`, apps, reading);
+  const { routes, shared } = readRoutes(`${root}/${ROUTES}`, apps, reading);
+  if (server !== undefined) problems.push(...apartInWorkers(shared, server));
   if (problems.length > 0 || server === undefined || apps === undefined) {
     return { problems: inFileOrder(problems) };
   }
@@ -141,7 +142,7 @@ function readRoutes(
   directory: string,
   apps: readonly AppConfig[] | undefined,
   reading: Reading,
-): RouteConfig[] {
+): { readonly routes: RouteConfig[]; readonly shared: readonly ReadRoute[] } {
   const { problems } = reading;
   const example = "; expected at least one route file such as stream.yaml in it";
   const names = listNames(directory, example, reading);
@@ -162,7 +163,19 @@ function readRoutes(
   problems.push(...conflictProblems(routes));
   if (apps !== undefined) problems.push(...routes.flatMap((route) => unknownApps(route, apps)));
   if (apps !== undefined) problems.push(...routes.flatMap((route) => uselessAuth(route, apps)));
-  return routes.map(({ name, value, path }) => ({ ...value, name, file: path }));
+  return {
+    routes: routes.map(({ name, value, path }) => ({ ...value, name, file: path })),
+    shared: routes.filter(({ value }) => value.shared !== undefined),
+  };
+}
+
+/** Without a Redis each worker would have a backend request and a history of its own: shared by none of them. */
+function apartInWorkers(shared: readonly ReadRoute[], { workers, redis }: ServerConfig): Problem[] {
+  if (workers === 1 || redis !== null) return [];
+  const message = `workers: ${workers} can share a stream only through redis; set redis in ${SERVER_FILE}, or workers: 1`;
+  return shared.map(({ yaml, path: file }) => {
+    return { file, at: yaml.keyPlace(["shared"]), key: "shared", message };
+  });
 }
 
 function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {

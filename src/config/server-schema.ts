@@ -12,6 +12,9 @@ import { serverLimits } from "./server-limits-schema.ts";
 
 export { type ListenAddress, parseAddress } from "./address-schema.ts";
 
+/** More than the cores of any one machine would help; each takes the memory of a process. */
+const MAX_WORKERS = 256;
+
 const serverObject = z.strictObject({
   listen: listenIn("."),
   admin,
@@ -20,6 +23,12 @@ const serverObject = z.strictObject({
     .array(cidr)
     .prefault([])
     .describe("Addresses whose X-Forwarded-*, Forwarded, X-Real-IP and X-Request-Id are believed."),
+  workers: z
+    .union([z.literal("auto"), z.int().min(1).max(MAX_WORKERS)], "expected a count of processes or auto")
+    .prefault(1)
+    .describe(
+      "Processes that share the listeners; auto: one for each core. Routes with shared then need redis.",
+    ),
   log: z
     .strictObject({
       level: z

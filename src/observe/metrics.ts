@@ -33,6 +33,13 @@ export interface RouteSums {
   readonly events: number;
 }
 
+/** One metric as the library spells it out. */
+export interface MetricValues {
+  readonly name: string;
+  readonly type: unknown;
+  readonly values: readonly { readonly value: number; readonly labels: object }[];
+}
+
 /** What is read at each scrape instead of being counted on the way. */
 export interface MetricSources {
   readonly routes: () => Iterable<string>;
@@ -159,6 +166,11 @@ export class Metrics {
     return Registry.merge([this.#registry, others]).metrics();
   }
 
+  /** The same as plain values, for a process that adds up those of several. */
+  values(others: Registry): Promise<readonly MetricValues[]> {
+    return Registry.merge([this.#registry, others]).getMetricsAsJSON();
+  }
+
   /** What streams tell is summed up at each scrape, so that an event costs nothing but its own count. */
   #declareStreams(registers: Registry[]): void {
     const sources = this.#sources;
@@ -203,6 +215,8 @@ export class Metrics {
       name: "sluice_backend_up",
       help: "Whether a backend gets requests: 1, or 0 while checks or failures keep it out.",
       labelNames: ["route", "backend"],
+      // Of several processes: as well as the worst of them finds it.
+      aggregator: "min",
       registers,
       collect() {
         this.reset();
@@ -224,6 +238,7 @@ export class Metrics {
     new Gauge({
       name: "sluice_redis_up",
       help: "Whether Redis answers.",
+      aggregator: "min",
       registers,
       collect() {
         this.set(sources.redis()?.isReady === true ? 1 : 0);

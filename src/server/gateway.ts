@@ -37,7 +37,10 @@ export interface Gateway {
   close(how?: { readonly now?: boolean }): Promise<void>;
 }
 
-/** Makes a gateway of a validated configuration. It logs to standard output unless `log` is given. */
+/**
+ * Makes a gateway of a validated configuration, in this process: `workers` are for `sluice serve`. It logs to
+ * standard output unless `log` is given.
+ */
 export function createGateway(config: Config, options: { readonly log?: Log } = {}): Gateway {
   return new RunningGateway(config, options.log);
 }
@@ -74,6 +77,9 @@ export class RunningGateway implements Gateway {
   constructor(config: Config, log: Log | undefined, counters?: Counters) {
     this.#hasOwnLog = log === undefined;
     this.#runtime = new Runtime(config, log ?? createLog(config.server.log), counters);
+    const { workers } = config.server;
+    if (workers !== 1)
+      this.#runtime.log.warn({ workers }, "workers are for sluice serve: this is one process");
     this.#listeners = new Listeners(this.#runtime);
     this.observatory = this.#runtime.observatory;
     this.#admin = createAdmin(config.server, new LocalInsight(this.observatory), this.#runtime.log);

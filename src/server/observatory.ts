@@ -27,13 +27,24 @@ export interface Reloads {
   readonly last: { readonly result: "success" | "failure"; readonly at: number } | undefined;
 }
 
+/** How they went before the first one. */
+export const NO_RELOADS: Reloads = { succeeded: 0, failed: 0, last: undefined };
+
+/** How they went with one more, now. */
+export function withReload({ succeeded, failed }: Reloads, result: "success" | "failure"): Reloads {
+  const last = { result, at: Date.now() };
+  return result === "success"
+    ? { succeeded: succeeded + 1, failed, last }
+    : { succeeded, failed: failed + 1, last };
+}
+
 /** All that is known of a gateway at work: its metrics, its activity and whether it is ready. */
 export class Observatory {
   readonly readiness = new Readiness();
   readonly activity: Activity;
   readonly metrics: Metrics;
   readonly routes: () => Iterable<RuntimeRoute>;
-  #reloads: Reloads = { succeeded: 0, failed: 0, last: undefined };
+  #reloads = NO_RELOADS;
 
   constructor({ log, streams, routes, redis }: Observed) {
     this.routes = routes;
@@ -62,11 +73,7 @@ export class Observatory {
 
   /** Notes how a reload went. */
   reloaded(result: "success" | "failure"): void {
-    const { succeeded, failed } = this.#reloads;
-    this.#reloads =
-      result === "success"
-        ? { succeeded: succeeded + 1, failed, last: { result, at: Date.now() } }
-        : { succeeded, failed: failed + 1, last: { result, at: Date.now() } };
+    this.#reloads = withReload(this.#reloads, result);
     this.metrics.reloaded(result);
   }
 

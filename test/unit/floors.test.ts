@@ -15,6 +15,7 @@ const FLOORS = [
   "shared",
   "forward",
   "server",
+  "workers",
   "demo",
   "cli",
 ];

@@ -336,3 +336,29 @@ describe("files", () => {
     expect("isAdmin" in {}).toBe(false);
   });
 });
+
+describe("workers", () => {
+  const files = (server: string) => ({
+    "sluice.yaml": server,
+    "routes/own.yaml": GOOD,
+    "routes/news.yaml": "match: { path: /news }\nupstream: http://127.0.0.1:1\nshared: {}\n",
+  });
+
+  test.each(["workers: 2", "workers: auto"])("%s shares no stream without a redis", (line) => {
+    expect(problemsOf(files(`${line}\n`))).toEqual([
+      `config/routes/news.yaml:3:1 shared: ${line} can share a stream only through redis; set redis in sluice.yaml, or workers: 1`,
+    ]);
+    expect(problemsOf(files(`${line}\nredis: redis://127.0.0.1\n`))).toEqual([]);
+  });
+
+  test("one worker shares by itself", () => {
+    expect(problemsOf(files("workers: 1\n"))).toEqual([]);
+    expect(problemsOf(files("{}"))).toEqual([]);
+  });
+
+  test.each(["0", "257", "1.5", "all"])("workers: %s is none", (value) => {
+    const problems = problemsOf({ "sluice.yaml": `workers: ${value}\n`, "routes/own.yaml": GOOD });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(/^config\/sluice\.yaml:1:10 workers: /);
+  });
+});

@@ -1,0 +1,103 @@
+import { MAX_ENDS, type Overview } from "../server/admin-overview.ts";
+import type { StreamPage, StreamQuery } from "../server/admin-streams.ts";
+import type { View } from "../server/insight.ts";
+
+type Route = Overview["routes"][number];
+type Backend = Overview["backends"][number];
+type Stream = StreamPage["streams"][number];
+
+/** What each worker knows of its own, as one. */
+export type MergedView = Pick<
+  View,
+  | "at"
+  | "routes"
+  | "routeCount"
+  | "unmatched"
+  | "backends"
+  | "backendCount"
+  | "backendsUp"
+  | "ends"
+  | "streams"
+>;
+
+/** The views of several workers, each of which began its list of streams with the first, as that of one gateway. */
+export function mergedViews(views: readonly View[], query: StreamQuery): MergedView {
+  const backends = mergedBackends(views.flatMap((view) => view.backends));
+  return {
+    at: Date.now(),
+    routes: mergedRoutes(views.flatMap((view) => view.routes)),
+    routeCount: Math.max(0, ...views.map(({ routeCount }) => routeCount)),
+    unmatched: sum(views, ({ unmatched }) => unmatched),
+    backends,
+    backendCount: Math.max(0, ...views.map(({ backendCount }) => backendCount)),
+    backendsUp: upIn(views, backends),
+    ends: views
+      .flatMap(({ ends }) => ends)
+      .sort((a, b) => b.endedAt - a.endedAt)
+      .slice(0, MAX_ENDS),
+    streams: mergedPages(
+      views.map(({ streams }) => streams),
+      query,
+    ),
+  };
+}
+
+/** The first streams of several workers, of which those on the page are chosen that are asked for. */
+export function mergedPages(pages: readonly StreamPage[], { offset, limit, sort }: StreamQuery): StreamPage {
+  const streams = pages.flatMap((page) => page.streams).sort(ORDER[sort]);
+  const lastPage = Math.max(0, Math.ceil(streams.length / limit) - 1) * limit;
+  const from = Math.min(offset, lastPage);
+  const total = sum(pages, (page) => page.total);
+  return { total, offset: from, limit, streams: streams.slice(from, from + limit) };
+}
+
+const ORDER: Readonly<Record<StreamQuery["sort"], (a: Stream, b: Stream) => number>> = {
+  oldest: (a, b) => b.ageMs - a.ageMs,
+  newest: (a, b) => a.ageMs - b.ageMs,
+  rate: (a, b) => (b.eventsPerSecond ?? -1) - (a.eventsPerSecond ?? -1),
+  bytes: (a, b) => b.bytes - a.bytes,
+};
+
+function mergedRoutes(rows: readonly Route[]): Route[] {
+  const byName = new Map<string, Route>();
+  for (const row of rows) {
+    const known = byName.get(row.name);
+    byName.set(row.name, known === undefined ? row : addedRoutes(known, row));
+  }
+  return [...byName.values()];
+}
+
+const addedRoutes = (a: Route, b: Route): Route => ({
+  ...a,
+  streams: a.streams + b.streams,
+  events: a.events + b.events,
+  eventsPerSecond: a.eventsPerSecond + b.eventsPerSecond,
+  requests: a.requests + b.requests,
+  failures: a.failures + b.failures,
+});
+
+/** As well as the worst of the workers finds it. */
+function mergedBackends(rows: readonly Backend[]): Backend[] {
+  const byKey = new Map<string, Backend>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.route, row.backend]);
+    const known = byKey.get(key);
+    if (known === undefined) byKey.set(key, row);
+    else {
+      const state = known.state === "up" ? row.state : known.state;
+      byKey.set(key, { ...known, state, inFlight: known.inFlight + row.inFlight });
+    }
+  }
+  return [...byKey.values()];
+}
+
+/** Each worker finds out for itself, and the worst of them counts; in rows that nobody sent the worst as a whole. */
+function upIn(views: readonly View[], backends: readonly Backend[]): number {
+  const areAll = views.every(({ backendCount }) => backendCount <= backends.length);
+  if (areAll) return backends.filter(({ state }) => state === "up").length;
+  return Math.min(...views.map(({ backendsUp }) => backendsUp));
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}

@@ -1,0 +1,110 @@
+import cluster from "node:cluster";
+import type { Config } from "../config/server-schema.ts";
+import { createLog, type Log } from "../observe/log.ts";
+import { processMetrics } from "../observe/process-metrics.ts";
+import { endStreams, listStreams, type StreamQuery } from "../server/admin-streams.ts";
+import { exitOnCrash } from "../server/exit-on-crash.ts";
+import { type PreparedChange, RunningGateway } from "../server/gateway.ts";
+import { LocalInsight } from "../server/insight.ts";
+import type { PrimaryCalls, WorkerCalls } from "./calls.ts";
+import { ProcessLink } from "./process-link.ts";
+import { RemoteCounters } from "./remote-counters.ts";
+
+/** A worker: one gateway in a process of its own, which does what the primary says. */
+
+const DONE = 0;
+
+/** How long streams are still looked at one by one after nobody has asked for it. */
+const WATCH_MS = 5_000;
+
+// A terminal sends its signals to every process of the group, and the primary is who ends its workers.
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"] as const) process.on(signal, () => {});
+
+/** What there is once it has started. */
+interface Started {
+  readonly gateway: RunningGateway;
+  readonly insight: LocalInsight;
+  readonly log: Log;
+}
+
+let started: Started | undefined;
+let prepared: Promise<{ readonly change: PreparedChange; readonly config: Config }> | undefined;
+let unwatch: (() => void) | undefined;
+let watchTimer: NodeJS.Timeout | undefined;
+
+const now = (): Started => {
+  if (started === undefined) throw new TypeError("the worker has not started");
+  return started;
+};
+
+async function start({ config, worker }: Parameters<WorkerCalls["start"]>[0]): Promise<readonly string[]> {
+  const log = createLog(config.server.log);
+  const workerLog = log.child({ worker });
+  exitOnCrash(workerLog);
+  const gateway = new RunningGateway(config, workerLog, counters);
+  started = { gateway, insight: new LocalInsight(gateway.observatory), log: workerLog };
+  started.insight.start();
+  return await gateway.listen();
+}
+
+async function settle(isWanted: boolean): Promise<void> {
+  const pending = prepared;
+  prepared = undefined;
+  if (!isWanted) return void (await pending?.catch(() => undefined))?.change.discard();
+  if (pending === undefined) throw new TypeError("nothing is prepared");
+  const { change, config } = await pending;
+  change.commit();
+  now().log.level = config.server.log.level;
+  if (typeof config.server.limits.connections === "number") counters.connections.limit();
+}
+
+async function close(how: { readonly now: boolean }): Promise<void> {
+  await started?.gateway.close(how);
+  process.exit(DONE);
+}
+
+/** What a stream has of events in a second is known only while somebody watches. */
+function watch(): void {
+  unwatch ??= now().insight.watch(() => {});
+  watchTimer ??= setTimeout(() => {
+    unwatch?.();
+    unwatch = undefined;
+    watchTimer = undefined;
+  }, WATCH_MS).unref();
+  watchTimer.refresh();
+}
+
+const answers: WorkerCalls = {
+  start,
+  prepare: async (config) => {
+    prepared = now()
+      .gateway.prepare(config)
+      .then((change) => ({ change, config }));
+    await prepared;
+  },
+  commit: () => settle(true),
+  discard: () => settle(false),
+  close,
+  glance: () => {
+    const { insight } = now();
+    return { sample: insight.samples.at(-1), obstacles: insight.readiness.obstacles };
+  },
+  view: (query) => {
+    watch();
+    return now().insight.view(query);
+  },
+  listStreams: async (query: StreamQuery) => listStreams(now().gateway.observatory.activity, query),
+  endStreams: async (id) => endStreams(now().gateway.observatory.activity, id),
+  metrics: () => now().gateway.observatory.metrics.values(processMetrics()),
+};
+
+const link = new ProcessLink<PrimaryCalls>(process, { ...answers });
+const counters = new RemoteCounters(link);
+link.tell("up", undefined);
+
+// node:cluster would exit at once when the primary is gone; the streams of this process need not end for that.
+if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+process.once("disconnect", () => {
+  started?.log.error({ code: "primary_gone" }, "primary gone: draining");
+  void close({ now: false });
+});

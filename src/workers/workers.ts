@@ -1,0 +1,270 @@
+import cluster from "node:cluster";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { ConfigError, type Problem } from "../config/problem.ts";
+import type { Config } from "../config/server-schema.ts";
+import type { Log } from "../observe/log.ts";
+import { type AdminServer, createAdmin } from "../server/admin.ts";
+import { type Gateway, GatewayClosedError } from "../server/gateway.ts";
+import { Member, WorkerStartError } from "./member.ts";
+import { PrimaryCounters } from "./primary-counters.ts";
+import { LinkError } from "./process-link.ts";
+import { RestartDelay } from "./restart-delay.ts";
+import { WorkersInsight } from "./workers-insight.ts";
+
+/** How often in a row a worker may die before it serves, while no other serves. */
+const MAX_FAILED_STARTS = 5;
+
+/** What a worker may take to exit beyond the drain's own time. */
+const EXIT_GRACE_MS = 500;
+
+/** The same when it is ended at once: a gateway's own grace for requests under way, and that. */
+const END_MS = 5_000 + EXIT_GRACE_MS;
+
+/** How many processes a configuration asks for. */
+export function workerCount({ workers }: Config["server"]): number {
+  return workers === "auto" ? availableParallelism() : workers;
+}
+
+export interface WorkersSetup {
+  readonly log: Log;
+  readonly count: number;
+  /** No worker serves, and none comes up any more. */
+  onHopeless(error: unknown): void;
+}
+
+/**
+ * A gateway in several processes that share its listeners. This one accepts connections and deals them out in
+ * turn, counts what is limited for all, shows all as one, and replaces a worker that dies.
+ */
+export class Workers implements Gateway {
+  readonly #setup: WorkersSetup;
+  readonly #log: Log;
+  readonly #counters: PrimaryCounters;
+  readonly #insight: WorkersInsight;
+  readonly #admin: AdminServer | undefined;
+  readonly #delay = new RestartDelay();
+  readonly #members = new Set<Member>();
+  /** Waits before a worker is replaced. */
+  readonly #waits = new Set<NodeJS.Timeout>();
+  /** Replacements under way. */
+  readonly #starts = new Set<Promise<unknown>>();
+  /** What is made once keeps what it had at the start. */
+  readonly #first: Config;
+  #config: Config;
+  #adminAddress: string | undefined;
+  #reloading: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+  #failedStarts = 0;
+
+  constructor(config: Config, setup: WorkersSetup) {
+    this.#setup = setup;
+    this.#log = setup.log;
+    this.#first = config;
+    this.#config = config;
+    this.#counters = new PrimaryCounters(config);
+    this.#insight = new WorkersInsight(() => this.#serving);
+    this.#admin = createAdmin(config.server, this.#insight, setup.log);
+    // In turn: the kernel would give most of a crowd to one of them.
+    cluster.schedulingPolicy = cluster.SCHED_RR;
+    cluster.setupPrimary({
+      exec: fileURLToPath(new URL(`./worker-main${import.meta.url.slice(-3)}`, import.meta.url)),
+      args: [],
+      // A configuration has undefined and Infinity in it, and signatures are bytes.
+      serialization: "advanced",
+    });
+    // A second signal ends this process where it stands; otherwise workers that lose it drain.
+    process.on("exit", this.#killAll);
+  }
+
+  get adminAddress(): string | undefined {
+    return this.#adminAddress;
+  }
+
+  async listen(): Promise<readonly string[]> {
+    try {
+      this.#adminAddress = await this.#admin?.listen();
+      // By itself: two that found one abandoned unix socket would take it from each other.
+      const addresses = await this.#startFirst();
+      const numbers = Array.from({ length: this.#setup.count - 1 }, (_, at) => at + 2);
+      await Promise.all(numbers.map((number) => this.#start(number)));
+      this.#insight.readiness.set("starting", false);
+      return addresses;
+    } catch (error) {
+      await this.close({ now: true });
+      throw error;
+    }
+  }
+
+  /** In all workers or in none. */
+  reload(config: Config): Promise<void> {
+    const done = this.#reloading.then(() => this.#reload(config));
+    this.#reloading = done.then(
+      () => this.#insight.reloaded("success"),
+      () => this.#insight.reloaded("failure"),
+    );
+    return done;
+  }
+
+  rejected(): void {
+    this.#insight.reloaded("failure");
+  }
+
+  close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
+    const isLater = this.#closing !== undefined;
+    this.#closing ??= this.#close(now);
+    if (now && isLater) void this.#closeAll(true);
+    return this.#closing;
+  }
+
+  get #serving(): Member[] {
+    return [...this.#members].filter(({ isServing }) => isServing);
+  }
+
+  readonly #killAll = (): void => {
+    if (this.#closing === undefined) return;
+    for (const member of this.#members) member.kill();
+  };
+
+  /** Forks a worker and has it listen. */
+  async #start(number: number): Promise<readonly string[]> {
+    if (this.#closing !== undefined) throw new GatewayClosedError();
+    const { answers, release } = this.#counters.serve();
+    const member = new Member(number, answers);
+    this.#members.add(member);
+    void member.ended.then((death) => {
+      this.#members.delete(member);
+      release();
+      this.#insight.left(member);
+      // Whoever started it knows of one that never served.
+      if (!member.hasServed || this.#closing !== undefined) return;
+      this.#log.error({ worker: number, pid: member.pid, ...death }, "worker died");
+      void this.#replace(number, this.#delay.next(death.livedMs));
+    });
+    return await member.start(this.#forWorkers(this.#config));
+  }
+
+  /** A process that dies may have been unlucky; what a worker says against its start holds for the next one, too. */
+  async #startFirst(): Promise<readonly string[]> {
+    for (let failures = 1; ; failures++) {
+      try {
+        return await this.#start(1);
+      } catch (error) {
+        if (this.#closing !== undefined) throw new GatewayClosedError();
+        if (!(error instanceof WorkerStartError) || failures >= MAX_FAILED_STARTS) throw error;
+        this.#log.error({ err: error }, "worker did not start");
+        await this.#wait(this.#delay.next(0));
+      }
+    }
+  }
+
+  async #replace(number: number, waitMs: number): Promise<void> {
+    await this.#wait(waitMs);
+    await this.#reloading;
+    const start = this.#start(number);
+    this.#starts.add(start);
+    try {
+      await start;
+      this.#failedStarts = 0;
+      this.#insight.restarted();
+      this.#log.info({ worker: number }, "worker restarted");
+    } catch (error) {
+      if (this.#closing === undefined) this.#onFailedStart(number, error);
+    } finally {
+      this.#starts.delete(start);
+    }
+  }
+
+  #onFailedStart(number: number, error: unknown): void {
+    this.#log.error({ worker: number, err: error }, "worker did not start");
+    this.#failedStarts++;
+    const isHopeless = this.#failedStarts >= MAX_FAILED_STARTS && this.#serving.length === 0;
+    if (isHopeless) this.#setup.onHopeless(error);
+    else void this.#replace(number, this.#delay.next(0));
+  }
+
+  async #reload(config: Config): Promise<void> {
+    this.#refuseUnshared(config);
+    // One that starts meanwhile would miss it.
+    await Promise.allSettled(this.#starts);
+    const members = this.#serving;
+    if (members.length === 0) throw new LinkError("no worker serves", true);
+    const target = this.#forWorkers(config);
+    const [first, ...rest] = members;
+    try {
+      // By itself, as at the start.
+      if (first !== undefined) await prepareIn(first, target);
+      const results = await Promise.allSettled(rest.map((member) => prepareIn(member, target)));
+      const failed = results.find((result) => result.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+    } catch (error) {
+      await Promise.allSettled(members.map(({ link }) => link.call("discard", undefined)));
+      throw error;
+    }
+    this.#config = config;
+    // One that does not go along is replaced by one that does.
+    const commit = (member: Member) => member.link.call("commit", undefined).catch(() => member.kill());
+    await Promise.all(members.map(commit));
+    this.#counters.keep(config);
+  }
+
+  /** The files may name a Redis by now, but that is for the next start. */
+  #refuseUnshared({ routes }: Config): void {
+    if (this.#first.server.redis !== null) return;
+    const message =
+      "streams are shared among workers only through a redis that was there at the start; restart";
+    const problems = routes
+      .filter(({ shared }) => shared !== undefined)
+      .map(({ file }): Problem => ({ file, at: undefined, key: "shared", message }));
+    if (problems.length > 0) throw new ConfigError(problems);
+  }
+
+  async #close(now: boolean): Promise<void> {
+    this.#insight.readiness.set("draining", true);
+    for (const timer of this.#waits) clearTimeout(timer);
+    await this.#closeAll(now);
+    await this.#admin?.close();
+    process.removeListener("exit", this.#killAll);
+  }
+
+  async #closeAll(now: boolean): Promise<void> {
+    const { delay = 0, timeout } = this.#config.server.drain;
+    const limitMs = now ? END_MS : delay + timeout + EXIT_GRACE_MS;
+    await Promise.all([...this.#members].map((member) => member.close(now, limitMs)));
+  }
+
+  /** What the workers run on; the rest is this process's, or stays as it was at the start. */
+  #forWorkers(config: Config): Config {
+    const { redis, log } = this.#first.server;
+    const { server } = config;
+    return {
+      ...config,
+      server: {
+        ...server,
+        admin: undefined,
+        workers: 1,
+        redis,
+        log: { ...server.log, format: log.format },
+      },
+    };
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#waits.delete(timer);
+        resolve();
+      }, ms);
+      this.#waits.add(timer);
+    });
+  }
+}
+
+/** One that dies meanwhile has nothing against it; what takes its place begins with it. */
+async function prepareIn(member: Member, config: Config): Promise<void> {
+  try {
+    await member.prepare(config);
+  } catch (error) {
+    if (!(error instanceof LinkError) || !error.isGone) throw error;
+  }
+}
