@@ -1,0 +1,82 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { connect, type Socket } from "node:net";
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { afterTest } from "../support/after-test.ts";
+import { startFloodBackend } from "../support/flood-backend.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const CLIENT_BUFFER = 128 * KiB;
+/** What one read of a backend may bring on top, and a chunk's frame. */
+const ONE_READ = 64 * KiB + 16;
+const WATCH_MS = 1_500;
+
+/** Everything that servers of this process accept from now on. */
+function watchAccepted(): Set<Socket> {
+  const sockets = new Set<Socket>();
+  const onSocket = (message: unknown) => void sockets.add((message as { socket: Socket }).socket);
+  subscribe("net.server.socket", onSocket);
+  afterTest(() => void unsubscribe("net.server.socket", onSocket));
+  return sockets;
+}
+
+/** Reads all that comes for a while; resolves with how many bytes a second that was. */
+async function speedOf(port: number, ms: number): Promise<number> {
+  const socket = connect(port, "127.0.0.1");
+  afterTest(() => void socket.destroy());
+  let length = 0;
+  socket.on("data", (bytes) => {
+    length += bytes.length;
+  });
+  socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  // Both ends take a while to come up to speed.
+  await delay(ms / 2);
+  length = 0;
+  const startedAt = performance.now();
+  await delay(ms / 2);
+  socket.destroy();
+  return (length * 1000) / (performance.now() - startedAt);
+}
+
+/** Kinds of answers, and the most that waits of each for its client. */
+const BOUNDS = { "text/event-stream": CLIENT_BUFFER, "application/octet-stream": 16 * KiB };
+
+for (const [type, bound] of Object.entries(BOUNDS)) {
+  test(`a gigabyte a second of ${type} for a slow client waits at the backend, not here`, async () => {
+    const backend = await startFloodBackend(type);
+    // Alone it makes more than a gigabyte a second; on a busy machine at least much more than the client takes.
+    expect(await speedOf(backend.port, 1_000)).toBeGreaterThan(50 * MiB);
+    const stream = { clientBuffer: `${CLIENT_BUFFER / KiB}k`, sendTimeout: "off" };
+    const gateway = await startGatewayTo(`http://127.0.0.1:${backend.port}`, { stream });
+    const accepted = watchAccepted();
+    const client = connect(gateway.port, "127.0.0.1");
+    afterTest(() => void client.destroy());
+    client.write("GET / HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n");
+    let taken = 0;
+    client.on("data", (bytes) => {
+      taken += bytes.length;
+      client.pause();
+    });
+    const sentBefore = await backend.sent();
+    const rssBefore = process.memoryUsage().rss;
+    let mostPending = 0;
+    let mostRss = 0;
+    const until = performance.now() + WATCH_MS;
+    for (let turn = 0; performance.now() < until; turn++) {
+      for (const socket of accepted) mostPending = Math.max(mostPending, socket.writableLength);
+      mostRss = Math.max(mostRss, process.memoryUsage().rss);
+      if (turn % 5 === 0) client.resume();
+      await delay(1);
+    }
+    expect(taken).toBeGreaterThan(MiB);
+    // It did fall behind, or this would be a test of nothing.
+    expect(mostPending).toBeGreaterThanOrEqual(bound);
+    expect(mostPending).toBeLessThan(bound + ONE_READ);
+    expect(mostRss - rssBefore).toBeLessThan(48 * MiB);
+    // And what was sent is what the client took, and what kernels hold of two connections.
+    expect((await backend.sent()) - sentBefore).toBeLessThan(taken + 32 * MiB);
+  });
+}
