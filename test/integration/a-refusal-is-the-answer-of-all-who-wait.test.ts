@@ -84,6 +84,20 @@ test("H8: a backend that cannot be reached is a 502 for all, and no key is left 
   );
 });
 
+test("F5: a backend that says nothing is a 504 for all who wait, after responseHeaderTimeout", async () => {
+  const backend = await startBackend();
+  const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "100ms", retries: 0 };
+  const { port } = await startSharing(backend.url, { redial: { min: "10s", max: "10s" } }, { upstream });
+  const clients = Array.from({ length: 100 }, () => subscribe(port));
+  const from = performance.now();
+  for (const client of clients) {
+    await client.ended();
+    expect(client.head?.status).toBe(504);
+  }
+  expect(performance.now() - from).toBeLessThan(2_000);
+  expect(backend.requests).toHaveLength(1);
+});
+
 test("F16: a 204 in place of a lost stream ends it for those who have it, and whoever comes back gets 204", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url);

@@ -24,8 +24,19 @@ test.each([
       request.halfClose();
     },
   ],
+  [
+    "breaks off within a chunk",
+    (request: BackendRequest, next: number) => {
+      request.send(`ff\r\nid: ${next}\ndata: bro`);
+      request.halfClose();
+    },
+  ],
+  [
+    "sends what is no chunk",
+    (request: BackendRequest, next: number) => request.send(`no chunk\r\n${event(`e${next}`, String(next))}`),
+  ],
 ])(
-  "F8, F26: a backend that %s after each third event is resumed, and clients notice nothing",
+  "F8, F9, F26: a backend that %s after each third event is resumed, and clients notice nothing",
   async (_, end) => {
     const backend = await startBackend(inPieces(3, 30, end));
     const { port } = await startSharing(backend.url);
@@ -91,7 +102,7 @@ test("clients are kept while the backend is away, with heartbeats", async () => 
   expect(dataOf(client)).toEqual(["1", "2"]);
 });
 
-test("F10: a silent backend is asked again after idleTimeout, and clients stay", async () => {
+test("F10, F11: a silent backend is asked again after idleTimeout, and clients stay", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url, {}, { stream: { idleTimeout: "50ms" } });
   const client = subscribe(port);
@@ -104,4 +115,18 @@ test("F10: a silent backend is asked again after idleTimeout, and clients stay",
   second.openStream();
   second.emit(event("2", "2"));
   await client.received("data: 2\n\n");
+});
+
+test("F9: a stream shorter than its Content-Length is asked for again", async () => {
+  const backend = await startBackend((request) => {
+    const from = Number(request.field("last-event-id") ?? "0") + 1;
+    request.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100000\r\n\r\n");
+    for (let id = from; id < from + 3; id++) request.send(event(`e${id}`, String(id)));
+    if (from < 9) request.halfClose();
+  });
+  const { port } = await startSharing(backend.url);
+  const client = subscribe(port);
+  await client.received("data: e9\n\n");
+  expect(dataOf(client).slice(0, 9)).toEqual(upTo(9));
+  expect(client.end).toBeUndefined();
 });
