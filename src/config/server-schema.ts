@@ -42,7 +42,7 @@ const serverObject = z.strictObject({
   limits: serverLimits,
   drain: drainSchema,
   redis: redisSchema.describe(
-    "A Redis that instances share, for histories of shared streams, rates and used signatures: a URL, short for { url }, or the object.",
+    "A Redis that instances share, for histories of shared streams, rates, used signatures and tickets: a URL, short for { url }, or the object.",
   ),
 });
 

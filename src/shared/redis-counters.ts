@@ -6,6 +6,7 @@ import type { StreamLimit, StreamLimits } from "../pipeline/stream-limit.ts";
 import type { TicketBox } from "../pipeline/ticket-box.ts";
 import { type RedisConnection, RedisFault } from "./redis-connection.ts";
 import { rateKey, signatureKey } from "./redis-key.ts";
+import { RedisTicketBox } from "./redis-ticket-box.ts";
 import { RedisWindows } from "./redis-windows.ts";
 
 /**
@@ -15,7 +16,7 @@ import { RedisWindows } from "./redis-windows.ts";
 const CLOCK_SKEW_MS = 60_000;
 
 /**
- * Counts that instances have in common: request rates, and the signatures that were used.
+ * Counts that instances have in common: request rates, the signatures that were used, and tickets.
  *
  * Open streams are each instance's own: what one that is killed had counted would never be given back.
  */
@@ -43,7 +44,7 @@ export class RedisCounters implements Counters {
   }
 
   tickets(route: string): TicketBox {
-    return this.#own.tickets(route);
+    return new RedisTicketBox(this.#connection, this.#prefix, route, this.#own.tickets(route));
   }
 
   streams(place: string, limits: StreamLimits): StreamLimit | undefined {

@@ -43,4 +43,12 @@ export const rateKey = (prefix: string, rate: string): string => `${prefix}:${LA
 export const signatureKey = (prefix: string, signature: Buffer): string =>
   `${prefix}:${LAYOUT}:signature:${signature.toString("base64url")}`;
 
+/** What a ticket of a route stands for, by the hash of its text. */
+export const ticketKey = (prefix: string, route: string, hash: string): string =>
+  `${prefix}:${LAYOUT}:{${route}}:ticket:${hash}`;
+
+/** The tickets of a route that wait to be used, by when they expire. */
+export const waitingTicketsKey = (prefix: string, route: string): string =>
+  `${prefix}:${LAYOUT}:{${route}}:tickets`;
+
 const hashOf = (text: string): string => createHash("sha256").update(text).digest("base64url").slice(0, 22);

@@ -119,3 +119,25 @@ if tonumber(ARGV[1]) < 0 and redis.call('EXISTS', KEYS[1]) == 0 then return { 0,
 redis.call('SET', KEYS[1], 0, 'PX', ARGV[2], 'NX')
 return { redis.call('INCRBY', KEYS[1], ARGV[1]), redis.call('PTTL', KEYS[1]) }
 `);
+
+/** Keeps a ticket; when too many wait already, answers instead when the oldest of them expires. */
+export const PUT_TICKET = script(`
+local ticket, waiting = KEYS[1], KEYS[2]
+local hash, issued, limit, now, expiresAt, keepMs = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+redis.call('ZREMRANGEBYSCORE', waiting, '-inf', now)
+if redis.call('ZCARD', waiting) >= tonumber(limit) then
+  return redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
+end
+redis.call('SET', ticket, issued, 'PX', keepMs)
+redis.call('ZADD', waiting, expiresAt, hash)
+redis.call('PEXPIRE', waiting, math.max(tonumber(keepMs), redis.call('PTTL', waiting)))
+return false
+`);
+
+/** Takes a ticket out: of two who ask for it exactly one gets it. */
+export const TAKE_TICKET = script(`
+local issued = redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return issued
+`);

@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import { startPlainBackend } from "../../support/answers.ts";
+import { refusedPort } from "../../support/backend.ts";
+import { eventually } from "../../support/eventually.ts";
+import { type GatewayFixture, startGateway } from "../../support/gateway.ts";
+import { type Issuer, startIssuer } from "../../support/issuer.ts";
+import { startRedis } from "../../support/redis.ts";
+
+async function startTwo(redis: string, ticket: Record<string, unknown> = {}) {
+  const [backend, issuer] = await Promise.all([startPlainBackend(), startIssuer()]);
+  const auth = { jwt: issuer.config({ claims: { "X-User": "sub" } }), ticket };
+  const setup = {
+    server: { redis: { url: redis, lease: "1s", timeout: "300ms" } },
+    routes: {
+      feed: { match: { path: "/feed/*" }, upstream: backend.url, auth },
+      other: { match: { path: "/other" }, upstream: backend.url, auth },
+    },
+  };
+  return { backend, issuer, a: await startGateway(setup), b: await startGateway(setup) };
+}
+
+async function ask({ url }: GatewayFixture, issuer: Issuer, path = "/feed/a") {
+  const authorization = `Bearer ${await issuer.token()}`;
+  return fetch(`${url}${path}?ticket`, { method: "POST", headers: { authorization } });
+}
+
+async function ticketOf(...args: Parameters<typeof ask>): Promise<string> {
+  return ((await (await ask(...args)).json()) as { ticket: string }).ticket;
+}
+
+const use = async ({ url }: GatewayFixture, ticket: string, path = "/feed/a") =>
+  (await fetch(`${url}${path}?ticket=${ticket}`)).status;
+
+/** Resolves when Redis has a ticket of this gateway's: until then each keeps its own. */
+const connected = (gateway: GatewayFixture, other: GatewayFixture, issuer: Issuer) =>
+  eventually(async () => (await use(other, await ticketOf(gateway, issuer))) === 200, "common tickets", {
+    timeoutMs: 10_000,
+  });
+
+test("a ticket of one instance opens its path at the other, once, as the one who asked for it", async () => {
+  const redis = await startRedis();
+  const { backend, issuer, a, b } = await startTwo(redis.url);
+  await connected(a, b, issuer);
+  await connected(b, a, issuer);
+  const before = backend.requests.length;
+  const ticket = await ticketOf(a, issuer);
+  expect(await use(b, ticket)).toBe(200);
+  expect(backend.requests.at(-1)?.field("x-user")).toBe("anna");
+  expect([await use(b, ticket), await use(a, ticket)]).toEqual([401, 401]);
+  expect(await use(b, await ticketOf(a, issuer), "/feed/b")).toBe(401);
+  expect(await use(b, await ticketOf(a, issuer), "/other")).toBe(401);
+  for (let round = 0; round < 10; round += 1) {
+    const one = await ticketOf(a, issuer);
+    const both = await Promise.all([a, b, a, b].map((gateway) => use(gateway, one)));
+    expect(both.toSorted()).toEqual([200, 401, 401, 401]);
+  }
+  expect(backend.requests).toHaveLength(before + 11);
+});
+
+test("in Redis a ticket is a hash that goes by itself, and their number is bounded over all instances", async () => {
+  const redis = await startRedis();
+  const { issuer, a, b } = await startTwo(redis.url, { ttl: "2s", limit: 3 });
+  await connected(a, b, issuer);
+  await connected(b, a, issuer);
+  const tickets = [await ticketOf(a, issuer), await ticketOf(b, issuer), await ticketOf(a, issuer)];
+  const refused = await ask(b, issuer);
+  expect(refused.status).toBe(429);
+  expect(Number(refused.headers.get("retry-after"))).toBeLessThanOrEqual(2);
+  const keys = await redis.client.keys("*ticket*");
+  expect(keys).toHaveLength(4);
+  for (const key of keys) {
+    expect(await redis.client.pttl(key)).toBeGreaterThan(0);
+    for (const ticket of tickets) expect(key).not.toContain(ticket);
+  }
+  // One that is used makes room.
+  expect(await use(b, tickets[0] ?? "")).toBe(200);
+  expect((await ask(b, issuer)).status).toBe(201);
+  await eventually(async () => (await redis.client.keys("*ticket*")).length === 0, "the end of all");
+  expect(await use(a, tickets[1] ?? "")).toBe(401);
+});
+
+test("while Redis is away a ticket opens the instance that gave it out, and others cannot say", async () => {
+  const port = await refusedPort();
+  const { backend, issuer, a, b } = await startTwo(`redis://127.0.0.1:${port}`);
+  const ticket = await ticketOf(a, issuer);
+  expect(await use(b, ticket)).toBe(503);
+  expect(await use(a, ticket)).toBe(200);
+  expect(backend.requests).toHaveLength(1);
+  const later = await ticketOf(a, issuer);
+  await startRedis({ options: ["--port", String(port)] });
+  await connected(a, b, issuer);
+  expect(await use(a, later)).toBe(200);
+});
+
+test("a ticket that Redis may have kept or not is given to nobody", async () => {
+  const redis = await startRedis();
+  const { issuer, a, b } = await startTwo(redis.url);
+  await connected(a, b, issuer);
+  redis.freeze();
+  expect((await ask(a, issuer)).status).toBe(503);
+  // Now its connection is given up, and it keeps its own.
+  const ticket = await ticketOf(a, issuer);
+  expect(await use(a, ticket)).toBe(200);
+  redis.thaw();
+});
