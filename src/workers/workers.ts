@@ -10,6 +10,7 @@ import { Member, WorkerStartError } from "./member.ts";
 import { PrimaryCounters } from "./primary-counters.ts";
 import { LinkError } from "./process-link.ts";
 import { RestartDelay } from "./restart-delay.ts";
+import { tryAddresses } from "./try-addresses.ts";
 import { WorkersInsight } from "./workers-insight.ts";
 
 /** How often in a row a worker may die before it serves, while no other serves. */
@@ -84,7 +85,7 @@ export class Workers implements Gateway {
   async listen(): Promise<readonly string[]> {
     try {
       this.#adminAddress = await this.#admin?.listen();
-      // By itself: two that found one abandoned unix socket would take it from each other.
+      await tryAddresses(this.#config.server.listen);
       const addresses = await this.#startFirst();
       const numbers = Array.from({ length: this.#setup.count - 1 }, (_, at) => at + 2);
       await Promise.all(numbers.map((number) => this.#start(number)));
@@ -189,12 +190,10 @@ export class Workers implements Gateway {
     await Promise.allSettled(this.#starts);
     const members = this.#serving;
     if (members.length === 0) throw new LinkError("no worker serves", true);
+    await tryAddresses(config.server.listen, this.#config.server.listen);
     const target = this.#forWorkers(config);
-    const [first, ...rest] = members;
     try {
-      // By itself, as at the start.
-      if (first !== undefined) await prepareIn(first, target);
-      const results = await Promise.allSettled(rest.map((member) => prepareIn(member, target)));
+      const results = await Promise.allSettled(members.map((member) => prepareIn(member, target)));
       const failed = results.find((result) => result.status === "rejected");
       if (failed !== undefined) throw failed.reason;
     } catch (error) {

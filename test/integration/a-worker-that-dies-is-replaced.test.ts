@@ -1,0 +1,86 @@
+import { createServer } from "node:net";
+import { expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { openStream } from "../support/sse-client.ts";
+import { fetchOnce, serveWorkers } from "../support/workers.ts";
+
+const TICKS = {
+  match: { path: "/s" },
+  mock: { events: [{ data: "x", after: "50ms" }], repeat: true },
+  limits: { streams: 4 },
+};
+const HELLO = { match: { path: "/*" }, mock: { status: 200, body: "hello" } };
+
+test("the others serve on, its places are free, and no counter goes back", async () => {
+  const served = await serveWorkers({ routes: { ticks: TICKS, main: HELLO } });
+  const streams: ReturnType<typeof openStream>[] = [];
+  for (let n = 0; n < 4; n++) {
+    const stream = openStream(served.port, { path: "/s" });
+    await stream.received("data: x");
+    streams.push(stream);
+  }
+  for (let n = 0; n < 6; n++) await (await fetchOnce(served.url)).text();
+  const requests = 'sluice_requests_total{route="main",status="200"}';
+  await eventually(async () => (await served.metrics()).get(requests) === 6, "six requests");
+  const [victim = 0, other = 0] = served.pids();
+  process.kill(victim, "SIGKILL");
+  await eventually(
+    () => streams.filter(({ end }) => end !== undefined).length === 2,
+    "the end of two streams",
+  );
+  expect((await served.metrics()).get(requests)).toBe(6);
+  for (let n = 0; n < 4; n++) expect((await fetchOnce(served.url)).status).toBe(200);
+  await served.restarted(1);
+  expect(served.pids()).toHaveLength(2);
+  expect(served.pids()).toContain(other);
+  expect(served.pids()).not.toContain(victim);
+  expect(served.lines("worker died")).toEqual([
+    expect.objectContaining({ pid: victim, signal: "SIGKILL", code: null, level: 50 }),
+  ]);
+  await eventually(async () => (await served.metrics()).get(requests) === 10, "ten requests");
+  const live = streams.filter(({ end }) => end === undefined);
+  const lengths = live.map(({ body }) => body.length);
+  await eventually(() => live.every(({ body }, at) => body.length > (lengths[at] ?? 0)), "further events");
+  // The two that are open and two new ones, one of them in the new worker.
+  const more = [openStream(served.port, { path: "/s" }), openStream(served.port, { path: "/s" })];
+  for (const stream of more) await stream.received("data: x");
+  const fifth = openStream(served.port, { path: "/s" });
+  await eventually(() => fifth.head?.status === 503, "a refusal");
+});
+
+test("when all die, all come back, on the same address", async () => {
+  const free = await serveWorkers({ routes: { main: HELLO } });
+  const { port } = free;
+  free.sluice.kill("SIGTERM");
+  await free.sluice.ended;
+  const served = await serveWorkers({ routes: { main: HELLO }, server: { listen: `127.0.0.1:${port}` } });
+  for (const pid of served.pids()) process.kill(pid, "SIGKILL");
+  await served.restarted(2);
+  expect(await (await fetchOnce(served.url)).text()).toBe("hello");
+});
+
+test("a worker that cannot start any more ends serve, with 1 and the reason, when no other serves", async () => {
+  const free = await serveWorkers({ routes: { main: HELLO } });
+  free.sluice.kill("SIGTERM");
+  await free.sluice.ended;
+  const served = await serveWorkers({
+    routes: { main: HELLO },
+    server: { listen: `127.0.0.1:${free.port}` },
+  });
+  const thief = createServer();
+  for (const pid of served.pids()) process.kill(pid, "SIGKILL");
+  await eventually(
+    () =>
+      new Promise<boolean>((resolve) => {
+        thief.once("error", () => resolve(false));
+        thief.listen(free.port, "127.0.0.1", () => resolve(true));
+      }),
+    "the address",
+    { timeoutMs: 5000, everyMs: 1 },
+  );
+  const ended = await served.sluice.ended;
+  thief.close();
+  expect(ended.code).toBe(1);
+  const last = served.sluice.lines().at(-1);
+  expect(last).toMatchObject({ msg: "no worker comes up", err: { code: "EADDRINUSE" } });
+});

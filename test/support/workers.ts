@@ -1,0 +1,84 @@
+import { readFileSync } from "node:fs";
+import { stringify } from "yaml";
+import { samplesIn } from "./admin.ts";
+import { eventually } from "./eventually.ts";
+import type { GatewaySetup } from "./gateway.ts";
+import { directoryOf, type SluiceSetup, startSluice, writeFiles } from "./sluice-process.ts";
+
+/** A process starts in half a second, and in many when every core has others to run. */
+const START = { timeoutMs: 25_000, everyMs: 50 };
+
+export type Workers = Awaited<ReturnType<typeof serveWorkers>>;
+
+/** `sluice serve` with two workers, on free ports. */
+export async function serveWorkers(setup: GatewaySetup, { under = [] }: Pick<SluiceSetup, "under"> = {}) {
+  const cwd = directoryOf(filesOf(setup));
+  const sluice = startSluice(["serve"], { cwd, under });
+  await sluice.logged("ready");
+  const port = await sluice.port();
+  const admin = `http://${String((await sluice.logged("admin listening"))["address"])}`;
+  const metrics = async () => samplesIn(await (await fetch(`${admin}/metrics`)).text());
+  return {
+    sluice,
+    port,
+    host: `127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${port}`,
+    admin,
+    metrics,
+    /** The processes of the workers. */
+    pids: () => childrenOf(sluice.pid),
+    /** The log lines with that text. */
+    lines: (msg: string) => sluice.lines().filter((line) => line["msg"] === msg),
+    write: (next: GatewaySetup) => writeFiles(cwd, filesOf(next)),
+    /** Waits for so many workers that serve, after so many restarts. */
+    restarted: (count: number) =>
+      eventually(
+        async () => {
+          const samples = await metrics();
+          return samples.get("sluice_workers") === 2 && samples.get("sluice_worker_restarts_total") === count;
+        },
+        `two workers after ${count} restarts`,
+        START,
+      ),
+  };
+}
+
+/** One request on a connection of its own: the next one comes to the next worker. */
+export async function fetchOnce(url: string, init: RequestInit = {}): Promise<Response> {
+  return await fetch(url, { ...init, headers: { connection: "close", ...init.headers } });
+}
+
+/** Whether a process is there. */
+export function isAlive(pid: number): boolean {
+  try {
+    // A zombie has ended, and only waits for somebody to notice.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+    .trim()
+    .split(" ")
+    .filter(Boolean)
+    .map(Number);
+}
+
+function filesOf({ routes, server = {}, apps }: GatewaySetup): Record<string, string> {
+  const own = {
+    listen: "127.0.0.1:0",
+    admin: "127.0.0.1:0",
+    workers: 2,
+    drain: { timeout: "1s" },
+    log: { level: "debug" },
+  };
+  return {
+    "config/sluice.yaml": stringify({ ...own, ...server }),
+    ...(apps === undefined ? {} : { "config/apps.yaml": stringify(apps) }),
+    ...Object.fromEntries(
+      Object.entries(routes).map(([name, route]) => [`config/routes/${name}.yaml`, stringify(route)]),
+    ),
+  };
+}
