@@ -1,4 +1,4 @@
-import { parseFieldLines } from "./field-lines.ts";
+import { parseTrailerLines } from "./field-lines.ts";
 import { LineBlock } from "./line-block.ts";
 import { ParseFault } from "./parse-fault.ts";
 
@@ -146,7 +146,7 @@ export class ChunkDecoder {
     this.#trailers ??= new LineBlock();
     const stop = this.#trailers.take(bytes, at, end);
     if (stop < 0) return end;
-    if (this.#trailers.text !== "") this.rawTrailers = parseFieldLines(this.#trailers.text, 0);
+    if (this.#trailers.text !== "") this.rawTrailers = parseTrailerLines(this.#trailers.text);
     this.#state = DONE;
     return stop;
   }

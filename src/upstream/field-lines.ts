@@ -28,11 +28,21 @@ export function parseFieldLines(text: string, at: number): string[] {
     if (colon < 0 || colon > end || !isToken(text, start, colon))
       throw new ParseFault("a line that is no field");
     const name = text.slice(start, colon);
-    if (text.charCodeAt(end - 1) === TAB && FRAMING.has(name.toLowerCase()))
+    if (FRAMING.has(name.toLowerCase()) && /\t[\t ]*$/.test(text.slice(colon, end)))
       throw new ParseFault(`${name} with a tab behind it`);
     fields.push(name, trimmed(text, colon + 1, end));
     if (fields.length > 2 * MAX_FIELDS) throw new ParseFault(`more than ${MAX_FIELDS} fields`);
     start = end + 2;
+  }
+  return fields;
+}
+
+/** Trailer fields; one that frames a body comes too late for that (RFC 9110 section 6.5.1), and is no accident. */
+export function parseTrailerLines(text: string): string[] {
+  const fields = parseFieldLines(text, 0);
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] ?? "";
+    if (FRAMING.has(name.toLowerCase())) throw new ParseFault(`${name} among the trailers`);
   }
   return fields;
 }

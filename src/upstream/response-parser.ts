@@ -111,6 +111,7 @@ export class ResponseParser {
     const framing = framingOf(rawHeaders, status, isHttp10, this.#isHead);
     if (status === 101) throw new ParseFault("upgrade without a request for it");
     if (status < 200) {
+      if (isHttp10) throw new ParseFault("an interim response of HTTP/1.0, which has none");
       this.#interim++;
       if (this.#interim > MAX_INTERIM_RESPONSES) throw new ParseFault("too many interim responses");
       return;

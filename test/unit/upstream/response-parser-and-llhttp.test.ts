@@ -43,6 +43,13 @@ const ODD_FIELDS = [
 ];
 const EXTENSIONS = ["", "", "", ";a", ";a=b", ';a="b c"', ";", "; a", ";a;b", " ", ';a="'];
 
+const TRAILERS = [
+  "X-Sum: 1\r\ny: \r\n",
+  "X-Sum: 1\r\n",
+  "Content-Length: 0\r\n",
+  "Transfer-Encoding: chunked\r\n",
+];
+
 function randomResponse(random: Random): Buffer {
   const { one, chance, upTo } = random;
   const interim = chance(0.05) ? "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" : "";
@@ -66,7 +73,7 @@ function randomChunks({ one, chance, upTo }: Random): string {
     const size = data.length.toString(16);
     text += `${chance(0.1) ? `00${size.toUpperCase()}` : size}${chance(0.1) ? one(EXTENSIONS) : ""}\r\n${data}\r\n`;
   }
-  return `${text}0\r\n${chance(0.2) ? "X-Sum: 1\r\ny: \r\n" : ""}\r\n`;
+  return `${text}0\r\n${chance(0.2) ? one(TRAILERS) : ""}\r\n`;
 }
 
 /** Reads with our parser, cut as `random` says. */

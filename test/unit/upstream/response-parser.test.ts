@@ -98,10 +98,12 @@ const HEADS: Record<string, [bytes: string, fault: RegExp]> = {
   ],
   "a tab behind chunked": [whole("Transfer-Encoding: chunked\t\r\n"), /a tab behind/],
   "a tab behind a length": [whole("Content-Length: 3 \t\r\n"), /a tab behind/],
+  "a tab and a blank behind a length": [whole("Content-Length: 3\t \r\n"), /a tab behind/],
   "Transfer-Encoding of HTTP/1.0": [whole("Transfer-Encoding: chunked\r\n", "", "1.0"), /HTTP\/1\.0/],
   "an upgrade nobody asked for": [whole("Upgrade: x\r\n", "", "1.1", "101 Switching Protocols"), /upgrade/],
   "a head of 17 KiB": [whole(`X: ${"x".repeat(17 * 1024)}\r\n`), /more than 16384 bytes/],
   "300 fields": [whole("X: a\r\n".repeat(300)), /more than 256 fields/],
+  "an interim response of HTTP/1.0": [`HTTP/1.0 103 Early Hints\r\n\r\n${whole("")}`, /HTTP\/1\.0/],
   "11 interim responses": ["HTTP/1.1 103 Early Hints\r\n\r\n".repeat(11), /too many interim/],
 };
 
@@ -147,6 +149,11 @@ const BODIES: Record<string, [bytes: string, body: string, fault: RegExp | undef
   "an extension of 20 KiB": [chunked(`2;${"a".repeat(20 * 1024)}\r\nab\r\n0\r\n\r\n`), "", /more than 1024/],
   "a fault behind two chunks": [chunked("1\r\na\r\n1\r\nb\r\nzz"), "ab", /size that is none/],
   "a trailer that is none": [chunked("1\r\na\r\n0\r\nX : y\r\n\r\n"), "a", /no field/],
+  "a trailer that would frame the body": [
+    chunked("1\r\na\r\n0\r\nContent-Length: 0\r\n\r\n"),
+    "a",
+    /among the trailers/,
+  ],
   "a trailer with a bare LF": [chunked("1\r\na\r\n0\r\nX: y\n\r\n"), "a", /byte 10/],
   "trailers of 17 KiB": [
     chunked(`1\r\na\r\n0\r\nX: ${"x".repeat(17 * 1024)}\r\n\r\n`),
