@@ -1,8 +1,11 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
 import { prettyFactory } from "pino-pretty";
 import type { ServerConfig } from "../config/server-schema.ts";
+import { LogOutput } from "./log-output.ts";
 
 export type Log = Logger;
+
+const STANDARD_OUTPUT = 1;
 
 /**
  * Makes the gateway's log: one JSON object a line, or lines for people.
@@ -12,8 +15,13 @@ export type Log = Logger;
  */
 export function createLog(config: ServerConfig["log"], destination?: DestinationStream): Log {
   const options = { level: config.level, base: null, timestamp: stdTimeFunctions.isoTime };
-  const target = destination ?? pino.destination({ fd: 1, sync: true });
-  if (config.format === "json") return pino(options, target);
+  const onDropped = (lines: number): void => log.warn({ lines }, "log lines were dropped");
+  const target = destination ?? new LogOutput(STANDARD_OUTPUT, onDropped);
+  const log = pino(options, config.format === "json" ? target : prettyInto(target));
+  return log;
+}
+
+function prettyInto(target: DestinationStream): DestinationStream {
   const format = prettyFactory({ colorize: process.stdout.isTTY, singleLine: true });
-  return pino(options, { write: (line) => target.write(format(line)) });
+  return { write: (line) => target.write(format(line)) };
 }

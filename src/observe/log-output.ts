@@ -1,0 +1,92 @@
+import { writeSync } from "node:fs";
+
+/** What waits for a reader that is slow; lines beyond it are dropped and counted. */
+const MOST_WAITING_BYTES = 8 * 1024 ** 2;
+const RETRY_MS = 50;
+/** So long a process that ends waits for the reader of what it said last. */
+const LAST_MS = 1_000;
+const LAST_STEP_MS = 20;
+
+/**
+ * Writes lines at once, and never waits for who reads them: pino's own output sleeps while a pipe is full, and
+ * every stream with it. What finds no room is kept, within a bound, and written as soon as there is some.
+ */
+export class LogOutput {
+  readonly #fd: number;
+  readonly #onDropped: (lines: number) => void;
+  readonly #mostBytes: number;
+  readonly #finish = (): void => this.#writeLast();
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #dropped = 0;
+
+  /** `onDropped` is told of lines that nobody will read, once there is room again. */
+  constructor(fd: number, onDropped: (lines: number) => void, mostBytes = MOST_WAITING_BYTES) {
+    this.#fd = fd;
+    this.#onDropped = onDropped;
+    this.#mostBytes = mostBytes;
+  }
+
+  write(line: string): void {
+    const written = this.#waitingBytes > 0 ? 0 : this.#tryToWrite(line);
+    if (written < Buffer.byteLength(line)) this.#keep(Buffer.from(line).subarray(written));
+  }
+
+  /** Returns how many bytes need not be written any more. */
+  #tryToWrite(bytes: string | Uint8Array): number {
+    try {
+      return typeof bytes === "string" ? writeSync(this.#fd, bytes) : writeSync(this.#fd, bytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
+      // The reader is gone, or a disk is full: there is nowhere to say so.
+      return Number.POSITIVE_INFINITY;
+    }
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (this.#waitingBytes + bytes.length > this.#mostBytes) {
+      this.#dropped += 1;
+      return;
+    }
+    if (this.#waitingBytes === 0) {
+      process.on("exit", this.#finish);
+      this.#retryLater();
+    }
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
+
+  #retryLater(): void {
+    setTimeout(() => this.#writeWaiting(), RETRY_MS).unref();
+  }
+
+  #writeWaiting(): void {
+    if (!this.#hasWritten()) return void this.#retryLater();
+    process.removeListener("exit", this.#finish);
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    if (dropped > 0) this.#onDropped(dropped);
+  }
+
+  /** Writes what waits, as far as there is room; whether that was everything. */
+  #hasWritten(): boolean {
+    let count = 0;
+    for (const bytes of this.#waiting) {
+      const written = Math.min(bytes.length, this.#tryToWrite(bytes));
+      this.#waitingBytes -= written;
+      if (written < bytes.length) {
+        this.#waiting = [bytes.subarray(written), ...this.#waiting.slice(count + 1)];
+        return false;
+      }
+      count += 1;
+    }
+    this.#waiting = [];
+    return true;
+  }
+
+  #writeLast(): void {
+    const until = performance.now() + LAST_MS;
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    while (!this.#hasWritten() && performance.now() < until) Atomics.wait(pause, 0, 0, LAST_STEP_MS);
+  }
+}

@@ -1,0 +1,86 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, constants, openSync, readSync } from "node:fs";
+import { Agent, get } from "node:http";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { LogOutput } from "../../src/observe/log-output.ts";
+import { afterTest } from "../support/after-test.ts";
+import { refusedPort } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { directoryOf, ROOT } from "../support/sluice-process.ts";
+
+/** Their lines are more than a pipe and its reader hold. */
+const REQUESTS = 3_000;
+
+/** A sluice with a pipe for its log that is not read yet. */
+async function startUnread() {
+  const port = await refusedPort();
+  const cwd = directoryOf({
+    "config/sluice.yaml": `listen: 127.0.0.1:${port}\nadmin: false\n`,
+    "config/routes/main.yaml": 'match: { path: "/*" }\nmock: { status: 200, body: ok }\n',
+  });
+  const main = join(ROOT, "dist/cli/main.js");
+  const child = spawn(process.execPath, [main, "serve"], { cwd, stdio: ["ignore", "pipe", "ignore"] });
+  afterTest(() => void child.kill("SIGKILL"));
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  afterTest(() => void agent.destroy());
+  const ask = () =>
+    new Promise<number | undefined>((resolve) => {
+      const request = get({ port, host: "127.0.0.1", agent }, (response) => {
+        response.resume().on("end", () => resolve(response.statusCode));
+      });
+      request.on("error", () => resolve(undefined));
+    });
+  await eventually(async () => (await ask()) === 200, "an answer", { timeoutMs: 25_000 });
+  return { child, ask };
+}
+
+test("while nobody reads the log everybody is answered, and whoever reads it later has every line", async () => {
+  const { child, ask } = await startUnread();
+  for (let request = 1; request < REQUESTS; request += 1) expect(await ask()).toBe(200);
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (more: string) => {
+    text += more;
+  });
+  const lines = () => text.split("\n").filter((line) => line.includes('"msg":"request"'));
+  await eventually(() => lines().length === REQUESTS, "every line", { timeoutMs: 20_000 });
+  for (const line of lines()) expect(JSON.parse(line)).toMatchObject({ status: 200 });
+});
+
+test("a process whose log nobody reads ends all the same", async () => {
+  const { child, ask } = await startUnread();
+  for (let request = 1; request < REQUESTS; request += 1) await ask();
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  expect(await exited).toEqual([0, null]);
+});
+
+test("lines beyond the bound are dropped, and counted when there is room again", async () => {
+  const path = join(directoryOf({ "a.txt": "" }), "pipe");
+  execFileSync("mkfifo", [path]);
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  afterTest(() => closeSync(fd));
+  const dropped: number[] = [];
+  const output = new LogOutput(fd, (lines) => dropped.push(lines), 20_000);
+  const line = (number: number) => `${String(number).padStart(3)} ${"é".repeat(900)}\n`;
+  const bytes = Buffer.byteLength(line(0));
+  let text = "";
+  const read = () => {
+    const buffer = Buffer.alloc(65_536);
+    try {
+      text += buffer.toString("latin1", 0, readSync(fd, buffer));
+    } catch {
+      // Nothing is there.
+    }
+    return dropped.length > 0;
+  };
+  for (let number = 0; number < 100; number += 1) output.write(line(number));
+  await eventually(read, "room");
+  await eventually(() => read() && text.length % bytes === 0 && text.length > 65_536, "what was kept");
+  const kept = text.length / bytes;
+  expect(dropped).toEqual([100 - kept]);
+  expect(Buffer.from(text, "latin1").toString()).toBe(
+    Array.from({ length: kept }, (_, at) => line(at)).join(""),
+  );
+});
