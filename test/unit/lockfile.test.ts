@@ -21,7 +21,12 @@ const packages = Object.entries(
   lock.packages as Readonly<
     Record<
       string,
-      { readonly dev?: unknown; readonly hasInstallScript?: unknown; readonly integrity?: unknown }
+      {
+        readonly dev?: unknown;
+        readonly hasInstallScript?: unknown;
+        readonly integrity?: unknown;
+        readonly engines?: { readonly node?: string } | readonly string[];
+      }
     >
   >,
 );
@@ -35,4 +40,22 @@ test("J7: no package that sluice runs with does anything when it is installed", 
 
 test("J7: every package that sluice runs with is held to its contents", () => {
   expect(running.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
+});
+
+/** Whether one of the ranges begins at Node 20.19 or below, and 20 is among those it takes. */
+const takesNode20 = (range: string): boolean =>
+  range.split("||").some((one) => {
+    const [, sign = "", major = "0", minor = "0"] = /(>=|\^)?\s*(\d+)(?:\.(\d+))?/.exec(one) ?? [];
+    const isBelow = Number(major) < 20 || (Number(major) === 20 && Number(minor) <= 19);
+    return isBelow && (sign === ">=" || Number(major) === 20 || one.trim() === "*");
+  });
+
+test("every package takes the oldest Node that sluice takes, or npm ci warns of it", () => {
+  const ranges = packages.map(([name, { engines }]) => ({
+    name,
+    node:
+      engines === undefined || Array.isArray(engines) ? "*" : ((engines as { node?: string }).node ?? "*"),
+  }));
+  expect(ranges.filter(({ node }) => !takesNode20(node))).toEqual([]);
+  expect([">=22", "^22.13.0 || >=23.5.0", ">=20.20"].filter(takesNode20)).toEqual([]);
 });
