@@ -1,0 +1,134 @@
+import { EventEmitter } from "node:events";
+import { deserialize, serialize } from "node:v8";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { ConfigError } from "../../../src/config/problem.ts";
+import { LinkError, type Peer, ProcessLink } from "../../../src/workers/process-link.ts";
+
+/** One end of a channel that clones what it carries, as node:child_process does. */
+class End extends EventEmitter implements Peer {
+  connected = true;
+  other: End | undefined;
+  readonly sent: unknown[] = [];
+
+  send(message: unknown, done: () => void): void {
+    const copy: unknown = deserialize(serialize(message));
+    this.sent.push(copy);
+    queueMicrotask(() => {
+      if (this.connected) this.other?.emit("message", copy);
+      done();
+    });
+  }
+
+  break(): void {
+    for (const end of [this, this.other]) {
+      if (end === undefined) continue;
+      end.connected = false;
+      end.emit("disconnect");
+    }
+  }
+}
+
+interface Sums {
+  add(numbers: readonly number[]): number;
+  fail(how: string): Promise<never>;
+  never(of: undefined): Promise<never>;
+}
+
+function linked() {
+  const near = new End();
+  const far = new End();
+  near.other = far;
+  far.other = near;
+  const heard: unknown[] = [];
+  const answers = {
+    add: (numbers: readonly number[]) => {
+      heard.push(numbers);
+      return numbers.reduce((sum, each) => sum + each, 0);
+    },
+    fail: async (how: string): Promise<never> => {
+      if (how === "config") throw new ConfigError([{ file: "f", at: undefined, key: "k", message: "m" }]);
+      throw Object.assign(new Error("in use"), { code: "EADDRINUSE", port: 80 });
+    },
+    never: () => new Promise<never>(() => {}),
+  };
+  const far2near = new ProcessLink<Record<never, never>>(far, answers);
+  return { near, far, heard, far2near, link: new ProcessLink<Sums>(near, {}) };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("a call is answered, in the order of calls, with what a structured clone keeps", async () => {
+  const { link, heard } = linked();
+  const sums = [
+    link.call("add", [1, 2]),
+    link.call("add", [3, Number.POSITIVE_INFINITY]),
+    link.call("add", []),
+  ];
+  link.tell("add", [9]);
+  expect(await Promise.all(sums)).toEqual([3, Number.POSITIVE_INFINITY, 0]);
+  expect(heard).toEqual([[1, 2], [3, Number.POSITIVE_INFINITY], [], [9]]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("what is told gets no answer", async () => {
+  const { link, far } = linked();
+  link.tell("add", [1]);
+  link.tell("fail", "");
+  await link.call("add", []);
+  expect(far.sent).toHaveLength(1);
+});
+
+test("an error arrives with its own properties; a ConfigError as one", async () => {
+  const { link } = linked();
+  await expect(link.call("fail", "")).rejects.toMatchObject({
+    message: "in use",
+    code: "EADDRINUSE",
+    port: 80,
+  });
+  const error = await link.call("fail", "config").catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ConfigError);
+  expect((error as ConfigError).problems).toEqual([{ file: "f", at: undefined, key: "k", message: "m" }]);
+});
+
+describe("nobody waits for the dead", () => {
+  test("calls reject when the channel breaks, and later ones at once", async () => {
+    const { link, near } = linked();
+    const waiting = link.call("never", undefined);
+    near.break();
+    await expect(waiting).rejects.toMatchObject({ name: "LinkError", isGone: true });
+    await expect(link.call("add", [])).rejects.toMatchObject({ isGone: true });
+    expect(() => link.tell("add", [])).not.toThrow();
+    expect(link.isGone).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("a call rejects when no answer comes in time, and a late one is nobody's", async () => {
+    const { link, near } = linked();
+    const error = link.call("never", undefined, 100).catch((reason: unknown) => reason);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await error).toBeInstanceOf(LinkError);
+    expect(await error).toMatchObject({ isGone: false });
+    near.emit("message", { sluice: "answer", id: 1, name: "never", value: 1 });
+  });
+
+  test("beyond 10,000 calls that wait the next one rejects at once", async () => {
+    const { link, near } = linked();
+    const calls = Array.from({ length: 10_000 }, () => link.call("never", undefined).catch(() => {}));
+    await expect(link.call("add", [])).rejects.toMatchObject({ message: "too many calls wait" });
+    near.break();
+    await Promise.all(calls);
+  });
+});
+
+test("messages of others, and names that nobody answers, harm nothing", async () => {
+  const { link, near, far2near } = linked();
+  for (const message of [null, 1, "x", {}, { cmd: "NODE_CLUSTER" }]) near.emit("message", message);
+  const stray = far2near as unknown as ProcessLink<{ toString(of: undefined): string }>;
+  await expect(stray.call("toString", undefined)).rejects.toThrow("no answer to toString");
+  expect(await link.call("add", [1])).toBe(1);
+});
