@@ -31,6 +31,7 @@ const table = {
     publicCode: "SLUICE.0013",
     text: "No more connections can be opened now.",
   },
+  out_of_memory: { status: 503, publicCode: "SLUICE.0014", text: "Too many streams are open." },
   no_backend: { status: 502, publicCode: "APIG.0610", text: "No backend available." },
   no_route: {
     status: 404,

@@ -78,6 +78,7 @@ export class Metrics {
   readonly #reloads: Counter<"result">;
   readonly #stalls: Counter;
   readonly #outOfFiles: Counter;
+  readonly #outOfMemory: Counter;
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -132,6 +133,11 @@ export class Metrics {
       help: "Times that no file was left to open, so that new connections were refused.",
       registers,
     });
+    this.#outOfMemory = new Counter({
+      name: "sluice_out_of_memory_total",
+      help: "Times that the heap was nearly full, so that further streams were refused.",
+      registers,
+    });
     this.#declareStreams(registers);
     this.#declareStates(registers);
     if (sources.redis() !== undefined) this.#declareRedis(registers);
@@ -159,6 +165,10 @@ export class Metrics {
 
   outOfFiles(): void {
     this.#outOfFiles.inc();
+  }
+
+  outOfMemory(): void {
+    this.#outOfMemory.inc();
   }
 
   /** All of them and those of `others`, in the text format of Prometheus. */

@@ -1,5 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import type { FileReserve } from "../base/file-reserve.ts";
+import type { HeapWatch } from "../base/heap-watch.ts";
 import { openFileLimit } from "../base/open-files.ts";
 import type { ServerLimits } from "../config/server-limits-schema.ts";
 import type { Counters } from "./counters.ts";
@@ -41,15 +42,22 @@ export class Capacity {
   #exhausted = 0;
   /** Backend connections of the streams. */
   #backendFiles = 0;
+  /** Streams under way. */
+  #streams = 0;
+  /** How many there were when the heap became nearly full: as many may be while it is. */
+  #mostStreams: number | undefined;
   readonly #reserve: Reserve;
+  readonly #heap: Pick<HeapWatch, "isHigh">;
 
   constructor(
     limits: Limits,
     counters: Pick<Counters, "streams" | "connections">,
     fileLimit = openFileLimit(),
     reserve: Reserve = { isShort: false, size: 0 },
+    heap: Pick<HeapWatch, "isHigh"> = { isHigh: false },
   ) {
     this.#reserve = reserve;
+    this.#heap = heap;
     // A quarter, where there are so few files that the reserve would be all of them.
     this.#files = fileLimit - Math.min(RESERVED_FILES, Math.ceil(fileLimit / 4));
     this.#counters = counters;
@@ -91,9 +99,10 @@ export class Capacity {
 
   /**
    * Takes a place for a stream of this client, with a backend connection of its own or without, or throws
-   * `too_many_streams` (503) or `too_many_streams_of_client` (429). What is returned gives it back.
+   * `too_many_streams` or `out_of_memory` (503) or `too_many_streams_of_client` (429). What is returned gives it back.
    */
   acquireStream(address: string, hasOwnBackend: boolean): Release | Promise<Release> {
+    this.#checkHeap();
     const files = hasOwnBackend ? 1 : 0;
     if (this.#limits.streams === "auto" && this.connections + this.#backendFiles + files > this.#files) {
       throw new ProxyError("too_many_streams", "the open-file limit carries no more", {
@@ -120,12 +129,25 @@ export class Capacity {
     return "exhausted";
   }
 
+  /** One that comes for one that has gone needs no more: what those had may be long dead, and not collected yet. */
+  #checkHeap(): void {
+    if (!this.#heap.isHigh) {
+      this.#mostStreams = undefined;
+      return;
+    }
+    this.#mostStreams ??= this.#streams;
+    if (this.#streams < Math.max(1, this.#mostStreams)) return;
+    throw new ProxyError("out_of_memory", "the heap is nearly full", { fields: [retrySoon()] });
+  }
+
   #hold(files: number, release: Release | undefined): Release {
+    this.#streams++;
     this.#backendFiles += files;
     let isReleased = false;
     return () => {
       if (isReleased) return;
       isReleased = true;
+      this.#streams--;
       this.#backendFiles -= files;
       release?.();
     };

@@ -6,6 +6,8 @@ export interface LiveStream {
   readonly exchange: Exchange;
   /** Whether it is one of several clients of one backend stream. */
   readonly isShared?: boolean;
+  /** What was written for its client and waits in this process. */
+  readonly waitingBytes: number;
   /**
    * Ends it between two events: now if it stands there, else when it next does. `retryMs`, if given, is the
    * reconnection time that its client is told before.

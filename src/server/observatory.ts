@@ -83,6 +83,12 @@ export class Observatory {
     if (isOut) this.metrics.outOfFiles();
   }
 
+  /** Notes that the heap is nearly full, or is not any more. */
+  outOfMemory(isOut: boolean): void {
+    this.readiness.set("out_of_memory", isOut);
+    if (isOut) this.metrics.outOfMemory();
+  }
+
   /** Counts an exchange that has ended. */
   onSettled(exchange: Exchange, reason: EndReason): void {
     const route = exchange.route?.config.name ?? "";

@@ -1,5 +1,5 @@
 /** Why a gateway should get no new traffic, though its process lives. */
-export type Obstacle = "starting" | "draining" | "out_of_files" | "store_degraded";
+export type Obstacle = "starting" | "draining" | "out_of_files" | "out_of_memory" | "store_degraded";
 
 /** What `/readyz` tells: a gateway is ready while nothing speaks against it. */
 export class Readiness {

@@ -1,5 +1,6 @@
 import type { Trust } from "../base/address.ts";
 import { FileReserve } from "../base/file-reserve.ts";
+import { type HeapListener, HeapWatch } from "../base/heap-watch.ts";
 import { openFileLimit } from "../base/open-files.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Config } from "../config/server-schema.ts";
@@ -16,6 +17,7 @@ import { MemoryStore } from "../shared/memory-store.ts";
 import { RedisStore } from "../shared/redis-store.ts";
 import type { Store } from "../shared/store.ts";
 import { type Changes, changesBetween } from "./changes.ts";
+import { endLaggards } from "./laggards.ts";
 import { Observatory } from "./observatory.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 import { createSnapshot, type Snapshot } from "./snapshot.ts";
@@ -37,7 +39,7 @@ export interface PreparedReload {
  * Listeners hold it for as long as they live. A reload changes what it refers to, between two requests and all
  * at once; a stream under way keeps the route it began on.
  */
-export class Runtime implements Observer {
+export class Runtime implements Observer, HeapListener {
   readonly log: Log;
   /** The streams under way. */
   readonly relays = new Set<LiveStream>();
@@ -56,6 +58,7 @@ export class Runtime implements Observer {
   readonly #store: Store;
   readonly #historyBudget: HistoryBudget;
   readonly #files = new FileReserve((isShort) => this.#onFiles(isShort));
+  readonly #heap = new HeapWatch(this);
   #snapshot: Snapshot;
 
   constructor(
@@ -70,7 +73,7 @@ export class Runtime implements Observer {
     this.#counters = shared?.counters(counters) ?? counters;
     this.#store = shared ?? new MemoryStore();
     this.#historyBudget = new HistoryBudget(config.server.limits.historyBytes);
-    this.capacity = new Capacity(config.server.limits, counters, openFileLimit(), this.#files);
+    this.capacity = new Capacity(config.server.limits, counters, openFileLimit(), this.#files, this.#heap);
     this.observatory = new Observatory({
       log,
       streams: () => this.relays,
@@ -104,6 +107,7 @@ export class Runtime implements Observer {
   /** Gets what has to be there before the first request; rejects with a ConfigError that names its place. */
   async start(): Promise<void> {
     this.#files.start();
+    this.#heap.start();
     await this.#jwksSets.start(this.config.routes);
   }
 
@@ -132,6 +136,7 @@ export class Runtime implements Observer {
   /** Closes the connections to backends, and what was started; resolves when others may take over. */
   async close(): Promise<void> {
     this.#files.stop();
+    this.#heap.stop();
     this.#jwksSets.close();
     for (const part of this.#snapshot.parts) part.close();
     await this.#store.close();
@@ -141,6 +146,17 @@ export class Runtime implements Observer {
   acceptFailed(err: Error): void {
     this.#files.check();
     this.log.warn({ err }, "connection not accepted");
+  }
+
+  onHeap(isHigh: boolean): void {
+    this.observatory.outOfMemory(isHigh);
+    if (isHigh) this.log.error("heap nearly full: further streams are refused");
+    else this.log.warn("heap has room again");
+  }
+
+  onHeapFull(): void {
+    const ended = endLaggards([...this.relays, ...this.tunnels]);
+    if (ended > 0) this.log.error({ ended }, "heap full: slow clients were ended");
   }
 
   #onFiles(isShort: boolean): void {

@@ -13,6 +13,10 @@ export class Tunnel implements LiveStream {
     this.#socket = socket;
   }
 
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   endAtBorder(reason: EndReason): void {
     this.abort(reason);
   }

@@ -21,6 +21,8 @@ export interface PollRequest {
 export class Poll implements ChannelClient, LiveStream {
   readonly exchange: Exchange;
   readonly isShared = true;
+  /** It is written whole, and ends with that. */
+  readonly waitingBytes = 0;
   readonly deadline = Number.POSITIVE_INFINITY;
   readonly #response: ClientResponse;
   readonly #channel: Membership & { readonly answers: PollAnswers };

@@ -64,6 +64,10 @@ export class Subscriber implements ChannelClient, LiveStream {
     return this.#response.takenBytes;
   }
 
+  get waitingBytes(): number {
+    return this.#response.pendingBytes;
+  }
+
   begin(): void {
     if (this.#isOver || this.#hasBegun) return;
     this.#hasBegun = true;

@@ -69,6 +69,10 @@ export class Relay implements Sink, LiveStream {
     this.#start();
   }
 
+  get waitingBytes(): number {
+    return this.#response.pendingBytes;
+  }
+
   /**
    * Ends the stream between two events: now if it stands there, else when it next does. A stream whose
    * events cannot be told apart is broken off, as a clean end would say that it was whole. With `retryMs` the

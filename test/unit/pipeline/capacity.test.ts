@@ -88,4 +88,19 @@ describe("streams", () => {
     release();
     expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
   });
+
+  test("I5: while the heap is nearly full one comes for each that goes, and no more", async () => {
+    const heap = { isHigh: false };
+    const reserve = { isShort: false, size: 0 };
+    const capacity = new Capacity(NONE, new LocalCounters(1), 1000, reserve, heap);
+    const release = await capacity.acquireStream("10.0.0.1", true);
+    await capacity.acquireStream("10.0.0.1", true);
+    heap.isHigh = true;
+    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("out_of_memory");
+    release();
+    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
+    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("out_of_memory");
+    heap.isHigh = false;
+    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
+  });
 });

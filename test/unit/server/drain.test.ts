@@ -20,6 +20,7 @@ interface Played extends LiveStream {
 function play(open: Set<LiveStream>, { findsBorder = true } = {}): Played {
   const stream: Played = {
     exchange: {} as Exchange,
+    waitingBytes: 0,
     endedAt: [],
     retries: [],
     isAborted: false,
