@@ -19,6 +19,12 @@ const PROGRAMS = [
   { path: "/usr/bin/redis-server", name: "redis-server", use: "shared histories", variable: "REDIS_PATH" },
   { path: "/usr/sbin/haproxy", name: "haproxy", use: "PROXY protocol end to end", variable: "HAPROXY_PATH" },
   { path: "/usr/bin/curl", name: "curl", use: "curl end to end", variable: undefined },
+  {
+    path: "/usr/bin/systemd-analyze",
+    name: "systemd",
+    use: "the sample of a systemd unit",
+    variable: undefined,
+  },
 ];
 
 const isThere = ({ path, variable }) => existsSync(process.env[variable] ?? path);
