@@ -83,8 +83,8 @@ test("streams: without an answer there is no place, and one that was given comes
 test("connections: those of all, once there is a limit", async () => {
   const { startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()];
-  a.counters.connections.enter(false);
-  a.counters.connections.enter(false);
+  void a.counters.connections.enter(false);
+  void a.counters.connections.enter(false);
   expect(await b.counters.connections.enter(true)).toBe(1);
   a.counters.connections.limit();
   expect(await b.counters.connections.enter(true)).toBe(4);
