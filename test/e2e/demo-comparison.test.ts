@@ -15,7 +15,7 @@ async function openComparison(options = {}) {
   await page.goto(demo.pageUrl);
   await page.click("text=Compare them");
   await shows(page, "#state", /^live$/);
-  return { page, complaints };
+  return { page, complaints, demo };
 }
 
 const text = async (page: Page, selector: string): Promise<string> =>
@@ -111,6 +111,14 @@ test("by keyboard: an event is sent, all is stopped, and begins anew with its fi
   await shows(page, "#stream-requests", /^1$/);
   expect(await count(page, "#stream-events")).toBeLessThanOrEqual(1);
   expect(complaints).toEqual([]);
+});
+
+test("when the gateway is gone the page says so, and looks for it", async () => {
+  const { page, demo } = await openComparison();
+  await shows(page, "#stream-requests", /^1$/);
+  await demo.close();
+  await shows(page, "#state", /^reconnecting$/);
+  await shows(page, "#stream-requests", /^[2-9]$/);
 });
 
 test("it draws what it tells, fits a narrow screen, and keeps still for whoever asks for it", async () => {

@@ -31,7 +31,8 @@ async function start() {
   const everyMs = Number(byId("every").value);
   const onChange = () => comparison.show();
   for (const [name, technique] of Object.entries(TECHNIQUES)) {
-    void run(technique, { url, lane: lanes[name], lastEventId, signal, onChange }, everyMs);
+    const way = { url, lane: lanes[name], lastEventId, signal, onChange, onState: showState };
+    void run(technique, way, everyMs);
   }
 }
 

@@ -28,12 +28,13 @@ export async function present(url, signal) {
   return (await response.json()).lastEventId;
 }
 
-/** Runs one of them; `way` is { url, lane, lastEventId, signal, onChange }. */
+/** Runs one of them; `way` is { url, lane, lastEventId, signal, onChange, onState }. */
 export async function run(technique, way, everyMs) {
   while (!way.signal.aborted) {
     try {
       await technique(way, everyMs);
     } catch {
+      if (!way.signal.aborted) way.onState("reconnecting");
       await sleep(RETRY_MS, way.signal);
     }
   }
@@ -64,7 +65,7 @@ async function stream(way) {
 }
 
 /** One request of a technique, counted from its begin to its end however it ends. */
-async function asking({ url, lane, lastEventId, signal, onChange }, parameters, read) {
+async function asking({ url, lane, lastEventId, signal, onChange, onState }, parameters, read) {
   const query = new URLSearchParams({ ...parameters, ...(lastEventId && { lastEventId }) });
   const request = lane.begin();
   onChange();
@@ -72,6 +73,7 @@ async function asking({ url, lane, lastEventId, signal, onChange }, parameters, 
     const response = await fetch(`${url}?${query}`, { signal, cache: "no-store" });
     lane.head(response);
     if (!response.ok) throw new Error(`status ${response.status}`);
+    onState("live");
     await read(response, request);
   } finally {
     lane.end(request);
