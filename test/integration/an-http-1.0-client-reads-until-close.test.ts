@@ -9,7 +9,7 @@ for (const [name, headers] of [
   ["without keep-alive", {}],
   ["with keep-alive", { Connection: "keep-alive" }],
 ] as const) {
-  test(`a stream to an HTTP/1.0 client ${name} is delimited by close alone`, async () => {
+  test(`E13: a stream to an HTTP/1.0 client ${name} is delimited by close alone`, async () => {
     const { client, request } = await openRelay({
       request: { version: "1.0", headers },
       route: { stream: { heartbeat: "30ms" } },

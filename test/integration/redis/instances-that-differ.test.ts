@@ -4,7 +4,7 @@ import { eventually } from "../../support/eventually.ts";
 import { draft, idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 
-test("instances whose routes are defined differently share nothing", async () => {
+test("E11: instances whose routes are defined differently share nothing", async () => {
   const { url } = await startRedis();
   const one = new RecordFeed(startStore(url), { definition: "backend a" }).start();
   await eventually(() => one.isLeading);
@@ -19,7 +19,7 @@ test("instances whose routes are defined differently share nothing", async () =>
   await eventually(() => logged.join("").includes("another instance defines this route differently"));
 });
 
-test("two prefixes share nothing either", async () => {
+test("E11: two prefixes share nothing either", async () => {
   const { url } = await startRedis();
   const one = new RecordFeed(startStore(url, { prefix: "blue" })).start();
   const two = new RecordFeed(startStore(url, { prefix: "green" })).start();

@@ -21,7 +21,7 @@ function load(apps: string, auth = "app: [web]", secretFile = "") {
     : loaded.config.apps;
 }
 
-test("an app with one secret, with two, and with one in a file", () => {
+test("E12: an app with one secret, with two, and with one in a file, whose last line end is none of it", () => {
   expect(load("web: { key: k, secret: s }")).toEqual([
     { name: "web", key: "k", secret: ["s"], appCodes: [] },
   ]);

@@ -1,0 +1,102 @@
+import { performance } from "node:perf_hooks";
+import { expect, test } from "vitest";
+import { routingPath } from "../../../src/base/routing-path.ts";
+import { routeSchema } from "../../../src/config/route-schema.ts";
+import { serverSchema } from "../../../src/config/server-schema.ts";
+import { createRouter } from "../../../src/routing/router.ts";
+
+const MANY = 100_000;
+/** A pattern that tries every way to read this would be at it for ever. */
+const MAX_MS = 1_000;
+
+const upstream = "http://127.0.0.1:1";
+const good = { match: { path: "/a" }, upstream };
+
+/** What is repeated, and what then makes a whole match impossible. */
+const TEXTS: readonly (readonly [piece: string, end: string])[] = [
+  ["a", "!"],
+  ["a.", " "],
+  ["/a", "\\"],
+  ["%41", "%"],
+  ["1", "x"],
+  ["1.", "/"],
+  ["1:", "]"],
+  ["(a+)+", "$"],
+  ["*", "\n"],
+  ["-", "\0"],
+  [" ", "s"],
+];
+
+const ROUTES: Readonly<Record<string, (text: string) => object>> = {
+  "match.path": (text) => ({ ...good, match: { path: text } }),
+  "match.path behind a slash": (text) => ({ ...good, match: { path: `/${text}` } }),
+  "match.host": (text) => ({ ...good, match: { path: "/a", host: text } }),
+  "match.methods": (text) => ({ ...good, match: { path: "/a", methods: [text] } }),
+  upstream: (text) => ({ ...good, upstream: text }),
+  "the host of upstream": (text) => ({ ...good, upstream: `http://${text}` }),
+  "upstream.tls.serverName": (text) => ({
+    ...good,
+    upstream: { backends: [{ url: "https://a" }], tls: { serverName: text } },
+  }),
+  "stream.heartbeat": (text) => ({ ...good, stream: { heartbeat: text } }),
+  "stream.clientBuffer": (text) => ({ ...good, stream: { clientBuffer: text } }),
+  "stream.contentTypes": (text) => ({ ...good, stream: { contentTypes: [text] } }),
+  "cors.allowOrigins": (text) => ({ ...good, cors: { allowOrigins: [text] } }),
+  "cors.allowOrigins behind https": (text) => ({ ...good, cors: { allowOrigins: [`https://${text}`] } }),
+  "cors.allowHeaders": (text) => ({ ...good, cors: { allowOrigins: ["*"], allowHeaders: [text] } }),
+  "access.allow": (text) => ({ ...good, access: { allow: [text] } }),
+  "headers.request.set": (text) => ({ ...good, headers: { request: { set: { [text]: "x" } } } }),
+  "rewrite.stripPrefix": (text) => ({ ...good, rewrite: { stripPrefix: text } }),
+  "shared.by": (text) => ({ ...good, shared: { by: [text] } }),
+};
+
+const SERVERS: Readonly<Record<string, (text: string) => object>> = {
+  listen: (text) => ({ listen: text }),
+  admin: (text) => ({ admin: text }),
+  trustedProxies: (text) => ({ trustedProxies: [text] }),
+  "drain.timeout": (text) => ({ drain: { timeout: text } }),
+  "limits.headerBytes": (text) => ({ limits: { headerBytes: text } }),
+  "redis.url": (text) => ({ redis: text }),
+};
+
+const timed = (act: () => unknown): number => {
+  const startedAt = performance.now();
+  act();
+  return performance.now() - startedAt;
+};
+
+// No key takes a regular expression: what looks like one is a text as any other.
+test.each([
+  ...Object.entries(ROUTES).map(([key, make]) => [key, make, routeSchema] as const),
+  ...Object.entries(SERVERS).map(([key, make]) => [key, make, serverSchema] as const),
+])("E5: any text in %s is read or refused in no time", (_, make, schema) => {
+  for (const [piece, end] of TEXTS) {
+    const text = piece.repeat(MANY / piece.length) + end;
+    expect(timed(() => schema.safeParse(make(text)))).toBeLessThan(MAX_MS);
+  }
+});
+
+test.each(["(a+)+$", "^/a", "/a|/b", "/[a-z]*", "/a.*", "/a+", "~ /a"])("E5: %s is no pattern", (path) => {
+  const { success } = routeSchema.safeParse({ ...good, match: { path } });
+  // Some of it are characters that a path may have, and they match themselves.
+  if (success) {
+    expect(routerTo([path]).match({ host: "h", path: routingPath("/aa"), method: "GET" })).toBeUndefined();
+  }
+});
+
+test("E5: a route is found in no time, however long the path and however many the routes", () => {
+  const paths = Array.from({ length: 1_000 }, (_, at) => `/${"a/".repeat(at % 50)}${at}/*`);
+  const router = routerTo(paths);
+  const path = routingPath(`/${"a/".repeat(8_000)}`);
+  expect(timed(() => router.match({ host: "h", path, method: "GET" }))).toBeLessThan(50);
+});
+
+function routerTo(paths: readonly string[]) {
+  return createRouter(
+    paths.map((path) => ({
+      name: path,
+      match: routeSchema.parse({ ...good, match: { path } }).match,
+      value: path,
+    })),
+  );
+}
