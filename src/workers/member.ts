@@ -2,6 +2,7 @@ import cluster, { type Worker } from "node:cluster";
 import type { Config } from "../config/server-schema.ts";
 import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
 import { ProcessLink } from "./process-link.ts";
+import { closeUntaken } from "./untaken.ts";
 
 /** A process, its configuration read, its keys fetched; a worker that takes longer counts as dead. */
 const START_MS = 60_000;
@@ -37,6 +38,7 @@ export class Member {
   constructor(number: number, answers: CounterCalls) {
     this.number = number;
     this.#worker = cluster.fork();
+    closeUntaken(this.#worker);
     const startedAt = performance.now();
     this.ended = new Promise((resolve) => {
       this.#worker.once("exit", (code: number | null, signal: string | null) => {

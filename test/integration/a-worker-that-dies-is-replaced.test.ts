@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 import { fetchOnce, serveWorkers } from "../support/workers.ts";
 
@@ -83,4 +84,19 @@ test("a worker that cannot start any more ends serve, with 1 and the reason, whe
   expect(ended.code).toBe(1);
   const last = served.sluice.lines().at(-1);
   expect(last).toMatchObject({ msg: "no worker comes up", err: { code: "EADDRINUSE" } });
+});
+
+test("a connection that it was given and did not take is closed, and its client tries another", async () => {
+  const served = await serveWorkers({ routes: { main: HELLO } });
+  const [stuck = 0] = served.pids();
+  process.kill(stuck, "SIGSTOP");
+  const clients = await Promise.all([openRaw(served.port), openRaw(served.port), openRaw(served.port)]);
+  for (const client of clients) client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  // The stopped one is given no second connection before it has taken the first.
+  await eventually(() => clients.filter(({ status }) => status === 200).length === 2, "two answers");
+  const waiting = clients.find(({ status }) => status === undefined);
+  process.kill(stuck, "SIGKILL");
+  await waiting?.ended();
+  expect(waiting?.text).toBe("");
+  expect((await fetchOnce(served.url)).status).toBe(200);
 });
