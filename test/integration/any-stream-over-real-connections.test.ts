@@ -44,10 +44,10 @@ function bigWire(): Buffer {
 function makePlan(n: number, random: Random): Plan {
   const isBig = n % BIG === BIG - 1;
   const wire = isBig ? bigWire() : randomWire(randomStream(random), random);
-  const { isWhole } = readInOnePiece(wire, true);
+  const reading = readInOnePiece(wire, true);
   const isCommented = !isBig && random.chance(0.3);
   const path = `/${isCommented ? "commented" : "bare"}/${n}`;
-  return randomPlan(wire, isWhole, path, isCommented ? 0.3 : 0.02, random);
+  return randomPlan(wire, reading, path, isCommented ? 0.3 : 0.02, random);
 }
 
 /** Without the lines that are ours, if any were allowed. */

@@ -1,4 +1,7 @@
+import { mkdtempSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connect } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { type Backend, startBackend } from "../support/backend.ts";
@@ -75,6 +78,33 @@ describe.each([
     tcp.write(header);
     const socket = connect({ socket: tcp, rejectUnauthorized: false, ALPNProtocols: ["h2"] });
     const client = await openHttp2(gateway.port, { createConnection: () => socket });
+    expect((await client.request().opened())[":status"]).toBe(200);
+    expect(seenBy(backend)).toEqual(["203.0.113.7", "203.0.113.7", "https"]);
+  });
+
+  test("may come over a unix socket, with TLS and HTTP/2 behind it or without", async () => {
+    const backend = await startBackend((request) => request.respond());
+    const paths = ["plain", "secure"].map((name) => join(mkdtempSync(join(tmpdir(), "sluice-proxy-")), name));
+    const [plain = "", secure = ""] = paths;
+    const tls = await certificateFiles();
+    await startGatewayTo(
+      backend.url,
+      {},
+      {
+        listen: [
+          { address: `unix:${plain}`, proxyProtocol: true },
+          { address: `unix:${secure}`, proxyProtocol: true, tls },
+        ],
+      },
+    );
+    const answer = await rawRequest(plain, Buffer.concat([header, Buffer.from(GET)]), { until: "\r\n\r\n" });
+    expect(answer.status).toBe(200);
+    expect(seenBy(backend)).toEqual(["203.0.113.7", "203.0.113.7", "http"]);
+    backend.requests.length = 0;
+    const raw = connectTcp(secure);
+    raw.write(header);
+    const socket = connect({ socket: raw, rejectUnauthorized: false, ALPNProtocols: ["h2"] });
+    const client = await openHttp2(0, { createConnection: () => socket });
     expect((await client.request().opened())[":status"]).toBe(200);
     expect(seenBy(backend)).toEqual(["203.0.113.7", "203.0.113.7", "https"]);
   });

@@ -77,6 +77,33 @@ async function handshakeWith(port: number, options: ConnectionOptions): Promise<
   await eventually(() => isOver, "the end of a handshake");
 }
 
+test("G12: a storm of resumed sessions, whole and cut short, is served and ends nothing", async () => {
+  const { gateway, isAlive } = await startProbed();
+  const options = { port: gateway.port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2"] };
+  const first = connect({ ...options, maxVersion: "TLSv1.2" });
+  afterTest(() => void first.destroy());
+  await new Promise((resolve) => first.once("secureConnect", resolve));
+  const session = first.getSession();
+  if (session === undefined) throw new Error("no session");
+  let resumed = 0;
+  const resume = (n: number) =>
+    new Promise<void>((resolve) => {
+      const socket = connect({ ...options, maxVersion: "TLSv1.2", session });
+      socket.on("error", () => {});
+      socket.once("close", () => resolve());
+      if (n % 4 === 2) setTimeout(() => socket.destroy(), n % 5);
+      socket.once("secureConnect", () => {
+        if (socket.isSessionReused()) resumed++;
+        socket.destroy();
+      });
+    });
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(Array.from({ length: 40 }, (_, n) => resume(round * 40 + n)));
+  }
+  expect(resumed).toBeGreaterThan(150);
+  await isAlive();
+});
+
 test("G12: whatever name or protocol a client asks for, no callback throws (CVE-2026-21637)", async () => {
   const { gateway, isAlive } = await startProbed();
   const names = [

@@ -3,6 +3,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promi
 import { afterTest } from "./after-test.ts";
 import { readWithLlhttp } from "./llhttp.ts";
 import type { Random } from "./random-bytes.ts";
+import type { Reading } from "./random-streams.ts";
 
 /** What the peers of one exchange do: everything is drawn before it begins, so that a seed repeats it. */
 export interface Plan {
@@ -28,10 +29,13 @@ export interface Delivery {
   readonly isKept: boolean;
 }
 
-/** Draws how the peers behave; what is not whole on the wire is ended, or nobody would know. */
+/**
+ * Draws how the peers behave. What is not whole on the wire is ended, or nobody would know. What has something behind
+ * its end comes in one piece: later, it would be taken for the answer to the next request, and nobody could tell.
+ */
 export function randomPlan(
   wire: Buffer,
-  isWhole: boolean,
+  { isWhole, hasSurplus }: Reading,
   path: string,
   pauses: number,
   random: Random,
@@ -41,7 +45,7 @@ export function randomPlan(
   const isBig = wire.length > 10_000;
   for (let at = 0; at < wire.length; ) {
     const most = isBig ? 200_000 : chance(0.5) ? 8 : 300;
-    const length = Math.min(wire.length - at, 1 + upTo(most));
+    const length = hasSurplus ? wire.length : Math.min(wire.length - at, 1 + upTo(most));
     writes.push({ length, turns: upTo(2), ms: chance(pauses) ? 1 + upTo(2) : 0 });
     at += length;
   }

@@ -53,6 +53,8 @@ export interface Reading {
   readonly hasHead: boolean;
   readonly body: Buffer;
   readonly isWhole: boolean;
+  /** More came behind the end of it. */
+  readonly hasSurplus: boolean;
 }
 
 /** What one reader makes of the wire in one piece: the stream as far as it came, and whether it was whole. */
@@ -66,6 +68,7 @@ export function readInOnePiece(wire: Buffer, isReset: boolean): Reading {
   return {
     hasHead,
     body,
+    hasSurplus: parser.hasSurplus,
     isWhole: parser.fault === undefined && (isReset ? parser.isEnded : parser.finish()),
   };
 }

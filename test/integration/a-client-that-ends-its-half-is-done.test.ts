@@ -1,0 +1,43 @@
+import { describe, expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { openRaw } from "../support/raw-client.ts";
+
+// G4: a FIN behind a request may be a client that has left or one that has no more to say. As nginx does, sluice takes
+// it for the first: nothing else tells in time, and a client that reads on keeps its half open.
+
+describe.each([
+  ["a plain request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+  ["one that node:http reads", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+])("%s", (_, get) => {
+  test("G4: whose client ends its half in the middle of a stream is cancelled within a second", async () => {
+    const backend = await startBackend((request) => request.openStream());
+    const gateway = await startGatewayTo(backend.url);
+    const client = await openRaw(gateway.port);
+    client.send(get);
+    await client.received(":\n");
+    client.halfClose();
+    await client.ended(1000);
+    const [connection] = backend.connections;
+    await eventually(() => connection?.isOpen === false, "the end of the backend's request", {
+      timeoutMs: 1000,
+    });
+    expect(await gateway.requestLine()).toMatchObject({ endReason: "client_gone" });
+  });
+
+  test("G4: whose client ends its half before the answer is cancelled too", async () => {
+    const backend = await startBackend();
+    const gateway = await startGatewayTo(backend.url);
+    const client = await openRaw(gateway.port);
+    client.send(get);
+    const request = await backend.nextRequest();
+    client.halfClose();
+    await client.ended(1000);
+    await eventually(() => !request.connection.isOpen, "the end of the backend's request", {
+      timeoutMs: 1000,
+    });
+    expect(client.text).toBe("");
+    expect(await gateway.requestLine()).toMatchObject({ endReason: "client_gone" });
+  });
+});
