@@ -39,12 +39,17 @@ export class Ledger {
     const { token, seq } = position;
     const isOld = token < this.accepted.token || (token === this.accepted.token && seq <= this.accepted.seq);
     if (isOld) return "known";
-    if (event === undefined || seq > this.accepted.seq + 1) return "other";
+    if (event === undefined || seq > this.#mostNext()) return "other";
     if (seq <= this.deliveredSeq && held(seq)?.id !== event.id) return "other";
     this.accept(position);
     if (seq <= this.deliveredSeq) return "known";
     this.deliveredSeq = seq;
     return "next";
+  }
+
+  /** A Redis that was emptied may be filled again from where another one's history begins. */
+  #mostNext(): number {
+    return (isSamePosition(this.accepted, ORIGIN) ? this.deliveredSeq : this.accepted.seq) + 1;
   }
 
   /** Both have everything up to here. */

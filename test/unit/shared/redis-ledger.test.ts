@@ -42,6 +42,24 @@ test("a later leader's entry in the place of one that was delivered is known by 
   expect(ledger.deliveredSeq).toBe(3);
 });
 
+test("an emptied Redis that another leader fills from its history goes on where the channel is", () => {
+  const ledger = new Ledger();
+  const held = (seq: number) => (seq > 2 && seq <= 6 ? event(seq) : undefined);
+  const filledFrom = (seq: number, id?: string) => {
+    ledger.reset([1, 2, 3, 4, 5, 6].map((at) => entry(5, at)));
+    ledger.rewind({ token: 0, seq: 0 });
+    return ledger.take(entry(7, seq, id), held);
+  };
+  expect(filledFrom(4)).toBe("known");
+  expect(ledger.take(entry(7, 6), held)).toBe("other");
+  expect(ledger.take(entry(7, 5), held)).toBe("known");
+  expect(ledger.take(entry(7, 6), held)).toBe("known");
+  expect(ledger.take(entry(7, 7), held)).toBe("next");
+  expect(filledFrom(7)).toBe("next");
+  // Others than those that were delivered, no longer held, or behind some that never came.
+  expect([filledFrom(4, "another"), filledFrom(2), filledFrom(8)]).toEqual(["other", "other", "other"]);
+});
+
 test("events that Redis lost are written again under the leaders that wrote them first", () => {
   const ledger = new Ledger();
   ledger.reset([entry(5, 1), entry(5, 2), entry(6, 3), entry(6, 4), entry(9, 5)]);
