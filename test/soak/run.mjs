@@ -11,6 +11,7 @@ const SOAKS = [
   "reload",
   "drain",
   "many-streams",
+  "aborts",
   "slow-clients",
   "hand-over",
   "shared",
