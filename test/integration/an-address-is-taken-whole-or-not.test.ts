@@ -61,6 +61,35 @@ describe("I11", () => {
     );
   });
 
+  test("the admin's port in use: that key and 2, and no listener is left behind", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    afterTest(() => void other.close());
+    const address = other.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const path = join(directoryOf({}), "s");
+    const cwd = configOf([`unix:${path}`], `admin: 127.0.0.1:${port}\n`);
+    expect(await serve(cwd).ended).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: `./config/sluice.yaml admin: cannot listen on 127.0.0.1:${port}: the address is in use (EADDRINUSE)\n`,
+    });
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("with IPv6 off a port alone is listened on, and an address of IPv6 is said not to be there", async () => {
+    const off = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; ip link set lo up";
+    const under = ["unshare", "--net", "--kill-child", "--fork", "sh", "-c", `${off}; exec "$@"`, "sh"];
+    const server = startSluice(["serve"], { cwd: configOf(["0"]), under });
+    await server.logged("ready");
+    const { code, stderr } = await startSluice(["serve"], { cwd: configOf(["[::1]:0"]), under }).ended;
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr:
+        "./config/sluice.yaml listen: cannot listen on [::1]: this machine has no such address (EADDRNOTAVAIL)\n",
+    });
+  });
+
   test("a unix socket that nobody listens on any more is taken over", async () => {
     const path = join(directoryOf({}), "s");
     await abandonedSocket(path);
