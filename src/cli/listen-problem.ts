@@ -33,6 +33,6 @@ export function listenProblem(error: unknown, where: Pick<Problem, "file" | "key
   const host = address ?? hostname ?? "";
   const isPath = host.startsWith("/");
   const bracketed = host.includes(":") ? `[${host}]` : host;
-  const name = isPath ? `unix:${host}` : port === undefined ? host : `${bracketed}:${port}`;
+  const name = isPath ? `unix:${host}` : port === undefined ? bracketed : `${bracketed}:${port}`;
   return { ...where, at: undefined, message: `cannot listen on ${name}: ${explained} (${code})` };
 }
