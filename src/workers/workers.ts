@@ -140,6 +140,7 @@ export class Workers implements Gateway {
       // Whoever started it knows of one that never served.
       if (!member.hasServed || this.#closing !== undefined) return;
       this.#log.error({ worker: number, pid: member.pid, ...death }, "worker died");
+      if (this.#serving.length === 0) this.#insight.readiness.set("starting", true);
       void this.#replace(number, this.#delay.next(death.livedMs));
     });
     return await member.start(this.#forWorkers(this.#config));
@@ -167,6 +168,7 @@ export class Workers implements Gateway {
     try {
       await start;
       this.#failedStarts = 0;
+      this.#insight.readiness.set("starting", false);
       this.#insight.restarted();
       this.#log.info({ worker: number }, "worker restarted");
     } catch (error) {

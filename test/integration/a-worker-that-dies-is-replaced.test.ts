@@ -49,14 +49,18 @@ test("the others serve on, its places are free, and no counter goes back", async
   await eventually(() => fifth.head?.status === 503, "a refusal");
 });
 
-test("when all die, all come back, on the same address", async () => {
+test("when all die it is not ready, and all come back, on the same address", async () => {
   const free = await serveWorkers({ routes: { main: HELLO } });
   const { port } = free;
   free.sluice.kill("SIGTERM");
   await free.sluice.ended;
   const served = await serveWorkers({ routes: { main: HELLO }, server: { listen: `127.0.0.1:${port}` } });
+  const ready = async () => (await fetch(`${served.admin}/readyz`)).status;
+  expect(await ready()).toBe(200);
   for (const pid of served.pids()) process.kill(pid, "SIGKILL");
+  await eventually(async () => (await ready()) === 503, "not to be ready", { everyMs: 1 });
   await served.restarted(2);
+  expect(await ready()).toBe(200);
   expect(await (await fetchOnce(served.url)).text()).toBe("hello");
 });
 

@@ -8,8 +8,6 @@ import { directoryOf, type SluiceSetup, startSluice, writeFiles } from "./sluice
 /** A process starts in half a second, and in many when every core has others to run. */
 const START = { timeoutMs: 25_000, everyMs: 50 };
 
-export type Workers = Awaited<ReturnType<typeof serveWorkers>>;
-
 /** `sluice serve` with two workers, on free ports. */
 export async function serveWorkers(setup: GatewaySetup, { under = [] }: Pick<SluiceSetup, "under"> = {}) {
   const cwd = directoryOf(filesOf(setup));

@@ -356,6 +356,14 @@ describe("workers", () => {
     expect(problemsOf(files("{}"))).toEqual([]);
   });
 
+  test("a variable holds a count or auto", () => {
+    for (const value of ["2", "auto"]) {
+      const files = { "sluice.yaml": "workers: ${WORKERS}\n", "routes/own.yaml": GOOD };
+      const loaded = loadConfig(directoryOf(files), { WORKERS: value });
+      expect(loaded).toMatchObject({ config: { server: { workers: value === "2" ? 2 : "auto" } } });
+    }
+  });
+
   test.each(["0", "257", "1.5", "all"])("workers: %s is none", (value) => {
     const problems = problemsOf({ "sluice.yaml": `workers: ${value}\n`, "routes/own.yaml": GOOD });
     expect(problems).toHaveLength(1);
