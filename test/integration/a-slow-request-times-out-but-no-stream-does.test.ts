@@ -7,7 +7,7 @@ import { openStream } from "../support/sse-client.ts";
 
 const quick = { limits: { requestTimeout: "500ms" } };
 
-test("a head that trickles in is a 408, and the connection closes", async () => {
+test("G1: a head that trickles in is a 408, and the connection closes", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGatewayTo(backend.url, {}, quick);
   const client = await openRaw(gateway.port);
@@ -18,14 +18,15 @@ test("a head that trickles in is a 408, and the connection closes", async () => 
   expect(backend.bytesReceived).toBe(0);
 });
 
-test("a body that trickles in is a 408, and its backend request is cancelled", async () => {
+test("G2: a body that trickles in is a 408, and its backend request is cancelled", async () => {
   const backend = await startBackend();
-  const gateway = await startGatewayTo(backend.url, {}, quick);
+  const gateway = await startGatewayTo(backend.url, { cors: true }, quick);
   const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "100" } });
   client.socket.write("half");
   const request = await backend.nextRequest();
   await client.ended();
   expect(client.head?.status).toBe(408);
+  expect(client.field("access-control-allow-origin")).toBe("*");
   await request.connection.closed;
   expect(request.connection.closedBy).toBeDefined();
   expect(await gateway.requestLine()).toMatchObject({ status: 408 });
