@@ -15,6 +15,8 @@ interface Parser extends Callbacks {
   initialize(type: number, resource: object, maxHeaderSize: number, leniency: number): void;
   execute(bytes: Buffer): unknown;
   finish(): unknown;
+  /** Gives it back; it would live on with all that its callbacks hold. */
+  close(): void;
 }
 interface ParserClass {
   new (): Parser;
@@ -65,6 +67,7 @@ export function readWithLlhttp(bytes: Buffer, isHead: boolean): LlhttpReading {
   });
   const read = parser.execute(bytes);
   if (!(read instanceof Error)) parser.finish();
+  parser.close();
   return { heads, body: body.join(""), trailers: isEnded ? fields : [], isEnded };
 }
 
@@ -129,5 +132,7 @@ export function readRequestsWithLlhttp(bytes: Buffer, headerBytes = 16 * 1024): 
     const last = requests.at(-1);
     if (last !== undefined) last.isComplete = true;
   });
-  return parser.execute(bytes) instanceof Error ? undefined : requests;
+  const isRefused = parser.execute(bytes) instanceof Error;
+  parser.close();
+  return isRefused ? undefined : requests;
 }
