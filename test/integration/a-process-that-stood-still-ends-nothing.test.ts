@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { samplesIn } from "../support/admin.ts";
@@ -91,4 +92,26 @@ test("I8: a client that could not be written to meanwhile is not a slow one", as
   await standStill(() => client.socket.resume());
   await eventually(() => client.body.length >= EVENTS * event.length, "all that was sent");
   expect(client.end).toBeUndefined();
+});
+
+test("I7: the heartbeats that were missed are not made up for", async () => {
+  const backend = await startBackend();
+  const cwd = directoryOf({
+    "config/sluice.yaml": "listen: 127.0.0.1:0\nadmin: false\n",
+    "config/routes/main.yaml": `match: { path: "/*" }\nupstream: ${backend.url}\nstream: { heartbeat: 100ms }\n`,
+  });
+  const sluice = startSluice(["serve"], { cwd });
+  await sluice.logged("ready");
+  const client = openStream(await sluice.port());
+  (await backend.nextRequest()).openStream();
+  await client.received(":\n:\n");
+  sluice.kill("SIGSTOP");
+  const before = client.body.length;
+  await delay(STILL_MS / 2);
+  sluice.kill("SIGCONT");
+  const wentOnAt = performance.now();
+  const beats = () => (client.body.length - before) / ":\n".length;
+  await eventually(() => beats() > 3, "heartbeats again");
+  // One for all that time, one that may have been on its way, and then they come as ever.
+  expect(beats()).toBeLessThanOrEqual(2 + (performance.now() - wentOnAt) / 100);
 });
