@@ -50,7 +50,7 @@ test("no file imports a floor above its own", () => {
   expect(upward).toEqual([]);
 });
 
-test("exactly one file imports http-proxy", () => {
+test("J7: exactly one file imports http-proxy", () => {
   const importers = sources.filter((file) => /["']http-proxy["']/.test(readFileSync(file, "utf8")));
   expect(importers.map((file) => relative(SRC, file))).toEqual(["forward/http-proxy.ts"]);
 });

@@ -1,0 +1,38 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { startGatewayTo } from "../support/gateway.ts";
+import { handshake, switching } from "../support/handshake.ts";
+import { openRaw } from "../support/raw-client.ts";
+
+const TUNNELS = 500;
+
+/** Frames of RFC 6455 as a client and a server send them: a ping with a mask, and its pong. */
+const PING = Buffer.from([0x89, 0x82, 1, 2, 3, 4, 0x69, 0x6b]);
+const PONG = Buffer.from([0x8a, 2, 0x68, 0x69]);
+
+test("G14: hundreds of tunnels that say nothing outlive every timer of requests, and carry on", async () => {
+  const backend = await startBackend((request) => {
+    request.send(switching());
+    request.connection.socket.on("data", (bytes) => {
+      if (bytes.equals(PING)) request.send(PONG);
+    });
+  });
+  const gateway = await startGatewayTo(
+    backend.url,
+    { websocket: true, stream: { idleTimeout: "200ms", sendTimeout: "200ms" } },
+    { limits: { requestTimeout: "300ms" } },
+  );
+  const clients = await Promise.all(Array.from({ length: TUNNELS }, () => openRaw(gateway.port)));
+  for (const client of clients) client.send(handshake());
+  await Promise.all(clients.map((client) => client.received("101 Switching")));
+  // Node looks at its connections each second for requests that take too long.
+  await delay(2_500);
+  for (const client of clients) client.send(PING);
+  const hasPong = () => clients.every(({ bytes }) => bytes.subarray(-PONG.length).equals(PONG));
+  await eventually(hasPong, "a pong for each ping");
+  expect(clients.filter(({ ending }) => ending !== "open")).toEqual([]);
+  for (const client of clients) client.leave();
+  await eventually(() => backend.openConnections === 0, "the end of every tunnel");
+}, 30_000);
