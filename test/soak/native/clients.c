@@ -193,15 +193,13 @@ static void run(uint64_t ms, double per_second) {
 static void run_storm(uint64_t ms) {
   uint64_t began = now_ns(), limit = began + ms * 1000000u + OPEN_LIMIT_NS, came = 0;
   for (uint32_t i = 0; i < count; i++, cuts++) leave(i, 1, i * ms * 1000000u / count);
-  for (uint32_t away = count; now_ns() < limit;) {
-    uint32_t missing = return_all();
-    if (away > 0) {
-      away = 0;
-      for (uint32_t i = 0; i < count; i++) away += clients[i].state == CLOSED;
-      if (away == 0) came = now_ns();
-    }
+  for (uint64_t now, looked = 0; (now = now_ns()) < limit; turn(TURN_MS)) {
+    if (now - looked < TURN_MS * 1000000u) continue;
+    looked = now;
+    uint32_t missing = return_all(), away = 0;
+    for (uint32_t i = 0; i < count; i++) away += clients[i].state == CLOSED;
+    if (away == 0 && came == 0) came = now;
     if (missing == 0) break;
-    turn(1);
   }
   printf("\"cameMs\":%lu,\"backMs\":%lu,", (came - began) / 1000000u, (now_ns() - began) / 1000000u);
 }
