@@ -1,6 +1,7 @@
 import { BlockList, isIP, SocketAddress } from "node:net";
 import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
 import { type Hop, parseForwarded } from "./forwarded.ts";
+import { ownText } from "./own-text.ts";
 
 /**
  * The peer of a unix socket. It counts as trusted: only a local process that the socket's file mode lets
@@ -75,7 +76,7 @@ export function createTrust(cidrs: readonly string[]): Trust {
     const chain = chainOf(rawHeaders);
     const { address, hop } = walk(chain, own, isTrusted);
     return {
-      address,
+      address: ownText(address),
       proto: readProto(firstItem(rawHeaders, "x-forwarded-proto") ?? hop?.proto) ?? proto,
       host: readHost(firstItem(rawHeaders, "x-forwarded-host") ?? hop?.host) ?? request.host,
       forwardedFor: sendOn(chain, own),

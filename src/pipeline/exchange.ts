@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Client } from "../base/address.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
+import { ownText } from "../base/own-text.ts";
 import type { Log } from "../observe/log.ts";
 import type { Target } from "../routing/target.ts";
 import type { ClientRequest } from "./client-request.ts";
@@ -16,10 +17,15 @@ export interface Observer {
   onSettled(exchange: Exchange, reason: EndReason): void;
 }
 
+const NOTHING_SPENT: Spent = {};
+const NO_FIELDS: readonly (readonly [name: string, value: string])[] = [];
+const NO_HEADERS: readonly string[] = [];
+const noContinue = (): void => {};
+
 /** One client request and the account of our answer to it; settled once, with one log line. */
 export class Exchange {
-  readonly request: ClientRequest;
-  readonly client: Client;
+  request: ClientRequest;
+  client: Client;
   readonly id: string;
   readonly log: Log;
   /** The Host field as received; set by the handler's check, empty before. */
@@ -29,7 +35,7 @@ export class Exchange {
   /** Who the request is from; undefined until a stage has verified a credential. */
   principal: Principal | undefined;
   /** What the credential travelled in that was verified and is not for the backend. */
-  spent: Spent = {};
+  spent: Spent = NOTHING_SPENT;
   /** The body, where a stage had to read it whole; it goes to the backend in place of the stream. */
   body: Buffer | undefined;
   /** The event id that a polyfill had put into the query; the backend gets it as Last-Event-ID. */
@@ -46,7 +52,7 @@ export class Exchange {
   /** It was answered by a stream, and counts as one. */
   isStream = false;
   /** What debugging clients may read of the limits that were asked. */
-  readonly limitFields: (readonly [name: string, value: string])[] = [];
+  limitFields: readonly (readonly [name: string, value: string])[] = NO_FIELDS;
   /** When the backend was called, by `performance.now()`; undefined without one. */
   dialledAt: number | undefined;
   /** It came on a connection beyond the gateway's limit. */
@@ -54,7 +60,7 @@ export class Exchange {
   /** The client sent `Expect: 100-continue` and was not yet told to go on. */
   awaitsContinue = false;
   /** Sends 100 Continue; set where there is a response to send it on. */
-  writeContinue: () => void = () => {};
+  writeContinue: () => void = noContinue;
   /** What went wrong, for the log alone. */
   error: unknown;
 
@@ -67,7 +73,7 @@ export class Exchange {
   constructor(request: ClientRequest, client: Client, observer: Observer) {
     this.request = request;
     this.client = client;
-    this.id = this.client.requestId ?? randomUUID();
+    this.id = client.requestId === undefined ? randomUUID() : ownText(client.requestId);
     this.log = observer.log;
     this.#observer = observer;
   }
@@ -83,6 +89,18 @@ export class Exchange {
   letContinue(): void {
     if (this.awaitsContinue) this.writeContinue();
     this.awaitsContinue = false;
+  }
+
+  /**
+   * Lets go of what was only needed to answer: of a stream that is under way, the request's head would be most of
+   * what it holds.
+   */
+  forgetHead(): void {
+    const { method, httpVersion, body } = this.request;
+    this.request = { method, url: "", httpVersion, rawHeaders: NO_HEADERS, body };
+    this.client = { ...this.client, host: "", forwardedFor: "", requestId: undefined };
+    this.target = { path: ownText(this.target.path), query: "" };
+    this.host = "";
   }
 
   /** Notes that the response head was sent. */

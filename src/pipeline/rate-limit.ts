@@ -41,7 +41,8 @@ export function createRateLimits(
     for (const limit of limits) {
       const key = limit.keyOf(exchange);
       const count = await limit.consume(key);
-      if (isDebugging(exchange)) exchange.limitFields.push(limit.debugField(key, count));
+      if (isDebugging(exchange))
+        exchange.limitFields = [...exchange.limitFields, limit.debugField(key, count)];
       if (!count.isOver) {
         counted.push({ limit, key });
         continue;

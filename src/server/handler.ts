@@ -39,6 +39,7 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   runtime.relays.add(relay);
   response.onClose(() => runtime.relays.delete(relay));
   exchange.log.info(exchange.facts(), "stream opened");
+  exchange.forgetHead();
 }
 
 /** Reads the request's head in the one way it can be read, and finds its route. */

@@ -28,8 +28,8 @@ export class LaneConnection implements ResponseOwner {
   readonly socket: Socket;
   readonly #rules: LaneRules;
   #response: RawResponse | undefined;
-  /** Of the request that is being answered. */
-  #request: PlainRequest | undefined;
+  /** The client has not said that the request that is being answered is its last. */
+  #keepsAlive = false;
   /** What came meanwhile. */
   #early: Buffer | undefined;
   /** A request was answered on it. */
@@ -54,14 +54,13 @@ export class LaneConnection implements ResponseOwner {
 
   headContext(): HeadContext {
     const { keepAliveMs } = this.#rules;
-    const mayKeepAlive = this.#request?.keepsAlive === true && !this.#rules.isClosing();
+    const mayKeepAlive = this.#keepsAlive && !this.#rules.isClosing();
     return { mayKeepAlive, keepAliveMs };
   }
 
   answered(keepsAlive: boolean): void {
     const early = this.#early;
     this.#response = undefined;
-    this.#request = undefined;
     this.#early = undefined;
     this.isUsed = true;
     if (!keepsAlive || this.#rules.isClosing()) this.socket.destroySoon();
@@ -76,7 +75,7 @@ export class LaneConnection implements ResponseOwner {
     } else if (request === undefined) {
       this.#handOver(bytes);
     } else {
-      this.#request = request;
+      this.#keepsAlive = request.keepsAlive;
       this.#response = new RawResponse(this);
       this.#rules.answer(request, this.#response, this.socket);
     }

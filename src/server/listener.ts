@@ -140,7 +140,8 @@ export class Listener {
   #accept(socket: Socket): void {
     const admission = this.#runtime.capacity.enter();
     this.#connections.add(socket);
-    socket.once("close", () => {
+    // Not `once`: what that wraps a listener in is held as long as the connection.
+    socket.on("close", () => {
       this.#connections.delete(socket);
       this.#pending.delete(socket);
       this.#runtime.capacity.leave(typeof admission === "string" ? admission : "served");

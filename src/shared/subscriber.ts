@@ -2,6 +2,7 @@ import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { jitter } from "../base/jitter.ts";
 import type { EndReason } from "../base/outcome.ts";
+import { ownText } from "../base/own-text.ts";
 import { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
@@ -45,7 +46,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     this.exchange = exchange;
     this.#response = response;
     this.#channel = channel;
-    this.lastEventId = lastEventId;
+    this.lastEventId = ownText(lastEventId);
     this.deadline = deadlineOf(exchange, channel.route.config.stream.maxDuration);
     response.onClose(() => this.#leave());
     response.onDrain(() => this.#onDrain());
@@ -82,6 +83,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     exchange.events = 0;
     exchange.isStream = true;
     exchange.log.info(exchange.facts(), "stream opened");
+    exchange.forgetHead();
     const gap = start.isGap ? this.#gap(start, this.lastEventId) : undefined;
     const opening = openingOf(route, retryMs, gap);
     if (opening === undefined) this.#response.flushHead();

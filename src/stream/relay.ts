@@ -20,6 +20,8 @@ import { contentCoding, streamHead } from "./response-head.ts";
 /** How long past `maxDuration` a stream may go on without an end of an event to be cut at. */
 const BORDER_GRACE = 1.2;
 
+const NONE: readonly NodeJS.Timeout[] = [];
+
 /** How long an event that began before the credential expired may still take to end. */
 const EXPIRY_GRACE_MS = 5_000;
 
@@ -46,8 +48,8 @@ export class Relay implements Sink, LiveStream {
   #idle: DueTimer | undefined;
   /** The backend is not read, for the sake of a client that is behind. */
   #isPaused = false;
-  #deadlines: NodeJS.Timeout[] = [];
-  #stopExpiry: () => void = () => {};
+  #deadlines: readonly NodeJS.Timeout[] = NONE;
+  #stopExpiry: (() => void) | undefined;
 
   constructor(exchange: Exchange, response: ClientResponse, backend: Source, route: Route) {
     this.exchange = exchange;
@@ -126,7 +128,9 @@ export class Relay implements Sink, LiveStream {
 
   #expire(): void {
     this.endAtBorder("auth_expired");
-    if (!this.#isOver) this.#deadlines.push(setTimeout(() => this.abort("auth_expired"), EXPIRY_GRACE_MS));
+    if (this.#isOver) return;
+    const grace = setTimeout(() => this.abort("auth_expired"), EXPIRY_GRACE_MS);
+    this.#deadlines = this.#deadlines.concat(grace);
   }
 
   #beat(): void {
@@ -213,7 +217,7 @@ export class Relay implements Sink, LiveStream {
     this.#isOver = true;
     for (const timer of [this.#heartbeat, ...this.#deadlines]) clearTimeout(timer);
     this.#idle?.clear();
-    this.#stopExpiry();
+    this.#stopExpiry?.();
     return true;
   }
 }

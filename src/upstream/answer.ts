@@ -6,9 +6,12 @@ import type { Sink, Source, SourceHead } from "./source.ts";
 /** How long a connection may be idle: below the 5 s after which Node's own server, and others, close it. */
 const MAX_IDLE_MS = 4_000;
 
+/** In place of a head that was used. */
+const LET_GO: SourceHead = { status: 0, reason: "", rawHeaders: [] };
+
 /** A backend's answer whose head has been read, while its body comes on the connection. */
 export class Answer implements Source, ConnectionUser {
-  readonly head: SourceHead;
+  head: SourceHead;
   /** Undefined when nothing more can come on it. */
   #connection: Connection | undefined;
   readonly #mayKeep: boolean;
@@ -26,6 +29,7 @@ export class Answer implements Source, ConnectionUser {
 
   start(sink: Sink): void {
     this.#sink = sink;
+    this.head = LET_GO;
     if (this.#waiting !== undefined) process.nextTick(() => this.#deliver());
     else this.#connection?.resume();
   }

@@ -18,6 +18,7 @@ export interface Sink {
 
 /** An answer, of a backend or of a route's file: its head is here, its body flows once it is started. */
 export interface Source {
+  /** To be read before `start`: a stream of hours need not hold it. */
   readonly head: SourceHead;
   /** Gives the body to `sink` from the next turn on; called once. */
   start(sink: Sink): void;
