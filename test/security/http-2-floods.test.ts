@@ -26,7 +26,7 @@ async function attack(run: (client: FrameClient, gateway: GatewayFixture) => Pro
   const backend = await startBackend((request) => {
     if (request.target === "/probe") request.openStream();
   });
-  const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { pingInterval: "150ms" } });
+  const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { pingInterval: "500ms" } });
   const probe = (await openHttp2(gateway.port)).request({ ":path": "/probe", accept: "text/event-stream" });
   await probe.received(":\n");
   const client = await openFrames(gateway.port);
