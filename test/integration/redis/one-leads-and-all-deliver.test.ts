@@ -71,7 +71,8 @@ test("what is beyond the bounds goes, and the newest stays", async () => {
   const a = new RecordFeed(startStore(server.url), { bounds }).start();
   await eventually(() => a.isLeading);
   a.append(...idsFrom(1, 500));
-  await eventually(() => a.live.length === 500);
+  // On a machine that is busy they are delivered before Redis has them all.
+  await eventually(() => a.live.length === 500 && !a.isDegraded);
   const b = new RecordFeed(startStore(server.url), { bounds }).start();
   await eventually(() => b.told.includes("follow"));
   expect(b.ids).toEqual(idsFrom(491, 500));
