@@ -1,0 +1,20 @@
+import { Server } from "node:net";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { startGateway } from "../support/gateway.ts";
+
+// Before, nobody listened: one connection that the system would not give was the end of the process.
+test.each(["EMFILE", "ENFILE", "ENOBUFS", "EPERM"])(
+  "I4: %s at a new connection is a line in the log, and the listener goes on",
+  async (code) => {
+    const listen = vi.spyOn(Server.prototype, "listen");
+    onTestFinished(() => listen.mockRestore());
+    const routes = { main: { match: { path: "/*" }, mock: { status: 200, body: "ok" } } };
+    const gateway = await startGateway({ routes });
+    const server = listen.mock.contexts[0] as Server | undefined;
+    // As Node has it: `accept` failed.
+    server?.emit("error", Object.assign(new Error(`accept ${code}`), { code, syscall: "accept" }));
+    expect(await (await fetch(gateway.url)).text()).toBe("ok");
+    const line = gateway.log.find(({ msg }) => msg === "connection not accepted");
+    expect(line).toMatchObject({ level: 40, err: { code } });
+  },
+);
