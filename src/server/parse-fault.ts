@@ -20,8 +20,6 @@ function faultCode({ code = "", rawPacket }: ParseError, socket: Socket): ErrorC
     return isFirst && !rawPacket.includes(LF) ? "target_too_long" : "header_overflow";
   }
   if (code === "HPE_INVALID_VERSION") return "version_not_supported";
-  // The client closed in the middle of its request: it has left, and reads no answer.
-  if (code === "HPE_INVALID_EOF_STATE") return undefined;
   // The client ended in the middle of its request: it left, and there is nobody to answer.
   if (code === "HPE_INVALID_EOF_STATE") return undefined;
   return code.startsWith("HPE_") ? "bad_request" : undefined;
