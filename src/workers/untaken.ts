@@ -5,17 +5,27 @@ interface Handle {
   close(): void;
 }
 
+/** What node:cluster sends with a connection: `key` is its listener, and `seq` what the answer refers to. */
+interface NewConnection {
+  readonly act: "newconn";
+  readonly key: unknown;
+  readonly seq: number;
+}
+
 /** To whom each was given last: one that a worker did not want is given to another. */
 const holders = new WeakMap<Handle, Worker>();
 
 /**
- * Closes the connections that a worker was given and had not taken when it died.
+ * Closes the connections that a worker was given and did not take: because it died, or has no file left for them.
  *
- * node:cluster gives each worker one at a time for each listener, waits for its word, and forgets those for which
- * none comes: their clients would wait for as long as they like. To close one that was taken does nothing.
+ * node:cluster gives each worker one at a time for each listener and waits for its word, however long. Without
+ * one the client of that connection would wait for as long as it likes, and the worker would get no other ever
+ * again. To close one that was taken does nothing.
  */
 export function closeUntaken(worker: Worker): void {
   const given = new Map<unknown, Handle>();
+  /** Those on their way; Node sends one after the other. */
+  const underWay: { readonly seq: number; readonly handle: Handle }[] = [];
   const channel = worker.process;
   const send = channel.send.bind(channel);
   Object.assign(channel, {
@@ -23,16 +33,26 @@ export function closeUntaken(worker: Worker): void {
       if (isNewConnection(message) && isHandle(handle)) {
         given.set(message.key, handle);
         holders.set(handle, worker);
+        underWay.push({ seq: message.seq, handle });
       }
       return Reflect.apply(send, channel, [message, handle, ...rest]);
     },
+  });
+  channel.on("internalMessage", (message: { readonly cmd?: string }) => {
+    const isLost = message.cmd === "NODE_HANDLE_NACK";
+    if (!isLost && message.cmd !== "NODE_HANDLE_ACK") return;
+    const first = underWay.shift();
+    if (first === undefined || !isLost) return;
+    // The word that will not come, as if it had been taken: another worker may have no file for it either.
+    first.handle.close();
+    channel.emit("internalMessage", { cmd: "NODE_CLUSTER", ack: first.seq, accepted: true });
   });
   worker.once("exit", () => {
     for (const handle of given.values()) if (holders.get(handle) === worker) handle.close();
   });
 }
 
-function isNewConnection(message: unknown): message is { readonly key: unknown } {
+function isNewConnection(message: unknown): message is NewConnection {
   return typeof message === "object" && message !== null && "act" in message && message.act === "newconn";
 }
 
