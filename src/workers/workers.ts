@@ -1,6 +1,7 @@
 import cluster from "node:cluster";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { youngGenerationOptions } from "../base/young-generation.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import type { Config } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
@@ -71,6 +72,7 @@ export class Workers implements Gateway {
     cluster.setupPrimary({
       exec: fileURLToPath(new URL(`./worker-main${import.meta.url.slice(-3)}`, import.meta.url)),
       args: [],
+      execArgv: [...process.execArgv, ...youngGenerationOptions()],
       // A configuration has undefined and Infinity in it, and signatures are bytes.
       serialization: "advanced",
     });

@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { suggestion } from "../config/nearest.ts";
+import { check } from "./check.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { demo } from "./demo.ts";
+import { schema } from "./schema.ts";
+import { serve } from "./serve.ts";
+import { sign } from "./sign.ts";
+
+const COMMANDS: Readonly<Record<string, Command>> = { serve, check, demo, sign, schema };
+const GLOBAL_FLAGS = ["--help", "--version"];
+
+function help(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  return `sluice: an nginx-aware reverse proxy for Server-Sent Events
+
+Usage: sluice COMMAND [flags]
+
+${lines.join("\n")}
+
+  --help     this text, or that of a command
+  --version  the version
+
+Exit codes: 0 done, 1 crashed, 2 wrong usage or configuration.
+`;
+}
+
+function version(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return `sluice ${(JSON.parse(text) as { version: string }).version}\n`;
+}
+
+async function main([name, ...args]: readonly string[]): Promise<number> {
+  if (name === undefined) {
+    process.stderr.write(help());
+    return EXIT.refused;
+  }
+  if (isHelp(name) || name === "--version") {
+    process.stdout.write(isHelp(name) ? help() : version());
+    return EXIT.done;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) throw new UsageError(unknown(name));
+  // Before anything else is read: whoever asks for help may have the rest wrong.
+  const untilEnd = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);
+  if (untilEnd.some(isHelp) || untilEnd.includes("--version")) {
+    process.stdout.write(untilEnd.some(isHelp) ? command.help : version());
+    return EXIT.done;
+  }
+  return command.run(args);
+}
+
+const isHelp = (arg: string): boolean => arg === "--help" || arg === "-h";
+
+function unknown(name: string): string {
+  if (name.startsWith("-")) return `unknown flag ${name}${suggestion(name, GLOBAL_FLAGS)}`;
+  return `unknown command ${name}${suggestion(name, Object.keys(COMMANDS))}`;
+}
+
+// `sluice schema | head` closes the pipe early; that is no crash.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`sluice: ${error.message}\nTry sluice --help.\n`);
+  process.exitCode = EXIT.refused;
+}
