@@ -6,16 +6,31 @@ const RETRY_MS = 50;
 /** So long a process that ends waits for the reader of what it said last. */
 const LAST_MS = 1_000;
 const LAST_STEP_MS = 20;
+const LINE_FEED = 0x0a;
+
+/** Those with lines that are not written yet; a process that ends writes them. */
+const unfinished = new Set<LogOutput>();
+let endIsWatched = false;
+
+function watchEnd(): void {
+  if (endIsWatched) return;
+  endIsWatched = true;
+  process.on("exit", () => {
+    for (const output of unfinished) output.finish();
+  });
+}
 
 /**
- * Writes lines at once, and never waits for who reads them: pino's own output sleeps while a pipe is full, and
- * every stream with it. What finds no room is kept, within a bound, and written as soon as there is some.
+ * Writes the lines of each turn of the event loop at its end, in one write, and never waits for who reads them:
+ * pino's own output sleeps while a pipe is full, and every stream with it. What finds no room is kept, within a
+ * bound, and written as soon as there is some.
  */
 export class LogOutput {
   readonly #fd: number;
   readonly #onDropped: (lines: number) => void;
   readonly #mostBytes: number;
-  readonly #finish = (): void => this.#writeLast();
+  /** The lines of this turn. */
+  #lines = "";
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #dropped = 0;
@@ -25,11 +40,32 @@ export class LogOutput {
     this.#fd = fd;
     this.#onDropped = onDropped;
     this.#mostBytes = mostBytes;
+    watchEnd();
   }
 
   write(line: string): void {
-    const written = this.#waitingBytes > 0 ? 0 : this.#tryToWrite(line);
-    if (written < Buffer.byteLength(line)) this.#keep(Buffer.from(line).subarray(written));
+    if (this.#lines === "") {
+      setImmediate(() => this.#writeTurn());
+      unfinished.add(this);
+    }
+    this.#lines += line;
+  }
+
+  /** The process ends: what is left is written, as far as somebody reads it within a second. */
+  finish(): void {
+    this.#writeTurn();
+    const until = performance.now() + LAST_MS;
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    while (!this.#hasWritten() && performance.now() < until) Atomics.wait(pause, 0, 0, LAST_STEP_MS);
+  }
+
+  #writeTurn(): void {
+    const lines = this.#lines;
+    if (lines === "") return;
+    this.#lines = "";
+    const written = this.#waitingBytes > 0 ? 0 : this.#tryToWrite(lines);
+    if (written < Buffer.byteLength(lines)) this.#keep(Buffer.from(lines).subarray(written));
+    if (this.#waitingBytes === 0) unfinished.delete(this);
   }
 
   /** Returns how many bytes need not be written any more. */
@@ -43,17 +79,15 @@ export class LogOutput {
     }
   }
 
-  #keep(bytes: Uint8Array): void {
-    if (this.#waitingBytes + bytes.length > this.#mostBytes) {
-      this.#dropped += 1;
-      return;
-    }
-    if (this.#waitingBytes === 0) {
-      process.on("exit", this.#finish);
-      this.#retryLater();
-    }
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
+  /** Keeps the lines that there is room for, whole. */
+  #keep(bytes: Buffer): void {
+    const room = this.#mostBytes - this.#waitingBytes;
+    const end = bytes.length <= room ? bytes.length : bytes.lastIndexOf(LINE_FEED, room - 1) + 1;
+    for (const byte of bytes.subarray(end)) if (byte === LINE_FEED) this.#dropped += 1;
+    if (end === 0) return;
+    if (this.#waitingBytes === 0) this.#retryLater();
+    this.#waiting.push(bytes.subarray(0, end));
+    this.#waitingBytes += end;
   }
 
   #retryLater(): void {
@@ -62,7 +96,7 @@ export class LogOutput {
 
   #writeWaiting(): void {
     if (!this.#hasWritten()) return void this.#retryLater();
-    process.removeListener("exit", this.#finish);
+    unfinished.delete(this);
     const dropped = this.#dropped;
     this.#dropped = 0;
     if (dropped > 0) this.#onDropped(dropped);
@@ -82,11 +116,5 @@ export class LogOutput {
     }
     this.#waiting = [];
     return true;
-  }
-
-  #writeLast(): void {
-    const until = performance.now() + LAST_MS;
-    const pause = new Int32Array(new SharedArrayBuffer(4));
-    while (!this.#hasWritten() && performance.now() < until) Atomics.wait(pause, 0, 0, LAST_STEP_MS);
   }
 }

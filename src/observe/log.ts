@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
 import { prettyFactory } from "pino-pretty";
 import type { ServerConfig } from "../config/server-schema.ts";
 import { LogOutput } from "./log-output.ts";
@@ -14,11 +14,24 @@ const STANDARD_OUTPUT = 1;
  * without a worker thread, because a thread's queue is lost when the process is killed.
  */
 export function createLog(config: ServerConfig["log"], destination?: DestinationStream): Log {
-  const options = { level: config.level, base: null, timestamp: stdTimeFunctions.isoTime };
+  const options = { level: config.level, base: null, timestamp: isoTime };
   const onDropped = (lines: number): void => log.warn({ lines }, "log lines were dropped");
   const target = destination ?? new LogOutput(STANDARD_OUTPUT, onDropped);
   const log = pino(options, config.format === "json" ? target : prettyInto(target));
   return log;
+}
+
+let timeMs = 0;
+let timeText = "";
+
+/** Made once a millisecond, for as many lines as it has. */
+function isoTime(): string {
+  const now = Date.now();
+  if (now !== timeMs) {
+    timeMs = now;
+    timeText = `,"time":"${new Date(now).toISOString()}"`;
+  }
+  return timeText;
 }
 
 function prettyInto(target: DestinationStream): DestinationStream {

@@ -123,14 +123,14 @@ export class Exchange {
     // nginx's 499: the client closed the request.
     if (endReason === "client_gone") this.status = 499;
     this.log[this.status >= 500 || endReason === "backend_failed" ? "warn" : "info"](
-      { ...this.facts(), endReason, err: described(this.error) },
+      this.facts(endReason, described(this.error)),
       "request",
     );
     this.#observer.onSettled(this, endReason);
   }
 
   /** What a log line says of the exchange; the query is left out, because it may hold a token. */
-  facts(): Record<string, unknown> {
+  facts(endReason?: EndReason, err?: unknown): Record<string, unknown> {
     return {
       reqId: this.id,
       route: this.route?.config.name,
@@ -145,6 +145,8 @@ export class Exchange {
       events: this.events,
       firstByteMs: this.#firstByteMs,
       durationMs: this.elapsedMs(),
+      endReason,
+      err,
     };
   }
 

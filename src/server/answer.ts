@@ -32,6 +32,7 @@ export async function openAnswer(
   let source: Source | undefined;
   try {
     source = await open(exchange, response, route);
+    if (route.mock === undefined && isWorthRetrying(exchange, source.head.status)) throw overloaded(source);
     if (isStreaming(exchange, source, route)) {
       release ??= await acquire();
       whenOver(response, source, release);
@@ -52,7 +53,7 @@ export function isStreaming({ request }: Exchange, { head }: Source, route: Runt
   return hasBody && isStream(head, route);
 }
 
-async function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute): Promise<Source> {
+function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute): Source | Promise<Source> {
   if (route.mock !== undefined) {
     // Nobody reads the body that came with it, and an unread one would hold up the client.
     exchange.request.body?.stream.resume();
@@ -61,11 +62,12 @@ async function open(exchange: Exchange, response: ClientResponse, route: Runtime
   const { upstream } = route;
   exchange.dialledAt = performance.now();
   const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
-  const source = await dialUpstream({ exchange, response, upstream, requestFor });
-  if (!isWorthRetrying(exchange, source.head.status)) return source;
-  source.cancel();
-  throw new ProxyError("backend_overloaded", `status ${source.head.status}`, {
-    fields: [backendRetryAfter(source.head) ?? retrySoon()],
+  return dialUpstream({ exchange, response, upstream, requestFor });
+}
+
+function overloaded({ head }: Source): ProxyError {
+  return new ProxyError("backend_overloaded", `status ${head.status}`, {
+    fields: [backendRetryAfter(head) ?? retrySoon()],
   });
 }
 

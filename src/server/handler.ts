@@ -24,8 +24,8 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
   const route = readAndRoute(exchange, runtime);
   const reply = await runStages(route.stages, exchange);
-  // The client may have left while a stage waited.
-  if (response.isClosed) return;
+  // Meanwhile the client may have left, or what came behind its head have been no HTTP and refused.
+  if (response.isClosed || response.isHeadSent) return;
   if (reply !== undefined) return send(exchange, response, reply);
 
   exchange.letContinue();
@@ -60,20 +60,21 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
 /** The route of a request; of a preflight, the route of the request it asks for. */
 function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
   const { method } = request;
-  const place = { host: hostName(host), path: routingPath(target.path) };
+  const site = hostName(host);
+  const path = routingPath(target.path);
   const isAsking = isPreflight(method, request.rawHeaders);
   const wanted = isAsking ? (fieldValue(request.rawHeaders, "access-control-request-method") ?? "") : method;
   if (isTicketRequest(wanted, target.query)) {
     // Of the route that the ticket will open, which may well take no POST.
-    const found = router.match({ ...place, method: "GET" });
+    const found = router.match({ host: site, path, method: "GET" });
     const issuer = found !== undefined && "route" in found ? found.route : undefined;
     if (issuer?.tickets !== undefined && (!isAsking || issuer.cors !== undefined)) return issuer;
   }
   if (isAsking) {
-    const found = router.match({ ...place, method: wanted });
+    const found = router.match({ host: site, path, method: wanted });
     if (found !== undefined && "route" in found && found.route.cors !== undefined) return found.route;
   }
-  const found = router.match({ ...place, method });
+  const found = router.match({ host: site, path, method });
   if (found === undefined) throw new ProxyError("no_route", "no route matches");
   if ("route" in found) return found.route;
   throw new ProxyError("method_not_allowed", `${method} on a route for ${found.allow.join(", ")}`, {

@@ -63,7 +63,8 @@ export class Http1Requests {
   answerPlain(request: PlainRequest, response: ClientResponse, socket: Socket): void {
     const { rawHeaders, host } = request;
     const arrival = this.#arrivals.of(socket);
-    const client = this.#runtime.trust.resolveClient({ ...arrival, rawHeaders, host });
+    const { peer, tls } = arrival;
+    const client = this.#runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
     const exchange = new Exchange(request, client, this.#runtime);
     exchange.isOverflow = arrival.isOverflow;
     response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
@@ -79,7 +80,8 @@ export class Http1Requests {
     const { rawHeaders, headers } = request;
     const arrival = this.#arrivals.of(socket);
     const host = headers.host ?? "";
-    const client = this.#runtime.trust.resolveClient({ ...arrival, rawHeaders, host });
+    const { peer, tls } = arrival;
+    const client = this.#runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
     const exchange = new Exchange(createNodeRequest(request), client, this.#runtime);
     exchange.isOverflow = arrival.isOverflow;
     return exchange;

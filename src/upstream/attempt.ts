@@ -15,8 +15,8 @@ export interface Attempt<T> {
   /** Sent twice, it has the effect of once, and the body it needs is at hand. */
   readonly isRepeatable: boolean;
   isClientGone(): boolean;
-  /** Sends it to one backend; rejects with a DialError when that gives no answer. */
-  send(backend: Backend): Promise<T>;
+  /** Sends it to one backend, `isAlone` on a connection made for it; rejects with a DialError without an answer. */
+  send(backend: Backend, isAlone: boolean): Promise<T>;
 }
 
 /**
@@ -36,15 +36,21 @@ export async function attempt<T>({
   const tried = new Set<Backend>();
   let backend = upstream.choose(exchange.client.address, tried);
   if (backend === undefined) throw new ProxyError("no_backend", "every backend is unhealthy");
-  for (let left = upstream.retries; ; left--) {
+  let isAlone = false;
+  for (let left = upstream.retries; ; ) {
     tried.add(backend);
     exchange.backend = backend.url;
     try {
-      const answer = await send(backend);
+      const answer = await send(backend, isAlone);
       upstream.succeeded(backend);
       return answer;
     } catch (error) {
       if (!(error instanceof DialError) || isClientGone()) throw error;
+      // A kept connection that the backend closed in the same moment is no answer and no failure.
+      if (error.progress === "stale" && isRepeatable && !isAlone) {
+        isAlone = true;
+        continue;
+      }
       if (isBackendsFault(error)) upstream.failed(backend, error.message);
       const maySend = error.progress === "unsent" || (isRepeatable && error.progress !== "answered");
       const next: Backend | undefined =
@@ -54,6 +60,8 @@ export async function attempt<T>({
       const facts = { reqId: exchange.id, route: exchange.route?.config.name, backend: backend.url };
       exchange.log.warn({ ...facts, code, reason }, "attempt failed");
       backend = next;
+      isAlone = false;
+      left--;
     }
   }
 }
@@ -83,20 +91,14 @@ export function dialUpstream({ exchange, response, upstream, requestFor }: Upstr
     upstream,
     isRepeatable,
     isClientGone,
-    async send(backend) {
+    send(backend, isAlone) {
       const { timeouts } = upstream;
       const request = requestFor(backend);
-      try {
-        return await dial({ exchange, response, backend, timeouts, request }, reuse);
-      } catch (error) {
-        // A kept connection that the backend closed in the same moment is no answer and no failure.
-        const isStale = error instanceof DialError && error.progress === "stale";
-        if (!isStale || !isRepeatable || isClientGone()) throw error;
-        return await dial({ exchange, response, backend, timeouts, request }, false);
-      }
+      return dial({ exchange, response, backend, timeouts, request }, reuse && !isAlone);
     },
   });
+  const { body } = exchange.request;
   // A body that nobody took is read and dropped, or the client would not come to read the refusal.
-  answer.catch(() => exchange.request.body?.stream.resume());
+  if (body !== undefined) answer.catch(() => body.stream.resume());
   return answer;
 }

@@ -20,6 +20,7 @@ const RELAYS = [
   "http-proxy",
   "httpxy",
   "@fastify/http-proxy",
+  "floor",
   "sluice",
   "baseline",
 ];

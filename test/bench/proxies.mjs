@@ -65,6 +65,8 @@ export const PROXIES = {
   "http-proxy": script("http-proxy"),
   httpxy: script("httpxy"),
   "@fastify/http-proxy": script("fastify"),
+  /** The least that a proxy can cost in this runtime. */
+  floor: script("floor"),
   sluice: sluice(({ cli }) => cli ?? CLI),
   baseline: sluice(({ baseline }) => baseline),
   nchan: nginx("nchan.conf"),
