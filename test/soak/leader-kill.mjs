@@ -35,10 +35,12 @@ let verdict;
 try {
   await until(() => backend.open === 1, "one backend request");
   backend.emit(Number(values.rate));
-  const areAllGoing = () => clients.every(({ last }) => last > backend.count - Number(values.rate));
+  // From the start of the stream on, so that who asked has been heard to say so.
+  const areAllGoing = () =>
+    clients.every(({ last }) => last > Math.max(0, backend.count - Number(values.rate)));
   for (let round = 1; round <= rounds; round++) {
     await until(
-      () => areAllGoing() && backend.open === 1,
+      () => areAllGoing() && backend.open === 1 && instances.some(({ openedAt }) => openedAt !== undefined),
       `all clients to be up to date in round ${round}`,
       PATIENCE_MS,
     );
