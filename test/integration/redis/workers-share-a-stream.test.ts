@@ -24,7 +24,9 @@ test("clients of all workers get one backend request's events, also when the wor
   const [victim = 0] = served.pids();
   process.kill(victim, "SIGKILL");
   const live = () => clients.filter(({ end }) => end === undefined);
-  await eventually(() => live().length === 2, "the end of its two streams");
+  // Connections are dealt out to whoever is ready: not always two each.
+  const left = opened.filter((worker) => worker !== 1).length;
+  await eventually(() => live().length === left, "the end of its streams");
   const three = "id: 3\ndata: x\n\n";
   request.emit(three);
   const hasAll = () => live().every(({ text }) => text.includes(three));
