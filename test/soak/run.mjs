@@ -18,6 +18,7 @@ const SOAKS = [
   "reconnect-storm",
   "leader-kill",
   "redis-chaos",
+  "worker-kill",
   "h2-resets",
   "relay-fuzz",
   "head-fuzz",
