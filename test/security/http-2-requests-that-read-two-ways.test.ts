@@ -117,28 +117,22 @@ test("TRACE is refused", async () => {
   expect(backend.requests).toEqual([]);
 });
 
-test("A29: a body longer or shorter than its length ends it, and the backend gets no whole request", async () => {
+test.each([
+  ["longer", "3"],
+  ["shorter", "9"],
+])("A29: a body %s than its length ends it, and the backend gets no whole request", async (_, length) => {
   const backend = await startBackend();
   const gateway = await startSecureGatewayTo(backend.url);
+  // Each on a connection of its own: Node 22.23 aborts at frames behind such an error (nodejs/node#64850).
   const client = await openFrames(gateway.port);
-  const post = (length: string): Fields => [
-    [":method", "POST"],
-    ...get().slice(1),
-    ["content-length", length],
-  ];
+  const post: Fields = [[":method", "POST"], ...get().slice(1), ["content-length", length]];
   client.send(
-    frame(FRAME.headers, END_HEADERS, 1, hpack(post("3"))),
+    frame(FRAME.headers, END_HEADERS, 1, hpack(post)),
     frame(FRAME.data, END_STREAM, 1, Buffer.from("12345")),
   );
-  client.send(
-    frame(FRAME.headers, END_HEADERS, 3, hpack(post("9"))),
-    frame(FRAME.data, END_STREAM, 3, Buffer.from("12345")),
-  );
   await client.settled(1);
-  await client.settled(3);
   // Newer Nodes end the connection.
-  const codes = client.isClosed ? [] : [client.resetCode(1), client.resetCode(3)];
-  for (const code of codes) expect(code).toBe(CODE.protocol);
+  if (!client.isClosed) expect(client.resetCode(1)).toBe(CODE.protocol);
   expect(backend.requests.filter(({ isComplete }) => isComplete)).toEqual([]);
 });
 
