@@ -117,17 +117,19 @@ async function main() {
     const results = await runRounds({ ...options, programs, directory });
     const rows = report(MEASUREMENTS, results);
     console.log(`\n${table(rows)}\n\n${verdicts(rows).join("\n")}`);
-    if (options.save) save(rows, results);
+    if (options.save) save(rows);
     return verdicts(rows).some((text) => text.includes("FAIL")) ? 1 : 0;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function save(rows, results) {
+const briefly = (_key, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
+
+function save(rows) {
   const machine = { cpu: cpus()[0].model, cores: cpus().length, node: process.version, load: loadavg() };
   mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(join(RESULTS, "bench.json"), `${JSON.stringify({ machine, rows, results }, null, 1)}\n`);
+  writeFileSync(join(RESULTS, "bench.json"), `${JSON.stringify({ machine, rows }, briefly, 1)}\n`);
   writeFileSync(join(RESULTS, "bench.svg"), picture(rows));
 }
 
