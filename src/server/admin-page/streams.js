@@ -81,15 +81,14 @@ function confirmEnd({ id, route, client }) {
   const dialog = byId("confirm");
   byId("confirm-text").textContent = `${route}, client ${client}, request ${id}`;
   dialog.returnValue = "keep";
-  dialog.addEventListener(
-    "close",
-    () => {
-      if (dialog.returnValue === "end") void end(id);
-    },
-    { once: true },
-  );
+  dialog.dataset.stream = id;
   dialog.showModal();
 }
+
+// One listener for all: `close` comes late, after Escape and Enter to a dialog that is open again.
+byId("confirm").addEventListener("close", ({ target }) => {
+  if (target.returnValue === "end") void end(target.dataset.stream);
+});
 
 async function end(id) {
   try {
