@@ -68,6 +68,13 @@ const NEVER_IN_TRAILERS_PREFIXES = [
   "x-sdk-",
 ];
 
+const NO_OPTIONS: ReadonlySet<string> = new Set();
+
+/** CGI and WSGI backends cannot tell `X_App_Id` and `X.App.Id` from `X-App-Id`. In lower case. */
+export function canonicalName(lowerName: string): string {
+  return /[_.]/.test(lowerName) ? lowerName.replace(/[_.]/g, "-") : lowerName;
+}
+
 /** The first value of a field, which is named in lower case. */
 export function fieldValue(raw: RawFields, lowerName: string): string | undefined {
   for (let i = 0; i + 1 < raw.length; i += 2) if (isNamed(raw[i], lowerName)) return raw[i + 1];
@@ -111,7 +118,7 @@ export function removeField(raw: RawFields, name: string): string[] {
 export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolean }): string[] {
   const listed = connectionOptions(raw);
   const kept = pick(raw, (lower) => {
-    const canonical = lower.replace(/[_.]/g, "-");
+    const canonical = canonicalName(lower);
     if (HOP_BY_HOP.has(canonical) || SET_BY_GATEWAY.has(canonical) || listed.has(lower)) return false;
     return !canonical.startsWith("x-forwarded-") || (peer.isTrusted && canonical === lower);
   });
@@ -157,8 +164,10 @@ export function pairs(raw: RawFields): [name: string, value: string][] {
 
 /** What the Connection fields list, in lower case, less what they cannot remove. */
 function connectionOptions(raw: RawFields): ReadonlySet<string> {
+  const values = fieldValues(raw, "connection");
+  if (values.length === 0) return NO_OPTIONS;
   const options = new Set<string>();
-  for (const value of fieldValues(raw, "connection")) {
+  for (const value of values) {
     for (const item of value.split(",")) {
       const option = item.trim().toLowerCase();
       if (!isEndToEnd(option)) options.add(option);

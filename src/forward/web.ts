@@ -23,10 +23,7 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
   const isHeadOfStream = exchange.request.method === "HEAD" && isStream(head, route);
   writer.head((isHeadOfStream ? streamHead : ordinaryHead)(exchange, head, route));
 
-  // A body that came along leaves with the head in one write; one that is yet to come does not hold it back.
-  setImmediate(() => {
-    if (!response.isClosed && exchange.bytesSent === 0) writer.flush();
-  });
+  // A body that came along leaves with the head in one write.
   backend.start({
     onData(chunk) {
       if (writer.write(chunk)) return;
@@ -39,4 +36,10 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
   response.onClose(() => {
     if (!response.isWhole) backend.cancel();
   });
+  // One that is yet to come does not hold it back.
+  if (exchange.bytesSent === 0) {
+    setImmediate(() => {
+      if (!response.isClosed && exchange.bytesSent === 0) writer.flush();
+    });
+  }
 }

@@ -40,6 +40,7 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   response.onClose(() => runtime.relays.delete(relay));
   exchange.log.info(exchange.facts(), "stream opened");
   exchange.forgetHead();
+  relay.start();
 }
 
 /** Reads the request's head in the one way it can be read, and finds its route. */

@@ -51,9 +51,9 @@ export function parseRequest(bytes: Buffer, limits: HeadLimits): PlainRequest | 
   const text = bytes.toString("latin1");
   if (!text.startsWith(METHOD) || !text.endsWith("\r\n\r\n")) return undefined;
   const begin = METHOD.length;
-  const end = endOf(TARGET, text, begin);
-  if (text.charCodeAt(begin) !== SLASH || !text.startsWith(VERSION, end)) return undefined;
-  const rawHeaders = parseFields(text, end + VERSION.length, limits.headers);
+  const end = endOf(TARGET, bytes, begin);
+  if (bytes[begin] !== SLASH || !text.startsWith(VERSION, end)) return undefined;
+  const rawHeaders = parseFields(bytes, text, end + VERSION.length, limits.headers);
   if (rawHeaders === undefined) return undefined;
   const facts = framingOf(rawHeaders);
   if (facts === undefined) return undefined;
@@ -68,27 +68,27 @@ export function parseRequest(bytes: Buffer, limits: HeadLimits): PlainRequest | 
 }
 
 /** Where a run of bytes of one kind ends. */
-function endOf(kind: number, text: string, begin: number): number {
+function endOf(kind: number, bytes: Buffer, begin: number): number {
   let at = begin;
-  // Beyond the text there is NaN, which is of no kind.
-  while (((KINDS[text.charCodeAt(at)] ?? 0) & kind) !== 0) at++;
+  // The line end behind the last one is of no kind.
+  while (((KINDS[bytes[at] as number] as number) & kind) !== 0) at++;
   return at;
 }
 
-/** The field lines from `begin` to the empty line that ends `text`. */
-function parseFields(text: string, begin: number, maxFields: number): string[] | undefined {
-  const last = text.length - 2;
+/** The field lines from `begin` to the empty line that ends `bytes`, which say the same as `text`. */
+function parseFields(bytes: Buffer, text: string, begin: number, maxFields: number): string[] | undefined {
+  const last = bytes.length - 2;
   const fields: string[] = [];
   let at = begin;
   while (at < last) {
-    const colon = endOf(TOKEN, text, at);
-    if (colon === at || text.charCodeAt(colon) !== COLON) return undefined;
+    const colon = endOf(TOKEN, bytes, at);
+    if (colon === at || bytes[colon] !== COLON) return undefined;
     let from = colon + 1;
-    while (text.charCodeAt(from) === SP) from++;
-    const cr = endOf(VALUE, text, from);
-    if (text.charCodeAt(cr) !== CR || text.charCodeAt(cr + 1) !== LF) return undefined;
+    while (bytes[from] === SP) from++;
+    const cr = endOf(VALUE, bytes, from);
+    if (bytes[cr] !== CR || bytes[cr + 1] !== LF) return undefined;
     let to = cr;
-    while (to > from && text.charCodeAt(to - 1) === SP) to--;
+    while (to > from && bytes[to - 1] === SP) to--;
     fields.push(text.slice(at, colon), text.slice(from, to));
     at = cr + 2;
   }

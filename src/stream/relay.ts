@@ -21,6 +21,7 @@ import { contentCoding, streamHead } from "./response-head.ts";
 const BORDER_GRACE = 1.2;
 
 const NONE: readonly NodeJS.Timeout[] = [];
+const NOTHING = Buffer.alloc(0);
 
 /** How long an event that began before the credential expired may still take to end. */
 const EXPIRY_GRACE_MS = 5_000;
@@ -41,6 +42,8 @@ export class Relay implements Sink, LiveStream {
   readonly #hasBorders: boolean;
   readonly #boundary = new Boundary();
   #mark: ByteOrderMark | undefined;
+  /** What goes out with the head, before the first event; undefined once it is out. */
+  #opening: Buffer | undefined = NOTHING;
   #isOver = false;
   /** Set when the stream shall end at its next border. */
   #endAtBorder: { readonly reason: EndReason; readonly retryMs: number | undefined } | undefined;
@@ -68,7 +71,19 @@ export class Relay implements Sink, LiveStream {
     }
     this.#writer.head(streamHead(exchange, backend.head, route));
     if (this.#hasBorders) exchange.events = 0;
-    this.#start();
+  }
+
+  /** Sends the head, and then what the backend sends. */
+  start(): void {
+    this.#startTimers();
+    this.#response.onClose(() => this.#onClientClose());
+    const opening = openingLines(this.#config);
+    if (this.#hasBorders && opening !== "") {
+      this.#mark = new ByteOrderMark();
+      this.#opening = Buffer.from(opening);
+    }
+    this.#backend.start(this);
+    this.#open();
   }
 
   get waitingBytes(): number {
@@ -93,21 +108,12 @@ export class Relay implements Sink, LiveStream {
     this.#backend.cancel();
   }
 
-  #start(): void {
-    this.#writeOpening();
-    this.#startTimers();
-    this.#response.onClose(() => this.#onClientClose());
-    this.#backend.start(this);
-  }
-
-  #writeOpening(): void {
-    const opening = openingLines(this.#config);
-    if (this.#hasBorders && opening !== "") {
-      this.#mark = new ByteOrderMark();
-      this.#writer.write(Buffer.from(opening));
-    } else {
-      this.#writer.flush();
-    }
+  /** Sends the head and the opening lines, if they did not leave with a first event. */
+  #open(): void {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    if (opening === NOTHING) this.#writer.flush();
+    else if (opening !== undefined) this.#writer.write(opening);
   }
 
   #startTimers(): void {
@@ -149,7 +155,7 @@ export class Relay implements Sink, LiveStream {
     this.#heartbeat?.refresh();
     const chunk = this.#mark?.strip(received) ?? received;
     const length = this.#hasBorders ? this.#scan(chunk) : chunk.length;
-    const isTaken = length === 0 || this.#writer.write(chunk.subarray(0, length));
+    const isTaken = length === 0 || this.#write(length === chunk.length ? chunk : chunk.subarray(0, length));
     if (this.#endAtBorder !== undefined && this.#boundary.atBorder) {
       const { reason, retryMs } = this.#endAtBorder;
       this.#end(reason, retryMs);
@@ -158,6 +164,13 @@ export class Relay implements Sink, LiveStream {
       this.#backend.pause();
       this.#writer.onceDrained(() => this.#resume());
     }
+  }
+
+  #write(part: Buffer): boolean {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    const isAlone = opening === undefined || opening === NOTHING;
+    return this.#writer.write(isAlone ? part : Buffer.concat([opening, part]));
   }
 
   #resume(): void {
@@ -215,6 +228,7 @@ export class Relay implements Sink, LiveStream {
   #finish(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
+    this.#open();
     for (const timer of [this.#heartbeat, ...this.#deadlines]) clearTimeout(timer);
     this.#idle?.clear();
     this.#stopExpiry?.();

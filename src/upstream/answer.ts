@@ -30,7 +30,7 @@ export class Answer implements Source, ConnectionUser {
   start(sink: Sink): void {
     this.#sink = sink;
     this.head = LET_GO;
-    if (this.#waiting !== undefined) process.nextTick(() => this.#deliver());
+    if (this.#waiting !== undefined) this.#deliver();
     else this.#connection?.resume();
   }
 

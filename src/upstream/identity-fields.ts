@@ -1,4 +1,4 @@
-import { fieldValues, type RawFields } from "../base/fields.ts";
+import { canonicalName, fieldValues, type RawFields } from "../base/fields.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 
@@ -7,6 +7,9 @@ const APP_ID = "x-app-id";
 
 /** With these a backend would take a request for another than the one that was let in: a GET for a DELETE. */
 const METHOD_OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+const NONE: ReadonlySet<string> = new Set();
+const APP_ID_ALONE: ReadonlySet<string> = new Set([APP_ID]);
 
 /**
  * A request's fields with what the gateway knows of the principal in place of what the client says, and without
@@ -17,10 +20,9 @@ const METHOD_OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-o
  */
 export function withIdentity(raw: RawFields, exchange: Exchange, { auth }: Route): string[] {
   const { principal, spent, client } = exchange;
-  const asserted = new Set((auth?.identityFields ?? []).map(canonical));
-  if (auth !== undefined || !client.isTrusted) asserted.add(APP_ID);
-  if (auth !== undefined) for (const name of METHOD_OVERRIDES) asserted.add(name);
-  const isSpent = matcher(spent.credentialFields ?? []);
+  const unverified = client.isTrusted ? NONE : APP_ID_ALONE;
+  const asserted = auth === undefined ? unverified : assertedBy(auth);
+  const isSpent = spent.credentialFields === undefined ? isNone : matcher(spent.credentialFields);
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = canonical(raw[at] ?? "");
@@ -33,10 +35,15 @@ export function withIdentity(raw: RawFields, exchange: Exchange, { auth }: Route
   return fields;
 }
 
-/** CGI and WSGI backends cannot tell `X_App_Id` and `X.App.Id` from `X-App-Id`. */
-function canonical(name: string): string {
-  return name.toLowerCase().replace(/[_.]/g, "-");
+function assertedBy({ identityFields }: NonNullable<Route["auth"]>): ReadonlySet<string> {
+  return new Set([...identityFields.map(canonical), APP_ID, ...METHOD_OVERRIDES]);
 }
+
+function canonical(name: string): string {
+  return canonicalName(name.toLowerCase());
+}
+
+const isNone = (): boolean => false;
 
 function matcher(names: readonly string[]): (name: string) => boolean {
   const lower = names.map(canonical);

@@ -10,7 +10,8 @@ const MAX_INTERIM_RESPONSES = 10;
 
 const NO_FIELDS: readonly string[] = [];
 
-/** What each character of a status line may be, up to the end of the status: RFC 9112 section 4. */
+/** A status line up to the end of the status (RFC 9112 section 4), and what each character of it may be. */
+const WHOLE_STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d[ \r]/;
 const STATUS_LINE = [..."HTTP/1.", "01", " ", "12345", "0123456789", "0123456789", " \r"];
 
 /** What is expected next. */
@@ -172,9 +173,10 @@ export class ResponseParser {
 
 /** Throws where the text, of which more may come unless it `isWhole`, begins no HTTP/1.x response. */
 function checkStatusLine(text: string, isWhole: boolean): void {
-  const length = Math.min(text.length, STATUS_LINE.length);
-  for (let at = 0; at < length; at++) {
-    if (!STATUS_LINE[at]?.includes(text[at] as string)) throw new ParseFault("no HTTP/1.x status line");
-  }
-  if (isWhole && text.length < STATUS_LINE.length) throw new ParseFault("no HTTP/1.x status line");
+  const isOne = isWhole ? WHOLE_STATUS_LINE.test(text) : mayBecomeStatusLine(text);
+  if (!isOne) throw new ParseFault("no HTTP/1.x status line");
+}
+
+function mayBecomeStatusLine(text: string): boolean {
+  return STATUS_LINE.every((allowed, at) => at >= text.length || allowed.includes(text[at] as string));
 }

@@ -20,7 +20,7 @@ export interface Sink {
 export interface Source {
   /** To be read before `start`: a stream of hours need not hold it. */
   readonly head: SourceHead;
-  /** Gives the body to `sink` from the next turn on; called once. */
+  /** Gives the body to `sink`, before it returns what has come already; called once. */
   start(sink: Sink): void;
   /** Stops reading; at most one more part comes. */
   pause(): void;

@@ -84,6 +84,7 @@ export class RelaySimulation {
   /** The backend's connection: open, kept for another request, or closed. */
   connection: "open" | "kept" | "closed" = "open";
   isWhole = false;
+  readonly prelude: boolean;
   readonly #parser = new ResponseParser();
   readonly #readBuffer = Buffer.alloc(4096);
   readonly #route: Route;
@@ -101,6 +102,7 @@ export class RelaySimulation {
         this.isWhole = true;
       },
     } as unknown as ResponseOwner);
+    this.prelude = options.prelude;
     this.mostPending = Math.max(options.clientBuffer, HIGH_WATER_MARK);
     const stream: StreamConfig = { ...config.stream, ...options, sendTimeout: undefined };
     this.#route = { config: { ...config, name: "main", stream }, cors: undefined } as unknown as Route;
@@ -118,7 +120,7 @@ export class RelaySimulation {
     if (this.#answer === undefined && this.#parser.fault !== undefined) this.connection = "closed";
   }
 
-  /** The request's handler has gone on to the relay; what was read before comes to it from the next turn on. */
+  /** The request's handler has gone on to the relay; what was read before comes to it at once. */
   get isAnswered(): boolean {
     return this.#answer !== undefined;
   }
@@ -135,6 +137,7 @@ export class RelaySimulation {
     };
     const exchange = new Exchange(request, who as never, { log, onSettled() {} });
     this.relay = new Relay(exchange, this.response, this.#answer as Answer, this.#route);
+    this.relay.start();
   }
 
   /** The backend's connection ends, or is reset. */

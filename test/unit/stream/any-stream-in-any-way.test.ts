@@ -63,16 +63,22 @@ async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Rel
       else seen.beats += payload.equals(Buffer.from(":\n")) ? 1 : Number.NaN;
     }
   };
+  const start = () => {
+    sim.start();
+    // The opening line is ours; what had come before leaves in the same write.
+    const [first = Buffer.alloc(0), ...others] = sim.client.writes.slice(taken).map(payloadOf);
+    taken = sim.client.writes.length;
+    const isOpened = sim.prelude && first.subarray(0, 2).equals(Buffer.from(":\n"));
+    if (sim.prelude) seen.beats += isOpened ? 1 : Number.NaN;
+    seen.all.push(first, ...others);
+    seen.data.push(sim.prelude ? first.subarray(2) : first, ...others);
+  };
   let at = 0;
   let stuck = 0;
   for (let steps = 0; steps < 10_000 && sim.connection === "open"; steps++) {
     if (sim.isAnswered && sim.relay === undefined && chance(0.8)) {
-      sim.start();
-      // The opening line is ours.
-      note(true);
+      start();
       if (chance(0.5)) sim.client.take();
-      await new Promise((resolve) => process.nextTick(resolve));
-      note(false);
     }
     if (sim.client.isFast || chance(0.2)) sim.client.take();
     if (chance(0.2)) sim.client.isFast = chance(0.5);
@@ -105,9 +111,8 @@ async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Rel
     const isBehind = sim.client.writableLength >= sim.mostPending && seen.data.length > before;
     if (isBehind && !sim.isPaused && sim.connection === "open") ending.fault ??= "read on for a slow client";
   }
-  if (sim.isAnswered && sim.relay === undefined) sim.start();
+  if (sim.isAnswered && sim.relay === undefined) start();
   note(true);
-  await new Promise((resolve) => process.nextTick(resolve));
   sim.client.take();
   await new Promise((resolve) => process.nextTick(resolve));
   note(false);
