@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type SharedBytes, toChunk } from "../base/shared-bytes.ts";
+import { type SharedBytes, toChunk, toChunkText } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import { type Framing, fieldLine, type HeadContext, renderHead } from "./raw-head.ts";
 
@@ -13,6 +13,8 @@ export interface ResponseOwner {
 }
 
 const NONE: readonly (() => void)[] = [];
+/** Node copies text of up to 16 KiB to its stack; beyond a fraction of that bytes are written as fast. */
+const MOST_TEXT_BYTES = 2048;
 const CHUNKED_END = Buffer.from("0\r\n\r\n");
 
 /**
@@ -151,13 +153,20 @@ export class RawResponse implements ClientResponse {
     if (this.#isEnded || !this.#isWritable() || part.length === 0) return true;
     if (this.#framing === undefined) throw new TypeError("a body follows a head");
     if (this.#framing === "none") return true;
-    if (this.#framing === "chunked") return this.#send(shared?.chunk ?? toChunk(part));
+    if (this.#framing === "chunked") return this.#writeChunk(part, shared);
     if (part.length > this.#framing) {
       this.breakOff();
       return true;
     }
     this.#framing -= part.length;
     return this.#send(shared?.plain ?? Buffer.from(part));
+  }
+
+  #writeChunk(part: Buffer, shared: SharedBytes | undefined): boolean {
+    // What has to wait shall not fill the heap.
+    if (shared !== undefined || part.length > MOST_TEXT_BYTES || this.#socket.writableLength > 0)
+      return this.#send(shared?.chunk ?? toChunk(part));
+    return this.#socket.write(this.#takeHead() + toChunkText(part), "latin1");
   }
 
   #send(bytes: Buffer): boolean {

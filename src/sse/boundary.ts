@@ -12,8 +12,8 @@ export class Boundary {
   /** Event blocks that ended so far; blocks of comments alone do not count. */
   events = 0;
 
-  /** The byte before: a CR may still be joined by the LF of a later chunk. A stream starts as if after a line. */
-  #last = LF;
+  /** The byte before was a CR, which may still be joined by the LF of a later chunk. */
+  #isAfterCr = false;
   /** Nothing of the current line has come yet. */
   #lineIsEmpty = true;
   /** The line end before this one was a lone CR, so the next CR is taken for one too. */
@@ -39,26 +39,33 @@ export class Boundary {
    * @returns how many bytes it read: all, or up to and including the end of the first block.
    */
   scan(chunk: Uint8Array, stopAtBorder = false): number {
-    for (let at = 0; at < chunk.length; at++) {
+    const { length } = chunk;
+    for (let at = 0; at < length; at++) {
       const byte = chunk[at] as number;
-      if (byte === LF) this.#lineFeed();
-      else if (byte === CR) this.#carriageReturn();
-      else if (this.#lineIsEmpty) this.#lineStart(byte);
-      this.#last = byte;
+      if (byte === LF) {
+        this.#lineFeed();
+      } else if (byte === CR) {
+        this.#carriageReturn();
+      } else {
+        if (this.#lineIsEmpty) this.#lineStart(byte);
+        at = lineEnd(chunk, at, length) - 1;
+      }
       if (stopAtBorder && this.#atBorder) return at + 1;
     }
-    return chunk.length;
+    return length;
   }
 
   #lineStart(byte: number): void {
-    if (this.#last === CR) this.#loneCr = true;
+    if (this.#isAfterCr) this.#loneCr = true;
+    this.#isAfterCr = false;
     this.#lineIsEmpty = false;
     this.#atBorder = false;
     if (byte !== COLON) this.#blockIsEmpty = false;
   }
 
   #carriageReturn(): void {
-    if (this.#last === CR) this.#loneCr = true;
+    if (this.#isAfterCr) this.#loneCr = true;
+    this.#isAfterCr = true;
     this.#endLine();
     this.#atBorder = this.#blockIsEmpty && this.#loneCr;
   }
@@ -66,7 +73,8 @@ export class Boundary {
   #lineFeed(): void {
     this.#loneCr = false;
     // Behind a CR the line has ended already; this LF only completes its end.
-    if (this.#last !== CR) this.#endLine();
+    if (!this.#isAfterCr) this.#endLine();
+    this.#isAfterCr = false;
     this.#atBorder = this.#blockIsEmpty;
   }
 
@@ -77,4 +85,11 @@ export class Boundary {
     }
     this.#lineIsEmpty = true;
   }
+}
+
+/** Where the line ends that goes on at `at`, or the bytes do: of most of them nothing else is to be known. */
+function lineEnd(bytes: Uint8Array, at: number, length: number): number {
+  let end = at + 1;
+  while (end < length && bytes[end] !== LF && bytes[end] !== CR) end++;
+  return end;
 }
