@@ -51,8 +51,8 @@ export function streamHead(exchange: Exchange, head: SourceHead, route: Route): 
 
 /** The backend's directives, completed by those a stream needs. */
 function streamCacheControl(values: readonly string[]): string {
-  const directives = values.flatMap((value) => value.split(",")).map((directive) => directive.trim());
-  const kept = directives.filter((directive) => directive !== "");
+  const directives = values.join(",").split(",");
+  const kept = directives.map((directive) => directive.trim()).filter((directive) => directive !== "");
   const has = (name: string) => kept.some((directive) => directive.toLowerCase() === name);
   if (!has("no-cache") && !has("no-store")) kept.push("no-cache");
   if (!has("no-transform")) kept.push("no-transform");

@@ -4,7 +4,7 @@ import { isIP, type LookupFunction } from "node:net";
 import { type ConnectionOptions, createSecureContext } from "node:tls";
 import type { BackendAddress } from "../config/scalars.ts";
 import type { BackendConfig, UpstreamTls } from "../config/upstream-schema.ts";
-import type { ConnectionTarget } from "./connection.ts";
+import { type ConnectionTarget, SOCKET_OPTIONS } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import { PassiveHealth } from "./passive-health.ts";
 
@@ -90,7 +90,8 @@ function targetOf(
   lookup: LookupFunction,
   verification: Verification | undefined,
 ): ConnectionTarget {
-  const options = socketPath === undefined ? { host, port, lookup } : { path: socketPath };
+  const place = socketPath === undefined ? { host, port, lookup } : { path: socketPath };
+  const options = { ...place, ...SOCKET_OPTIONS };
   if (verification === undefined) return { tls: false, options };
   return { tls: true, options: { ...options, ...verification, ALPNProtocols: ["http/1.1"] } };
 }

@@ -15,9 +15,10 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 /** The time after which the kernel asks a silent backend whether it is still there. */
 const TCP_KEEP_ALIVE_MS = 60_000;
 
-const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS };
+/** What every connection to a backend is made with. */
+export const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS };
 
-/** Where connections of one backend go. */
+/** Where connections of one backend go, and all that they are made with: merged once, as each merge is slow. */
 export type ConnectionTarget =
   | { readonly tls: false; readonly options: NetConnectOpts }
   | { readonly tls: true; readonly options: TlsOptions };
@@ -221,8 +222,8 @@ export class Connection {
 
 function open({ target, session }: ConnectionOwner, callback: (length: number) => boolean): Socket {
   const onread = { buffer: READ_BUFFER, callback };
-  if (!target.tls) return connect({ ...target.options, ...SOCKET_OPTIONS, onread });
-  const options = { ...target.options, ...SOCKET_OPTIONS, onread };
+  if (!target.tls) return connect({ ...target.options, onread });
+  const options = { ...target.options, onread };
   return connectTls(session === undefined ? options : { ...options, session });
 }
 
