@@ -93,6 +93,7 @@ export function createTrust(cidrs: readonly string[]): Trust {
  * IPv6 clothes. Undefined for anything else, such as `unknown`.
  */
 export function readAddress(text: string): string | undefined {
+  if (isIP(text) === 4) return text;
   if (text.length > MAX_NODE_LENGTH) return undefined;
   const match = /^(?:\[([^\]]*)\]|([\d.]+))(?::[\w.-]+)?$/.exec(text);
   const [bare = "", zone] = (match?.[1] ?? match?.[2] ?? text).split("%", 2);

@@ -32,7 +32,6 @@ export class RawResponse implements ClientResponse {
   #isEnded = false;
   #isClosed = false;
   #isWhole = false;
-  // Grown by `concat`, which makes room for what there is: `push` and spread make it for 17, on thousands of streams.
   #onClose: readonly (() => void)[] = NONE;
   #onDrain: readonly (() => void)[] = NONE;
 
@@ -113,14 +112,14 @@ export class RawResponse implements ClientResponse {
       queueMicrotask(callback);
       return () => {};
     }
-    this.#onClose = this.#onClose.concat(callback);
+    this.#onClose = withOneMore(this.#onClose, callback);
     return () => {
       this.#onClose = this.#onClose.filter((other) => other !== callback);
     };
   }
 
   onDrain(callback: () => void): void {
-    this.#onDrain = this.#onDrain.concat(callback);
+    this.#onDrain = withOneMore(this.#onDrain, callback);
   }
 
   /** The connection tells that the kernel has taken all that waited. */
@@ -184,6 +183,17 @@ export class RawResponse implements ClientResponse {
     this.closed();
     this.#owner.answered(this.#keepsAlive);
   }
+}
+
+/**
+ * A list of the same and one more, with room for no others: `push` and spread make it for 17, on thousands of streams.
+ * Most lists are short, and a literal is made faster than `concat` makes a copy.
+ */
+function withOneMore(list: readonly (() => void)[], last: () => void): readonly (() => void)[] {
+  const [first, second] = list;
+  if (first === undefined) return [last];
+  if (second === undefined) return [first, last];
+  return list.concat(last);
 }
 
 function lastChunk(trailers: readonly [name: string, value: string][]): Buffer {
