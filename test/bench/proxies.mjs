@@ -35,7 +35,9 @@ const hasAdmin = (cli) =>
   Object.hasOwn(JSON.parse(execFileSync(process.execPath, [cli, "schema", "server"])).properties, "admin");
 
 /** The command that people run, with its defaults: heartbeats, limits, log, admin with metrics. */
-const sluice = (cli) => (place) => {
+const sluice = (cli) => (own) => {
+  // It watches this directory, in which its output does not belong: each line would wake it.
+  const place = { ...own, directory: join(own.directory, "config") };
   mkdirSync(join(place.directory, "routes"), { recursive: true });
   const server = writeConfig("sluice.yaml", place);
   if (hasAdmin(cli(place))) appendFileSync(server, "admin: 127.0.0.1:0\n");
