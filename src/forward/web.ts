@@ -25,8 +25,9 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
 
   // A body that came along leaves with the head in one write.
   backend.start({
-    onData(chunk) {
-      if (writer.write(chunk)) return;
+    onData(bytes, start, end) {
+      exchange.bytesSent += end - start;
+      if (response.write(bytes, start, end) || writer.hasRoom()) return;
       backend.pause();
       writer.onceDrained(() => backend.resume());
     },

@@ -24,8 +24,11 @@ export interface ClientResponse {
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void;
   /** Sends the head now, ahead of any body. */
   flushHead(): void;
-  /** Writes a part of the body; the caller may reuse the bytes. False once more waits than fits: see `onDrain`. */
-  write(chunk: Buffer): boolean;
+  /**
+   * Writes a part of the body: what is in `bytes` from `start` up to `end`, or all of it. The caller may reuse them, and
+   * may find those around the part written over. False once more waits than fits: see `onDrain`.
+   */
+  write(bytes: Buffer, start?: number, end?: number): boolean;
   /** Writes a part of the body that many clients get; its bytes must never change. */
   writeShared(bytes: SharedBytes): boolean;
   /** Ends a body that is whole, with its last part if there is one, and its trailer fields. */

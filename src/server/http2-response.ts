@@ -68,12 +68,12 @@ export class Http2Response implements ClientResponse {
     this.#respond(false);
   }
 
-  write(chunk: Buffer): boolean {
-    return this.#write(chunk, true);
+  write(bytes: Buffer, start = 0, end = bytes.length): boolean {
+    return this.#write(Buffer.from(bytes.subarray(start, end)));
   }
 
   writeShared({ plain }: SharedBytes): boolean {
-    return this.#write(plain, false);
+    return this.#write(plain);
   }
 
   end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
@@ -107,12 +107,12 @@ export class Http2Response implements ClientResponse {
     this.#stream.on("drain", callback);
   }
 
-  #write(chunk: Buffer, isReused: boolean): boolean {
+  #write(chunk: Buffer): boolean {
     this.#respond(false);
     // A response to HEAD, or one whose status has no body, has ended with its head.
     if (this.isClosed || this.#stream.writableEnded) return true;
     this.#writtenBytes += chunk.length;
-    return this.#stream.write(isReused ? Buffer.from(chunk) : chunk);
+    return this.#stream.write(chunk);
   }
 
   #respond(endStream: boolean): void {

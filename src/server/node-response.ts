@@ -47,8 +47,8 @@ export class NodeResponse implements ClientResponse {
     this.#response.flushHeaders();
   }
 
-  write(chunk: Buffer): boolean {
-    return this.#response.write(Buffer.from(chunk));
+  write(bytes: Buffer, start = 0, end = bytes.length): boolean {
+    return this.#response.write(Buffer.from(bytes.subarray(start, end)));
   }
 
   writeShared({ plain }: SharedBytes): boolean {

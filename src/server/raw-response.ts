@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { type SharedBytes, toChunk, toChunkText } from "../base/shared-bytes.ts";
+import { toChunk, toChunkText } from "../base/chunk.ts";
+import type { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import { type Framing, fieldLine, type HeadContext, renderHead } from "./raw-head.ts";
 
@@ -23,14 +24,15 @@ const CHUNKED_END = Buffer.from("0\r\n\r\n");
  * The head leaves together with the first bytes behind it.
  */
 export class RawResponse implements ClientResponse {
-  readonly #owner: ResponseOwner;
+  // First what each write needs.
   readonly #socket: Socket;
-  /** Prepared, and not sent yet. */
-  #head = "";
   #framing: Framing | undefined;
-  #keepsAlive = false;
   #isEnded = false;
   #isClosed = false;
+  /** Prepared, and not sent yet. */
+  #head = "";
+  readonly #owner: ResponseOwner;
+  #keepsAlive = false;
   #isWhole = false;
   #onClose: readonly (() => void)[] = NONE;
   #onDrain: readonly (() => void)[] = NONE;
@@ -77,8 +79,14 @@ export class RawResponse implements ClientResponse {
     if (head !== "" && this.#isWritable()) this.#socket.write(head, "latin1");
   }
 
-  write(chunk: Buffer): boolean {
-    return this.#writePart(chunk, undefined);
+  write(bytes: Buffer, start = 0, end = bytes.length): boolean {
+    if (this.#framing === "chunked" && end - start <= MOST_TEXT_BYTES) {
+      if (this.#isEnded || !this.#isWritable() || start === end) return true;
+      // What has to wait shall not fill the heap.
+      if (this.#socket.writableLength === 0)
+        return this.#socket.write(this.#takeHead() + toChunkText(bytes, start, end), "latin1");
+    }
+    return this.#writePart(bytes.subarray(start, end), undefined);
   }
 
   writeShared(bytes: SharedBytes): boolean {
@@ -152,20 +160,13 @@ export class RawResponse implements ClientResponse {
     if (this.#isEnded || !this.#isWritable() || part.length === 0) return true;
     if (this.#framing === undefined) throw new TypeError("a body follows a head");
     if (this.#framing === "none") return true;
-    if (this.#framing === "chunked") return this.#writeChunk(part, shared);
+    if (this.#framing === "chunked") return this.#send(shared?.chunk ?? toChunk(part));
     if (part.length > this.#framing) {
       this.breakOff();
       return true;
     }
     this.#framing -= part.length;
     return this.#send(shared?.plain ?? Buffer.from(part));
-  }
-
-  #writeChunk(part: Buffer, shared: SharedBytes | undefined): boolean {
-    // What has to wait shall not fill the heap.
-    if (shared !== undefined || part.length > MOST_TEXT_BYTES || this.#socket.writableLength > 0)
-      return this.#send(shared?.chunk ?? toChunk(part));
-    return this.#socket.write(this.#takeHead() + toChunkText(part), "latin1");
   }
 
   #send(bytes: Buffer): boolean {

@@ -88,10 +88,10 @@ export class BackendLink implements Sink {
     this.#source?.resume();
   }
 
-  onData(chunk: Buffer): void {
+  onData(bytes: Buffer, start: number, end: number): void {
     if (!this.#isRunning) return;
     this.#idle?.refresh();
-    const taken = this.#options.intake.feed(chunk);
+    const taken = this.#options.intake.feed(bytes.subarray(start, end));
     if (taken === undefined) {
       this.#refuse(new ProxyError("event_too_large", "longer than shared.maxEvent"), undefined);
       return;

@@ -34,25 +34,24 @@ export class Boundary {
   }
 
   /**
-   * Follows one chunk. With `stopAtBorder` it stops behind the first border.
+   * Follows what is in `bytes` from `start` up to `end`. With `stopAtBorder` it stops behind the first border.
    *
-   * @returns how many bytes it read: all, or up to and including the end of the first block.
+   * @returns where it stopped: at `end`, or behind the end of the first block.
    */
-  scan(chunk: Uint8Array, stopAtBorder = false): number {
-    const { length } = chunk;
-    for (let at = 0; at < length; at++) {
-      const byte = chunk[at] as number;
+  scan(bytes: Uint8Array, start: number, end: number, stopAtBorder = false): number {
+    for (let at = start; at < end; at++) {
+      const byte = bytes[at] as number;
       if (byte === LF) {
         this.#lineFeed();
       } else if (byte === CR) {
         this.#carriageReturn();
       } else {
         if (this.#lineIsEmpty) this.#lineStart(byte);
-        at = lineEnd(chunk, at, length) - 1;
+        at = lineEnd(bytes, at, end) - 1;
       }
       if (stopAtBorder && this.#atBorder) return at + 1;
     }
-    return length;
+    return end;
   }
 
   #lineStart(byte: number): void {
@@ -87,9 +86,9 @@ export class Boundary {
   }
 }
 
-/** Where the line ends that goes on at `at`, or the bytes do: of most of them nothing else is to be known. */
-function lineEnd(bytes: Uint8Array, at: number, length: number): number {
-  let end = at + 1;
-  while (end < length && bytes[end] !== LF && bytes[end] !== CR) end++;
-  return end;
+/** Where the line stops that goes on at `at`, or the bytes do: of most of them nothing else is to be known. */
+function lineEnd(bytes: Uint8Array, at: number, end: number): number {
+  let stop = at + 1;
+  while (stop < end && bytes[stop] !== LF && bytes[stop] !== CR) stop++;
+  return stop;
 }

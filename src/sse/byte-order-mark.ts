@@ -9,11 +9,12 @@ const NOTHING = Buffer.alloc(0);
  */
 export class ByteOrderMark {
   #matched = 0;
-  #isOver = false;
+  /** What follows is passed on as it is. */
+  isOver = false;
 
   /** The chunk without the mark; bytes that may belong to one are held until that is known. */
   strip(chunk: Buffer): Buffer {
-    if (this.#isOver) return chunk;
+    if (this.isOver) return chunk;
     const held = this.#matched;
     let at = 0;
     while (at < chunk.length && this.#matched < MARK.length && chunk[at] === MARK[this.#matched]) {
@@ -21,13 +22,13 @@ export class ByteOrderMark {
       this.#matched++;
     }
     if (this.#matched < MARK.length && at === chunk.length) return NOTHING;
-    this.#isOver = true;
+    this.isOver = true;
     if (this.#matched === MARK.length) return chunk.subarray(at);
     return held === 0 ? chunk : Buffer.concat([MARK.subarray(0, held), chunk]);
   }
 
   /** What is still held when the stream ends. */
   rest(): Buffer {
-    return this.#isOver ? NOTHING : MARK.subarray(0, this.#matched);
+    return this.isOver ? NOTHING : MARK.subarray(0, this.#matched);
   }
 }

@@ -12,8 +12,8 @@ interface Bounds {
 }
 
 /**
- * One client's response as a bounded sink: what is written leaves in the same turn, what the client does
- * not take is counted, and a body that did not come whole is never ended cleanly.
+ * The bounds of one client's response: what the client does not take is watched, and a body that did not come whole
+ * is never ended cleanly.
  */
 export class ClientWriter {
   readonly #exchange: Exchange;
@@ -46,11 +46,11 @@ export class ClientWriter {
     this.#response.flushHead();
   }
 
-  /** Writes, and returns false when the client's buffer is full; `onceDrained` tells when it is not. */
-  write(chunk: Buffer): boolean {
-    this.#exchange.bytesSent += chunk.length;
-    // True while the kernel takes it, or little waits; only after a false does `onDrain` come.
-    if (this.#response.write(chunk)) return true;
+  /**
+   * To be asked when the response's `write` returned false, after which `onDrain` comes: sees to it that the client
+   * takes something in time, and returns false when its buffer is full; `onceDrained` tells when it is not.
+   */
+  hasRoom(): boolean {
     this.#watchStall();
     return this.#response.pendingBytes < this.#bounds.clientBuffer;
   }

@@ -7,7 +7,7 @@ import type { EndReason } from "../base/outcome.ts";
 import { MAX_DURATION_MS } from "../base/units.ts";
 import type { StreamConfig } from "../config/route-schema.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange, Sent } from "../pipeline/exchange.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
 import type { Route } from "../pipeline/route.ts";
 import { Boundary } from "../sse/boundary.ts";
@@ -32,23 +32,28 @@ const EXPIRY_GRACE_MS = 5_000;
  * Every byte goes out in the turn in which it came in. Comment lines are added at the borders of event
  * blocks only; the timers are the only other thing that happens.
  */
-export class Relay implements Sink, LiveStream {
-  readonly exchange: Exchange;
-  readonly #response: ClientResponse;
-  readonly #backend: Source;
-  readonly #config: StreamConfig;
-  readonly #writer: ClientWriter;
+export class Relay implements Sink, LiveStream, Sent {
+  // First what every event needs: with thousands of streams each line of the cache is another wait for memory.
+  #isOver = false;
   /** The body is a plain text/event-stream: its events can be told apart, and comment lines added. */
   readonly #hasBorders: boolean;
+  readonly #response: ClientResponse;
   readonly #boundary = new Boundary();
+  bytesSent = 0;
+  /** When the backend sent something last, by `performance.now()` in whole ms: a number with a fraction is an object. */
+  #trafficAt = 0;
+  #idle: DueTimer | undefined;
   #mark: ByteOrderMark | undefined;
   /** What goes out with the head, before the first event; undefined once it is out. */
   #opening: Buffer | undefined = NOTHING;
-  #isOver = false;
   /** Set when the stream shall end at its next border. */
   #endAtBorder: { readonly reason: EndReason; readonly retryMs: number | undefined } | undefined;
+
+  readonly exchange: Exchange;
+  readonly #backend: Source;
+  readonly #config: StreamConfig;
+  readonly #writer: ClientWriter;
   #heartbeat: NodeJS.Timeout | undefined;
-  #idle: DueTimer | undefined;
   /** The backend is not read, for the sake of a client that is behind. */
   #isPaused = false;
   #deadlines: readonly NodeJS.Timeout[] = NONE;
@@ -70,7 +75,7 @@ export class Relay implements Sink, LiveStream {
       );
     }
     this.#writer.head(streamHead(exchange, backend.head, route));
-    if (this.#hasBorders) exchange.events = 0;
+    exchange.sent = this;
   }
 
   /** Sends the head, and then what the backend sends. */
@@ -84,6 +89,10 @@ export class Relay implements Sink, LiveStream {
     }
     this.#backend.start(this);
     this.#open();
+  }
+
+  get events(): number | undefined {
+    return this.#hasBorders ? this.#boundary.events : undefined;
   }
 
   get waitingBytes(): number {
@@ -113,14 +122,13 @@ export class Relay implements Sink, LiveStream {
     const opening = this.#opening;
     this.#opening = undefined;
     if (opening === NOTHING) this.#writer.flush();
-    else if (opening !== undefined) this.#writer.write(opening);
+    else if (opening !== undefined) this.#write(opening);
   }
 
   #startTimers(): void {
     const { heartbeat, idleTimeout, maxDuration } = this.#config;
-    if (heartbeat !== undefined && this.#hasBorders) {
-      this.#heartbeat = setTimeout(() => this.#beat(), heartbeat);
-    }
+    this.#trafficAt = Math.trunc(performance.now());
+    if (heartbeat !== undefined && this.#hasBorders) this.#beatIn(heartbeat);
     if (idleTimeout !== undefined) this.#idle = new DueTimer(idleTimeout, () => this.#onIdle());
     const expiresAt = this.exchange.principal?.expiresAt;
     if (expiresAt !== undefined) this.#stopExpiry = atWallClock(expiresAt, () => this.#expire());
@@ -139,23 +147,44 @@ export class Relay implements Sink, LiveStream {
     this.#deadlines = this.#deadlines.concat(grace);
   }
 
-  #beat(): void {
-    // A client that has not taken what it was sent needs no sign of life.
-    if (this.#boundary.atBorder && !this.#writer.isBehind) {
-      if (this.exchange.bytesSent === 0) this.#mark = new ByteOrderMark();
-      this.#writer.write(HEARTBEAT);
-    }
-    this.#heartbeat?.refresh();
+  #beatIn(ms: number): void {
+    this.#heartbeat = setTimeout(() => this.#onBeat(), ms);
   }
 
-  onData(received: Buffer): void {
+  /** A beat is put off here and not with each event, which would have to look at other streams' timers for it. */
+  #onBeat(): void {
+    const { heartbeat = 0 } = this.#config;
+    const left = Math.floor(heartbeat - (performance.now() - this.#trafficAt));
+    if (left <= 0) this.#beat();
+    if (!this.#isOver) this.#beatIn(left <= 0 ? heartbeat : left);
+  }
+
+  #beat(): void {
+    // A client that has not taken what it was sent needs no sign of life.
+    if (!this.#boundary.atBorder || this.#writer.isBehind) return;
+    if (this.bytesSent === 0) this.#mark = new ByteOrderMark();
+    this.#write(HEARTBEAT);
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
     if (this.#isOver) return;
     this.#idle?.refresh();
     if (this.#response.isClosed) return;
-    this.#heartbeat?.refresh();
-    const chunk = this.#mark?.strip(received) ?? received;
-    const length = this.#hasBorders ? this.#scan(chunk) : chunk.length;
-    const isTaken = length === 0 || this.#write(length === chunk.length ? chunk : chunk.subarray(0, length));
+    this.#trafficAt = Math.trunc(performance.now());
+    if (this.#mark === undefined) this.#relay(bytes, start, end);
+    else this.#relayBehindMark(this.#mark, bytes.subarray(start, end));
+  }
+
+  /** The start of a stream; what follows needs no look at every byte but for its borders. */
+  #relayBehindMark(mark: ByteOrderMark, received: Buffer): void {
+    const part = mark.strip(received);
+    if (mark.isOver) this.#mark = undefined;
+    this.#relay(part, 0, part.length);
+  }
+
+  #relay(bytes: Buffer, start: number, end: number): void {
+    const stop = this.#hasBorders ? this.#scan(bytes, start, end) : end;
+    const isTaken = stop === start || this.#write(bytes, start, stop);
     if (this.#endAtBorder !== undefined && this.#boundary.atBorder) {
       const { reason, retryMs } = this.#endAtBorder;
       this.#end(reason, retryMs);
@@ -166,11 +195,16 @@ export class Relay implements Sink, LiveStream {
     }
   }
 
-  #write(part: Buffer): boolean {
-    const opening = this.#opening;
+  /** False when the client's buffer is full. */
+  #write(bytes: Buffer, start = 0, end = bytes.length): boolean {
+    if (this.#opening !== undefined) return this.#writeFirst(this.#opening, bytes.subarray(start, end));
+    this.bytesSent += end - start;
+    return this.#response.write(bytes, start, end) || this.#writer.hasRoom();
+  }
+
+  #writeFirst(opening: Buffer, part: Buffer): boolean {
     this.#opening = undefined;
-    const isAlone = opening === undefined || opening === NOTHING;
-    return this.#writer.write(isAlone ? part : Buffer.concat([opening, part]));
+    return this.#write(Buffer.concat([opening, part]));
   }
 
   #resume(): void {
@@ -185,19 +219,18 @@ export class Relay implements Sink, LiveStream {
     else this.abort("idle_timeout");
   }
 
-  /** How much of a chunk may go out: all of it, or what is left until the border to end at. */
-  #scan(chunk: Buffer): number {
-    const length = this.#boundary.scan(chunk, this.#endAtBorder !== undefined);
-    const { events } = this.#boundary;
-    if (events > 0 && this.exchange.events === 0) this.exchange.firstEventMs = this.exchange.elapsedMs();
-    this.exchange.events = events;
-    return length;
+  /** Up to where what came may go out: all of it, or what is left until the border to end at. */
+  #scan(bytes: Buffer, start: number, end: number): number {
+    const before = this.#boundary.events;
+    const stop = this.#boundary.scan(bytes, start, end, this.#endAtBorder !== undefined);
+    if (before === 0 && this.#boundary.events > 0) this.exchange.firstEventMs = this.exchange.elapsedMs();
+    return stop;
   }
 
   onEnd(): void {
     if (!this.#finish()) return;
     const rest = this.#mark?.rest();
-    if (rest !== undefined && rest.length > 0) this.#writer.write(rest);
+    if (rest !== undefined && rest.length > 0) this.#write(rest);
     this.#writer.end("backend_ended");
   }
 
@@ -207,7 +240,7 @@ export class Relay implements Sink, LiveStream {
 
   #end(reason: EndReason, retryMs: number | undefined): void {
     if (!this.#finish()) return;
-    if (retryMs !== undefined) this.#writer.write(Buffer.from(`retry: ${retryMs}\n\n`));
+    if (retryMs !== undefined) this.#write(Buffer.from(`retry: ${retryMs}\n\n`));
     this.#writer.end(reason);
     this.#backend.cancel();
   }

@@ -11,12 +11,13 @@ const LET_GO: SourceHead = { status: 0, reason: "", rawHeaders: [] };
 
 /** A backend's answer whose head has been read, while its body comes on the connection. */
 export class Answer implements Source, ConnectionUser {
-  head: SourceHead;
-  /** Undefined when nothing more can come on it. */
-  #connection: Connection | undefined;
-  readonly #mayKeep: boolean;
+  // First what each read needs.
   #sink: Sink | undefined;
   #waiting: Waiting | undefined;
+  /** Undefined when nothing more can come on it. */
+  #connection: Connection | undefined;
+  head: SourceHead;
+  readonly #mayKeep: boolean;
   #whenClosed: (() => void) | undefined;
 
   /** With `mayKeep` the connection may serve another request afterwards. */
@@ -65,7 +66,7 @@ export class Answer implements Source, ConnectionUser {
 
   onRead(parser: ResponseParser, bytes: Buffer): void {
     const { payloadStart, payloadEnd } = parser;
-    if (payloadEnd > payloadStart) this.#payload(bytes.subarray(payloadStart, payloadEnd));
+    if (payloadEnd > payloadStart) this.#payload(bytes, payloadStart, payloadEnd);
     // The sink may have had enough of it.
     const connection = this.#connection;
     if (connection === undefined) return;
@@ -93,10 +94,13 @@ export class Answer implements Source, ConnectionUser {
 
   onSent(): void {}
 
-  #payload(part: Buffer): void {
-    if (this.#sink !== undefined && this.#waiting === undefined) {
-      this.#sink.onData(part);
-    } else if (this.#waiting?.part === undefined) {
+  #payload(bytes: Buffer, start: number, end: number): void {
+    if (this.#sink !== undefined && this.#waiting === undefined) this.#sink.onData(bytes, start, end);
+    else this.#wait(bytes.subarray(start, end));
+  }
+
+  #wait(part: Buffer): void {
+    if (this.#waiting?.part === undefined) {
       this.#waiting = { part: Buffer.from(part), end: undefined };
     } else {
       // Rare: most answers are here with their first read, or taken before the second.
@@ -130,8 +134,9 @@ export class Answer implements Source, ConnectionUser {
     if (waiting === undefined) return;
     // First, so that the sink's pause is the last word.
     this.#connection?.resume();
-    if (waiting.part !== undefined) this.#sink?.onData(waiting.part);
-    if (waiting.end !== undefined) this.#end(waiting.end);
+    const { part, end } = waiting;
+    if (part !== undefined) this.#sink?.onData(part, 0, part.length);
+    if (end !== undefined) this.#end(end);
   }
 
   #closed(): void {

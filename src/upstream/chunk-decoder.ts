@@ -40,21 +40,32 @@ type State =
 /**
  * Decodes HTTP/1.1's chunked coding (RFC 9112 section 7.1) in place: what several chunks of one read hold is moved
  * together, so that each read gives one span.
+ *
+ * Whoever reads a response extends it, because two objects would be twice the wait for memory at each event.
  */
 export class ChunkDecoder {
-  /** The span of the payload in the bytes that were decoded last. */
-  start = 0;
-  stop = 0;
-  /** The trailer fields, once it is done. */
-  rawTrailers: readonly string[] = NO_FIELDS;
+  /** The span of payload in the bytes that were read last; empty where both are the same. */
+  payloadStart = 0;
+  payloadEnd = 0;
   #state: State = SIZE;
   /** Of the size that is being read, then of the chunk's data. */
   #left = 0;
   #digits = 0;
+  /** The trailer fields, once the body has ended. */
+  rawTrailers: readonly string[] = NO_FIELDS;
   #extension = "";
   #trailers: LineBlock | undefined;
 
-  get isDone(): boolean {
+  /** A new body follows. */
+  protected beginChunks(): void {
+    this.#state = SIZE;
+    this.#left = 0;
+    this.#digits = 0;
+    this.#extension = "";
+    this.#trailers = undefined;
+  }
+
+  protected get areChunksDone(): boolean {
     return this.#state === DONE;
   }
 
@@ -63,9 +74,9 @@ export class ChunkDecoder {
    *
    * Throws a ParseFault; the span then holds what came before the fault.
    */
-  decode(bytes: Buffer, at: number, end: number): number {
-    this.start = at;
-    this.stop = at;
+  protected decode(bytes: Buffer, at: number, end: number): number {
+    this.payloadStart = at;
+    this.payloadEnd = at;
     let next = at;
     while (next < end && this.#state !== DONE) next = this.#step(bytes, next, end);
     return next;
@@ -130,12 +141,12 @@ export class ChunkDecoder {
 
   #data(bytes: Buffer, at: number, end: number): number {
     const length = Math.min(this.#left, end - at);
-    if (this.start === this.stop) {
-      this.start = at;
-      this.stop = at + length;
+    if (this.payloadStart === this.payloadEnd) {
+      this.payloadStart = at;
+      this.payloadEnd = at + length;
     } else {
-      bytes.copyWithin(this.stop, at, at + length);
-      this.stop += length;
+      bytes.copyWithin(this.payloadEnd, at, at + length);
+      this.payloadEnd += length;
     }
     this.#left -= length;
     if (this.#left === 0) this.#state = DATA_CR;

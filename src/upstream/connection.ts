@@ -1,16 +1,22 @@
 import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
+import { ROOM_BEFORE, ROOM_BEHIND } from "../base/chunk.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import { ResponseParser } from "./response-parser.ts";
 import { Upload } from "./upload.ts";
 
+/** The most that one read brings. */
+const READ_BYTES = 64 * 1024;
+
 /**
  * Where every backend connection of the process reads into. What a read brings is used up before the next one, of
- * whichever connection, so a buffer each would only be memory that idles with its stream.
+ * whichever connection, so a buffer each would only be memory that idles with its stream. Around it is room for what
+ * makes a chunk of it.
  */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
+const BYTES = Buffer.allocUnsafeSlow(ROOM_BEFORE + READ_BYTES + ROOM_BEHIND);
+const READ_BUFFER = BYTES.subarray(ROOM_BEFORE, ROOM_BEFORE + READ_BYTES);
 
 /** The time after which the kernel asks a silent backend whether it is still there. */
 const TCP_KEEP_ALIVE_MS = 60_000;
@@ -57,13 +63,14 @@ type OwnedSocket = Socket & { [CONNECTION]?: Connection };
  * all else that an idle stream holds here.
  */
 export class Connection {
+  // First what each read needs.
+  #user: ConnectionUser | undefined;
+  readonly #parser = new ResponseParser();
   /** Until when it may be kept idle, by `performance.now()`. */
   idleUntil = 0;
   isConnected = false;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
-  readonly #parser = new ResponseParser();
-  #user: ConnectionUser | undefined;
   #release: (() => void) | undefined;
   #upload: Upload | undefined;
   #isSent = false;
@@ -172,8 +179,8 @@ export class Connection {
   /** What throws on the way to the client is the end of this answer, and not of the thousands beside it. */
   #deliver(user: ConnectionUser, length: number): void {
     try {
-      this.#parser.read(READ_BUFFER, length);
-      user.onRead(this.#parser, READ_BUFFER);
+      this.#parser.read(BYTES, ROOM_BEFORE, ROOM_BEFORE + length);
+      user.onRead(this.#parser, BYTES);
     } catch (cause) {
       // Another may have taken over meanwhile.
       const broken = this.#user ?? user;

@@ -18,7 +18,7 @@ export class ReadableSource implements Source {
   }
 
   start(sink: Sink): void {
-    this.#body.on("data", (chunk: Buffer) => sink.onData(chunk));
+    this.#body.on("data", (chunk: Buffer) => sink.onData(chunk, 0, chunk.length));
     this.#body.once("end", () => sink.onEnd(this.#body.rawTrailers));
     this.#body.once("error", (error) => sink.onError(error));
   }

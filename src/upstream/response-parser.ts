@@ -30,14 +30,11 @@ type State = typeof HEAD | typeof LENGTH | typeof CHUNKS | typeof REST | typeof 
  * Each `read` leaves what it came upon in the public fields: at most one head, one span of payload in the bytes
  * that were read, and the end. Chunks are decoded in place. However the bytes are cut, the sum is the same.
  */
-export class ResponseParser {
+export class ResponseParser extends ChunkDecoder {
+  // First what each read needs.
+  #state: State = DONE;
   /** The head of the answer, after the read in which it became whole. */
   head: SourceHead | undefined;
-  /** The span of payload in the bytes read last; empty where both are the same. */
-  payloadStart = 0;
-  payloadEnd = 0;
-  /** The trailer fields, once the answer has ended. */
-  rawTrailers: readonly string[] = NO_FIELDS;
   /** What is wrong; nothing is read any more. */
   fault: string | undefined;
   /** Bytes came behind the end of the answer: a second one that nobody asked for. */
@@ -46,19 +43,16 @@ export class ResponseParser {
   isPersistent = false;
   keepAliveMs: number | undefined;
 
-  #state: State = DONE;
   #isHead = false;
   #interim = 0;
   #left = 0;
   #lines: LineBlock | undefined;
-  #chunks: ChunkDecoder | undefined;
 
   /** The next bytes answer a new request, with HEAD or another method. */
   begin(isHead: boolean): void {
     this.#state = HEAD;
     this.#isHead = isHead;
     this.#interim = 0;
-    this.#chunks = undefined;
     this.rawTrailers = NO_FIELDS;
     this.isPersistent = false;
   }
@@ -68,14 +62,14 @@ export class ResponseParser {
     return this.#state === DONE;
   }
 
-  /** Reads the first `length` bytes, and may move them about. */
-  read(bytes: Buffer, length: number): void {
+  /** Reads what is in `bytes` from `from` up to `end`, and may move it about. */
+  read(bytes: Buffer, from: number, end: number): void {
     this.head = undefined;
     this.payloadStart = 0;
     this.payloadEnd = 0;
     try {
-      const at = this.#state === HEAD ? this.#readHeads(bytes, length) : 0;
-      if (at < length) this.#readBody(bytes, at, length);
+      const at = this.#state === HEAD ? this.#readHeads(bytes, from, end) : from;
+      if (at < end) this.#readBody(bytes, at, end);
     } catch (error) {
       if (!(error instanceof ParseFault)) throw error;
       this.fault = error.message;
@@ -89,14 +83,14 @@ export class ResponseParser {
     return this.#state === DONE;
   }
 
-  #readHeads(bytes: Buffer, length: number): number {
-    let at = 0;
-    while (at < length && this.#state === HEAD) {
+  #readHeads(bytes: Buffer, from: number, end: number): number {
+    let at = from;
+    while (at < end && this.#state === HEAD) {
       this.#lines ??= new LineBlock();
-      const stop = this.#lines.take(bytes, at, length);
+      const stop = this.#lines.take(bytes, at, end);
       const { text } = this.#lines;
       checkStatusLine(text, stop >= 0);
-      if (stop < 0) return length;
+      if (stop < 0) return end;
       this.#lines = undefined;
       this.#noteHead(text);
       at = stop;
@@ -125,49 +119,41 @@ export class ResponseParser {
     this.isPersistent = isPersistent;
     this.keepAliveMs = keepAliveMs;
     this.#left = length;
-    if (body === "chunked") this.#chunks = new ChunkDecoder();
+    if (body === "chunked") this.beginChunks();
     this.#state = body === "none" ? DONE : body === "length" ? LENGTH : body === "chunked" ? CHUNKS : REST;
   }
 
-  #readBody(bytes: Buffer, at: number, length: number): void {
+  #readBody(bytes: Buffer, at: number, end: number): void {
     switch (this.#state) {
       case LENGTH:
-        this.#readCounted(at, length);
+        this.#readCounted(at, end);
         break;
       case CHUNKS:
-        this.#readChunks(bytes, at, length);
+        this.#readChunks(bytes, at, end);
         break;
       case REST:
         this.payloadStart = at;
-        this.payloadEnd = length;
+        this.payloadEnd = end;
         break;
       case DONE:
         this.hasSurplus = true;
     }
   }
 
-  #readCounted(at: number, length: number): void {
+  #readCounted(at: number, end: number): void {
     this.payloadStart = at;
-    this.payloadEnd = Math.min(length, at + this.#left);
+    this.payloadEnd = Math.min(end, at + this.#left);
     this.#left -= this.payloadEnd - at;
     if (this.#left > 0) return;
     this.#state = DONE;
-    if (this.payloadEnd < length) this.hasSurplus = true;
+    if (this.payloadEnd < end) this.hasSurplus = true;
   }
 
-  #readChunks(bytes: Buffer, at: number, length: number): void {
-    const chunks = this.#chunks as ChunkDecoder;
-    try {
-      const stop = chunks.decode(bytes, at, length);
-      if (!chunks.isDone) return;
-      this.#state = DONE;
-      this.rawTrailers = chunks.rawTrailers;
-      if (stop < length) this.hasSurplus = true;
-    } finally {
-      // What came before a fault is payload all the same.
-      this.payloadStart = chunks.start;
-      this.payloadEnd = chunks.stop;
-    }
+  #readChunks(bytes: Buffer, at: number, end: number): void {
+    const stop = this.decode(bytes, at, end);
+    if (!this.areChunksDone) return;
+    this.#state = DONE;
+    if (stop < end) this.hasSurplus = true;
   }
 }
 

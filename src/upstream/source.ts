@@ -8,8 +8,11 @@ export interface SourceHead {
 
 /** Takes the body of an answer. Exactly one of `onEnd` and `onError` is called, unless it is cancelled. */
 export interface Sink {
-  /** A part of the body, never empty; the bytes are valid during the call only. */
-  onData(chunk: Buffer): void;
+  /**
+   * A part of the body, never empty: what is in `bytes` from `start` up to `end`. They are valid during the call only,
+   * and those around the part are the sink's to write over.
+   */
+  onData(bytes: Buffer, start: number, end: number): void;
   /** The body came whole. */
   onEnd(rawTrailers: readonly string[]): void;
   /** The body broke off. */

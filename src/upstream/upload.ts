@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
+import { toChunk } from "../base/chunk.ts";
 import { forwardableTrailers } from "../base/fields.ts";
-import { toChunk } from "../base/shared-bytes.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 
 /** A request's body on its way from the client to a backend, no faster than that one takes it. */

@@ -62,7 +62,7 @@ export function readInOnePiece(wire: Buffer, isReset: boolean): Reading {
   const parser = new ResponseParser();
   parser.begin(false);
   const bytes = Buffer.from(wire);
-  parser.read(bytes, bytes.length);
+  parser.read(bytes, 0, bytes.length);
   const body = Buffer.from(bytes.subarray(parser.payloadStart, parser.payloadEnd));
   const hasHead = parser.head !== undefined;
   return {

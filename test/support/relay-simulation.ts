@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import { ROOM_BEFORE } from "../../src/base/chunk.ts";
 import type { StreamConfig } from "../../src/config/route-schema.ts";
 import { routeSchema } from "../../src/config/route-schema.ts";
 import { Exchange } from "../../src/pipeline/exchange.ts";
@@ -111,8 +112,8 @@ export class RelaySimulation {
 
   /** One read of the backend's connection; its bytes are gone afterwards, as in the buffer that all share. */
   read(bytes: Buffer): void {
-    bytes.copy(this.#readBuffer);
-    this.#parser.read(this.#readBuffer, bytes.length);
+    bytes.copy(this.#readBuffer, ROOM_BEFORE);
+    this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
     if (this.#parser.head !== undefined)
       this.#answer = new Answer(this.#parser.head, this.#connection(), true);
     this.#answer?.onRead(this.#parser, this.#readBuffer);

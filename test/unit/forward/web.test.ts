@@ -34,10 +34,10 @@ test("G2: of an ordinary answer one read at most waits for its client, whatever 
   const source = new FakeSource();
   forward(exchange, response, source, fakeSharedRoute({}, { stream: { clientBuffer: "1m" } }));
   const chunk = Buffer.alloc(32 * 1024);
-  source.sink?.onData(chunk);
+  source.sink?.onData(chunk, 0, chunk.length);
   expect(source.isPaused).toBe(false);
   response.isStalled = true;
-  source.sink?.onData(chunk);
+  source.sink?.onData(chunk, 0, chunk.length);
   expect(source.isPaused).toBe(true);
   expect(response.pendingBytes).toBe(chunk.length);
   response.drain();

@@ -87,7 +87,7 @@ function readWithOurs(bytes: Buffer, isHead: boolean, cut: (left: number) => num
     const length = Math.max(1, cut(bytes.length - at));
     const part = Buffer.from(bytes.subarray(at, at + length));
     at += part.length;
-    parser.read(part, part.length);
+    parser.read(part, 0, part.length);
     head ??= parser.head;
     body += part.toString("latin1", parser.payloadStart, parser.payloadEnd);
   }

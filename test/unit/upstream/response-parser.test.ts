@@ -9,7 +9,7 @@ function parse(parts: readonly (string | Buffer)[], { isHead = false, closes = t
   const body: Buffer[] = [];
   for (const part of parts) {
     const bytes = Buffer.from(part as string, "latin1");
-    parser.read(bytes, bytes.length);
+    parser.read(bytes, 0, bytes.length);
     if (parser.head !== undefined) heads.push(parser.head);
     body.push(Buffer.from(bytes.subarray(parser.payloadStart, parser.payloadEnd)));
   }
@@ -279,7 +279,7 @@ test("one parser reads one answer after the other", () => {
   ] as const) {
     parser.begin(isHead);
     const bytes = Buffer.from(text);
-    parser.read(bytes, bytes.length);
+    parser.read(bytes, 0, bytes.length);
     expect([parser.fault, parser.isEnded, parser.isPersistent, parser.hasSurplus]).toEqual([
       undefined,
       true,
@@ -295,7 +295,7 @@ test("what the backend says of its patience is known", () => {
     const parser = new ResponseParser();
     parser.begin(false);
     const bytes = Buffer.from(whole(`${fields}Content-Length: 0\r\n`));
-    parser.read(bytes, bytes.length);
+    parser.read(bytes, 0, bytes.length);
     return parser.keepAliveMs;
   };
   expect(patience("Keep-Alive: timeout=5\r\n")).toBe(5000);
