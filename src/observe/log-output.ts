@@ -3,6 +3,10 @@ import { writeSync } from "node:fs";
 /** What waits for a reader that is slow; lines beyond it are dropped and counted. */
 const MOST_WAITING_BYTES = 8 * 1024 ** 2;
 const RETRY_MS = 50;
+/** So long a line may wait for others to be written with it: a busy turn is a fraction of a millisecond. */
+const GATHER_MS = 10;
+/** So many characters are written at once. */
+const MOST_GATHERED = 64 * 1024;
 /** So long a process that ends waits for the reader of what it said last. */
 const LAST_MS = 1_000;
 const LAST_STEP_MS = 20;
@@ -21,16 +25,17 @@ function watchEnd(): void {
 }
 
 /**
- * Writes the lines of each turn of the event loop at its end, in one write, and never waits for who reads them:
- * pino's own output sleeps while a pipe is full, and every stream with it. What finds no room is kept, within a
+ * Writes the lines of a moment in one write, and never waits for who reads them: pino's own output sleeps while a
+ * pipe is full, and every stream with it. What finds no room is kept, within a
  * bound, and written as soon as there is some.
  */
 export class LogOutput {
   readonly #fd: number;
   readonly #onDropped: (lines: number) => void;
   readonly #mostBytes: number;
-  /** The lines of this turn. */
+  /** The lines of this moment. */
   #lines = "";
+  #timer: NodeJS.Timeout | undefined;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #dropped = 0;
@@ -45,24 +50,26 @@ export class LogOutput {
 
   write(line: string): void {
     if (this.#lines === "") {
-      setImmediate(() => this.#writeTurn());
       unfinished.add(this);
+      this.#timer = setTimeout(() => this.#writeLines(), GATHER_MS);
     }
     this.#lines += line;
+    if (this.#lines.length >= MOST_GATHERED) this.#writeLines();
   }
 
   /** The process ends: what is left is written, as far as somebody reads it within a second. */
   finish(): void {
-    this.#writeTurn();
+    this.#writeLines();
     const until = performance.now() + LAST_MS;
     const pause = new Int32Array(new SharedArrayBuffer(4));
     while (!this.#hasWritten() && performance.now() < until) Atomics.wait(pause, 0, 0, LAST_STEP_MS);
   }
 
-  #writeTurn(): void {
+  #writeLines(): void {
     const lines = this.#lines;
     if (lines === "") return;
     this.#lines = "";
+    clearTimeout(this.#timer);
     const written = this.#waitingBytes > 0 ? 0 : this.#tryToWrite(lines);
     if (written < Buffer.byteLength(lines)) this.#keep(Buffer.from(lines).subarray(written));
     if (this.#waitingBytes === 0) unfinished.delete(this);

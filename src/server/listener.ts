@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { UNIX_PEER } from "../base/address.ts";
+import { lastingConnections } from "../base/lasting-connections.ts";
 import type { ListenConfig } from "../config/listen-schema.ts";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
 import type { Admission } from "../pipeline/capacity.ts";
@@ -25,9 +26,6 @@ const CHECK_INTERVAL_MS = 1_000;
 
 /** The most that a proxy's header or a handshake may take; less where `limits.requestTimeout` is less. */
 const MAX_OPENING_MS = 10_000;
-
-/** The time after which the kernel asks a silent peer whether it is still there. */
-const TCP_KEEP_ALIVE_MS = 60_000;
 
 /** One listening address, its connections, and the place that says what becomes of each. */
 export class Listener {
@@ -60,8 +58,6 @@ export class Listener {
       headersTimeout: limits.requestTimeout,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAlive: true,
-      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
       noDelay: true,
       highWaterMark: 16 * 1024,
       // Refused with our own body in `checkHead`, as all that is refused.
@@ -140,10 +136,12 @@ export class Listener {
   #accept(socket: Socket): void {
     const admission = this.#runtime.capacity.enter();
     this.#connections.add(socket);
+    lastingConnections.add(socket);
     // Not `once`: what that wraps a listener in is held as long as the connection.
     socket.on("close", () => {
       this.#connections.delete(socket);
       this.#pending.delete(socket);
+      lastingConnections.delete(socket);
       this.#runtime.capacity.leave(typeof admission === "string" ? admission : "served");
     });
     if (typeof admission === "string") this.#admit(socket, admission);

@@ -80,22 +80,25 @@ export class RawResponse implements ClientResponse {
   }
 
   write(bytes: Buffer, start = 0, end = bytes.length): boolean {
-    if (this.#framing === "chunked" && end - start <= MOST_TEXT_BYTES) {
-      if (this.#isEnded || !this.#isWritable() || start === end) return true;
-      // What has to wait shall not fill the heap.
-      if (this.#socket.writableLength === 0)
-        return this.#socket.write(this.#takeHead() + toChunkText(bytes, start, end), "latin1");
+    if (!this.#takes(end - start)) return true;
+    const isChunked = this.#framing === "chunked";
+    // What has to wait shall not fill the heap.
+    if (end - start <= MOST_TEXT_BYTES && this.#socket.writableLength === 0) {
+      const text = isChunked ? toChunkText(bytes, start, end) : bytes.toString("latin1", start, end);
+      return this.#socket.write(this.#takeHead() + text, "latin1");
     }
-    return this.#writePart(bytes.subarray(start, end), undefined);
+    const part = bytes.subarray(start, end);
+    return this.#send(isChunked ? toChunk(part) : Buffer.from(part));
   }
 
   writeShared(bytes: SharedBytes): boolean {
-    return this.#writePart(bytes.plain, bytes);
+    if (!this.#takes(bytes.plain.length)) return true;
+    return this.#send(this.#framing === "chunked" ? bytes.chunk : bytes.plain);
   }
 
   end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
     if (this.#isEnded || !this.#isWritable()) return;
-    if (lastPart !== undefined && lastPart.length > 0) this.#writePart(lastPart, undefined);
+    if (lastPart !== undefined) this.write(lastPart);
     // Whoever counts on the length would wait for ever for what is missing, or take the next answer for it.
     if (typeof this.#framing === "number" && this.#framing > 0) this.breakOff();
     if (!this.#isWritable()) return;
@@ -155,18 +158,17 @@ export class RawResponse implements ClientResponse {
     return head;
   }
 
-  /** Writes a part of the body; `shared` when its bytes are to be sent as they are, for they are many clients'. */
-  #writePart(part: Buffer, shared: SharedBytes | undefined): boolean {
-    if (this.#isEnded || !this.#isWritable() || part.length === 0) return true;
+  /** Whether so many bytes of a body are to be written. Where a length was said they are of it, and more is none. */
+  #takes(length: number): boolean {
+    if (length === 0 || this.#isEnded || !this.#isWritable()) return false;
     if (this.#framing === undefined) throw new TypeError("a body follows a head");
-    if (this.#framing === "none") return true;
-    if (this.#framing === "chunked") return this.#send(shared?.chunk ?? toChunk(part));
-    if (part.length > this.#framing) {
+    if (typeof this.#framing === "string") return this.#framing === "chunked";
+    if (length > this.#framing) {
       this.breakOff();
-      return true;
+      return false;
     }
-    this.#framing -= part.length;
-    return this.#send(shared?.plain ?? Buffer.from(part));
+    this.#framing -= length;
+    return true;
   }
 
   #send(bytes: Buffer): boolean {

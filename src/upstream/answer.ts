@@ -94,6 +94,8 @@ export class Answer implements Source, ConnectionUser {
 
   onSent(): void {}
 
+  onLate(): void {}
+
   #payload(bytes: Buffer, start: number, end: number): void {
     if (this.#sink !== undefined && this.#waiting === undefined) this.#sink.onData(bytes, start, end);
     else this.#wait(bytes.subarray(start, end));

@@ -4,7 +4,7 @@ import { isIP, type LookupFunction } from "node:net";
 import { type ConnectionOptions, createSecureContext } from "node:tls";
 import type { BackendAddress } from "../config/scalars.ts";
 import type { BackendConfig, UpstreamTls } from "../config/upstream-schema.ts";
-import { type ConnectionTarget, SOCKET_OPTIONS } from "./connection.ts";
+import type { ConnectionTarget } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import { PassiveHealth } from "./passive-health.ts";
 
@@ -91,7 +91,7 @@ function targetOf(
   verification: Verification | undefined,
 ): ConnectionTarget {
   const place = socketPath === undefined ? { host, port, lookup } : { path: socketPath };
-  const options = { ...place, ...SOCKET_OPTIONS };
+  const options = { ...place, noDelay: true };
   if (verification === undefined) return { tls: false, options };
   return { tls: true, options: { ...options, ...verification, ALPNProtocols: ["http/1.1"] } };
 }

@@ -2,7 +2,9 @@ import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
 import { ROOM_BEFORE, ROOM_BEHIND } from "../base/chunk.ts";
+import { Deadline } from "../base/deadline.ts";
 import { ProxyError } from "../base/errors.ts";
+import { lastingConnections } from "../base/lasting-connections.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import { ResponseParser } from "./response-parser.ts";
 import { Upload } from "./upload.ts";
@@ -17,12 +19,6 @@ const READ_BYTES = 64 * 1024;
  */
 const BYTES = Buffer.allocUnsafeSlow(ROOM_BEFORE + READ_BYTES + ROOM_BEHIND);
 const READ_BUFFER = BYTES.subarray(ROOM_BEFORE, ROOM_BEFORE + READ_BYTES);
-
-/** The time after which the kernel asks a silent backend whether it is still there. */
-const TCP_KEEP_ALIVE_MS = 60_000;
-
-/** What every connection to a backend is made with. */
-export const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS };
 
 /** Where connections of one backend go, and all that they are made with: merged once, as each merge is slow. */
 export type ConnectionTarget =
@@ -45,6 +41,8 @@ export interface ConnectionUser {
   onConnected(): void;
   /** The last byte of the request is with the kernel. */
   onSent(): void;
+  /** What the connection's deadline was set for takes too long. */
+  onLate(): void;
   /** The parser has read; its payload is in `bytes`, which are valid during the call only. */
   onRead(parser: ResponseParser, bytes: Buffer): void;
   /** The connection has ended, with a whole answer or without. Nothing more is called. */
@@ -73,6 +71,7 @@ export class Connection {
   readonly #socket: Socket;
   #release: (() => void) | undefined;
   #upload: Upload | undefined;
+  #deadline: Deadline | undefined;
   #isSent = false;
   #isPaused = false;
 
@@ -85,6 +84,7 @@ export class Connection {
     socket.on("end", onEnd);
     socket.on("error", onError);
     if (owner.target.tls) socket.on("session", onSession);
+    lastingConnections.add(socket);
   }
 
   /** Hands it to a user; `release` is called once, when it no longer serves that one. */
@@ -98,6 +98,23 @@ export class Connection {
   /** Another one takes over what is under way. */
   handOver(user: ConnectionUser): void {
     this.#user = user;
+  }
+
+  /** The user is told when what follows takes longer than `ms`. */
+  setDeadline(ms: number): void {
+    this.#deadline ??= new Deadline(() => this.#user?.onLate());
+    this.#deadline.set(ms);
+  }
+
+  /** What was to come in time is here. */
+  liftDeadline(): void {
+    this.#deadline?.lift();
+  }
+
+  /** The same, and nothing else follows soon. On a connection that serves one request after the other it may. */
+  endDeadline(): void {
+    if (this.idleUntil > 0) this.#deadline?.lift();
+    else this.#dropDeadline();
   }
 
   /** Sends a request whole, or its head and, as it comes, its body. */
@@ -210,6 +227,11 @@ export class Connection {
     release?.();
   }
 
+  #dropDeadline(): void {
+    this.#deadline?.close();
+    this.#deadline = undefined;
+  }
+
   /** In order: TLS says that it ends. */
   #close(): void {
     this.#leave();
@@ -223,6 +245,8 @@ export class Connection {
     this.#upload?.stop();
     this.#upload = undefined;
     this.#owner.remove(this);
+    lastingConnections.delete(this.#socket);
+    this.#dropDeadline();
     release?.();
   }
 }

@@ -1,4 +1,3 @@
-import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import type { Departure } from "../pipeline/client-response.ts";
@@ -83,7 +82,6 @@ class Dialling implements ConnectionUser {
   readonly #timeouts: Timeouts;
   readonly #connection: Connection;
   readonly #way: Way;
-  #timer: DueTimer | undefined;
   #isConnected = false;
   #isAnswered = false;
   #stay: () => void = () => {};
@@ -93,7 +91,7 @@ class Dialling implements ConnectionUser {
     this.#timeouts = timeouts;
     this.#connection = connection;
     this.#way = way;
-    if (!way.isReused) this.#arm(timeouts.connectTimeout, "backend_connect_timeout");
+    if (!way.isReused) connection.setDeadline(timeouts.connectTimeout);
   }
 
   giveUpWith(response: Departure): void {
@@ -102,7 +100,7 @@ class Dialling implements ConnectionUser {
 
   onConnected(): void {
     this.#isConnected = true;
-    this.#timer?.clear();
+    this.#connection.liftDeadline();
     const { body, request } = this.#exchange;
     // Not before: until then the body can still go to another backend.
     this.#connection.send(this.#way.head, bodyToSend(body, request.body));
@@ -110,7 +108,15 @@ class Dialling implements ConnectionUser {
 
   onSent(): void {
     // Not before: a long upload is no silent backend.
-    this.#arm(this.#timeouts.responseHeaderTimeout, "backend_timeout");
+    this.#connection.setDeadline(this.#timeouts.responseHeaderTimeout);
+  }
+
+  onLate(): void {
+    const { connectTimeout, responseHeaderTimeout } = this.#timeouts;
+    const fault = this.#isConnected
+      ? new ProxyError("backend_timeout", `${responseHeaderTimeout} ms passed`)
+      : new ProxyError("backend_connect_timeout", `${connectTimeout} ms passed`);
+    this.#fail(fault);
   }
 
   onRead(parser: ResponseParser, bytes: Buffer): void {
@@ -141,12 +147,8 @@ class Dialling implements ConnectionUser {
   }
 
   #over(): void {
-    this.#timer?.clear();
+    this.#connection.endDeadline();
     this.#stay();
-  }
-
-  #arm(ms: number, code: "backend_connect_timeout" | "backend_timeout"): void {
-    this.#timer = new DueTimer(ms, () => this.#fail(new ProxyError(code, `${ms} ms passed`)));
   }
 
   #progress(): DialError["progress"] {

@@ -98,6 +98,10 @@ type Pool = (key: string, tried: ReadonlySet<Backend>) => Backend | undefined;
 
 function createPool(backends: readonly Backend[], method: BalanceMethod): Pool {
   const balance: Balance<Backend> = createBalance(method);
+  const [only] = backends;
+  // Most are of one, or of none, and are asked for each request.
+  if (backends.length <= 1)
+    return (_key, tried) => (only?.isAvailable && !tried.has(only) ? only : undefined);
   return (key, tried) => {
     const [first, ...others] = backends.filter((backend) => backend.isAvailable && !tried.has(backend));
     if (first === undefined) return undefined;

@@ -3,7 +3,7 @@ import { ROOM_BEFORE, ROOM_BEHIND, toChunk, toChunkText } from "../../../src/bas
 
 const SIZES = [1, 9, 10, 15, 16, 17, 255, 256, 4095, 4096, 65_535, 65_536];
 
-const part = (size: number): Buffer => Buffer.from({ length: size }, (_, at) => at % 251);
+const part = (size: number): Buffer => Buffer.from(Array.from({ length: size }, (_, at) => at % 251));
 
 function expected(bytes: Buffer): Buffer {
   const size = Buffer.from(`${bytes.length.toString(16)}\r\n`);
