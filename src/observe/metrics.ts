@@ -1,5 +1,6 @@
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import type { EndReason } from "../base/outcome.ts";
+import { RouteHistogram } from "./route-histogram.ts";
 
 /** From a millisecond, what a cached answer takes, to the minute after which proxies give up. */
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -70,10 +71,11 @@ export interface RedisState {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #sources: MetricSources;
-  readonly #requests: Counter<"route" | "status">;
-  readonly #requestDuration: Histogram<"route">;
-  readonly #streamDuration: Histogram<"route">;
-  readonly #firstEvent: Histogram<"route">;
+  /** Requests that have ended, by route and status. */
+  readonly #requests = new Map<string, Map<number, number>>();
+  readonly #requestDuration: RouteHistogram;
+  readonly #streamDuration: RouteHistogram;
+  readonly #firstEvent: RouteHistogram;
   readonly #streamEnds: Counter<"route" | "reason">;
   readonly #reloads: Counter<"result">;
   readonly #stalls: Counter;
@@ -82,33 +84,26 @@ export class Metrics {
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
-    const registers = [this.#registry];
-    this.#requests = new Counter({
-      name: "sluice_requests_total",
-      help: "Requests that have ended, streams included.",
-      labelNames: ["route", "status"],
-      registers,
-    });
-    this.#requestDuration = new Histogram({
+    const register = this.#registry;
+    const registers = [register];
+    this.#declareRequests(registers);
+    this.#requestDuration = new RouteHistogram({
       name: "sluice_request_duration_seconds",
       help: "From a request's head to the end of its response; streams are not among them.",
-      labelNames: ["route"],
       buckets: REQUEST_BUCKETS,
-      registers,
+      register,
     });
-    this.#streamDuration = new Histogram({
+    this.#streamDuration = new RouteHistogram({
       name: "sluice_stream_duration_seconds",
       help: "How long streams lived that have ended.",
-      labelNames: ["route"],
       buckets: STREAM_BUCKETS,
-      registers,
+      register,
     });
-    this.#firstEvent = new Histogram({
+    this.#firstEvent = new RouteHistogram({
       name: "sluice_stream_first_event_seconds",
       help: "From a stream's request to its first event, of streams that have ended.",
-      labelNames: ["route"],
       buckets: REQUEST_BUCKETS,
-      registers,
+      register,
     });
     this.#streamEnds = new Counter({
       name: "sluice_stream_end_total",
@@ -145,14 +140,14 @@ export class Metrics {
 
   /** Counts a request that has ended. */
   settled({ route, status, seconds, stream }: Settled): void {
-    this.#requests.inc({ route, status });
+    this.#count(route, status);
     if (stream === undefined) {
-      if (seconds !== undefined) this.#requestDuration.observe({ route }, seconds);
+      if (seconds !== undefined) this.#requestDuration.observe(route, seconds);
       return;
     }
-    if (seconds !== undefined) this.#streamDuration.observe({ route }, seconds);
+    if (seconds !== undefined) this.#streamDuration.observe(route, seconds);
     this.#streamEnds.inc({ route, reason: stream.reason });
-    if (stream.firstEventSeconds !== undefined) this.#firstEvent.observe({ route }, stream.firstEventSeconds);
+    if (stream.firstEventSeconds !== undefined) this.#firstEvent.observe(route, stream.firstEventSeconds);
   }
 
   reloaded(result: "success" | "failure"): void {
@@ -179,6 +174,30 @@ export class Metrics {
   /** The same as plain values, for a process that adds up those of several. */
   values(others: Registry): Promise<readonly MetricValues[]> {
     return Registry.merge([this.#registry, others]).getMetricsAsJSON();
+  }
+
+  #count(route: string, status: number): void {
+    let counts = this.#requests.get(route);
+    if (counts === undefined) {
+      counts = new Map();
+      this.#requests.set(route, counts);
+    }
+    counts.set(status, (counts.get(status) ?? 0) + 1);
+  }
+
+  #declareRequests(registers: Registry[]): void {
+    const requests = this.#requests;
+    new Counter({
+      name: "sluice_requests_total",
+      help: "Requests that have ended, streams included.",
+      labelNames: ["route", "status"],
+      registers,
+      collect() {
+        this.reset();
+        for (const [route, counts] of requests)
+          for (const [status, count] of counts) this.inc({ route, status }, count);
+      },
+    });
   }
 
   /** What streams tell is summed up at each scrape, so that an event costs nothing but its own count. */
