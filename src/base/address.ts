@@ -11,6 +11,8 @@ import { ownText } from "./own-text.ts";
  * for a TCP client that sent a request and a reset, and that client must not be believed.
  */
 export const UNIX_PEER = "unix:";
+/** A client whose address nobody knows. */
+const UNKNOWN = "unknown";
 
 /** The longest chain that is read and sent on; the ends beyond it, the client's side, are cut off. */
 const MAX_HOPS = 64;
@@ -46,6 +48,11 @@ export interface Client {
   readonly requestId: string | undefined;
   /** Whether the peer's word was taken for all this. */
   readonly isTrusted: boolean;
+}
+
+/** Whether a client has an address: the peer of a unix socket has none. */
+export function hasAddress({ address }: Pick<Client, "address">): boolean {
+  return address !== UNIX_PEER && address !== UNKNOWN;
 }
 
 /** The set of proxies that are believed. */
@@ -153,7 +160,7 @@ function familyOf(address: string): "ipv4" | "ipv6" {
 
 function ownAddress(peer: string | undefined): string {
   if (peer === UNIX_PEER) return peer;
-  return (peer === undefined ? undefined : readAddress(peer)) ?? "unknown";
+  return (peer === undefined ? undefined : readAddress(peer)) ?? UNKNOWN;
 }
 
 /** X-Forwarded-For, else Forwarded, else X-Real-IP; the client's hop first. */
@@ -192,10 +199,10 @@ function walk(chain: readonly Hop[], own: string, isTrusted: Trust["isTrusted"])
 }
 
 function sendOn(chain: readonly Hop[], own: string): string {
-  const nodes = chain.map(({ node = "" }) => (VISIBLE.test(node) ? node : "unknown"));
+  const nodes = chain.map(({ node = "" }) => (VISIBLE.test(node) ? node : UNKNOWN));
   // A unix socket is no address that a backend could look for in this field.
   if (own !== UNIX_PEER) nodes.push(own);
-  return nodes.length > 0 ? nodes.join(", ") : "unknown";
+  return nodes.length > 0 ? nodes.join(", ") : UNKNOWN;
 }
 
 function firstItem(raw: RawFields, lowerName: string): string | undefined {

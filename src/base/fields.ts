@@ -1,3 +1,5 @@
+import { type FieldName, fieldName } from "./field-name.ts";
+
 /**
  * Header fields as they came off the wire: name, value, name, value… Order, case and duplicates are
  * kept, because a joined or re-ordered head is a head that two parsers can read in two ways.
@@ -70,11 +72,6 @@ const NEVER_IN_TRAILERS_PREFIXES = [
 
 const NO_OPTIONS: ReadonlySet<string> = new Set();
 
-/** CGI and WSGI backends cannot tell `X_App_Id` and `X.App.Id` from `X-App-Id`. In lower case. */
-export function canonicalName(lowerName: string): string {
-  return /[_.]/.test(lowerName) ? lowerName.replace(/[_.]/g, "-") : lowerName;
-}
-
 /** The first value of a field, which is named in lower case. */
 export function fieldValue(raw: RawFields, lowerName: string): string | undefined {
   for (let i = 0; i + 1 < raw.length; i += 2) if (isNamed(raw[i], lowerName)) return raw[i + 1];
@@ -104,7 +101,11 @@ export function setField(raw: RawFields, name: string, value: string): string[] 
 /** A copy without any field of that name, whatever its case. */
 export function removeField(raw: RawFields, name: string): string[] {
   const lowerName = name.toLowerCase();
-  return pick(raw, (lower) => lower !== lowerName);
+  const copy: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (!isNamed(raw[i], lowerName)) copy.push(raw[i] ?? "", raw[i + 1] ?? "");
+  }
+  return copy;
 }
 
 /**
@@ -117,14 +118,14 @@ export function removeField(raw: RawFields, name: string): string[] {
  */
 export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolean }): string[] {
   const listed = connectionOptions(raw);
-  const kept = pick(raw, (lower) => {
-    const canonical = canonicalName(lower);
+  const kept = pick(raw, ({ lower, canonical }) => {
     if (HOP_BY_HOP.has(canonical) || SET_BY_GATEWAY.has(canonical) || listed.has(lower)) return false;
     return !canonical.startsWith("x-forwarded-") || (peer.isTrusted && canonical === lower);
   });
   // A backend may withhold trailers, and gRPC refuses to answer, unless the request says that they are
   // welcome. They are: the gateway passes them on. Transfer codings in TE were for this hop only.
-  if (hasToken(fieldValues(raw, "te"), "trailers")) kept.push("TE", "trailers");
+  if (fieldValue(raw, "te") !== undefined && hasToken(fieldValues(raw, "te"), "trailers"))
+    kept.push("TE", "trailers");
   return kept;
 }
 
@@ -137,12 +138,17 @@ export interface ResponseFields {
 /** Takes the hop-by-hop fields and those the Connection field lists off a response. */
 export function responseFields(raw: RawFields): ResponseFields {
   const listed = connectionOptions(raw);
-  const fields = pick(raw, (lower) => !HOP_BY_HOP.has(lower) && !listed.has(lower));
+  const fields = pick(raw, ({ lower }) => !HOP_BY_HOP.has(lower) && !listed.has(lower));
+  const trailer = fieldValue(raw, "trailer") === undefined ? undefined : announcedTrailers(raw);
+  return { fields, trailer };
+}
+
+function announcedTrailers(raw: RawFields): string | undefined {
   const announced = fieldValues(raw, "trailer")
     .flatMap((value) => value.split(","))
     .map((name) => name.trim())
-    .filter((name) => name !== "" && mayTrail(name.toLowerCase()));
-  return { fields, trailer: announced.length > 0 ? announced.join(", ") : undefined };
+    .filter((name) => name !== "" && mayTrail(fieldName(name)));
+  return announced.length > 0 ? announced.join(", ") : undefined;
 }
 
 /** The trailers that may travel on: never what would have routed, authenticated or framed as a header. */
@@ -150,7 +156,7 @@ export function forwardableTrailers(raw: RawFields): string[] {
   return pick(raw, mayTrail);
 }
 
-function mayTrail(lower: string): boolean {
+function mayTrail({ lower }: FieldName): boolean {
   if (HOP_BY_HOP.has(lower) || SET_BY_GATEWAY.has(lower) || NEVER_IN_TRAILERS.has(lower)) return false;
   return !NEVER_IN_TRAILERS_PREFIXES.some((prefix) => lower.startsWith(prefix));
 }
@@ -164,10 +170,9 @@ export function pairs(raw: RawFields): [name: string, value: string][] {
 
 /** What the Connection fields list, in lower case, less what they cannot remove. */
 function connectionOptions(raw: RawFields): ReadonlySet<string> {
-  const values = fieldValues(raw, "connection");
-  if (values.length === 0) return NO_OPTIONS;
+  if (fieldValue(raw, "connection") === undefined) return NO_OPTIONS;
   const options = new Set<string>();
-  for (const value of values) {
+  for (const value of fieldValues(raw, "connection")) {
     for (const item of value.split(",")) {
       const option = item.trim().toLowerCase();
       if (!isEndToEnd(option)) options.add(option);
@@ -184,11 +189,11 @@ function hasToken(values: readonly string[], token: string): boolean {
   return values.some((value) => value.split(",").some((item) => item.trim().toLowerCase() === token));
 }
 
-function pick(raw: RawFields, isKept: (lowerName: string) => boolean): string[] {
+function pick(raw: RawFields, isKept: (name: FieldName) => boolean): string[] {
   const kept: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? "";
-    if (isKept(name.toLowerCase())) kept.push(name, raw[i + 1] ?? "");
+    if (isKept(fieldName(name))) kept.push(name, raw[i + 1] ?? "");
   }
   return kept;
 }

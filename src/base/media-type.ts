@@ -1,7 +1,8 @@
-import { fieldValues, type RawFields } from "./fields.ts";
+import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
 
 /** Whether a request says that it wants an event stream. */
 export function acceptsEventStream(raw: RawFields): boolean {
+  if (fieldValue(raw, "accept") === undefined) return false;
   return fieldValues(raw, "accept").some((value) => /text\/event-stream/i.test(value));
 }
 

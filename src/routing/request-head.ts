@@ -1,4 +1,5 @@
 import { ProxyError } from "../base/errors.ts";
+import { fieldName } from "../base/field-name.ts";
 
 // RFC 9110 section 7.2: reg-name or IP literal, and a port. Node lets `a/b@c` pass.
 const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
@@ -37,7 +38,7 @@ export function checkHead(request: Head, maxFields: number): string {
   let host: string | undefined;
   let hasTransferEncoding = false;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] as string).toLowerCase();
+    const { lower: name } = fieldName(rawHeaders[at] as string);
     const value = rawHeaders[at + 1] as string;
     if (name === "host") {
       if (host !== undefined) throw new ProxyError("bad_request", "Host occurs twice");

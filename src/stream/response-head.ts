@@ -1,3 +1,4 @@
+import { fieldName } from "../base/field-name.ts";
 import { fieldValue, fieldValues, removeField, responseFields, setField } from "../base/fields.ts";
 import { mediaType } from "../base/media-type.ts";
 import { withCors } from "../pipeline/cors.ts";
@@ -78,7 +79,7 @@ function withoutAccel(fields: string[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] ?? "";
-    if (!/^x-accel-/i.test(name)) kept.push(name, fields[at + 1] ?? "");
+    if (!fieldName(name).lower.startsWith("x-accel-")) kept.push(name, fields[at + 1] ?? "");
   }
   return kept;
 }

@@ -1,3 +1,4 @@
+import { fieldName } from "../base/field-name.ts";
 import { ParseFault } from "./parse-fault.ts";
 
 /** The most fields of a response head, or of the trailers of a body. */
@@ -28,7 +29,7 @@ export function parseFieldLines(text: string, at: number): string[] {
     if (colon < 0 || colon > end || !isToken(text, start, colon))
       throw new ParseFault("a line that is no field");
     const name = text.slice(start, colon);
-    if (FRAMING.has(name.toLowerCase()) && /\t[\t ]*$/.test(text.slice(colon, end)))
+    if (FRAMING.has(fieldName(name).lower) && /\t[\t ]*$/.test(text.slice(colon, end)))
       throw new ParseFault(`${name} with a tab behind it`);
     fields.push(name, trimmed(text, colon + 1, end));
     if (fields.length > 2 * MAX_FIELDS) throw new ParseFault(`more than ${MAX_FIELDS} fields`);
@@ -42,7 +43,7 @@ export function parseTrailerLines(text: string): string[] {
   const fields = parseFieldLines(text, 0);
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] ?? "";
-    if (FRAMING.has(name.toLowerCase())) throw new ParseFault(`${name} among the trailers`);
+    if (FRAMING.has(fieldName(name).lower)) throw new ParseFault(`${name} among the trailers`);
   }
   return fields;
 }

@@ -1,4 +1,5 @@
-import { canonicalName, fieldValues, type RawFields } from "../base/fields.ts";
+import { fieldName } from "../base/field-name.ts";
+import { fieldValues, type RawFields } from "../base/fields.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 
@@ -25,7 +26,7 @@ export function withIdentity(raw: RawFields, exchange: Exchange, { auth }: Route
   const isSpent = spent.credentialFields === undefined ? isNone : matcher(spent.credentialFields);
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = canonical(raw[at] ?? "");
+    const { canonical: name } = fieldName(raw[at] ?? "");
     if (asserted.has(name) || isSpent(name)) continue;
     if (name === "cookie" && spent.credentialCookie !== undefined) continue;
     fields.push(raw[at] ?? "", raw[at + 1] ?? "");
@@ -36,17 +37,15 @@ export function withIdentity(raw: RawFields, exchange: Exchange, { auth }: Route
 }
 
 function assertedBy({ identityFields }: NonNullable<Route["auth"]>): ReadonlySet<string> {
-  return new Set([...identityFields.map(canonical), APP_ID, ...METHOD_OVERRIDES]);
+  return new Set([...identityFields.map(canonicalOf), APP_ID, ...METHOD_OVERRIDES]);
 }
 
-function canonical(name: string): string {
-  return canonicalName(name.toLowerCase());
-}
+const canonicalOf = (name: string): string => fieldName(name).canonical;
 
 const isNone = (): boolean => false;
 
 function matcher(names: readonly string[]): (name: string) => boolean {
-  const lower = names.map(canonical);
+  const lower = names.map(canonicalOf);
   const exact = new Set(lower);
   const prefixes = lower.filter((name) => name.endsWith("*")).map((name) => name.slice(0, -1));
   return (name) => exact.has(name) || prefixes.some((prefix) => name.startsWith(prefix));

@@ -1,4 +1,5 @@
-import { canonicalName, fieldValues, type RawFields } from "../base/fields.ts";
+import { fieldName } from "../base/field-name.ts";
+import { fieldValues, type RawFields } from "../base/fields.ts";
 import { payloadHash, UNSIGNED_PAYLOAD } from "../pipeline/canonical-request.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { type SigningKey, signRequest } from "../pipeline/sign-request.ts";
@@ -33,7 +34,7 @@ export function signedFields(
 function withoutSignature(fields: RawFields): string[] {
   const kept: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
-    const name = canonicalName((fields[at] ?? "").toLowerCase());
+    const { canonical: name } = fieldName(fields[at] ?? "");
     if (name === "authorization" || name.startsWith("x-sdk-")) continue;
     kept.push(fields[at] ?? "", fields[at + 1] ?? "");
   }

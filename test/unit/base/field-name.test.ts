@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import { fieldName } from "../../../src/base/field-name.ts";
+
+test.each([
+  ["Host", "host", "host"],
+  ["X_App.Id", "x_app.id", "x-app-id"],
+  ["x-APP-id", "x-app-id", "x-app-id"],
+  ["", "", ""],
+])("%s is %s in lower case, and %s to those who cannot tell", (spelled, lower, canonical) => {
+  expect(fieldName(spelled)).toEqual({ lower, canonical });
+  expect(fieldName(spelled)).toEqual({ lower, canonical });
+});
+
+test("one that comes again is the same object; those that anybody may make up do not stay for ever", () => {
+  const first = fieldName("X-Seen-Before");
+  expect(fieldName("X-Seen-Before")).toBe(first);
+  for (let number = 0; number < 2_000; number += 1)
+    expect(fieldName(`X-Made-Up-${number}`).lower).toBe(`x-made-up-${number}`);
+  expect(fieldName("X-Seen-Before")).not.toBe(first);
+  expect(fieldName("X-Seen-Before")).toEqual(first);
+  const long = `X-${"a".repeat(5_000)}`;
+  expect(fieldName(long)).not.toBe(fieldName(long));
+});
