@@ -51,12 +51,14 @@ interface AnsweredUpgrade {
 export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeOutcome> {
   const client = new WaitingClient(upgrade.socket, upgrade.head);
   try {
-    const { outcome } = await attempt({
+    const { outcome } = await attempt<AnsweredUpgrade>({
       exchange: upgrade.exchange,
       upstream: upgrade.upstream,
       isRepeatable: false,
       isClientGone: () => upgrade.socket.destroyed,
-      send: (backend) => sendUpgrade(upgrade, client, backend),
+      send: (backend, _isAlone, answered, failed) => {
+        sendUpgrade(upgrade, client, backend).then(answered, failed);
+      },
     });
     return await outcome;
   } catch (error) {

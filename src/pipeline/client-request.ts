@@ -10,6 +10,8 @@ export interface ClientRequest {
   readonly rawHeaders: readonly string[];
   /** What follows the head; undefined when nothing does. */
   readonly body: RequestBody | undefined;
+  /** All that came with it has been looked at; elsewhere what stands behind it may yet be no HTTP, and refused. */
+  readonly isWhole?: true;
 }
 
 /** A request's body on its way in. Whoever does not want it resumes it, or the client waits for ever. */

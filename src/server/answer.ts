@@ -5,7 +5,7 @@ import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { backendRetryAfter, retrySoon } from "../pipeline/retry-after.ts";
 import { isWorthRetrying } from "../pipeline/retry-reply.ts";
-import type { Release } from "../pipeline/stream-limit.ts";
+import type { Release, StreamLimit } from "../pipeline/stream-limit.ts";
 import { isStream } from "../stream/response-head.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
@@ -28,7 +28,8 @@ export async function openAnswer(
 ): Promise<Source> {
   const { rawHeaders, method } = exchange.request;
   const acquire = () => acquirePlace(exchange, route, capacity);
-  let release = method !== "HEAD" && acceptsEventStream(rawHeaders) ? await acquire() : undefined;
+  const place = method !== "HEAD" && acceptsEventStream(rawHeaders) ? acquire() : undefined;
+  let release = place instanceof Promise ? await place : place;
   let source: Source | undefined;
   try {
     source = await open(exchange, response, route);
@@ -72,16 +73,24 @@ function overloaded({ head }: Source): ProxyError {
 }
 
 /** A place of the gateway's and one of the route's, or neither. */
-export async function acquirePlace(
+export function acquirePlace(
   { client }: Exchange,
   { streams, upstream, hub }: RuntimeRoute,
   capacity: Capacity,
-): Promise<Release> {
+): Release | Promise<Release> {
   const hasOwnBackend = upstream !== undefined && hub === undefined;
-  const leaveGateway = await capacity.acquireStream(client.address, hasOwnBackend);
-  if (streams === undefined) return leaveGateway;
+  const ofGateway = capacity.acquireStream(client.address, hasOwnBackend);
+  return streams === undefined ? ofGateway : acquireBoth(ofGateway, streams, client.address);
+}
+
+async function acquireBoth(
+  ofGateway: Release | Promise<Release>,
+  streams: StreamLimit,
+  address: string,
+): Promise<Release> {
+  const leaveGateway = await ofGateway;
   try {
-    const leaveRoute = await streams.acquire(client.address);
+    const leaveRoute = await streams.acquire(address);
     return () => {
       leaveRoute();
       leaveGateway();

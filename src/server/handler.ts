@@ -23,8 +23,10 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   const { request } = exchange;
   if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
   const route = readAndRoute(exchange, runtime);
-  const reply = await runStages(route.stages, exchange);
-  // Meanwhile the client may have left, or what came behind its head have been no HTTP and refused.
+  // Even without stages a request waits until what came behind its head was read: it may be no HTTP, and refused.
+  const isReady = route.stages.length === 0 && request.isWhole === true;
+  const reply = isReady ? undefined : await runStages(route.stages, exchange);
+  // Meanwhile the client may have left as well.
   if (response.isClosed || response.isHeadSent) return;
   if (reply !== undefined) return send(exchange, response, reply);
 

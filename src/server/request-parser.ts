@@ -10,6 +10,7 @@ export interface HeadLimits {
 /** A request without a body. */
 export interface PlainRequest extends ClientRequest {
   readonly body: undefined;
+  readonly isWhole: true;
   /** The one Host field, as it was received. */
   readonly host: string;
   /** The client has not said that this request is its last. */
@@ -63,6 +64,7 @@ export function parseRequest(bytes: Buffer, limits: HeadLimits): PlainRequest | 
     httpVersion: "1.1",
     rawHeaders,
     body: undefined,
+    isWhole: true,
     ...facts,
   };
 }

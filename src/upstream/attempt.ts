@@ -15,8 +15,13 @@ export interface Attempt<T> {
   /** Sent twice, it has the effect of once, and the body it needs is at hand. */
   readonly isRepeatable: boolean;
   isClientGone(): boolean;
-  /** Sends it to one backend, `isAlone` on a connection made for it; rejects with a DialError without an answer. */
-  send(backend: Backend, isAlone: boolean): Promise<T>;
+  /** Sends it to one backend, `isAlone` on a connection made for it; without an answer it fails with a DialError. */
+  send(
+    backend: Backend,
+    isAlone: boolean,
+    answered: (answer: T) => void,
+    failed: (error: unknown) => void,
+  ): void;
 }
 
 /**
@@ -26,43 +31,66 @@ export interface Attempt<T> {
  * What has not left may go to another backend whatever it is; what has left, only if it is repeatable and
  * not a byte came back. A client that has left is no backend's failure, and nobody is tried for it.
  */
-export async function attempt<T>({
-  exchange,
-  upstream,
-  isRepeatable,
-  isClientGone,
-  send,
-}: Attempt<T>): Promise<T> {
-  const tried = new Set<Backend>();
-  let backend = upstream.choose(exchange.client.address, tried);
-  if (backend === undefined) throw new ProxyError("no_backend", "every backend is unhealthy");
-  let isAlone = false;
-  for (let left = upstream.retries; ; ) {
-    tried.add(backend);
+export function attempt<T>(details: Attempt<T>): Promise<T> {
+  return new Promise((resolve, reject) => new Attempts(details, resolve, reject).begin());
+}
+
+/** One promise for all of them: most requests are answered by the first. */
+class Attempts<T> {
+  readonly #details: Attempt<T>;
+  readonly #resolve: (answer: T) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #tried: Backend[] = [];
+  #retriesLeft: number;
+
+  constructor(details: Attempt<T>, resolve: (answer: T) => void, reject: (error: unknown) => void) {
+    this.#details = details;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#retriesLeft = details.upstream.retries;
+  }
+
+  begin(): void {
+    const backend = this.#choose();
+    if (backend === undefined) this.#reject(new ProxyError("no_backend", "every backend is unhealthy"));
+    else this.#send(backend, false);
+  }
+
+  #choose(): Backend | undefined {
+    const { upstream, exchange } = this.#details;
+    return upstream.choose(exchange.client.address, this.#tried);
+  }
+
+  #send(backend: Backend, isAlone: boolean): void {
+    const { exchange, upstream, send } = this.#details;
     exchange.backend = backend.url;
-    try {
-      const answer = await send(backend, isAlone);
+    const answered = (answer: T) => {
       upstream.succeeded(backend);
-      return answer;
+      this.#resolve(answer);
+    };
+    const failed = (error: unknown) => this.#failed(backend, isAlone, error);
+    try {
+      send(backend, isAlone, answered, failed);
     } catch (error) {
-      if (!(error instanceof DialError) || isClientGone()) throw error;
-      // A kept connection that the backend closed in the same moment is no answer and no failure.
-      if (error.progress === "stale" && isRepeatable && !isAlone) {
-        isAlone = true;
-        continue;
-      }
-      if (isBackendsFault(error)) upstream.failed(backend, error.message);
-      const maySend = error.progress === "unsent" || (isRepeatable && error.progress !== "answered");
-      const next: Backend | undefined =
-        maySend && left > 0 ? upstream.choose(exchange.client.address, tried) : undefined;
-      if (next === undefined) throw error;
-      const { code, message: reason } = error;
-      const facts = { reqId: exchange.id, route: exchange.route?.config.name, backend: backend.url };
-      exchange.log.warn({ ...facts, code, reason }, "attempt failed");
-      backend = next;
-      isAlone = false;
-      left--;
+      this.#reject(error);
     }
+  }
+
+  #failed(backend: Backend, wasAlone: boolean, error: unknown): void {
+    const { upstream, isRepeatable, isClientGone } = this.#details;
+    if (!(error instanceof DialError) || isClientGone()) return this.#reject(error);
+    // A kept connection that the backend closed in the same moment is no answer and no failure.
+    if (error.progress === "stale" && isRepeatable && !wasAlone) return this.#send(backend, true);
+    if (isBackendsFault(error)) upstream.failed(backend, error.message);
+    this.#tried.push(backend);
+    const maySend = error.progress === "unsent" || (isRepeatable && error.progress !== "answered");
+    const next = maySend && this.#retriesLeft > 0 ? this.#choose() : undefined;
+    if (next === undefined) return this.#reject(error);
+    this.#retriesLeft--;
+    const { exchange } = this.#details;
+    const facts = { reqId: exchange.id, route: exchange.route?.config.name, backend: backend.url };
+    exchange.log.warn({ ...facts, code: error.code, reason: error.message }, "attempt failed");
+    this.#send(next, false);
   }
 }
 
@@ -86,15 +114,16 @@ export function dialUpstream({ exchange, response, upstream, requestFor }: Upstr
   // can then not take its rest for another client's request.
   const reuse = framing !== "chunked";
   const isClientGone = () => response.isClosed;
-  const answer = attempt({
+  const answer = attempt<Source>({
     exchange,
     upstream,
     isRepeatable,
     isClientGone,
-    send(backend, isAlone) {
+    send(backend, isAlone, answered, failed) {
       const { timeouts } = upstream;
       const request = requestFor(backend);
-      return dial({ exchange, response, backend, timeouts, request }, reuse && !isAlone);
+      const details = { exchange, response, backend, timeouts, request, answered, failed };
+      dial(details, reuse && !isAlone);
     },
   });
   const { body } = exchange.request;

@@ -27,6 +27,9 @@ export interface Dial {
   readonly backend: Backend;
   readonly timeouts: Timeouts;
   readonly request: BackendRequest;
+  /** Called with the answer as its head has come, before what came behind that is given to it. */
+  answered(answer: Source): void;
+  failed(error: DialError): void;
 }
 
 /** How the body of a request is framed on the wire; `buffered` when a stage has read it whole. */
@@ -40,28 +43,19 @@ export function bodyFraming({
 }
 
 /**
- * Sends the client's request to one backend and resolves with the response head.
- *
- * Rejects with a DialError when there is none. The backend counts it until the response has ended.
+ * Sends the client's request to one backend, and calls `answered` or `failed`. The backend counts it until the response
+ * has ended.
  */
-export function dial(details: Dial, reuse: boolean): Promise<Source> {
-  return new Promise((resolve, reject) => {
-    const { exchange, response, backend, request } = details;
-    const { method } = exchange.request;
-    const head = renderRequest(method, request.path, request.fields, reuse);
-    const kept = reuse ? backend.connections.take() : undefined;
-    const connection = kept ?? backend.connections.connect();
-    const dialling = new Dialling(details, connection, {
-      head,
-      reuse,
-      isReused: kept !== undefined,
-      resolve,
-      reject,
-    });
-    connection.begin(dialling, method === "HEAD", backend.acquire());
-    if (request.onClientGone === "cancel") dialling.giveUpWith(response);
-    if (kept !== undefined) dialling.onConnected();
-  });
+export function dial(details: Dial, reuse: boolean): void {
+  const { exchange, response, backend, request } = details;
+  const { method } = exchange.request;
+  const head = renderRequest(method, request.path, request.fields, reuse);
+  const kept = reuse ? backend.connections.take() : undefined;
+  const connection = kept ?? backend.connections.connect();
+  const dialling = new Dialling(details, connection, { head, reuse, isReused: kept !== undefined });
+  connection.begin(dialling, method === "HEAD", backend.acquire());
+  if (request.onClientGone === "cancel") dialling.giveUpWith(response);
+  if (kept !== undefined) dialling.onConnected();
 }
 
 interface Way {
@@ -69,8 +63,6 @@ interface Way {
   readonly head: string;
   readonly reuse: boolean;
   readonly isReused: boolean;
-  readonly resolve: (answer: Source) => void;
-  readonly reject: (error: DialError) => void;
 }
 
 /**
@@ -78,20 +70,18 @@ interface Way {
  * takes no longer than it may.
  */
 class Dialling implements ConnectionUser {
-  readonly #exchange: Exchange;
-  readonly #timeouts: Timeouts;
+  readonly #details: Dial;
   readonly #connection: Connection;
   readonly #way: Way;
   #isConnected = false;
   #isAnswered = false;
   #stay: () => void = () => {};
 
-  constructor({ exchange, timeouts }: Dial, connection: Connection, way: Way) {
-    this.#exchange = exchange;
-    this.#timeouts = timeouts;
+  constructor(details: Dial, connection: Connection, way: Way) {
+    this.#details = details;
     this.#connection = connection;
     this.#way = way;
-    if (!way.isReused) connection.setDeadline(timeouts.connectTimeout);
+    if (!way.isReused) connection.setDeadline(details.timeouts.connectTimeout);
   }
 
   giveUpWith(response: Departure): void {
@@ -101,18 +91,18 @@ class Dialling implements ConnectionUser {
   onConnected(): void {
     this.#isConnected = true;
     this.#connection.liftDeadline();
-    const { body, request } = this.#exchange;
+    const { body, request } = this.#details.exchange;
     // Not before: until then the body can still go to another backend.
     this.#connection.send(this.#way.head, bodyToSend(body, request.body));
   }
 
   onSent(): void {
     // Not before: a long upload is no silent backend.
-    this.#connection.setDeadline(this.#timeouts.responseHeaderTimeout);
+    this.#connection.setDeadline(this.#details.timeouts.responseHeaderTimeout);
   }
 
   onLate(): void {
-    const { connectTimeout, responseHeaderTimeout } = this.#timeouts;
+    const { connectTimeout, responseHeaderTimeout } = this.#details.timeouts;
     const fault = this.#isConnected
       ? new ProxyError("backend_timeout", `${responseHeaderTimeout} ms passed`)
       : new ProxyError("backend_connect_timeout", `${connectTimeout} ms passed`);
@@ -131,13 +121,13 @@ class Dialling implements ConnectionUser {
 
   onBroken(error: Error): void {
     this.#over();
-    this.#way.reject(dialError(error, this.#progress()));
+    this.#details.failed(dialError(error, this.#progress()));
   }
 
   #answered(head: SourceHead, parser: ResponseParser, bytes: Buffer): void {
     this.#over();
     const answer = new Answer(head, this.#connection, this.#way.reuse);
-    this.#way.resolve(answer);
+    this.#details.answered(answer);
     answer.onRead(parser, bytes);
   }
 

@@ -60,7 +60,7 @@ export class Upstream {
    * the same: the worst that can come of it is the 502 that would be sent anyway. What an active check found
    * unhealthy stays out.
    */
-  choose(clientAddress: string, tried: ReadonlySet<Backend>): Backend | undefined {
+  choose(clientAddress: string, tried: readonly Backend[]): Backend | undefined {
     const pick = () => this.#primaries(clientAddress, tried) ?? this.#backups(clientAddress, tried);
     const chosen = pick();
     if (chosen !== undefined || this.backends.some(({ isAvailable }) => isAvailable)) return chosen;
@@ -94,16 +94,16 @@ export class Upstream {
 }
 
 /** Picks an available one of its backends; undefined when none is. */
-type Pool = (key: string, tried: ReadonlySet<Backend>) => Backend | undefined;
+type Pool = (key: string, tried: readonly Backend[]) => Backend | undefined;
 
 function createPool(backends: readonly Backend[], method: BalanceMethod): Pool {
   const balance: Balance<Backend> = createBalance(method);
   const [only] = backends;
   // Most are of one, or of none, and are asked for each request.
   if (backends.length <= 1)
-    return (_key, tried) => (only?.isAvailable && !tried.has(only) ? only : undefined);
+    return (_key, tried) => (only?.isAvailable && !tried.includes(only) ? only : undefined);
   return (key, tried) => {
-    const [first, ...others] = backends.filter((backend) => backend.isAvailable && !tried.has(backend));
+    const [first, ...others] = backends.filter((backend) => backend.isAvailable && !tried.includes(backend));
     if (first === undefined) return undefined;
     return others.length === 0 ? first : balance([first, ...others], key);
   };

@@ -12,6 +12,7 @@ test("a plain GET is read: target, fields as they were sent, Host, and whether i
     httpVersion: "1.1",
     rawHeaders: ["Host", "a.test", "X-A", "b c", "x-a", "", "Connection", "Keep-Alive"],
     body: undefined,
+    isWhole: true,
     host: "a.test",
     keepsAlive: true,
   });

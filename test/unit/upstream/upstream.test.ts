@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const NONE: ReadonlySet<Backend> = new Set();
+const NONE: readonly Backend[] = [];
 
 /** Backends named a, b, c, …; each with the options at its place. */
 function pool(options: readonly Record<string, unknown>[], config: Record<string, unknown> = {}) {
@@ -22,7 +22,7 @@ function pool(options: readonly Record<string, unknown>[], config: Record<string
   const backend = (name: string) =>
     upstream.backends.find(({ url }) => url === `http://${name}.test`) as Backend;
   const next = (...tried: string[]) =>
-    upstream.choose("192.0.2.1", tried.length === 0 ? NONE : new Set(tried.map(backend)))?.url.slice(7, 8);
+    upstream.choose("192.0.2.1", tried.length === 0 ? NONE : tried.map(backend))?.url.slice(7, 8);
   return { upstream, backend, next, messages: () => lines.map(({ msg }) => msg), lines };
 }
 
