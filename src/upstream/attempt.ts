@@ -77,21 +77,34 @@ class Attempts<T> {
   }
 
   #failed(backend: Backend, wasAlone: boolean, error: unknown): void {
+    const next = this.#nextAfter(backend, wasAlone, error);
+    if (next === undefined) this.#reject(error);
+    else this.#send(next.backend, next.isAlone);
+  }
+
+  /** Where it goes after a failure; undefined when that was the last one. */
+  #nextAfter(backend: Backend, wasAlone: boolean, error: unknown): Destination | undefined {
     const { upstream, isRepeatable, isClientGone } = this.#details;
-    if (!(error instanceof DialError) || isClientGone()) return this.#reject(error);
+    if (!(error instanceof DialError) || isClientGone()) return undefined;
     // A kept connection that the backend closed in the same moment is no answer and no failure.
-    if (error.progress === "stale" && isRepeatable && !wasAlone) return this.#send(backend, true);
+    if (error.progress === "stale" && isRepeatable && !wasAlone) return { backend, isAlone: true };
     if (isBackendsFault(error)) upstream.failed(backend, error.message);
     this.#tried.push(backend);
     const maySend = error.progress === "unsent" || (isRepeatable && error.progress !== "answered");
     const next = maySend && this.#retriesLeft > 0 ? this.#choose() : undefined;
-    if (next === undefined) return this.#reject(error);
+    if (next === undefined) return undefined;
     this.#retriesLeft--;
     const { exchange } = this.#details;
     const facts = { reqId: exchange.id, route: exchange.route?.config.name, backend: backend.url };
     exchange.log.warn({ ...facts, code: error.code, reason: error.message }, "attempt failed");
-    this.#send(next, false);
+    return { backend: next, isAlone: false };
   }
+}
+
+interface Destination {
+  readonly backend: Backend;
+  /** On a connection made for it. */
+  readonly isAlone: boolean;
 }
 
 /** Closing an idle connection is every backend's right, and what we lack ourselves is nobody else's fault. */

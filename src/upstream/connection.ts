@@ -7,6 +7,7 @@ import { ProxyError } from "../base/errors.ts";
 import { lastingConnections } from "../base/lasting-connections.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import { ResponseParser } from "./response-parser.ts";
+import type { Sink } from "./source.ts";
 import { Upload } from "./upload.ts";
 
 /** The most that one read brings. */
@@ -93,6 +94,11 @@ export class Connection {
     this.#release = release;
     this.#isSent = false;
     this.#parser.begin(isHead);
+  }
+
+  /** Gives `taker` each chunk of the answer under way that comes whole, before anybody else has a look at it. */
+  offerChunks(taker: Pick<Sink, "takeChunk">): void {
+    this.#parser.taker = taker;
   }
 
   /** Another one takes over what is under way. */
@@ -196,8 +202,8 @@ export class Connection {
   /** What throws on the way to the client is the end of this answer, and not of the thousands beside it. */
   #deliver(user: ConnectionUser, length: number): void {
     try {
-      this.#parser.read(BYTES, ROOM_BEFORE, ROOM_BEFORE + length);
-      user.onRead(this.#parser, BYTES);
+      const isRead = this.#parser.read(BYTES, ROOM_BEFORE, ROOM_BEFORE + length);
+      if (isRead) user.onRead(this.#parser, BYTES);
     } catch (cause) {
       // Another may have taken over meanwhile.
       const broken = this.#user ?? user;

@@ -3,7 +3,7 @@ import { parseFieldLines } from "./field-lines.ts";
 import { type Framing, framingOf } from "./framing.ts";
 import { LineBlock } from "./line-block.ts";
 import { ParseFault } from "./parse-fault.ts";
-import type { SourceHead } from "./source.ts";
+import type { Sink, SourceHead } from "./source.ts";
 
 /** A backend that sends more interim responses than this before its answer will not come to one. */
 const MAX_INTERIM_RESPONSES = 10;
@@ -13,6 +13,8 @@ const NO_FIELDS: readonly string[] = [];
 /** A status line up to the end of the status (RFC 9112 section 4), and what each character of it may be. */
 const WHOLE_STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d[ \r]/;
 const STATUS_LINE = [..."HTTP/1.", "01", " ", "12345", "0123456789", "0123456789", " \r"];
+
+type ChunkTaker = Pick<Sink, "takeChunk">;
 
 /** What is expected next. */
 const HEAD = 0;
@@ -31,7 +33,10 @@ type State = typeof HEAD | typeof LENGTH | typeof CHUNKS | typeof REST | typeof 
  * that were read, and the end. Chunks are decoded in place. However the bytes are cut, the sum is the same.
  */
 export class ResponseParser extends ChunkDecoder {
-  // First what each read needs.
+  /** Who may take the next read whole, instead of having it decoded; undefined within a chunk. */
+  #taker: ChunkTaker | undefined;
+  /** Who may at all. */
+  taker: ChunkTaker | undefined;
   #state: State = DONE;
   /** The head of the answer, after the read in which it became whole. */
   head: SourceHead | undefined;
@@ -55,6 +60,8 @@ export class ResponseParser extends ChunkDecoder {
     this.#interim = 0;
     this.rawTrailers = NO_FIELDS;
     this.isPersistent = false;
+    this.taker = undefined;
+    this.#taker = undefined;
   }
 
   /** The answer is here as a whole. */
@@ -62,8 +69,12 @@ export class ResponseParser extends ChunkDecoder {
     return this.#state === DONE;
   }
 
-  /** Reads what is in `bytes` from `from` up to `end`, and may move it about. */
-  read(bytes: Buffer, from: number, end: number): void {
+  /**
+   * Reads what is in `bytes` from `from` up to `end`, and may move it about. False when the answer's taker has taken it:
+   * nothing is then as it was after the read before but what comes next.
+   */
+  read(bytes: Buffer, from: number, end: number): boolean {
+    if (this.#taker?.takeChunk?.(bytes, from, end) === true) return false;
     this.head = undefined;
     this.payloadStart = 0;
     this.payloadEnd = 0;
@@ -75,6 +86,8 @@ export class ResponseParser extends ChunkDecoder {
       this.fault = error.message;
       this.#state = FAULT;
     }
+    this.#taker = this.#state === CHUNKS && this.isBetweenChunks ? this.taker : undefined;
+    return true;
   }
 
   /** The connection has ended. True when the answer is then whole: its body was to end with it. */

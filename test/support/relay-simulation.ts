@@ -9,6 +9,7 @@ import { Relay } from "../../src/stream/relay.ts";
 import { Answer } from "../../src/upstream/answer.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
 import { ResponseParser } from "../../src/upstream/response-parser.ts";
+import type { Sink } from "../../src/upstream/source.ts";
 
 /** As the sockets of this simulation have it: small, so that clients fall behind often. */
 const HIGH_WATER_MARK = 32;
@@ -113,10 +114,10 @@ export class RelaySimulation {
   /** One read of the backend's connection; its bytes are gone afterwards, as in the buffer that all share. */
   read(bytes: Buffer): void {
     bytes.copy(this.#readBuffer, ROOM_BEFORE);
-    this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
+    const isRead = this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
     if (this.#parser.head !== undefined)
       this.#answer = new Answer(this.#parser.head, this.#connection(), true);
-    this.#answer?.onRead(this.#parser, this.#readBuffer);
+    if (isRead) this.#answer?.onRead(this.#parser, this.#readBuffer);
     this.#readBuffer.fill(0xaa);
     if (this.#answer === undefined && this.#parser.fault !== undefined) this.connection = "closed";
   }
@@ -155,6 +156,9 @@ export class RelaySimulation {
     };
     return {
       handOver() {},
+      offerChunks: (taker: Sink) => {
+        this.#parser.taker = taker;
+      },
       pause: () => {
         this.isPaused = true;
       },
