@@ -1,19 +1,24 @@
+/** What has a heartbeat. */
+export interface Beating {
+  /** When something came last, by `performance.now()`. */
+  readonly trafficAt: number;
+  beat(): void;
+}
+
 /**
- * Calls `beat` whenever nothing has come for `ms`. `lastAt` says when something did last, by `performance.now()`.
+ * Has its owner beat whenever nothing has come for `ms`.
  *
  * A beat is put off here, when it would be due, and not as something comes: to move a timer is to look at those of
  * three other streams.
  */
 export class Heartbeat {
   readonly #ms: number;
-  readonly #lastAt: () => number;
-  readonly #beat: () => void;
+  readonly #owner: Beating;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(ms: number, lastAt: () => number, beat: () => void) {
+  constructor(ms: number, owner: Beating) {
     this.#ms = ms;
-    this.#lastAt = lastAt;
-    this.#beat = beat;
+    this.#owner = owner;
     this.#beatIn(ms);
   }
 
@@ -27,8 +32,8 @@ export class Heartbeat {
   }
 
   #onTime(): void {
-    const left = Math.floor(this.#ms - (performance.now() - this.#lastAt()));
-    if (left <= 0) this.#beat();
+    const left = Math.floor(this.#ms - (performance.now() - this.#owner.trafficAt));
+    if (left <= 0) this.#owner.beat();
     // A beat may have been the end of its stream.
     if (this.#timer !== undefined) this.#beatIn(left <= 0 ? this.#ms : left);
   }

@@ -16,7 +16,7 @@ import { ByteOrderMark } from "../sse/byte-order-mark.ts";
 import { wholeEvents } from "../sse/whole-events.ts";
 import type { Sink, Source } from "../upstream/source.ts";
 import { ClientWriter } from "./client-writer.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { type Beating, Heartbeat } from "./heartbeat.ts";
 import { HEARTBEAT, openingLines } from "./opening.ts";
 import { contentCoding, streamHead } from "./response-head.ts";
 
@@ -35,13 +35,13 @@ const EXPIRY_GRACE_MS = 5_000;
  * Every byte goes out in the turn in which it came in. Comment lines are added at the borders of event
  * blocks only; the timers are the only other thing that happens.
  */
-export class Relay implements Sink, LiveStream, Sent {
+export class Relay implements Sink, LiveStream, Sent, Beating {
   // First what every event needs: with thousands of streams each line of the cache is another wait for memory.
   /** The next chunk may take the short way: see `takeChunk`. */
   #isPlain = false;
   bytesSent = 0;
   /** When the backend sent something last, by `performance.now()` in whole ms: a number with a fraction is an object. */
-  #trafficAt = 0;
+  trafficAt = 0;
   /** Those that took the short way. */
   #plainEvents = 0;
   readonly #response: ClientResponse;
@@ -136,14 +136,8 @@ export class Relay implements Sink, LiveStream, Sent {
 
   #startTimers(): void {
     const { heartbeat, idleTimeout, maxDuration } = this.#config;
-    this.#trafficAt = Math.trunc(performance.now());
-    if (heartbeat !== undefined && this.#hasBorders) {
-      this.#heartbeat = new Heartbeat(
-        heartbeat,
-        () => this.#trafficAt,
-        () => this.#beat(),
-      );
-    }
+    this.trafficAt = Math.trunc(performance.now());
+    if (heartbeat !== undefined && this.#hasBorders) this.#heartbeat = new Heartbeat(heartbeat, this);
     if (idleTimeout !== undefined) this.#idle = new DueTimer(idleTimeout, () => this.#onIdle());
     const expiresAt = this.exchange.principal?.expiresAt;
     if (expiresAt !== undefined) this.#stopExpiry = atWallClock(expiresAt, () => this.#expire());
@@ -162,7 +156,8 @@ export class Relay implements Sink, LiveStream, Sent {
     this.#deadlines = this.#deadlines.concat(grace);
   }
 
-  #beat(): void {
+  /** Writes a comment line if the stream stands between two events. */
+  beat(): void {
     // A client that has not taken what it was sent needs no sign of life.
     if (!this.#boundary.atBorder || this.#writer.isBehind) return;
     if (this.bytesSent === 0) this.#mark = new ByteOrderMark();
@@ -180,7 +175,7 @@ export class Relay implements Sink, LiveStream, Sent {
     const stop = end - ROOM_BEHIND;
     const events = wholeEvents(bytes, start, stop);
     if (events < 0) return false;
-    this.#trafficAt = Math.trunc(performance.now());
+    this.trafficAt = Math.trunc(performance.now());
     this.#plainEvents += events;
     this.bytesSent += stop - start;
     if (!this.#response.write(bytes, start, stop) && !this.#writer.hasRoom()) this.#pause();
@@ -199,7 +194,7 @@ export class Relay implements Sink, LiveStream, Sent {
     if (this.#isOver) return;
     this.#idle?.refresh();
     if (this.#response.isClosed) return;
-    this.#trafficAt = Math.trunc(performance.now());
+    this.trafficAt = Math.trunc(performance.now());
     if (this.#mark === undefined) this.#relay(bytes, start, end);
     else this.#relayBehindMark(this.#mark, bytes.subarray(start, end));
   }

@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Heartbeat } from "../../../src/stream/heartbeat.ts";
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
+afterEach(() => void vi.useRealTimers());
+
+/** A stream that is silent from now on, and notes when it beats. */
+function stream() {
+  const begunAt = performance.now();
+  const beats: number[] = [];
+  const owner = { trafficAt: begunAt, beat: () => beats.push(Math.round(performance.now() - begunAt)) };
+  return { owner, beats };
+}
+
+test("a silent stream beats again and again", () => {
+  const { owner, beats } = stream();
+  const heartbeat = new Heartbeat(100, owner);
+  vi.advanceTimersByTime(350);
+  expect(beats).toEqual([100, 200, 300]);
+  heartbeat.stop();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a beat comes as long after what came last, and never before", () => {
+  const { owner, beats } = stream();
+  const heartbeat = new Heartbeat(100, owner);
+  vi.advanceTimersByTime(90);
+  owner.trafficAt = performance.now();
+  vi.advanceTimersByTime(60);
+  owner.trafficAt = performance.now();
+  vi.advanceTimersByTime(99);
+  expect(beats).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(beats).toEqual([250]);
+  heartbeat.stop();
+});
+
+test("a busy stream costs one timer for each time that it would have beaten", () => {
+  const { owner, beats } = stream();
+  const heartbeat = new Heartbeat(100, owner);
+  const armed = vi.spyOn(globalThis, "setTimeout");
+  for (let ms = 0; ms < 1_000; ms += 1) {
+    vi.advanceTimersByTime(1);
+    owner.trafficAt = performance.now();
+  }
+  expect(beats).toEqual([]);
+  expect(armed.mock.calls.length).toBeLessThanOrEqual(11);
+  heartbeat.stop();
+});
+
+test("a beat that ends its stream is the last", () => {
+  const owner = {
+    trafficAt: performance.now(),
+    beat: vi.fn(() => heartbeat.stop()),
+  };
+  const heartbeat: Heartbeat = new Heartbeat(100, owner);
+  vi.advanceTimersByTime(1_000);
+  expect(owner.beat).toHaveBeenCalledTimes(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
