@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 
-/** How a connection came in. */
+/** How a connection came in. What a proxy said of it stands in place of the socket's own word. */
 export interface Arrival {
   /** Who is at its other end: an address, `UNIX_PEER`, or undefined when that is not known. */
   readonly peer: string | undefined;
@@ -9,16 +9,17 @@ export interface Arrival {
   readonly isOverflow: boolean;
 }
 
-/** How each connection of a listener came in. What a proxy said of it stands in place of the socket's own word. */
-export class Arrivals {
-  readonly #arrivals = new WeakMap<Duplex, Arrival>();
+/** Where a socket has its arrival: a WeakMap of all of them is looked through at each collection of young objects. */
+const ARRIVAL = Symbol("arrival");
+type ArrivedSocket = Duplex & { [ARRIVAL]?: Arrival };
 
-  set(socket: Duplex, arrival: Arrival): void {
-    this.#arrivals.set(socket, arrival);
-  }
+const FROM_NOBODY: Arrival = { peer: undefined, tls: false, isOverflow: false };
 
-  /** A connection that was not noted came from nobody who could be trusted. */
-  of(socket: Duplex): Arrival {
-    return this.#arrivals.get(socket) ?? { peer: undefined, tls: false, isOverflow: false };
-  }
+export function noteArrival(socket: Duplex, arrival: Arrival): void {
+  (socket as ArrivedSocket)[ARRIVAL] = arrival;
+}
+
+/** Of a connection that was not noted: it came from nobody who could be trusted. */
+export function arrivalOf(socket: Duplex): Arrival {
+  return (socket as ArrivedSocket)[ARRIVAL] ?? FROM_NOBODY;
 }

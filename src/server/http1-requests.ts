@@ -7,7 +7,7 @@ import { Exchange } from "../pipeline/exchange.ts";
 import { writeRawReply } from "../pipeline/raw-reply.ts";
 import { errorReply, fail } from "../pipeline/reply.ts";
 import { FORWARDED_METHODS } from "../routing/request-head.ts";
-import type { Arrivals } from "./arrival.ts";
+import { arrivalOf } from "./arrival.ts";
 import { handle } from "./handler.ts";
 import { createNodeRequest } from "./node-request.ts";
 import { NodeResponse } from "./node-response.ts";
@@ -23,7 +23,6 @@ const MAX_PIPELINED = 16;
 /** What HTTP/1 requests are answered with. */
 export interface Http1Setup {
   readonly runtime: Runtime;
-  readonly arrivals: Arrivals;
   /** Gives a connection to Node's parser, anew when an upgrade on it was ignored. */
   readonly parse: (socket: Duplex) => void;
 }
@@ -32,7 +31,6 @@ export interface Http1Setup {
 export class Http1Requests {
   readonly #server: http.Server;
   readonly #runtime: Runtime;
-  readonly #arrivals: Arrivals;
   readonly #parse: (socket: Duplex) => void;
   /** Exchanges of each connection in the order of their requests; the first is being answered. */
   readonly #queues = new WeakMap<Duplex, (() => void)[]>();
@@ -40,10 +38,9 @@ export class Http1Requests {
   readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ClientResponse }>();
   #isClosing = false;
 
-  constructor(server: http.Server, { runtime, arrivals, parse }: Http1Setup) {
+  constructor(server: http.Server, { runtime, parse }: Http1Setup) {
     this.#server = server;
     this.#runtime = runtime;
-    this.#arrivals = arrivals;
     this.#parse = parse;
     server.on("request", (request, response) => this.#onRequest(request, response));
     server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
@@ -62,7 +59,7 @@ export class Http1Requests {
   /** Answers a request that was read, and is answered, without Node's parser; the only one of its connection. */
   answerPlain(request: PlainRequest, response: ClientResponse, socket: Socket): void {
     const { rawHeaders, host } = request;
-    const arrival = this.#arrivals.of(socket);
+    const arrival = arrivalOf(socket);
     const { peer, tls } = arrival;
     const client = this.#runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
     const exchange = new Exchange(request, client, this.#runtime);
@@ -78,7 +75,7 @@ export class Http1Requests {
 
   #newExchange(request: IncomingMessage, socket: Duplex): Exchange {
     const { rawHeaders, headers } = request;
-    const arrival = this.#arrivals.of(socket);
+    const arrival = arrivalOf(socket);
     const host = headers.host ?? "";
     const { peer, tls } = arrival;
     const client = this.#runtime.trust.resolveClient({ peer, tls, rawHeaders, host });

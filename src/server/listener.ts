@@ -9,7 +9,7 @@ import type { ListenConfig } from "../config/listen-schema.ts";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
 import type { Admission } from "../pipeline/capacity.ts";
 import { addressName } from "./address-name.ts";
-import { type Arrival, Arrivals } from "./arrival.ts";
+import { type Arrival, arrivalOf, noteArrival } from "./arrival.ts";
 import { Http1Requests } from "./http1-requests.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { Lane } from "./lane.ts";
@@ -36,7 +36,6 @@ export class Listener {
   readonly #lane: Lane;
   /** Node's own listener for connections: its HTTP/1 parser. */
   readonly #parse: (socket: Duplex) => void;
-  readonly #arrivals = new Arrivals();
   readonly #runtime: Runtime;
   readonly #http2: Http2Sessions;
   #listen: ListenConfig;
@@ -70,7 +69,6 @@ export class Listener {
     this.#server.on("connection", (socket) => this.#accept(socket));
     this.#http1 = new Http1Requests(this.#server, {
       runtime,
-      arrivals: this.#arrivals,
       parse: this.#parse,
     });
     this.#lane = new Lane({
@@ -175,7 +173,7 @@ export class Listener {
   }
 
   #begin(socket: Socket, arrival: Arrival): void {
-    this.#arrivals.set(socket, arrival);
+    noteArrival(socket, arrival);
     this.#pending.delete(socket);
     if (this.#tls === undefined) {
       this.#toHttp1(socket);
@@ -187,13 +185,13 @@ export class Listener {
 
   #onSecure(socket: TLSSocket, raw: Socket): void {
     this.#pending.delete(raw);
-    const arrival = { ...this.#arrivals.of(raw), tls: true };
+    const arrival = { ...arrivalOf(raw), tls: true };
     const { http2 } = this.#listen;
     if (socket.alpnProtocol === "h2" && http2 !== undefined) {
       this.#http2.accept(socket, arrival, http2);
       return;
     }
-    this.#arrivals.set(socket, arrival);
+    noteArrival(socket, arrival);
     this.#connections.add(socket);
     socket.once("close", () => this.#connections.delete(socket));
     this.#toHttp1(socket);
