@@ -193,9 +193,10 @@ export class RawResponse implements ClientResponse {
  * Most lists are short, and a literal is made faster than `concat` makes a copy.
  */
 function withOneMore(list: readonly (() => void)[], last: () => void): readonly (() => void)[] {
-  const [first, second] = list;
+  const [first, second, third] = list;
   if (first === undefined) return [last];
   if (second === undefined) return [first, last];
+  if (third === undefined) return [first, second, last];
   return list.concat(last);
 }
 

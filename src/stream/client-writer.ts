@@ -19,6 +19,7 @@ export class ClientWriter {
   readonly #exchange: Exchange;
   readonly #response: ClientResponse;
   readonly #bounds: Bounds;
+  #isListening = false;
   #stallTimer: DueTimer | undefined;
   #whenDrained: (() => void) | undefined;
 
@@ -26,8 +27,6 @@ export class ClientWriter {
     this.#exchange = exchange;
     this.#response = response;
     this.#bounds = bounds;
-    response.onDrain(() => this.#onDrain());
-    response.onClose(() => this.#clearStall());
   }
 
   /** Whether the client has yet to take some of what was written. */
@@ -76,6 +75,14 @@ export class ClientWriter {
     this.#response.breakOff();
   }
 
+  /** From the first time on that the client is behind; most never are. */
+  #listen(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
+    this.#response.onDrain(() => this.#onDrain());
+    this.#response.onClose(() => this.#clearStall());
+  }
+
   #onDrain(): void {
     this.#clearStall();
     const callback = this.#whenDrained;
@@ -84,6 +91,7 @@ export class ClientWriter {
   }
 
   #watchStall(): void {
+    this.#listen();
     const { sendTimeout } = this.#bounds;
     if (this.#stallTimer !== undefined || sendTimeout === undefined) return;
     const taken = this.#response.takenBytes;
