@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { performance } from "node:perf_hooks";
 import type { Client } from "../base/address.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";

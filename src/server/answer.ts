@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { ProxyError } from "../base/errors.ts";
 import { acceptsEventStream } from "../base/media-type.ts";
 import type { Capacity } from "../pipeline/capacity.ts";

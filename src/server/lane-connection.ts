@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
 import type { HeadContext } from "./raw-head.ts";
 import { RawResponse, type ResponseOwner } from "./raw-response.ts";
 import { type HeadLimits, type PlainRequest, parseRequest } from "./request-parser.ts";
@@ -92,6 +93,11 @@ export class LaneConnection implements ResponseOwner {
     this.#rules.forget(this);
   }
 
+  ended(): void {
+    this.#response?.clientEnded();
+    this.socket.end();
+  }
+
   drained(): void {
     this.#response?.drained();
   }
@@ -128,7 +134,7 @@ function onDrain(this: LaneSocket): void {
 
 /** A client that has ended its half is done with us: what is being answered ends too, as node:http has it. */
 function onEnd(this: LaneSocket): void {
-  this.end();
+  this[CONNECTION]?.ended();
 }
 
 /** The socket is destroyed behind it, and `close` says all there is to say. */

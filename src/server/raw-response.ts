@@ -133,6 +133,11 @@ export class RawResponse implements ClientResponse {
     this.#onDrain = withOneMore(this.#onDrain, callback);
   }
 
+  /** The connection tells that its client is done, and that nothing more is to be written. */
+  clientEnded(): void {
+    this.#isEnded = true;
+  }
+
   /** The connection tells that the kernel has taken all that waited. */
   drained(): void {
     for (const callback of this.#onDrain) callback();
@@ -160,7 +165,8 @@ export class RawResponse implements ClientResponse {
 
   /** Whether so many bytes of a body are to be written. Where a length was said they are of it, and more is none. */
   #takes(length: number): boolean {
-    if (length === 0 || this.#isEnded || !this.#isWritable()) return false;
+    // A socket that was destroyed takes it for nothing; to ask it first is not for nothing.
+    if (length === 0 || this.#isEnded || this.#isClosed) return false;
     if (this.#framing === undefined) throw new TypeError("a body follows a head");
     if (typeof this.#framing === "string") return this.#framing === "chunked";
     if (length > this.#framing) {

@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { atWallClock } from "../base/at-wall-clock.ts";
 import { partOf, ROOM_BEHIND } from "../base/chunk.ts";
 import { DueTimer } from "../base/due-timer.ts";
