@@ -96,9 +96,9 @@ export class Connection {
     this.#parser.begin(isHead);
   }
 
-  /** Gives `taker` each chunk of the answer under way that comes whole, before anybody else has a look at it. */
+  /** Has the parser offer chunks of the answer under way that come whole. */
   offerChunks(taker: Pick<Sink, "takeChunk">): void {
-    this.#parser.taker = taker;
+    this.#parser.offerChunks(taker);
   }
 
   /** Another one takes over what is under way. */

@@ -33,10 +33,10 @@ type State = typeof HEAD | typeof LENGTH | typeof CHUNKS | typeof REST | typeof 
  * that were read, and the end. Chunks are decoded in place. However the bytes are cut, the sum is the same.
  */
 export class ResponseParser extends ChunkDecoder {
-  /** Who may take the next read whole, instead of having it decoded; undefined within a chunk. */
+  // First what each read needs.
+  /** The next read begins between two chunks. */
+  #isBetween = false;
   #taker: ChunkTaker | undefined;
-  /** Who may at all. */
-  taker: ChunkTaker | undefined;
   #state: State = DONE;
   /** The head of the answer, after the read in which it became whole. */
   head: SourceHead | undefined;
@@ -60,8 +60,13 @@ export class ResponseParser extends ChunkDecoder {
     this.#interim = 0;
     this.rawTrailers = NO_FIELDS;
     this.isPersistent = false;
-    this.taker = undefined;
+    this.#isBetween = false;
     this.#taker = undefined;
+  }
+
+  /** Until the next answer `taker` is asked first whether it takes a read that begins between two chunks. */
+  offerChunks(taker: ChunkTaker): void {
+    this.#taker = taker;
   }
 
   /** The answer is here as a whole. */
@@ -70,11 +75,11 @@ export class ResponseParser extends ChunkDecoder {
   }
 
   /**
-   * Reads what is in `bytes` from `from` up to `end`, and may move it about. False when the answer's taker has taken it:
-   * nothing is then as it was after the read before but what comes next.
+   * Reads what is in `bytes` from `from` up to `end`, and may move it about. False when somebody else has taken it, so
+   * that there is nothing to be told here.
    */
   read(bytes: Buffer, from: number, end: number): boolean {
-    if (this.#taker?.takeChunk?.(bytes, from, end) === true) return false;
+    if (this.#isBetween && this.#taker?.takeChunk?.(bytes, from, end) === true) return false;
     this.head = undefined;
     this.payloadStart = 0;
     this.payloadEnd = 0;
@@ -86,7 +91,7 @@ export class ResponseParser extends ChunkDecoder {
       this.fault = error.message;
       this.#state = FAULT;
     }
-    this.#taker = this.#state === CHUNKS && this.isBetweenChunks ? this.taker : undefined;
+    this.#isBetween = this.#state === CHUNKS && this.isBetweenChunks;
     return true;
   }
 

@@ -156,9 +156,7 @@ export class RelaySimulation {
     };
     return {
       handOver() {},
-      offerChunks: (taker: Sink) => {
-        this.#parser.taker = taker;
-      },
+      offerChunks: (taker: Sink) => this.#parser.offerChunks(taker),
       pause: () => {
         this.isPaused = true;
       },
