@@ -117,7 +117,6 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
     if (!this.#hasBorders) this.abort(reason);
     else if (this.#boundary.atBorder) this.#end(reason, retryMs);
     else this.#endAtBorder = { reason, retryMs };
-    this.#isPlain = false;
   }
 
   /** Breaks the stream off where it stands. */
@@ -183,12 +182,13 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
     return true;
   }
 
-  /** Whether what comes next is as it is in the middle of most streams: that is looked at where it may have changed. */
-  #looksPlain(): boolean {
-    const isOpen = this.#mark === undefined && this.#opening === undefined && this.#endAtBorder === undefined;
-    // The first event is noted, and an idle timer begins anew with each.
-    const isCounted = this.#boundary.events > 0 && this.#idle === undefined;
-    return this.#hasBorders && !this.#isOver && isOpen && isCounted && this.#boundary.isFresh;
+  /**
+   * Whether the stream stands as most do nearly always: between two events, of which the first was noted, and without a
+   * timer that begins anew with each.
+   */
+  #isMidway(): boolean {
+    const { events, isFresh } = this.#boundary;
+    return events > 0 && isFresh && this.#idle === undefined && !this.#isOver;
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
@@ -216,7 +216,7 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
     } else if (!isTaken) {
       this.#pause();
     }
-    this.#isPlain = this.#looksPlain();
+    this.#isPlain = this.#isMidway();
   }
 
   #pause(): void {

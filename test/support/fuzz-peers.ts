@@ -3,7 +3,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promi
 import { afterTest } from "./after-test.ts";
 import { readWithLlhttp } from "./llhttp.ts";
 import type { Random } from "./random-bytes.ts";
-import type { Reading } from "./random-streams.ts";
+import { endOfNextChunk, type Reading } from "./random-streams.ts";
 
 /** What the peers of one exchange do: everything is drawn before it begins, so that a seed repeats it. */
 export interface Plan {
@@ -45,7 +45,9 @@ export function randomPlan(
   const isBig = wire.length > 10_000;
   for (let at = 0; at < wire.length; ) {
     const most = isBig ? 200_000 : chance(0.5) ? 8 : 300;
-    const length = hasSurplus ? wire.length : Math.min(wire.length - at, 1 + upTo(most));
+    const isChunk = !isBig && chance(0.4);
+    const wanted = isChunk ? endOfNextChunk(wire, at) - at : 1 + upTo(most);
+    const length = hasSurplus ? wire.length : Math.min(wire.length - at, wanted);
     writes.push({ length, turns: upTo(2), ms: chance(pauses) ? 1 + upTo(2) : 0 });
     at += length;
   }

@@ -20,9 +20,20 @@ const PIECES = [
   ":\n",
 ];
 
+/** What most backends send, and send in one chunk each. */
+const BLOCKS = [
+  "data: a\n\n",
+  "id: 1\ndata: b\n\n",
+  "data: \xc3\xa9\ndata\n\n",
+  ":\n\n",
+  ": c\n",
+  "x\n\n\n\n",
+];
+
 /** Bytes of an event stream, or what comes near one. */
 export function randomStream({ one, chance, upTo }: Random): Buffer {
-  const pieces = Array.from({ length: upTo(16) }, () => one(PIECES)).join("");
+  const kinds = chance(0.3) ? BLOCKS : PIECES;
+  const pieces = Array.from({ length: upTo(16) }, () => one(kinds)).join("");
   return Buffer.from((chance(0.1) ? "\xef\xbb\xbf" : "") + pieces, "latin1");
 }
 
@@ -36,8 +47,10 @@ export function randomWire(stream: Buffer, random: Random): Buffer {
   if (kind === "chunked") {
     head += "Transfer-Encoding: chunked\r\n";
     let chunks = "";
+    const isByBlock = chance(0.4);
     for (let at = 0; at < body.length; ) {
-      const part = body.slice(at, at + 1 + upTo(12));
+      const block = isByBlock ? body.indexOf(END_OF_BLOCK, at) : -1;
+      const part = body.slice(at, block < 0 ? at + 1 + upTo(12) : block + END_OF_BLOCK.length);
       chunks += `${part.length.toString(16)}${chance(0.05) ? ";a=b" : ""}\r\n${part}\r\n`;
       at += part.length;
     }
@@ -47,6 +60,15 @@ export function randomWire(stream: Buffer, random: Random): Buffer {
   const spoilt = chance(0.1) ? spoiled(bytes, random) : bytes;
   const whole = Buffer.concat([Buffer.from(`${head}\r\n`), spoilt]);
   return chance(0.25) ? whole.subarray(0, upTo(whole.length)) : whole;
+}
+
+const END_OF_BLOCK = "\n\n";
+
+/** Where the next chunk ends that stands before another, as most reads do; the end of it all when there is none. */
+export function endOfNextChunk(wire: Buffer, at: number): number {
+  const text = wire.toString("latin1", at);
+  const end = /\r\n(?=[0-9a-f]{1,3}(?:;a=b)?\r\n)/.exec(text);
+  return end === null ? wire.length : at + end.index + 2;
 }
 
 export interface Reading {

@@ -81,6 +81,8 @@ export class RelaySimulation {
   readonly response: RawResponse;
   relay: Relay | undefined;
   isPaused = false;
+  /** Reads that took the short way. */
+  shortReads = 0;
   /** As much as may wait for the client while its backend is read. */
   readonly mostPending: number;
   /** The backend's connection: open, kept for another request, or closed. */
@@ -114,11 +116,15 @@ export class RelaySimulation {
   /** One read of the backend's connection; its bytes are gone afterwards, as in the buffer that all share. */
   read(bytes: Buffer): void {
     bytes.copy(this.#readBuffer, ROOM_BEFORE);
-    const isRead = this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
+    if (this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length)) this.#wasRead();
+    else this.shortReads++;
+    this.#readBuffer.fill(0xaa);
+  }
+
+  #wasRead(): void {
     if (this.#parser.head !== undefined)
       this.#answer = new Answer(this.#parser.head, this.#connection(), true);
-    if (isRead) this.#answer?.onRead(this.#parser, this.#readBuffer);
-    this.#readBuffer.fill(0xaa);
+    this.#answer?.onRead(this.#parser, this.#readBuffer);
     if (this.#answer === undefined && this.#parser.fault !== undefined) this.connection = "closed";
   }
 

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { Boundary } from "../../../src/sse/boundary.ts";
 import { readWithLlhttp } from "../../support/llhttp.ts";
 import { type Random, randomFrom } from "../../support/random-bytes.ts";
 import {
   decode,
+  endOfNextChunk,
   hasMark,
   MARK,
   randomStream,
@@ -101,7 +103,9 @@ async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Rel
     if (sim.isPaused || sim.connection !== "open") continue;
     const before = seen.data.length;
     if (at < wire.length) {
-      const part = wire.subarray(at, at + 1 + upTo(chance(0.7) ? 6 : 200));
+      const isWhole = chance(0.4);
+      const end = isWhole ? endOfNextChunk(wire, at) : at + 1 + upTo(chance(0.7) ? 6 : 200);
+      const part = wire.subarray(at, end);
       at += part.length;
       sim.read(part);
     } else {
@@ -144,6 +148,9 @@ function check(
   if (timers.pending > 0) return "a timer is left";
   if (Number.isNaN(seen.beats)) return "a line of ours that is no comment";
   if (seen.beats > 0 && decode(all) !== decode(original)) return "a comment line inside an event";
+  const reference = new Boundary();
+  reference.scan(data, 0, data.length);
+  if (sim.relay !== undefined && sim.relay.events !== reference.events) return "events counted wrong";
   if (clientLeft) {
     const isPrefix = original.equals(expected.body.subarray(0, original.length));
     return isPrefix || data.length === 0 ? undefined : "other bytes, before the client left";
@@ -163,7 +170,7 @@ function check(
 
 test(`${CASES} streams in any framing, cut anywhere, with heartbeats, slow clients and aborts: the same bytes`, async () => {
   const random = randomFrom(SEED);
-  const counts = { whole: 0, brokenOff: 0, clientLeft: 0, drained: 0, beats: 0, unanswered: 0 };
+  const counts = { whole: 0, brokenOff: 0, clientLeft: 0, drained: 0, beats: 0, short: 0, unanswered: 0 };
   for (let n = 0; n < CASES; n++) {
     const wire = randomWire(randomStream(random), random);
     const sim = new RelaySimulation({
@@ -181,6 +188,7 @@ test(`${CASES} streams in any framing, cut anywhere, with heartbeats, slow clien
       );
     }
     counts.beats += seen.beats;
+    counts.short += sim.shortReads;
     if (ending.clientLeft) counts.clientLeft++;
     else if (ending.drained) counts.drained++;
     else if (!sim.isAnswered) counts.unanswered++;
@@ -189,7 +197,7 @@ test(`${CASES} streams in any framing, cut anywhere, with heartbeats, slow clien
   }
   // Otherwise this would be a test of nothing.
   const least = CASES / 200;
-  for (const kind of ["whole", "brokenOff", "clientLeft", "drained", "beats"] as const) {
+  for (const kind of ["whole", "brokenOff", "clientLeft", "drained", "beats", "short"] as const) {
     expect(counts[kind], kind).toBeGreaterThan(least);
   }
   if (process.env["FUZZ_CASES"] !== undefined)

@@ -303,3 +303,54 @@ test("what the backend says of its patience is known", () => {
   expect(patience("Keep-Alive: soon\r\n")).toBeUndefined();
   expect(patience("")).toBeUndefined();
 });
+
+/** A parser whose answer has begun, and what its taker was offered; it takes what is one chunk of three bytes. */
+function withTaker() {
+  const parser = new ResponseParser();
+  const offered: string[] = [];
+  const read = (text: string) => {
+    const bytes = Buffer.from(text, "latin1");
+    if (!parser.read(bytes, 0, bytes.length)) return "taken";
+    return bytes.toString("latin1", parser.payloadStart, parser.payloadEnd);
+  };
+  const takeChunk = (bytes: Buffer, from: number, end: number) => {
+    const text = bytes.toString("latin1", from, end);
+    offered.push(text);
+    return /^3\r\n...\r\n$/s.test(text);
+  };
+  parser.begin(false);
+  read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  parser.offerChunks({ takeChunk });
+  return { parser, offered, read };
+}
+
+test("reads that begin between two chunks are offered, and what is not taken is decoded", () => {
+  const { parser, offered, read } = withTaker();
+  expect(read("2\r\nab\r\n")).toBe("ab");
+  expect(read("3\r\ncde\r\n")).toBe("taken");
+  expect(read("4\r\nfghi\r\n")).toBe("fghi");
+  expect(read("0\r\n\r\n")).toBe("");
+  expect(parser.isEnded).toBe(true);
+  expect(offered).toEqual(["2\r\nab\r\n", "3\r\ncde\r\n", "4\r\nfghi\r\n", "0\r\n\r\n"]);
+});
+
+test("within a chunk nothing is offered, however much it looks like one", () => {
+  const { offered, read } = withTaker();
+  const within = "3\r\nabc\r\n";
+  expect(read(`${within.length.toString(16)}\r\n`)).toBe("");
+  expect(read(within)).toBe(within);
+  expect(read("\r")).toBe("");
+  expect(read("\n")).toBe("");
+  expect(read("0")).toBe("");
+  expect(read(within)).toBe("abc");
+  expect(offered).toEqual(["8\r\n", "0"]);
+});
+
+test("the taker of one answer is not that of the next", () => {
+  const { parser, offered, read } = withTaker();
+  expect(read("0\r\n\r\n")).toBe("");
+  parser.begin(false);
+  read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+  expect(read("3\r\nabc\r\n")).toBe("abc");
+  expect(offered).toEqual(["0\r\n\r\n"]);
+});
