@@ -10,8 +10,9 @@ const STANDARD_OUTPUT = 1;
 /**
  * Makes the gateway's log: one JSON object a line, or lines for people.
  *
- * Lines are written at once to `destination`, standard output unless given. `pretty` formats in this process,
- * without a worker thread, because a thread's queue is lost when the process is killed.
+ * Lines go to `destination` as they are made or, unless it is given, to standard output, those of a moment together.
+ * `pretty` formats in this process, without a worker thread, because a thread's queue is lost when the process is
+ * killed.
  */
 export function createLog(config: ServerConfig["log"], destination?: DestinationStream): Log {
   const options = { level: config.level, base: null, timestamp: isoTime };
