@@ -50,11 +50,6 @@ export interface Client {
   readonly isTrusted: boolean;
 }
 
-/** Whether a client has an address: the peer of a unix socket has none. */
-export function hasAddress({ address }: Pick<Client, "address">): boolean {
-  return address !== UNIX_PEER && address !== UNKNOWN;
-}
-
 /** The set of proxies that are believed. */
 export interface Trust {
   isTrusted(peer: string | undefined): boolean;

@@ -1,4 +1,4 @@
-import { hasAddress } from "../base/address.ts";
+import { isIP } from "node:net";
 import { fieldValue, type RawFields, removeField, requestFields, setField } from "../base/fields.ts";
 import { acceptsEventStream } from "../base/media-type.ts";
 import { routingPath } from "../base/routing-path.ts";
@@ -56,7 +56,8 @@ function forwardingFields({ id, client }: Exchange): string[] {
   // A shared stream is asked for in nobody's name.
   if (client.forwardedFor !== "") fields.push("X-Forwarded-For", client.forwardedFor);
   fields.push("X-Forwarded-Proto", client.proto);
-  if (hasAddress(client)) fields.push("X-Real-IP", client.address);
+  // Neither has the peer of a unix socket an address, nor a shared stream a client.
+  if (isIP(client.address) !== 0) fields.push("X-Real-IP", client.address);
   if (client.host !== "") fields.push("X-Forwarded-Host", client.host);
   return fields;
 }
