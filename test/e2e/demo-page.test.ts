@@ -52,7 +52,8 @@ test("the page shows the time as it comes, how late it is, and named events", as
   expect(await text(page, "#state")).toBe("live");
   expect(await text(page, "#delay")).toMatch(/^(?:< 1|\d+) ms$/);
   expect(await text(page, "#lost")).toBe("0");
-  await shows(page, "#log", /userlogin\{"username":"John123"\}/);
+  // Whoever comes next: the first one came and went if the browser took more than two seconds to start.
+  await shows(page, "#log", /userlogin\{"username":"[^"]+"\}/);
   expect(await page.locator("#chart rect[height='0']").count()).toBeLessThan(60);
   expect(await text(page, "#curl")).toBe(`curl -N ${gatewayUrl}/stream`);
   expect(complaints).toEqual([]);
