@@ -1,11 +1,17 @@
 import { ownText } from "./own-text.ts";
 
-/** A field's name in the forms that it is compared in. */
+/** What is to be known of a field's name, for each spelling found out once. */
 export interface FieldName {
+  /** The name itself, of one text for all fields that bear it. */
+  readonly spelled: string;
   readonly lower: string;
   /** In lower case with `-` for `_` and `.`: CGI and WSGI backends cannot tell `X_App_Id` and `X.App.Id` from `X-App-Id`. */
   readonly canonical: string;
+  /** It is one (RFC 9110 section 5.1): nothing in it would end the line that it stands in, or the name before its colon. */
+  readonly isToken: boolean;
 }
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Spellings that are remembered: a few dozen come all the time, and who makes up others gains nothing. */
 const MOST_NAMES = 1_000;
@@ -13,14 +19,15 @@ const LONGEST_NAME = 64;
 
 const known = new Map<string, FieldName>();
 
-/** The forms of a name as it is spelled; of one that was seen before they are the same objects, found by one look. */
-export function fieldName(spelled: string): FieldName {
-  const found = known.get(spelled);
+/** What a name is as `text` spells it; of one that was seen before it is the same object, found by one look. */
+export function fieldName(text: string): FieldName {
+  const found = known.get(text);
   if (found !== undefined) return found;
-  const lower = spelled.toLowerCase();
-  const name = { lower, canonical: lower.replace(/[_.]/g, "-") };
-  if (spelled.length > LONGEST_NAME) return name;
+  const spelled = ownText(text);
+  const lower = text.toLowerCase();
+  const name = { spelled, lower, canonical: lower.replace(/[_.]/g, "-"), isToken: TOKEN.test(text) };
+  if (text.length > LONGEST_NAME) return name;
   if (known.size >= MOST_NAMES) known.clear();
-  known.set(ownText(spelled), name);
+  known.set(spelled, name);
   return name;
 }

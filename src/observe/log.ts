@@ -2,6 +2,7 @@ import { type DestinationStream, type Logger, pino } from "pino";
 import { prettyFactory } from "pino-pretty";
 import type { ServerConfig } from "../config/server-schema.ts";
 import { LogOutput } from "./log-output.ts";
+import { writePlainLines } from "./plain-lines.ts";
 
 export type Log = Logger;
 
@@ -18,7 +19,9 @@ export function createLog(config: ServerConfig["log"], destination?: Destination
   const options = { level: config.level, base: null, timestamp: isoTime };
   const onDropped = (lines: number): void => log.warn({ lines }, "log lines were dropped");
   const target = destination ?? new LogOutput(STANDARD_OUTPUT, onDropped);
-  const log = pino(options, config.format === "json" ? target : prettyInto(target));
+  const lines = config.format === "json" ? target : prettyInto(target);
+  const log = pino(options, lines);
+  writePlainLines(log, lines, isoTime);
   return log;
 }
 

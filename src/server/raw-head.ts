@@ -1,4 +1,5 @@
 import { STATUS_CODES } from "node:http";
+import { fieldLines } from "../base/field-lines.ts";
 
 /** How a body's end is told: by chunks, by a length in bytes, or there is none. */
 export type Framing = "chunked" | "none" | number;
@@ -18,8 +19,7 @@ export interface HeadContext {
   readonly keepAliveMs: number;
 }
 
-const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
 
 /**
@@ -34,15 +34,14 @@ export function renderHead(
 ): RawHead {
   const phrase = reason ?? STATUS_CODES[status] ?? "unknown";
   if (!Number.isInteger(status) || status < 200 || status > 999) throw new RangeError(`no status: ${status}`);
-  if (!VALUE.test(phrase)) throw new TypeError("invalid character in a reason phrase");
-  let text = `HTTP/1.1 ${status} ${phrase}\r\n`;
+  if (!PHRASE.test(phrase)) throw new TypeError("invalid character in a reason phrase");
+  let text = `HTTP/1.1 ${status} ${phrase}\r\n${fieldLines(fields)}`;
   let hasDate = false;
   let connection: string | undefined;
   let length: string | undefined;
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] ?? "";
     const value = fields[at + 1] ?? "";
-    text += fieldLine(name, value);
     // The length first: most fields are told apart by it.
     if (name.length === 4) hasDate ||= name.toLowerCase() === "date";
     else if (name.length === 10 && name.toLowerCase() === "connection") connection = value.toLowerCase();
@@ -56,12 +55,6 @@ export function renderHead(
   const framing = isBodyless ? "none" : length === undefined ? "chunked" : bodyLength(length);
   if (framing === "chunked") text += "Transfer-Encoding: chunked\r\n";
   return { text: `${text}\r\n`, framing, keepsAlive };
-}
-
-/** One field as it is sent; throws at characters with which it would not stay one. */
-export function fieldLine(name: string, value: string): string {
-  if (!NAME.test(name) || !VALUE.test(value)) throw new TypeError(`invalid character in a field: ${name}`);
-  return `${name}: ${value}\r\n`;
 }
 
 function bodyLength(value: string): number {

@@ -1,8 +1,9 @@
 import type { Socket } from "node:net";
 import { toChunk, toChunkText } from "../base/chunk.ts";
+import { fieldLines } from "../base/field-lines.ts";
 import type { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
-import { type Framing, fieldLine, type HeadContext, renderHead } from "./raw-head.ts";
+import { type Framing, type HeadContext, renderHead } from "./raw-head.ts";
 
 /** The connection that a response goes out on. */
 export interface ResponseOwner {
@@ -208,6 +209,5 @@ function withOneMore(list: readonly (() => void)[], last: () => void): readonly 
 
 function lastChunk(trailers: readonly [name: string, value: string][]): Buffer {
   if (trailers.length === 0) return CHUNKED_END;
-  const lines = trailers.map(([name, value]) => fieldLine(name, value)).join("");
-  return Buffer.from(`0\r\n${lines}\r\n`, "latin1");
+  return Buffer.from(`0\r\n${fieldLines(trailers.flat())}\r\n`, "latin1");
 }

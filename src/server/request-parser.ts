@@ -1,3 +1,4 @@
+import { fieldName } from "../base/field-name.ts";
 import type { ClientRequest } from "../pipeline/client-request.ts";
 
 /** What a request's head may be at most. */
@@ -65,7 +66,8 @@ export function parseRequest(bytes: Buffer, limits: HeadLimits): PlainRequest | 
     rawHeaders,
     body: undefined,
     isWhole: true,
-    ...facts,
+    host: facts.host,
+    keepsAlive: facts.keepsAlive,
   };
 }
 
@@ -91,7 +93,7 @@ function parseFields(bytes: Buffer, text: string, begin: number, maxFields: numb
     if (bytes[cr] !== CR || bytes[cr + 1] !== LF) return undefined;
     let to = cr;
     while (to > from && bytes[to - 1] === SP) to--;
-    fields.push(text.slice(at, colon), text.slice(from, to));
+    fields.push(fieldName(text.slice(at, colon)).spelled, text.slice(from, to));
     at = cr + 2;
   }
   return at === last && fields.length <= 2 * maxFields ? fields : undefined;

@@ -28,8 +28,8 @@ export function parseFieldLines(text: string, at: number): string[] {
     const end = text.indexOf("\r\n", start);
     if (colon < 0 || colon > end || !isToken(text, start, colon))
       throw new ParseFault("a line that is no field");
-    const name = text.slice(start, colon);
-    if (FRAMING.has(fieldName(name).lower) && /\t[\t ]*$/.test(text.slice(colon, end)))
+    const { spelled: name, lower } = fieldName(text.slice(start, colon));
+    if (FRAMING.has(lower) && /\t[\t ]*$/.test(text.slice(colon, end)))
       throw new ParseFault(`${name} with a tab behind it`);
     fields.push(name, trimmed(text, colon + 1, end));
     if (fields.length > 2 * MAX_FIELDS) throw new ParseFault(`more than ${MAX_FIELDS} fields`);

@@ -1,24 +1,14 @@
+import { fieldLines } from "../base/field-lines.ts";
+import { fieldName } from "../base/field-name.ts";
 import type { RawFields } from "../base/fields.ts";
 
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const UNSAFE_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 
-/**
- * The head of a request as it goes out, in latin1.
- *
- * Everything in it came through a parser or a schema. It is looked at all the same: a line break here would be
- * a second request, in the gateway's name.
- */
+/** The head of a request as it goes out, in latin1. Throws a TypeError at what would be more than one. */
 export function renderRequest(method: string, path: string, fields: RawFields, keepsAlive: boolean): string {
-  if (!TOKEN.test(method) || !TARGET.test(path)) throw new TypeError("a request line that would be two");
-  let head = `${method} ${path} HTTP/1.1\r\n`;
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const name = fields[at] as string;
-    const value = fields[at + 1] as string;
-    if (UNSAFE_IN_VALUE.test(value) || !TOKEN.test(name))
-      throw new TypeError(`${name}: a field that would be two`);
-    head += `${name}: ${value}\r\n`;
-  }
-  return head + (keepsAlive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+  // A method and a field's name are both tokens.
+  if (!fieldName(method).isToken || !TARGET.test(path))
+    throw new TypeError("a request line that would be two");
+  const connection = keepsAlive ? "keep-alive" : "close";
+  return `${method} ${path} HTTP/1.1\r\n${fieldLines(fields)}Connection: ${connection}\r\n\r\n`;
 }

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
 import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -83,4 +83,16 @@ test("lines beyond the bound are dropped, and counted when there is room again",
   expect(Buffer.from(text, "latin1").toString()).toBe(
     Array.from({ length: kept }, (_, at) => line(at)).join(""),
   );
+});
+
+test("lines of whatever length and script are written in their order", () => {
+  const path = join(directoryOf({ "a.txt": "" }), "a.txt");
+  const fd = openSync(path, "w");
+  afterTest(() => closeSync(fd));
+  const output = new LogOutput(fd, () => {});
+  const lengths = [1, 30_000, 0, 22_000, 21_845, 21_846, 5, 200_000, 3, 3, 64_000];
+  const lines = lengths.map((length, at) => `${at}${["a", "é", "€"][at % 3]?.repeat(length)}\n`);
+  for (const line of lines) output.write(line);
+  output.finish();
+  expect(readFileSync(path, "utf8")).toBe(lines.join(""));
 });

@@ -7,8 +7,14 @@ test.each([
   ["x-APP-id", "x-app-id", "x-app-id"],
   ["", "", ""],
 ])("%s is %s in lower case, and %s to those who cannot tell", (spelled, lower, canonical) => {
-  expect(fieldName(spelled)).toEqual({ lower, canonical });
-  expect(fieldName(spelled)).toEqual({ lower, canonical });
+  const isToken = spelled !== "";
+  expect(fieldName(spelled)).toEqual({ spelled, lower, canonical, isToken });
+  expect(fieldName(spelled)).toEqual({ spelled, lower, canonical, isToken });
+});
+
+test.each(["a b", "a:", "a\r\nb", "é", "\u010a", "a\0"])("%j is no name of a field", (text) => {
+  expect(fieldName(text).isToken).toBe(false);
+  expect(fieldName(text).isToken).toBe(false);
 });
 
 test("one that comes again is the same object; those that anybody may make up do not stay for ever", () => {
