@@ -2,12 +2,20 @@ import { RELAYED_STREAMS } from "./session.mjs";
 
 /**
  * What is measured, one entry each: how, and which figures come out. A figure's `must` and `aim` are ratios
- * to nginx in the same round; `more: true` where more is better.
+ * to nginx in the same turn or round; `more: true` where more is better. With `turns` all proxies are prepared and
+ * then measured in turn so often; without, each is started for itself, and measured once.
  */
 const EVENTS = "/events?stream=";
 const RATE = 20_000;
 const WARM_MS = 1500;
 const MEASURE_MS = 5000;
+/** In turns. */
+const TURNS = 6;
+const TURN_WARM_MS = 100;
+const TURN_MS = 1500;
+/** Two events a second to 10,000 clients each. */
+const SHARED_TURN_MS = 3000;
+const SHARED_TURNS = 3;
 const SETTLE_MS = 3000;
 /** As many streams are opened at a time. */
 const AT_ONCE = 48;
@@ -49,9 +57,13 @@ const perEvent = ({ cpuMs, events, p50us, p99us }) => ({
   generator: us(cpuMs.backend + cpuMs.load, events),
 });
 
-async function relay(session, streams) {
-  await session.run(`open ${streams} ${AT_ONCE} ${EVENTS}`);
-  return perEvent(await session.run(`pace pace ${RATE} 1 ${WARM_MS} ${MEASURE_MS}`));
+async function prepareRelay(session) {
+  await session.run(`open 1000 ${AT_ONCE} ${EVENTS}`);
+  await session.run(`pace pace ${RATE} 1 0 ${WARM_MS}`);
+}
+
+async function relay(session) {
+  return perEvent(await session.run(`pace pace ${RATE} 1 ${TURN_WARM_MS} ${TURN_MS}`));
 }
 
 /** Idle, but not fresh: every stream has carried some events. */
@@ -64,25 +76,42 @@ async function memory(session, open, pace, streams) {
   return { memory: (session.memoryKib() - before) / streams };
 }
 
-/** After twice as many, for all proxies: Node's compiler takes some thousand streams to settle (2.3k, 3.6k, 4.1k/s). */
+async function openAndClose(session) {
+  const result = await session.run(`open 5000 ${AT_ONCE} ${EVENTS}`);
+  await session.run("close");
+  await session.run("idle 500");
+  return result;
+}
+
+/** Twice as many first, for all proxies: Node's compiler takes some thousand streams to settle (2.3k, 3.6k, 4.1k/s). */
+async function prepareOpens(session) {
+  await openAndClose(session);
+  await openAndClose(session);
+}
+
 async function opens(session) {
-  for (let i = 0; i < 2; i++) {
-    await session.run(`open 5000 ${AT_ONCE} ${EVENTS}`);
-    await session.run("close");
-    await session.run("idle 500");
-  }
-  const { opened, seconds, p50us, p99us, cpuMs } = await session.run(`open 5000 ${AT_ONCE} ${EVENTS}`);
+  const { opened, seconds, p50us, p99us, cpuMs } = await openAndClose(session);
   return { rate: opened / seconds, p50: p50us, p99: p99us, cpu: us(cpuMs.proxy, opened) };
 }
 
+async function plain(session, warmMs, ms) {
+  const result = await session.run(`plain 64 ${warmMs} ${ms}`);
+  await session.run("close");
+  return result;
+}
+
 async function ordinary(session) {
-  const { answers, seconds, p99us, cpuMs } = await session.run(`plain 64 ${WARM_MS} ${MEASURE_MS}`);
+  const { answers, seconds, p99us, cpuMs } = await plain(session, TURN_WARM_MS, TURN_MS);
   return { rate: answers / seconds, p99: p99us, cpu: us(cpuMs.proxy, answers) };
 }
 
-async function saturation(session) {
+async function prepareSaturation(session) {
   await session.run(`open 1000 ${AT_ONCE} ${EVENTS}`);
-  const { events, seconds, p99us } = await session.run(`saturate ${WARM_MS} ${MEASURE_MS}`);
+  await session.run(`saturate 0 ${WARM_MS}`);
+}
+
+async function saturation(session) {
+  const { events, seconds, p99us } = await session.run(`saturate ${TURN_WARM_MS} ${TURN_MS}`);
   return { rate: events / seconds, p99: p99us };
 }
 
@@ -95,10 +124,15 @@ async function grow(session, streams) {
   return { ...figures, opens: opened / seconds, memory: (session.memoryKib() - before) / streams };
 }
 
-async function shared(session, name, clients, burst) {
+const sharedPace = (name, clients, burst) => `${tick(name)} ${RATE / clients / burst} ${burst}`;
+
+async function prepareShared(session, name, clients, burst) {
   await session.run(`open ${clients} ${AT_ONCE} /shared`);
-  const rate = RATE / clients / burst;
-  const result = await session.run(`${tick(name)} ${rate} ${burst} ${WARM_MS} ${MEASURE_MS}`);
+  await session.run(`${sharedPace(name, clients, burst)} 0 ${WARM_MS}`);
+}
+
+async function shared(session, name, clients, burst) {
+  const result = await session.run(`${sharedPace(name, clients, burst)} ${TURN_WARM_MS} ${SHARED_TURN_MS}`);
   const { cpuMs, events } = result;
   return { ...perEvent(result), system: us(cpuMs.proxy + cpuMs.backend, events) };
 }
@@ -126,7 +160,9 @@ const sharing = (clients, burst, bounds) => ({
   proxies: SHARERS,
   isShared: true,
   check: checkShared,
+  prepare: (session, name) => prepareShared(session, name, clients, burst),
   measure: (session, name) => shared(session, name, clients, burst),
+  turns: SHARED_TURNS,
   figures: { cpu: { ...cpu, ...bounds.cpu }, system: { ...system, ...bounds.system }, p50, p99 },
 });
 const ALL_CLIENTS = Math.min(10_000, RELAYED_STREAMS);
@@ -136,7 +172,9 @@ export const MEASUREMENTS = {
     title: "relay: 1,000 streams, 20,000 events/s",
     proxies: RELAYS,
     check: checkStreams,
-    measure: (session) => relay(session, 1000),
+    prepare: prepareRelay,
+    measure: relay,
+    turns: TURNS,
     figures: {
       cpu: { ...cpu, must: 1.25, aim: 1 },
       p50,
@@ -156,7 +194,9 @@ export const MEASUREMENTS = {
     title: `relay: opening streams, ${AT_ONCE} at once`,
     proxies: RELAYS,
     check: checkStreams,
+    prepare: prepareOpens,
     measure: opens,
+    turns: TURNS,
     figures: {
       rate: { label: "streams opened", unit: "/s", more: true, must: 0.35, aim: 0.55 },
       p50: { label: "first event p50", unit: "µs" },
@@ -168,14 +208,18 @@ export const MEASUREMENTS = {
     title: "relay: 1,000 streams, one event each on the way",
     proxies: RELAYS,
     check: checkStreams,
+    prepare: prepareSaturation,
     measure: saturation,
+    turns: TURNS,
     figures: { rate: { label: "events", unit: "/s", more: true }, p99 },
   },
   ordinary: {
     title: "ordinary HTTP: 64 kept connections, small answers",
     proxies: RELAYS,
     check: checkStreams,
+    prepare: (session) => plain(session, 0, WARM_MS),
     measure: ordinary,
+    turns: TURNS,
     figures: {
       rate: { label: "requests", unit: "/s", more: true, must: 0.3, aim: 0.6 },
       p99: { label: "answer p99", unit: "µs" },

@@ -8,12 +8,12 @@ import { alone } from "./processes.mjs";
 import { compilePrograms, providePrograms } from "./programs.mjs";
 import { PROXIES } from "./proxies.mjs";
 import { report, table, verdicts } from "./report.mjs";
-import { measure } from "./session.mjs";
+import { measureOnce, startSession } from "./session.mjs";
 
 /**
  * Measures sluice beside other proxies: `npm run bench`, after `npm run build`.
  *
- *   --rounds N           rounds; each measures every proxy once, in changing order (default 5)
+ *   --rounds N           rounds; each starts every proxy anew, and takes turns in changing order (default 3)
  *   --only A,B           some of the measurements (measurements.mjs); "relay" is relay alone
  *   --proxies A,B        some of the proxies; without nginx there are no ratios
  *   --repeats N          how often a measurement is repeated that other processes disturbed (default 2)
@@ -39,7 +39,7 @@ const list = (text, all) => {
 function readOptions() {
   const { values } = parseArgs({
     options: {
-      rounds: { type: "string", default: "5" },
+      rounds: { type: "string", default: "3" },
       repeats: { type: "string", default: "2" },
       only: { type: "string" },
       proxies: { type: "string" },
@@ -70,12 +70,11 @@ function readOptions() {
 const rotated = (items, by) => items.map((_, i) => items[(i + by) % items.length]);
 
 /** Repeats what was disturbed, and returns the quietest try. */
-async function measureQuietly(name, measurement, options) {
-  const once = () => alone(() => measure(name, measurement, options));
-  let best = await once();
-  for (let i = 0; i < options.repeats && best.fault === undefined && best.others > MAX_OTHERS; i++) {
-    const again = await once();
-    if (again.fault === undefined && again.others < best.others) best = again;
+async function measureQuietly(session, name, measurement, repeats) {
+  let best = await measureOnce(session, name, measurement);
+  for (let i = 0; i < repeats && best.others > MAX_OTHERS; i++) {
+    const again = await measureOnce(session, name, measurement);
+    if (again.others < best.others) best = again;
   }
   return best;
 }
@@ -89,18 +88,74 @@ function say(round, id, name, { figures, fault, others }) {
   );
 }
 
+/** Calls `work`; what is thrown is what was wrong with this proxy, and does not end the others. */
+async function faultOf(work) {
+  try {
+    return await work();
+  } catch (error) {
+    return { fault: error.message };
+  }
+}
+
+/** One after the other, each in processes of its own that nobody else measures beside. */
+async function measureApart(id, names, options) {
+  const measurement = MEASUREMENTS[id];
+  const results = {};
+  for (const name of names) {
+    results[name] = await faultOf(async () => {
+      const session = await startSession(name, measurement, options);
+      try {
+        return await measureQuietly(session, name, measurement, options.repeats);
+      } finally {
+        await session.close();
+      }
+    });
+  }
+  return [results];
+}
+
+/**
+ * All are started, and then take turns of a second or two: what a machine does to one of them it does to its neighbour
+ * in time. In minutes a shared machine changes its pace by half.
+ */
+async function measureInTurns(id, names, options) {
+  const measurement = MEASUREMENTS[id];
+  const sessions = new Map();
+  const faults = {};
+  const turns = [];
+  try {
+    for (const name of names) {
+      const found = await faultOf(() => startSession(name, measurement, options));
+      if (found.fault === undefined) sessions.set(name, found);
+      else faults[name] = found;
+    }
+    for (let turn = 0; turn < measurement.turns; turn++) {
+      const results = { ...faults };
+      for (const name of rotated([...sessions.keys()], turn)) {
+        const session = sessions.get(name);
+        results[name] = await faultOf(() => measureQuietly(session, name, measurement, options.repeats));
+      }
+      turns.push(results);
+    }
+  } finally {
+    for (const session of sessions.values()) await session.close();
+  }
+  return turns;
+}
+
 async function runRounds(options) {
   const results = Object.fromEntries(options.only.map((id) => [id, []]));
   for (let round = 0; round < options.rounds; round++) {
     for (const id of options.only) {
       const measurement = MEASUREMENTS[id];
-      const names = measurement.proxies.filter((name) => options.proxies.includes(name));
-      results[id][round] = {};
-      for (const name of rotated(names, round)) {
-        const result = await measureQuietly(name, measurement, options);
-        results[id][round][name] = result;
-        say(round + 1, id, name, result);
-      }
+      const names = rotated(
+        measurement.proxies.filter((name) => options.proxies.includes(name)),
+        round,
+      );
+      const measureAll = measurement.turns === undefined ? measureApart : measureInTurns;
+      const turns = await alone(() => measureAll(id, names, options));
+      for (const turn of turns) for (const name of names) say(round + 1, id, name, turn[name]);
+      results[id].push(...turns);
     }
   }
   return results;

@@ -94,23 +94,26 @@ class Session {
   }
 }
 
-/**
- * Starts a proxy, checks that it delivers, measures, and ends it. Resolves with the figures and the share of
- * a core that other processes used meanwhile, or with what was wrong.
- */
-export async function measure(name, measurement, { directory, programs, ...options }) {
+/** Starts a proxy with its backend and load, checks that it delivers, and makes it ready to be measured. */
+export async function startSession(name, measurement, { directory, programs, ...options }) {
   const session = new Session(programs);
   mkdirSync(directory, { recursive: true });
   const own = mkdtempSync(join(directory, "run-"));
   try {
     await session.start(name, { ...options, directory: own, isShared: measurement.isShared });
     await measurement.check(session, name);
-    const figures = await measurement.measure(session, name);
-    const { othersMs, wallMs } = session.disturbance;
-    return { figures, others: wallMs === 0 ? 0 : Math.max(0, othersMs) / wallMs };
+    await measurement.prepare?.(session, name);
+    return session;
   } catch (error) {
-    return { fault: error.message };
-  } finally {
     await session.close();
+    throw error;
   }
+}
+
+/** Measures once. Resolves with the figures and the share of a core that other processes used meanwhile. */
+export async function measureOnce(session, name, measurement) {
+  session.disturbance = { othersMs: 0, wallMs: 0 };
+  const figures = await measurement.measure(session, name);
+  const { othersMs, wallMs } = session.disturbance;
+  return { figures, others: wallMs === 0 ? 0 : Math.max(0, othersMs) / wallMs };
 }
