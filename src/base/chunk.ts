@@ -5,36 +5,11 @@ const LF = 0x0a;
 const DIGITS = Buffer.from("0123456789abcdef");
 const BITS_OF_A_DIGIT = 4;
 const MAX_DIGITS = 8;
-const NO_DIGIT = 0xff;
 
 /** What a chunk takes up before its part, at most: digits for 4 GiB and CRLF. */
 export const ROOM_BEFORE = MAX_DIGITS + 2;
 /** And behind it: CRLF. */
 export const ROOM_BEHIND = 2;
-
-/** What each byte is as a hexadecimal digit; of most it is none. */
-const VALUES = new Uint8Array(256).fill(NO_DIGIT);
-for (const [value, digit] of DIGITS.entries()) VALUES[digit] = value;
-for (const [value, digit] of Buffer.from("0123456789ABCDEF").entries()) VALUES[digit] = value;
-
-/**
- * Where the part begins of bytes that are one whole chunk, without extensions, and nothing else; -1 of all others.
- * Behind it are `ROOM_BEHIND` more.
- */
-export function partOf(bytes: Uint8Array, from: number, end: number): number {
-  let size = 0;
-  let at = from;
-  for (; at < end && at - from < MAX_DIGITS; at++) {
-    const value = VALUES[bytes[at] as number] as number;
-    if (value === NO_DIGIT) break;
-    size = size * 16 + value;
-  }
-  const start = at + 2;
-  const isWhole = at > from && size > 0 && start + size + ROOM_BEHIND === end;
-  return isWhole && isLineEnd(bytes, at) && isLineEnd(bytes, start + size) ? start : -1;
-}
-
-const isLineEnd = (bytes: Uint8Array, at: number): boolean => bytes[at] === CR && bytes[at + 1] === LF;
 
 /** A part as a chunk, in bytes of its own. */
 export function toChunk(part: Uint8Array): Buffer {

@@ -33,11 +33,6 @@ export class Boundary {
     return this.#atBorder;
   }
 
-  /** Whether it stands as at the very start, but for the count: no CR, and no line that has begun. */
-  get isFresh(): boolean {
-    return this.#atBorder && this.#blockIsEmpty && !this.#isAfterCr && !this.#loneCr;
-  }
-
   /**
    * Follows what is in `bytes` from `start` up to `end`. With `stopAtBorder` it stops behind the first border.
    *

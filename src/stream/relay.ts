@@ -1,6 +1,5 @@
 import { performance } from "node:perf_hooks";
 import { atWallClock } from "../base/at-wall-clock.ts";
-import { partOf, ROOM_BEHIND } from "../base/chunk.ts";
 import { DueTimer } from "../base/due-timer.ts";
 import { fieldValue } from "../base/fields.ts";
 import { jitter } from "../base/jitter.ts";
@@ -14,7 +13,6 @@ import type { LiveStream } from "../pipeline/live-stream.ts";
 import type { Route } from "../pipeline/route.ts";
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
-import { wholeEvents } from "../sse/whole-events.ts";
 import type { Sink, Source } from "../upstream/source.ts";
 import { ClientWriter } from "./client-writer.ts";
 import { type Beating, Heartbeat } from "./heartbeat.ts";
@@ -38,13 +36,9 @@ const EXPIRY_GRACE_MS = 5_000;
  */
 export class Relay implements Sink, LiveStream, Sent, Beating {
   // First what every event needs: with thousands of streams each line of the cache is another wait for memory.
-  /** The next chunk may take the short way: see `takeChunk`. */
-  #isPlain = false;
   bytesSent = 0;
   /** When the backend sent something last, by `performance.now()` in whole ms: a number with a fraction is an object. */
   trafficAt = 0;
-  /** Those that took the short way. */
-  #plainEvents = 0;
   readonly #response: ClientResponse;
 
   #isOver = false;
@@ -101,7 +95,7 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
   }
 
   get events(): number | undefined {
-    return this.#hasBorders ? this.#boundary.events + this.#plainEvents : undefined;
+    return this.#hasBorders ? this.#boundary.events : undefined;
   }
 
   get waitingBytes(): number {
@@ -164,33 +158,6 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
     this.#write(HEARTBEAT);
   }
 
-  /**
-   * The short way, of most events: a chunk of whole blocks, between two others. Nothing but their count changes by it,
-   * so that all else need not be touched. With thousands of streams that is what an event costs.
-   */
-  takeChunk(bytes: Buffer, from: number, end: number): boolean {
-    if (!this.#isPlain) return false;
-    const start = partOf(bytes, from, end);
-    if (start < 0) return false;
-    const stop = end - ROOM_BEHIND;
-    const events = wholeEvents(bytes, start, stop);
-    if (events < 0) return false;
-    this.trafficAt = Math.trunc(performance.now());
-    this.#plainEvents += events;
-    this.bytesSent += stop - start;
-    if (!this.#response.write(bytes, start, stop) && !this.#writer.hasRoom()) this.#pause();
-    return true;
-  }
-
-  /**
-   * Whether the stream stands as most do nearly always: between two events, of which the first was noted, and without a
-   * timer that begins anew with each.
-   */
-  #isMidway(): boolean {
-    const { events, isFresh } = this.#boundary;
-    return events > 0 && isFresh && this.#idle === undefined && !this.#isOver;
-  }
-
   onData(bytes: Buffer, start: number, end: number): void {
     if (this.#isOver) return;
     this.#idle?.refresh();
@@ -216,7 +183,6 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
     } else if (!isTaken) {
       this.#pause();
     }
-    this.#isPlain = this.#isMidway();
   }
 
   #pause(): void {
@@ -283,7 +249,6 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
       return;
     }
     // Read on for the sake of the backend's books, until it ends or a timer of the route says stop.
-    this.#isPlain = false;
     this.#heartbeat?.stop();
     this.#resume();
   }
@@ -292,7 +257,6 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
   #finish(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    this.#isPlain = false;
     this.#open();
     this.#heartbeat?.stop();
     for (const timer of this.#deadlines) clearTimeout(timer);

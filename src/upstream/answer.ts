@@ -31,7 +31,6 @@ export class Answer implements Source, ConnectionUser {
   start(sink: Sink): void {
     this.#sink = sink;
     this.head = LET_GO;
-    if (sink.takeChunk !== undefined) this.#connection?.offerChunks(sink);
     if (this.#waiting !== undefined) this.#deliver();
     else this.#connection?.resume();
   }

@@ -69,11 +69,6 @@ export class ChunkDecoder {
     return this.#state === DONE;
   }
 
-  /** The next byte is the first of a chunk. */
-  protected get isBetweenChunks(): boolean {
-    return this.#state === SIZE && this.#digits === 0;
-  }
-
   /**
    * Decodes `bytes` from `at` up to `end`, and returns up to where: all of them, or the end of the body.
    *

@@ -7,7 +7,6 @@ import { ProxyError } from "../base/errors.ts";
 import { lastingConnections } from "../base/lasting-connections.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import { ResponseParser } from "./response-parser.ts";
-import type { Sink } from "./source.ts";
 import { Upload } from "./upload.ts";
 
 /** The most that one read brings. */
@@ -94,11 +93,6 @@ export class Connection {
     this.#release = release;
     this.#isSent = false;
     this.#parser.begin(isHead);
-  }
-
-  /** Has the parser offer chunks of the answer under way that come whole. */
-  offerChunks(taker: Pick<Sink, "takeChunk">): void {
-    this.#parser.offerChunks(taker);
   }
 
   /** Another one takes over what is under way. */
@@ -202,8 +196,8 @@ export class Connection {
   /** What throws on the way to the client is the end of this answer, and not of the thousands beside it. */
   #deliver(user: ConnectionUser, length: number): void {
     try {
-      const isRead = this.#parser.read(BYTES, ROOM_BEFORE, ROOM_BEFORE + length);
-      if (isRead) user.onRead(this.#parser, BYTES);
+      this.#parser.read(BYTES, ROOM_BEFORE, ROOM_BEFORE + length);
+      user.onRead(this.#parser, BYTES);
     } catch (cause) {
       // Another may have taken over meanwhile.
       const broken = this.#user ?? user;

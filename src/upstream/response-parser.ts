@@ -3,7 +3,7 @@ import { parseFieldLines } from "./field-lines.ts";
 import { type Framing, framingOf } from "./framing.ts";
 import { LineBlock } from "./line-block.ts";
 import { ParseFault } from "./parse-fault.ts";
-import type { Sink, SourceHead } from "./source.ts";
+import type { SourceHead } from "./source.ts";
 
 /** A backend that sends more interim responses than this before its answer will not come to one. */
 const MAX_INTERIM_RESPONSES = 10;
@@ -13,8 +13,6 @@ const NO_FIELDS: readonly string[] = [];
 /** A status line up to the end of the status (RFC 9112 section 4), and what each character of it may be. */
 const WHOLE_STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d[ \r]/;
 const STATUS_LINE = [..."HTTP/1.", "01", " ", "12345", "0123456789", "0123456789", " \r"];
-
-type ChunkTaker = Pick<Sink, "takeChunk">;
 
 /** What is expected next. */
 const HEAD = 0;
@@ -34,9 +32,6 @@ type State = typeof HEAD | typeof LENGTH | typeof CHUNKS | typeof REST | typeof 
  */
 export class ResponseParser extends ChunkDecoder {
   // First what each read needs.
-  /** The next read begins between two chunks. */
-  #isBetween = false;
-  #taker: ChunkTaker | undefined;
   #state: State = DONE;
   /** The head of the answer, after the read in which it became whole. */
   head: SourceHead | undefined;
@@ -60,13 +55,6 @@ export class ResponseParser extends ChunkDecoder {
     this.#interim = 0;
     this.rawTrailers = NO_FIELDS;
     this.isPersistent = false;
-    this.#isBetween = false;
-    this.#taker = undefined;
-  }
-
-  /** Until the next answer `taker` is asked first whether it takes a read that begins between two chunks. */
-  offerChunks(taker: ChunkTaker): void {
-    this.#taker = taker;
   }
 
   /** The answer is here as a whole. */
@@ -74,12 +62,8 @@ export class ResponseParser extends ChunkDecoder {
     return this.#state === DONE;
   }
 
-  /**
-   * Reads what is in `bytes` from `from` up to `end`, and may move it about. False when somebody else has taken it, so
-   * that there is nothing to be told here.
-   */
-  read(bytes: Buffer, from: number, end: number): boolean {
-    if (this.#isBetween && this.#taker?.takeChunk?.(bytes, from, end) === true) return false;
+  /** Reads what is in `bytes` from `from` up to `end`, and may move it about. */
+  read(bytes: Buffer, from: number, end: number): void {
     this.head = undefined;
     this.payloadStart = 0;
     this.payloadEnd = 0;
@@ -91,8 +75,6 @@ export class ResponseParser extends ChunkDecoder {
       this.fault = error.message;
       this.#state = FAULT;
     }
-    this.#isBetween = this.#state === CHUNKS && this.isBetweenChunks;
-    return true;
   }
 
   /** The connection has ended. True when the answer is then whole: its body was to end with it. */

@@ -13,11 +13,6 @@ export interface Sink {
    * and those around the part are the sink's to write over.
    */
   onData(bytes: Buffer, start: number, end: number): void;
-  /**
-   * Takes a read that begins between two chunks, as it came off the wire, if it is one whole chunk that needs no closer
-   * look; else returns false, and has done nothing.
-   */
-  takeChunk?(bytes: Buffer, from: number, end: number): boolean;
   /** The body came whole. */
   onEnd(rawTrailers: readonly string[]): void;
   /** The body broke off. */

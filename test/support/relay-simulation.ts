@@ -9,7 +9,6 @@ import { Relay } from "../../src/stream/relay.ts";
 import { Answer } from "../../src/upstream/answer.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
 import { ResponseParser } from "../../src/upstream/response-parser.ts";
-import type { Sink } from "../../src/upstream/source.ts";
 
 /** As the sockets of this simulation have it: small, so that clients fall behind often. */
 const HIGH_WATER_MARK = 32;
@@ -81,8 +80,6 @@ export class RelaySimulation {
   readonly response: RawResponse;
   relay: Relay | undefined;
   isPaused = false;
-  /** Reads that took the short way. */
-  shortReads = 0;
   /** As much as may wait for the client while its backend is read. */
   readonly mostPending: number;
   /** The backend's connection: open, kept for another request, or closed. */
@@ -116,16 +113,12 @@ export class RelaySimulation {
   /** One read of the backend's connection; its bytes are gone afterwards, as in the buffer that all share. */
   read(bytes: Buffer): void {
     bytes.copy(this.#readBuffer, ROOM_BEFORE);
-    if (this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length)) this.#wasRead();
-    else this.shortReads++;
-    this.#readBuffer.fill(0xaa);
-  }
-
-  #wasRead(): void {
+    this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
     if (this.#parser.head !== undefined)
       this.#answer = new Answer(this.#parser.head, this.#connection(), true);
     this.#answer?.onRead(this.#parser, this.#readBuffer);
     if (this.#answer === undefined && this.#parser.fault !== undefined) this.connection = "closed";
+    this.#readBuffer.fill(0xaa);
   }
 
   /** The request's handler has gone on to the relay; what was read before comes to it at once. */
@@ -162,7 +155,6 @@ export class RelaySimulation {
     };
     return {
       handOver() {},
-      offerChunks: (taker: Sink) => this.#parser.offerChunks(taker),
       pause: () => {
         this.isPaused = true;
       },

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { partOf, ROOM_BEFORE, ROOM_BEHIND, toChunk, toChunkText } from "../../../src/base/chunk.ts";
+import { ROOM_BEFORE, ROOM_BEHIND, toChunk, toChunkText } from "../../../src/base/chunk.ts";
 
 const SIZES = [1, 9, 10, 15, 16, 17, 255, 256, 4095, 4096, 65_535, 65_536];
 
@@ -29,41 +29,4 @@ test("what is around a part without room is left as it is", () => {
   const bytes = Buffer.from("abcdefghij");
   toChunkText(bytes, 3, 6);
   expect(bytes.toString()).toBe("abcdefghij");
-});
-
-const found = (text: string) => partOf(Buffer.from(text, "latin1"), 0, text.length);
-
-test.each(SIZES)("the part of a chunk of %i bytes is found again", (size) => {
-  const chunk = toChunk(part(size));
-  const start = partOf(chunk, 0, chunk.length);
-  expect(chunk.subarray(start, chunk.length - ROOM_BEHIND).equals(part(size))).toBe(true);
-});
-
-test.each(["3\r\nabc\r\n", "03\r\nabc\r\n", "A\r\n0123456789\r\n", "a\r\n0123456789\r\n"])(
-  "%j is one whole chunk",
-  (text) => {
-    expect(found(text)).toBe(text.indexOf("\r\n") + 2);
-  },
-);
-
-test.each([
-  "",
-  "\r\n",
-  "0\r\n\r\n",
-  "3\r\nab",
-  "3\r\nabc",
-  "3\r\nabc\r",
-  "3\r\nabc\n\n",
-  "3\r\nabc\r\n0\r\n\r\n",
-  "3\r\nabcd\r\n",
-  "2\r\nabc\r\n",
-  "3;a=b\r\nabc\r\n",
-  "3 \r\nabc\r\n",
-  "3\nabc\r\n",
-  "x\r\nabc\r\n",
-  "-3\r\nabc\r\n",
-  "000000003\r\nabc\r\n",
-  "ffffffff\r\nabc\r\n",
-])("%j is not", (text) => {
-  expect(found(text)).toBe(-1);
 });
