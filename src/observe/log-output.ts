@@ -28,16 +28,16 @@ function watchEnd(): void {
 
 /**
  * Writes the lines of a moment in one write, and never waits for who reads them: pino's own output sleeps while a
- * pipe is full, and every stream with it. What finds no room is kept, within a
- * bound, and written as soon as there is some.
+ * pipe is full, and every stream with it. What finds no room is kept, within a bound, and written as soon as there is
+ * some.
  */
 export class LogOutput {
   readonly #fd: number;
   readonly #onDropped: (lines: number) => void;
   readonly #mostBytes: number;
   /**
-   * The lines of this moment, up to `#length`. As bytes: text is put together of some sixty pieces a line, and those that
-   * waited here were most of what a collection of young objects had to keep, an eighth of what a request cost.
+   * The lines of this moment, up to `#length`. As bytes: a line of text is some sixty pieces, and while they wait each
+   * collection of young objects copies them.
    */
   readonly #gathered = Buffer.allocUnsafeSlow(MOST_GATHERED);
   #length = 0;

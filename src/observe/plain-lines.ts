@@ -10,8 +10,8 @@ const ESCAPED = /[^ !#-[\]-~\u00a0-\ud7ff\ue000-\uffff]/;
 /**
  * Has a log write the lines itself whose facts are plain texts and numbers, as pino would; all others are left to pino.
  *
- * For each value pino asks who is to write it; of an ordinary request that was an eighth. It gives its symbols out so
- * that methods can be overridden where that is needed (docs/api.md, `pino.symbols`).
+ * For each value pino asks who is to write it: a line was an eighth of an ordinary request, and is half of that. It
+ * gives its symbols out so that methods can be overridden where that is needed (docs/api.md, `pino.symbols`).
  *
  * `log` has no bindings and no redaction, `time` is its timestamp, and the names of facts are to need no escape.
  */

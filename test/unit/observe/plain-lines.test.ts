@@ -35,7 +35,11 @@ const value = fc.oneof(
   fc.constantFrom(undefined, null, true, false, 10n, Symbol("s"), new Error("e"), () => 1),
   fc.constant({ nested: [1, "two"] }),
 );
-const facts = fc.dictionary(fc.stringMatching(/^[a-z][A-Za-z]{0,8}$/), value, { noNullPrototype: true });
+const name = fc.oneof(
+  fc.stringMatching(/^[a-z][A-Za-z]{0,8}$/),
+  fc.constantFrom("err", "msg", "level", "time", "method", "headers", "socket"),
+);
+const facts = fc.dictionary(name, value, { noNullPrototype: true });
 const level = fc.constantFrom("debug" as const, "info" as const, "warn" as const, "error" as const);
 
 test("every line is as pino writes it, whatever its facts", () => {
