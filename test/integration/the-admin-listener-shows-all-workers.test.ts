@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
@@ -25,6 +26,8 @@ async function serveSix() {
     const stream = openStream(served.port, { path: `/${n * 100}` });
     await stream.received("\n\n");
     streams.push(stream);
+    // Each worker says how old its streams are when it is asked, one a little later than the other.
+    await sleep(50);
   }
   for (let n = 0; n < 3; n++) await (await fetchOnce(`${served.url}/hello`)).text();
   const list = async (query = "") =>
