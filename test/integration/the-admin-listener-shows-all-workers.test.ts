@@ -104,4 +104,4 @@ test("the dashboard's stream brings all workers' streams and totals every second
   expect(overviews().at(-1).ends).toEqual([
     expect.objectContaining({ reason: "client_gone", route: "main" }),
   ]);
-});
+}, 20_000);
