@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { fieldLines } from "../base/field-lines.ts";
+import { renderFields } from "../base/render-fields.ts";
 
 /** How a body's end is told: by chunks, by a length in bytes, or there is none. */
 export type Framing = "chunked" | "none" | number;
@@ -35,7 +35,7 @@ export function renderHead(
   const phrase = reason ?? STATUS_CODES[status] ?? "unknown";
   if (!Number.isInteger(status) || status < 200 || status > 999) throw new RangeError(`no status: ${status}`);
   if (!PHRASE.test(phrase)) throw new TypeError("invalid character in a reason phrase");
-  let text = `HTTP/1.1 ${status} ${phrase}\r\n${fieldLines(fields)}`;
+  let text = `HTTP/1.1 ${status} ${phrase}\r\n${renderFields(fields)}`;
   let hasDate = false;
   let connection: string | undefined;
   let length: string | undefined;

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { toChunk, toChunkText } from "../base/chunk.ts";
-import { fieldLines } from "../base/field-lines.ts";
+import { renderFields } from "../base/render-fields.ts";
 import type { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import { type Framing, type HeadContext, renderHead } from "./raw-head.ts";
@@ -209,5 +209,5 @@ function withOneMore(list: readonly (() => void)[], last: () => void): readonly 
 
 function lastChunk(trailers: readonly [name: string, value: string][]): Buffer {
   if (trailers.length === 0) return CHUNKED_END;
-  return Buffer.from(`0\r\n${fieldLines(trailers.flat())}\r\n`, "latin1");
+  return Buffer.from(`0\r\n${renderFields(trailers.flat())}\r\n`, "latin1");
 }

@@ -10,11 +10,6 @@ const FRAMING = new Set(["content-length", "transfer-encoding"]);
 const TAB = 0x09;
 const SPACE = 0x20;
 
-/** RFC 9110 section 5.6.2. */
-const isTokenByte = new Uint8Array(128);
-for (const character of "!#$%&'*+-.^_`|~0123456789") isTokenByte[character.charCodeAt(0)] = 1;
-for (let code = 0x41; code <= 0x5a; code++) isTokenByte[code] = isTokenByte[code + 0x20] = 1;
-
 /**
  * The fields of lines that each end with CRLF, from `at` on: name, value, name, value…
  *
@@ -26,9 +21,9 @@ export function parseFieldLines(text: string, at: number): string[] {
   for (let start = at; start < text.length; ) {
     const colon = text.indexOf(":", start);
     const end = text.indexOf("\r\n", start);
-    if (colon < 0 || colon > end || !isToken(text, start, colon))
-      throw new ParseFault("a line that is no field");
-    const { spelled: name, lower } = fieldName(text.slice(start, colon));
+    if (colon < 0 || colon > end) throw new ParseFault("a line that is no field");
+    const { spelled: name, lower, isToken } = fieldName(text.slice(start, colon));
+    if (!isToken) throw new ParseFault("a line that is no field");
     if (FRAMING.has(lower) && /\t[\t ]*$/.test(text.slice(colon, end)))
       throw new ParseFault(`${name} with a tab behind it`);
     fields.push(name, trimmed(text, colon + 1, end));
@@ -46,11 +41,6 @@ export function parseTrailerLines(text: string): string[] {
     if (FRAMING.has(fieldName(name).lower)) throw new ParseFault(`${name} among the trailers`);
   }
   return fields;
-}
-
-function isToken(text: string, from: number, end: number): boolean {
-  for (let at = from; at < end; at++) if (isTokenByte[text.charCodeAt(at)] !== 1) return false;
-  return end > from;
 }
 
 function trimmed(text: string, from: number, end: number): string {

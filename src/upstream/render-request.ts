@@ -1,6 +1,6 @@
-import { fieldLines } from "../base/field-lines.ts";
 import { fieldName } from "../base/field-name.ts";
 import type { RawFields } from "../base/fields.ts";
+import { renderFields } from "../base/render-fields.ts";
 
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 
@@ -10,5 +10,5 @@ export function renderRequest(method: string, path: string, fields: RawFields, k
   if (!fieldName(method).isToken || !TARGET.test(path))
     throw new TypeError("a request line that would be two");
   const connection = keepsAlive ? "keep-alive" : "close";
-  return `${method} ${path} HTTP/1.1\r\n${fieldLines(fields)}Connection: ${connection}\r\n\r\n`;
+  return `${method} ${path} HTTP/1.1\r\n${renderFields(fields)}Connection: ${connection}\r\n\r\n`;
 }

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fieldLines } from "../../../src/base/field-lines.ts";
+import { renderFields } from "../../../src/base/render-fields.ts";
 
 test("fields are lines in their order and spelling", () => {
-  expect(fieldLines([])).toBe("");
-  expect(fieldLines(["Host", "a", "x-b", "", "X-B", "ÿ\t~"])).toBe("Host: a\r\nx-b: \r\nX-B: ÿ\t~\r\n");
+  expect(renderFields([])).toBe("");
+  expect(renderFields(["Host", "a", "x-b", "", "X-B", "ÿ\t~"])).toBe("Host: a\r\nx-b: \r\nX-B: ÿ\t~\r\n");
 });
 
 test("whatever the fields are, there are as many lines or none", () => {
@@ -20,10 +20,10 @@ test("whatever the fields are, there are as many lines or none", () => {
         ([n, v]) => /^[!#$%&'*+.^_`|~\w-]+$/.test(n) && /^[\t\x20-\x7e\x80-\xff]*$/.test(v),
       );
       if (!areSafe) {
-        expect(() => fieldLines(fields.flat())).toThrow(TypeError);
+        expect(() => renderFields(fields.flat())).toThrow(TypeError);
         return;
       }
-      const bytes = Buffer.from(fieldLines(fields.flat()), "latin1").toString("latin1");
+      const bytes = Buffer.from(renderFields(fields.flat()), "latin1").toString("latin1");
       expect(bytes.split("\r\n").slice(0, -1)).toEqual(fields.map(([n, v]) => `${n}: ${v}`));
     }),
     { numRuns: 2_000 },

@@ -9,7 +9,7 @@ const UNSAFE_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
  * Everything in them came through a parser or a schema. It is looked at all the same: a line break here would be a
  * second field, or a second message, in the gateway's name (CWE-113).
  */
-export function fieldLines(fields: RawFields): string {
+export function renderFields(fields: RawFields): string {
   let lines = "";
   let values = "";
   for (let at = 0; at + 1 < fields.length; at += 2) {
