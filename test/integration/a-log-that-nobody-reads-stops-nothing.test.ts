@@ -96,3 +96,45 @@ test("lines of whatever length and script are written in their order", () => {
   output.finish();
   expect(readFileSync(path, "utf8")).toBe(lines.join(""));
 });
+
+test("a process that ends as soon as there is room again has lost no line of its last moment", async () => {
+  const path = join(directoryOf({ "a.txt": "" }), "pipe");
+  execFileSync("mkfifo", [path]);
+  const script = `
+    import { constants, openSync } from "node:fs";
+    import { LogOutput } from ${JSON.stringify(join(ROOT, "dist/observe/log-output.js"))};
+    const fd = openSync(${JSON.stringify(path)}, constants.O_RDWR | constants.O_NONBLOCK);
+    let last = 0;
+    const end = () => {
+      console.log("last " + last);
+      process.exit();
+    };
+    const output = new LogOutput(fd, end, 20_000);
+    for (let n = 0; n < 3_000; n += 1) output.write("x".repeat(99) + "\\n");
+    console.log("full");
+    setInterval(() => output.write("tick " + ++last + "\\n"), 1);
+  `;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  afterTest(() => void child.kill("SIGKILL"));
+  let said = "";
+  child.stdout.setEncoding("utf8").on("data", (more: string) => {
+    said += more;
+  });
+  await eventually(() => said.includes("full"), "a pipe without room");
+  let text = "";
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  afterTest(() => closeSync(fd));
+  const buffer = Buffer.alloc(65_536);
+  const read = () => {
+    try {
+      text += buffer.toString("latin1", 0, readSync(fd, buffer));
+    } catch {
+      // Nothing is there.
+    }
+    const last = /last (\d+)/.exec(said)?.[1];
+    return last !== undefined && text.endsWith(`\ntick ${last}\n`);
+  };
+  await eventually(read, "the last line");
+});
