@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { EndReason } from "../base/outcome.ts";
+import { declareReady, reloadCounter } from "./common-metrics.ts";
 import { RouteHistogram } from "./route-histogram.ts";
 
 /** From a millisecond, what a cached answer takes, to the minute after which proxies give up. */
@@ -111,13 +112,7 @@ export class Metrics {
       labelNames: ["route", "reason"],
       registers,
     });
-    this.#reloads = new Counter({
-      name: "sluice_config_reloads_total",
-      help: "Reloads of the configuration; a failure has changed nothing.",
-      labelNames: ["result"],
-      registers,
-    });
-    for (const result of ["success", "failure"]) this.#reloads.inc({ result }, 0);
+    this.#reloads = reloadCounter(registers);
     this.#stalls = new Counter({
       name: "sluice_event_loop_stalls_total",
       help: "Times that the process did nothing else for more than a second.",
@@ -252,14 +247,7 @@ export class Metrics {
         for (const { route, backend, isUp } of sources.backends()) this.set({ route, backend }, isUp ? 1 : 0);
       },
     });
-    new Gauge({
-      name: "sluice_ready",
-      help: "What /readyz says: 1 for ready.",
-      registers,
-      collect() {
-        this.set(sources.isReady() ? 1 : 0);
-      },
-    });
+    declareReady(registers, sources.isReady);
   }
 
   #declareRedis(registers: Registry[]): void {

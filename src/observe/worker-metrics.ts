@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import { declareReady, reloadCounter } from "./common-metrics.ts";
 import { processMetrics } from "./process-metrics.ts";
 
 /** What only the process knows that has the others. */
@@ -22,21 +23,8 @@ export class WorkerMetrics {
       help: "Workers that were started in the place of one that died.",
       registers,
     });
-    this.#reloads = new Counter({
-      name: "sluice_config_reloads_total",
-      help: "Reloads of the configuration; a failure has changed nothing.",
-      labelNames: ["result"],
-      registers,
-    });
-    for (const result of ["success", "failure"]) this.#reloads.inc({ result }, 0);
-    new Gauge({
-      name: "sluice_ready",
-      help: "What /readyz says: 1 for ready.",
-      registers,
-      collect() {
-        this.set(isReady() ? 1 : 0);
-      },
-    });
+    this.#reloads = reloadCounter(registers);
+    declareReady(registers, isReady);
     const startTime = processMetrics().getSingleMetric("process_start_time_seconds");
     if (startTime !== undefined) this.registry.registerMetric(startTime);
   }

@@ -5,17 +5,11 @@ import { expect, onTestFinished, test } from "vitest";
 import { type Backend, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
+import { resources } from "../support/resources.ts";
 import { requestBytes } from "../support/sse-client.ts";
 
 const ROUNDS = 1000;
 const AT_ONCE = 25;
-
-/** What keeps this process busy, by kind; sockets of pooled backend connections are among them. */
-function resources(): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const name of process.getActiveResourcesInfo()) counts[name] = (counts[name] ?? 0) + 1;
-  return counts;
-}
 
 /** A backend whose answer to `/N` breaks off, ends, streams or never comes. */
 const startVariedBackend = (): Promise<Backend> =>

@@ -6,19 +6,13 @@ import { type Backend, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import type { GatewayFixture } from "../support/gateway.ts";
 import { startRedis } from "../support/redis.ts";
+import { resources } from "../support/resources.ts";
 import { event, QUICK, subscribe } from "../support/shared.ts";
 import { requestBytes } from "../support/sse-client.ts";
 
 const ROUNDS = 600;
 const AT_ONCE = 25;
 const STREAMS = 12;
-
-/** What keeps this process busy, by kind. */
-function resources(): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const name of process.getActiveResourcesInfo()) counts[name] = (counts[name] ?? 0) + 1;
-  return counts;
-}
 
 /** A stream each for most paths; some refuse, break off, have nothing to say or say it is over. */
 const startVariedBackend = (): Promise<Backend> =>

@@ -1,0 +1,25 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+
+/** Declared by a gateway of one process, and by the process that has workers. */
+export function reloadCounter(registers: Registry[]): Counter<"result"> {
+  const reloads = new Counter({
+    name: "sluice_config_reloads_total",
+    help: "Reloads of the configuration; a failure has changed nothing.",
+    labelNames: ["result"] as const,
+    registers,
+  });
+  for (const result of ["success", "failure"] as const) reloads.inc({ result }, 0);
+  return reloads;
+}
+
+/** The same. */
+export function declareReady(registers: Registry[], isReady: () => boolean): void {
+  new Gauge({
+    name: "sluice_ready",
+    help: "What /readyz says: 1 for ready.",
+    registers,
+    collect() {
+      this.set(isReady() ? 1 : 0);
+    },
+  });
+}
