@@ -3,12 +3,12 @@ import { RELAYED_STREAMS } from "./session.mjs";
 /**
  * What is measured, one entry each: how, and which figures come out. A figure's `must` and `aim` are ratios
  * to nginx in the same turn or round; `more: true` where more is better. With `turns` all proxies are prepared and
- * then measured in turn so often; without, each is started for itself, and measured once.
+ * then measured in turn so often; without, each is started for itself, and measured once. What `prepare` returns are
+ * figures too, the same in each turn.
  */
 const EVENTS = "/events?stream=";
 const RATE = 20_000;
 const WARM_MS = 1500;
-const MEASURE_MS = 5000;
 /** In turns. */
 const TURNS = 6;
 const TURN_WARM_MS = 100;
@@ -115,13 +115,14 @@ async function saturation(session) {
   return { rate: events / seconds, p99: p99us };
 }
 
-async function grow(session, streams) {
+/** In a process that is new: what opening them takes, and what each then holds. */
+async function prepareGrowth(session, streams) {
   await session.run("idle 500");
   const before = session.memoryKib();
   const { opened, seconds } = await session.run(`open ${streams} ${AT_ONCE} ${EVENTS}`);
-  const figures = perEvent(await session.run(`pace pace ${RATE} 1 ${WARM_MS} ${MEASURE_MS}`));
+  await session.run(`pace pace ${RATE} 1 0 ${WARM_MS}`);
   await session.run("idle 1000");
-  return { ...figures, opens: opened / seconds, memory: (session.memoryKib() - before) / streams };
+  return { opens: opened / seconds, memory: (session.memoryKib() - before) / streams };
 }
 
 const sharedPace = (name, clients, burst) => `${tick(name)} ${RATE / clients / burst} ${burst}`;
@@ -145,7 +146,9 @@ const growth = (streams) => ({
   title: `growth: ${streams.toLocaleString("en")} streams`,
   proxies: RELAYS,
   check: checkStreams,
-  measure: (session) => grow(session, streams),
+  prepare: (session) => prepareGrowth(session, streams),
+  measure: relay,
+  turns: TURNS,
   figures: {
     cpu,
     p99,

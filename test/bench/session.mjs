@@ -33,6 +33,8 @@ class Session {
   #answer;
   #pids = [];
   #programs;
+  /** Figures that were found in making it ready. */
+  prepared;
   /** CPU milliseconds of other processes, and wall milliseconds, over all measured windows. */
   disturbance = { othersMs: 0, wallMs: 0 };
 
@@ -102,7 +104,7 @@ export async function startSession(name, measurement, { directory, programs, ...
   try {
     await session.start(name, { ...options, directory: own, isShared: measurement.isShared });
     await measurement.check(session, name);
-    await measurement.prepare?.(session, name);
+    session.prepared = await measurement.prepare?.(session, name);
     return session;
   } catch (error) {
     await session.close();
@@ -113,7 +115,7 @@ export async function startSession(name, measurement, { directory, programs, ...
 /** Measures once. Resolves with the figures and the share of a core that other processes used meanwhile. */
 export async function measureOnce(session, name, measurement) {
   session.disturbance = { othersMs: 0, wallMs: 0 };
-  const figures = await measurement.measure(session, name);
+  const figures = { ...session.prepared, ...(await measurement.measure(session, name)) };
   const { othersMs, wallMs } = session.disturbance;
   return { figures, others: wallMs === 0 ? 0 : Math.max(0, othersMs) / wallMs };
 }
