@@ -100,6 +100,10 @@ async function plain(session, warmMs, ms) {
   return result;
 }
 
+async function prepareOrdinary(session) {
+  await plain(session, 0, WARM_MS);
+}
+
 async function ordinary(session) {
   const { answers, seconds, p99us, cpuMs } = await plain(session, TURN_WARM_MS, TURN_MS);
   return { rate: answers / seconds, p99: p99us, cpu: us(cpuMs.proxy, answers) };
@@ -220,7 +224,7 @@ export const MEASUREMENTS = {
     title: "ordinary HTTP: 64 kept connections, small answers",
     proxies: RELAYS,
     check: checkStreams,
-    prepare: (session) => plain(session, 0, WARM_MS),
+    prepare: prepareOrdinary,
     measure: ordinary,
     turns: TURNS,
     figures: {
