@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** Declared by a gateway of one process, and by the process that has workers. */
+/** Reloads by their result, as a gateway of one process counts them and the process that has workers. */
 export function reloadCounter(registers: Registry[]): Counter<"result"> {
   const reloads = new Counter({
     name: "sluice_config_reloads_total",
@@ -12,7 +12,7 @@ export function reloadCounter(registers: Registry[]): Counter<"result"> {
   return reloads;
 }
 
-/** The same. */
+/** Whether `/readyz` says yes, asked at each scrape: of one process, or of all workers. */
 export function declareReady(registers: Registry[], isReady: () => boolean): void {
   new Gauge({
     name: "sluice_ready",

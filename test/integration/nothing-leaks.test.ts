@@ -87,7 +87,7 @@ test("G7: after a thousand connects and aborts no socket, timer or listener is l
   );
   expect(warnings).toEqual([]);
   // Otherwise too few of them got far enough to leak; a reset can discard a request that nobody has read.
-  expect(gateway.requestLines().length - loggedBefore).toBeGreaterThan(ROUNDS / 20);
+  expect(gateway.requestLines().length - loggedBefore).toBeGreaterThan(ROUNDS / 10);
 
   // And the gateway is as good as new.
   const socket = connect(gateway.port, "127.0.0.1");
