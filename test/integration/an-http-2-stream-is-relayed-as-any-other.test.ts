@@ -24,7 +24,7 @@ test("an event leaves in the turn in which it came, byte for byte, behind the op
     const sentAt = performance.now();
     request.emit(event);
     await exchange.received(event);
-    expect((exchange.arrivals.at(-1)?.at ?? Number.POSITIVE_INFINITY) - sentAt).toBeLessThan(200);
+    expect((exchange.arrivals.at(-1)?.at ?? Number.POSITIVE_INFINITY) - sentAt).toBeLessThan(1000);
   }
   expect(exchange.text).toBe(`:\n${events.join("")}`);
   request.endStream();
@@ -151,6 +151,6 @@ test("a gateway closes at once though a connection without a stream is open", as
   const client = await openHttp2(gateway.port);
   const startedAt = performance.now();
   await gateway.close();
-  expect(performance.now() - startedAt).toBeLessThan(1500);
+  expect(performance.now() - startedAt).toBeLessThan(4000);
   await client.closed();
 });

@@ -90,7 +90,7 @@ test("ordinary requests finish, their connections end with them, and idle ones a
   request.respond(200, {}, "whole");
   await busy.received("whole");
   await drained;
-  expect(performance.now() - startedAt).toBeLessThan(1000);
+  expect(performance.now() - startedAt).toBeLessThan(4000);
   // We are through with it; its client reads of the end when it gets to it.
   await eventually(() => busy.socket.closed || busy.socket.readableEnded, "the end of the busy connection");
 });
@@ -122,6 +122,6 @@ test("closing at once, in the middle of a drain too, waits for no timeout", asyn
   const startedAt = performance.now();
   await gateway.close();
   await drained;
-  expect(performance.now() - startedAt).toBeLessThan(1000);
+  expect(performance.now() - startedAt).toBeLessThan(4000);
   expect(await client?.ended()).toBe("clean");
 });

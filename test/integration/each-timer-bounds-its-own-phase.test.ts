@@ -20,7 +20,7 @@ test("connectTimeout: a connection that never stands is a 504", async () => {
   expect(client.head?.status).toBe(504);
   expect(JSON.parse(client.text)).toMatchObject({ error_msg: "Backend timeout." });
   expect(performance.now() - startedAt).toBeGreaterThan(290);
-  expect(performance.now() - startedAt).toBeLessThan(800);
+  expect(performance.now() - startedAt).toBeLessThan(2500);
 });
 
 test("responseHeaderTimeout: a silent backend is a 504, and its request is cancelled", async () => {
@@ -102,10 +102,10 @@ test("idleTimeout: a backend that falls silent is aborted, heartbeats notwithsta
 
 test("maxDuration: a silent stream between two events ends cleanly after 80 to 100 % of it", async () => {
   const startedAt = performance.now();
-  const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "500ms" } } });
+  const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "2s" } } });
   expect(await client.ended()).toBe("clean");
-  expect(client.endedAt - startedAt).toBeGreaterThan(395);
-  expect(client.endedAt - startedAt).toBeLessThan(700);
+  expect(client.endedAt - startedAt).toBeGreaterThan(1595);
+  expect(client.endedAt - startedAt).toBeLessThan(2800);
   await request.connection.closed;
   expect(await gateway.requestLine()).toMatchObject({ endReason: "max_duration", status: 200 });
 });

@@ -35,7 +35,8 @@ async function visit(port: number, n: number): Promise<void> {
   const moment = n % 7;
   if (moment > 0) socket.write(moment === 1 ? bytes.slice(0, 20) : bytes);
   if (moment === 3) await delay(1);
-  if (moment === 4) await Promise.race([once(socket, "data"), delay(15)]);
+  // All but one kind are answered, on a slow machine too.
+  if (moment === 4) await (n % 6 === 0 ? delay(15) : once(socket, "data"));
   if (moment === 5) await delay(8);
   if (moment === 6) {
     socket.write(bytes);

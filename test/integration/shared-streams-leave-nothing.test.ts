@@ -41,11 +41,13 @@ async function visit(port: number, n: number): Promise<void> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => undefined);
   await once(socket, "connect");
-  const path = `/news?n=${n % STREAMS}${PARAMETERS[n % PARAMETERS.length]}`;
+  const parameters = PARAMETERS[Math.floor(n / STREAMS) % PARAMETERS.length] ?? "";
+  const path = `/news?n=${n % STREAMS}${parameters}`;
   socket.write(requestBytes(port, { path, ...(n % 11 === 10 && { method: "HEAD" }) }));
   const moment = n % 5;
   const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-  if (moment === 1) await Promise.race([once(socket, "data"), later(15)]);
+  // A long poll may have to wait for an event; all else is answered, on a slow machine too.
+  if (moment === 1) await (parameters.includes("long-polling") ? later(15) : once(socket, "data"));
   if (moment === 2) socket.pause();
   if (moment > 1) await later(moment * 3);
   if (n % 2 === 0) socket.destroy();
@@ -113,7 +115,7 @@ test("after the last client has left and the linger is over no socket, timer or 
   expect(warnings).toEqual([]);
   // Otherwise too few of them came far enough to leave anything.
   expect(messages(gateway, "shared stream opened")).toBeGreaterThan(STREAMS);
-  expect(messages(gateway, "stream opened")).toBeGreaterThan(ROUNDS / 10);
+  expect(messages(gateway, "stream opened")).toBeGreaterThan(ROUNDS / 20);
 }, 60_000);
 
 test("control: a stream that somebody is on is seen by the same count", async () => {

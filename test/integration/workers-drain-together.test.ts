@@ -57,7 +57,7 @@ test("a second signal ends all processes at once, with 1", async () => {
   const startedAt = performance.now();
   sluice.kill("SIGTERM");
   expect(await sluice.ended).toMatchObject({ code: 1 });
-  expect(performance.now() - startedAt).toBeLessThan(2500);
+  expect(performance.now() - startedAt).toBeLessThan(8000);
   expect(workers.filter(isAlive)).toEqual([]);
 });
 
