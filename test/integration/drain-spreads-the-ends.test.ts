@@ -114,14 +114,18 @@ test("I1: for drain.delay it goes on accepting, asks for no further request, and
   expect(code).toBe("ECONNREFUSED");
 });
 
-test("closing at once, in the middle of a drain too, waits for no timeout", async () => {
+test.each([
+  ["while drain.delay lasts", { delay: "10s" }, false],
+  ["while the ends are spread", {}, true],
+])("closing at once, %s, waits for no timeout", async (_when, more, hasBegun) => {
   const backend = await startBackend();
-  const gateway = await startGatewayTo(backend.url, {}, drain("20s", { delay: "10s" }));
-  const [client] = await openMany(gateway, backend, 1);
+  const gateway = await startGatewayTo(backend.url, {}, drain("20s", more));
+  const clients = await openMany(gateway, backend, 5);
   const drained = gateway.drain();
+  await eventually(() => gateway.log.some(({ msg }) => msg === "draining") === hasBegun);
   const startedAt = performance.now();
   await gateway.close();
   await drained;
   expect(performance.now() - startedAt).toBeLessThan(4000);
-  expect(await client?.ended()).toBe("clean");
+  for (const client of clients) expect(await client.ended()).toBe("clean");
 });
