@@ -90,7 +90,7 @@ test("I8: a client that could not be written to meanwhile is not a slow one", as
   };
   await eventually(isHeldBack, "the backend to be held back");
   await standStill(() => client.socket.resume());
-  await eventually(() => client.body.length >= EVENTS * event.length, "all that was sent");
+  await eventually(() => client.bodyLength >= EVENTS * event.length, "all that was sent");
   expect(client.end).toBeUndefined();
 });
 
@@ -106,11 +106,11 @@ test("I7: the heartbeats that were missed are not made up for", async () => {
   (await backend.nextRequest()).openStream();
   await client.received(":\n:\n");
   sluice.kill("SIGSTOP");
-  const before = client.body.length;
+  const before = client.bodyLength;
   await delay(STILL_MS / 2);
   sluice.kill("SIGCONT");
   const wentOnAt = performance.now();
-  const beats = () => (client.body.length - before) / ":\n".length;
+  const beats = () => (client.bodyLength - before) / ":\n".length;
   await eventually(() => beats() > 3, "heartbeats again");
   // One for all that time, one that may have been on its way, and then they come as ever.
   expect(beats()).toBeLessThanOrEqual(2 + (performance.now() - wentOnAt) / 100);

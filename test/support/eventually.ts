@@ -2,6 +2,13 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
+ * How long a test waits for what must come, in milliseconds. No measure of how fast it is: a machine that is short
+ * of time takes many times as long. Below 10 s, so that none of the gateway's own defaults of 10 s and more (health
+ * checks, openings, heartbeats) brings about what something else should have.
+ */
+export const PATIENCE_MS = 9_000;
+
+/**
  * Polls until `probe` returns something truthy without throwing, and returns it.
  *
  * Tests wait for outcomes with this and never sleep: a sleep is either too short on a busy machine or
@@ -10,7 +17,7 @@ import { setTimeout as delay } from "node:timers/promises";
 export async function eventually<T>(
   probe: () => T | Promise<T>,
   what = "the expected outcome",
-  { timeoutMs = 5000, everyMs = 5 } = {},
+  { timeoutMs = PATIENCE_MS, everyMs = 5 } = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   let failure: unknown;

@@ -10,7 +10,7 @@ import {
 import { performance } from "node:perf_hooks";
 import { afterTest } from "./after-test.ts";
 import { certificateFiles } from "./certificate-files.ts";
-import { eventually } from "./eventually.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 import { type GatewayFixture, startGatewayTo } from "./gateway.ts";
 
 /** One response on an HTTP/2 connection, as it came. */
@@ -68,7 +68,7 @@ export class Http2Exchange {
   }
 
   /** Waits for the end, and returns the code it was reset with; 0 for END_STREAM. */
-  async closed(timeoutMs = 5000): Promise<number> {
+  async closed(timeoutMs = PATIENCE_MS): Promise<number> {
     await eventually(() => this.isClosed, "the end of an HTTP/2 stream", { timeoutMs });
     return this.stream.rstCode ?? -1;
   }
@@ -99,7 +99,7 @@ export class Http2Client {
     return new Http2Exchange(this.session.request({ ":path": "/", ...headers }, { endStream }));
   }
 
-  async closed(timeoutMs = 5000): Promise<void> {
+  async closed(timeoutMs = PATIENCE_MS): Promise<void> {
     await eventually(() => this.isClosed, "the end of an HTTP/2 connection", { timeoutMs });
   }
 }

@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { afterTest } from "./after-test.ts";
-import { eventually } from "./eventually.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 
 /** Types of frames, RFC 9113 section 6. */
 export const FRAME = {
@@ -151,7 +151,7 @@ export class FrameClient {
   }
 
   /** Waits for the end of the connection. */
-  async closed(timeoutMs = 5000): Promise<void> {
+  async closed(timeoutMs = PATIENCE_MS): Promise<void> {
     await eventually(() => this.isClosed, "the end of the connection", { timeoutMs });
   }
 

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterTest } from "./after-test.ts";
-import { eventually } from "./eventually.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 
 /** How the server left the connection: `end` is FIN, `open` is neither FIN nor reset. */
 export type RawEnding = "end" | "reset" | "open";
@@ -59,7 +59,7 @@ export class RawClient {
   }
 
   /** Waits until `text` has come. */
-  async received(text: string, timeoutMs = 5000): Promise<void> {
+  async received(text: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await eventually(
       () => this.text.includes(text),
       `${JSON.stringify(text)} in ${JSON.stringify(this.text.slice(-300))}`,
@@ -68,7 +68,7 @@ export class RawClient {
   }
 
   /** Waits for the server's FIN or reset. */
-  async ended(timeoutMs = 5000): Promise<Exclude<RawEnding, "open">> {
+  async ended(timeoutMs = PATIENCE_MS): Promise<Exclude<RawEnding, "open">> {
     await eventually(() => this.ending !== "open", "the end of the connection", { timeoutMs });
     return this.ending === "end" ? "end" : "reset";
   }

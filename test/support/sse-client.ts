@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { afterTest } from "./after-test.ts";
-import { eventually } from "./eventually.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 
 /** How the response ended: `clean` and `truncated` need framing, `closed` is FIN without any. */
 export type StreamEnd = "clean" | "truncated" | "closed" | "reset";
@@ -33,6 +33,8 @@ export class StreamClient {
   /** When the body grew and by what. */
   readonly arrivals: { readonly at: number; readonly bytes: Buffer }[] = [];
   head: ResponseHead | undefined;
+  /** How many bytes the decoded body has so far; unlike `body` it costs nothing to ask. */
+  bodyLength = 0;
   trailers = "";
   end: StreamEnd | undefined;
   endedAt = 0;
@@ -87,7 +89,7 @@ export class StreamClient {
   }
 
   /** Waits for the end of the response. */
-  async ended(timeoutMs = 5000): Promise<StreamEnd> {
+  async ended(timeoutMs = PATIENCE_MS): Promise<StreamEnd> {
     return (await eventually(() => this.end, "the end of the response", { timeoutMs })) as StreamEnd;
   }
 
@@ -175,6 +177,7 @@ export class StreamClient {
   #arrive(bytes: Buffer): void {
     if (bytes.length === 0) return;
     this.#body.push(bytes);
+    this.bodyLength += bytes.length;
     this.arrivals.push({ at: performance.now(), bytes });
   }
 
