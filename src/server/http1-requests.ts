@@ -53,7 +53,7 @@ export class Http1Requests {
   /** Lets each connection go as soon as nothing is under way on it. */
   close(): void {
     this.#isClosing = true;
-    this.#server.closeIdleConnections();
+    this.#letGo();
   }
 
   /** Answers a request that was read, and is answered, without Node's parser; the only one of its connection. */
@@ -89,6 +89,8 @@ export class Http1Requests {
     exchange.awaitsContinue = awaitsContinue;
     // Whoever keeps connections to us, as nginx does, shall find none of them closed under its next request.
     if (this.#runtime.isDraining) nodeResponse.shouldKeepAlive = false;
+    // An answer may be ahead of the rest of its request, which held the end for the whole grace of five seconds.
+    request.once("end", () => this.#letGo());
     const response = new NodeResponse(nodeResponse);
     exchange.writeContinue = () => response.writeContinue();
     this.#inTurn(request.socket, exchange, response, () => {
@@ -119,6 +121,11 @@ export class Http1Requests {
     exchange.settle(reason);
     queue.shift();
     queue[0]?.();
+    this.#letGo();
+  }
+
+  /** A gateway that closes keeps no connection on which a request and its answer are over, whichever was last. */
+  #letGo(): void {
     if (this.#isClosing) this.#server.closeIdleConnections();
   }
 
