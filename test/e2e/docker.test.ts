@@ -3,7 +3,7 @@ import { type ComposeEnvironment, startComposeEnvironment } from "../support/doc
 import { openStream } from "../support/sse-client.ts";
 
 /** From nothing: programs, base images, the project's image, and the containers. */
-const FROM_NOTHING_MS = 600_000;
+const FROM_NOTHING_MS = 1_200_000;
 
 let docker: ComposeEnvironment | undefined;
 let whyNot = "";
@@ -16,13 +16,13 @@ beforeAll(async () => {
   }
   docker = started;
   await docker.compose("build", "sluice");
-  const up = await docker.attempt("up", "--detach", "--wait", "--wait-timeout=90");
+  const up = await docker.attempt("up", "--detach", "--wait", "--wait-timeout=240");
   if (up.code === 0) return;
   const logs = await docker.attempt("logs", "--tail=50");
   throw new Error(`the environment did not get healthy:\n${up.output}\n${logs.output}`);
 }, FROM_NOTHING_MS);
 
-afterAll(async () => docker?.close(), 60_000);
+afterAll(async () => docker?.close(), 180_000);
 
 /** A test on the compose environment; on a machine without an engine it is skipped, and says why. */
 const onEngine = (name: string, test: (environment: ComposeEnvironment) => Promise<void>) =>

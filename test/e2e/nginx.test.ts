@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { request as sendRequest } from "node:http";
 import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 import { constants, createGunzip } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type BackendRequest, startBackend } from "../support/backend.ts";
@@ -178,20 +179,22 @@ describe("controls: what sluice does for nginx is needed", () => {
     request.send(`${(event.length * 3).toString(16)}\r\n${event}`);
     await client.received(event);
     request.send(event);
-    expect(await comesThrough(client, event + event)).toBe(passes);
+    if (passes) await client.received(event + event);
+    else expect(await comesThrough(client, event + event)).toBe(false);
     request.send(`${event}\r\n`);
     request.endStream();
     await client.received(event + event + event);
   });
 });
 
-describe("an nginx that waits for one second only", () => {
-  const IMPATIENT: Site = { extra: "proxy_read_timeout 1s;" };
+describe("an nginx that waits for a few seconds only", () => {
+  // More than this process may stand still, which sends the heartbeats.
+  const IMPATIENT: Site = { extra: "proxy_read_timeout 2500ms;" };
 
   it("keeps a quiet stream for its heartbeats", async () => {
     const { client, request } = await openThrough(IMPATIENT, { stream: { heartbeat: "200ms" } });
     const opened = performance.now();
-    await eventually(() => performance.now() - opened > 2000, "two read timeouts");
+    await eventually(() => performance.now() - opened > 3500, "more than a read timeout");
     expect(client.end).toBeUndefined();
     await exchangeEvents(request, client, 1);
   });
@@ -271,23 +274,17 @@ describe("curl -N through an nginx with its defaults", () => {
     onTestFinished(() => {
       curl.kill();
     });
-    const shownAt: number[] = [];
+    let shown = "";
     curl.stdout.setEncoding("utf8").on("data", (text: string) => {
-      for (const _ of text.match(/^data: /gm) ?? []) shownAt.push(performance.now());
+      shown += text;
     });
     const request = await backend.nextRequest();
     request.openStream();
-    const sentAt: number[] = [];
-    const timer = setInterval(() => {
-      sentAt.push(performance.now());
-      request.emit(`data: line ${sentAt.length}\n\n`);
-    }, 1000);
-    onTestFinished(() => clearInterval(timer));
-    await eventually(() => shownAt.length >= 4, "four lines", { timeoutMs: 15_000 });
-    // Each line was on the screen before the next was sent.
-    for (const [index, shown] of shownAt.entries()) {
-      expect(shown).toBeGreaterThanOrEqual(sentAt[index] ?? Number.NaN);
-      expect(shown).toBeLessThan(sentAt[index + 1] ?? Number.POSITIVE_INFINITY);
+    for (let number = 1; number <= 4; number += 1) {
+      await delay(1000);
+      request.emit(`data: line ${number}\n\n`);
+      // Each line is on the screen before the next is sent.
+      await eventually(() => shown.includes(`data: line ${number}\n\n`), `line ${number}`);
     }
   });
 });

@@ -160,7 +160,8 @@ test.each(Object.entries(BEGUN))(
     const backend = await startBackend(answer);
     const gateway = await startGatewayTo(
       "",
-      pool([broken.url, backend.url], { responseHeaderTimeout: "200ms" }),
+      // Longer than a busy machine stands still: what began must have been read by then.
+      pool([broken.url, backend.url], { responseHeaderTimeout: "1500ms" }),
     );
     const client = openStream(gateway.port);
     expect(await client.ended()).toBe("clean");
@@ -173,7 +174,7 @@ test("a backend that does not answer in time is passed over; when all are silent
   const silent = [await startBackend(), await startBackend()];
   const backend = await startBackend(answer);
   const urls = [...silent, backend].map(({ url }) => url);
-  const options = { responseHeaderTimeout: "150ms", retries: 2 };
+  const options = { responseHeaderTimeout: "400ms", retries: 2 };
   const gateway = await startGatewayTo("", pool(urls, options));
   const client = openStream(gateway.port);
   await client.ended();
@@ -243,7 +244,8 @@ test("a backend that comes back is used again after failTimeout", async () => {
   const steady = await startBackend(answer);
   const gateway = await startGatewayTo("", {
     upstream: {
-      backends: [{ url: flapping.url, failTimeout: "200ms" }, { url: steady.url }],
+      // Longer than the five requests below take, however busy the machine is.
+      backends: [{ url: flapping.url, failTimeout: "2s" }, { url: steady.url }],
       balance: "roundRobin",
     },
   });

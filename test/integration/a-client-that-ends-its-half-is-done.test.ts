@@ -7,21 +7,24 @@ import { openRaw } from "../support/raw-client.ts";
 // G4: a FIN behind a request may be a client that has left or one that has no more to say. As nginx does, sluice takes
 // it for the first: nothing else tells in time, and a client that reads on keeps its half open.
 
+/** Long before a heartbeat or a timeout ends it; a busy machine alone may stand still for a second. */
+const SOON_MS = 4_000;
+
 describe.each([
   ["a plain request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
   ["one that node:http reads", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"],
 ])("%s", (_, get) => {
-  test("G4: whose client ends its half in the middle of a stream is cancelled within a second", async () => {
+  test("G4: whose client ends its half in the middle of a stream is cancelled soon", async () => {
     const backend = await startBackend((request) => request.openStream());
     const gateway = await startGatewayTo(backend.url);
     const client = await openRaw(gateway.port);
     client.send(get);
     await client.received(":\n");
     client.halfClose();
-    await client.ended(1000);
+    await client.ended(SOON_MS);
     const [connection] = backend.connections;
     await eventually(() => connection?.isOpen === false, "the end of the backend's request", {
-      timeoutMs: 1000,
+      timeoutMs: SOON_MS,
     });
     expect(await gateway.requestLine()).toMatchObject({ endReason: "client_gone" });
   });
@@ -33,9 +36,9 @@ describe.each([
     client.send(get);
     const request = await backend.nextRequest();
     client.halfClose();
-    await client.ended(1000);
+    await client.ended(SOON_MS);
     await eventually(() => !request.connection.isOpen, "the end of the backend's request", {
-      timeoutMs: 1000,
+      timeoutMs: SOON_MS,
     });
     expect(client.text).toBe("");
     expect(await gateway.requestLine()).toMatchObject({ endReason: "client_gone" });

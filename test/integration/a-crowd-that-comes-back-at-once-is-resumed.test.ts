@@ -34,4 +34,4 @@ test("G13: a thousand that come back in one moment are all resumed, with no furt
     expect(got).toEqual(Array.from({ length: 32 - from }, (_, at) => from + at));
   }
   expect(backend.requests).toHaveLength(1);
-}, 40_000);
+});

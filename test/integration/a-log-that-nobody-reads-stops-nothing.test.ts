@@ -126,7 +126,7 @@ test("a process that ends as soon as there is room again has lost no line of its
   child.stdout.setEncoding("utf8").on("data", (more: string) => {
     said += more;
   });
-  await eventually(() => said.includes("full"), "a pipe without room");
+  await eventually(() => said.includes("full"), "a pipe without room", { timeoutMs: 15_000 });
   let text = "";
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   afterTest(() => closeSync(fd));

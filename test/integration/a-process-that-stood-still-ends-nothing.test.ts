@@ -68,10 +68,14 @@ test("I7, I8: what came while the process stood still counts as in time, for str
   }
   expect(backend.requests.length).toBe(6);
   // The watchdog: who asks why everything was late is told.
-  expect(await sluice.logged("event loop stalled")).toMatchObject({ level: 40 });
+  const stalls = () => sluice.lines().filter(({ msg }) => msg === "event loop stalled");
+  // Those that a busy machine has of its own are shorter.
+  const long = () => stalls().filter(({ stalledMs }) => Number(stalledMs) > STILL_MS / 2);
+  await eventually(() => long().length > 0, "the watchdog's line");
+  expect(long()).toEqual([expect.objectContaining({ level: 40 })]);
   const admin = String((await sluice.logged("admin listening"))["address"]);
   const samples = samplesIn(await (await fetch(`http://${admin}/metrics`)).text());
-  expect(samples.get("sluice_event_loop_stalls_total")).toBe(1);
+  expect(samples.get("sluice_event_loop_stalls_total")).toBe(stalls().length);
 });
 
 test("I8: a client that could not be written to meanwhile is not a slow one", async () => {
@@ -106,12 +110,13 @@ test("I7: the heartbeats that were missed are not made up for", async () => {
   (await backend.nextRequest()).openStream();
   await client.received(":\n:\n");
   sluice.kill("SIGSTOP");
-  const before = client.bodyLength;
   await delay(STILL_MS / 2);
+  // By now all that was sent before has been read, even if this process stood still as well.
+  const before = client.bodyLength;
   sluice.kill("SIGCONT");
   const wentOnAt = performance.now();
   const beats = () => (client.bodyLength - before) / ":\n".length;
   await eventually(() => beats() > 3, "heartbeats again");
-  // One for all that time, one that may have been on its way, and then they come as ever.
+  // One for all that time, one that may be due by now, and then they come as ever.
   expect(beats()).toBeLessThanOrEqual(2 + (performance.now() - wentOnAt) / 100);
 });

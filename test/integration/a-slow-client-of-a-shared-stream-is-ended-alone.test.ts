@@ -47,7 +47,7 @@ test("H6: one that takes nothing is ended by slow_client; the others miss nothin
   const back = subscribe(gateway.port, "/news", lastId);
   await back.received("data: last\n\n");
   expect(back.field("sluice-resumed-from")).toBe(lastId);
-}, 40_000);
+});
 
 test("one that takes nothing of what waits is ended after sendTimeout", async () => {
   const backend = await startBackend();
@@ -62,4 +62,4 @@ test("one that takes nothing of what waits is ended after sendTimeout", async ()
   const block = event("x".repeat(500_000));
   for (let n = 0; n < 20; n++) request.emit(block);
   expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client" });
-}, 20_000);
+});

@@ -60,9 +60,10 @@ for (const type of ["text/event-stream", "text/plain"]) {
 
 test("a backend that is held back for its client is not silent", async () => {
   const backend = await startBackend();
-  // Ended before as `idle_timeout`, in the middle of an event: nothing was read, so nothing came. As long as a second,
-  // as the backend is of this process and silent itself whenever that stands still.
-  const gateway = await startGatewayTo(backend.url, { stream: { clientBuffer: "64k", idleTimeout: "1s" } });
+  // Ended before as `idle_timeout`, in the middle of an event: nothing was read, so nothing came. Longer than a
+  // second, as the backend is of this process and silent itself whenever that stands still.
+  const stream = { clientBuffer: "64k", idleTimeout: "1500ms" };
+  const gateway = await startGatewayTo(backend.url, { stream });
   const client = openStream(gateway.port, { paused: true });
   const request = await backend.nextRequest();
   request.openStream();
@@ -116,7 +117,8 @@ test("sendTimeout ends a client that takes nothing of what waits for it", async 
 test("sendTimeout leaves a client alone that reads slowly but steadily", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {
-    stream: { clientBuffer: "64k", sendTimeout: "600ms" },
+    // Longer than this process, and the client in it, stands still on a busy machine.
+    stream: { clientBuffer: "64k", sendTimeout: "1500ms" },
   });
   const client = openStream(gateway.port, { paused: true });
   const request = await backend.nextRequest();
@@ -126,7 +128,7 @@ test("sendTimeout leaves a client alone that reads slowly but steadily", async (
     client.socket.resume();
     await delay(10);
     client.socket.pause();
-    await delay(100);
+    await delay(150);
   }
   expect(gateway.requestLines()).toEqual([]);
   expect(client.end).toBeUndefined();

@@ -61,7 +61,7 @@ test("a stream whose event does not end is broken off", async () => {
   backend.requests[0]?.emit("data: ha");
   await clients[0]?.received("ha");
   await end((await list()).streams[0]?.id ?? "");
-  expect(await clients[0]?.ended(8_000)).not.toBe("clean");
+  expect(await clients[0]?.ended(12_000)).not.toBe("clean");
   expect(await gateway.requestLine()).toMatchObject({ endReason: "evicted" });
 });
 

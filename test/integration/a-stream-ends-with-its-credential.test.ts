@@ -7,8 +7,8 @@ import { epoch, startIssuer } from "../support/issuer.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** A token that is good for one to two seconds. */
-const BRIEF = { expiresIn: 2 };
+/** A token that is good for two to three seconds: longer than a busy machine stands still before it is used. */
+const BRIEF = { expiresIn: 3 };
 
 async function startProtected(script: (request: BackendRequest) => void, auth: Record<string, unknown> = {}) {
   const backend = await startBackend(script);
@@ -35,7 +35,8 @@ test("C13: a stream ends between two events when its token expires, and the reco
 
   expect(await stream.ended()).toBe("clean");
   expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1_000);
-  expect(Date.now()).toBeLessThan(expiresAt + 1_500);
+  // And not only after the five seconds that an event may take.
+  expect(Date.now()).toBeLessThan(expiresAt + 4_000);
   expect(stream.text).toBe(":\ndata: one\n\n");
   expect(await lineOf(gateway, "/feed")).toMatchObject({ status: 200, endReason: "auth_expired" });
   await request.connection.closed;
@@ -83,17 +84,18 @@ test("an event that is under way at that moment arrives whole before the end", a
 
 test("an event that never ends does not outlive the credential by more than five seconds", async () => {
   const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
-  const token = await issuer.token({ expiresIn: 1 });
+  const token = await issuer.token({ expiresIn: 2 });
   const stream = openStream(gateway.port, { path: "/feed", headers: { authorization: `Bearer ${token}` } });
   (await backend.nextRequest()).emit("data: half");
   // Broken off, not ended: what came is no whole event.
-  expect(await stream.ended(8_000)).toBe("truncated");
+  expect(await stream.ended(12_000)).toBe("truncated");
   expect(await lineOf(gateway, "/feed")).toMatchObject({ endReason: "auth_expired" });
 });
 
 test("a ticket's stream ends with the token that the ticket was given for, not with the ticket", async () => {
   const { issuer, gateway } = await startProtected((request) => request.openStream(), {
-    ticket: { ttl: "1s" },
+    // Longer than a busy machine stands still before it is used.
+    ticket: { ttl: "2s" },
   });
   const open = async (expiresIn: number, path: string) => {
     const authorization = `Bearer ${await issuer.token({ expiresIn })}`;
@@ -105,7 +107,7 @@ test("a ticket's stream ends with the token that the ticket was given for, not w
     return openStream(gateway.port, { path: `${path}?ticket=${ticket}` });
   };
   const long = await open(300, "/long");
-  const brief = await open(3, "/brief");
+  const brief = await open(4, "/brief");
   expect(await brief.ended()).toBe("clean");
   expect(long.end).toBeUndefined();
   expect(

@@ -48,7 +48,12 @@ test.each(Object.entries(FAULTS))(
   async (reason, fault) => {
     const sick = await startChecked();
     const well = await startChecked();
-    const gateway = await startPool([sick.url, well.url], { healthy: 2, unhealthy: 3 });
+    const gateway = await startPool([sick.url, well.url], {
+      healthy: 2,
+      unhealthy: 3,
+      // Where that is not the fault, a process that stands still shall not be taken for one.
+      ...(reason !== "no answer within 100 ms" && { timeout: "2s" }),
+    });
     await eventually(() => sick.checks.length > 0 && well.checks.length > 0, "the first checks");
     sick.health.respond = fault;
     const before = sick.checks.length;
@@ -123,7 +128,8 @@ test("checks of several backends do not come all at once, and end with the gatew
   await eventually(() => pool.every(({ checks }) => checks.length > 4), "some checks");
   const before = performance.now();
   await gateway.close();
-  expect(performance.now() - before).toBeLessThan(1000);
+  // Not the grace of five seconds.
+  expect(performance.now() - before).toBeLessThan(4000);
   const counts = () => pool.map(({ checks }) => checks.length);
   await eventually(() => pool.every(({ backend }) => backend.openConnections === 0), "no connection");
   const after = counts();

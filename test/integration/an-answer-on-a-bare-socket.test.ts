@@ -53,7 +53,8 @@ test("a client that never stops is cut off within about a second", async () => {
   const drip = setInterval(() => client.send("x"), 20);
   afterTest(() => clearInterval(drip));
   await eventually(() => sockets[0]?.destroyed, "the end");
-  expect(performance.now() - begun).toBeLessThan(2000);
+  // Nothing else would end it; a busy machine alone may stand still for a second.
+  expect(performance.now() - begun).toBeLessThan(5000);
 });
 
 test("a second answer, and one on a socket that is gone, write nothing", async () => {

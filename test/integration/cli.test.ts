@@ -19,6 +19,9 @@ async function startBackend(answer: RequestListener): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+/** A process starts in half a second, and in many when every core has others to run. */
+const START = { timeoutMs: 25_000 };
+
 const sluice = (args: readonly string[], setup?: SluiceSetup) => start(args, setup).ended;
 
 const ROUTE = "match: { path: /x }\nupstream: http://127.0.0.1:1\n";
@@ -303,14 +306,14 @@ describe("serve", () => {
       "pretty",
     ];
     const server = start(args);
-    await eventually(() => /INFO.*ready/.test(server.text()), "ready, for people");
+    await eventually(() => /INFO.*ready/.test(server.text()), "ready, for people", START);
     expect(server.lines()).toEqual([]);
     const socket = join(directoryOf({}), "s");
     const quiet = start([...args.slice(0, 3), "--listen", `unix:${socket}`, "--log-level", "warn"]);
-    await eventually(() => existsSync(socket), "the socket");
+    await eventually(() => existsSync(socket), "the socket", START);
     quiet.kill("SIGTERM");
     expect(await quiet.ended).toEqual({ code: 0, stdout: "", stderr: "" });
-  });
+  }, 60_000);
 });
 
 test("schema prints what the samples name", async () => {

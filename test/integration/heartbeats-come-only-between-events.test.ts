@@ -8,7 +8,8 @@ const quick = { stream: { heartbeat: "30ms" } };
 
 test("a silent stream gets one comment line for each heartbeat", async () => {
   const { client } = await openRelay({ route: quick });
-  await eventually(() => client.text === BEAT.repeat(5), "five comment lines");
+  await eventually(() => client.text.startsWith(BEAT.repeat(5)), "five comment lines");
+  expect(client.text.replaceAll(BEAT, "")).toBe("");
 });
 
 for (const [name, open, close] of [
@@ -24,7 +25,7 @@ for (const [name, open, close] of [
     await delay(150);
     expect(client.text.endsWith(open)).toBe(true);
     request.emit(close);
-    await eventually(() => client.text.endsWith(open + close + BEAT), "a heartbeat after the event");
+    await eventually(() => client.text.includes(open + close + BEAT), "a heartbeat after the event");
   });
 }
 
@@ -35,7 +36,7 @@ test("no heartbeat comes between a CR and its LF", async () => {
   await delay(150);
   expect(client.text.endsWith("\r\n\r")).toBe(true);
   request.emit("\n");
-  await eventually(() => client.text.endsWith("data: 1\r\n\r\n:\n"), "a heartbeat after the LF");
+  await eventually(() => client.text.includes("data: 1\r\n\r\n:\n"), "a heartbeat after the LF");
 });
 
 test("no heartbeat comes inside a line", async () => {
@@ -50,14 +51,15 @@ test("a comment of the backend's own opens no event, so heartbeats go on behind 
   // Other servers send `:` and a line end as their prelude and may then be silent for minutes.
   const { client, request } = await openRelay({ route: quick });
   request.emit(": hello\n");
-  await eventually(() => client.text.endsWith(`: hello\n${BEAT.repeat(2)}`), "heartbeats after the comment");
+  await eventually(() => client.text.includes(`: hello\n${BEAT.repeat(2)}`), "heartbeats after the comment");
 });
 
 test("traffic puts the heartbeat off", async () => {
-  const { client, request } = await openRelay({ route: { stream: { heartbeat: "400ms" } } });
+  const { client, request } = await openRelay({ route: { stream: { heartbeat: "1500ms" } } });
+  // Longer than a heartbeat, which is longer than a busy machine stands still.
   for (let n = 0; n < 30; n++) {
     request.emit(`data: ${n}\n\n`);
-    await delay(20);
+    await delay(65);
   }
   await client.received("data: 29\n\n");
   expect(client.text.slice(2)).not.toContain(":\ndata");

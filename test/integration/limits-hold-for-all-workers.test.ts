@@ -29,7 +29,6 @@ test.each([
     open[1]?.client.socket.destroy();
     await eventually(async () => (await statusOfStream(served.port)).status === 200, "a place", {
       everyMs: 50,
-      timeoutMs: 5000,
     });
     expect((await statusOfStream(served.port)).status).toBe(refusal);
   },
@@ -49,7 +48,7 @@ test("limits.connections count over all workers", async () => {
   expect(refused.map(({ status }) => status)).toEqual([503, 503]);
   for (const client of refused) await client.ended();
   open[0]?.socket.destroy();
-  await eventually(async () => (await ask()).status === 200, "a place", { everyMs: 50, timeoutMs: 5000 });
+  await eventually(async () => (await ask()).status === 200, "a place", { everyMs: 50 });
 });
 
 test("a limit of connections that a reload brings counts those that are there", async () => {

@@ -89,7 +89,8 @@ test("the process and the reloads are told of from the start, in the format that
   for (const name of [
     'sluice_config_reloads_total{result="success"} 0',
     'sluice_config_reloads_total{result="failure"} 0',
-    "sluice_event_loop_stalls_total 0",
+    // Not how many: this process is the gateway's too, and its machine may have stood still.
+    "sluice_event_loop_stalls_total ",
     "process_open_fds ",
     "process_max_fds ",
     "nodejs_eventloop_lag_max_seconds ",

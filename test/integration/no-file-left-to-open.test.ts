@@ -76,7 +76,8 @@ test("I4: without a file left to open it says so, probes and scrapes are answere
   const startedAt = performance.now();
   leave();
   await sluice.logged("open files are free again");
-  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  // Looked for four times a second; connections that say nothing would be closed after a minute.
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
   expect((await ask("/readyz")).status).toBe(200);
   expect((await fetch(`http://127.0.0.1:${port}/more`)).status).toBe(200);
   expect(stream.end).toBeUndefined();
@@ -108,7 +109,10 @@ test("I4: a crowd that comes again and again keeps no core busy", async () => {
   crowd(port);
   await sluice.logged("out of open files: new connections are refused");
   const cpu = async () => (await samples()).get("process_cpu_seconds_total") ?? 0;
+  const startedAt = performance.now();
   const before = await cpu();
   await delay(1_000);
-  expect((await cpu()) - before).toBeLessThan(0.6);
+  const used = (await cpu()) - before;
+  // Of the time that went by, which is more than a second on a machine that is busy.
+  expect(used / ((performance.now() - startedAt) / 1_000)).toBeLessThan(0.6);
 });

@@ -64,17 +64,21 @@ test("G7: after a thousand connects and aborts no socket, timer or listener is l
     stream: { heartbeat: "20ms", idleTimeout: "5m", maxDuration: "1h" },
   });
   await visits(gateway.port, 50);
-  await eventually(() => backend.openConnections === 0, "rest after the warm-up", { timeoutMs: 8000 });
+  await eventually(() => backend.openConnections === 0, "rest after the warm-up", {
+    timeoutMs: 20_000,
+  });
   const before = resources();
   const loggedBefore = gateway.requestLines().length;
 
   await visits(gateway.port, ROUNDS);
 
-  // Connections kept for reuse go after their own few seconds; all others at once.
+  // Connections kept for reuse go after their own 4 s; all others at once.
   await eventually(() => backend.openConnections < 64, "the close of all that were in use", {
-    timeoutMs: 2000,
+    timeoutMs: 3_000,
   });
-  await eventually(() => backend.openConnections === 0, "the close of the idle ones", { timeoutMs: 8000 });
+  await eventually(() => backend.openConnections === 0, "the close of the idle ones", {
+    timeoutMs: 20_000,
+  });
   await eventually(
     () => {
       const now = resources();
@@ -96,7 +100,7 @@ test("G7: after a thousand connects and aborts no socket, timer or listener is l
   const [answer] = (await once(socket, "data")) as [Buffer];
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
   socket.destroy();
-}, 60_000);
+});
 
 test("control: a stream that stays open is seen by the same count", async () => {
   const backend = await startVariedBackend();

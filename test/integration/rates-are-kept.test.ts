@@ -34,7 +34,7 @@ test("one more than the rate is the gateway's 429 with Retry-After, and the back
   const { backend, get } = await start({ requests: 2, per: "1m" }, { cors: true });
   for (const _ of [1, 2]) expect((await get()).status).toBe(200);
   const response = await get({ origin: "https://app.example.com" });
-  expect(Number(response.headers.get("retry-after"))).toBeGreaterThanOrEqual(58);
+  expect(Number(response.headers.get("retry-after"))).toBeGreaterThanOrEqual(50);
   expect(Number(response.headers.get("retry-after"))).toBeLessThanOrEqual(66);
   expect(response.headers.get("access-control-allow-origin")).toBe("*");
   expect(await refusalOf(response)).toEqual({
@@ -49,12 +49,13 @@ test("one more than the rate is the gateway's 429 with Retry-After, and the back
 });
 
 test("after Retry-After the next request is served", async () => {
-  const { get } = await start({ requests: 1, per: "1s" });
+  // Longer than a machine stands still between two requests.
+  const { get } = await start({ requests: 1, per: "2s" });
   expect((await get()).status).toBe(200);
   const refused = await get();
   expect(refused.status).toBe(429);
   const seconds = Number(refused.headers.get("retry-after"));
-  expect([1, 2]).toContain(seconds);
+  expect([1, 2, 3]).toContain(seconds);
   // A timer may come a millisecond early.
   await delay(seconds * 1000 + 2);
   expect((await get()).status).toBe(200);

@@ -87,7 +87,8 @@ test("E9: a retired pool keeps no idle connection, and serves the request that i
 test("E9: a route that was removed is 404 at once, and its streams end one by one with a retry hint", async () => {
   const backend = await startBackend();
   const other = routeTo("/other", backend.url);
-  const server = { drain: { timeout: "1s", retry: "7s" } };
+  // Spread over 2 s: ends that fall due while a machine stands still come together.
+  const server = { drain: { timeout: "2500ms", retry: "7s" } };
   const gateway = await startGateway({ routes: { gone: routeTo("/gone", backend.url), other }, server });
   const streams: Open[] = [];
   for (let count = 0; count < 10; count++) streams.push(await open(gateway, backend, "/gone"));

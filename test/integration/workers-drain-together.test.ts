@@ -23,7 +23,8 @@ async function serveStreams(drain: Readonly<Record<string, unknown>>, under: rea
 }
 
 test("SIGTERM ends the streams of all, each told when to come back, and exits with 0 in time", async () => {
-  const { sluice, streams, admin, pids } = await serveStreams({ timeout: "2s", retry: "4s" });
+  // So long that not all ends fall into a second in which a machine stands still.
+  const { sluice, streams, admin, pids } = await serveStreams({ timeout: "3s", retry: "4s" });
   const workers = pids();
   const startedAt = performance.now();
   sluice.kill("SIGTERM");
@@ -35,7 +36,8 @@ test("SIGTERM ends the streams of all, each told when to come back, and exits wi
   const times = streams.map(({ endedAt }) => endedAt).sort((a, b) => a - b);
   expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(100);
   expect(await sluice.ended).toMatchObject({ code: 0, stderr: "" });
-  expect(performance.now() - startedAt).toBeLessThan(3000);
+  // Workers are killed half a second behind the timeout; the rest is for a machine that is busy.
+  expect(performance.now() - startedAt).toBeLessThan(5000);
   expect(workers.filter(isAlive)).toEqual([]);
 });
 
@@ -45,7 +47,8 @@ test("SIGINT, which a terminal sends to the workers as well, waits for no timeou
   for (const pid of pids()) process.kill(pid, "SIGINT");
   sluice.kill("SIGINT");
   expect(await sluice.ended).toMatchObject({ code: 0 });
-  expect(performance.now() - startedAt).toBeLessThan(3000);
+  // Requests that are waited for have 5 s.
+  expect(performance.now() - startedAt).toBeLessThan(4000);
   for (const stream of streams) expect(await stream.ended()).toBe("clean");
 });
 
@@ -80,13 +83,15 @@ test("a worker that is stopped does not hold the end", async () => {
   const startedAt = performance.now();
   sluice.kill("SIGTERM");
   expect(await sluice.ended).toMatchObject({ code: 0 });
-  expect(performance.now() - startedAt).toBeLessThan(2500);
+  // A second after the signal, and not the 5 s of workers that are ended at once.
+  expect(performance.now() - startedAt).toBeLessThan(4000);
   expect(isAlive(stuck)).toBe(false);
 });
 
 test("as process 1 of a container it drains all workers", async () => {
   const under = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-  const { streams, sluice, pids } = await serveStreams({ timeout: "1s" }, under);
+  // Streams end in four fifths of it, workers are killed half a second behind it: a second between the two.
+  const { streams, sluice, pids } = await serveStreams({ timeout: "2500ms" }, under);
   // The one child of unshare.
   const [first = 0] = pids();
   process.kill(first, "SIGTERM");

@@ -10,6 +10,9 @@ import { openRaw, rawRequest } from "../support/raw-client.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
+/** Shorter than the 10 s that a handshake has at most; the probe's own has to pass, also where time is short. */
+const SHORT = { limits: { requestTimeout: "1500ms" } };
+
 /** A gateway, and a stream on it that gets its next event whatever else happens. */
 async function startProbed(server: Readonly<Record<string, unknown>> = {}) {
   const backend = await startBackend((request) => request.openStream());
@@ -33,7 +36,7 @@ test.each([
   ["a hello of half its length, and garbage", `\x16\x03\x01\x00\x20\x01\x00\x00\x1c${"\xff".repeat(40)}`],
   ["an SSL 3 hello", "\x16\x03\x00\x00\x2f\x01\x00\x00\x2b\x03\x00".padEnd(60, "\0")],
 ])("G12: %s on the TLS port ends that connection, and nothing else", async (_, bytes) => {
-  const { gateway, isAlive } = await startProbed({ limits: { requestTimeout: "300ms" } });
+  const { gateway, isAlive } = await startProbed(SHORT);
   const client = await openRaw(gateway.port);
   client.send(bytes);
   await client.ended();
@@ -42,10 +45,10 @@ test.each([
 });
 
 test("G12: a handshake that stalls is ended in time", async () => {
-  const { gateway, isAlive } = await startProbed({ limits: { requestTimeout: "300ms" } });
+  const { gateway, isAlive } = await startProbed(SHORT);
   const clients = await Promise.all(Array.from({ length: 50 }, () => openRaw(gateway.port)));
   for (const client of clients.slice(0, 25)) client.send("\x16\x03\x01");
-  await Promise.all(clients.map((client) => client.ended(3000)));
+  await Promise.all(clients.map((client) => client.ended()));
   await isAlive();
 });
 
@@ -169,7 +172,8 @@ test("a gateway that closes waits for no handshake, and for no connection withou
   await new Promise((resolve) => unused.once("secureConnect", resolve));
   const startedAt = performance.now();
   await gateway.close();
-  expect(performance.now() - startedAt).toBeLessThan(2000);
+  // What is waited for has 5 s.
+  expect(performance.now() - startedAt).toBeLessThan(3000);
 });
 
 test.each([

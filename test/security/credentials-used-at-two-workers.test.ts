@@ -35,7 +35,7 @@ test("a ticket of one worker opens once, at any; of many who use it at once exac
       .map((line) => line["worker"]);
   expect(new Set([...worker("POST", 201), ...worker("GET", 200)])).toEqual(new Set([1, 2]));
   expect(new Set(worker("GET", 401))).toEqual(new Set([1, 2]));
-});
+}, 120_000);
 
 test("a signature that one worker has seen is used up for the other, also after it was killed", async () => {
   const backend = await startPlainBackend();
@@ -54,4 +54,4 @@ test("a signature that one worker has seen is used up for the other, also after 
   await served.restarted(1);
   expect([await send(), await send()]).toEqual([401, 401]);
   expect(backend.requests).toHaveLength(1);
-});
+}, 120_000);

@@ -38,7 +38,7 @@ test.each(breakdowns)("the client's response is broken off when the backend %s",
     request.emit("data: 1\n\n");
     await client.received("data: 1");
     act(request);
-    expect(await client.ended(1000)).not.toBe("clean");
+    expect(await client.ended()).not.toBe("clean");
   }
   expect((await gateway.requestLine(1))["endReason"]).toBe("backend_failed");
 });

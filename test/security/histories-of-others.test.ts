@@ -167,7 +167,8 @@ test("a ticket opens the stream and the history of whoever asked for it, once, o
 test("over Redis another instance resumes a principal, and nobody else with its id", async () => {
   const redis = await startRedis();
   const { issuer, backend, gateways } = await startPersonal(
-    { redis: { url: redis.url, lease: "1s", timeout: "500ms" } },
+    // Longer than this process may stand still: nobody is to take a backend request over.
+    { redis: { url: redis.url, lease: "10s", timeout: "5s" } },
     2,
   );
   const [a, b] = gateways as [GatewayFixture, GatewayFixture];

@@ -21,12 +21,21 @@ const HEAD = hpack(get());
 const open = (stream: number) => frame(FRAME.headers, END_HEADERS | END_STREAM, stream, HEAD);
 const reset = (stream: number) => frame(FRAME.reset, 0, stream, uint32(CODE.cancel));
 
-/** Runs an attack beside a stream of another client, which must get its next event, and tells how it went. */
-async function attack(run: (client: FrameClient, gateway: GatewayFixture) => Promise<void>) {
+/** How often clients are asked whether they are there, where that is what ends the attacker and nothing floods. */
+const QUICK = "500ms";
+
+/**
+ * Runs an attack beside a stream of another client, which must get its next event, and tells how it went. A flood may
+ * keep this process from anything else for long, so that the other client has time for its pings.
+ */
+async function attack(
+  run: (client: FrameClient, gateway: GatewayFixture) => Promise<void>,
+  pingInterval = "1s",
+) {
   const backend = await startBackend((request) => {
     if (request.target === "/probe") request.openStream();
   });
-  const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { pingInterval: "500ms" } });
+  const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { pingInterval } });
   const probe = (await openHttp2(gateway.port)).request({ ":path": "/probe", accept: "text/event-stream" });
   await probe.received(":\n");
   const client = await openFrames(gateway.port);
@@ -57,7 +66,7 @@ test("G9: requests taken back in the same packet dial nobody, and end the connec
   });
   expect(dials).toBe(0);
   expect(client.goawayCode()).toBe(CODE.calm);
-  expect(ms).toBeLessThan(3000);
+  expect(ms).toBeLessThan(5000);
   // One line for each that was seen, and no more than were allowed.
   expect(gateway.requestLines().length).toBeLessThanOrEqual(101);
 });
@@ -201,7 +210,7 @@ test("G10: a malformed head (CVE-2025-59465) ends that connection alone", async 
       frame(FRAME.headers, END_HEADERS | END_STREAM, 1, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff])),
     );
     await client.closed();
-  });
+  }, QUICK);
   expect(client.isClosed).toBe(true);
 });
 
@@ -216,7 +225,7 @@ test.each([
   const { client } = await attack(async (client) => {
     client.send(bytes);
     await client.closed();
-  });
+  }, QUICK);
   expect(client.isClosed).toBe(true);
 });
 

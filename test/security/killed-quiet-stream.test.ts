@@ -10,8 +10,9 @@ import { openRaw } from "../support/raw-client.ts";
 // also cuts a stream that has nothing to say for that long.
 
 const GET = "GET / HTTP/1.1\r\nHost: sluice.test\r\n\r\n";
-const TIMEOUT_MS = 150;
-const QUIET_MS = 500;
+// Longer than this process may stand still before it answers.
+const TIMEOUT_MS = 1500;
+const QUIET_MS = 2000;
 
 test("control: http-proxy's timeout for the answer cuts a quiet stream", async () => {
   const backend = await startBackend();
@@ -53,12 +54,13 @@ test("and it does bound a backend that never answers", async () => {
   const backend = await startBackend();
   const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: `${TIMEOUT_MS}ms` };
   const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
-  for (const bytes of [GET, handshake()]) {
+  const expectTimeout = async (bytes: string) => {
     const client = await openRaw(gateway.port);
     client.send(bytes);
     const request = await backend.nextRequest();
     await client.received("error_code");
     expect(client.status).toBe(504);
     await request.connection.closed;
-  }
+  };
+  await Promise.all([GET, handshake()].map(expectTimeout));
 });

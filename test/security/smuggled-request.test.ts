@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { settled, startBareHttpProxy } from "../support/bare-http-proxy.ts";
+import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
@@ -19,6 +20,7 @@ test.each(["DELETE", "OPTIONS"])("control: http-proxy makes two requests of a ch
   const { port } = await startBareHttpProxy(backend.url);
   (await openRaw(port)).send(attack(method));
   const { connection } = await backend.nextRequest();
+  await eventually(() => connection.received.includes(HIDDEN), "the body");
   await settled();
   const text = connection.received.toString();
   expect(text).toContain("content-length: 0");

@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as immediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { afterTest } from "./after-test.ts";
 
@@ -14,14 +15,13 @@ const LISTENER = `
   });
 `;
 
-const connects = (socket: Socket): Promise<boolean> =>
-  Promise.race([
-    new Promise<boolean>((resolve) => {
-      socket.once("connect", () => resolve(true));
-      socket.on("error", () => resolve(false));
-    }),
-    delay(200, false),
-  ]);
+/** A connection on the loopback stands at once or never; a process that stood still has yet to read that it does. */
+async function connects(socket: Socket): Promise<boolean> {
+  socket.on("error", () => undefined);
+  await Promise.race([once(socket, "connect").catch(() => undefined), delay(200)]);
+  await immediate();
+  return !socket.connecting && !socket.destroyed;
+}
 
 /** A port that swallows connection attempts: neither accepted nor refused. */
 export async function startBlackHole(): Promise<{ url: string; close(): Promise<void> }> {

@@ -23,7 +23,7 @@ function canConnect(port: number): Promise<boolean> {
     const socket = connect(port, "127.0.0.1");
     socket.once("connect", () => resolve(true));
     socket.once("error", () => resolve(false));
-    socket.once("close", () => socket.destroy());
+    socket.once("close", () => resolve(false));
     setTimeout(() => socket.destroy(), 500).unref();
   });
 }

@@ -107,7 +107,7 @@ export async function openRaw(where: number | string): Promise<RawClient> {
 }
 
 export interface RawOptions {
-  /** How long to wait for the server to close; then the ending is `open`. */
+  /** How long to wait for the server to close, or for `until`; then the ending is `open`. */
   readonly waitMs?: number;
   /** Stop waiting as soon as this has come, for answers on connections that stay open. */
   readonly until?: string;
@@ -119,7 +119,7 @@ export interface RawOptions {
 export async function rawRequest(
   where: number | string,
   chunks: string | Buffer | readonly (string | Buffer)[],
-  { waitMs = 2000, until, pauseMs = 0 }: RawOptions = {},
+  { waitMs = PATIENCE_MS, until, pauseMs = 0 }: RawOptions = {},
 ): Promise<RawResponse> {
   const client = await openRaw(where);
   for (const [index, chunk] of (typeof chunks === "string" || Buffer.isBuffer(chunks)

@@ -5,9 +5,10 @@ import { startRedis } from "../../support/redis.ts";
 
 test("H15: connections that Redis cuts, again and again, leave no hole and no repeated event", async () => {
   const server = await startRedis();
-  const leader = new RecordFeed(startStore(server.url)).start();
+  // Who leads is not to change while both have no connection.
+  const leader = new RecordFeed(startStore(server.url, { lease: "5s" })).start();
   await eventually(() => leader.isLeading);
-  const follower = new RecordFeed(startStore(server.url)).start();
+  const follower = new RecordFeed(startStore(server.url, { lease: "5s" })).start();
   await eventually(() => follower.told.includes("follow"));
 
   for (let round = 0; round < 10; round += 1) {

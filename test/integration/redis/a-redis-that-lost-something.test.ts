@@ -4,11 +4,15 @@ import { draftWithoutId, idsFrom, RecordFeed, startStore } from "../../support/r
 import { startRedis, startReplica } from "../../support/redis.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 
-/** A leader and a follower of one stream, each an instance of its own. */
+/**
+ * A leader and a follower of one stream, each an instance of its own. Connections that are refused are made again
+ * after 2 s at most: the leader may find Redis that much later than the follower, which is not to lead meanwhile.
+ */
 async function startPair(url: string, otherUrl = url) {
-  const leader = new RecordFeed(startStore(url)).start();
+  const lease = "3s";
+  const leader = new RecordFeed(startStore(url, { lease })).start();
   await eventually(() => leader.isLeading);
-  const follower = new RecordFeed(startStore(otherUrl)).start();
+  const follower = new RecordFeed(startStore(otherUrl, { lease })).start();
   await eventually(() => follower.told.includes("follow"));
   return { leader, follower };
 }

@@ -3,11 +3,14 @@ import { eventually } from "../../support/eventually.ts";
 import { draftWithoutId, idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 
+/** Who leads, and that Redis is there, is not to depend on a machine that stands still for a second. */
+const CALM = { lease: "5s", timeout: "5s" };
+
 test("of two instances one leads, and both deliver every event in order", async () => {
   const { url } = await startRedis();
-  const a = new RecordFeed(startStore(url)).start();
+  const a = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => a.isLeading);
-  const b = new RecordFeed(startStore(url)).start();
+  const b = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => b.told.includes("follow"));
 
   for (let at = 1; at <= 500; at += 5) a.append(...idsFrom(at, at + 4));
@@ -22,12 +25,12 @@ test("of two instances one leads, and both deliver every event in order", async 
 
 test("an instance that comes later has the history, made ids included", async () => {
   const { url } = await startRedis();
-  const a = new RecordFeed(startStore(url)).start();
+  const a = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => a.isLeading);
   a.store.append(["x", "y", "z"].map(draftWithoutId));
   await eventually(() => a.live.length === 3);
 
-  const b = new RecordFeed(startStore(url)).start();
+  const b = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => b.told.includes("follow"));
   expect(b.ids).toEqual(a.ids);
   expect(b.history.after(0).map(({ block }) => String(block))).toEqual(
@@ -37,9 +40,9 @@ test("an instance that comes later has the history, made ids included", async ()
 
 test("a state reaches the others behind the events that stand in front of it", async () => {
   const { url } = await startRedis();
-  const a = new RecordFeed(startStore(url)).start();
+  const a = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => a.isLeading);
-  const b = new RecordFeed(startStore(url)).start();
+  const b = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => b.told.includes("follow"));
   let seenAtEnd = -1;
   const onState = b.onState.bind(b);
@@ -68,12 +71,12 @@ test("who leaves is replaced at once", async () => {
 test("what is beyond the bounds goes, and the newest stays", async () => {
   const server = await startRedis();
   const bounds = { events: 10, bytes: 1000, ageMs: 600_000 };
-  const a = new RecordFeed(startStore(server.url), { bounds }).start();
+  const a = new RecordFeed(startStore(server.url, CALM), { bounds }).start();
   await eventually(() => a.isLeading);
   a.append(...idsFrom(1, 500));
   // On a machine that is busy they are delivered before Redis has them all.
   await eventually(() => a.live.length === 500 && !a.isDegraded);
-  const b = new RecordFeed(startStore(server.url), { bounds }).start();
+  const b = new RecordFeed(startStore(server.url, CALM), { bounds }).start();
   await eventually(() => b.told.includes("follow"));
   expect(b.ids).toEqual(idsFrom(491, 500));
 
@@ -85,9 +88,9 @@ test("what is beyond the bounds goes, and the newest stays", async () => {
 
 test("an instance that is asked for an event which another has delivered has it then", async () => {
   const { url } = await startRedis();
-  const a = new RecordFeed(startStore(url)).start();
+  const a = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => a.isLeading);
-  const b = new RecordFeed(startStore(url)).start();
+  const b = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => b.told.includes("follow"));
   expect(a.store.catchUp()).toBeUndefined();
   for (let round = 1; round <= 50; round += 1) {

@@ -21,14 +21,19 @@ test.each(["cut", "silence"] as const)(
     const { server, network, old, next } = await startDivided();
     old.append(...idsFrom(1, 10));
     await eventually(() => next.live.length === 10);
+    const [lease = ""] = await server.client.keys("*:lease");
+    expect(await server.client.pttl(lease)).toBeLessThanOrEqual(1000);
     network[fault]();
     const from = performance.now();
     old.append(...idsFrom(11, 20));
-    await eventually(() => next.isLeading, "another leader", { timeoutMs: 5000 });
-    expect(performance.now() - from).toBeLessThan(2000);
+    await eventually(() => next.isLeading, "another leader");
+    // Nobody would end a lease that does not run out by itself.
+    expect(performance.now() - from).toBeLessThan(3500);
     // Both backends sent the same, as a backend does that resumes.
     next.append(...idsFrom(11, 30));
     await eventually(() => next.live.length === 30);
+    // Half a second after they came; on a machine that stood still the lease is over before.
+    await eventually(() => old.live.length >= 20, "what the old leader had");
     expect(old.live).toEqual(idsFrom(1, 20));
 
     network.heal();
@@ -49,7 +54,7 @@ test("two that made ids of their own for the same positions do not pass for one"
   await eventually(() => next.live.length === 1);
   network.cut();
   old.store.append([draftWithoutId("only the old one has it")]);
-  await eventually(() => next.isLeading && old.live.length === 2, "both to lead", { timeoutMs: 5000 });
+  await eventually(() => next.isLeading && old.live.length === 2, "both to lead");
   next.store.append([draftWithoutId("only the new one has it")]);
   await eventually(() => next.live.length === 2);
   const [, lost = ""] = old.ids;
@@ -65,15 +70,16 @@ test("H10: a leader that was stopped beyond its lease learns it before it delive
   const { server, old, next } = await startDivided();
   old.append("1");
   await eventually(() => next.live.length === 1);
-  // To a leader that is stopped, the newer token is there when it goes on: here it is there at once.
+  // To a leader that is stopped, the newer token is there when it goes on: here it is there at once. That lease is
+  // longer than a machine stands still: once it is over, the old leader gets the next one.
   const [meta = ""] = await server.client.keys("*:meta");
   const token = Number(await server.client.hget(meta, "token"));
   await server.client.hset(meta, "token", token + 1);
-  await server.client.set(meta.replace(/meta$/, "lease"), "somebody else", "PX", 300);
+  await server.client.set(meta.replace(/meta$/, "lease"), "somebody else", "PX", 1500);
   old.append("2");
   await eventually(() => !old.isLeading, "an end of its leadership");
   expect(old.live).toEqual(["1"]);
-  await eventually(() => old.isLeading || next.isLeading, "a new leader", { timeoutMs: 5000 });
+  await eventually(() => old.isLeading || next.isLeading, "a new leader");
   const leader = old.isLeading ? old : next;
   leader.store.append([draft("2"), draft("3")]);
   await eventually(() => old.live.length === 3 && next.live.length === 3);

@@ -10,7 +10,8 @@ test("clients of all workers get one backend request's events, also when the wor
   const backend = await startBackend();
   const served = await serveWorkers({
     routes: { news: { match: { path: "/news" }, upstream: backend.url, shared: {} } },
-    server: { redis: { url: redis.url, lease: "500ms" } },
+    // Longer than a worker stands still: or the other one would ask the backend, too.
+    server: { redis: { url: redis.url, lease: "2s" } },
   });
   const clients = Array.from({ length: 4 }, () => openStream(served.port, { path: "/news" }));
   const request = await backend.nextRequest();
@@ -19,6 +20,7 @@ test("clients of all workers get one backend request's events, also when the wor
   for (const id of ["1", "2"]) request.emit(`id: ${id}\ndata: x\n\n`);
   for (const client of clients) await client.received("id: 2");
   expect(backend.requests).toHaveLength(1);
+  await eventually(() => served.lines("stream opened").length === clients.length, "a log line of each");
   const opened = served.lines("stream opened").map(({ worker }) => worker);
   expect(new Set(opened)).toEqual(new Set([1, 2]));
   const [victim = 0] = served.pids();

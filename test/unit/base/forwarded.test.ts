@@ -55,5 +55,5 @@ test("the time is linear in the length", () => {
     "for=a,".repeat(30_000),
   ])
     parseForwarded([value]);
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(performance.now() - started).toBeLessThan(5000);
 });

