@@ -40,8 +40,6 @@ export class Listener {
   readonly #http2: Http2Sessions;
   #listen: ListenConfig;
   #tls: TlsHandshakes | undefined;
-  /** Every connection, for the ones on which no byte has come: Node counts those as busy. */
-  readonly #connections = new Set<Socket>();
   /** Those on which nobody speaks HTTP yet. */
   readonly #pending = new Set<Socket>();
 
@@ -115,10 +113,9 @@ export class Listener {
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
       this.#http1.close();
+      // And with it the spare connections of browsers and Node's fetch, which were busy in the eyes of node:http.
       this.#lane.close();
       this.#http2.close();
-      // Browsers and Node's fetch open spare connections; one of them held the end for the whole grace.
-      for (const socket of this.#connections) if (socket.bytesRead === 0) socket.destroy();
       for (const socket of this.#pending) socket.destroy();
     });
   }
@@ -133,11 +130,9 @@ export class Listener {
   /** What a connection begins with decides where it goes: the proxy's header, then TLS, then what it chose there. */
   #accept(socket: Socket): void {
     const admission = this.#runtime.capacity.enter();
-    this.#connections.add(socket);
     lastingConnections.add(socket);
     // Not `once`: what that wraps a listener in is held as long as the connection.
     socket.on("close", () => {
-      this.#connections.delete(socket);
       this.#pending.delete(socket);
       lastingConnections.delete(socket);
       this.#runtime.capacity.leave(typeof admission === "string" ? admission : "served");
@@ -192,8 +187,6 @@ export class Listener {
       return;
     }
     noteArrival(socket, arrival);
-    this.#connections.add(socket);
-    socket.once("close", () => this.#connections.delete(socket));
     this.#toHttp1(socket);
   }
 
