@@ -37,6 +37,10 @@ export class Http1Requests {
   /** What answers now on each connection, for faults that come from below HTTP. */
   readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ClientResponse }>();
   #isClosing = false;
+  /** A gateway that closes keeps no connection on which a request and its answer are over, whichever was last. */
+  readonly #letGo = () => {
+    if (this.#isClosing) this.#server.closeIdleConnections();
+  };
 
   constructor(server: http.Server, { runtime, parse }: Http1Setup) {
     this.#server = server;
@@ -90,7 +94,7 @@ export class Http1Requests {
     // Whoever keeps connections to us, as nginx does, shall find none of them closed under its next request.
     if (this.#runtime.isDraining) nodeResponse.shouldKeepAlive = false;
     // An answer may be ahead of the rest of its request, which held the end for the whole grace of five seconds.
-    request.once("end", () => this.#letGo());
+    request.once("end", this.#letGo);
     const response = new NodeResponse(nodeResponse);
     exchange.writeContinue = () => response.writeContinue();
     this.#inTurn(request.socket, exchange, response, () => {
@@ -122,11 +126,6 @@ export class Http1Requests {
     queue.shift();
     queue[0]?.();
     this.#letGo();
-  }
-
-  /** A gateway that closes keeps no connection on which a request and its answer are over, whichever was last. */
-  #letGo(): void {
-    if (this.#isClosing) this.#server.closeIdleConnections();
   }
 
   #onExpectation(request: IncomingMessage, nodeResponse: ServerResponse): void {

@@ -1,14 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, SOON_MS } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openRaw } from "../support/raw-client.ts";
 
 // G4: a FIN behind a request may be a client that has left or one that has no more to say. As nginx does, sluice takes
 // it for the first: nothing else tells in time, and a client that reads on keeps its half open.
-
-/** Long before a heartbeat or a timeout ends it; a busy machine alone may stand still for a second. */
-const SOON_MS = 4_000;
 
 describe.each([
   ["a plain request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],

@@ -3,14 +3,11 @@ import { expect, test } from "vitest";
 import type { BackendConnection } from "../support/backend.ts";
 import { startBackend } from "../support/backend.ts";
 import { startBlackHole } from "../support/black-hole.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, SOON_MS } from "../support/eventually.ts";
 import type { GatewayFixture } from "../support/gateway.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStream } from "../support/sse-client.ts";
-
-/** Long before a heartbeat or `connectTimeout` ends it; a busy machine alone may stand still for a second. */
-const SOON_MS = 4_000;
 
 async function expectCancelled(connection: BackendConnection, gateway: GatewayFixture, since: number) {
   expect((await connection.closed) - since).toBeLessThan(SOON_MS);

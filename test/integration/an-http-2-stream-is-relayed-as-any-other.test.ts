@@ -1,13 +1,10 @@
 import { connect } from "node:tls";
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, SOON_MS } from "../support/eventually.ts";
 import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 
 const INTERNAL_ERROR = 2;
-/** Long before a heartbeat; a busy machine alone may stand still for a second. */
-const SOON_MS = 4_000;
-
 async function openStream(route: Readonly<Record<string, unknown>> = {}) {
   const backend = await startBackend();
   const gateway = await startSecureGatewayTo(backend.url, route);

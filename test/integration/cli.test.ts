@@ -4,7 +4,13 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { directoryOf, ROOT, type SluiceSetup, startSluice as start } from "../support/sluice-process.ts";
+import {
+  directoryOf,
+  ROOT,
+  type SluiceSetup,
+  START_MS,
+  startSluice as start,
+} from "../support/sluice-process.ts";
 
 /** A backend with its port; closed when the test ends. */
 async function startBackend(answer: RequestListener): Promise<number> {
@@ -19,9 +25,7 @@ async function startBackend(answer: RequestListener): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A process starts in half a second, and in many when every core has others to run. */
-const START = { timeoutMs: 25_000 };
-
+const START = { timeoutMs: START_MS };
 const sluice = (args: readonly string[], setup?: SluiceSetup) => start(args, setup).ended;
 
 const ROUTE = "match: { path: /x }\nupstream: http://127.0.0.1:1\n";
@@ -313,7 +317,7 @@ describe("serve", () => {
     await eventually(() => existsSync(socket), "the socket", START);
     quiet.kill("SIGTERM");
     expect(await quiet.ended).toEqual({ code: 0, stdout: "", stderr: "" });
-  }, 60_000);
+  });
 });
 
 test("schema prints what the samples name", async () => {

@@ -1,18 +1,10 @@
 import { createHmac } from "node:crypto";
+import { connect } from "node:net";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { AUTH_FAILED, startPlainBackend } from "../support/answers.ts";
 import { rawSigned, WEB_CLIENT } from "../support/app-signer.ts";
-import { eventually } from "../support/eventually.ts";
 import { startGateway } from "../support/gateway.ts";
-import { openRaw } from "../support/raw-client.ts";
-
-/** Whether an answer is there to its last byte. */
-function isWhole(text: string, isHead: boolean): boolean {
-  const end = text.indexOf("\r\n\r\n");
-  if (end < 0) return false;
-  const length = /^content-length: (\d+)/im.exec(text.slice(0, end))?.[1] ?? 0;
-  return isHead || text.length - end - 4 >= Number(length);
-}
+import { StreamClient } from "../support/sse-client.ts";
 
 async function startSigned(auth: Record<string, unknown> = {}, apps: Record<string, unknown> = {}) {
   const backend = await startPlainBackend();
@@ -32,16 +24,18 @@ async function startSigned(auth: Record<string, unknown> = {}, apps: Record<stri
   /** What a refusal says; whether the backend was asked, too. */
   const send = async (raw: Buffer) => {
     const before = backend.bytesReceived;
-    const client = await openRaw(gateway.port);
-    client.send(raw);
-    const isHead = raw.toString("latin1", 0, 5) === "HEAD ";
-    await eventually(() => isWhole(client.text, isHead), "the answer");
-    const { status = 0, text } = client;
+    const client = new StreamClient(
+      connect(gateway.port, "127.0.0.1"),
+      raw.toString("latin1", 0, raw.indexOf(" ")),
+    );
+    client.socket.write(raw);
+    await client.ended();
     client.leave();
+    const { head, text } = client;
     const json = /\{.*\}/s.exec(text)?.[0];
     const { request_id, ...body } = json === undefined ? {} : (JSON.parse(json) as Record<string, unknown>);
     return {
-      status,
+      status: head?.status ?? 0,
       body: { ...body, hasId: typeof request_id === "string" },
       reached: backend.bytesReceived > before,
     };

@@ -8,6 +8,9 @@ import { setTimeout as delay } from "node:timers/promises";
  */
 export const PATIENCE_MS = 9_000;
 
+/** What "at once" may take on a busy machine, which may stand still for a second: below any default of the gateway's. */
+export const SOON_MS = 4_000;
+
 /**
  * Polls until `probe` returns something truthy without throwing, and returns it.
  *

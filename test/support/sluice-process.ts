@@ -7,7 +7,7 @@ import { eventually } from "./eventually.ts";
 
 export const ROOT = new URL("../..", import.meta.url).pathname;
 /** A process starts in half a second, and in many when every core has others to run. */
-const START_MS = 25_000;
+export const START_MS = 25_000;
 const MAIN = join(ROOT, "dist/cli/main.js");
 
 export interface SluiceSetup {

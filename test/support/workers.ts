@@ -3,10 +3,9 @@ import { stringify } from "yaml";
 import { samplesIn } from "./admin.ts";
 import { eventually } from "./eventually.ts";
 import type { GatewaySetup } from "./gateway.ts";
-import { directoryOf, type SluiceSetup, startSluice, writeFiles } from "./sluice-process.ts";
+import { directoryOf, type SluiceSetup, START_MS, startSluice, writeFiles } from "./sluice-process.ts";
 
-/** A process starts in half a second, and in many when every core has others to run. */
-const START = { timeoutMs: 25_000, everyMs: 50 };
+const START = { timeoutMs: START_MS, everyMs: 50 };
 
 /** `sluice serve` with two workers, on free ports. */
 export async function serveWorkers(setup: GatewaySetup, { under = [] }: Pick<SluiceSetup, "under"> = {}) {
