@@ -128,3 +128,10 @@ export class ProxyError extends Error {
     return JSON.stringify({ error_code: publicCode, error_msg: message, request_id: requestId });
   }
 }
+
+/** Returns the refusal that an error is; an error that no code expected is the cause of an internal error. */
+export function refusalOf(error: unknown): ProxyError {
+  return error instanceof ProxyError
+    ? error
+    : new ProxyError("internal_error", "unexpected", { cause: error });
+}

@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import { pairs, type RawFields } from "../base/fields.ts";
+import { guarded } from "../base/guard.ts";
 import type { Backend } from "../upstream/backend.ts";
 
 /**
@@ -30,6 +31,8 @@ export interface UpgradeEvents {
   switching(response: IncomingMessage): RawFields;
   /** The sockets are piped into each other. */
   open(backend: Socket): void;
+  /** One of the callbacks above threw, or http-proxy did, which had begun to switch; the backend's socket is destroyed. */
+  fault(error: unknown): void;
 }
 
 /**
@@ -68,7 +71,23 @@ export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): 
   // written; a refusal it writes with the backend's Transfer-Encoding over a body that is decoded already.
   sent.removeAllListeners("error");
   sent.removeAllListeners("response");
+  guardSwitching(sent, events);
   return sent;
+}
+
+/** Has the listeners for `upgrade`, ours and http-proxy's, end one exchange where they throw, and not the process. */
+function guardSwitching(request: ClientRequest, events: UpgradeEvents): void {
+  const listeners = request.listeners("upgrade");
+  request.removeAllListeners("upgrade");
+  request.once("upgrade", (response, socket: Socket, head) => {
+    const onFault = (error: unknown) => {
+      socket.on("error", ignore).destroy();
+      events.fault(error);
+    };
+    guarded(onFault, () => {
+      for (const listener of listeners) Reflect.apply(listener, request, [response, socket, head]);
+    })();
+  });
 }
 
 /** All that http-proxy may see of the client's request; what it copied would have to be taken out again. */

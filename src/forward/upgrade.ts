@@ -1,5 +1,4 @@
 import type { IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
 import { removeField } from "../base/fields.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
@@ -13,15 +12,13 @@ import type { Upstream } from "../upstream/upstream.ts";
 import { requestUpgrade } from "./http-proxy.ts";
 import { relayRefusal } from "./refusal.ts";
 import { watchTunnel } from "./tunnel.ts";
-import { WaitingClient } from "./waiting-client.ts";
+import type { WaitingClient } from "./waiting-client.ts";
 import { handshakeFields } from "./websocket.ts";
 
 /** A WebSocket upgrade that may go to a backend. */
 export interface Upgrade {
   readonly exchange: Exchange;
-  readonly socket: Socket;
-  /** What came with the request's head. */
-  readonly head: Buffer;
+  readonly client: WaitingClient;
   readonly upstream: Upstream;
   requestFor(backend: Backend): Pick<BackendRequest, "path" | "fields">;
   /** Called once, when a backend has answered; returns the head for the client. */
@@ -30,8 +27,6 @@ export interface Upgrade {
 
 /** How an upgrade ended. */
 export interface UpgradeOutcome {
-  /** What the client was answered; 101 for a tunnel, 499 when it left before. */
-  readonly status: number;
   readonly endReason: EndReason;
   /** Body or tunnel bytes for the client. */
   readonly bytesSent: number;
@@ -49,35 +44,38 @@ interface AnsweredUpgrade {
  * answer; the client's socket is then still open and unwritten.
  */
 export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeOutcome> {
-  const client = new WaitingClient(upgrade.socket, upgrade.head);
+  const { client } = upgrade;
+  const { socket } = client;
   try {
     const { outcome } = await attempt<AnsweredUpgrade>({
       exchange: upgrade.exchange,
       upstream: upgrade.upstream,
       isRepeatable: false,
-      isClientGone: () => upgrade.socket.destroyed,
+      isClientGone: () => socket.destroyed,
       send: (backend, _isAlone, answered, failed) => {
-        sendUpgrade(upgrade, client, backend).then(answered, failed);
+        sendUpgrade(upgrade, backend).then(answered, failed);
       },
     });
     return await outcome;
   } catch (error) {
-    if (error instanceof DialError && upgrade.socket.destroyed)
-      return { status: 499, endReason: "client_gone", bytesSent: 0 };
-    client.release();
+    if (error instanceof DialError && socket.destroyed) return { endReason: "client_gone", bytesSent: 0 };
     throw error;
   }
 }
 
 /** Sends the upgrade to one backend, which counts it until the tunnel or its refusal is over. */
-function sendUpgrade(upgrade: Upgrade, client: WaitingClient, backend: Backend): Promise<AnsweredUpgrade> {
-  const { socket, onAnswer } = upgrade;
+function sendUpgrade(upgrade: Upgrade, backend: Backend): Promise<AnsweredUpgrade> {
+  const { exchange, client, onAnswer } = upgrade;
+  const { socket } = client;
   return new Promise((resolve, reject) => {
-    const { path, fields } = upgrade.requestFor(backend);
+    const release = backend.acquire();
+    exchange.onEnd(release);
     const answered = (outcome: Promise<UpgradeOutcome>) => {
-      void outcome.then(release, release);
+      const over = () => exchange.giveBack(release);
+      void outcome.then(over, over);
       resolve({ outcome });
     };
+    const { path, fields } = upgrade.requestFor(backend);
     const request = requestUpgrade(
       { client: socket, backend, path, fields: handshakeFields(fields) },
       {
@@ -87,37 +85,39 @@ function sendUpgrade(upgrade: Upgrade, client: WaitingClient, backend: Backend):
           return switchingFields(onAnswer(response));
         },
         open(backendSocket) {
-          answered(watchTunnel(socket, backendSocket).then((end) => ({ status: 101, ...end })));
+          exchange.onEnd(() => backendSocket.destroy());
+          answered(watchTunnel(socket, backendSocket));
         },
+        fault: (error) => exchange.fault(error),
       },
     );
-    const release = backend.acquire();
+    exchange.onEnd(() => request.destroy());
     const watch = new DialWatch(request, upgrade.upstream.timeouts, backend.address.tls);
     client.onceGone(() => request.destroy());
-    request.on("response", (response) => {
+    const onResponse = (response: IncomingMessage) => {
       watch.clear();
       const fault = responseFault(response);
-      if (fault === undefined) answered(passRefusal(upgrade, client, response));
+      if (fault === undefined) answered(passRefusal(upgrade, response));
       else request.destroy(new DialError("backend_protocol_error", fault, "answered"));
-    });
+    };
+    request.on("response", exchange.guarded(onResponse));
     // Node reports here what breaks before an answer; later breakdowns are the sockets' own.
-    request.on("error", (error) => {
+    const onError = (error: NodeJS.ErrnoException) => {
       watch.clear();
-      release();
+      exchange.giveBack(release);
       reject(watch.failure(error));
-    });
+    };
+    request.on("error", exchange.guarded(onError));
   });
 }
 
 async function passRefusal(
-  { socket, upstream, onAnswer }: Upgrade,
-  client: WaitingClient,
+  { client, upstream, onAnswer }: Upgrade,
   response: IncomingMessage,
 ): Promise<UpgradeOutcome> {
   client.release();
   const head = onAnswer(response);
-  const end = await relayRefusal(socket, response, head, upstream.timeouts.responseHeaderTimeout);
-  return { status: head.status, ...end };
+  return await relayRefusal(client.socket, response, head, upstream.timeouts.responseHeaderTimeout);
 }
 
 /** The fields of a 101: those of any answer, the two that make it one, and nothing that frames a body. */

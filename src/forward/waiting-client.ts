@@ -1,51 +1,77 @@
 import type { Socket } from "node:net";
 
-/** Most that is held of what a client sends before it is answered; then it has to wait. */
+/** Most that is held of what a client sends before it is answered. */
 const MAX_EARLY_BYTES = 64 * 1024;
 
 /**
- * A client that waits for the answer to its upgrade.
+ * A client that waits for the answer to its upgrade, on a connection that nobody else reads.
  *
- * It is read, because only a socket that is read tells that its peer has left: without that, a backend
- * request would outlive its client, and without an error listener a reset would end the process.
+ * It is read, because only a socket that is read tells that its peer has left: without that, a backend request would
+ * outlive its client, and without an error listener a reset would end the process.
  */
 export class WaitingClient {
-  readonly #socket: Socket;
+  readonly socket: Socket;
   readonly #early: Buffer[] = [];
   #earlyBytes = 0;
   #gone: (() => void) | undefined;
+  /** Set while earlier requests of the connection are being answered. */
+  #onDrain: (() => void) | undefined;
 
   constructor(socket: Socket, head: Buffer) {
-    this.#socket = socket;
+    this.socket = socket;
     // `close` follows and is acted on; this one also stays for the life of the socket.
-    socket.on("error", () => socket.destroy());
+    socket.on("error", this.#onError);
     this.#hold(head);
     socket.on("data", this.#hold);
     socket.once("end", this.#leave);
     socket.once("close", this.#leave);
   }
 
+  /**
+   * Says that the client waits for the answers to its earlier requests, which may take for ever: one that sends more
+   * than is held is cut off. `onDrain` is called when all that waited for it was taken. Undefined: it waits no more.
+   */
+  queue(onDrain: (() => void) | undefined): void {
+    if (this.#onDrain !== undefined) this.socket.removeListener("drain", this.#onDrain);
+    this.#onDrain = onDrain;
+    if (onDrain !== undefined) this.socket.on("drain", onDrain);
+  }
+
   /** Calls back if the client leaves before `release`; one that half-closes has left, as no WebSocket does. */
   onceGone(callback: () => void): void {
     this.#gone = callback;
-    if (this.#socket.destroyed) this.#leave();
+    if (this.socket.destroyed) this.#leave();
   }
 
   /** Stops watching and puts back what the client has sent. */
   release(): void {
+    const { socket } = this;
     this.#gone = undefined;
-    this.#socket.removeListener("data", this.#hold);
-    this.#socket.removeListener("end", this.#leave);
-    this.#socket.removeListener("close", this.#leave);
-    this.#socket.pause();
-    if (this.#earlyBytes > 0 && !this.#socket.destroyed) this.#socket.unshift(Buffer.concat(this.#early));
+    this.queue(undefined);
+    socket.removeListener("data", this.#hold);
+    socket.removeListener("end", this.#leave);
+    socket.removeListener("close", this.#leave);
+    socket.pause();
+    if (this.#earlyBytes > 0 && !socket.destroyed) socket.unshift(Buffer.concat(this.#early));
     this.#early.length = this.#earlyBytes = 0;
+  }
+
+  /** The same, for a reader that hears of errors itself. */
+  letGo(): void {
+    this.release();
+    this.socket.removeListener("error", this.#onError);
   }
 
   readonly #hold = (bytes: Buffer): void => {
     this.#early.push(bytes);
     this.#earlyBytes += bytes.length;
-    if (this.#earlyBytes >= MAX_EARLY_BYTES) this.#socket.pause();
+    if (this.#earlyBytes < MAX_EARLY_BYTES) return;
+    if (this.#onDrain === undefined) this.socket.pause();
+    else this.socket.destroy();
+  };
+
+  readonly #onError = (): void => {
+    this.socket.destroy();
   };
 
   readonly #leave = (): void => {
@@ -53,7 +79,7 @@ export class WaitingClient {
     // Nobody will read it, and a stream that has ended takes nothing back.
     this.#earlyBytes = 0;
     this.release();
-    this.#socket.destroy();
+    this.socket.destroy();
     gone?.();
   };
 }

@@ -39,8 +39,9 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
   });
   // One that is yet to come does not hold it back.
   if (exchange.bytesSent === 0) {
-    setImmediate(() => {
+    const flush = exchange.guarded(() => {
       if (!response.isClosed && exchange.bytesSent === 0) writer.flush();
     });
+    setImmediate(flush);
   }
 }

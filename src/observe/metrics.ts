@@ -82,6 +82,7 @@ export class Metrics {
   readonly #stalls: Counter;
   readonly #outOfFiles: Counter;
   readonly #outOfMemory: Counter;
+  readonly #internalErrors: Counter;
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -128,9 +129,19 @@ export class Metrics {
       help: "Times that the heap was nearly full, so that further streams were refused.",
       registers,
     });
+    this.#internalErrors = new Counter({
+      name: "sluice_internal_errors_total",
+      help: "Errors that no code expected; each ended one request and left an internal_error line in the log.",
+      registers,
+    });
     this.#declareStreams(registers);
     this.#declareStates(registers);
     if (sources.redis() !== undefined) this.#declareRedis(registers);
+  }
+
+  /** Counts an error that no code expected. */
+  faulted(): void {
+    this.#internalErrors.inc();
   }
 
   /** Counts a request that has ended. */

@@ -1,3 +1,4 @@
+import type { FaultOwner } from "../base/guard.ts";
 import type { SharedBytes } from "../base/shared-bytes.ts";
 
 /**
@@ -18,6 +19,8 @@ export interface ClientResponse {
   /** Bytes of this response that the kernel has taken, to tell a slow client from one that has stopped. */
   readonly takenBytes: number;
 
+  /** Names the exchange that ends with a fault in one of the callbacks below; called before any of them is given. */
+  ownedBy(owner: FaultOwner): void;
   /** Tells a client that waits for it to send its body. */
   writeContinue(): void;
   /** Prepares the head, `fields` flat; it leaves with the first write, with `end`, or with `flushHead`. */
@@ -36,7 +39,7 @@ export interface ClientResponse {
   /** Breaks off a body that is not whole, after what was written, so that no client takes it for complete. */
   breakOff(): void;
 
-  /** Calls back once, when it closes for whatever reason; what is returned takes the callback back. */
+  /** Calls back once, when it closes for whatever reason, soon if it has closed; returns what takes the callback back. */
   onClose(callback: () => void): () => void;
   /** Calls back each time all of what waited has been taken, after a `write` that returned false. */
   onDrain(callback: () => void): void;

@@ -2,8 +2,10 @@ import { randomUUID } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { Client } from "../base/address.ts";
 import { ProxyError } from "../base/errors.ts";
+import { type FaultHandler, type FaultOwner, guarded, runAll } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { ownText } from "../base/own-text.ts";
+import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
 import type { Log } from "../observe/log.ts";
 import type { Target } from "../routing/target.ts";
 import type { ClientRequest } from "./client-request.ts";
@@ -24,15 +26,23 @@ export interface Observer {
   readonly log: Log;
   /** Called once for each of them, when it has ended and all that will be known of it is. */
   onSettled(exchange: Exchange, reason: EndReason): void;
+  /** Takes an error that no code expected and that no exchange can still report; `facts` say where it came from. */
+  onFault(error: unknown, facts?: Readonly<Record<string, unknown>>): void;
 }
 
 const NOTHING_SPENT: Spent = {};
 const NO_FIELDS: readonly (readonly [name: string, value: string])[] = [];
 const NO_HEADERS: readonly string[] = [];
 const noContinue = (): void => {};
+const noAnswer: FaultHandler = () => {};
 
-/** One client request and the account of our answer to it; settled once, with one log line. */
-export class Exchange implements Sent {
+/**
+ * One client request and the account of our answer to it; settled once, with one log line.
+ *
+ * Whatever is acquired for it is registered with `onEnd` in the same step. Its callbacks run guarded: an error in one
+ * ends this exchange, and no other.
+ */
+export class Exchange implements Sent, FaultOwner {
   request: ClientRequest;
   client: Client;
   readonly id: string;
@@ -78,6 +88,12 @@ export class Exchange implements Sent {
   #firstByteMs: number | undefined;
   #endReason: EndReason | undefined;
   #isSettled = false;
+  /** What gives back all that is held for it. */
+  #releases = NO_CALLBACKS;
+  /** How many reasons there are to go on behind the client's end. */
+  #holds = 0;
+  #isEnded = false;
+  #answerFault = noAnswer;
 
   constructor(request: ClientRequest, client: Client, observer: Observer) {
     this.request = request;
@@ -147,11 +163,93 @@ export class Exchange implements Sent {
     this.#endReason = endReason;
     // nginx's 499: the client closed the request.
     if (endReason === "client_gone") this.status = 499;
-    this.log[this.status >= 500 || endReason === "backend_failed" ? "warn" : "info"](
-      this.facts(endReason, described(this.error)),
-      "request",
-    );
+    this.log[this.#level(endReason)](this.facts(endReason, described(this.error)), "request");
     this.#observer.onSettled(this, endReason);
+    this.#endUnlessHeld();
+  }
+
+  /** Whether an error that no code expected has ended it. */
+  get isFaulty(): boolean {
+    return this.error !== undefined && !isExpected(this.error);
+  }
+
+  /** Whether what it held was given back: nothing more may be acquired for it. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /**
+   * Registers what gives back something that was acquired for this exchange: called once, when it ends; at once where
+   * it has ended already, as a client may leave while a place is being asked for.
+   */
+  onEnd(release: () => void): void {
+    if (this.#isEnded) runAll([release], (error) => this.#report(error));
+    else this.#releases = withOneMore(this.#releases, release);
+  }
+
+  /** Gives back before the end what was registered with `onEnd`; does nothing where that was done. */
+  giveBack(release: () => void): void {
+    const others = withoutOne(this.#releases, release);
+    if (others === this.#releases) return;
+    this.#releases = others;
+    runAll([release], (error) => this.#report(error));
+  }
+
+  /**
+   * Puts the end off, behind which a backend may finish for its own sake (`onClientGone: drain`), until the returned
+   * function is called; calling that again does nothing.
+   */
+  hold(): () => void {
+    this.#holds++;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holds--;
+      if (this.#isSettled) this.#endUnlessHeld();
+    };
+  }
+
+  /** Says how an error becomes this exchange's answer: a refusal before the head, a broken body after it. */
+  answerFaultsBy(answer: FaultHandler): void {
+    this.#answerFault = answer;
+  }
+
+  /** Wraps a callback that runs for this exchange: an error in it is this exchange's fault. */
+  guarded<T extends readonly unknown[]>(callback: (...args: T) => void): (...args: T) => void {
+    return guarded((error) => this.fault(error), callback);
+  }
+
+  /**
+   * Ends the exchange with an error, a ProxyError or one that no code expected: answers it, cancels its backend
+   * request and gives back what it holds, without waiting for the client to take the answer.
+   */
+  fault(error: unknown): void {
+    if (this.#isSettled) this.#report(error);
+    else runAll([() => this.#answerFault(error)], (another) => this.#report(another));
+    this.#end();
+  }
+
+  /** Reports an error that comes too late for the exchange's own log line. */
+  #report(error: unknown): void {
+    if (isExpected(error)) return;
+    this.#observer.onFault(error, { reqId: this.id, route: this.route?.config.name });
+  }
+
+  #endUnlessHeld(): void {
+    if (this.#holds === 0) this.#end();
+  }
+
+  #end(): void {
+    this.#isEnded = true;
+    const releases = this.#releases;
+    this.#releases = NO_CALLBACKS;
+    runAll(releases, (error) => this.#report(error));
+  }
+
+  #level(endReason: EndReason): "error" | "warn" | "info" {
+    if (this.isFaulty) return "error";
+    return this.status >= 500 || endReason === "backend_failed" ? "warn" : "info";
   }
 
   /** What a log line says of the exchange; the query is left out, because it may hold a token. */
@@ -184,6 +282,11 @@ export class Exchange implements Sent {
   elapsedMs(): number {
     return Math.round(this.ageMs);
   }
+}
+
+/** Whether an error is a refusal, or a failure of another side; any other error is a mistake of ours. */
+function isExpected(error: unknown): boolean {
+  return error instanceof ProxyError && error.code !== "internal_error";
 }
 
 /** A refusal needs no stack; an unexpected error is nothing without one. */

@@ -1,4 +1,4 @@
-import { ProxyError } from "../base/errors.ts";
+import { type ProxyError, refusalOf } from "../base/errors.ts";
 import type { ClientResponse } from "./client-response.ts";
 import { isDebugging } from "./debug.ts";
 import type { Exchange } from "./exchange.ts";
@@ -50,9 +50,12 @@ export function send(exchange: Exchange, response: ClientResponse, reply: Reply)
  * that did not come whole must never look as if it had. A client that has left gets nothing.
  */
 export function fail(exchange: Exchange, response: ClientResponse, error: unknown): void {
-  if (response.isClosed) return;
-  const refusal =
-    error instanceof ProxyError ? error : new ProxyError("internal_error", "unexpected", { cause: error });
+  const refusal = refusalOf(error);
+  if (response.isClosed) {
+    // The log line may still be to come.
+    if (refusal.code === "internal_error") exchange.error = refusal;
+    return;
+  }
   exchange.error = refusal;
   if (refusal.status >= 500) exchange.endsWith("backend_failed");
   if (response.isHeadSent) response.breakOff();

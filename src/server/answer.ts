@@ -15,36 +15,35 @@ import type { Source } from "../upstream/source.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 
 /**
- * Opens what answers a request: the route's mock, or the response of a backend.
+ * Opens what answers a request: the route's mock, or the response of a backend; undefined when the client has left.
  *
  * A stream holds a place of the gateway's limit and of the route's from before the dial, if the request says
  * that it wants one, so that a crowd waiting for a slow backend is counted too. Other streams get theirs when
- * they turn out to be one.
+ * they turn out to be one. What is returned is cancelled when the exchange ends: with the client or, where the route
+ * lets its backend finish (`onClientGone: drain`), with the backend's own end.
  */
 export async function openAnswer(
   exchange: Exchange,
   response: ClientResponse,
   route: RuntimeRoute,
   capacity: Capacity,
-): Promise<Source> {
+): Promise<Source | undefined> {
   const { rawHeaders, method } = exchange.request;
-  const acquire = () => acquirePlace(exchange, route, capacity);
-  const place = method !== "HEAD" && acceptsEventStream(rawHeaders) ? acquire() : undefined;
-  let release = place instanceof Promise ? await place : place;
-  let source: Source | undefined;
+  const isStreamWanted = method !== "HEAD" && acceptsEventStream(rawHeaders);
+  const taken = isStreamWanted ? takePlace(exchange, route, capacity) : undefined;
+  let place = taken instanceof Promise ? await taken : taken;
+  if (exchange.isEnded) return undefined;
+  const letGo = route.config.stream.onClientGone === "drain" ? exchange.hold() : undefined;
   try {
-    source = await open(exchange, response, route);
+    const source = await open(exchange, response, route);
+    exchange.onEnd(() => source.cancel());
+    if (letGo !== undefined) source.onClose(letGo);
     if (route.mock === undefined && isWorthRetrying(exchange, source.head.status)) throw overloaded(source);
-    if (isStreaming(exchange, source, route)) {
-      release ??= await acquire();
-      whenOver(response, source, release);
-    } else {
-      release?.();
-    }
-    return source;
+    if (isStreaming(exchange, source, route)) place ??= await takePlace(exchange, route, capacity);
+    else place?.();
+    return exchange.isEnded ? undefined : source;
   } catch (error) {
-    release?.();
-    source?.cancel();
+    letGo?.();
     throw error;
   }
 }
@@ -73,25 +72,28 @@ function overloaded({ head }: Source): ProxyError {
   });
 }
 
-/** A place of the gateway's and one of the route's, or neither. */
-export function acquirePlace(
-  { client }: Exchange,
+/**
+ * Takes a place of the gateway's and one of the route's, or neither. The exchange gives them back when it ends, also
+ * where it ended while they were counted; what is returned gives them back before.
+ */
+export function takePlace(
+  exchange: Exchange,
   { streams, upstream, hub }: RuntimeRoute,
   capacity: Capacity,
 ): Release | Promise<Release> {
   const hasOwnBackend = upstream !== undefined && hub === undefined;
-  const ofGateway = capacity.acquireStream(client.address, hasOwnBackend);
-  return streams === undefined ? ofGateway : acquireBoth(ofGateway, streams, client.address);
+  const ofGateway = held(exchange, capacity.acquireStream(exchange.client.address, hasOwnBackend));
+  return streams === undefined ? ofGateway : takeBoth(exchange, ofGateway, streams);
 }
 
-async function acquireBoth(
+async function takeBoth(
+  exchange: Exchange,
   ofGateway: Release | Promise<Release>,
   streams: StreamLimit,
-  address: string,
 ): Promise<Release> {
   const leaveGateway = await ofGateway;
   try {
-    const leaveRoute = await streams.acquire(address);
+    const leaveRoute = await held(exchange, streams.acquire(exchange.client.address));
     return () => {
       leaveRoute();
       leaveGateway();
@@ -102,13 +104,9 @@ async function acquireBoth(
   }
 }
 
-/** With `onClientGone: drain` a stream outlives its client, and keeps its place: it still is a load. */
-function whenOver(response: ClientResponse, source: Source, release: Release): void {
-  let open = 2;
-  const closed = () => {
-    open -= 1;
-    if (open === 0) release();
-  };
-  response.onClose(closed);
-  source.onClose(closed);
+/** Registers a place with the exchange as soon as it is taken. */
+function held(exchange: Exchange, place: Release | Promise<Release>): Release | Promise<Release> {
+  if (place instanceof Promise) return place.then((release) => held(exchange, release));
+  exchange.onEnd(place);
+  return () => exchange.giveBack(place);
 }

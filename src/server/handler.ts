@@ -33,6 +33,7 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   exchange.letContinue();
   if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
   const backend = await openAnswer(exchange, response, route, runtime.capacity);
+  if (backend === undefined) return;
   // The client left, and the route lets its backend finish.
   if (response.isClosed) return backend.start(DISCARD);
   if (!isStreaming(exchange, backend, route)) return forward(exchange, response, backend, route);

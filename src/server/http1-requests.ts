@@ -2,23 +2,24 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ProxyError } from "../base/errors.ts";
+import { WaitingClient } from "../forward/waiting-client.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
-import { Exchange } from "../pipeline/exchange.ts";
-import { writeRawReply } from "../pipeline/raw-reply.ts";
-import { errorReply, fail } from "../pipeline/reply.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
 import { FORWARDED_METHODS } from "../routing/request-head.ts";
 import { arrivalOf } from "./arrival.ts";
-import { handle } from "./handler.ts";
 import { createNodeRequest } from "./node-request.ts";
 import { NodeResponse } from "./node-response.ts";
-import { parseFault } from "./parse-fault.ts";
+import { type ParseError, parseFault } from "./parse-fault.ts";
+import { answer, join, receive } from "./receive.ts";
+import { refuseOn } from "./refuse-on.ts";
 import type { PlainRequest } from "./request-parser.ts";
+import { RequestTurn } from "./request-turn.ts";
 import type { Runtime } from "./runtime.ts";
-import { Tunnel } from "./tunnel.ts";
-import { handleUpgrade, ignoreUpgrade, upgradeRoute } from "./upgrade.ts";
+import { type Turn, Turns } from "./turns.ts";
+import { UpgradeTurn } from "./upgrade-turn.ts";
 
-/** Requests of one connection that wait for the answer of the first; a client with more is cut off. */
-const MAX_PIPELINED = 16;
+/** The most that is read and dropped behind bytes that were no HTTP, while an earlier request is answered. */
+const MAX_BYTES_BEHIND_FAULT = 64 * 1024;
 
 /** What HTTP/1 requests are answered with. */
 export interface Http1Setup {
@@ -27,15 +28,21 @@ export interface Http1Setup {
   readonly parse: (socket: Duplex) => void;
 }
 
+/** A connection that Node's parser reads. */
+interface Connection {
+  readonly turns: Turns;
+  /** The last request that was read on it. */
+  last: RequestTurn | undefined;
+  /** Bytes that came with and behind the first fault; undefined while all that came was HTTP. */
+  faultBytes: number | undefined;
+}
+
 /** The requests that Node's HTTP/1 parser reads on the connections of one listener. */
 export class Http1Requests {
   readonly #server: http.Server;
   readonly #runtime: Runtime;
   readonly #parse: (socket: Duplex) => void;
-  /** Exchanges of each connection in the order of their requests; the first is being answered. */
-  readonly #queues = new WeakMap<Duplex, (() => void)[]>();
-  /** What answers now on each connection, for faults that come from below HTTP. */
-  readonly #current = new WeakMap<Duplex, { exchange: Exchange; response: ClientResponse }>();
+  readonly #connections = new WeakMap<Duplex, Connection>();
   #isClosing = false;
   /** A gateway that closes keeps no connection on which a request and its answer are over, whichever was last. */
   readonly #letGo = () => {
@@ -46,12 +53,22 @@ export class Http1Requests {
     this.#server = server;
     this.#runtime = runtime;
     this.#parse = parse;
-    server.on("request", (request, response) => this.#onRequest(request, response));
-    server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
-    server.on("checkExpectation", (request, response) => this.#onExpectation(request, response));
-    server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket, head));
-    server.on("connect", (request, socket) => this.#refuse(socket, request, connectRefused()));
-    server.on("clientError", (error, socket) => this.#onClientError(error, socket));
+    const onRequest = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) =>
+      this.#guard(request.socket, () => this.#onRequest(request, response, awaitsContinue));
+    server.on("request", (request, response) => onRequest(request, response));
+    server.on("checkContinue", (request, response) => onRequest(request, response, true));
+    server.on("checkExpectation", (request, response) =>
+      this.#guard(request.socket, () => this.#onExpectation(request, response)),
+    );
+    server.on("upgrade", (request, socket, head) =>
+      this.#guard(socket, () => this.#onDetached(request, socket, head, "upgrade")),
+    );
+    server.on("connect", (request, socket, head) =>
+      this.#guard(socket, () => this.#onDetached(request, socket, head, "connect")),
+    );
+    server.on("clientError", (error, socket) =>
+      this.#guard(socket, () => this.#onClientError(error, socket)),
+    );
   }
 
   /** Lets each connection go as soon as nothing is under way on it. */
@@ -62,34 +79,18 @@ export class Http1Requests {
 
   /** Answers a request that was read, and is answered, without Node's parser; the only one of its connection. */
   answerPlain(request: PlainRequest, response: ClientResponse, socket: Socket): void {
-    const { rawHeaders, host } = request;
-    const arrival = arrivalOf(socket);
-    const { peer, tls } = arrival;
-    const client = this.#runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
-    const exchange = new Exchange(request, client, this.#runtime);
-    exchange.isOverflow = arrival.isOverflow;
-    response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
-    handle(exchange, response, this.#runtime).catch((error: unknown) => fail(exchange, response, error));
+    const exchange = receive(request, request.host, arrivalOf(socket), this.#runtime);
+    join(exchange, response);
+    answer(exchange, response, this.#runtime);
   }
 
   /** Refuses a connection on which no request has come in `limits.requestTimeout`. */
   timeOut(socket: Socket): void {
-    this.#refuseUnparsed(socket, new ProxyError("request_timeout", "no request came"));
+    this.#guard(socket, () => this.#refuseNext(socket, new ProxyError("request_timeout", "no request came")));
   }
 
-  #newExchange(request: IncomingMessage, socket: Duplex): Exchange {
-    const { rawHeaders, headers } = request;
-    const arrival = arrivalOf(socket);
-    const host = headers.host ?? "";
-    const { peer, tls } = arrival;
-    const client = this.#runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
-    const exchange = new Exchange(createNodeRequest(request), client, this.#runtime);
-    exchange.isOverflow = arrival.isOverflow;
-    return exchange;
-  }
-
-  #onRequest(request: IncomingMessage, nodeResponse: ServerResponse, awaitsContinue = false): void {
-    const exchange = this.#newExchange(request, request.socket);
+  #onRequest(request: IncomingMessage, nodeResponse: ServerResponse, awaitsContinue: boolean): void {
+    const exchange = this.#receive(request, request.socket);
     exchange.awaitsContinue = awaitsContinue;
     // Whoever keeps connections to us, as nginx does, shall find none of them closed under its next request.
     if (this.#runtime.isDraining) nodeResponse.shouldKeepAlive = false;
@@ -97,101 +98,89 @@ export class Http1Requests {
     request.once("end", this.#letGo);
     const response = new NodeResponse(nodeResponse);
     exchange.writeContinue = () => response.writeContinue();
-    this.#inTurn(request.socket, exchange, response, () => {
-      handle(exchange, response, this.#runtime).catch((error: unknown) => fail(exchange, response, error));
-    });
-  }
-
-  /** Answers the requests of one connection one after the other, so that none of them dials for nothing. */
-  #inTurn(socket: Socket, exchange: Exchange, response: ClientResponse, answer: () => void): void {
-    const queue = this.#queues.get(socket) ?? [];
-    this.#queues.set(socket, queue);
-    const begin = () => {
-      this.#current.set(socket, { exchange, response });
-      // Behind a refusal that closes the connection nothing is a request: whoever misread where the refused
-      // one ended would have the rest of it served. Its end is under way when `close` begins the next turn.
-      if (!socket.writable) return this.#endTurn(queue, exchange, "client_gone");
-      response.onClose(() => {
-        this.#endTurn(queue, exchange, response.isWhole ? "completed" : "client_gone");
-      });
-      answer();
-    };
-    queue.push(begin);
-    if (queue.length > MAX_PIPELINED) socket.destroy();
-    if (queue.length === 1) begin();
-  }
-
-  #endTurn(queue: (() => void)[], exchange: Exchange, reason: "completed" | "client_gone"): void {
-    exchange.settle(reason);
-    queue.shift();
-    queue[0]?.();
-    this.#letGo();
+    this.#take(request, exchange, response, () => answer(exchange, response, this.#runtime));
   }
 
   #onExpectation(request: IncomingMessage, nodeResponse: ServerResponse): void {
-    const exchange = this.#newExchange(request, request.socket);
-    const response = new NodeResponse(nodeResponse);
-    this.#inTurn(request.socket, exchange, response, () => {
-      fail(exchange, response, new ProxyError("expectation_failed", `Expect: ${request.headers.expect}`));
+    const exchange = this.#receive(request, request.socket);
+    this.#take(request, exchange, new NodeResponse(nodeResponse), () => {
+      exchange.fault(new ProxyError("expectation_failed", `Expect: ${request.headers.expect}`));
     });
   }
 
-  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const exchange = this.#newExchange(request, socket);
-    this.#upgrade(exchange, socket, head).catch((error: unknown) => {
-      this.#refuse(socket, request, error, exchange);
-    });
+  #take(request: IncomingMessage, exchange: Exchange, response: NodeResponse, begin: () => void): void {
+    const connection = this.#connectionOf(request.socket);
+    const { turns } = connection;
+    const turn = new RequestTurn(request, exchange, response, { turns, begin, onDone: this.#letGo });
+    connection.last = turn;
+    turns.take(turn);
   }
 
-  async #upgrade(exchange: Exchange, socket: Duplex, head: Buffer): Promise<void> {
-    const route = upgradeRoute(exchange, this.#runtime);
-    if (route === undefined) return ignoreUpgrade(this.#parse, exchange.request, socket, head);
-    const tunnel = new Tunnel(exchange, socket);
-    this.#runtime.tunnels.add(tunnel);
-    socket.once("close", () => this.#runtime.tunnels.delete(tunnel));
-    await handleUpgrade(exchange, route, socket as Socket, head);
-  }
-
-  /** Answers on a socket that has no response object, and writes the exchange's line. */
-  #refuse(
-    socket: Duplex,
-    request: IncomingMessage,
-    error: unknown,
-    exchange = this.#newExchange(request, socket),
-  ): void {
-    const refusal =
-      error instanceof ProxyError ? error : new ProxyError("internal_error", "unexpected", { cause: error });
-    exchange.error = refusal;
-    const isAnswered = socket.writable;
-    writeRawReply(socket, errorReply(exchange, refusal));
-    exchange.headSent(refusal.status);
-    exchange.settle(!isAnswered ? "client_gone" : refusal.status >= 500 ? "backend_failed" : "completed");
+  /** An upgrade or CONNECT: Node has taken the connection from its parser, and listens to nothing on it any more. */
+  #onDetached(request: IncomingMessage, socket: Duplex, head: Buffer, kind: "upgrade" | "connect"): void {
+    const exchange = this.#receive(request, socket);
+    const client = new WaitingClient(socket as Socket, head);
+    const { turns } = this.#connectionOf(socket);
+    const setup = { runtime: this.#runtime, turns, parse: this.#parse };
+    if (kind === "upgrade") turns.take(new UpgradeTurn(exchange, client, setup));
+    else turns.take(refusalTurn(socket, exchange, connectRefused(), turns));
   }
 
   /** Bytes that are no HTTP, a head that is too large, a request that takes too long; or a connection that broke. */
-  #onClientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
-    // What still comes of a request that was refused already; each chunk of it was one more answer and line.
-    if (socket.writableEnded) return;
+  #onClientError(error: ParseError, socket: Duplex): void {
     // Bytes behind a request that said `Connection: close`: no request, and no reason not to answer the first.
     if (error.code === "HPE_CLOSED_CONNECTION") return;
+    const connection = this.#connectionOf(socket);
+    const isFirst = connection.faultBytes === undefined;
+    connection.faultBytes = (connection.faultBytes ?? 0) + (error.rawPacket?.length ?? 0);
     const fault = parseFault(error, socket as Socket);
-    const current = this.#current.get(socket);
-    if (fault === undefined) {
-      socket.destroy();
-    } else if (current === undefined || current.response.isClosed) {
-      this.#refuseUnparsed(socket, fault);
-    } else if (current.response.isHeadSent) {
-      // Nothing that follows a stream's request is a request of its own.
-      socket.destroy();
-    } else {
-      fail(current.exchange, current.response, fault);
-    }
+    if (fault === undefined || connection.faultBytes > MAX_BYTES_BEHIND_FAULT) socket.destroy();
+    // Node reports each further piece of what is no HTTP: it was refused once.
+    else if (!isFirst) return;
+    else if (connection.last?.isArriving !== true) this.#refuseNext(socket, fault);
+    else if (!connection.last.refuseBody(fault)) socket.destroy();
   }
 
-  #refuseUnparsed(socket: Duplex, fault: ProxyError): void {
-    const request = new http.IncomingMessage(socket as Socket);
-    this.#refuse(socket, request, fault);
+  /** Refuses what came behind the last request, when all requests before it are answered. */
+  #refuseNext(socket: Duplex, fault: ProxyError): void {
+    const { turns } = this.#connectionOf(socket);
+    const exchange = this.#receive(new http.IncomingMessage(socket as Socket), socket);
+    turns.take(refusalTurn(socket, exchange, fault, turns));
   }
+
+  #receive(request: IncomingMessage, socket: Duplex): Exchange {
+    return receive(createNodeRequest(request), request.headers.host ?? "", arrivalOf(socket), this.#runtime);
+  }
+
+  #connectionOf(socket: Duplex): Connection {
+    const known = this.#connections.get(socket);
+    if (known !== undefined) return known;
+    const connection = { turns: new Turns(socket), last: undefined, faultBytes: undefined };
+    this.#connections.set(socket, connection);
+    return connection;
+  }
+
+  /** A fault outside of any exchange ends the connection on which it happened. */
+  #guard(socket: Duplex, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#runtime.onFault(error);
+      socket.destroy();
+    }
+  }
+}
+
+function refusalTurn(socket: Duplex, exchange: Exchange, error: ProxyError, turns: Turns): Turn {
+  const turn: Turn = {
+    begin: () => {
+      refuseOn(socket, exchange, error);
+      // The connection ends with it, so those that wait are skipped.
+      turns.done(turn);
+    },
+    skip: () => exchange.settle("client_gone"),
+  };
+  return turn;
 }
 
 function connectRefused(): ProxyError {

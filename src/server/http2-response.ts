@@ -1,5 +1,6 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Readable } from "node:stream";
+import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 
@@ -24,6 +25,7 @@ export class Http2Response implements ClientResponse {
   /** END_STREAM is on its way. */
   #isEndSent = false;
   #isBrokenOff = false;
+  #exchange: FaultOwner | undefined;
 
   /** `body` is what comes on the stream; whoever reads it must not take our end of it for the client's. */
   constructor(stream: ServerHttp2Stream, body: Readable | undefined) {
@@ -31,7 +33,13 @@ export class Http2Response implements ClientResponse {
     this.#body = body;
     // A reset, or a session that broke: `close` says all there is to say.
     stream.on("error", () => {});
-    stream.once("wantTrailers", () => this.#sendEnd());
+    stream.once(
+      "wantTrailers",
+      guarded(
+        (error) => this.#fault(error),
+        () => this.#sendEnd(),
+      ),
+    );
   }
 
   get isHeadSent(): boolean {
@@ -52,6 +60,10 @@ export class Http2Response implements ClientResponse {
 
   get takenBytes(): number {
     return this.#writtenBytes - this.#stream.writableLength;
+  }
+
+  ownedBy(owner: FaultOwner): void {
+    this.#exchange = owner;
   }
 
   writeContinue(): void {
@@ -99,12 +111,24 @@ export class Http2Response implements ClientResponse {
   }
 
   onClose(callback: () => void): () => void {
-    this.#stream.once("close", callback);
-    return () => this.#stream.removeListener("close", callback);
+    const call = guarded((error) => this.#fault(error), callback);
+    // Node tells nobody who comes later.
+    if (this.#stream.closed && this.#stream.destroyed) queueMicrotask(call);
+    else this.#stream.once("close", call);
+    return () => this.#stream.removeListener("close", call);
   }
 
   onDrain(callback: () => void): void {
-    this.#stream.on("drain", callback);
+    this.#stream.on(
+      "drain",
+      guarded((error) => this.#fault(error), callback),
+    );
+  }
+
+  /** Resets the stream where nothing else can end it: an answer that was not sent whole must not look so. */
+  #fault(error: unknown): void {
+    this.#exchange?.fault(error);
+    if (!this.isClosed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
   #write(chunk: Buffer): boolean {

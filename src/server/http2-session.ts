@@ -5,6 +5,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
+import { guarded } from "../base/guard.ts";
 import type { Http2Config } from "../config/listen-schema.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
 import { Http2Resets } from "./http2-resets.ts";
@@ -27,6 +28,8 @@ export interface Http2Rules {
   answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void;
   /** Its client took back more requests than it may, and it was ended. */
   tooManyResets(): void;
+  /** Reports an error that no code expected, and that no exchange owns. */
+  onFault(error: unknown): void;
 }
 
 /** One HTTP/2 connection. */
@@ -46,28 +49,33 @@ export class Http2Session {
     this.#resets = new Http2Resets(rules.bounds.maxResets);
     this.#session = performServerHandshake(socket, optionsOf(rules));
     // The first request has the time that a request has.
-    this.#idle = setTimeout(() => this.close(), rules.limits.requestTimeout);
-    this.#pings = setInterval(() => this.#ping(), rules.bounds.pingInterval);
+    this.#idle = this.#closeIn(rules.limits.requestTimeout);
+    this.#pings = setInterval(
+      this.#guarded(() => this.#ping()),
+      rules.bounds.pingInterval,
+    );
     // Whatever ends it ends its streams, and each of those says what there is to say.
     this.#session.on("error", () => this.destroy());
     // A client that has ended its side has left.
     socket.once("end", () => this.destroy());
-    this.#session.once("close", () => {
+    const closed = () => {
       clearTimeout(this.#idle);
       clearInterval(this.#pings);
       onClose();
-    });
-    this.#session.on("stream", (stream: ServerHttp2Stream, ...rest: unknown[]) => {
+    };
+    this.#session.once("close", this.#guarded(closed));
+    const onStream = (stream: ServerHttp2Stream, ...rest: unknown[]) => {
       // Node gives the fields as they came, duplicates included, though its types do not know.
       this.#onStream(stream, rest[2] as readonly string[]);
-    });
+    };
+    this.#session.on("stream", this.#guarded(onStream));
   }
 
   /** Takes no more streams, which GOAWAY tells the client, and ends with the last one. */
   close(): void {
     this.#session.close();
     // Without a stream there is nothing to wait for; a client may leave its side open for ever.
-    if (this.#openStreams === 0) setImmediate(() => this.destroy());
+    if (this.#openStreams === 0) setImmediate(this.#guarded(() => this.destroy()));
   }
 
   destroy(reason?: Error, code?: number): void {
@@ -102,19 +110,38 @@ export class Http2Session {
     clearTimeout(this.#idle);
     this.#rules.answer(stream, rawHeaders);
     if (stream.destroyed) this.#onStreamClose(stream, openedAt);
-    else stream.once("close", () => this.#onStreamClose(stream, openedAt));
+    else
+      stream.once(
+        "close",
+        this.#guarded(() => this.#onStreamClose(stream, openedAt)),
+      );
   }
 
   #onStreamClose(stream: ServerHttp2Stream, openedAt: number): void {
     this.#openStreams--;
     if (this.#openStreams === 0 && !this.#session.destroyed) {
       if (this.#session.closed) this.close();
-      else this.#idle = setTimeout(() => this.close(), this.#rules.keepAliveMs);
+      else this.#idle = this.#closeIn(this.#rules.keepAliveMs);
     }
     if (stream.rstCode === constants.NGHTTP2_NO_ERROR || this.#session.destroyed) return;
     if (!this.#resets.isTooMany(openedAt, performance.now())) return;
     this.#rules.tooManyResets();
     this.destroy(new Error("too many resets"), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  #closeIn(ms: number): NodeJS.Timeout {
+    return setTimeout(
+      this.#guarded(() => this.close()),
+      ms,
+    );
+  }
+
+  /** A fault outside of any exchange ends the connection. */
+  #guarded<T extends readonly unknown[]>(callback: (...args: T) => void): (...args: T) => void {
+    return guarded((error) => {
+      this.#rules.onFault(error);
+      this.#socket.destroy();
+    }, callback);
   }
 }
 

@@ -3,14 +3,13 @@ import type { TLSSocket } from "node:tls";
 import { ProxyError } from "../base/errors.ts";
 import { fieldValue } from "../base/fields.ts";
 import type { Http2Config } from "../config/listen-schema.ts";
-import { Exchange } from "../pipeline/exchange.ts";
-import { fail } from "../pipeline/reply.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
 import { FORWARDED_METHODS } from "../routing/request-head.ts";
 import type { Arrival } from "./arrival.ts";
-import { handle } from "./handler.ts";
 import { createHttp2Request } from "./http2-request.ts";
 import { Http2Response } from "./http2-response.ts";
 import { Http2Session } from "./http2-session.ts";
+import { answer, join, receive } from "./receive.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** The HTTP/2 connections of one listener, and the requests on them. */
@@ -37,6 +36,7 @@ export class Http2Sessions {
       tooManyResets: () => {
         this.#runtime.log.warn({ client: arrival.peer }, "connection with too many resets");
       },
+      onFault: (error: unknown) => this.#runtime.onFault(error),
     };
     const session = new Http2Session(socket, rules, () => this.#sessions.delete(session));
     this.#sessions.add(session);
@@ -53,48 +53,48 @@ export class Http2Sessions {
 
   #answer(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival): void {
     const request = createHttp2Request(stream, raw);
-    const { rawHeaders } = request;
-    const host = fieldValue(rawHeaders, "host") ?? "";
-    const client = this.#runtime.trust.resolveClient({ ...arrival, rawHeaders, host });
-    const exchange = new Exchange(request, client, this.#runtime);
-    exchange.isOverflow = arrival.isOverflow;
+    const host = fieldValue(request.rawHeaders, "host") ?? "";
+    const exchange = receive(request, host, arrival, this.#runtime);
     const response = new Http2Response(stream, request.body?.stream);
     if (stream.destroyed) {
       exchange.settle("client_gone");
       return;
     }
-    response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
+    join(exchange, response);
     exchange.writeContinue = () => response.writeContinue();
-    if (request.body !== undefined) this.#boundBody(stream, exchange, response);
+    if (request.body !== undefined) this.#boundBody(stream, exchange);
     // Not in this turn: a reset that came in one piece with the request has then been seen, and nobody is dialled.
-    setImmediate(() => {
+    const begin = () => {
       if (response.isClosed) return;
-      const answered = refusal(exchange) ?? handle(exchange, response, this.#runtime);
-      answered.catch((error: unknown) => fail(exchange, response, error));
-    });
+      const refused = refusal(exchange);
+      if (refused === undefined) answer(exchange, response, this.#runtime);
+      else exchange.fault(refused);
+    };
+    setImmediate(exchange.guarded(begin));
   }
 
   /** A body has to come in within `limits.requestTimeout`, as on HTTP/1. */
-  #boundBody(stream: ServerHttp2Stream, exchange: Exchange, response: Http2Response): void {
+  #boundBody(stream: ServerHttp2Stream, exchange: Exchange): void {
     const { requestTimeout } = this.#runtime.config.server.limits;
-    const timer = setTimeout(() => {
-      fail(exchange, response, new ProxyError("request_timeout", "the body took too long"));
-    }, requestTimeout);
+    const late = exchange.guarded(() => {
+      exchange.fault(new ProxyError("request_timeout", "the body took too long"));
+    });
+    const timer = setTimeout(late, requestTimeout);
     stream.once("end", () => clearTimeout(timer));
-    stream.once("close", () => clearTimeout(timer));
+    exchange.onEnd(() => clearTimeout(timer));
   }
 }
 
 /** What is refused without a look at the route; undefined when nothing is. */
-function refusal(exchange: Exchange): Promise<never> | undefined {
+function refusal(exchange: Exchange): ProxyError | undefined {
   const { method, rawHeaders } = exchange.request;
   if (method === "CONNECT") {
     const fields = [["Allow", FORWARDED_METHODS]] as const;
-    return Promise.reject(new ProxyError("method_not_allowed", "CONNECT", { fields }));
+    return new ProxyError("method_not_allowed", "CONNECT", { fields });
   }
   const expect = fieldValue(rawHeaders, "expect");
   if (expect === undefined) return undefined;
   exchange.awaitsContinue = expect.toLowerCase() === "100-continue";
   if (exchange.awaitsContinue) return undefined;
-  return Promise.reject(new ProxyError("expectation_failed", `Expect: ${expect}`));
+  return new ProxyError("expectation_failed", `Expect: ${expect}`);
 }

@@ -15,6 +15,8 @@ export interface LaneRules {
   handOver(socket: Socket): void;
   /** The connection is closed, or another's. */
   forget(connection: LaneConnection): void;
+  /** Reports an error that no code expected, of a connection on which nothing was being answered. */
+  onFault(error: unknown): void;
 }
 
 /** The most that a client may send while it is being answered; it is the next request's, if anything. */
@@ -107,6 +109,16 @@ export class LaneConnection implements ResponseOwner {
     this.#response?.closed();
   }
 
+  /** Ends the exchange that is being answered, or the connection where none is. */
+  fault(error: unknown): void {
+    if (this.#response !== undefined) {
+      this.#response.fault(error);
+    } else {
+      this.#rules.onFault(error);
+      this.socket.destroy();
+    }
+  }
+
   /** Reading goes on while a client is answered, as nothing else would tell that it has left. */
   #keep(bytes: Buffer): void {
     const early = this.#early === undefined ? bytes : Buffer.concat([this.#early, bytes]);
@@ -124,22 +136,37 @@ export class LaneConnection implements ResponseOwner {
   }
 }
 
+/** Runs one step of a socket's connection; an error in it is that connection's fault. */
+function step(socket: LaneSocket, run: (connection: LaneConnection) => void): void {
+  const connection = socket[CONNECTION];
+  if (connection === undefined) return;
+  try {
+    run(connection);
+  } catch (error) {
+    connection.fault(error);
+  }
+}
+
 function onData(this: LaneSocket, bytes: Buffer): void {
-  this[CONNECTION]?.received(bytes);
+  step(this, (connection) => connection.received(bytes));
 }
 
 function onDrain(this: LaneSocket): void {
-  this[CONNECTION]?.drained();
+  step(this, drained);
 }
 
 /** A client that has ended its half is done with us: what is being answered ends too, as node:http has it. */
 function onEnd(this: LaneSocket): void {
-  this[CONNECTION]?.ended();
+  step(this, ended);
 }
 
 /** The socket is destroyed behind it, and `close` says all there is to say. */
 function onError(): void {}
 
 function onClose(this: LaneSocket): void {
-  this[CONNECTION]?.closed();
+  step(this, closed);
 }
+
+const drained = (connection: LaneConnection): void => connection.drained();
+const ended = (connection: LaneConnection): void => connection.ended();
+const closed = (connection: LaneConnection): void => connection.closed();

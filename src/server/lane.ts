@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { guarded } from "../base/guard.ts";
 import { LaneConnection, type LaneRules } from "./lane-connection.ts";
 import type { RawResponse } from "./raw-response.ts";
 import type { HeadLimits, PlainRequest } from "./request-parser.ts";
@@ -16,6 +17,8 @@ export interface LaneSetup {
   handOver(socket: Socket): void;
   /** Refuses a connection on which no request came in time. */
   timedOut(socket: Socket): void;
+  /** Reports an error that no code expected, of a connection on which nothing was being answered. */
+  onFault(error: unknown): void;
 }
 
 /** How often connections that wait too long are looked for: one timer for all of them. */
@@ -45,6 +48,7 @@ export class Lane {
       answer: (request, response, socket) => setup.answer(request, response, socket),
       handOver: (socket) => setup.handOver(socket),
       forget: (connection) => this.#forget(connection),
+      onFault: (error) => setup.onFault(error),
     };
   }
 
@@ -52,7 +56,11 @@ export class Lane {
   accept(socket: Socket): void {
     this.#connections.add(new LaneConnection(socket, this.#rules));
     // After what has come was read: a process that stood still has not looked meanwhile.
-    const sweep = () => setImmediate(() => this.#endLate(performance.now()));
+    const endLate = guarded(
+      (error) => this.#setup.onFault(error),
+      () => this.#endLate(performance.now()),
+    );
+    const sweep = () => setImmediate(endLate);
     this.#sweep ??= setInterval(sweep, SWEEP_MS).unref();
   }
 

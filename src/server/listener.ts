@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { UNIX_PEER } from "../base/address.ts";
+import { guarded } from "../base/guard.ts";
 import { lastingConnections } from "../base/lasting-connections.ts";
 import type { ListenConfig } from "../config/listen-schema.ts";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
@@ -14,7 +15,7 @@ import { Http1Requests } from "./http1-requests.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { Lane } from "./lane.ts";
 import { listenOn } from "./listen.ts";
-import { readProxyHeader } from "./proxy-protocol.ts";
+import { type ProxyHeader, readProxyHeader } from "./proxy-protocol.ts";
 import type { Runtime } from "./runtime.ts";
 import { TlsHandshakes } from "./tls-handshakes.ts";
 
@@ -64,7 +65,7 @@ export class Listener {
     // Node would drop fields beyond its own count without a word; `limits.headers` refuses them.
     this.#server.maxHeadersCount = 0;
     this.#parse = takeOver(this.#server, "connection");
-    this.#server.on("connection", (socket) => this.#accept(socket));
+    this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
     this.#http1 = new Http1Requests(this.#server, {
       runtime,
       parse: this.#parse,
@@ -78,6 +79,7 @@ export class Listener {
       answer: (request, response, socket) => this.#http1.answerPlain(request, response, socket),
       handOver: this.#parse,
       timedOut: (socket) => this.#http1.timeOut(socket),
+      onFault: (error) => runtime.onFault(error),
     });
   }
 
@@ -132,13 +134,17 @@ export class Listener {
     const admission = this.#runtime.capacity.enter();
     lastingConnections.add(socket);
     // Not `once`: what that wraps a listener in is held as long as the connection.
-    socket.on("close", () => {
+    const onClose = () => {
       this.#pending.delete(socket);
       lastingConnections.delete(socket);
       this.#runtime.capacity.leave(typeof admission === "string" ? admission : "served");
-    });
+    };
+    socket.on(
+      "close",
+      guarded((error) => this.#runtime.onFault(error), onClose),
+    );
     if (typeof admission === "string") this.#admit(socket, admission);
-    else void this.#wait(socket, admission);
+    else this.#wait(socket, admission).catch((error: unknown) => this.#fault(socket, error));
   }
 
   /** Until the process that counts for all has answered; what comes meanwhile waits in the socket. */
@@ -162,9 +168,14 @@ export class Listener {
 
   #readProxyHeader(socket: Socket, arrival: Arrival): void {
     this.#pending.add(socket);
-    readProxyHeader(socket, this.#openingMs, (source) => {
+    const begin = (source: ProxyHeader["source"]) => {
       this.#begin(socket, source.own ? arrival : { ...arrival, peer: source.address });
-    });
+    };
+    readProxyHeader(
+      socket,
+      this.#openingMs,
+      guarded((error) => this.#fault(socket, error), begin),
+    );
   }
 
   #begin(socket: Socket, arrival: Arrival): void {
@@ -197,8 +208,18 @@ export class Listener {
       http2: http2 !== undefined,
       timeoutMs: this.#openingMs,
       log: this.#runtime.log,
-      onSecure: (socket, raw) => this.#onSecure(socket, raw),
+      onSecure: (socket, raw) => this.#guard(socket, () => this.#onSecure(socket, raw)),
     });
+  }
+
+  /** A fault outside of any exchange ends the connection on which it happened. */
+  #guard(socket: Socket, step: () => void): void {
+    guarded((error) => this.#fault(socket, error), step)();
+  }
+
+  #fault(socket: Socket, error: unknown): void {
+    this.#runtime.onFault(error);
+    socket.destroy();
   }
 
   /** How long a proxy's header, and then a handshake, may take. */

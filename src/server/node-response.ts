@@ -1,10 +1,13 @@
 import type { ServerResponse } from "node:http";
+import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
+import { resetConnection } from "./reset-connection.ts";
 
 /** A response that node:http frames. */
 export class NodeResponse implements ClientResponse {
   readonly #response: ServerResponse;
+  #exchange: FaultOwner | undefined;
 
   constructor(response: ServerResponse) {
     this.#response = response;
@@ -31,6 +34,10 @@ export class NodeResponse implements ClientResponse {
   get takenBytes(): number {
     const { socket } = this.#response;
     return socket === null ? 0 : socket.bytesWritten - socket.writableLength;
+  }
+
+  ownedBy(owner: FaultOwner): void {
+    this.#exchange = owner;
   }
 
   writeContinue(): void {
@@ -62,23 +69,40 @@ export class NodeResponse implements ClientResponse {
   }
 
   /**
-   * HTTP/1.1 sees its connection closed before the last chunk. HTTP/1.0 bodies may end with the connection,
-   * so only a reset tells.
+   * HTTP/1.1 sees its connection closed before the last chunk. HTTP/1.0 bodies may end with the connection, so only
+   * a reset tells, where there is one: a unix socket has none.
    */
   breakOff(): void {
     // What was written in this turn is corked until the next tick: let it out first.
-    process.nextTick(() => {
-      if (this.#response.req.httpVersion === "1.0") this.#response.socket?.resetAndDestroy();
+    const breakOff = () => {
+      const { socket, req } = this.#response;
+      if (req.httpVersion === "1.0" && socket !== null) resetConnection(socket);
       this.#response.destroy();
-    });
+    };
+    process.nextTick(guarded((error) => this.#fault(error), breakOff));
   }
 
   onClose(callback: () => void): () => void {
-    this.#response.once("close", callback);
-    return () => this.#response.removeListener("close", callback);
+    const call = guarded((error) => this.#fault(error), callback);
+    // Node tells nobody who comes later.
+    if (this.#response.closed) queueMicrotask(call);
+    else this.#response.once("close", call);
+    return () => this.#response.removeListener("close", call);
   }
 
   onDrain(callback: () => void): void {
-    this.#response.on("drain", callback);
+    this.#response.on(
+      "drain",
+      guarded((error) => this.#fault(error), callback),
+    );
+  }
+
+  /** The connection tells that all that waited was taken, where Node no longer listens for that itself. */
+  drained(): void {
+    this.#response.emit("drain");
+  }
+
+  #fault(error: unknown): void {
+    this.#exchange?.fault(error);
   }
 }

@@ -89,11 +89,17 @@ export class Observatory {
     if (isOut) this.metrics.outOfMemory();
   }
 
+  /** Counts an error that no code expected. */
+  onFault(): void {
+    this.metrics.faulted();
+  }
+
   /** Counts an exchange that has ended. */
   onSettled(exchange: Exchange, reason: EndReason): void {
     const route = exchange.route?.config.name ?? "";
     const { status, isStream, firstEventMs } = exchange;
     const durationMs = exchange.ageMs;
+    if (exchange.isFaulty) this.metrics.faulted();
     this.metrics.settled({
       route,
       status,

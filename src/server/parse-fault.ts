@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 
 /** What Node's `clientError` carries beside its code: the bytes that did not parse. */
-type ParseError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
+export type ParseError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
 
 const LF = 0x0a;
 

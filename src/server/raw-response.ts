@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import { toChunk, toChunkText } from "../base/chunk.ts";
+import { type FaultOwner, runAll } from "../base/guard.ts";
 import { renderFields } from "../base/render-fields.ts";
 import type { SharedBytes } from "../base/shared-bytes.ts";
+import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import { type Framing, type HeadContext, renderHead } from "./raw-head.ts";
 
@@ -14,7 +16,6 @@ export interface ResponseOwner {
   answered(keepsAlive: boolean): void;
 }
 
-const NONE: readonly (() => void)[] = [];
 /** Node copies text of up to 16 KiB to its stack; beyond a fraction of that bytes are written as fast. */
 const MOST_TEXT_BYTES = 2048;
 const CHUNKED_END = Buffer.from("0\r\n\r\n");
@@ -35,8 +36,9 @@ export class RawResponse implements ClientResponse {
   readonly #owner: ResponseOwner;
   #keepsAlive = false;
   #isWhole = false;
-  #onClose: readonly (() => void)[] = NONE;
-  #onDrain: readonly (() => void)[] = NONE;
+  #onClose = NO_CALLBACKS;
+  #onDrain = NO_CALLBACKS;
+  #exchange: FaultOwner | undefined;
 
   constructor(owner: ResponseOwner) {
     this.#owner = owner;
@@ -61,6 +63,10 @@ export class RawResponse implements ClientResponse {
 
   get takenBytes(): number {
     return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
+  ownedBy(owner: FaultOwner): void {
+    this.#exchange = owner;
   }
 
   writeContinue(): void {
@@ -121,12 +127,12 @@ export class RawResponse implements ClientResponse {
 
   onClose(callback: () => void): () => void {
     if (this.#isClosed) {
-      queueMicrotask(callback);
+      queueMicrotask(() => this.#call([callback]));
       return () => {};
     }
     this.#onClose = withOneMore(this.#onClose, callback);
     return () => {
-      this.#onClose = this.#onClose.filter((other) => other !== callback);
+      this.#onClose = withoutOne(this.#onClose, callback);
     };
   }
 
@@ -141,7 +147,7 @@ export class RawResponse implements ClientResponse {
 
   /** The connection tells that the kernel has taken all that waited. */
   drained(): void {
-    for (const callback of this.#onDrain) callback();
+    this.#call(this.#onDrain);
   }
 
   /** The connection tells that it is closed. */
@@ -149,9 +155,19 @@ export class RawResponse implements ClientResponse {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const callbacks = this.#onClose;
-    this.#onClose = NONE;
-    this.#onDrain = NONE;
-    for (const callback of callbacks) callback();
+    this.#onClose = NO_CALLBACKS;
+    this.#onDrain = NO_CALLBACKS;
+    this.#call(callbacks);
+  }
+
+  /** Ends with a fault in what the connection calls; breaks off what has no exchange yet. */
+  fault(error: unknown): void {
+    if (this.#exchange === undefined) this.breakOff();
+    else this.#exchange.fault(error);
+  }
+
+  #call(callbacks: readonly (() => void)[]): void {
+    if (callbacks.length > 0) runAll(callbacks, (error) => this.fault(error));
   }
 
   #isWritable(): boolean {
@@ -193,18 +209,6 @@ export class RawResponse implements ClientResponse {
     this.closed();
     this.#owner.answered(this.#keepsAlive);
   }
-}
-
-/**
- * A list of the same and one more, with room for no others: `push` and spread make it for 17, on thousands of streams.
- * Most lists are short, and a literal is made faster than `concat` makes a copy.
- */
-function withOneMore(list: readonly (() => void)[], last: () => void): readonly (() => void)[] {
-  const [first, second, third] = list;
-  if (first === undefined) return [last];
-  if (second === undefined) return [first, last];
-  if (third === undefined) return [first, second, last];
-  return list.concat(last);
 }
 
 function lastChunk(trailers: readonly [name: string, value: string][]): Buffer {

@@ -88,6 +88,11 @@ export class Runtime implements Observer, HeapListener {
     this.observatory.onSettled(exchange, reason);
   }
 
+  onFault(err: unknown, facts: Readonly<Record<string, unknown>> = {}): void {
+    this.observatory.onFault();
+    this.log.error({ ...facts, code: "internal_error", err }, "internal error");
+  }
+
   get config(): Config {
     return this.#snapshot.config;
   }

@@ -1,6 +1,6 @@
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
-import { acquirePlace } from "./answer.ts";
+import { takePlace } from "./answer.ts";
 import type { Runtime } from "./runtime.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 
@@ -17,12 +17,11 @@ export async function subscribe(
   runtime: Runtime,
 ): Promise<void> {
   exchange.request.body?.stream.resume();
-  const release = await acquirePlace(exchange, route, runtime.capacity);
+  await takePlace(exchange, route, runtime.capacity);
   // The client may have left while the place was counted.
-  if (response.isClosed) return release();
-  response.onClose(release);
+  if (exchange.isEnded || response.isClosed) return;
   const stream = route.hub?.subscribe(exchange, response);
   if (stream === undefined) return;
   runtime.relays.add(stream);
-  response.onClose(() => runtime.relays.delete(stream));
+  exchange.onEnd(() => runtime.relays.delete(stream));
 }

@@ -72,6 +72,6 @@ export class TlsHandshakes {
  * The connection under a TLS socket. Node keeps it in a field that has no public name; without it nobody could
  * tell whose connection it is, so the caller closes one that has none.
  */
-function rawOf(socket: TLSSocket): Socket | undefined {
+export function rawOf(socket: TLSSocket): Socket | undefined {
   return (socket as TLSSocket & { readonly _parent?: Socket })._parent;
 }

@@ -4,6 +4,7 @@ import { atWallClock } from "../base/at-wall-clock.ts";
 import { ProxyError } from "../base/errors.ts";
 import { fieldValue } from "../base/fields.ts";
 import { passUpgrade } from "../forward/upgrade.ts";
+import type { WaitingClient } from "../forward/waiting-client.ts";
 import { checkHandshake, isWebSocketUpgrade } from "../forward/websocket.ts";
 import type { ClientRequest } from "../pipeline/client-request.ts";
 import { isUpgradeOriginAllowed } from "../pipeline/cors.ts";
@@ -34,12 +35,7 @@ export function upgradeRoute(exchange: Exchange, runtime: Runtime): UpstreamRout
  * Node has taken the connection from its parser, so the head is given back without the upgrade fields.
  * Java's HttpClient and `curl --http2` ask for h2c on every plain connection and expect just this.
  */
-export function ignoreUpgrade(
-  parse: (socket: Duplex) => void,
-  request: ClientRequest,
-  socket: Duplex,
-  head: Buffer,
-): void {
+export function ignoreUpgrade(parse: (socket: Duplex) => void, request: ClientRequest, socket: Duplex): void {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
   const { rawHeaders } = request;
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
@@ -50,8 +46,10 @@ export function ignoreUpgrade(
       name.toLowerCase() === "connection" ? `${name}: ${withoutUpgrade(value)}` : `${name}: ${value}`,
     );
   }
-  socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
+  socket.unshift(Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"));
   parse(socket);
+  // It was paused, as a stream that flows has nothing to put bytes back into.
+  socket.resume();
 }
 
 function withoutUpgrade(connection: string): string {
@@ -63,31 +61,31 @@ function withoutUpgrade(connection: string): string {
 export async function handleUpgrade(
   exchange: Exchange,
   route: UpstreamRoute,
-  socket: Socket,
-  head: Buffer,
+  client: WaitingClient,
 ): Promise<void> {
-  const { request, client } = exchange;
-  // While a stage waits nobody else listens, and an error that nobody listens to ends the process.
-  socket.on("error", () => socket.destroy());
+  const { request } = exchange;
+  const { socket } = client;
   const reply = await runStages(route.stages, exchange);
   if (socket.destroyed) return exchange.settle("client_gone");
   if (reply !== undefined) {
+    client.release();
     writeRawReply(socket, reply);
     exchange.headSent(reply.status);
     return exchange.settle("completed");
   }
   checkHandshake(request);
-  if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, client.host)) {
+  if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, exchange.client.host)) {
     throw new ProxyError("origin_denied", `Origin ${fieldValue(request.rawHeaders, "origin")}`);
   }
   const { upstream } = route;
   const expiresAt = exchange.principal?.expiresAt;
-  const stopExpiry =
-    expiresAt === undefined ? () => {} : atWallClock(expiresAt, () => expire(exchange, socket));
-  const passed = passUpgrade({
+  if (expiresAt !== undefined) {
+    const expired = exchange.guarded(() => expire(exchange, socket));
+    exchange.onEnd(atWallClock(expiresAt, expired));
+  }
+  const { bytesSent, endReason } = await passUpgrade({
     exchange,
-    socket,
-    head,
+    client,
     upstream,
     requestFor: (backend) => createBackendRequest(exchange, route, upstream, backend),
     onAnswer: (response) => {
@@ -95,7 +93,6 @@ export async function handleUpgrade(
       return ordinaryHead(exchange, headOf(response), route);
     },
   });
-  const { bytesSent, endReason } = await passed.finally(stopExpiry);
   exchange.bytesSent = bytesSent;
   exchange.settle(endReason);
 }

@@ -1,5 +1,5 @@
 import { DueTimer } from "../base/due-timer.ts";
-import { ProxyError } from "../base/errors.ts";
+import { ProxyError, refusalOf } from "../base/errors.ts";
 import type { RedialConfig } from "../config/shared-schema.ts";
 import type { Departure } from "../pipeline/client-response.ts";
 import type { Sink, Source } from "../upstream/source.ts";
@@ -151,9 +151,7 @@ export class BackendLink implements Sink {
   #unanswered(error: unknown): void {
     this.#cancelDial = undefined;
     if (this.#hasStreamed) return void this.#redialAfter(error, undefined);
-    const refusal =
-      error instanceof ProxyError ? error : new ProxyError("internal_error", "unexpected", { cause: error });
-    this.#refuse(refusal, undefined);
+    this.#refuse(refusalOf(error), undefined);
   }
 
   #open(source: Source): void {

@@ -48,7 +48,11 @@ export function channelExchange(template: ChannelTemplate, lastEventId: string, 
   ];
   const url = target.path + target.query;
   const request = { method: "GET", url, httpVersion: "1.1", rawHeaders, body: undefined };
-  const exchange = new Exchange(request, client, { log, onSettled() {} });
+  const exchange = new Exchange(request, client, {
+    log,
+    onSettled() {},
+    onFault: (err, facts) => log.error({ ...facts, code: "internal_error", err }, "internal error"),
+  });
   return Object.assign(exchange, { host, target, route, principal, spent });
 }
 

@@ -95,11 +95,12 @@ export class ClientWriter {
     const { sendTimeout } = this.#bounds;
     if (this.#stallTimer !== undefined || sendTimeout === undefined) return;
     const taken = this.#response.takenBytes;
-    this.#stallTimer = new DueTimer(sendTimeout, () => {
+    const onDue = this.#exchange.guarded(() => {
       this.#stallTimer = undefined;
       if (this.#response.takenBytes > taken) this.#watchStall();
       else this.abort("slow_client");
     });
+    this.#stallTimer = new DueTimer(sendTimeout, onDue);
   }
 
   #clearStall(): void {

@@ -1,5 +1,7 @@
+import type { FaultOwner } from "../base/guard.ts";
+
 /** What has a heartbeat. */
-export interface Beating {
+export interface Beating extends FaultOwner {
   /** When something came last, by `performance.now()`. */
   readonly trafficAt: number;
   beat(): void;
@@ -33,8 +35,16 @@ export class Heartbeat {
 
   #onTime(): void {
     const left = Math.floor(this.#ms - (performance.now() - this.#owner.trafficAt));
-    if (left <= 0) this.#owner.beat();
+    if (left <= 0) this.#beat();
     // A beat may have been the end of its stream.
     if (this.#timer !== undefined) this.#beatIn(left <= 0 ? this.#ms : left);
+  }
+
+  #beat(): void {
+    try {
+      this.#owner.beat();
+    } catch (error) {
+      this.#owner.fault(error);
+    }
   }
 }

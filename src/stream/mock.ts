@@ -34,9 +34,9 @@ function createFixedAnswer({ status, headers, body }: FixedAnswerConfig): Mock {
     ...(!isBodyless && { "Content-Length": String(bytes.length) }),
   };
   return {
-    open: ({ request }) => {
-      const isSent = !isBodyless && request.method !== "HEAD";
-      return sourceOf(status, fields, isSent ? [{ block: bytes, after: 0 }] : []);
+    open: (exchange) => {
+      const isSent = !isBodyless && exchange.request.method !== "HEAD";
+      return sourceOf(exchange, { status, fields }, isSent ? [{ block: bytes, after: 0 }] : []);
     },
   };
 }
@@ -45,15 +45,15 @@ function createScript({ headers, events, repeat }: ScriptConfig): Mock {
   const steps = events.map(
     (event): Step => ({ block: Buffer.from(blockOf(event)), after: event.after ?? 0 }),
   );
-  const fields = { ...headers, "Content-Type": "text/event-stream" };
+  const head = { status: 200, fields: { ...headers, "Content-Type": "text/event-stream" } };
   return {
     open: (exchange) => {
       const seen = lastEventId(exchange);
       const begin = seen === "" ? 0 : 1 + events.findIndex(({ id }) => id === seen);
       // The whole script was seen: 204 tells an EventSource not to come back (WHATWG HTML, section 9.2.3).
-      if (begin === events.length && !repeat) return sourceOf(204, {}, []);
-      if (exchange.request.method === "HEAD") return sourceOf(200, fields, []);
-      return sourceOf(200, fields, steps, { begin, repeat });
+      if (begin === events.length && !repeat) return sourceOf(exchange, { status: 204, fields: {} }, []);
+      if (exchange.request.method === "HEAD") return sourceOf(exchange, head, []);
+      return sourceOf(exchange, head, steps, { begin, repeat });
     },
   };
 }
@@ -78,14 +78,14 @@ interface Step {
 }
 
 function sourceOf(
-  status: number,
-  fields: Readonly<Record<string, string>>,
+  exchange: Exchange,
+  { status, fields }: { readonly status: number; readonly fields: Readonly<Record<string, string>> },
   steps: readonly Step[],
   from: { readonly begin: number; readonly repeat: boolean } = { begin: 0, repeat: false },
 ): Source {
   const body = new Script(steps, from);
   const head = { status, reason: STATUS_CODES[status] ?? "", rawHeaders: Object.entries(fields).flat() };
-  return new ReadableSource(head, body, () => body.destroy());
+  return new ReadableSource(head, body, exchange);
 }
 
 /** A written body: read like a backend's, paused like one. */

@@ -132,21 +132,38 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
     const { heartbeat, idleTimeout, maxDuration } = this.#config;
     this.trafficAt = Math.trunc(performance.now());
     if (heartbeat !== undefined && this.#hasBorders) this.#heartbeat = new Heartbeat(heartbeat, this);
-    if (idleTimeout !== undefined) this.#idle = new DueTimer(idleTimeout, () => this.#onIdle());
-    const expiresAt = this.exchange.principal?.expiresAt;
-    if (expiresAt !== undefined) this.#stopExpiry = atWallClock(expiresAt, () => this.#expire());
+    const { exchange } = this;
+    const guard = (callback: () => void) => exchange.guarded(callback);
+    if (idleTimeout !== undefined)
+      this.#idle = new DueTimer(
+        idleTimeout,
+        guard(() => this.#onIdle()),
+      );
+    const expiresAt = exchange.principal?.expiresAt;
+    if (expiresAt !== undefined)
+      this.#stopExpiry = atWallClock(
+        expiresAt,
+        guard(() => this.#expire()),
+      );
     if (maxDuration === undefined) return;
     // Drawn, so that streams that began together do not all come back together.
     this.#deadlines = [
-      setTimeout(() => this.endAtBorder("max_duration"), jitter(maxDuration)),
-      setTimeout(() => this.abort("max_duration"), Math.min(maxDuration * BORDER_GRACE, MAX_DURATION_MS)),
+      setTimeout(
+        guard(() => this.endAtBorder("max_duration")),
+        jitter(maxDuration),
+      ),
+      setTimeout(
+        guard(() => this.abort("max_duration")),
+        Math.min(maxDuration * BORDER_GRACE, MAX_DURATION_MS),
+      ),
     ];
   }
 
   #expire(): void {
     this.endAtBorder("auth_expired");
     if (this.#isOver) return;
-    const grace = setTimeout(() => this.abort("auth_expired"), EXPIRY_GRACE_MS);
+    const abort = this.exchange.guarded(() => this.abort("auth_expired"));
+    const grace = setTimeout(abort, EXPIRY_GRACE_MS);
     this.#deadlines = this.#deadlines.concat(grace);
   }
 
@@ -156,6 +173,10 @@ export class Relay implements Sink, LiveStream, Sent, Beating {
     if (!this.#boundary.atBorder || this.#writer.isBehind) return;
     if (this.bytesSent === 0) this.#mark = new ByteOrderMark();
     this.#write(HEARTBEAT);
+  }
+
+  fault(error: unknown): void {
+    this.exchange.fault(error);
   }
 
   onData(bytes: Buffer, start: number, end: number): void {

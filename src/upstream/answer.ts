@@ -1,4 +1,5 @@
 import { ProxyError } from "../base/errors.ts";
+import type { FaultOwner } from "../base/guard.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
 import type { ResponseParser } from "./response-parser.ts";
 import type { Sink, Source, SourceHead } from "./source.ts";
@@ -18,13 +19,19 @@ export class Answer implements Source, ConnectionUser {
   #connection: Connection | undefined;
   head: SourceHead;
   readonly #mayKeep: boolean;
+  readonly #owner: FaultOwner;
   #whenClosed: (() => void) | undefined;
 
-  /** With `mayKeep` the connection may serve another request afterwards. */
-  constructor(head: SourceHead, connection: Connection, mayKeep: boolean) {
+  /** With `mayKeep` the connection may serve another request afterwards; `owner` ends with a fault of the sink. */
+  constructor(
+    head: SourceHead,
+    connection: Connection,
+    { mayKeep, owner }: { readonly mayKeep: boolean; readonly owner: FaultOwner },
+  ) {
     this.head = head;
     this.#connection = connection;
     this.#mayKeep = mayKeep;
+    this.#owner = owner;
     connection.handOver(this);
   }
 
@@ -88,6 +95,10 @@ export class Answer implements Source, ConnectionUser {
   onBroken(error: Error): void {
     const isOurs = error instanceof ProxyError;
     this.#over(isOurs ? error : new ProxyError("backend_reset", error.message, { cause: error }));
+  }
+
+  fault(error: unknown): void {
+    this.#owner.fault(error);
   }
 
   onConnected(): void {}

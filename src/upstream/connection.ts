@@ -3,7 +3,8 @@ import { performance } from "node:perf_hooks";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
 import { ROOM_BEFORE, ROOM_BEHIND } from "../base/chunk.ts";
 import { Deadline } from "../base/deadline.ts";
-import { ProxyError } from "../base/errors.ts";
+import { refusalOf } from "../base/errors.ts";
+import { type FaultOwner, guarded } from "../base/guard.ts";
 import { lastingConnections } from "../base/lasting-connections.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import { ResponseParser } from "./response-parser.ts";
@@ -36,8 +37,11 @@ export interface ConnectionOwner {
   remove(connection: Connection): void;
 }
 
-/** Whoever has a request under way on a connection; at most one at a time. */
-export interface ConnectionUser {
+/**
+ * Whoever has a request under way on a connection; at most one at a time. An error in `onBroken` is its fault, one in
+ * any other of these breaks the connection.
+ */
+export interface ConnectionUser extends FaultOwner {
   onConnected(): void;
   /** The last byte of the request is with the kernel. */
   onSent(): void;
@@ -102,7 +106,7 @@ export class Connection {
 
   /** The user is told when what follows takes longer than `ms`. */
   setDeadline(ms: number): void {
-    this.#deadline ??= new Deadline(() => this.#user?.onLate());
+    this.#deadline ??= new Deadline(() => this.#tell((user) => user.onLate()));
     this.#deadline.set(ms);
   }
 
@@ -120,7 +124,10 @@ export class Connection {
   /** Sends a request whole, or its head and, as it comes, its body. */
   send(head: string, body: Buffer | RequestBody | undefined): void {
     if (body !== undefined && !Buffer.isBuffer(body)) {
-      this.#upload = new Upload(this.#socket, head, body, (isWhole) => this.#uploaded(isWhole));
+      this.#upload = new Upload(this.#socket, head, body, {
+        onDone: (isWhole) => this.#uploaded(isWhole),
+        onFault: (error) => this.#failed(this.#user, error),
+      });
       return;
     }
     const release = this.#release;
@@ -161,21 +168,17 @@ export class Connection {
 
   connected(): void {
     this.isConnected = true;
-    this.#user?.onConnected();
+    this.#tell((user) => user.onConnected());
   }
 
   ended(): void {
-    const user = this.#user;
     const isWhole = this.#parser.finish();
-    this.destroy();
-    user?.onEnd(isWhole);
+    this.#endFor((user) => user.onEnd(isWhole));
   }
 
   broken(error: Error): void {
-    const user = this.#user;
     this.#owner.session = undefined;
-    this.destroy();
-    user?.onBroken(error);
+    this.#endFor((user) => user.onBroken(error));
   }
 
   handshaken(session: Buffer): void {
@@ -198,17 +201,38 @@ export class Connection {
     try {
       this.#parser.read(BYTES, ROOM_BEFORE, ROOM_BEFORE + length);
       user.onRead(this.#parser, BYTES);
-    } catch (cause) {
-      // Another may have taken over meanwhile.
-      const broken = this.#user ?? user;
-      this.destroy();
-      broken.onBroken(new ProxyError("internal_error", "unexpected", { cause }));
+    } catch (error) {
+      this.#failed(user, error);
     }
+  }
+
+  #tell(step: (user: ConnectionUser) => void): void {
+    const user = this.#user;
+    if (user === undefined) return;
+    try {
+      step(user);
+    } catch (error) {
+      this.#failed(user, error);
+    }
+  }
+
+  /** Closes the connection and tells its user, the last time. */
+  #endFor(step: (user: ConnectionUser) => void): void {
+    const user = this.#user;
+    this.destroy();
+    if (user === undefined) return;
+    guarded((error) => user.fault(error), step)(user);
+  }
+
+  #failed(user: ConnectionUser | undefined, cause: unknown): void {
+    // Another may have taken over meanwhile.
+    this.#user ??= user;
+    this.#endFor((broken) => broken.onBroken(refusalOf(cause)));
   }
 
   #sent(): void {
     this.#isSent = true;
-    this.#user?.onSent();
+    this.#tell((user) => user.onSent());
   }
 
   #uploaded(isWhole: boolean): void {

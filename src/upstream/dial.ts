@@ -119,6 +119,10 @@ class Dialling implements ConnectionUser {
     this.onBroken(Object.assign(new Error("the backend closed the connection"), { code: "ECONNRESET" }));
   }
 
+  fault(error: unknown): void {
+    this.#details.exchange.fault(error);
+  }
+
   onBroken(error: Error): void {
     this.#over();
     this.#details.failed(dialError(error, this.#progress()));
@@ -126,7 +130,10 @@ class Dialling implements ConnectionUser {
 
   #answered(head: SourceHead, parser: ResponseParser, bytes: Buffer): void {
     this.#over();
-    const answer = new Answer(head, this.#connection, this.#way.reuse);
+    const answer = new Answer(head, this.#connection, {
+      mayKeep: this.#way.reuse,
+      owner: this.#details.exchange,
+    });
     this.#details.answered(answer);
     answer.onRead(parser, bytes);
   }

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
+import { refusalOf } from "../base/errors.ts";
+import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { Sink, Source, SourceHead } from "./source.ts";
 
 /** A body that Node reads, and the trailer fields that came behind it. */
@@ -8,19 +10,38 @@ type Body = Readable & { readonly rawTrailers: readonly string[] };
 /** An answer whose body is a stream of Node's. */
 export class ReadableSource implements Source {
   readonly head: SourceHead;
-  readonly cancel: () => void;
   readonly #body: Body;
+  readonly #owner: FaultOwner;
 
-  constructor(head: SourceHead, body: Body, cancel: () => void) {
+  /** `owner` ends with a fault of the sink. */
+  constructor(head: SourceHead, body: Body, owner: FaultOwner) {
     this.head = head;
     this.#body = body;
-    this.cancel = cancel;
+    this.#owner = owner;
+    // Nothing else listens before `start`, and an error that is listened to by nothing ends the process.
+    body.on("error", () => {});
   }
 
   start(sink: Sink): void {
-    this.#body.on("data", (chunk: Buffer) => sink.onData(chunk, 0, chunk.length));
-    this.#body.once("end", () => sink.onEnd(this.#body.rawTrailers));
-    this.#body.once("error", (error) => sink.onError(error));
+    const body = this.#body;
+    const failed = (error: Error) => sink.onError(error);
+    const onFault = (error: unknown) => {
+      this.cancel();
+      guarded((another) => this.#owner.fault(another), failed)(refusalOf(error));
+    };
+    body.on(
+      "data",
+      guarded(onFault, (chunk: Buffer) => sink.onData(chunk, 0, chunk.length)),
+    );
+    body.once(
+      "end",
+      guarded(onFault, () => sink.onEnd(body.rawTrailers)),
+    );
+    body.once("error", guarded(onFault, failed));
+  }
+
+  cancel(): void {
+    this.#body.destroy();
   }
 
   pause(): void {
@@ -33,7 +54,11 @@ export class ReadableSource implements Source {
 
   onClose(callback: () => void): void {
     if (this.#body.closed) callback();
-    else this.#body.once("close", callback);
+    else
+      this.#body.once(
+        "close",
+        guarded((error) => this.#owner.fault(error), callback),
+      );
   }
 }
 

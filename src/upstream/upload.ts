@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { toChunk } from "../base/chunk.ts";
 import { forwardableTrailers } from "../base/fields.ts";
+import { type FaultHandler, guarded } from "../base/guard.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 
 /** A request's body on its way from the client to a backend, no faster than that one takes it. */
@@ -12,20 +13,30 @@ export class Upload {
   #sentBytes = 0;
   #isOver = false;
   readonly #onDone: (isWhole: boolean) => void;
+  readonly #onFault: FaultHandler;
 
-  /** `onDone` is called once, when the last byte is with the kernel or the client's body has broken off. */
-  constructor(socket: Socket, head: string, body: RequestBody, onDone: (isWhole: boolean) => void) {
+  /**
+   * `onDone` is called once, when the last byte is with the kernel or the client's body has broken off; `onFault` with
+   * an error that no code expected.
+   */
+  constructor(
+    socket: Socket,
+    head: string,
+    body: RequestBody,
+    on: { onDone(isWhole: boolean): void; onFault: FaultHandler },
+  ) {
     this.#socket = socket;
     this.#head = head;
     this.#body = body;
-    this.#onDone = onDone;
+    this.#onDone = on.onDone;
+    this.#onFault = on.onFault;
     const { stream } = body;
     stream.on("data", this.#onData);
     stream.once("end", this.#onEnd);
     stream.once("close", this.#onClose);
     socket.on("drain", this.#onDrain);
     // A backend may answer without any of the body. In the common case some of it came with the client's head.
-    setImmediate(() => this.#sendHead());
+    setImmediate(this.#guarded(() => this.#sendHead()));
   }
 
   /**
@@ -49,7 +60,7 @@ export class Upload {
     this.#head = "";
   }
 
-  readonly #onData = (part: Buffer): void => {
+  readonly #onData = this.#guarded((part: Buffer): void => {
     if (part.length === 0) return;
     this.#sentBytes += part.length;
     this.#socket.cork();
@@ -57,24 +68,32 @@ export class Upload {
     const isTaken = this.#socket.write(this.#body.length === undefined ? toChunk(part) : part);
     this.#socket.uncork();
     if (!isTaken) this.#body.stream.pause();
-  };
+  });
 
-  readonly #onDrain = (): void => {
+  readonly #onDrain = this.#guarded((): void => {
     this.#body.stream.resume();
-  };
+  });
 
-  readonly #onEnd = (): void => {
+  readonly #onEnd = this.#guarded((): void => {
     const { length } = this.#body;
     this.#socket.cork();
     this.#sendHead();
     const last = length === undefined ? lastChunk(this.#body.stream.rawTrailers) : "";
-    this.#socket.write(last, "latin1", () => this.#done(length === undefined || length === this.#sentBytes));
+    const done = () => this.#done(length === undefined || length === this.#sentBytes);
+    this.#socket.write(last, "latin1", this.#guarded(done));
     this.#socket.uncork();
-  };
+  });
 
-  readonly #onClose = (): void => {
+  readonly #onClose = this.#guarded((): void => {
     if (!this.#body.stream.readableEnded) this.#done(false);
-  };
+  });
+
+  #guarded<T extends readonly unknown[]>(callback: (...args: T) => void): (...args: T) => void {
+    return guarded((error) => {
+      this.stop();
+      this.#onFault(error);
+    }, callback);
+  }
 
   #done(isWhole: boolean): void {
     if (this.#isOver) return;

@@ -23,7 +23,7 @@ export function fakeExchange(fields: readonly string[] = [], query = ""): Exchan
     requestId: undefined,
     isTrusted: false,
   };
-  const exchange = new Exchange(request, client, { log, onSettled() {} });
+  const exchange = new Exchange(request, client, { log, onSettled() {}, onFault() {} });
   exchange.host = "h";
   exchange.target = { path: "/news", query };
   return exchange;

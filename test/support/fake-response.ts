@@ -21,6 +21,8 @@ export class FakeResponse implements ClientResponse {
     return Buffer.concat(this.#parts);
   }
 
+  ownedBy(): void {}
+
   writeContinue(): void {}
 
   writeHead(status: number, _reason: string | undefined, fields: readonly string[]): void {

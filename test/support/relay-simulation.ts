@@ -115,7 +115,10 @@ export class RelaySimulation {
     bytes.copy(this.#readBuffer, ROOM_BEFORE);
     this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
     if (this.#parser.head !== undefined)
-      this.#answer = new Answer(this.#parser.head, this.#connection(), true);
+      this.#answer = new Answer(this.#parser.head, this.#connection(), {
+        mayKeep: true,
+        owner: { fault() {} },
+      });
     this.#answer?.onRead(this.#parser, this.#readBuffer);
     if (this.#answer === undefined && this.#parser.fault !== undefined) this.connection = "closed";
     this.#readBuffer.fill(0xaa);
@@ -136,7 +139,7 @@ export class RelaySimulation {
       requestId: "id",
       isTrusted: false,
     };
-    const exchange = new Exchange(request, who as never, { log, onSettled() {} });
+    const exchange = new Exchange(request, who as never, { log, onSettled() {}, onFault() {} });
     this.relay = new Relay(exchange, this.response, this.#answer as Answer, this.#route);
     this.relay.start();
   }

@@ -60,7 +60,11 @@ async function isAccepted({ method, target, fields, body }: Wire): Promise<boole
   if (body !== "") message.headers["content-length"] = String(Buffer.byteLength(body));
   if (body !== "") message.push(body);
   message.push(null);
-  const exchange = new Exchange(createNodeRequest(message), client, { log, onSettled: () => {} });
+  const exchange = new Exchange(createNodeRequest(message), client, {
+    log,
+    onSettled: () => {},
+    onFault: () => {},
+  });
   try {
     exchange.target = readTarget(target, HOST);
     return (await verifier.verify(exchange))?.app === "web-client";

@@ -24,7 +24,7 @@ function open(number: number): Exchange {
   if (request === undefined) throw new Error("not plain");
   const { rawHeaders, host } = request;
   const client = trust.resolveClient({ peer: UNIX_PEER, tls: false, rawHeaders, host });
-  const exchange = new Exchange(request, client, { log, onSettled() {} });
+  const exchange = new Exchange(request, client, { log, onSettled() {}, onFault() {} });
   exchange.host = host;
   const [path = "", query = ""] = request.url.split("?");
   exchange.target = { path, query: `?${query}` };

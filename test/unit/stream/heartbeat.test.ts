@@ -8,7 +8,11 @@ afterEach(() => void vi.useRealTimers());
 function stream() {
   const begunAt = performance.now();
   const beats: number[] = [];
-  const owner = { trafficAt: begunAt, beat: () => beats.push(Math.round(performance.now() - begunAt)) };
+  const owner = {
+    trafficAt: begunAt,
+    fault() {},
+    beat: () => beats.push(Math.round(performance.now() - begunAt)),
+  };
   return { owner, beats };
 }
 
@@ -51,6 +55,7 @@ test("a busy stream costs one timer for each time that it would have beaten", ()
 test("a beat that ends its stream is the last", () => {
   const owner = {
     trafficAt: performance.now(),
+    fault() {},
     beat: vi.fn(() => heartbeat.stop()),
   };
   const heartbeat: Heartbeat = new Heartbeat(100, owner);
