@@ -13,6 +13,11 @@ import { type PreparedReload, Runtime } from "./runtime.ts";
 /** How long requests under way may take to end when a gateway is closed at once; below docker's 10 s to a kill. */
 const CLOSE_GRACE_MS = 5_000;
 
+/** The longest that closing a gateway without `now` takes, in ms: its drain, and the grace of what is left then. */
+export function drainLimitMs({ server: { drain } }: Config): number {
+  return (drain.delay ?? 0) + drain.timeout + CLOSE_GRACE_MS;
+}
+
 /** A running sluice, for embedding. */
 export interface Gateway {
   /**

@@ -22,6 +22,8 @@ export interface NoPlace {
 export interface PrimaryCalls extends CounterCalls {
   /** It listens to its channel; node:cluster drops what came before. */
   up(of: undefined): void;
+  /** An error ended it that belongs to no exchange: it serves on until another does in its place. */
+  crashed(of: undefined): void;
 }
 
 /** What workers ask of the primary: what is counted for all of them. */

@@ -33,9 +33,11 @@ export class Member {
   readonly #up: Promise<void>;
   #isServing = false;
   #hasServed = false;
+  /** Another takes its place: its end is no reason to start one. */
+  isReplaced = false;
 
-  /** Forks a process. */
-  constructor(number: number, answers: CounterCalls) {
+  /** Forks a process; `onCrashed` is called when it asks for another in its place. */
+  constructor(number: number, answers: CounterCalls, onCrashed: (member: Member) => void) {
     this.number = number;
     this.#worker = cluster.fork();
     closeUntaken(this.#worker);
@@ -52,7 +54,7 @@ export class Member {
     this.#up = new Promise((resolve) => {
       onUp = resolve;
     });
-    const all: PrimaryCalls = { ...answers, up: () => onUp() };
+    const all: PrimaryCalls = { ...answers, up: () => onUp(), crashed: () => onCrashed(this) };
     this.link = new ProcessLink(this.#worker.process, { ...all });
   }
 

@@ -3,8 +3,8 @@ import type { Config } from "../config/server-schema.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { processMetrics } from "../observe/process-metrics.ts";
 import { endStreams, listStreams, type StreamQuery } from "../server/admin-streams.ts";
-import { exitOnCrash } from "../server/exit-on-crash.ts";
-import { type PreparedChange, RunningGateway } from "../server/gateway.ts";
+import { CRASHED, drainOnCrash } from "../server/drain-on-crash.ts";
+import { drainLimitMs, type PreparedChange, RunningGateway } from "../server/gateway.ts";
 import { LocalInsight } from "../server/insight.ts";
 import type { PrimaryCalls, WorkerCalls } from "./calls.ts";
 import { ProcessLink } from "./process-link.ts";
@@ -13,6 +13,9 @@ import { RemoteCounters } from "./remote-counters.ts";
 /** A worker: one gateway in a process of its own, which does what the primary says. */
 
 const DONE = 0;
+
+/** How long a worker that crashed goes on, at most, until another serves in its place. */
+const TAKE_OVER_MS = 10_000;
 
 /** How long streams are still looked at one by one after nobody has asked for it. */
 const WATCH_MS = 5_000;
@@ -31,6 +34,8 @@ let started: Started | undefined;
 let prepared: Promise<{ readonly change: PreparedChange; readonly config: Config }> | undefined;
 let unwatch: (() => void) | undefined;
 let watchTimer: NodeJS.Timeout | undefined;
+let hasCrashed = false;
+let takeOver: (() => void) | undefined;
 
 const now = (): Started => {
   if (started === undefined) throw new TypeError("the worker has not started");
@@ -40,8 +45,9 @@ const now = (): Started => {
 async function start({ config, worker }: Parameters<WorkerCalls["start"]>[0]): Promise<readonly string[]> {
   const log = createLog(config.server.log);
   const workerLog = log.child({ worker });
-  exitOnCrash(workerLog);
   const gateway = new RunningGateway(config, workerLog, counters);
+  const limitMs = () => TAKE_OVER_MS + drainLimitMs(config);
+  drainOnCrash({ log: workerLog, limitMs, drain: () => drainWhenReplaced(gateway) });
   started = { gateway, insight: new LocalInsight(gateway.observatory), log: workerLog };
   started.insight.start();
   return await gateway.listen();
@@ -59,8 +65,20 @@ async function settle(isWanted: boolean): Promise<void> {
 }
 
 async function close(how: { readonly now: boolean }): Promise<void> {
+  takeOver?.();
   await started?.gateway.close(how);
-  process.exit(DONE);
+  process.exit(hasCrashed ? CRASHED : DONE);
+}
+
+/** Has the primary start another worker, which closes this one when that serves, and drains without it after a while. */
+async function drainWhenReplaced(gateway: RunningGateway): Promise<void> {
+  hasCrashed = true;
+  link.tell("crashed", undefined);
+  await new Promise<void>((resolve) => {
+    takeOver = resolve;
+    setTimeout(resolve, TAKE_OVER_MS);
+  });
+  await gateway.close();
 }
 
 /** What a stream has of events in a second is known only while somebody watches. */

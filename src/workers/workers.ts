@@ -133,19 +133,28 @@ export class Workers implements Gateway {
   async #start(number: number): Promise<readonly string[]> {
     if (this.#closing !== undefined) throw new GatewayClosedError();
     const { answers, release } = this.#counters.serve();
-    const member = new Member(number, answers);
+    const member = new Member(number, answers, (crashed) => this.#onCrashed(crashed));
     this.#members.add(member);
     void member.ended.then((death) => {
       this.#members.delete(member);
       release();
       this.#insight.left(member);
       // Whoever started it knows of one that never served.
-      if (!member.hasServed || this.#closing !== undefined) return;
+      if (!member.hasServed || member.isReplaced || this.#closing !== undefined) return;
       this.#log.error({ worker: number, pid: member.pid, ...death }, "worker died");
       if (this.#serving.length === 0) this.#insight.readiness.set("starting", true);
       void this.#replace(number, this.#delay.next(death.livedMs));
     });
     return await member.start(this.#forWorkers(this.#config));
+  }
+
+  /** One that crashed drains only when another serves: with a single worker, the port would be closed meanwhile. */
+  #onCrashed(member: Member): void {
+    if (member.isReplaced || this.#closing !== undefined) return;
+    member.isReplaced = true;
+    this.#log.error({ worker: member.number, pid: member.pid }, "worker crashed");
+    const { delay = 0, timeout } = this.#config.server.drain;
+    void this.#replace(member.number, 0).then(() => member.close(false, delay + timeout + EXIT_GRACE_MS));
   }
 
   /** A process that dies may have been unlucky; what a worker says against its start holds for the next one, too. */

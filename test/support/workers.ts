@@ -8,9 +8,12 @@ import { directoryOf, type SluiceSetup, START_MS, startSluice, writeFiles } from
 const START = { timeoutMs: START_MS, everyMs: 50 };
 
 /** `sluice serve` with two workers, on free ports. */
-export async function serveWorkers(setup: GatewaySetup, { under = [] }: Pick<SluiceSetup, "under"> = {}) {
+export async function serveWorkers(
+  setup: GatewaySetup,
+  { under = [], env = {} }: Pick<SluiceSetup, "under" | "env"> = {},
+) {
   const cwd = directoryOf(filesOf(setup));
-  const sluice = startSluice(["serve"], { cwd, under });
+  const sluice = startSluice(["serve"], { cwd, under, env });
   await sluice.logged("ready");
   const port = await sluice.port();
   const admin = `http://${String((await sluice.logged("admin listening"))["address"])}`;
