@@ -1,0 +1,146 @@
+import { expect, test } from "vitest";
+import { type BackendRequest, startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { startGateway, startGatewayTo } from "../support/gateway.ts";
+import { handshake, switching } from "../support/handshake.ts";
+import { openRaw } from "../support/raw-client.ts";
+
+// Two answers once owned one connection: an upgrade overtook the request before it, and an ignored upgrade, parsed
+// anew, sent a second head and ended the process.
+
+const get = (path: string, fields = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
+const post = (path: string) => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}`;
+const IGNORED = "Connection: Upgrade\r\nUpgrade: foo\r\n";
+
+/** Requests by path, answered by hand. */
+async function start(route: Readonly<Record<string, unknown>> = {}, server = {}) {
+  const requests = new Map<string, BackendRequest>();
+  const backend = await startBackend((request) => requests.set(request.target, request));
+  const gateway = await startGatewayTo(backend.url, { websocket: true, ...route }, server);
+  const at = (path: string) =>
+    eventually(() => requests.get(path), `${path} at the backend`) as Promise<BackendRequest>;
+  return { backend, gateway, requests, at };
+}
+
+test.each([
+  ["a GET", get("/first")],
+  ["a POST", post("/first")],
+])("a WebSocket handshake behind %s waits for its answer", async (_, first) => {
+  const { gateway, at, requests } = await start();
+  const client = await openRaw(gateway.port);
+  client.send(first + handshake("/ws"));
+  const request = await at("/first");
+  expect(requests.has("/ws")).toBe(false);
+  request.respond(200, {}, "answer-to-first");
+  (await at("/ws")).send(`${switching()}hi`);
+  await client.received("hi");
+  expect(client.text).toMatch(/^HTTP\/1.1 200 .*answer-to-firstHTTP\/1.1 101 /s);
+});
+
+test("CONNECT behind a request is refused behind its answer", async () => {
+  const { gateway, at } = await start();
+  const client = await openRaw(gateway.port);
+  client.send(`${get("/first")}CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n`);
+  (await at("/first")).respond(200, {}, "answer-to-first");
+  await client.received("HTTP/1.1 405");
+  expect(client.text).toMatch(/^HTTP\/1.1 200 .*answer-to-firstHTTP\/1.1 405 /s);
+});
+
+test("an ignored upgrade behind a request is answered, logged, and gives its place back when its client leaves", async () => {
+  const { gateway, at, requests, backend } = await start({ limits: { streams: 1 } });
+  for (let round = 0; round < 3; round++) {
+    requests.clear();
+    const client = await openRaw(gateway.port);
+    client.send(get("/first") + get("/stream", `Accept: text/event-stream\r\n${IGNORED}`));
+    (await at("/first")).respond(200, {}, "ok");
+    const stream = await at("/stream");
+    stream.openStream();
+    stream.emit("data: 1\n\n");
+    await client.received("data: 1\n\n");
+    client.socket.destroy();
+    await stream.connection.closed;
+    await eventually(() => gateway.requestLines().length === 2 * (round + 1), "both log lines");
+    expect(gateway.requestLines().at(-1)).toMatchObject({ path: "/stream", endReason: "client_gone" });
+  }
+  await eventually(() => backend.requests.length === 6);
+});
+
+test("bytes that are no HTTP behind an ignored upgrade are refused once, behind the stream", async () => {
+  const backend = await startBackend((request) => {
+    if (request.target === "/first") request.respond(200, {}, "ok");
+  });
+  const upstream = backend.url;
+  const gateway = await startGateway({
+    routes: {
+      news: { match: { path: "/news" }, upstream, shared: { linger: "1ms" } },
+      rest: { match: { path: "/*" }, upstream },
+    },
+  });
+  const client = await openRaw(gateway.port);
+  client.send(get("/first") + get("/news", IGNORED));
+  await eventually(() => backend.requests.length === 2, "the dial of the shared stream");
+  client.send("\0");
+  client.send("\0\0");
+  backend.requests[1]?.openStream();
+  backend.requests[1]?.emit("data: 1\n\n");
+  await client.received("data: 1\n\n");
+  expect(client.ending).toBe("open");
+  client.socket.destroy();
+  await eventually(() => backend.openConnections <= 1, "the end of the shared stream");
+  expect(gateway.log.filter(({ msg }) => msg === "internal error")).toEqual([]);
+});
+
+test.each([
+  ["GET", get("/first")],
+  ["POST", post("/first")],
+])("stray bytes behind a %s are a 400 behind its answer, once", async (_, first) => {
+  const { gateway, at } = await start();
+  const client = await openRaw(gateway.port);
+  client.send(first);
+  const request = await at("/first");
+  client.send("}");
+  client.send("}}");
+  request.respond(200, {}, "answer-to-first");
+  await client.received("HTTP/1.1 400");
+  await client.ended();
+  expect(client.text.match(/HTTP\/1.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 400"]);
+  await eventually(() => gateway.requestLines().length === 2, "both log lines");
+  expect(gateway.requestLines().map(({ status }) => status)).toEqual([200, 400]);
+});
+
+test("a body that is no HTTP ends its own request, in its turn", async () => {
+  const { gateway, at } = await start();
+  const client = await openRaw(gateway.port);
+  client.send(`${get("/first")}POST /second HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n`);
+  (await at("/first")).respond(200, {}, "ok");
+  await client.ended();
+  expect(client.text.match(/HTTP\/1.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 400"]);
+  await eventually(() => gateway.requestLines().length === 2, "both log lines");
+});
+
+test("an answer larger than the connection's buffers goes on while an upgrade waits behind it", async () => {
+  const { gateway, at, backend } = await start();
+  const client = await openRaw(gateway.port);
+  client.socket.pause();
+  client.send(get("/large") + handshake("/ws"));
+  const body = Buffer.alloc(16 * 1024 * 1024, "x");
+  (await at("/large")).respond(200, {}, body);
+  await eventually(
+    () => backend.connections[0]?.socket.writableNeedDrain === true,
+    "a backend that is held back",
+  );
+  client.socket.resume();
+  (await at("/ws")).send(`${switching()}hi`);
+  await client.received("hi");
+  expect(client.bytes.length).toBeGreaterThan(body.length);
+});
+
+test("a client that sends more behind an upgrade in waiting than is held is cut off", async () => {
+  const { gateway, at } = await start();
+  const flooding = await openRaw(gateway.port);
+  flooding.send(post("/first") + handshake("/ws"));
+  const request = await at("/first");
+  flooding.send("x".repeat(128 * 1024));
+  await flooding.ended();
+  await request.connection.closed;
+});

@@ -1,0 +1,82 @@
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { LocalCounters } from "../../src/pipeline/counters.ts";
+import type { LocalStreamLimit, Release, StreamLimits } from "../../src/pipeline/stream-limit.ts";
+import { RunningGateway } from "../../src/server/gateway.ts";
+import { afterTest } from "../support/after-test.ts";
+import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
+import { inlineConfig } from "../support/gateway.ts";
+import { openStream } from "../support/sse-client.ts";
+
+// With workers a place is asked for over IPC. Clients that left meanwhile left places taken, and backend streams that
+// were read into nothing for ever.
+
+/** Counters whose places are given when the test says so, as those of another process are. */
+class SlowCounters extends LocalCounters {
+  readonly asked: (() => void)[] = [];
+  given = 0;
+  returned = 0;
+
+  override streams(_place: string, { streams }: StreamLimits): LocalStreamLimit | undefined {
+    if (streams === undefined) return undefined;
+    const acquire = () =>
+      new Promise<Release>((resolve) => {
+        this.asked.push(() => {
+          this.given++;
+          resolve(() => {
+            this.returned++;
+          });
+        });
+      });
+    return { acquire } as unknown as LocalStreamLimit;
+  }
+}
+
+async function start(route: Readonly<Record<string, unknown>>) {
+  const backend = await startBackend((request) => request.openStream());
+  const counters = new SlowCounters(100);
+  const config = inlineConfig({
+    routes: { main: { match: { path: "/*" }, upstream: backend.url, limits: { streams: 10 }, ...route } },
+  });
+  const gateway = new RunningGateway(config, pino({ level: "silent" }), counters);
+  const [address] = await gateway.listen();
+  afterTest(() => gateway.close({ now: true }));
+  const port = Number(address?.split(":").at(-1));
+  const giveWhenAsked = async () => {
+    await eventually(() => counters.asked.length > 0, "a place that is asked for");
+    counters.asked.shift()?.();
+  };
+  return { backend, counters, port, giveWhenAsked };
+}
+
+test.each([
+  ["before the dial", { Accept: "text/event-stream" }, {}, 0],
+  ["when the head has come", {}, {}, 1],
+  ["before a shared stream", { Accept: "text/event-stream" }, { shared: {} }, 0],
+])("a client that leaves while its place is counted %s leaves nothing", async (_, headers, route, dials) => {
+  const { backend, counters, port, giveWhenAsked } = await start(route);
+  const client = openStream(port, { headers });
+  await eventually(() => counters.asked.length === 1, "the place that is asked for");
+  client.socket.destroy();
+  // The gateway has seen the client leave when a request behind it is served.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await giveWhenAsked();
+  await eventually(() => counters.returned === counters.given, "the place given back");
+  expect(backend.requests.length).toBe(dials);
+  await eventually(() => backend.openConnections === 0, "the end of the backend's request");
+});
+
+test("with onClientGone: drain the backend goes on, and its place is given back at its end", async () => {
+  const { backend, counters, port, giveWhenAsked } = await start({ stream: { onClientGone: "drain" } });
+  const client = openStream(port, {});
+  await eventually(() => counters.asked.length === 1, "the place that is asked for");
+  client.socket.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await giveWhenAsked();
+  backend.requests[0]?.emit("data: 1\n\n");
+  expect(backend.openConnections).toBe(1);
+  expect(counters.returned).toBe(0);
+  backend.requests[0]?.endStream();
+  await eventually(() => counters.returned === 1, "the place given back");
+});
