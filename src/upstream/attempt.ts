@@ -107,9 +107,9 @@ interface Destination {
   readonly isAlone: boolean;
 }
 
-/** Closing an idle connection is every backend's right, and what we lack ourselves is nobody else's fault. */
+/** Closing an idle connection is every backend's right; what we lack, or do wrong ourselves, is not its fault. */
 function isBackendsFault({ progress, code }: DialError): boolean {
-  return progress !== "stale" && code !== "connections_exhausted";
+  return progress !== "stale" && code !== "connections_exhausted" && code !== "internal_error";
 }
 
 /** What `dialUpstream` is told; the request is made anew for each backend. */

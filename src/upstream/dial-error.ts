@@ -37,7 +37,7 @@ export function dialError(error: NodeJS.ErrnoException, progress: DialError["pro
   if (error instanceof ProxyError) {
     // One of our timers, or what the answer had in it: a connection that broke is the only stale one.
     const sent = progress === "stale" ? "unanswered" : progress;
-    return new DialError(error.code, error.message, sent, options);
+    return new DialError(error.code, error.message, sent, { cause: error.cause ?? error });
   }
   if (OWN_SHORTAGES.has(error.code ?? "")) {
     return new DialError("connections_exhausted", error.message, progress, {

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { Capacity } from "../../src/pipeline/capacity.ts";
 import { RateLimit } from "../../src/pipeline/rate-limit.ts";
 import { Hub } from "../../src/shared/hub.ts";
@@ -8,25 +8,9 @@ import { ConnectionPool } from "../../src/upstream/connection-pool.ts";
 import { ResponseParser } from "../../src/upstream/response-parser.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 import { startBackend } from "../support/backend.ts";
+import { breaks, FAULT } from "../support/breaks.ts";
 import { startGateway } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
-
-const FAULT = "a fault that nobody expected";
-
-/** Makes a method throw once, as a mistake in it would. */
-function breaks<T extends object>(prototype: T, method: keyof T & string): void {
-  const before: unknown = Reflect.get(prototype, method);
-  const restore = () => void Reflect.set(prototype, method, before);
-  onTestFinished(restore);
-  Reflect.set(
-    prototype,
-    method,
-    vi.fn(() => {
-      restore();
-      throw new Error(FAULT);
-    }),
-  );
-}
 
 async function start() {
   const backend = await startBackend();

@@ -1,0 +1,223 @@
+import type { Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { expect, test } from "vitest";
+import { WaitingClient } from "../../src/forward/waiting-client.ts";
+import { Http2Response } from "../../src/server/http2-response.ts";
+import { NodeResponse } from "../../src/server/node-response.ts";
+import { RawResponse } from "../../src/server/raw-response.ts";
+import { Relay } from "../../src/stream/relay.ts";
+import { Answer } from "../../src/upstream/answer.ts";
+import { Connection } from "../../src/upstream/connection.ts";
+import { metricsOf, startWithAdmin } from "../support/admin.ts";
+import { afterTest } from "../support/after-test.ts";
+import { startBackend } from "../support/backend.ts";
+import { breaks, FAULT } from "../support/breaks.ts";
+import { certificateFiles } from "../support/certificate-files.ts";
+import { eventually } from "../support/eventually.ts";
+import type { GatewayFixture } from "../support/gateway.ts";
+import { handshake, switching } from "../support/handshake.ts";
+import { openHttp2 } from "../support/http2-client.ts";
+import { openRaw } from "../support/raw-client.ts";
+import { openStream, type StreamRequest } from "../support/sse-client.ts";
+
+// Callbacks of sockets, timers and peers run outside of the request's promise: an error in one of them ended the
+// process, and with it every other stream.
+
+const KIB = 1024;
+
+async function start(stream: Readonly<Record<string, unknown>> = {}, listen: unknown = "127.0.0.1:0") {
+  const backend = await startBackend();
+  const upstream = backend.url;
+  const gateway = await startWithAdmin({
+    routes: {
+      main: { match: { path: "/*" }, upstream, websocket: true, stream, limits: { streams: 2 } },
+      other: { match: { path: "/other" }, upstream },
+    },
+    server: { listen },
+  });
+  return { backend, gateway };
+}
+
+async function openOne({ backend, gateway }: Awaited<ReturnType<typeof start>>, request: StreamRequest) {
+  const client = openStream(gateway.port, { headers: { Accept: "text/event-stream" }, ...request });
+  const asked = await backend.nextRequest();
+  asked.openStream();
+  await client.opened();
+  return { client, asked };
+}
+
+/** Waits until nothing more is taken of what a socket has to send. */
+async function heldBack(socket: Socket): Promise<void> {
+  const left = async () => {
+    const before = socket.writableLength;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return before > 0 && socket.writableLength === before;
+  };
+  await eventually(left, "a backend that is held back");
+}
+
+/** One line with the stack, one count, and a place for the next client. */
+async function expectOneFault(gateway: GatewayFixture): Promise<void> {
+  const isFault = (line: Readonly<Record<string, unknown>>) =>
+    JSON.stringify(line).includes("internal_error") && JSON.stringify(line).includes(`${FAULT}\\n`);
+  await eventually(() => gateway.log.filter(isFault).length === 1, "the line of the fault");
+  expect((await metricsOf(gateway)).get("sluice_internal_errors_total")).toBe(1);
+  expect(gateway.log.filter((line) => JSON.stringify(line).includes(FAULT)).length).toBe(1);
+}
+
+const POST = { method: "POST", body: "{}" };
+
+test.each([
+  ["a heartbeat", { heartbeat: "100ms" }, () => breaks(Relay.prototype, "beat")],
+  ["the timer of maxDuration", { maxDuration: "1s" }, () => breaks(Relay.prototype, "endAtBorder")],
+  ["the timer of idleTimeout", { idleTimeout: "300ms" }, () => breaks(Relay.prototype, "abort")],
+])("a fault in %s breaks that stream off", async (_, stream, breakIt) => {
+  for (const request of [{}, POST]) {
+    const setup = await start(stream);
+    const other = await openOne(setup, { path: "/other" });
+    const { client, asked } = await openOne(setup, request);
+    asked.emit("data: 1\n\n");
+    await client.received("data: 1\n\n");
+    breakIt();
+    expect(await client.ended()).toBe("truncated");
+    await asked.connection.closed;
+    await expectOneFault(setup.gateway);
+    other.asked.emit("data: on\n\n");
+    await other.client.received("data: on");
+  }
+});
+
+test.each([
+  ["a plain GET", {}],
+  ["a POST", POST],
+])("a fault as the backend of %s breaks off ends that stream", async (_, request) => {
+  const setup = await start();
+  const { client, asked } = await openOne(setup, request);
+  breaks(Relay.prototype, "onError");
+  asked.reset();
+  expect(await client.ended()).toBe("truncated");
+  await expectOneFault(setup.gateway);
+});
+
+test.each([
+  ["a plain GET", {}],
+  ["a POST", POST],
+])("a fault as the client of %s leaves gives its place and its backend back", async (_, request) => {
+  const setup = await start();
+  for (let round = 0; round < 3; round++) {
+    const { client, asked } = await openOne(setup, request);
+    if (round === 0) breaks(Answer.prototype, "cancel");
+    client.leave();
+    await asked.connection.closed;
+  }
+  await expectOneFault(setup.gateway);
+});
+
+test.each([
+  ["a plain GET", {}],
+  ["a POST", POST],
+])("a fault as the client of %s takes what waited ends that stream", async (_, request) => {
+  const setup = await start({ clientBuffer: "64k" });
+  const { client, asked } = await openOne(setup, request);
+  client.socket.pause();
+  for (let n = 0; n < 256; n++) asked.emit(`data: ${"x".repeat(128 * KIB)}\n\n`);
+  await heldBack(asked.connection.socket);
+  breaks(Answer.prototype, "resume");
+  client.socket.resume();
+  await client.ended();
+  await asked.connection.closed;
+  await expectOneFault(setup.gateway);
+});
+
+test("a fault as a backend's connection stands is a 500", async () => {
+  const setup = await start();
+  breaks(Connection.prototype, "send");
+  const client = openStream(setup.gateway.port);
+  expect((await client.opened()).status).toBe(500);
+  await eventually(() => setup.backend.openConnections === 0, "the end of the backend's connection");
+  await expectOneFault(setup.gateway);
+});
+
+test("a fault in breaking a stream off closes its connection all the same", async () => {
+  const setup = await start();
+  const { client, asked } = await openOne(setup, {});
+  breaks(RawResponse.prototype, "breakOff");
+  asked.reset();
+  await client.ended();
+  await expectOneFault(setup.gateway);
+});
+
+test("a fault as a request is read from a connection ends that connection", async () => {
+  const setup = await start();
+  breaks(NodeResponse.prototype, "ownedBy");
+  const client = openStream(setup.gateway.port, POST);
+  await client.ended();
+  await expectOneFault(setup.gateway);
+});
+
+test.each(["ownedBy", "writeHead"] as const)("a fault in %s ends one HTTP/2 stream", async (method) => {
+  const tls = await certificateFiles();
+  const { backend, gateway } = await start({}, { address: "127.0.0.1:0", tls });
+  const client = await openHttp2(gateway.port);
+  const other = client.request({ ":path": "/other" });
+  const asked = await backend.nextRequest();
+  asked.openStream();
+  await other.opened();
+  breaks(Http2Response.prototype, method);
+  const broken = client.request();
+  if (method === "writeHead") (await backend.nextRequest()).openStream();
+  await broken.closed();
+  await expectOneFault(gateway);
+  if (method === "ownedBy") return;
+  asked.emit("data: on\n\n");
+  await other.received("data: on");
+});
+
+test("a fault as a WebSocket opens breaks both of its connections off", async () => {
+  const { backend, gateway } = await start();
+  const client = await openRaw(gateway.port);
+  client.send(handshake("/ws"));
+  const asked = await backend.nextRequest();
+  breaks(WaitingClient.prototype, "release");
+  asked.send(switching());
+  await client.ended();
+  await asked.connection.closed;
+  await expectOneFault(gateway);
+});
+
+test("a body that breaks off behind TLS is reset for an HTTP/1.0 client, and one on a unix socket closed", async () => {
+  const tls = await certificateFiles();
+  const path = `/tmp/sluice-fault-${process.pid}.sock`;
+  const { backend, gateway } = await start({}, [{ address: "127.0.0.1:0", tls }, `unix:${path}`]);
+  const secure = connectTls({ port: gateway.port, host: "127.0.0.1", rejectUnauthorized: false });
+  afterTest(() => void secure.destroy());
+  let code: string | undefined;
+  let text = "";
+  secure.on("error", (error: NodeJS.ErrnoException) => {
+    code = error.code;
+  });
+  secure.on("data", (bytes) => {
+    text += String(bytes);
+  });
+  secure.write("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+  const asked = await backend.nextRequest();
+  asked.openStream();
+  asked.emit("data: 1\n\n");
+  await eventually(() => text.includes("data: 1\n\n"), "the event");
+  asked.reset();
+  await eventually(() => code === "ECONNRESET", "the reset");
+
+  const local = await openRaw(path);
+  local.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+  const again = await backend.nextRequest();
+  again.openStream();
+  again.emit("data: 1\n\n");
+  await local.received("data: 1\n\n");
+  again.reset();
+  await local.ended();
+  await eventually(() => gateway.requestLines().length === 2, "both log lines");
+  expect(gateway.requestLines().map(({ endReason }) => endReason)).toEqual([
+    "backend_failed",
+    "backend_failed",
+  ]);
+});
