@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 
 /**
@@ -17,7 +18,8 @@ export interface TunnelEnd {
 }
 
 /**
- * Sees two sockets, which are piped into each other, to their end, and resolves when both are closed.
+ * Sees two sockets, which are piped into each other, to their end, and resolves when both are closed. `owner` ends
+ * with a fault of these callbacks.
  *
  * Pipes pass an orderly end on and hold the faster side back. What they do not pass on is a breakdown: one
  * side would wait for the other for ever.
@@ -25,6 +27,7 @@ export interface TunnelEnd {
 export function watchTunnel(
   client: Socket,
   backend: Socket,
+  owner: FaultOwner,
   halfClosedMs = HALF_CLOSED_MS,
 ): Promise<TunnelEnd> {
   let endReason: EndReason | undefined;
@@ -36,11 +39,18 @@ export function watchTunnel(
       socket.setTimeout(halfClosedMs, () => socket.destroy());
     }
   };
+  const guard = (callback: () => void) => guarded((error) => owner.fault(error), callback);
   backend.on("data", (chunk: Buffer) => {
     bytesSent += chunk.length;
   });
-  client.once("end", () => ended("client_gone"));
-  backend.once("end", () => ended("completed"));
+  client.once(
+    "end",
+    guard(() => ended("client_gone")),
+  );
+  backend.once(
+    "end",
+    guard(() => ended("completed")),
+  );
   // Each `close` that follows an error says what there is to do; without a listener the error would be thrown.
   client.on("error", () => client.destroy());
   backend.on("error", () => backend.destroy());
@@ -48,17 +58,19 @@ export function watchTunnel(
     const closed = () => {
       if (client.closed && backend.closed) resolve({ endReason: endReason ?? "completed", bytesSent });
     };
-    client.once("close", () => {
+    const clientClosed = () => {
       endReason ??= "client_gone";
       backend.destroy();
       closed();
-    });
-    backend.once("close", () => {
+    };
+    client.once("close", guard(clientClosed));
+    const backendClosed = () => {
       const isOrderly = backend.readableEnded && backend.errored === null;
       endReason ??= "backend_failed";
       // After an orderly end the client still has to get what is on its way to it.
       if (!isOrderly) client.destroy();
       closed();
-    });
+    };
+    backend.once("close", guard(backendClosed));
   });
 }

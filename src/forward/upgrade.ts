@@ -86,13 +86,14 @@ function sendUpgrade(upgrade: Upgrade, backend: Backend): Promise<AnsweredUpgrad
         },
         open(backendSocket) {
           exchange.onEnd(() => backendSocket.destroy());
-          answered(watchTunnel(socket, backendSocket));
+          answered(watchTunnel(socket, backendSocket, exchange));
         },
         fault: (error) => exchange.fault(error),
       },
     );
     exchange.onEnd(() => request.destroy());
-    const watch = new DialWatch(request, upgrade.upstream.timeouts, backend.address.tls);
+    const { timeouts } = upgrade.upstream;
+    const watch = new DialWatch(request, { timeouts, isTls: backend.address.tls, owner: exchange });
     client.onceGone(() => request.destroy());
     const onResponse = (response: IncomingMessage) => {
       watch.clear();

@@ -2,8 +2,15 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError } from "../base/errors.ts";
+import { type FaultOwner, guarded } from "../base/guard.ts";
 import { type DialError, dialError } from "./dial-error.ts";
 import type { Timeouts } from "./upstream.ts";
+
+interface Watched {
+  readonly timeouts: Timeouts;
+  readonly isTls: boolean;
+  readonly owner: FaultOwner;
+}
 
 /**
  * Watches a request that Node's client sends, on its way to the response head: how far it has come, and that each
@@ -11,6 +18,7 @@ import type { Timeouts } from "./upstream.ts";
  */
 export class DialWatch {
   readonly #request: ClientRequest;
+  readonly #owner: FaultOwner;
   #timer: DueTimer | undefined;
   #isOver = false;
   #socket: Socket | undefined;
@@ -18,16 +26,25 @@ export class DialWatch {
   /** What the connection had brought before this request. */
   #earlierBytes = 0;
 
-  constructor(request: ClientRequest, { connectTimeout, responseHeaderTimeout }: Timeouts, isTls: boolean) {
+  /** `owner` ends with a fault of these callbacks. */
+  constructor(request: ClientRequest, { timeouts, isTls, owner }: Watched) {
+    const { connectTimeout, responseHeaderTimeout } = timeouts;
     this.#request = request;
+    this.#owner = owner;
     this.#arm(connectTimeout, "backend_connect_timeout");
-    request.once("socket", (socket) => {
+    const onSocket = (socket: Socket) => {
       this.#socket = socket;
       if (request.reusedSocket || !socket.connecting) this.#connected();
-      else socket.once(isTls ? "secureConnect" : "connect", () => this.#connected());
-    });
+      else
+        socket.once(
+          isTls ? "secureConnect" : "connect",
+          this.#guarded(() => this.#connected()),
+        );
+    };
+    request.once("socket", this.#guarded(onSocket));
     // `finish`: the last byte of the request is with the kernel.
-    request.once("finish", () => this.#arm(responseHeaderTimeout, "backend_timeout"));
+    const onFinish = () => this.#arm(responseHeaderTimeout, "backend_timeout");
+    request.once("finish", this.#guarded(onFinish));
   }
 
   /** The head is here, or will not come. */
@@ -45,7 +62,15 @@ export class DialWatch {
     // An answer may come before the request is out; what it waits for then is no head.
     if (this.#isOver) return;
     this.#timer?.clear();
-    this.#timer = new DueTimer(ms, () => this.#request.destroy(new ProxyError(code, `${ms} ms passed`)));
+    const onDue = () => this.#request.destroy(new ProxyError(code, `${ms} ms passed`));
+    this.#timer = new DueTimer(
+      ms,
+      this.#guarded(() => void onDue()),
+    );
+  }
+
+  #guarded<T extends readonly unknown[]>(callback: (...args: T) => void): (...args: T) => void {
+    return guarded((error) => this.#owner.fault(error), callback);
   }
 
   #connected(): void {

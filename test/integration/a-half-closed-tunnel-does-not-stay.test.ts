@@ -26,7 +26,7 @@ async function tunnel(halfClosedMs: number) {
   const client = await socketPair();
   const backend = await socketPair();
   backend.near.pipe(client.near).pipe(backend.near);
-  const over = watchTunnel(client.near, backend.near, halfClosedMs);
+  const over = watchTunnel(client.near, backend.near, { fault() {} }, halfClosedMs);
   return { client, backend, over };
 }
 
