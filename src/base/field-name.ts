@@ -5,7 +5,10 @@ export interface FieldName {
   /** The name itself, of one text for all fields that bear it. */
   readonly spelled: string;
   readonly lower: string;
-  /** In lower case with `-` for `_` and `.`: CGI and WSGI backends cannot tell `X_App_Id` and `X.App.Id` from `X-App-Id`. */
+  /**
+   * In lower case, with `-` for every character that is no letter or digit: CGI writes each of them as `_` (RFC 3875
+   * section 4.1.18; lighttpd does so for all), and cannot tell `X_App_Id` and `X~App~Id` from `X-App-Id`.
+   */
   readonly canonical: string;
   /** It is one (RFC 9110 section 5.1): nothing in it would end the line that it stands in, or the name before its colon. */
   readonly isToken: boolean;
@@ -25,7 +28,7 @@ export function fieldName(text: string): FieldName {
   if (found !== undefined) return found;
   const spelled = ownText(text);
   const lower = text.toLowerCase();
-  const name = { spelled, lower, canonical: lower.replace(/[_.]/g, "-"), isToken: TOKEN.test(text) };
+  const name = { spelled, lower, canonical: lower.replace(/[^0-9a-z]/g, "-"), isToken: TOKEN.test(text) };
   if (text.length > LONGEST_NAME) return name;
   if (known.size >= MOST_NAMES) known.clear();
   known.set(spelled, name);

@@ -1,4 +1,6 @@
+import { HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
 import { type FieldName, fieldName } from "./field-name.ts";
+import { announcedTrailers } from "./trailers.ts";
 
 /**
  * Header fields as they came off the wire: name, value, name, value… Order, case and duplicates are
@@ -6,69 +8,12 @@ import { type FieldName, fieldName } from "./field-name.ts";
  */
 export type RawFields = readonly string[];
 
-/** Fields of one connection (RFC 9110 section 7.6.1), with the old ones that are still seen. */
-const HOP_BY_HOP = new Set([
-  "connection",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authentication-info",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  // Node throws on Trailer unless the body is chunked: whoever sends trailers on announces them again.
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-/** Fields of a request that are the gateway's to set or to answer; what came under these names goes. */
-const SET_BY_GATEWAY = new Set([
-  // The gateway itself answers 100-continue, so a second hop must not be asked for it again.
-  "expect",
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-real-ip",
-  "x-request-id",
-]);
-
 /**
  * Fields that a Connection field cannot remove. RFC 9110 says to drop what it lists; but
  * `Connection: close, Authorization` would then let a client take away what a request was authenticated
  * with, framed by or routed on, after the gateway had looked at it.
  */
 const END_TO_END = new Set(["authorization", "cookie", "host", "origin", "set-cookie", "x-apig-appcode"]);
-
-/** Fields that may not come late (RFC 9110 section 6.5.1): routing, credentials, framing, CORS. */
-const NEVER_IN_TRAILERS = new Set([
-  "age",
-  "authorization",
-  "cache-control",
-  "cookie",
-  "date",
-  "expires",
-  "host",
-  "location",
-  "max-forwards",
-  "origin",
-  "pragma",
-  "range",
-  "retry-after",
-  "set-cookie",
-  "vary",
-  "www-authenticate",
-  "x-apig-appcode",
-]);
-const NEVER_IN_TRAILERS_PREFIXES = [
-  "access-control-",
-  "content-",
-  "if-",
-  "x-accel-",
-  "x-forwarded-",
-  "x-sdk-",
-];
 
 const NO_OPTIONS: ReadonlySet<string> = new Set();
 
@@ -112,14 +57,15 @@ export function removeField(raw: RawFields, name: string): string[] {
  * The fields of a request that may travel on: no hop-by-hop fields, none the Connection field lists, and
  * none with which a client could pose as the gateway. The gateway's own are to be added afterwards.
  *
- * Names are also compared with `_` and `.` read as `-`, because CGI and WSGI backends cannot tell
- * `X_Forwarded_For` from `X-Forwarded-For`. `X-Forwarded-Port`, `-Prefix` and the like, which the gateway
- * does not set, pass only from a trusted peer.
+ * Names are compared as CGI backends read them (`FieldName.canonical`): such a backend cannot tell `X_Forwarded_For`
+ * from `X-Forwarded-For`, nor `Content_Length` from the field that frames the body. `X-Forwarded-Port`, `-Prefix` and
+ * the like, which the gateway does not set, pass only from a trusted peer.
  */
 export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolean }): string[] {
   const listed = connectionOptions(raw);
   const kept = pick(raw, ({ lower, canonical }) => {
     if (HOP_BY_HOP.has(canonical) || SET_BY_GATEWAY.has(canonical) || listed.has(lower)) return false;
+    if (canonical === "content-length") return canonical === lower;
     return !canonical.startsWith("x-forwarded-") || (peer.isTrusted && canonical === lower);
   });
   // A backend may withhold trailers, and gRPC refuses to answer, unless the request says that they are
@@ -139,26 +85,7 @@ export interface ResponseFields {
 export function responseFields(raw: RawFields): ResponseFields {
   const listed = connectionOptions(raw);
   const fields = pick(raw, ({ lower }) => !HOP_BY_HOP.has(lower) && !listed.has(lower));
-  const trailer = fieldValue(raw, "trailer") === undefined ? undefined : announcedTrailers(raw);
-  return { fields, trailer };
-}
-
-function announcedTrailers(raw: RawFields): string | undefined {
-  const announced = fieldValues(raw, "trailer")
-    .flatMap((value) => value.split(","))
-    .map((name) => name.trim())
-    .filter((name) => name !== "" && mayTrail(fieldName(name)));
-  return announced.length > 0 ? announced.join(", ") : undefined;
-}
-
-/** The trailers that may travel on: never what would have routed, authenticated or framed as a header. */
-export function forwardableTrailers(raw: RawFields): string[] {
-  return pick(raw, mayTrail);
-}
-
-function mayTrail({ lower }: FieldName): boolean {
-  if (HOP_BY_HOP.has(lower) || SET_BY_GATEWAY.has(lower) || NEVER_IN_TRAILERS.has(lower)) return false;
-  return !NEVER_IN_TRAILERS_PREFIXES.some((prefix) => lower.startsWith(prefix));
+  return { fields, trailer: announcedTrailers(fieldValues(raw, "trailer")) };
 }
 
 /** Flat fields as pairs, for the Node APIs that want them so. */

@@ -3,6 +3,11 @@ import type { RawFields } from "./fields.ts";
 
 const UNSAFE_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 
+/** Whether a text can stand as a field's value: nothing in it ends its line, and each character is one byte. */
+export function isFieldValue(text: string): boolean {
+  return !UNSAFE_IN_VALUE.test(text);
+}
+
 /**
  * Fields as they stand in a head, each with its line end, in latin1. Throws a TypeError at what would end one early.
  *
@@ -20,6 +25,6 @@ export function renderFields(fields: RawFields): string {
     values += value;
   }
   // All of them at once: to begin a search costs as much as to look through most values.
-  if (UNSAFE_IN_VALUE.test(values)) throw new TypeError("invalid character in a field's value");
+  if (!isFieldValue(values)) throw new TypeError("invalid character in a field's value");
   return lines;
 }

@@ -37,7 +37,7 @@ const name = z.string().min(1, "expected a text that is not empty");
 
 /** Fields that say where a request comes from and goes to; a claim must not stand in for them. */
 const claimField = editableField.regex(
-  /^(?!(?:authorization|cookie|host|forwarded|x[-_.]forwarded[-_.].*|x[-_.]real[-_.]ip|x[-_.]request[-_.]id)$)/i,
+  /^(?!(?:authorization|cookie|host|forwarded|x[^0-9A-Za-z]forwarded[^0-9A-Za-z].*|x[^0-9A-Za-z]real[^0-9A-Za-z]ip|x[^0-9A-Za-z]request[^0-9A-Za-z]id)$)/i,
   "expected no field that carries credentials or that the gateway sets itself",
 );
 

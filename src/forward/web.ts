@@ -1,4 +1,5 @@
-import { forwardableTrailers, pairs } from "../base/fields.ts";
+import { pairs } from "../base/fields.ts";
+import { responseTrailers } from "../base/trailers.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
@@ -31,7 +32,7 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
       backend.pause();
       writer.onceDrained(() => backend.resume());
     },
-    onEnd: (rawTrailers) => writer.end("completed", pairs(forwardableTrailers(rawTrailers))),
+    onEnd: (rawTrailers) => writer.end("completed", pairs(responseTrailers(rawTrailers))),
     onError: (error) => writer.abort("backend_failed", error),
   });
   response.onClose(() => {

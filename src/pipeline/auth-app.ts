@@ -1,5 +1,7 @@
 import { ProxyError } from "../base/errors.ts";
+import { fieldName } from "../base/field-name.ts";
 import { fieldValue, fieldValues } from "../base/fields.ts";
+import { nameSet } from "../base/name-set.ts";
 import type { AppConfig } from "../config/apps-schema.ts";
 import type { AppAuthConfig } from "../config/auth-schema.ts";
 import {
@@ -89,6 +91,7 @@ function readClaim(raw: readonly string[]): Claim | undefined {
   if (authorization === undefined) throw refused("Authorization is malformed");
   const { signedHeaders } = authorization;
   const headers = signedHeaders.map((name) => [name, onlyValue(raw, name)] as const);
+  if (hasUnsignedTwin(raw, signedHeaders)) throw refused("a field that a backend may take for a signed one");
   const isDeclared = fieldValues(raw, CONTENT_HASH).length > 0;
   const declared = isDeclared ? onlyValue(raw, CONTENT_HASH) : undefined;
   // Whoever could add this field to a signed request could otherwise replace its body.
@@ -96,6 +99,12 @@ function readClaim(raw: readonly string[]): Claim | undefined {
     throw refused("UNSIGNED-PAYLOAD is not signed itself");
   }
   return { authorization, headers, date: onlyValue(raw, "x-sdk-date"), declared };
+}
+
+/** A CGI backend cannot tell `X_Role` from a signed `X-Role`, and may read either. */
+function hasUnsignedTwin(raw: readonly string[], signedHeaders: readonly string[]): boolean {
+  const signed = nameSet(signedHeaders);
+  return raw.some((name, at) => at % 2 === 0 && signed.hasTwinOf(fieldName(name)));
 }
 
 const CONTENT_HASH = "x-sdk-content-sha256";

@@ -27,6 +27,8 @@ export interface Auth {
   readonly challenge: string;
   /** See `Verifier.identityFields`; those of every verifier, because a client would pick one that is not asked. */
   readonly identityFields: readonly string[];
+  /** The fields of every credential that the route takes; other spellings of them are none. */
+  readonly credentialFields: readonly string[];
 }
 
 /** The one refusal for every wrong credential; the reason is for the log alone. */
@@ -57,6 +59,7 @@ export function createAuth(verifiers: readonly Verifier[], { forward }: { readon
     stage,
     challenge: [...new Set(challenges)].join(", "),
     identityFields: verifiers.flatMap(({ identityFields }) => identityFields ?? []),
+    credentialFields: verifiers.flatMap(({ credentialFields }) => credentialFields ?? []),
   };
 }
 

@@ -6,7 +6,8 @@ import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 import type { Backend } from "./backend.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
-import { withIdentity } from "./identity-fields.ts";
+import { withoutTwinsOfEdits } from "./edited-fields.ts";
+import { withIdentity, withoutIdentity } from "./identity-fields.ts";
 import { signedFields } from "./signed-fields.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -25,7 +26,8 @@ export function createBackendRequest(
 ): BackendRequest {
   const { request, target, client } = exchange;
   const { config } = route;
-  let fields = withIdentity(requestFields(request.rawHeaders, client), exchange, route);
+  const passable = withoutTwinsOfEdits(requestFields(request.rawHeaders, client), route);
+  let fields = withIdentity(passable, exchange, route);
   if (!upstream.preservesHost || exchange.host === "") {
     fields = setField(fields, "Host", backend.address.authority);
   }
@@ -46,6 +48,7 @@ export function createBackendRequest(
   return {
     path,
     fields: upstream.signingKey ? signedFields(fields, path, exchange, upstream.signingKey) : fields,
+    trailersOf: (raw) => withoutIdentity(raw, exchange, route),
     onClientGone: config.stream.onClientGone,
   };
 }

@@ -6,9 +6,8 @@ import { Deadline } from "../base/deadline.ts";
 import { refusalOf } from "../base/errors.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import { lastingConnections } from "../base/lasting-connections.ts";
-import type { RequestBody } from "../pipeline/client-request.ts";
 import { ResponseParser } from "./response-parser.ts";
-import { Upload } from "./upload.ts";
+import { Upload, type UploadBody } from "./upload.ts";
 
 /** The most that one read brings. */
 const READ_BYTES = 64 * 1024;
@@ -122,7 +121,7 @@ export class Connection {
   }
 
   /** Sends a request whole, or its head and, as it comes, its body. */
-  send(head: string, body: Buffer | RequestBody | undefined): void {
+  send(head: string, body: Buffer | UploadBody | undefined): void {
     if (body !== undefined && !Buffer.isBuffer(body)) {
       this.#upload = new Upload(this.#socket, head, body, {
         onDone: (isWhole) => this.#uploaded(isWhole),

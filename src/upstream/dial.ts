@@ -1,4 +1,5 @@
 import { ProxyError } from "../base/errors.ts";
+import type { RawFields } from "../base/fields.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import type { Departure } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
@@ -9,6 +10,7 @@ import { type DialError, dialError } from "./dial-error.ts";
 import { renderRequest } from "./render-request.ts";
 import type { ResponseParser } from "./response-parser.ts";
 import type { Source, SourceHead } from "./source.ts";
+import type { UploadBody } from "./upload.ts";
 import type { Timeouts } from "./upstream.ts";
 
 /** A request as it goes to the backend. */
@@ -16,6 +18,8 @@ export interface BackendRequest {
   readonly path: string;
   /** Flat names and values, sent as they are. */
   readonly fields: readonly string[];
+  /** Returns what of the client's trailers goes on behind a body that streams through. */
+  trailersOf(raw: RawFields): RawFields;
   /** When the client leaves before the response head: give up, or let the backend finish. */
   readonly onClientGone: "cancel" | "drain";
 }
@@ -93,7 +97,7 @@ class Dialling implements ConnectionUser {
     this.#connection.liftDeadline();
     const { body, request } = this.#details.exchange;
     // Not before: until then the body can still go to another backend.
-    this.#connection.send(this.#way.head, bodyToSend(body, request.body));
+    this.#connection.send(this.#way.head, bodyToSend(body, request.body, this.#details.request));
   }
 
   onSent(): void {
@@ -158,7 +162,8 @@ class Dialling implements ConnectionUser {
 function bodyToSend(
   whole: Buffer | undefined,
   body: RequestBody | undefined,
-): Buffer | RequestBody | undefined {
-  if (whole === undefined) return body;
+  { trailersOf }: BackendRequest,
+): Buffer | UploadBody | undefined {
+  if (whole === undefined) return body && { ...body, trailersOf };
   return whole.length === 0 ? undefined : whole;
 }

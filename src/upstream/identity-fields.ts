@@ -1,34 +1,40 @@
-import { fieldName } from "../base/field-name.ts";
+import { type FieldName, fieldName } from "../base/field-name.ts";
 import { fieldValues, type RawFields } from "../base/fields.ts";
+import { namePatterns, nameSet } from "../base/name-set.ts";
+import { requestTrailers } from "../base/trailers.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
+import { editedNames } from "./edited-fields.ts";
 
-/** The gateway's word on which app asks; a client must not be able to give it. */
-const APP_ID = "x-app-id";
+/** The field by which the gateway tells the backend which app asks; a client must not be able to give it. */
+const APP_ID = ["X-App-Id"];
 
 /** With these a backend would take a request for another than the one that was let in: a GET for a DELETE. */
-const METHOD_OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHOD_OVERRIDES = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
-const NONE: ReadonlySet<string> = new Set();
-const APP_ID_ALONE: ReadonlySet<string> = new Set([APP_ID]);
+/** What the client says under these names is taken off wherever somebody is verified. */
+const ALWAYS_ASSERTED = [...APP_ID, ...METHOD_OVERRIDES];
+
+const NONE: readonly string[] = [];
 
 /**
  * A request's fields with what the gateway knows of the principal in place of what the client says, and without
  * the credential that was for the gateway.
  *
  * X-App-Id goes even where nobody is verified: the backend of such a route may serve others too, and believe
- * it. There a trusted proxy, which may be another gateway, keeps its own.
+ * it. There a trusted proxy, which may be another gateway, keeps its own in the one spelling that gateways write.
+ *
+ * A twin of a credential goes as well, wherever the credential itself goes on: it was not looked at, and a CGI backend
+ * takes it for the one that was.
  */
-export function withIdentity(raw: RawFields, exchange: Exchange, { auth }: Route): string[] {
+export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): string[] {
   const { principal, spent, client } = exchange;
-  const unverified = client.isTrusted ? NONE : APP_ID_ALONE;
-  const asserted = auth === undefined ? unverified : assertedBy(auth);
-  const isSpent = spent.credentialFields === undefined ? isNone : matcher(spent.credentialFields);
+  const isTaken = takenNames(exchange, route, client.isTrusted ? NONE : APP_ID);
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
-    const { canonical: name } = fieldName(raw[at] ?? "");
-    if (asserted.has(name) || isSpent(name)) continue;
-    if (name === "cookie" && spent.credentialCookie !== undefined) continue;
+    const name = fieldName(raw[at] ?? "");
+    if (isTaken(name)) continue;
+    if (name.lower === "cookie" && spent.credentialCookie !== undefined) continue;
     fields.push(raw[at] ?? "", raw[at + 1] ?? "");
   }
   if (spent.credentialCookie !== undefined) fields.push(...otherCookies(raw, spent.credentialCookie));
@@ -36,19 +42,26 @@ export function withIdentity(raw: RawFields, exchange: Exchange, { auth }: Route
   return fields;
 }
 
-function assertedBy({ identityFields }: NonNullable<Route["auth"]>): ReadonlySet<string> {
-  return new Set([...identityFields.map(canonicalOf), APP_ID, ...METHOD_OVERRIDES]);
+/** A request's trailers as a backend may read them: without any name that the gateway or the route's file decides on. */
+export function withoutIdentity(rawTrailers: RawFields, exchange: Exchange, route: Route): string[] {
+  const isTaken = takenNames(exchange, route, APP_ID);
+  const credentials = namePatterns(route.auth?.credentialFields ?? NONE);
+  const sets = [nameSet(ALWAYS_ASSERTED), nameSet(editedNames(route)), credentials];
+  return requestTrailers(rawTrailers, (name) => isTaken(name) || sets.some((set) => set.has(name)));
 }
 
-const canonicalOf = (name: string): string => fieldName(name).canonical;
-
-const isNone = (): boolean => false;
-
-function matcher(names: readonly string[]): (name: string) => boolean {
-  const lower = names.map(canonicalOf);
-  const exact = new Set(lower);
-  const prefixes = lower.filter((name) => name.endsWith("*")).map((name) => name.slice(0, -1));
-  return (name) => exact.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+/** Tells which names of the client's are the gateway's to give; `unverified` are those of a route without `auth`. */
+function takenNames(
+  { spent }: Exchange,
+  { auth }: Route,
+  unverified: readonly string[],
+): (name: FieldName) => boolean {
+  const credentials = namePatterns(auth?.credentialFields ?? NONE);
+  const used = namePatterns(spent.credentialFields ?? NONE);
+  const asserted = nameSet(auth?.identityFields ?? unverified);
+  const always = nameSet(auth === undefined ? NONE : ALWAYS_ASSERTED);
+  const isTwin = (name: FieldName) => credentials.hasTwinOf(name) || nameSet(APP_ID).hasTwinOf(name);
+  return (name) => asserted.has(name) || always.has(name) || used.has(name) || isTwin(name);
 }
 
 function otherCookies(raw: RawFields, spent: string): string[] {

@@ -1,13 +1,19 @@
 import type { Socket } from "node:net";
 import { toChunk } from "../base/chunk.ts";
-import { forwardableTrailers } from "../base/fields.ts";
+import type { RawFields } from "../base/fields.ts";
 import { type FaultHandler, guarded } from "../base/guard.ts";
+import { renderFields } from "../base/render-fields.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
+
+/** A body, and what of its trailers goes on behind it. */
+export interface UploadBody extends RequestBody {
+  trailersOf(raw: RawFields): RawFields;
+}
 
 /** A request's body on its way from the client to a backend, no faster than that one takes it. */
 export class Upload {
   readonly #socket: Socket;
-  readonly #body: RequestBody;
+  readonly #body: UploadBody;
   /** The request's head, until it has left: with the first bytes of the body where they are here already. */
   #head: string;
   #sentBytes = 0;
@@ -22,7 +28,7 @@ export class Upload {
   constructor(
     socket: Socket,
     head: string,
-    body: RequestBody,
+    body: UploadBody,
     on: { onDone(isWhole: boolean): void; onFault: FaultHandler },
   ) {
     this.#socket = socket;
@@ -75,10 +81,10 @@ export class Upload {
   });
 
   readonly #onEnd = this.#guarded((): void => {
-    const { length } = this.#body;
+    const { length, stream } = this.#body;
     this.#socket.cork();
     this.#sendHead();
-    const last = length === undefined ? lastChunk(this.#body.stream.rawTrailers) : "";
+    const last = length === undefined ? lastChunk(this.#body.trailersOf(stream.rawTrailers)) : "";
     const done = () => this.#done(length === undefined || length === this.#sentBytes);
     this.#socket.write(last, "latin1", this.#guarded(done));
     this.#socket.uncork();
@@ -102,9 +108,6 @@ export class Upload {
   }
 }
 
-function lastChunk(rawTrailers: readonly string[]): string {
-  const trailers = forwardableTrailers(rawTrailers);
-  let text = "0\r\n";
-  for (let at = 0; at + 1 < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`;
-  return `${text}\r\n`;
+function lastChunk(trailers: RawFields): string {
+  return `0\r\n${renderFields(trailers)}\r\n`;
 }

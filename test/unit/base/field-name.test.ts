@@ -5,6 +5,8 @@ test.each([
   ["Host", "host", "host"],
   ["X_App.Id", "x_app.id", "x-app-id"],
   ["x-APP-id", "x-app-id", "x-app-id"],
+  ["X~App'Id", "x~app'id", "x-app-id"],
+  ["!#$%&'*+-.^_`|~0aZ", "!#$%&'*+-.^_`|~0az", "---------------0az"],
   ["", "", ""],
 ])("%s is %s in lower case, and %s to those who cannot tell", (spelled, lower, canonical) => {
   const isToken = spelled !== "";

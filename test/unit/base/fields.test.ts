@@ -3,12 +3,12 @@ import { describe, expect, test } from "vitest";
 import {
   fieldValue,
   fieldValues,
-  forwardableTrailers,
   removeField,
   requestFields,
   responseFields,
   setField,
 } from "../../../src/base/fields.ts";
+import { requestTrailers, responseTrailers } from "../../../src/base/trailers.ts";
 
 const HOP_BY_HOP = [
   "Connection",
@@ -104,6 +104,29 @@ describe("B2: hop-by-hop fields", () => {
     expect(requestFields(["Transfer_Encoding", "chunked"], trusted)).toEqual([]);
   });
 
+  test.each(["Transfer~Encoding", "Proxy.Authorization", "Content_Length", "Content'Length", "Keep!Alive"])(
+    "%s goes too: a CGI backend writes every such character as _",
+    (name) => {
+      expect(requestFields(["A", "1", name, "x"], trusted)).toEqual(["A", "1"]);
+    },
+  );
+
+  test("Content-Length stays, and so do odd names that are no twin", () => {
+    const raw = [
+      "Content-Length",
+      "3",
+      "content-length",
+      "3",
+      "X~Fine",
+      "1",
+      "Content_Type",
+      "a",
+      "X_A.B",
+      "2",
+    ];
+    expect(requestFields(raw, untrusted)).toEqual(raw);
+  });
+
   test("of TE only trailers goes on, once", () => {
     expect(requestFields(["TE", "gzip;q=0.5, Trailers", "te", "trailers"], untrusted)).toEqual([
       "TE",
@@ -166,6 +189,9 @@ describe("B3: fields with which a client could pose as the gateway", () => {
     "x-forwarded_proto",
     "X.Real.IP",
     "X_Request_ID",
+    "X~Forwarded~For",
+    "X|Real!IP",
+    "X+Request`Id",
   ])("%s is taken off, also from a trusted peer, whose word is in the gateway's own", (name) => {
     expect(requestFields([name, "6.6.6.6"], untrusted)).toEqual([]);
     expect(requestFields([name, "6.6.6.6"], trusted)).toEqual([]);
@@ -193,7 +219,28 @@ describe("A10: trailers", () => {
     "X-Forwarded-For",
     "X-Sdk-Date",
   ])("%s does not travel on as one", (name) => {
-    expect(forwardableTrailers(["Grpc-Status", "0", name, "x"])).toEqual(["Grpc-Status", "0"]);
+    expect(responseTrailers(["Grpc-Status", "0", name, "x"])).toEqual(["Grpc-Status", "0"]);
+  });
+
+  test.each([
+    "X_Forwarded_For",
+    "X~Real~IP",
+    "X.Request.Id",
+    "Content_Length",
+    "Transfer!Encoding",
+    "X_Sdk_Date",
+    "X'Apig'AppCode",
+    "Cookie",
+    "TE",
+    "If_None_Match",
+  ])("%s does not travel on as one of a request's, however it is spelled", (name) => {
+    const raw = ["X-Fine", "0", name, "x", name.toLowerCase(), "y"];
+    expect(requestTrailers(raw, () => false)).toEqual(["X-Fine", "0"]);
+  });
+
+  test("of a request's, those that the route takes and those that are no field are left out", () => {
+    const raw = ["X-A", "1", "a b", "2", "X-B", "3\r\nX-C: 4", "X-Role", "5", "X-C", "\u010a", "x_d", "6"];
+    expect(requestTrailers(raw, ({ lower }) => lower === "x-role")).toEqual(["X-A", "1", "x_d", "6"]);
   });
 
   test("only those that may come are announced", () => {

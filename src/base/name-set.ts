@@ -1,0 +1,45 @@
+import { type FieldName, fieldName } from "./field-name.ts";
+
+/** A set of field names. */
+export interface NameSet {
+  /** Whether a CGI backend would read a name as one of them, however it is spelled (`FieldName.canonical`). */
+  has(name: FieldName): boolean;
+  /** Whether a name is a twin of one of them: another spelling that a CGI backend reads as the same field. */
+  hasTwinOf(name: FieldName): boolean;
+}
+
+const exact = new WeakMap<readonly string[], NameSet>();
+const withRest = new WeakMap<readonly string[], NameSet>();
+
+/** Returns the set of the names in a list; compiled once for each list, so pass one that stays. */
+export function nameSet(names: readonly string[]): NameSet {
+  const known = exact.get(names);
+  if (known !== undefined) return known;
+  const set = compile(names, []);
+  exact.set(names, set);
+  return set;
+}
+
+/** The same, where a final `*` stands for any rest: `X-Sdk-*`. */
+export function namePatterns(patterns: readonly string[]): NameSet {
+  const known = withRest.get(patterns);
+  if (known !== undefined) return known;
+  const isPrefix = (pattern: string): boolean => pattern.endsWith("*");
+  const prefixes = patterns.filter(isPrefix).map((pattern) => pattern.slice(0, -1));
+  const names = patterns.filter((pattern) => !isPrefix(pattern));
+  const set = compile(names, prefixes);
+  withRest.set(patterns, set);
+  return set;
+}
+
+function compile(texts: readonly string[], prefixTexts: readonly string[]): NameSet {
+  const names = texts.map(fieldName);
+  const spelled = new Set(names.map(({ lower }) => lower));
+  const canonical = new Set(names.map((name) => name.canonical));
+  const prefixes = prefixTexts.map((text) => fieldName(text).canonical);
+  const isPrefixed = (form: string): boolean => prefixes.some((prefix) => form.startsWith(prefix));
+  const has = ({ canonical: form }: FieldName): boolean => canonical.has(form) || isPrefixed(form);
+  const isSpelledSo = ({ lower, canonical: form }: FieldName): boolean =>
+    spelled.has(lower) || (lower === form && isPrefixed(form));
+  return { has, hasTwinOf: (name) => has(name) && !isSpelledSo(name) };
+}

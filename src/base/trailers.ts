@@ -1,0 +1,75 @@
+import { HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
+import { type FieldName, fieldName } from "./field-name.ts";
+import type { RawFields } from "./fields.ts";
+import { isFieldValue } from "./render-fields.ts";
+
+/** Fields that may not come late (RFC 9110 section 6.5.1): routing, credentials, framing, CORS. */
+const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set([
+  "age",
+  "authorization",
+  "cache-control",
+  "cookie",
+  "date",
+  "expires",
+  "host",
+  "location",
+  "max-forwards",
+  "origin",
+  "pragma",
+  "range",
+  "retry-after",
+  "set-cookie",
+  "vary",
+  "www-authenticate",
+  "x-apig-appcode",
+]);
+const NEVER_IN_TRAILERS_PREFIXES = [
+  "access-control-",
+  "content-",
+  "if-",
+  "x-accel-",
+  "x-forwarded-",
+  "x-sdk-",
+];
+
+/** Returns the Trailer value that announces those that travel on; undefined where none does. */
+export function announcedTrailers(values: readonly string[]): string | undefined {
+  const announced = values
+    .flatMap((value) => value.split(","))
+    .map((name) => name.trim())
+    .filter((name) => name !== "" && mayTrail(fieldName(name).lower));
+  return announced.length > 0 ? announced.join(", ") : undefined;
+}
+
+/** Returns the trailers of an answer that travel on: never what would have routed, authenticated or framed as a header. */
+export function responseTrailers(raw: RawFields): string[] {
+  return pick(raw, ({ lower }) => mayTrail(lower));
+}
+
+/**
+ * Returns the trailers of a request that travel on to its backend, without those that `isTaken` claims.
+ *
+ * A CGI backend, and any that merges trailers into the head, reads them as header fields behind every check. So names
+ * are compared as CGI reads them, and what the gateway sets or verifies never comes this way. A trailer that is no
+ * field, which HTTP/2 parsers may let through, is left out: RFC 9110 section 6.5 lets a recipient discard trailers.
+ */
+export function requestTrailers(raw: RawFields, isTaken: (name: FieldName) => boolean): string[] {
+  return pick(raw, (name, value) => {
+    return name.isToken && isFieldValue(value) && mayTrail(name.canonical) && !isTaken(name);
+  });
+}
+
+function mayTrail(name: string): boolean {
+  if (HOP_BY_HOP.has(name) || SET_BY_GATEWAY.has(name) || NEVER_IN_TRAILERS.has(name)) return false;
+  return !NEVER_IN_TRAILERS_PREFIXES.some((prefix) => name.startsWith(prefix));
+}
+
+function pick(raw: RawFields, isKept: (name: FieldName, value: string) => boolean): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = raw[at] ?? "";
+    const value = raw[at + 1] ?? "";
+    if (isKept(fieldName(name), value)) kept.push(name, value);
+  }
+  return kept;
+}

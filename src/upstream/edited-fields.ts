@@ -1,0 +1,30 @@
+import { fieldName } from "../base/field-name.ts";
+import { nameSet } from "../base/name-set.ts";
+import type { Route } from "../pipeline/route.ts";
+
+const lists = new WeakMap<object, readonly string[]>();
+
+/** The names that `headers.request` of a route removes or sets: the same list for each of its requests. */
+export function editedNames({ config }: Pick<Route, "config">): readonly string[] {
+  const edits = config.headers.request;
+  const known = lists.get(edits);
+  if (known !== undefined) return known;
+  const names = [...edits.remove, ...Object.keys(edits.set)];
+  lists.set(edits, names);
+  return names;
+}
+
+/**
+ * A request's fields without the twins of those that the route's file removes or sets: removing `X-Role` means
+ * `X_Role` too, which a CGI backend reads as the same field.
+ */
+export function withoutTwinsOfEdits(raw: string[], route: Pick<Route, "config">): string[] {
+  const names = editedNames(route);
+  if (names.length === 0) return raw;
+  const edited = nameSet(names);
+  const fields: string[] = [];
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    if (!edited.hasTwinOf(fieldName(raw[at] ?? ""))) fields.push(raw[at] ?? "", raw[at + 1] ?? "");
+  }
+  return fields;
+}
