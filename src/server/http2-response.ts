@@ -1,19 +1,9 @@
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Readable } from "node:stream";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
-
-/** Fields of one HTTP/1 connection, which HTTP/2 has no place for (RFC 9113 section 8.2.2). */
-const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
-  "connection",
-  "http2-settings",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "transfer-encoding",
-  "upgrade",
-]);
+import { sendFields } from "./http2-fields.ts";
 
 /** A response on one stream of an HTTP/2 connection. */
 export class Http2Response implements ClientResponse {
@@ -106,8 +96,12 @@ export class Http2Response implements ClientResponse {
   breakOff(): void {
     if (this.isClosed) return;
     this.#isBrokenOff = true;
-    this.#respond(false);
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    try {
+      this.#respond(false);
+    } catch {
+      // A head that cannot be sent may be the very reason; the reset tells the client as much.
+    }
+    this.#reset();
   }
 
   onClose(callback: () => void): () => void {
@@ -128,7 +122,7 @@ export class Http2Response implements ClientResponse {
   /** Resets the stream where nothing else can end it: an answer that was not sent whole must not look so. */
   #fault(error: unknown): void {
     this.#exchange?.fault(error);
-    if (!this.isClosed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#reset();
   }
 
   #write(chunk: Buffer): boolean {
@@ -142,21 +136,18 @@ export class Http2Response implements ClientResponse {
   #respond(endStream: boolean): void {
     if (this.#head === undefined || this.isClosed || this.#stream.headersSent) return;
     const { status, fields } = this.#head;
-    const headers = { ":status": status, ...headersOf(fields) };
     const options = { endStream, waitForTrailers: !endStream };
-    try {
-      this.#stream.respond(headers, options);
-    } catch (error) {
-      // A backend may say twice what can be said once. Which fields these are, Node keeps to itself.
-      if (!isSaidTwice(error)) throw error;
-      this.#stream.respond(withLists(headers), options);
-    }
+    sendFields(fields, (headers) => this.#stream.respond({ ...headers, ":status": status }, options));
+  }
+
+  #reset(): void {
+    if (!this.isClosed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
   /** Everything else is out: now comes the end, unless the body is not whole. */
   #sendEnd(): void {
     if (this.#isBrokenOff || this.isClosed) return;
-    this.#stream.sendTrailers(headersOf(this.#trailers.flat()));
+    sendFields(this.#trailers.flat(), (headers) => this.#stream.sendTrailers(headers));
     this.#endSent();
   }
 
@@ -171,34 +162,4 @@ export class Http2Response implements ClientResponse {
       this.#stream.close(constants.NGHTTP2_NO_ERROR);
     });
   }
-}
-
-/** Names in lower case, without what belongs to a connection; several lines of one name stay several. */
-function headersOf(fields: readonly string[]): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
-  const values = new Map<string, string[]>();
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const name = fields[at]?.toLowerCase() ?? "";
-    if (CONNECTION_FIELDS.has(name) || name.startsWith(":")) continue;
-    const value = fields[at + 1] ?? "";
-    const known = values.get(name);
-    if (known === undefined) values.set(name, [value]);
-    else known.push(value);
-  }
-  for (const [name, all] of values) headers[name] = all.length === 1 ? all[0] : all;
-  return headers;
-}
-
-function isSaidTwice(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_HTTP2_HEADER_SINGLE_VALUE";
-}
-
-/** Several lines of one field in one, which means the same (RFC 9110 section 5.3); never so a Set-Cookie. */
-function withLists(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      Array.isArray(value) && name !== "set-cookie" ? value.join(", ") : value,
-    ]),
-  );
 }

@@ -25,7 +25,8 @@ export interface Http2Rules {
   readonly bounds: Http2Config;
   /** How long, in ms, it stays without a stream. */
   readonly keepAliveMs: number;
-  answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void;
+  /** Begins to answer a request; `isWhole` says later whether its answer was sent to the end. */
+  answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): { readonly isWhole: boolean };
   /** Its client took back more requests than it may, and it was ended. */
   tooManyResets(): void;
   /** Reports an error that no code expected, and that no exchange owns. */
@@ -108,22 +109,31 @@ export class Http2Session {
     const openedAt = performance.now();
     this.#openStreams++;
     clearTimeout(this.#idle);
-    this.#rules.answer(stream, rawHeaders);
-    if (stream.destroyed) this.#onStreamClose(stream, openedAt);
-    else
-      stream.once(
-        "close",
-        this.#guarded(() => this.#onStreamClose(stream, openedAt)),
-      );
+    const answer = this.#answer(stream, rawHeaders);
+    const onClose = this.#guarded(() => this.#onStreamClose(openedAt, answer.isWhole));
+    if (stream.destroyed) onClose();
+    else stream.once("close", onClose);
   }
 
-  #onStreamClose(stream: ServerHttp2Stream, openedAt: number): void {
+  #answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): { readonly isWhole: boolean } {
+    try {
+      return this.#rules.answer(stream, rawHeaders);
+    } catch (error) {
+      // No exchange has it yet; the other streams of the connection go on.
+      this.#rules.onFault(error);
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      return { isWhole: false };
+    }
+  }
+
+  /** Counts a stream that ended without its whole answer, whatever its error code: a client can reset with NO_ERROR. */
+  #onStreamClose(openedAt: number, isAnswered: boolean): void {
     this.#openStreams--;
     if (this.#openStreams === 0 && !this.#session.destroyed) {
       if (this.#session.closed) this.close();
       else this.#idle = this.#closeIn(this.#rules.keepAliveMs);
     }
-    if (stream.rstCode === constants.NGHTTP2_NO_ERROR || this.#session.destroyed) return;
+    if (isAnswered || this.#session.destroyed) return;
     if (!this.#resets.isTooMany(openedAt, performance.now())) return;
     this.#rules.tooManyResets();
     this.destroy(new Error("too many resets"), constants.NGHTTP2_ENHANCE_YOUR_CALM);

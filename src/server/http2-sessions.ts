@@ -51,14 +51,14 @@ export class Http2Sessions {
     for (const session of this.#sessions) session.destroy();
   }
 
-  #answer(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival): void {
+  #answer(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival): Http2Response {
     const request = createHttp2Request(stream, raw);
     const host = fieldValue(request.rawHeaders, "host") ?? "";
     const exchange = receive(request, host, arrival, this.#runtime);
     const response = new Http2Response(stream, request.body?.stream);
     if (stream.destroyed) {
       exchange.settle("client_gone");
-      return;
+      return response;
     }
     join(exchange, response);
     exchange.writeContinue = () => response.writeContinue();
@@ -71,6 +71,7 @@ export class Http2Sessions {
       else exchange.fault(refused);
     };
     setImmediate(exchange.guarded(begin));
+    return response;
   }
 
   /** A body has to come in within `limits.requestTimeout`, as on HTTP/1. */

@@ -29,10 +29,15 @@ export function contentCoding(head: SourceHead): string | undefined {
 /** The backend's head, less what was meant for this hop, with the route's edits and our own fields. */
 export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   const { fields, trailer } = responseFields(head.rawHeaders);
-  // Node refuses a Trailer field beside Content-Length and for clients without chunked coding.
-  const mayTrail = trailer !== undefined && fieldValue(head.rawHeaders, "transfer-encoding") !== undefined;
-  if (mayTrail && exchange.request.httpVersion !== "1.0") fields.push("Trailer", trailer);
+  if (trailer !== undefined && hasTrailers(exchange, head)) fields.push("Trailer", trailer);
   return finish(exchange, head, route, fields);
+}
+
+/** Whether trailers can follow: Node throws on a Trailer field where the body is not in chunks, or where there is none. */
+function hasTrailers({ request }: Exchange, { status, rawHeaders }: SourceHead): boolean {
+  const isBodyless = request.method === "HEAD" || status < 200 || status === 204 || status === 304;
+  const isChunked = fieldValue(rawHeaders, "transfer-encoding") !== undefined;
+  return isChunked && !isBodyless && request.httpVersion !== "1.0";
 }
 
 /**

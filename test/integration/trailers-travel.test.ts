@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { startGatewayTo } from "../support/gateway.ts";
+import { rawRequest } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
 test("trailers of an ordinary answer are announced and passed on, less those that may not come late", async () => {
@@ -51,4 +52,27 @@ test("trailers of a request never become header fields, and harmless ones arrive
   expect(request?.field("authorization")).toBeUndefined();
   expect(request?.field("x-forwarded-for")).toBe("127.0.0.1");
   expect(request?.trailers.map(([name]) => name.toLowerCase())).toEqual(["x-sum"]);
+});
+
+test.each([
+  ["HEAD", "200", "1.1"],
+  ["HEAD", "304", "1.1"],
+  ["GET", "304", "1.1"],
+  ["GET", "204", "1.1"],
+  ["GET", "204", "1.0"],
+  ["POST", "204", "1.1"],
+  ["POST", "304", "1.1"],
+])("an answer without a body announces no trailers: %s, %s, HTTP/%s", async (method, status, version) => {
+  const backend = await startBackend((request) => {
+    request.send(`HTTP/1.1 ${status} X\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n`);
+  });
+  const gateway = await startGatewayTo(backend.url);
+  const length = method === "POST" ? "Content-Length: 0\r\n" : "";
+  const head = `${method} / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n${length}\r\n`;
+  const answer = await rawRequest(gateway.port, head);
+  expect(answer.status).toBe(Number(status));
+  expect(answer.text).toMatch(/^X-A: 1\r$/m);
+  expect(answer.text).not.toMatch(/^Trailer:/im);
+  expect(answer.text.split("\r\n\r\n", 2)[1]).toBe("");
+  expect((await gateway.requestLine())["endReason"]).toBe("completed");
 });
