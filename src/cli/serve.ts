@@ -1,3 +1,4 @@
+import { withoutFinalSlashes } from "../base/final-slashes.ts";
 import { openFileLimit } from "../base/open-files.ts";
 import { configFromFlags, logFromFlags } from "../config/from-flags.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
@@ -144,7 +145,7 @@ function loadSource(flags: ParsedFlags): Loaded {
 
 function listenKey(flags: ParsedFlags): Pick<Problem, "file" | "key"> {
   if (flags.has("to")) return { file: undefined, key: "--listen" };
-  return { file: `${directoryOf(flags).replace(/(?<=.)\/+$/, "")}/sluice.yaml`, key: "listen" };
+  return { file: `${withoutFinalSlashes(directoryOf(flags), 1)}/sluice.yaml`, key: "listen" };
 }
 
 function directoryOf(flags: ParsedFlags): string {

@@ -69,11 +69,11 @@ function readUrl(address: string): { readonly url: URL; readonly target: string 
 const RESERVED: ReadonlySet<string> = new Set(["host", "authorization", "x-sdk-date"]);
 
 function readHeader(text: string): readonly [name: string, value: string] {
-  const [, name = "", value = ""] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)$/.exec(text) ?? [];
+  const [, name = "", rest = ""] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)$/.exec(text) ?? [];
   if (name === "") throw new UsageError(`expected a header such as 'X-Name: value', not ${text}`);
   if (RESERVED.has(name.toLowerCase())) throw new UsageError(`${name} is set by the signature`);
   // The bytes of the wire, one character each.
-  return [name, Buffer.from(value, "utf8").toString("latin1")];
+  return [name, Buffer.from(rest.replace(/^[ \t]+/, ""), "utf8").toString("latin1")];
 }
 
 function readBody(data: string): Buffer {

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import { createSecureContext } from "node:tls";
+import { certificatesIn } from "./pem.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** A certificate with its chain, and its private key; both in PEM form, and known to belong together. */
@@ -14,8 +15,6 @@ interface CertificateFault {
   readonly key: "cert" | "key";
   readonly fault: string;
 }
-
-const BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
 /**
  * Reads a certificate and its key, each a PEM file named relative to `directory`, or says why the pair could
@@ -36,7 +35,7 @@ export function readCertificate(
 
 function certificateFault(text: string): CertificateFault | undefined {
   const key = "cert";
-  const blocks = text.match(BLOCK) ?? [];
+  const blocks = certificatesIn(text);
   if (blocks.length === 0) return { key, fault: "expected a certificate in PEM form" };
   let own: X509Certificate | undefined;
   try {

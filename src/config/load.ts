@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import type * as z from "zod";
+import { withoutFinalSlashes } from "../base/final-slashes.ts";
 import type { AppConfig, AppsFile } from "./apps-schema.ts";
 import { type Conflict, findConflicts } from "./conflicts.ts";
 import type { Env } from "./interpolate.ts";
@@ -39,7 +40,7 @@ interface Reading {
 
 /** Reads a configuration directory. Every problem of every file is found at once; nothing is thrown. */
 export function loadConfig(directory: string, env: Env, files = ON_DISK): Loaded {
-  const root = directory.replace(/(?<=.)\/+$/, "");
+  const root = withoutFinalSlashes(directory, 1);
   const problems: Problem[] = [];
   const reading = { files, env, problems };
   const names = listNames(root, "", reading);

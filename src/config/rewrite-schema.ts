@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { withoutFinalSlashes } from "../base/final-slashes.ts";
 import { pathFault } from "../base/routing-path.ts";
 import { pathCharacters } from "./scalars.ts";
 import { unsetVariable } from "./variables.ts";
@@ -14,7 +15,7 @@ const segments = z
     const fault = pathFault(path);
     if (fault !== undefined) ctx.addIssue(`expected a path without ${fault}`);
   })
-  .transform((path) => path.replace(/\/+$/, ""));
+  .transform((path) => withoutFinalSlashes(path));
 
 /** How the path that the backend sees differs from the client's. */
 export const rewriteSchema = z.strictObject({

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import * as z from "zod";
 import { appKey } from "./apps-schema.ts";
+import { certificatesIn } from "./pem.ts";
 import { type BackendAddress, backendUrl, duration } from "./scalars.ts";
 import { secret } from "./secret.ts";
 import { readTextFile } from "./text-file.ts";
@@ -87,7 +88,7 @@ const tls = z.strictObject({
 function readCertificates(path: string): { certificates: string } | { fault: string } {
   const read = readTextFile(path);
   if ("fault" in read) return { fault: `${path}: ${read.fault.message}` };
-  const blocks = read.text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+  const blocks = certificatesIn(read.text);
   if (blocks.length === 0) return { fault: `${path}: expected certificates in PEM form` };
   try {
     for (const block of blocks) new X509Certificate(block);

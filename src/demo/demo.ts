@@ -129,7 +129,7 @@ async function startGateway(
   const gateway: Gateway = createGateway(config);
   const [address = ""] = await gateway.listen();
   return {
-    port: Number(/\d+$/.exec(address)?.[0]),
+    port: Number(address.slice(address.lastIndexOf(":") + 1)),
     adminUrl: `http://${gateway.adminAddress}`,
     close: () => gateway.close({ now: true }),
   };

@@ -26,8 +26,9 @@ export interface ResumedQuery {
  *   has sent it, and then its own value stands.
  */
 export function takeLastEventId(query: string): ResumedQuery | undefined {
-  const at = query.search(/[?&]lastEventId=[^&]*$/);
-  if (at < 0) return undefined;
+  // Not a regular expression with `$`: it would look from each of a thousand such names to the end.
+  const at = Math.max(0, query.lastIndexOf("&"));
+  if (!query.startsWith("lastEventId=", at + 1)) return undefined;
   const rest = query.slice(0, at);
   if (rest.slice(1).split("&").some(isLastEventId)) return undefined;
   return { query: rest, lastEventId: percentDecoded(query.slice(at + "?lastEventId=".length)) };

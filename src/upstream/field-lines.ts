@@ -24,7 +24,7 @@ export function parseFieldLines(text: string, at: number): string[] {
     if (colon < 0 || colon > end) throw new ParseFault("a line that is no field");
     const { spelled: name, lower, isToken } = fieldName(text.slice(start, colon));
     if (!isToken) throw new ParseFault("a line that is no field");
-    if (FRAMING.has(lower) && /\t[\t ]*$/.test(text.slice(colon, end)))
+    if (FRAMING.has(lower) && hasTabBehind(text, colon + 1, end))
       throw new ParseFault(`${name} with a tab behind it`);
     fields.push(name, trimmed(text, colon + 1, end));
     if (fields.length > 2 * MAX_FIELDS) throw new ParseFault(`more than ${MAX_FIELDS} fields`);
@@ -41,6 +41,13 @@ export function parseTrailerLines(text: string): string[] {
     if (FRAMING.has(fieldName(name).lower)) throw new ParseFault(`${name} among the trailers`);
   }
   return fields;
+}
+
+/** Not a regular expression: 16,000 tabs in a Content-Length held every stream of the process for 0.6 s. */
+function hasTabBehind(text: string, from: number, end: number): boolean {
+  let at = end;
+  while (at > from && text.charCodeAt(at - 1) === SPACE) at--;
+  return at > from && text.charCodeAt(at - 1) === TAB;
 }
 
 function trimmed(text: string, from: number, end: number): string {
