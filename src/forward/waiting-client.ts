@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { GrowingBytes } from "../base/growing-bytes.ts";
 
 /** Most that is held of what a client sends before it is answered. */
 const MAX_EARLY_BYTES = 64 * 1024;
@@ -11,8 +12,7 @@ const MAX_EARLY_BYTES = 64 * 1024;
  */
 export class WaitingClient {
   readonly socket: Socket;
-  readonly #early: Buffer[] = [];
-  #earlyBytes = 0;
+  #early = new GrowingBytes();
   #gone: (() => void) | undefined;
   /** Set while earlier requests of the connection are being answered. */
   #onDrain: (() => void) | undefined;
@@ -52,8 +52,8 @@ export class WaitingClient {
     socket.removeListener("end", this.#leave);
     socket.removeListener("close", this.#leave);
     socket.pause();
-    if (this.#earlyBytes > 0 && !socket.destroyed) socket.unshift(Buffer.concat(this.#early));
-    this.#early.length = this.#earlyBytes = 0;
+    if (this.#early.length > 0 && !socket.destroyed) socket.unshift(this.#early.bytes);
+    this.#early = new GrowingBytes();
   }
 
   /** The same, for a reader that hears of errors itself. */
@@ -63,9 +63,8 @@ export class WaitingClient {
   }
 
   readonly #hold = (bytes: Buffer): void => {
-    this.#early.push(bytes);
-    this.#earlyBytes += bytes.length;
-    if (this.#earlyBytes < MAX_EARLY_BYTES) return;
+    this.#early.add(bytes);
+    if (this.#early.length < MAX_EARLY_BYTES) return;
     if (this.#onDrain === undefined) this.socket.pause();
     else this.socket.destroy();
   };
@@ -77,7 +76,7 @@ export class WaitingClient {
   readonly #leave = (): void => {
     const gone = this.#gone;
     // Nobody will read it, and a stream that has ended takes nothing back.
-    this.#earlyBytes = 0;
+    this.#early = new GrowingBytes();
     this.release();
     this.socket.destroy();
     gone?.();

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
+import { GrowingBytes } from "../base/growing-bytes.ts";
 import type { HeadContext } from "./raw-head.ts";
 import { RawResponse, type ResponseOwner } from "./raw-response.ts";
 import { type HeadLimits, type PlainRequest, parseRequest } from "./request-parser.ts";
@@ -34,7 +35,7 @@ export class LaneConnection implements ResponseOwner {
   /** The client has not said that the request that is being answered is its last. */
   #keepsAlive = false;
   /** What came meanwhile. */
-  #early: Buffer | undefined;
+  #early: GrowingBytes | undefined;
   /** A request was answered on it. */
   isUsed = false;
   /** Since when it has been without a request, by `performance.now()`. */
@@ -67,7 +68,7 @@ export class LaneConnection implements ResponseOwner {
     this.#early = undefined;
     this.isUsed = true;
     if (!keepsAlive || this.#rules.isClosing()) this.socket.destroySoon();
-    else if (early !== undefined && this.socket.writable) this.#handOver(early);
+    else if (early !== undefined && this.socket.writable) this.#handOver(early.bytes);
     else this.waitsSince = performance.now();
   }
 
@@ -121,9 +122,9 @@ export class LaneConnection implements ResponseOwner {
 
   /** Reading goes on while a client is answered, as nothing else would tell that it has left. */
   #keep(bytes: Buffer): void {
-    const early = this.#early === undefined ? bytes : Buffer.concat([this.#early, bytes]);
-    if (early.length > MAX_EARLY_BYTES) this.socket.destroy();
-    else this.#early = early;
+    this.#early ??= new GrowingBytes();
+    if (this.#early.length + bytes.length > MAX_EARLY_BYTES) this.socket.destroy();
+    else this.#early.add(bytes);
   }
 
   #handOver(bytes: Buffer): void {

@@ -1,4 +1,5 @@
 import { isIP, type Socket, SocketAddress } from "node:net";
+import { GrowingBytes } from "../base/growing-bytes.ts";
 
 /**
  * The PROXY protocol, versions 1 and 2: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
@@ -95,7 +96,7 @@ export function readProxyHeader(
   timeoutMs: number,
   callback: (source: ProxyHeader["source"]) => void,
 ): void {
-  let received: Buffer = Buffer.alloc(0);
+  const parts = new GrowingBytes();
   // The header comes first, before anything of ours: nobody reads an answer to its absence.
   const giveUp = () => socket.destroy();
   const timer = setTimeout(giveUp, timeoutMs);
@@ -103,7 +104,8 @@ export function readProxyHeader(
   const onReadable = () => {
     const chunk: Buffer | null = socket.read();
     if (chunk === null) return;
-    received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+    parts.add(chunk);
+    const received = parts.bytes;
     const header = parseProxyHeader(received);
     if (header === "more") return;
     stop();
