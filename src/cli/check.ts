@@ -1,3 +1,4 @@
+import { visibleText } from "../base/visible-text.ts";
 import { loadConfig } from "../config/load.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { BackendConfig } from "../config/upstream-schema.ts";
@@ -21,7 +22,7 @@ error and exits with 2.
     const flags = parseFlags(args, { config: "one" });
     const loaded = loadConfig(flags.one("config") ?? DEFAULT_DIRECTORY, process.env);
     if ("problems" in loaded) return refuse(loaded.problems);
-    process.stdout.write(routeTable(loaded.config.routes));
+    process.stdout.write(visibleText(routeTable(loaded.config.routes)));
     return EXIT.done;
   },
 };

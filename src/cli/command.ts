@@ -1,3 +1,4 @@
+import { visibleText } from "../base/visible-text.ts";
 import { formatProblem, type Problem } from "../config/problem.ts";
 
 /** Exit codes: done, crashed, wrong usage or configuration. */
@@ -18,6 +19,6 @@ export class UsageError extends Error {}
 
 /** Prints every problem to standard error, one a line. */
 export function refuse(problems: readonly Problem[]): number {
-  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
+  for (const problem of problems) process.stderr.write(`${visibleText(formatProblem(problem))}\n`);
   return EXIT.refused;
 }

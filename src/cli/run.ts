@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { visibleText } from "../base/visible-text.ts";
 import { suggestion } from "../config/nearest.ts";
 import { check } from "./check.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
@@ -66,6 +67,6 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`sluice: ${error.message}\nTry sluice --help.\n`);
+  process.stderr.write(`sluice: ${visibleText(error.message)}\nTry sluice --help.\n`);
   process.exitCode = EXIT.refused;
 }

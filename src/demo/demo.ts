@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { visibleText } from "../base/visible-text.ts";
 import { type Config, parseAddress, serverSchema } from "../config/server-schema.ts";
 import { createGateway, type Gateway } from "../server/gateway.ts";
 import { listen, type Running, startBackends } from "./backends.ts";
@@ -68,7 +69,7 @@ export async function runDemo({
 }): Promise<number> {
   const demo = await startDemo(address).catch(addressProblem);
   if (typeof demo === "string") {
-    process.stderr.write(`sluice demo: ${demo}\n`);
+    process.stderr.write(`sluice demo: ${visibleText(demo)}\n`);
     return 2;
   }
   const isElsewhere = address === undefined && !demo.gatewayUrl.endsWith(`:${DEFAULT_PORT}`);

@@ -1,8 +1,9 @@
 import { type DestinationStream, type Logger, pino } from "pino";
-import { prettyFactory } from "pino-pretty";
+import { visibleText } from "../base/visible-text.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
 import { LogOutput } from "./log-output.ts";
 import { writePlainLines } from "./plain-lines.ts";
+import { prettyInto } from "./pretty-lines.ts";
 
 export type Log = Logger;
 
@@ -20,7 +21,8 @@ export function createLog(config: ServerConfig["log"], destination?: Destination
   const onDropped = (lines: number): void => log.warn({ lines }, "log lines were dropped");
   const target = destination ?? new LogOutput(STANDARD_OUTPUT, onDropped);
   const lines = config.format === "json" ? target : prettyInto(target);
-  const log = pino(options, lines);
+  // A terminal obeys some characters that JSON lets stand; those of plain lines were looked at already.
+  const log = pino(options, { write: (line) => lines.write(visibleText(line)) });
   writePlainLines(log, lines, isoTime);
   return log;
 }
@@ -36,9 +38,4 @@ function isoTime(): string {
     timeText = `,"time":"${new Date(now).toISOString()}"`;
   }
   return timeText;
-}
-
-function prettyInto(target: DestinationStream): DestinationStream {
-  const format = prettyFactory({ colorize: process.stdout.isTTY, singleLine: true });
-  return { write: (line) => target.write(format(line)) };
 }

@@ -4,8 +4,11 @@ const writeSym: typeof pino.symbols.writeSym = pino.symbols.writeSym;
 
 type Write = (this: Logger, facts: object | null, message: string | undefined, level: number) => void;
 
-/** Anything but what stands in JSON as it is: no quote, no backslash, no control character, no half of a pair. */
-const ESCAPED = /[^ !#-[\]-~\u00a0-\ud7ff\ue000-\uffff]/;
+/**
+ * Anything but what stands in a log as it is: no quote, no backslash, no half of a pair, nothing that `visibleText`
+ * spells out.
+ */
+const ESCAPED = /[^ !#-[\]-~\u00a0-\u061b\u061d-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\uffff]/;
 
 /**
  * Has a log write the lines itself whose facts are plain texts and numbers, as pino would; all others are left to pino.
