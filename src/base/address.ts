@@ -7,12 +7,12 @@ import { ownText } from "./own-text.ts";
  * The peer of a unix socket. It counts as trusted: only a local process that the socket's file mode lets
  * in can be one.
  *
- * It has a name of its own because a missing address does not mean a unix socket: Node has none either
- * for a TCP client that sent a request and a reset, and that client must not be believed.
+ * It has a name of its own because a missing address does not mean a unix socket: a PROXY protocol header may
+ * name a client without one, and that client must not be believed.
  */
 export const UNIX_PEER = "unix:";
-/** A client whose address nobody knows. */
-const UNKNOWN = "unknown";
+/** A client whose address is not known, as behind a PROXY protocol header for a unix socket. */
+export const UNKNOWN = "unknown";
 
 /** The longest chain that is read and sent on; the ends beyond it, the client's side, are cut off. */
 const MAX_HOPS = 64;
@@ -28,7 +28,7 @@ const VISIBLE = /^[\x21-\x7e]{1,100}$/;
 
 /** What is known of a request before anything it says about itself is believed. */
 export interface ArrivedRequest {
-  /** The socket's remote address, `UNIX_PEER`, or undefined when the socket has none any more. */
+  /** The connection's remote address, `UNIX_PEER`, or undefined when a proxy's header names no address. */
   readonly peer: string | undefined;
   readonly tls: boolean;
   readonly rawHeaders: RawFields;

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 
 /** How a connection came in. What a proxy said of it stands in place of the socket's own word. */
 export interface Arrival {
-  /** Who is at its other end: an address, `UNIX_PEER`, or undefined when that is not known. */
+  /** The address at its other end, `UNIX_PEER`, or undefined when a proxy's header names no address. */
   readonly peer: string | undefined;
   readonly tls: boolean;
   /** It is beyond the gateway's limit: its requests are refused. */

@@ -131,6 +131,12 @@ export class Listener {
 
   /** What a connection begins with decides where it goes: the proxy's header, then TLS, then what it chose there. */
   #accept(socket: Socket): void {
+    // Read now: after a reset the system no longer tells the address, and no access list knows its client.
+    const peer = this.#peerOf(socket);
+    if (peer === undefined) {
+      this.#refuseNameless(socket);
+      return;
+    }
     const admission = this.#runtime.capacity.enter();
     lastingConnections.add(socket);
     // Not `once`: what that wraps a listener in is held as long as the connection.
@@ -143,23 +149,33 @@ export class Listener {
       "close",
       guarded((error) => this.#runtime.onFault(error), onClose),
     );
-    if (typeof admission === "string") this.#admit(socket, admission);
-    else this.#wait(socket, admission).catch((error: unknown) => this.#fault(socket, error));
+    if (typeof admission === "string") this.#admit(socket, peer, admission);
+    else this.#wait(socket, peer, admission).catch((error: unknown) => this.#fault(socket, error));
+  }
+
+  /** The address at the other end; undefined when the client has reset the connection before it was accepted. */
+  #peerOf(socket: Socket): string | undefined {
+    return "path" in this.address ? UNIX_PEER : socket.remoteAddress;
+  }
+
+  /** Its client can receive nothing: to end it takes no answer away, and no request of it reaches a backend. */
+  #refuseNameless(socket: Socket): void {
+    socket.destroy();
+    this.#runtime.log.debug("connection reset before it was accepted");
   }
 
   /** Until the process that counts for all has answered; what comes meanwhile waits in the socket. */
-  async #wait(socket: Socket, admission: Promise<Admission>): Promise<void> {
+  async #wait(socket: Socket, peer: string, admission: Promise<Admission>): Promise<void> {
     this.#pending.add(socket);
     // A reset is followed by `close`, and nobody else listens yet.
     const ignore = () => {};
     socket.on("error", ignore);
     const settled = await admission;
     socket.removeListener("error", ignore);
-    if (this.#pending.delete(socket)) this.#admit(socket, settled);
+    if (this.#pending.delete(socket)) this.#admit(socket, peer, settled);
   }
 
-  #admit(socket: Socket, admission: Admission): void {
-    const peer = "path" in this.address ? UNIX_PEER : socket.remoteAddress;
+  #admit(socket: Socket, peer: string, admission: Admission): void {
     const arrival = { peer, tls: false, isOverflow: admission === "refused" };
     if (admission === "closed") socket.destroy();
     else if (this.#listen.proxyProtocol) this.#readProxyHeader(socket, arrival);

@@ -22,6 +22,13 @@ export function proxyV2(address: string, tlv: Buffer = Buffer.alloc(0)): Buffer 
 /** What a proxy says that only looks whether we are alive. */
 export const PROXY_V2_LOCAL: Buffer = Buffer.concat([SIGNATURE, Buffer.from([0x20, 0, 0, 0])]);
 
+/** What a proxy says of a client that came to it on a unix socket (AF_UNIX, 2 x 108 bytes): no address. */
+export const PROXY_V2_UNIX: Buffer = Buffer.concat([
+  SIGNATURE,
+  Buffer.from([0x21, 0x31, 0, 216]),
+  Buffer.alloc(216),
+]);
+
 function ipv6Bytes(address: string): Buffer {
   const [front = "", back] = address.split("::");
   const groups = (text: string | undefined) => (text ? text.split(":") : []);
