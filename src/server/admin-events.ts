@@ -7,6 +7,9 @@ import type { Insight } from "./insight.ts";
 /** Dashboards at a time. */
 export const MAX_VIEWERS = 16;
 
+/** How long a dashboard may read nothing, as one whose machine has gone does; its place is another's then. */
+const STALL_MS = 30_000;
+
 /** A browser comes back at once; so it shows again now and then who it is. */
 const MAX_AGE_MS = 3_600_000;
 
@@ -15,6 +18,8 @@ export class AdminEvents {
   readonly #insight: Insight;
   readonly #log: Log;
   readonly #viewers = new Set<ServerResponse>();
+  /** Since when each that does not read has not, by `performance.now()`. */
+  readonly #stalls = new WeakMap<ServerResponse, number>();
   /** Those for whom an overview is being made. */
   readonly #awaiting = new WeakSet<ServerResponse>();
 
@@ -31,7 +36,10 @@ export class AdminEvents {
   open(response: ServerResponse, query: StreamQuery): void {
     beginEvents(response);
     this.#viewers.add(response);
-    const age = setTimeout(() => response.end(), MAX_AGE_MS);
+    let age = setTimeout(() => {
+      response.end();
+      age = setTimeout(() => response.destroy(), STALL_MS);
+    }, MAX_AGE_MS);
     const unwatch = this.#insight.watch(() => void this.#send(response, query));
     response.once("close", () => {
       clearTimeout(age);
@@ -46,9 +54,19 @@ export class AdminEvents {
     for (const response of this.#viewers) response.end();
   }
 
+  #endStalled(response: ServerResponse): void {
+    const now = performance.now();
+    const since = this.#stalls.get(response) ?? now;
+    this.#stalls.set(response, since);
+    if (now - since > STALL_MS) response.destroy();
+  }
+
   async #send(response: ServerResponse, query: StreamQuery): Promise<void> {
+    if (!isOpen(response)) return;
     // A viewer that does not keep up gets the next one instead.
-    if (!isOpen(response) || response.writableNeedDrain || this.#awaiting.has(response)) return;
+    if (response.writableNeedDrain) return this.#endStalled(response);
+    this.#stalls.delete(response);
+    if (this.#awaiting.has(response)) return;
     this.#awaiting.add(response);
     try {
       const view = await this.#insight.view(query);

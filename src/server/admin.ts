@@ -4,14 +4,12 @@ import type { ServerConfig } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
 import { addressName } from "./address-name.ts";
 import { AdminAccess } from "./admin-access.ts";
+import { AdminConnections } from "./admin-connections.ts";
 import { AdminEvents } from "./admin-events.ts";
 import { type AdminFile, adminFiles, PAGE, SIGN_IN } from "./admin-files.ts";
 import { reply, replyJson } from "./admin-reply.ts";
 import { streamQuery } from "./admin-streams.ts";
 import type { Insight } from "./insight.ts";
-
-/** Monitoring, a few dashboards and whoever looks: a scrape keeps its connection. */
-const MAX_CONNECTIONS = 128;
 
 /** A token in a form. */
 const MAX_BODY_BYTES = 4_096;
@@ -41,6 +39,7 @@ export class AdminServer {
   readonly #events: AdminEvents;
   readonly #log: Log;
   readonly #server: http.Server;
+  readonly #connections: AdminConnections;
   #files: ReadonlyMap<string, AdminFile> = new Map();
 
   constructor(
@@ -57,11 +56,12 @@ export class AdminServer {
       maxHeaderSize: 8 * 1024,
       headersTimeout: 10_000,
       requestTimeout: 10_000,
-      // Longer than between two scrapes, so that monitoring needs no new connection when files are scarce.
+      connectionsCheckingInterval: 1_000,
+      // Of authorized connections; others are ended before.
       keepAliveTimeout: 75_000,
       insecureHTTPParser: false,
     });
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#connections = new AdminConnections(this.#server, "port" in admin);
     this.#server.on("request", (request, response) => this.#onRequest(request, response));
     this.#server.on("upgrade", (_, socket) => socket.destroy());
     this.#server.on("connect", (_, socket) => socket.destroy());
@@ -94,7 +94,10 @@ export class AdminServer {
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     response.on("error", () => response.destroy());
+    this.#connections.begin(request, response);
     this.#answer(request, response).catch((err: unknown) => {
+      // A body that breaks off is the client's doing, and no line in the log for each.
+      if (request.socket.destroyed) return;
       this.#log.error({ err }, "admin request failed");
       if (response.headersSent) response.destroy();
       else replyJson(response, 500, { error: "internal error" });
@@ -114,7 +117,7 @@ export class AdminServer {
     if (file !== undefined) return reply(response, 200, file.body, file.type);
     if (path === "/healthz") return replyJson(response, 200, { status: "alive" });
     if (path === "/readyz") return this.#readiness(response);
-    if (!this.#access.isAuthorized(request)) return this.#refuse(path, response);
+    if (!this.#isAuthorized(request, response)) return this.#refuse(path, response);
     return await this.#get(path, new URLSearchParams(query), request, response);
   }
 
@@ -134,6 +137,7 @@ export class AdminServer {
       case "/api/events":
         if (!this.#access.isOwnPage(request)) return replyJson(response, 403, { error: "another origin" });
         if (this.#events.isFull) return replyJson(response, 503, { error: "too many dashboards" });
+        this.#connections.openStream(request);
         return this.#events.open(response, streamQuery(query));
       default:
         return replyJson(response, 404, { error: "not found" });
@@ -147,13 +151,19 @@ export class AdminServer {
       return replyJson(response, 413, { error: "body too large" }, { Connection: "close" });
     }
     if (path === "/sign-in") return this.#signIn(body, request, response);
-    if (!this.#access.isAuthorized(request)) return this.#refuse(path, response);
+    if (!this.#isAuthorized(request, response)) return this.#refuse(path, response);
     const id = END_STREAM.exec(path)?.[1];
     if (id === undefined) return replyJson(response, 404, { error: "not found" });
     const isEnded = await this.#insight.endStreams(decoded(id));
     this.#log.info({ reqId: decoded(id), isEnded }, "stream ended by hand");
     if (isEnded) return replyJson(response, 200, { status: "ended" });
     return replyJson(response, 404, { error: "no such stream" });
+  }
+
+  #isAuthorized(request: IncomingMessage, response: ServerResponse): boolean {
+    if (!this.#access.isAuthorized(request)) return false;
+    this.#connections.authorize(request, response);
+    return true;
   }
 
   #signIn(body: string, request: IncomingMessage, response: ServerResponse): void {
