@@ -1,6 +1,7 @@
 import { faultsOf, phrase } from "./issues.ts";
 import { jsonSchema, type SchemaName } from "./json-schema.ts";
 import type { Loaded } from "./load.ts";
+import { describeOwnBackend, ownBackends } from "./own-backends.ts";
 import type { Problem } from "./problem.ts";
 import { routeSchema } from "./route-schema.ts";
 import { type ServerConfig, serverSchema } from "./server-schema.ts";
@@ -27,6 +28,11 @@ export function configFromFlags({ to, listen, cors }: Flags): Loaded {
     options,
   );
   if (server.success && route.success) {
+    const [own] = ownBackends(route.data, server.data);
+    if (own !== undefined) {
+      const message = describeOwnBackend(own, "--listen");
+      return { problems: [{ file: undefined, at: undefined, key: "--to", message }] };
+    }
     return { config: { server: server.data, routes: [{ ...route.data, name: "default" }], apps: [] } };
   }
   const flagged = (issues: Parameters<typeof faultsOf>[0], name: SchemaName): Problem[] =>

@@ -6,6 +6,7 @@ import { type Conflict, findConflicts } from "./conflicts.ts";
 import type { Env } from "./interpolate.ts";
 import { jsonSchema, SCHEMAS, type SchemaName } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
+import { describeOwnBackend, ownBackends } from "./own-backends.ts";
 import { inFileOrder, type Problem, spellPath } from "./problem.ts";
 import type { RouteConfig, RouteFile } from "./route-schema.ts";
 import { type Config, type ServerConfig, serverSchema, serverSchemaIn } from "./server-schema.ts";
@@ -48,8 +49,8 @@ export function loadConfig(directory: string, env: Env, files = ON_DISK): Loaded
   problems.push(...strayFiles(root, names));
   const server = names.includes(SERVER_FILE) ? readServer(root, reading) : serverSchema.parse({});
   const apps = names.includes(APPS_FILE) ? readApps(`${root}/${APPS_FILE}`, reading) : [];
-  const { routes, shared } = readRoutes(`${root}/${ROUTES}`, apps, reading);
-  if (server !== undefined) problems.push(...apartInWorkers(shared, server));
+  const { routes, read } = readRoutes(`${root}/${ROUTES}`, apps, reading);
+  if (server !== undefined) problems.push(...apartInWorkers(read, server), ...loops(read, server));
   if (problems.length > 0 || server === undefined || apps === undefined) {
     return { problems: inFileOrder(problems) };
   }
@@ -143,7 +144,7 @@ function readRoutes(
   directory: string,
   apps: readonly AppConfig[] | undefined,
   reading: Reading,
-): { readonly routes: RouteConfig[]; readonly shared: readonly ReadRoute[] } {
+): { readonly routes: RouteConfig[]; readonly read: readonly ReadRoute[] } {
   const { problems } = reading;
   const example = "; expected at least one route file such as stream.yaml in it";
   const names = listNames(directory, example, reading);
@@ -166,17 +167,36 @@ function readRoutes(
   if (apps !== undefined) problems.push(...routes.flatMap((route) => uselessAuth(route, apps)));
   return {
     routes: routes.map(({ name, value, path }) => ({ ...value, name, file: path })),
-    shared: routes.filter(({ value }) => value.shared !== undefined),
+    read: routes,
   };
 }
 
 /** Without a Redis each worker would have a backend request and a history of its own: shared by none of them. */
-function apartInWorkers(shared: readonly ReadRoute[], { workers, redis }: ServerConfig): Problem[] {
+function apartInWorkers(routes: readonly ReadRoute[], { workers, redis }: ServerConfig): Problem[] {
   if (workers === 1 || redis !== null) return [];
   const message = `workers: ${workers} can share a stream only through redis; set redis in ${SERVER_FILE}, or workers: 1`;
+  const shared = routes.filter(({ value }) => value.shared !== undefined);
   return shared.map(({ yaml, path: file }) => {
     return { file, at: yaml.keyPlace(["shared"]), key: "shared", message };
   });
+}
+
+/** Backends that are the gateway itself. */
+function loops(routes: readonly ReadRoute[], server: ServerConfig): Problem[] {
+  return routes.flatMap(({ value, yaml, path: file }) =>
+    ownBackends(value, server).map((own) => {
+      const path = writtenPart(yaml.value, own.path);
+      const message = describeOwnBackend(own, `${own.key} in ${SERVER_FILE}`);
+      return { file, at: yaml.valuePlace(path), key: spellPath(path), message };
+    }),
+  );
+}
+
+/** As much of a path as a file has: `upstream: URL` is short for more. */
+function writtenPart(value: unknown, path: Path): Path {
+  const [step, ...rest] = path;
+  if (step === undefined || typeof value !== "object" || value === null || !(step in value)) return [];
+  return [step, ...writtenPart((value as Record<PropertyKey, unknown>)[step], rest)];
 }
 
 function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {
