@@ -26,7 +26,8 @@ export function placeOf({ host, path }: RouteMatch): {
     // A fully qualified name may end in a dot; nginx drops it too.
     host: host?.toLowerCase().replace(/\.$/, ""),
     isPrefix,
-    path: routingPath(isPrefix ? path.slice(0, -2) : path),
+    // The slash before the star may be one of several.
+    path: isPrefix ? routingPath(path).slice(0, -2) : routingPath(path),
   };
 }
 

@@ -16,6 +16,7 @@ import { DISCARD } from "../upstream/source.ts";
 import { isStreaming, openAnswer } from "./answer.ts";
 import type { Runtime } from "./runtime.ts";
 import { chooseStage, type RuntimeRoute } from "./runtime-route.ts";
+import { checkSecondReading } from "./second-reading.ts";
 import { isShared, subscribe } from "./subscribe.ts";
 
 /** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
@@ -52,6 +53,7 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   exchange.target = readTarget(exchange.request.url, exchange.host);
   const route = findRoute(exchange, runtime);
   exchange.route = route;
+  checkSecondReading(exchange, route, runtime.router);
   const staged = chooseStage(route, exchange);
   exchange.route = staged;
   // Not before: the route knows which pages may read the refusal.

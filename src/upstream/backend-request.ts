@@ -74,14 +74,26 @@ function framingFields(exchange: Exchange, fields: RawFields): string[] {
   return framing === "none" && !BODYLESS.has(exchange.request.method ?? "") ? ["Content-Length", "0"] : [];
 }
 
-/** Takes the prefix off at a segment border, whatever its percent-encoding, and puts the other one on. */
+/** Takes the prefix off at a segment border, as routing reads it, and puts the other one on. */
 export function rewritten(
   path: string,
   { stripPrefix, addPrefix }: { stripPrefix: string; addPrefix: string },
 ): string {
   if (stripPrefix === "") return addPrefix + path;
   const segments = path.split("/");
-  const count = stripPrefix.split("/").length;
-  const isPrefixed = routingPath(segments.slice(0, count).join("/")) === routingPath(stripPrefix);
-  return addPrefix + (isPrefixed ? `/${segments.slice(count).join("/")}` : path);
+  const end = endOfPrefix(segments, routingPath(stripPrefix).split("/").filter(isNamed));
+  return addPrefix + (end === undefined ? path : `/${segments.slice(end).join("/")}`);
+}
+
+const isNamed = (segment: string): boolean => segment !== "";
+
+/** Where the rest of a path begins behind a prefix, slashes in a row read as one; undefined when it has another. */
+function endOfPrefix(segments: readonly string[], prefix: readonly string[]): number | undefined {
+  let at = 0;
+  for (const wanted of prefix) {
+    while (segments[at] === "") at++;
+    if (routingPath(segments[at] ?? "") !== wanted) return undefined;
+    at++;
+  }
+  return at;
 }

@@ -23,16 +23,24 @@ const ask = (gateway: GatewayFixture, target: string) =>
   });
 
 // A backend decodes these, so a route that guards /admin/ has to see through them as well.
-test.each(["/admin/x", "/%61dmin/x", "/%61%64%6D%69%6e/x", "/adm%69n/x", "/admin", "/%61dmin"])(
-  "%s is the route of /admin/*, and its bytes are sent as they came",
-  async (target) => {
-    const { gateway, admin, rest } = await startTwoRoutes();
-    const response = await ask(gateway, target);
-    expect(response.text).toContain("X-Backend: admin");
-    expect(admin.requests.map((request) => request.target)).toEqual([target]);
-    expect(rest.requests).toEqual([]);
-  },
-);
+test.each([
+  "/admin/x",
+  "/%61dmin/x",
+  "/%61%64%6D%69%6e/x",
+  "/adm%69n/x",
+  "/admin",
+  "/%61dmin",
+  "//admin/x",
+  "///%61dmin///x//",
+  "//admin",
+  "/admin/;v=1/x",
+])("%s is the route of /admin/*, and its bytes are sent as they came", async (target) => {
+  const { gateway, admin, rest } = await startTwoRoutes();
+  const response = await ask(gateway, target);
+  expect(response.text).toContain("X-Backend: admin");
+  expect(admin.requests.map((request) => request.target)).toEqual([target]);
+  expect(rest.requests).toEqual([]);
+});
 
 test.each([
   "/admin%2fx",
@@ -40,7 +48,8 @@ test.each([
   "/admin%252fx",
   "/administrator",
   "/Admin/x",
-  "//admin/x",
+  "/x//admin/x",
+  "/admin;v=1/x",
   "/x?/admin/",
 ])("%s is not", async (target) => {
   const { gateway, admin, rest } = await startTwoRoutes();
