@@ -65,6 +65,11 @@ const table = {
   event_too_large: { status: 502, publicCode: "APIG.0201", text: "The backend sent too large an event." },
   too_many_channels: { status: 429, publicCode: "SLUICE.0011", text: "Too many different streams are open." },
   backend_timeout: { status: 504, publicCode: "APIG.0201", text: "Backend timeout." },
+  loop_detected: {
+    status: 508,
+    publicCode: "SLUICE.0020",
+    text: "The request came back to this gateway.",
+  },
   replay_unknown: { status: 503, publicCode: "SLUICE.0012", text: "The request cannot be checked now." },
   closing: { status: 503, publicCode: "SLUICE.0006", text: "The gateway is shutting down." },
   internal_error: { status: 500, publicCode: "APIG.0601", text: "Internal server error." },

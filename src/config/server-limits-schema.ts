@@ -43,6 +43,14 @@ export const serverLimits = z
       .describe(
         "What all histories of shared streams may hold together; those used least recently give way.",
       ),
+    passes: z
+      .int()
+      .min(1)
+      .max(100)
+      .prefault(8)
+      .describe(
+        "How often one request may be sent to backends, where one of them calls back through the gateway; 508 beyond, and at once for the same request on the same route.",
+      ),
     requestTimeout: duration
       .prefault("60s")
       .describe("Until a request, head and body, has come in whole; 408 after. It never bounds a response."),

@@ -3,6 +3,7 @@ import type { Config, ServerConfig } from "../config/server-schema.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import type { Counters } from "../pipeline/counters.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
+import type { LoopGuard } from "../upstream/loop-guard.ts";
 import { type AdminServer, createAdmin } from "./admin.ts";
 import { drainStreams } from "./drain.ts";
 import { LocalInsight } from "./insight.ts";
@@ -78,10 +79,10 @@ export class RunningGateway implements Gateway {
   /** Ends the wait before the gateway stops to accept, or lets what is left go at once. */
   #hurry = new AbortController();
 
-  /** It counts what it limits by itself, unless `counters` do. */
-  constructor(config: Config, log: Log | undefined, counters?: Counters) {
+  /** It counts what it limits by itself, unless `counters` do; `loops` are those of the processes it is one of. */
+  constructor(config: Config, log: Log | undefined, counters?: Counters, loops?: LoopGuard) {
     this.#hasOwnLog = log === undefined;
-    this.#runtime = new Runtime(config, log ?? createLog(config.server.log), counters);
+    this.#runtime = new Runtime(config, log ?? createLog(config.server.log), counters, loops);
     const { workers } = config.server;
     if (workers !== 1)
       this.#runtime.log.warn({ workers }, "workers are for sluice serve: this is one process");

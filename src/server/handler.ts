@@ -56,6 +56,7 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   checkSecondReading(exchange, route, runtime.router);
   const staged = chooseStage(route, exchange);
   exchange.route = staged;
+  runtime.loops.check(exchange, runtime.config.server.limits.passes);
   // Not before: the route knows which pages may read the refusal.
   if (exchange.isOverflow)
     throw new ProxyError("too_many_connections", "beyond limits.connections", { fields: [retrySoon()] });

@@ -3,13 +3,12 @@ import { ProxyError } from "../base/errors.ts";
 import { fieldValues } from "../base/fields.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import { DEFAULT_STAGE } from "../config/stages-schema.ts";
-import type { Log } from "../observe/log.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
 import type { StreamLimit } from "../pipeline/stream-limit.ts";
 import { Hub, type HubSurroundings } from "../shared/hub.ts";
 import { createMock, type Mock } from "../stream/mock.ts";
-import { Upstream } from "../upstream/upstream.ts";
+import { Upstream, type UpstreamOwner } from "../upstream/upstream.ts";
 
 /** Where the requests of a route go: to backends, or to an answer that its file gives. */
 type Destination =
@@ -38,15 +37,16 @@ export function createRuntimeRoute(
   surroundings: HubSurroundings,
   previous?: RuntimeRoute,
 ): RuntimeRoute {
-  const { log } = surroundings;
+  const { log, loops } = surroundings;
   const { name, stages } = route.config;
+  const owner = { name, log, loops };
   const others = Object.entries(stages).map(([stage, own]): [string, RuntimeRoute] => {
     const config = { ...route.config, ...own };
-    const destination = destinationOf(own, { name, log }, previous?.otherStages.get(stage));
+    const destination = destinationOf(own, owner, previous?.otherStages.get(stage));
     const staged = withHub({ ...route, config, stage, ...destination }, surroundings);
     return [stage, { ...staged, otherStages: new Map() }];
   });
-  const own = destinationOf(route.config, { name, log }, previous);
+  const own = destinationOf(route.config, owner, previous);
   return { ...withHub({ ...route, ...own }, surroundings), otherStages: new Map(others) };
 }
 
@@ -79,13 +79,13 @@ export function upstreamsOf({ upstream, otherStages }: RuntimeRoute): Upstream[]
 
 function destinationOf(
   { upstream, mock }: Pick<RouteConfig, "upstream" | "mock">,
-  named: { readonly name: string; readonly log: Log },
+  owner: UpstreamOwner,
   previous: RuntimeRoute | undefined,
 ): Destination {
   if (upstream !== undefined) {
     const isKept = isDeepStrictEqual(previous?.config.upstream, upstream);
     const kept = isKept ? previous?.upstream : undefined;
-    return { upstream: kept ?? new Upstream(upstream, named), mock: undefined };
+    return { upstream: kept ?? new Upstream(upstream, owner), mock: undefined };
   }
   if (mock !== undefined) return { upstream: undefined, mock: createMock(mock) };
   throw new TypeError("a validated route has an upstream or a mock");

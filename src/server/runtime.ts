@@ -16,6 +16,7 @@ import { HistoryBudget } from "../shared/history-budget.ts";
 import { MemoryStore } from "../shared/memory-store.ts";
 import { RedisStore } from "../shared/redis-store.ts";
 import type { Store } from "../shared/store.ts";
+import { LoopGuard } from "../upstream/loop-guard.ts";
 import { type Changes, changesBetween } from "./changes.ts";
 import { endLaggards } from "./laggards.ts";
 import { Observatory } from "./observatory.ts";
@@ -51,6 +52,8 @@ export class Runtime implements Observer, HeapListener {
   readonly capacity: Capacity;
   /** Counts what the request path does. */
   readonly observatory: Observatory;
+  /** Knows the requests that come back. */
+  readonly loops: LoopGuard;
   readonly #jwksSets: JwksSets;
   /** The same over all reloads, because a reload must not let a signature come twice. */
   readonly #counters: Counters;
@@ -65,8 +68,10 @@ export class Runtime implements Observer, HeapListener {
     config: Config,
     log: Log,
     counters: Counters = new LocalCounters(config.server.limits.signatures),
+    loops = new LoopGuard(),
   ) {
     this.log = log;
+    this.loops = loops;
     const { redis } = config.server;
     const shared =
       redis === null ? undefined : new RedisStore(redis, log, (isWhole) => this.#onRedis(isWhole));
@@ -190,6 +195,7 @@ export class Runtime implements Observer, HeapListener {
       store: this.#store,
       budget: this.#historyBudget,
       log: this.log,
+      loops: this.loops,
     };
     return createSnapshot(config, means, previous);
   }

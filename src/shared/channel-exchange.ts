@@ -7,7 +7,7 @@ import { type SharedRoute, sharedOf } from "./shared-route.ts";
 /** What a channel asks its backend for, whoever was the first to want it. */
 export type ChannelTemplate = Pick<Exchange, "host" | "target" | "principal" | "spent" | "client"> & {
   readonly route: SharedRoute;
-  /** The fields of the request that are in the key. */
+  /** The fields of the request that are in the key, and our own word on how often it has passed. */
   readonly fields: readonly string[];
 };
 
@@ -29,7 +29,9 @@ export function channelTemplate(first: Exchange, route: SharedRoute): ChannelTem
     requestId: undefined,
     isTrusted: false,
   };
-  const fields = by.flatMap((part) => namedFields(part, first));
+  // Or a loop in which each pass asks for another stream would begin anew with each.
+  const loop = route.upstream?.loops.ownEntry(first.request.rawHeaders) ?? [];
+  const fields = [...by.flatMap((part) => namedFields(part, first)), ...loop];
   const principal = by.includes("principal") ? first.principal : undefined;
   return { route, target, client, fields, principal, host: first.host, spent: first.spent };
 }

@@ -5,6 +5,7 @@ import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
 import { retrySoon } from "../pipeline/retry-after.ts";
+import type { LoopGuard } from "../upstream/loop-guard.ts";
 import { Channel } from "./channel.ts";
 import { dialChannel } from "./channel-dial.ts";
 import { channelKey, keyName } from "./channel-key.ts";
@@ -23,6 +24,7 @@ export interface HubSurroundings {
   readonly store: Store;
   readonly budget: HistoryBudget;
   readonly log: Log;
+  readonly loops: LoopGuard;
 }
 
 /** The channels of one route in one of its stages: who asks for the same gets the same. */

@@ -3,6 +3,7 @@ import { jitter } from "../base/jitter.ts";
 import type { HealthCheckConfig } from "../config/upstream-schema.ts";
 import type { Log } from "../observe/log.ts";
 import type { Backend } from "./backend.ts";
+import type { UpstreamOwner } from "./upstream.ts";
 
 /** The first checks come within this part of the interval: soon, and not all in one moment. */
 const FIRST_CHECK_PART = 0.2;
@@ -18,17 +19,15 @@ export class ActiveHealth {
   /** The route's name, for the log. */
   readonly #name: string;
   readonly #log: Log;
+  readonly #loops: UpstreamOwner["loops"];
   readonly #checks: readonly Check[];
   #isClosed = false;
 
-  constructor(
-    backends: readonly Backend[],
-    config: HealthCheckConfig,
-    { name, log }: { readonly name: string; readonly log: Log },
-  ) {
+  constructor(backends: readonly Backend[], config: HealthCheckConfig, { name, log, loops }: UpstreamOwner) {
     this.#config = config;
     this.#name = name;
     this.#log = log;
+    this.#loops = loops;
     this.#checks = backends.map((backend) => ({ backend, streak: 0, timer: undefined }));
     for (const check of this.#checks) this.#plan(check, Math.random() * FIRST_CHECK_PART * config.interval);
   }
@@ -42,13 +41,18 @@ export class ActiveHealth {
   /** The next check of a backend begins after the last one has ended, so there is never more than one. */
   #plan(check: Check, delayMs: number): void {
     check.timer = setTimeout(async () => {
-      const fault = await probe(check.backend, this.#config);
+      const fault = await probe(check.backend, this.#config, (fields) => this.#marked(fields));
       if (this.#isClosed) return;
       this.#note(check, fault);
       this.#plan(check, jitter(this.#config.interval));
     }, delayMs);
     // A gateway that was made and never listens does not hold its process.
     check.timer.unref();
+  }
+
+  /** A check that came back would be answered by another check, and so on. */
+  #marked(fields: readonly string[]): string[] {
+    return this.#loops.mark(fields, [], { route: this.#name, method: "GET", target: this.#config.path });
   }
 
   #note(check: Check, fault: string | undefined): void {
@@ -78,9 +82,13 @@ interface Check {
 }
 
 /** Asks once; resolves with what is wrong, and never rejects. */
-function probe(backend: Backend, { path, timeout }: HealthCheckConfig): Promise<string | undefined> {
+function probe(
+  backend: Backend,
+  { path, timeout }: HealthCheckConfig,
+  marked: (fields: readonly string[]) => string[],
+): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const fields = ["Host", backend.address.authority, "User-Agent", "sluice health check"];
+    const fields = marked(["Host", backend.address.authority, "User-Agent", "sluice health check"]);
     const request = backend.request("GET", path, fields);
     const timer = new DueTimer(timeout, () => {
       resolve(`no answer within ${timeout} ms`);

@@ -43,8 +43,11 @@ export function createBackendRequest(
   for (const name of config.headers.request.remove) fields = removeField(fields, name);
   for (const [name, value] of Object.entries(config.headers.request.set))
     fields = setField(fields, name, value);
-  fields.push(...framingFields(exchange, fields));
   const path = rewritten(target.path, config.rewrite) + target.query;
+  const passing = { route: config.name, method: request.method, target: path };
+  // After what the route removes: without the mark a loop has no end.
+  fields = upstream.loops.mark(fields, request.rawHeaders, passing);
+  fields.push(...framingFields(exchange, fields));
   return {
     path,
     fields: upstream.signingKey ? signedFields(fields, path, exchange, upstream.signingKey) : fields,

@@ -5,11 +5,20 @@ import { ActiveHealth } from "./active-health.ts";
 import { Backend } from "./backend.ts";
 import { type Balance, createBalance } from "./balance.ts";
 import { createLookup } from "./lookup.ts";
+import type { LoopGuard } from "./loop-guard.ts";
 
 /** How long, in ms, a backend may take to be connected and to answer. */
 export interface Timeouts {
   readonly connectTimeout: number;
   readonly responseHeaderTimeout: number;
+}
+
+/** What an upstream belongs to. */
+export interface UpstreamOwner {
+  /** The route's name. */
+  readonly name: string;
+  readonly log: Log;
+  readonly loops: LoopGuard;
 }
 
 /** Where a route's requests go: a group of backends, of which each request gets one. */
@@ -20,18 +29,21 @@ export class Upstream {
   readonly preservesHost: boolean;
   /** Signs what is sent; undefined when nothing is signed. */
   readonly signingKey: SigningKey | undefined;
+  /** Marks what is sent, so that it is known when it comes back. */
+  readonly loops: LoopGuard;
   readonly #primaries: Pool;
   readonly #backups: Pool;
   readonly #name: string;
   readonly #log: Log;
   readonly #activeHealth: ActiveHealth | undefined;
 
-  constructor(config: UpstreamConfig, { name, log }: { readonly name: string; readonly log: Log }) {
+  constructor(config: UpstreamConfig, { name, log, loops }: UpstreamOwner) {
     const lookup = createLookup();
     this.backends = config.backends.map((backend) => new Backend(backend, config.tls, lookup));
     this.timeouts = config;
     this.retries = config.retries;
     this.preservesHost = config.hostHeader === "preserve";
+    this.loops = loops;
     this.signingKey = config.sign && createSigningKey(config.sign);
     this.#primaries = createPool(
       this.backends.filter(({ isBackup }) => !isBackup),
@@ -45,7 +57,7 @@ export class Upstream {
     // Not a child of it, which would keep the level of today when a reload changes that.
     this.#log = log;
     if (config.healthCheck !== undefined) {
-      this.#activeHealth = new ActiveHealth(this.backends, config.healthCheck, { name, log });
+      this.#activeHealth = new ActiveHealth(this.backends, config.healthCheck, { name, log, loops });
     }
     if (config.tls?.verify === false) {
       const backends = this.backends.filter(({ address }) => address.tls).map(({ url }) => url);

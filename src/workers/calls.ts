@@ -59,8 +59,12 @@ export interface RateKey {
 
 /** What the primary asks of a worker. */
 export interface WorkerCalls {
-  /** Listens; where. */
-  start(of: { readonly config: Config; readonly worker: number }): Promise<readonly string[]>;
+  /** Listens; where. `loopId` is that of all workers. */
+  start(of: {
+    readonly config: Config;
+    readonly worker: number;
+    readonly loopId: string;
+  }): Promise<readonly string[]>;
   /** The first half of a reload, which may fail; `commit` or `discard` is the second. */
   prepare(config: Config): Promise<void>;
   commit(of: undefined): Promise<void>;

@@ -77,13 +77,13 @@ export class Member {
   }
 
   /** Has it listen; resolves with where, or rejects with what speaks against it, and the process is ended. */
-  async start(config: Config): Promise<readonly string[]> {
+  async start(config: Config, loopId: string): Promise<readonly string[]> {
     const died = this.ended.then(({ code, signal }) => {
       throw new WorkerStartError(`a worker ended at its start: ${signal ?? `exit code ${code}`}`);
     });
     const late = setTimeout(() => this.kill(), START_MS);
     const listening = this.#up.then(() => {
-      const asked = this.link.call("start", { config, worker: this.number }, START_MS);
+      const asked = this.link.call("start", { config, worker: this.number, loopId }, START_MS);
       // A death breaks the channel first, which says less than how it died.
       return asked.catch((error: unknown) => (this.link.isGone ? died : Promise.reject(error)));
     });

@@ -6,6 +6,7 @@ import { endStreams, listStreams, type StreamQuery } from "../server/admin-strea
 import { CRASHED, drainOnCrash } from "../server/drain-on-crash.ts";
 import { drainLimitMs, type PreparedChange, RunningGateway } from "../server/gateway.ts";
 import { LocalInsight } from "../server/insight.ts";
+import { LoopGuard } from "../upstream/loop-guard.ts";
 import type { PrimaryCalls, WorkerCalls } from "./calls.ts";
 import { ProcessLink } from "./process-link.ts";
 import { RemoteCounters } from "./remote-counters.ts";
@@ -42,10 +43,14 @@ const now = (): Started => {
   return started;
 };
 
-async function start({ config, worker }: Parameters<WorkerCalls["start"]>[0]): Promise<readonly string[]> {
+async function start({
+  config,
+  worker,
+  loopId,
+}: Parameters<WorkerCalls["start"]>[0]): Promise<readonly string[]> {
   const log = createLog(config.server.log);
   const workerLog = log.child({ worker });
-  const gateway = new RunningGateway(config, workerLog, counters);
+  const gateway = new RunningGateway(config, workerLog, counters, new LoopGuard(loopId));
   const limitMs = () => TAKE_OVER_MS + drainLimitMs(config);
   drainOnCrash({ log: workerLog, limitMs, drain: () => drainWhenReplaced(gateway) });
   started = { gateway, insight: new LocalInsight(gateway.observatory), log: workerLog };

@@ -7,6 +7,7 @@ import type { Config } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
 import { type AdminServer, createAdmin } from "../server/admin.ts";
 import { type Gateway, GatewayClosedError } from "../server/gateway.ts";
+import { newLoopId } from "../upstream/loop-guard.ts";
 import { Member, WorkerStartError } from "./member.ts";
 import { PrimaryCounters } from "./primary-counters.ts";
 import { LinkError } from "./process-link.ts";
@@ -51,6 +52,8 @@ export class Workers implements Gateway {
   readonly #waits = new Set<NodeJS.Timeout>();
   /** Replacements under way. */
   readonly #starts = new Set<Promise<unknown>>();
+  /** One for all: what one worker sent may come back to another. */
+  readonly #loopId = newLoopId();
   /** What is made once keeps what it had at the start. */
   readonly #first: Config;
   #config: Config;
@@ -145,7 +148,7 @@ export class Workers implements Gateway {
       if (this.#serving.length === 0) this.#insight.readiness.set("starting", true);
       void this.#replace(number, this.#delay.next(death.livedMs));
     });
-    return await member.start(this.#forWorkers(this.#config));
+    return await member.start(this.#forWorkers(this.#config), this.#loopId);
   }
 
   /** One that crashed drains only when another serves: with a single worker, the port would be closed meanwhile. */

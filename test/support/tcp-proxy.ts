@@ -4,6 +4,8 @@ import { afterTest } from "./after-test.ts";
 /** A network between two programs that a test can partition. */
 export class TcpProxy {
   readonly port: number;
+  /** How many connections were made to it. */
+  connections = 0;
   /** Where new connections go; changing it is what a failover of an address does. */
   target: number;
   /** `cut` refuses and resets; `silent` keeps connections and passes nothing, as a lost route does. */
@@ -44,6 +46,7 @@ export class TcpProxy {
   }
 
   #join(near: Socket): void {
+    this.connections++;
     if (this.#state === "cut") {
       near.resetAndDestroy();
       return;

@@ -2,6 +2,7 @@ import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { upstream as schema } from "../../../src/config/upstream-schema.ts";
 import type { Backend } from "../../../src/upstream/backend.ts";
+import { LoopGuard } from "../../../src/upstream/loop-guard.ts";
 import { Upstream } from "../../../src/upstream/upstream.ts";
 
 beforeEach(() => {
@@ -18,7 +19,11 @@ function pool(options: readonly Record<string, unknown>[], config: Record<string
   const lines: Record<string, unknown>[] = [];
   const log = pino({ base: null }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const backends = options.map((one, at) => ({ url: `http://${"abcdef"[at]}.test`, ...one }));
-  const upstream = new Upstream(schema.parse({ backends, ...config }), { name: "pool", log });
+  const upstream = new Upstream(schema.parse({ backends, ...config }), {
+    name: "pool",
+    log,
+    loops: new LoopGuard(),
+  });
   const backend = (name: string) =>
     upstream.backends.find(({ url }) => url === `http://${name}.test`) as Backend;
   const next = (...tried: string[]) =>
