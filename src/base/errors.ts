@@ -77,6 +77,9 @@ const table = {
 
 export type ErrorCode = keyof typeof table;
 
+/** Whether a text from another process is a code of this version. */
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(table, text);
+
 /** Refusals after which no request can follow: its bytes were not understood as sent, or its place is wanted. */
 const CLOSING: ReadonlySet<ErrorCode> = new Set([
   "too_many_connections",

@@ -12,6 +12,15 @@ export function reloadCounter(registers: Registry[]): Counter<"result"> {
   return reloads;
 }
 
+/** Errors of our own, each of which ended one exchange or one callback, and not the process. */
+export function internalErrorCounter(registers: Registry[]): Counter {
+  return new Counter({
+    name: "sluice_internal_errors_total",
+    help: "Errors of the gateway's own that ended one exchange, or one callback, and not the process.",
+    registers,
+  });
+}
+
 /** Whether `/readyz` says yes, asked at each scrape: of one process, or of all workers. */
 export function declareReady(registers: Registry[], isReady: () => boolean): void {
   new Gauge({

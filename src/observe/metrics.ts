@@ -1,6 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { EndReason } from "../base/outcome.ts";
-import { declareReady, reloadCounter } from "./common-metrics.ts";
+import { declareReady, internalErrorCounter, reloadCounter } from "./common-metrics.ts";
 import { RouteHistogram } from "./route-histogram.ts";
 
 /** From a millisecond, what a cached answer takes, to the minute after which proxies give up. */
@@ -61,6 +61,8 @@ export interface RedisState {
   readonly isReady: boolean;
   /** Shared streams of which events are delivered before Redis has them. */
   readonly degraded: number;
+  /** Data that had no form of this version's, by kind; the kinds are a fixed list. */
+  readonly invalid: ReadonlyMap<string, number>;
 }
 
 /**
@@ -129,11 +131,7 @@ export class Metrics {
       help: "Times that the heap was nearly full, so that further streams were refused.",
       registers,
     });
-    this.#internalErrors = new Counter({
-      name: "sluice_internal_errors_total",
-      help: "Errors that no code expected; each ended one request and left an internal_error line in the log.",
-      registers,
-    });
+    this.#internalErrors = internalErrorCounter(registers);
     this.#declareStreams(registers);
     this.#declareStates(registers);
     if (sources.redis() !== undefined) this.#declareRedis(registers);
@@ -270,6 +268,16 @@ export class Metrics {
       registers,
       collect() {
         this.set(sources.redis()?.isReady === true ? 1 : 0);
+      },
+    });
+    new Counter({
+      name: "sluice_redis_invalid_total",
+      help: "Answers and values of Redis that had no form of this version's and were skipped, by kind.",
+      labelNames: ["kind"],
+      registers,
+      collect() {
+        this.reset();
+        for (const [kind, count] of sources.redis()?.invalid ?? []) this.inc({ kind }, count);
       },
     });
     new Gauge({

@@ -3,6 +3,7 @@ import type { FileReserve } from "../base/file-reserve.ts";
 import type { HeapWatch } from "../base/heap-watch.ts";
 import { openFileLimit } from "../base/open-files.ts";
 import type { ServerLimits } from "../config/server-limits-schema.ts";
+import { BackendFiles } from "./backend-files.ts";
 import type { Counters } from "./counters.ts";
 import { retrySoon } from "./retry-after.ts";
 import type { Release, StreamLimit } from "./stream-limit.ts";
@@ -31,7 +32,8 @@ type Reserve = Pick<FileReserve, "isShort" | "size">;
  * What the gateway as a whole may hold open. It outlives reloads: what is open counts on under new limits.
  *
  * With `auto` it counts files: a process without any left can accept nobody, not even those who would be told
- * so. A connection needs one; a stream with a backend of its own needs one more.
+ * so. A connection needs one; a stream with a backend of its own needs one more, and a shared stream one for all of
+ * its clients, from the dial until it has lingered. One that lingers gives way before a client is refused.
  */
 export class Capacity {
   readonly #files: number;
@@ -40,8 +42,8 @@ export class Capacity {
   #streamLimit: StreamLimit | undefined;
   /** Connections that came while there were no files. */
   #exhausted = 0;
-  /** Backend connections of the streams. */
-  #backendFiles = 0;
+  /** Backend connections of the streams, those of shared streams among them. */
+  readonly backendFiles = new BackendFiles();
   /** Streams under way. */
   #streams = 0;
   /** How many there were when the heap became nearly full: as many may be while it is. */
@@ -80,7 +82,8 @@ export class Capacity {
     const count = this.#counters.connections.enter(typeof connections === "number");
     if (this.#reserve.isShort) return this.#enterExhausted();
     if (connections === undefined) return "served";
-    const places = connections === "auto" ? this.#files - this.#backendFiles : connections;
+    if (connections === "auto") this.#makeRoom(this.connections);
+    const places = connections === "auto" ? this.#files - this.backendFiles.held : connections;
     return typeof count === "number"
       ? admissionOf(count, places)
       : count.then((open) => admissionOf(open, places));
@@ -104,14 +107,36 @@ export class Capacity {
   acquireStream(address: string, hasOwnBackend: boolean): Release | Promise<Release> {
     this.#checkHeap();
     const files = hasOwnBackend ? 1 : 0;
-    if (this.#limits.streams === "auto" && this.connections + this.#backendFiles + files > this.#files) {
-      throw new ProxyError("too_many_streams", "the open-file limit carries no more", {
-        fields: [retrySoon()],
-      });
-    }
+    if (this.#limits.streams === "auto") this.#checkRoom(files);
     const place = this.#streamLimit?.acquire(address);
     if (!(place instanceof Promise)) return this.#hold(files, place);
     return place.then((release) => this.#hold(files, release));
+  }
+
+  /**
+   * Throws `too_many_streams` when `auto` has no file for the backend connection of a shared stream, which is dialled
+   * once for all of its clients.
+   */
+  checkBackendFile(): void {
+    if (this.#limits.streams === "auto") this.#checkRoom(1);
+  }
+
+  /** The process has no file left: connections that no client uses are ended, enough of them for the reserve. */
+  giveUpIdle(): void {
+    for (let count = 2 * this.#reserve.size; count > 0 && this.backendFiles.reclaim(); ) count--;
+  }
+
+  #checkRoom(files: number): void {
+    if (this.#makeRoom(this.connections + files)) return;
+    throw new ProxyError("too_many_streams", "the open-file limit carries no more", {
+      fields: [retrySoon()],
+    });
+  }
+
+  /** Whether so many files may be open beside the backend connections; idle ones of those are ended for it. */
+  #makeRoom(files: number): boolean {
+    while (files + this.backendFiles.held > this.#files) if (!this.backendFiles.reclaim()) return false;
+    return true;
   }
 
   #limitStreams(): StreamLimit | undefined {
@@ -142,13 +167,13 @@ export class Capacity {
 
   #hold(files: number, release: Release | undefined): Release {
     this.#streams++;
-    this.#backendFiles += files;
+    const releaseFile = files === 0 ? undefined : this.backendFiles.hold();
     let isReleased = false;
     return () => {
       if (isReleased) return;
       isReleased = true;
       this.#streams--;
-      this.#backendFiles -= files;
+      releaseFile?.();
       release?.();
     };
   }

@@ -14,7 +14,7 @@ import type { Route } from "../pipeline/route.ts";
 import type { Router } from "../routing/router.ts";
 import { HistoryBudget } from "../shared/history-budget.ts";
 import { MemoryStore } from "../shared/memory-store.ts";
-import { RedisStore } from "../shared/redis-store.ts";
+import { type RedisListener, RedisStore } from "../shared/redis-store.ts";
 import type { Store } from "../shared/store.ts";
 import { LoopGuard } from "../upstream/loop-guard.ts";
 import { type Changes, changesBetween } from "./changes.ts";
@@ -40,7 +40,7 @@ export interface PreparedReload {
  * Listeners hold it for as long as they live. A reload changes what it refers to, between two requests and all
  * at once; a stream under way keeps the route it began on.
  */
-export class Runtime implements Observer, HeapListener {
+export class Runtime implements Observer, HeapListener, RedisListener {
   readonly log: Log;
   /** The streams under way. */
   readonly relays = new Set<LiveStream>();
@@ -73,8 +73,7 @@ export class Runtime implements Observer, HeapListener {
     this.log = log;
     this.loops = loops;
     const { redis } = config.server;
-    const shared =
-      redis === null ? undefined : new RedisStore(redis, log, (isWhole) => this.#onRedis(isWhole));
+    const shared = redis === null ? undefined : new RedisStore(redis, log, this);
     this.#counters = shared?.counters(counters) ?? counters;
     this.#store = shared ?? new MemoryStore();
     this.#historyBudget = new HistoryBudget(config.server.limits.historyBytes);
@@ -172,12 +171,13 @@ export class Runtime implements Observer, HeapListener {
   #onFiles(isShort: boolean): void {
     const openFiles = openFileLimit();
     this.observatory.outOfFiles(isShort);
+    if (isShort) this.capacity.giveUpIdle();
     if (isShort) this.log.error({ openFiles }, "out of open files: new connections are refused");
     else this.log.warn({ openFiles }, "open files are free again");
   }
 
   /** What is delivered may not be what other instances have. */
-  #onRedis(isWhole: boolean): void {
+  onHealth(isWhole: boolean): void {
     this.observatory.readiness.set("store_degraded", !isWhole);
   }
 
@@ -194,8 +194,10 @@ export class Runtime implements Observer, HeapListener {
       counters: this.#counters,
       store: this.#store,
       budget: this.#historyBudget,
+      capacity: this.capacity,
       log: this.log,
       loops: this.loops,
+      onFault: (error: unknown) => this.onFault(error),
     };
     return createSnapshot(config, means, previous);
   }

@@ -1,5 +1,6 @@
 import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError, refusalOf } from "../base/errors.ts";
+import { guarded } from "../base/guard.ts";
 import type { RedialConfig } from "../config/shared-schema.ts";
 import type { Departure } from "../pipeline/client-response.ts";
 import type { Sink, Source } from "../upstream/source.ts";
@@ -26,6 +27,8 @@ interface LinkOptions {
   readonly intake: Intake;
   /** Sends one request that resumes behind an id, and resolves with the answer's head. */
   dial(lastEventId: string, asker: Departure): Promise<Source>;
+  /** Reports an error of our own. */
+  onFault(error: unknown): void;
 }
 
 /** A connection that lived that long was none that failed, even if it was silent. */
@@ -56,6 +59,11 @@ export class BackendLink implements Sink {
     this.#options = options;
     this.#listener = listener;
     this.#delay = new RedialDelay(options.redial);
+  }
+
+  /** It has a backend connection, or dials one. */
+  get holdsFile(): boolean {
+    return this.#source !== undefined || this.#cancelDial !== undefined;
   }
 
   /** Asks the backend; with an id, to go on behind it. `hasStreamed`: clients have a stream that waits for this. */
@@ -90,8 +98,16 @@ export class BackendLink implements Sink {
 
   onData(bytes: Buffer, start: number, end: number): void {
     if (!this.#isRunning) return;
+    try {
+      this.#feed(bytes.subarray(start, end));
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #feed(chunk: Buffer): void {
     this.#idle?.refresh();
-    const taken = this.#options.intake.feed(bytes.subarray(start, end));
+    const taken = this.#options.intake.feed(chunk);
     if (taken === undefined) {
       this.#refuse(new ProxyError("event_too_large", "longer than shared.maxEvent"), undefined);
       return;
@@ -125,12 +141,34 @@ export class BackendLink implements Sink {
       isClosed = true;
       for (const callback of callbacks) callback();
     };
-    this.#options.dial(this.#lastEventId, asker).then(
-      (source) => (isClosed ? source.cancel() : this.#answered(source)),
-      (error: unknown) => {
-        if (!isClosed) this.#unanswered(error);
-      },
-    );
+    this.#options
+      .dial(this.#lastEventId, asker)
+      .then(
+        (source) => (isClosed ? source.cancel() : this.#take(source)),
+        (error: unknown) => {
+          if (!isClosed) this.#unanswered(error);
+        },
+      )
+      .catch((error: unknown) => this.#failed(error));
+  }
+
+  /** What was to be done with the answer threw: it is as good as none, and the stream is asked for again. */
+  #failed(error: unknown): void {
+    this.#options.onFault(error);
+    const source = this.#release();
+    source?.cancel();
+    if (!this.#isRunning) return;
+    if (source !== undefined) this.#lastEventId = this.#options.intake.lastBackendId;
+    this.#redialAfter(error, undefined);
+  }
+
+  #take(source: Source): void {
+    try {
+      this.#answered(source);
+    } catch (error) {
+      source.cancel();
+      throw error;
+    }
   }
 
   #answered(source: Source): void {
@@ -161,7 +199,11 @@ export class BackendLink implements Sink {
     this.#openedAt = performance.now();
     this.#options.intake.begin(this.#lastEventId);
     const { idleMs } = this.#options;
-    if (idleMs !== undefined) this.#idle = new DueTimer(idleMs, () => this.#onIdle());
+    if (idleMs !== undefined)
+      this.#idle = new DueTimer(
+        idleMs,
+        guarded(this.#options.onFault, () => this.#onIdle()),
+      );
     this.#listener.onStream(isFirst);
     source.start(this);
     if (this.#isPaused) source.pause();
@@ -187,7 +229,11 @@ export class BackendLink implements Sink {
 
   #redialAfter(error: unknown, retryAfterMs: number | undefined): void {
     const wait = this.#delay.next(this.#retryMs, retryAfterMs);
-    this.#timer = setTimeout(() => this.#dial(), wait);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      guarded(this.#options.onFault, () => this.#dial()),
+      wait,
+    );
     this.#listener.onLost(error, wait);
   }
 

@@ -1,4 +1,3 @@
-import type { Log } from "../observe/log.ts";
 import type { Departure } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
@@ -6,13 +5,17 @@ import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 import type { Source } from "../upstream/source.ts";
 import { channelExchange, channelTemplate } from "./channel-exchange.ts";
+import type { HubSurroundings } from "./hub.ts";
 import type { SharedRoute } from "./shared-route.ts";
 
-/** Makes what asks for a channel's stream: the route's mock, or a backend of its group, each time chosen anew. */
+/**
+ * Makes what asks for a channel's stream: the route's mock, or a backend of its group, each time chosen anew. The
+ * backend connection counts as an open file from the dial until it has closed.
+ */
 export function dialChannel(
   first: Exchange,
   route: SharedRoute,
-  log: Log,
+  { log, capacity }: Pick<HubSurroundings, "log" | "capacity">,
 ): (lastEventId: string, asker: Departure) => Promise<Source> {
   const template = channelTemplate(first, route);
   return async (lastEventId, asker) => {
@@ -23,6 +26,15 @@ export function dialChannel(
       ...createBackendRequest(exchange, route, upstream, backend),
       onClientGone: "cancel" as const,
     });
-    return dialUpstream({ exchange, response: asker, upstream, requestFor });
+    const release = capacity.backendFiles.hold();
+    asker.onClose(release);
+    try {
+      const source = await dialUpstream({ exchange, response: asker, upstream, requestFor });
+      source.onClose(release);
+      return source;
+    } catch (error) {
+      release();
+      throw error;
+    }
   };
 }

@@ -1,16 +1,17 @@
-import type { ProxyError } from "../base/errors.ts";
+import { guarded } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
+import type { BackendFiles } from "../pipeline/backend-files.ts";
 import type { Departure } from "../pipeline/client-response.ts";
 import type { Source } from "../upstream/source.ts";
-import { BackendLink, type LinkListener } from "./backend-link.ts";
+import { ChannelBackend } from "./channel-backend.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { Deadlines } from "./deadlines.ts";
-import { Delivery } from "./delivery.ts";
+import { Delivery, eachRecipient } from "./delivery.ts";
 import { failureOf } from "./failure.ts";
 import { isGap } from "./gap.ts";
 import type { History } from "./history.ts";
-import { Intake, type Taken } from "./intake.ts";
+import { Linger } from "./linger.ts";
 import { PollAnswers } from "./poll-answer.ts";
 import { replaceRecord } from "./resume.ts";
 import { Seeker } from "./seeker.ts";
@@ -21,6 +22,11 @@ import type { BackendState, ChannelFeed, ChannelStore, StoredEvent, StreamRecord
 /** What waits to be delivered before the backend is no longer read: it outruns the loop over the clients. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 
+const MIN_PATIENCE_MS = 1_000;
+
+/** Node takes a longer time for none. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export interface ChannelOptions {
   /** A name that shows nothing of its key, for logs. */
   readonly name: string;
@@ -28,6 +34,9 @@ export interface ChannelOptions {
   readonly history: History;
   readonly store: ChannelStore;
   readonly log: Log;
+  readonly files: BackendFiles;
+  /** Reports an error of our own, in a callback that belongs to no exchange. */
+  readonly onFault: (error: unknown) => void;
   dial(lastEventId: string, asker: Departure): Promise<Source>;
   /** It has closed by itself, and takes nobody any more. */
   onClosed(channel: Channel): void;
@@ -39,19 +48,19 @@ export interface ChannelOptions {
  * The backend's blocks go into the store, and what comes out of the store goes to the clients; so this process
  * may be the one that asks the backend, or another may be, and the clients cannot tell.
  */
-export class Channel implements ChannelFeed, LinkListener, Membership {
+export class Channel implements ChannelFeed, Membership {
   readonly name: string;
   readonly route: SharedRoute;
   readonly history: History;
   readonly answers: PollAnswers;
   readonly #options: ChannelOptions;
   readonly #store: ChannelStore;
-  readonly #link: BackendLink;
-  readonly #intake: Intake;
+  readonly #backend: ChannelBackend;
   readonly #delivery: Delivery;
   readonly #seeker: Seeker;
   readonly #stalls: StallWatch;
-  readonly #deadlines = new Deadlines();
+  readonly #deadlines: Deadlines;
+  readonly #linger: Linger;
   /** Those who wait for the stream to be there. */
   readonly #waiting = new Set<ChannelClient>();
   readonly #clients = new Set<ChannelClient>();
@@ -60,8 +69,8 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   #isRetired = false;
   readonly #openedAt = performance.now();
   #heartbeat: NodeJS.Timeout | undefined;
-  /** Until it closes, since nobody is on it. */
-  #closing: NodeJS.Timeout | undefined;
+  /** Until clients that wait for a first word of the backend are refused. */
+  #patience: NodeJS.Timeout | undefined;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -70,22 +79,35 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
     this.history = options.history;
     this.answers = new PollAnswers(this.history);
     this.#store = options.store;
-    this.#seeker = new Seeker(this.history, this.#store);
-    const config = sharedOf(this.route);
-    const { sendTimeout, idleTimeout, heartbeat } = this.route.config.stream;
-    this.#intake = new Intake({
-      config,
-      history: this.history,
-      onReusedId: (id) => this.#log("warn", { id }, "event id came again with another event"),
+    const { onFault, files } = options;
+    this.#seeker = new Seeker(this.history, this.#store, onFault);
+    this.#deadlines = new Deadlines(onFault);
+    const { sendTimeout, heartbeat } = this.route.config.stream;
+    this.#backend = new ChannelBackend({
+      ...options,
+      retryMs: () => this.retryMs,
+      log: (level, facts, message) => this.#log(level, facts, message),
     });
-    this.#link = new BackendLink(
-      { redial: config.redial, idleMs: idleTimeout, intake: this.#intake, dial: options.dial },
-      this,
-    );
-    this.#delivery = new Delivery(this.history, this.#clients, () => this.#afterPass());
-    this.#stalls = new StallWatch(sendTimeout);
-    if (heartbeat !== undefined) this.#heartbeat = setTimeout(() => this.#beat(), heartbeat);
+    this.#linger = new Linger({
+      files,
+      holdsFile: () => this.#backend.holdsFile,
+      close: () => this.close(),
+      onFault,
+    });
+    this.#delivery = new Delivery(this.history, this.#clients, () => this.#afterPass(), onFault);
+    this.#stalls = new StallWatch(sendTimeout, onFault);
+    const beat = guarded(onFault, () => this.#beat());
+    if (heartbeat !== undefined) this.#heartbeat = setTimeout(beat, heartbeat);
     this.#store.start(this);
+  }
+
+  /** The longest that whoever asks the backend may take for its answer, retries included, before it is none. */
+  get #patienceMs(): number {
+    const { upstream } = this.route;
+    if (upstream === undefined) return MIN_PATIENCE_MS;
+    const { connectTimeout, responseHeaderTimeout } = upstream.timeouts;
+    const longest = (upstream.retries + 2) * (connectTimeout + responseHeaderTimeout);
+    return Math.min(MAX_TIMER_MS, Math.max(MIN_PATIENCE_MS, longest));
   }
 
   /** Clients that have the stream or wait for it. */
@@ -99,12 +121,16 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
 
   /** Gives a client the stream as soon as it is there, or the answer that everybody gets. */
   join(client: ChannelClient): void {
-    clearTimeout(this.#closing);
-    this.#closing = undefined;
+    this.#linger.stop();
     this.history.touch();
     this.#trim();
     this.#waiting.add(client);
     this.#answer(client);
+    if (this.#state.is !== "connecting") return;
+    this.#patience ??= setTimeout(
+      guarded(this.#options.onFault, () => this.#giveUpWaiting()),
+      this.#patienceMs,
+    );
   }
 
   leave(client: ChannelClient): void {
@@ -112,7 +138,7 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
     this.#clients.delete(client);
     this.#stalls.delete(client);
     this.#deadlines.delete(client);
-    if (this.size === 0) this.#linger();
+    if (this.size === 0) this.#startLinger();
   }
 
   blocked(client: ChannelClient, isBlocked: boolean): void {
@@ -133,11 +159,12 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   close(reason: EndReason = "drained"): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const client of [...this.#waiting, ...this.#clients]) client.endAtBorder(reason);
+    eachRecipient([...this.#waiting, ...this.#clients], (client) => client.endAtBorder(reason));
     clearTimeout(this.#heartbeat);
-    clearTimeout(this.#closing);
+    clearTimeout(this.#patience);
+    this.#linger.stop();
     this.#delivery.stop();
-    this.#link.stop();
+    this.#backend.stop();
     this.#store.close();
     this.#log("info", { events: this.history.lastSeq }, "shared stream closed");
     this.history.close();
@@ -156,7 +183,7 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
     for (const event of events) this.history.push(event);
     this.#heartbeat?.refresh();
     this.#delivery.schedule();
-    if (this.#delivery.pendingBytes > MAX_PENDING_BYTES) this.#link.pause();
+    if (this.#delivery.pendingBytes > MAX_PENDING_BYTES) this.#backend.pause();
     if (sharedOf(this.route).onGap === "close" && events.some(({ block }) => isGap(block))) {
       this.#endAll("completed");
     }
@@ -166,25 +193,26 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
     const before = this.#state;
     this.#state = state;
     if (state.is === "connecting") return;
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
     if (state.is === "open" && before.is === "open") {
       const { retryMs } = state;
       if (retryMs === undefined || retryMs === before.retryMs) return;
-      for (const client of this.#clients) client.setRetry(retryMs);
+      eachRecipient(this.#clients, (client) => client.setRetry(retryMs));
       return;
     }
     if (state.is === "ended") this.#endAll("backend_ended");
     if (state.is === "failed") this.#breakAll(state);
-    for (const client of [...this.#waiting]) this.#answer(client);
-    if (this.size === 0) this.#linger();
+    eachRecipient([...this.#waiting], (client) => this.#answer(client));
+    if (this.size === 0) this.#startLinger();
   }
 
   onLead(): void {
-    const last = this.history.at(this.history.lastSeq);
-    this.#link.start(last?.backendId ?? "", this.#state.is === "open");
+    this.#backend.start(this.#state.is === "open");
   }
 
   onFollow(): void {
-    this.#link.stop();
+    this.#backend.stop();
   }
 
   onDegraded(isDegraded: boolean): void {
@@ -195,45 +223,11 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
     return this.history.after(afterSeq);
   }
 
-  // What the backend's link tells.
-
-  onStream(isFirst: boolean): void {
-    this.#log("info", { isFirst }, "shared stream opened");
-    // Without an id to resume from, nobody knows what was sent while nobody listened.
-    if (!isFirst && this.#intake.lastBackendId === "") this.#store.append([this.#intake.gap()]);
-    this.#announceOpen(this.retryMs);
-  }
-
-  onTaken({ drafts, retryMs }: Taken): void {
-    if (drafts.length > 0) this.#store.append(drafts);
-    if (retryMs !== undefined && retryMs !== this.retryMs) this.#announceOpen(retryMs);
-  }
-
-  onEnded(): void {
-    this.#store.announce({ is: "ended" });
-  }
-
-  onRefused(error: ProxyError, retryMs: number): void {
-    const { code, status, fields, message } = error;
-    this.#log("warn", { code, status, reason: message }, "shared stream refused");
-    const retryAt = Date.now() + retryMs;
-    this.#store.announce({ is: "failed", status, code, fields, retryAt });
-  }
-
-  onLost(error: unknown, retryMs: number): void {
-    const reason = error instanceof Error ? error.message : "the backend ended it";
-    this.#log("info", { reason, retryMs: Math.round(retryMs) }, "shared stream is asked for again");
-  }
-
-  #announceOpen(retryMs: number | undefined): void {
-    this.#store.announce({ is: "open", ...(retryMs !== undefined && { retryMs }) });
-  }
-
   /** Tells one that waits how the stream stands. */
   #answer(client: ChannelClient, isSought = false): void {
     const state = this.#state;
     if (state.is === "connecting" || !this.#waiting.has(client)) return;
-    if (!isSought && this.#seeker.seek(client, () => this.#answer(client, true))) return;
+    if (!isSought && this.#seeker.seek(client, () => this.#answerSought(client))) return;
     this.#waiting.delete(client);
     if (state.is === "failed") return void client.refuse(failureOf(state));
     this.#clients.add(client);
@@ -243,19 +237,31 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
     this.scheduleRelease();
   }
 
+  #answerSought(client: ChannelClient): void {
+    eachRecipient([client], () => this.#answer(client, true));
+  }
+
+  /** Another instance asks the backend, and says nothing of it for longer than that can take. */
+  #giveUpWaiting(): void {
+    this.#patience = undefined;
+    if (this.#state.is !== "connecting") return;
+    const retryAt = Date.now() + MIN_PATIENCE_MS;
+    this.onState({ is: "failed", status: 504, code: "backend_timeout", fields: [], retryAt });
+  }
+
   /** Everybody has what there was, and there will be no more. */
   #endAll(reason: EndReason): void {
     this.#delivery.flush();
-    for (const client of [...this.#clients]) client.finish(reason);
+    eachRecipient([...this.#clients], (client) => client.finish(reason));
   }
 
   #breakAll(state: Extract<BackendState, { is: "failed" }>): void {
     this.#delivery.flush();
-    for (const client of [...this.#clients]) client.abort("backend_failed", failureOf(state));
+    eachRecipient([...this.#clients], (client) => client.abort("backend_failed", failureOf(state)));
   }
 
   #beat(): void {
-    for (const client of this.#clients) client.beat();
+    eachRecipient(this.#clients, (client) => client.beat());
     if (this.#clients.size > 0) this.history.touch();
     this.#trim();
     this.#heartbeat?.refresh();
@@ -264,7 +270,7 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   #afterPass(): void {
     this.answers.release();
     this.#trim();
-    this.#link.resume();
+    this.#backend.resume();
   }
 
   /** Forgets what is beyond the bounds, except what a client that is a little late still needs. */
@@ -278,10 +284,10 @@ export class Channel implements ChannelFeed, LinkListener, Membership {
   }
 
   /** Nobody is on it: it closes after a while, at once if there is nothing to come back to. */
-  #linger(): void {
-    if (this.#isClosed || this.#closing !== undefined) return;
-    if (this.#isRetired) return void this.close();
-    this.#closing = setTimeout(() => this.close(), this.#lingerMs());
+  #startLinger(): void {
+    if (this.#isClosed) return;
+    if (this.#isRetired) this.close();
+    else this.#linger.start(this.#lingerMs());
   }
 
   #lingerMs(): number {

@@ -1,3 +1,6 @@
+import { guarded } from "../base/guard.ts";
+import { eachRecipient } from "./delivery.ts";
+
 /** The longest sleep: a clock that is set meanwhile is noticed no later than this. */
 const MAX_SLEEP_MS = 60_000;
 
@@ -7,6 +10,8 @@ export interface Mortal {
   readonly deadline: number;
   /** The moment has come. */
   expire(): void;
+  /** Ends it alone, with an error of our own. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -15,8 +20,13 @@ export interface Mortal {
  */
 export class Deadlines {
   readonly #mortals = new Set<Mortal>();
+  readonly #onTime: () => void;
   #timer: NodeJS.Timeout | undefined;
   #next = Number.POSITIVE_INFINITY;
+
+  constructor(onFault: (error: unknown) => void) {
+    this.#onTime = guarded(onFault, () => this.#sweep());
+  }
 
   add(mortal: Mortal): void {
     if (mortal.deadline === Number.POSITIVE_INFINITY) return;
@@ -33,7 +43,7 @@ export class Deadlines {
   #arm(at: number): void {
     clearTimeout(this.#timer);
     this.#next = at;
-    this.#timer = setTimeout(() => this.#sweep(), Math.max(0, Math.min(at - Date.now(), MAX_SLEEP_MS)));
+    this.#timer = setTimeout(this.#onTime, Math.max(0, Math.min(at - Date.now(), MAX_SLEEP_MS)));
   }
 
   #sweep(): void {
@@ -41,7 +51,7 @@ export class Deadlines {
     for (const mortal of this.#mortals) {
       if (mortal.deadline > now) continue;
       this.#mortals.delete(mortal);
-      mortal.expire();
+      eachRecipient([mortal], (due) => due.expire());
     }
     let next = Number.POSITIVE_INFINITY;
     for (const { deadline } of this.#mortals) next = Math.min(next, deadline);

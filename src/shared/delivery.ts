@@ -1,3 +1,4 @@
+import { guarded } from "../base/guard.ts";
 import type { History } from "./history.ts";
 
 /** Clients that are written to before others, new events among them, get a turn. */
@@ -7,7 +8,25 @@ const SLICE = 1024;
 export interface Recipient {
   /** Takes what the history holds behind its own position. */
   advance(): void;
+  /** Ends it alone, with an error of our own. */
+  fail(error: unknown): void;
 }
+
+/** Calls each in turn; what one throws ends that one, and the others get theirs. */
+export function eachRecipient<T extends Pick<Recipient, "fail">>(
+  recipients: Iterable<T>,
+  act: (recipient: T) => void,
+): void {
+  for (const recipient of recipients) {
+    try {
+      act(recipient);
+    } catch (error) {
+      recipient.fail(error);
+    }
+  }
+}
+
+const advance = (recipient: Recipient): void => recipient.advance();
 
 /**
  * Brings a channel's clients forward, all events of a turn in one write for each.
@@ -20,13 +39,20 @@ export class Delivery {
   readonly #history: History;
   readonly #recipients: ReadonlySet<Recipient>;
   readonly #onPass: () => void;
+  readonly #run: () => void;
   #scheduled: NodeJS.Immediate | undefined;
   #rest: Iterator<Recipient> | undefined;
   /** The newest event when the pass under way, or the last one, began. */
   #passedSeq = 0;
 
   /** `onPass` is called when everybody has been brought forward. */
-  constructor(history: History, recipients: ReadonlySet<Recipient>, onPass: () => void) {
+  constructor(
+    history: History,
+    recipients: ReadonlySet<Recipient>,
+    onPass: () => void,
+    onFault: (error: unknown) => void,
+  ) {
+    this.#run = guarded(onFault, () => this.#pass());
     this.#history = history;
     this.#recipients = recipients;
     this.#onPass = onPass;
@@ -39,14 +65,14 @@ export class Delivery {
 
   /** There are events to deliver, or buffers to let go of. */
   schedule(): void {
-    this.#scheduled ??= setImmediate(() => this.#run());
+    this.#scheduled ??= setImmediate(this.#run);
   }
 
   /** Delivers everything now. */
   flush(): void {
     this.stop();
     this.#passedSeq = this.#history.lastSeq;
-    for (const recipient of this.#recipients) recipient.advance();
+    eachRecipient(this.#recipients, advance);
     this.#finish();
   }
 
@@ -56,7 +82,7 @@ export class Delivery {
     this.#rest = undefined;
   }
 
-  #run(): void {
+  #pass(): void {
     this.#scheduled = undefined;
     if (this.#rest === undefined) {
       if (this.#history.lastSeq === this.#passedSeq) return void this.#finish();
@@ -69,7 +95,11 @@ export class Delivery {
         this.#rest = undefined;
         return void this.#finish();
       }
-      next.value.advance();
+      try {
+        next.value.advance();
+      } catch (error) {
+        next.value.fail(error);
+      }
     }
     this.#history.releaseBatches();
     this.schedule();

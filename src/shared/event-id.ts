@@ -1,3 +1,9 @@
+/** An id that travels in a field and comes back as it was: fields lose spaces at their ends. */
+const USABLE_ID = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/;
+
+/** Whether a client or a backend can be given an id (bytes as latin1): it ends no line, and comes back as it was. */
+export const isUsableId = (id: string): boolean => USABLE_ID.test(id);
+
 /** The id that a record gives to an event without one of its own. */
 export function makeId(epoch: string, seq: number): string {
   return `${epoch}-${seq}`;

@@ -1,6 +1,7 @@
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
+import type { Capacity } from "../pipeline/capacity.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
@@ -23,8 +24,11 @@ import { readSubscription, type Subscription } from "./subscription.ts";
 export interface HubSurroundings {
   readonly store: Store;
   readonly budget: HistoryBudget;
+  readonly capacity: Pick<Capacity, "backendFiles" | "checkBackendFile">;
   readonly log: Log;
   readonly loops: LoopGuard;
+  /** Reports an error of our own, in a callback that belongs to no exchange. */
+  onFault(error: unknown): void;
 }
 
 /** The channels of one route in one of its stages: who asks for the same gets the same. */
@@ -38,18 +42,6 @@ export class Hub {
   constructor(route: SharedRoute, surroundings: HubSurroundings) {
     this.#route = route;
     this.#surroundings = surroundings;
-  }
-
-  /** Channels that are open. */
-  get channels(): number {
-    return this.#channels.size;
-  }
-
-  /** Clients of all channels. */
-  get subscribers(): number {
-    let count = 0;
-    for (const { size } of this.#channels.values()) count += size;
-    return count;
   }
 
   /**
@@ -90,11 +82,12 @@ export class Hub {
       return known;
     }
     this.#makeRoom();
+    if (this.#route.upstream !== undefined) this.#surroundings.capacity.checkBackendFile();
     return this.#open(key, exchange);
   }
 
   #open(key: string, exchange: Exchange): Channel {
-    const { store, budget, log } = this.#surroundings;
+    const { store, budget, capacity, log, onFault } = this.#surroundings;
     const route = this.#route;
     const { events, bytes, age } = sharedOf(route).history;
     const bounds: HistoryBounds = { events, bytes, ageMs: age };
@@ -103,6 +96,8 @@ export class Hub {
       name,
       route,
       log,
+      onFault,
+      files: capacity.backendFiles,
       history: new History(bounds, budget),
       store: store.open({
         key: name,
@@ -110,7 +105,7 @@ export class Hub {
         definition: streamDefinition(route.config),
         bounds,
       }),
-      dial: dialChannel(exchange, route, log),
+      dial: dialChannel(exchange, route, this.#surroundings),
       onClosed: () => {
         if (this.#channels.get(key) === channel) this.#channels.delete(key);
       },

@@ -1,6 +1,7 @@
 import type { SharedConfig } from "../config/shared-schema.ts";
 import { BlockSplitter } from "../sse/block-splitter.ts";
 import { type EventFields, readEventFields, withoutId } from "../sse/event-fields.ts";
+import { isUsableId } from "./event-id.ts";
 import { gapBlock } from "./gap.ts";
 import type { History } from "./history.ts";
 import type { Draft, StoredEvent } from "./store.ts";
@@ -10,9 +11,6 @@ const MAX_ID_BYTES = 1024;
 
 /** As many ids as may be on their way into a record that is not in this process. */
 const MAX_UNCONFIRMED = 1024;
-
-/** An id that travels in a field and comes back as it was: fields lose spaces at their ends. */
-const USABLE_ID = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/;
 
 /** What a chunk of a backend's stream holds. */
 export interface Taken {
@@ -68,7 +66,7 @@ export class Intake {
       const fields = readEventFields(block);
       retryMs = fields.retry ?? retryMs;
       if (fields.isRetryOnly) continue;
-      if (fields.id !== undefined) this.#lastBackendId = USABLE_ID.test(fields.id) ? fields.id : "";
+      if (fields.id !== undefined) this.#lastBackendId = isUsableId(fields.id) ? fields.id : "";
       if (this.#repeated === undefined || !this.#isRepeated(this.#repeated, block, fields)) {
         drafts.push(this.#draft(block, fields));
       }
@@ -100,7 +98,7 @@ export class Intake {
 
   /** Whether it can be the id of one event of the record, and of no other. */
   #isNew(id: string): boolean {
-    if (id.length > MAX_ID_BYTES || !USABLE_ID.test(id)) return false;
+    if (id.length > MAX_ID_BYTES || !isUsableId(id)) return false;
     if (this.#used.has(id) || this.#options.history.has(id)) return false;
     this.#used.add(id);
     if (this.#used.size > MAX_UNCONFIRMED) {

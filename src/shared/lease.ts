@@ -1,23 +1,8 @@
 import { jitter } from "../base/jitter.ts";
 import type { RecordPlace } from "./redis-append.ts";
-import { RedisFault, type RedisReply } from "./redis-connection.ts";
-import { ORIGIN, type Position, parsePosition } from "./redis-entry.ts";
+import { RedisFault } from "./redis-connection.ts";
+import type { LeaseAnswer } from "./redis-schemas.ts";
 import { LEASE, RELEASE } from "./redis-scripts.ts";
-
-/** How a record stands, and whether its lease is ours. */
-export interface LeaseAnswer {
-  readonly isGranted: boolean;
-  /** The newest that was granted to anybody; 0 for none. */
-  readonly token: number;
-  /** Names the record; empty before the first lease. */
-  readonly epoch: string;
-  /** The leader's last word on its backend, as it wrote it; empty before the first. */
-  readonly state: string;
-  /** Until the lease may be granted to another; negative when nobody holds it. */
-  readonly leftMs: number;
-  /** Where the newest event stands. */
-  readonly top: Position;
-}
 
 export interface LeaseOptions {
   readonly place: RecordPlace;
@@ -26,7 +11,7 @@ export interface LeaseOptions {
   /** What is written when the lease is renewed; empty leaves what is there. */
   state(): string;
   onAnswer(answer: LeaseAnswer): void;
-  /** Redis gave no answer for `ms`, however often it was asked. Called with each failure. */
+  /** Redis gave no answer for `ms`, or none that tells of a record, however often it was asked. Called with each failure. */
   onSilence(ms: number): void;
 }
 
@@ -87,12 +72,17 @@ export class Lease {
     clearTimeout(this.#timer);
     this.#isAsking = true;
     this.#asksAgain = false;
-    const answer = await this.#answer();
+    const { faults } = this.#options.place.connection;
+    const answer = await this.#answer().catch((error: unknown) => void faults.onFault(error));
     this.#isAsking = false;
     if (this.#isStopped) return;
     this.#schedule(answer);
-    if (answer !== undefined) this.#options.onAnswer(answer);
-    else this.#options.onSilence(this.#silentMs());
+    try {
+      if (answer !== undefined) this.#options.onAnswer(answer);
+      else this.#options.onSilence(this.#silentMs());
+    } catch (error) {
+      faults.onFault(error);
+    }
   }
 
   async #answer(): Promise<LeaseAnswer | undefined> {
@@ -102,7 +92,9 @@ export class Lease {
     const rest = [this.#options.epoch(), String(this.#seen), String(keepMs), this.#options.state()];
     try {
       const args = [owner, ...numbers, ...rest];
-      const answer = readAnswer(await connection.run(LEASE, [keys.lease, keys.meta, keys.events], args));
+      const answer = await connection.run(LEASE, [keys.lease, keys.meta, keys.events], args);
+      // A lease without its record: part of the keys was evicted, or somebody else wrote them.
+      if (answer.epoch === "") return undefined;
       this.#silentSince = undefined;
       this.#seen = Math.max(this.#seen, answer.token);
       if (answer.isGranted) this.token = answer.token;
@@ -132,17 +124,4 @@ export class Lease {
     if (this.#asksAgain) delay = 0;
     this.#timer = setTimeout(() => this.ask(), delay);
   }
-}
-
-function readAnswer(reply: RedisReply): LeaseAnswer {
-  if (!Array.isArray(reply)) throw new TypeError("an answer of another script");
-  const [granted, token, epoch, state, leftMs, top] = reply as readonly RedisReply[];
-  return {
-    isGranted: granted === 1,
-    token: Number(String(token)),
-    epoch: String(epoch),
-    state: String(state),
-    leftMs: Number(leftMs),
-    top: top === undefined ? ORIGIN : parsePosition(String(top)),
-  };
 }

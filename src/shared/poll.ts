@@ -3,8 +3,9 @@ import type { EndReason } from "../base/outcome.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
-import { fail, send } from "../pipeline/reply.ts";
+import { fail as failExchange, send } from "../pipeline/reply.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
+import { eachRecipient } from "./delivery.ts";
 import type { PollAnswers } from "./poll-answer.ts";
 import { type Start, startFor } from "./resume.ts";
 import { pollHead } from "./subscriber-head.ts";
@@ -66,7 +67,7 @@ export class Poll implements ChannelClient, LiveStream {
     this.#resumedFrom = start.resumedFrom;
     // A gap is news too: whoever is told late goes on with an id that finds nothing.
     if (history.lastSeq > this.#seq || this.#isGap || this.#request.waitMs === 0) this.#answer();
-    else this.#timer = setTimeout(() => this.#answer(), this.#request.waitMs);
+    else this.#timer = setTimeout(() => eachRecipient([this], () => this.#answer()), this.#request.waitMs);
   }
 
   move({ seq, isGap, resumedFrom }: Start): void {
@@ -96,12 +97,17 @@ export class Poll implements ChannelClient, LiveStream {
   }
 
   refuse(error: ProxyError): void {
-    if (this.#leave()) fail(this.exchange, this.#response, error);
+    if (this.#leave()) failExchange(this.exchange, this.#response, error);
   }
 
   /** What was kept can still be had, so a stream that broke is no failure of this answer. */
   abort(_reason: EndReason): void {
     this.endAtBorder();
+  }
+
+  fail(error: unknown): void {
+    this.#leave();
+    failExchange(this.exchange, this.#response, error);
   }
 
   endAtBorder(): void {

@@ -1,6 +1,6 @@
-import type { RedisConnection, RedisReply } from "./redis-connection.ts";
+import type { RedisConnection } from "./redis-connection.ts";
 import { RedisFault } from "./redis-connection.ts";
-import { encodeEntry, formatPosition, type Position, parsePosition } from "./redis-entry.ts";
+import { encodeEntry, formatPosition, type Position } from "./redis-entry.ts";
 import type { RecordKeys } from "./redis-key.ts";
 import { APPEND } from "./redis-scripts.ts";
 import type { HistoryBounds, StoredEvent } from "./store.ts";
@@ -56,7 +56,8 @@ export async function appendEvents(
   const entries = batch.flatMap(({ event, position }) => encodeEntry(event, position));
   try {
     const names = [keys.lease, keys.meta, keys.events];
-    return readOutcome(await connection.run(APPEND, names, [...grant, ...limits, ...entries]), batch);
+    const answer = await connection.run(APPEND, names, [...grant, ...limits, ...entries]);
+    return answer.is === "ok" ? { is: "written", batch } : answer;
   } catch (error) {
     if (error instanceof RedisFault) return { is: "failed" };
     throw error;
@@ -70,11 +71,4 @@ function firstBatch(events: readonly PlacedEvent[]): readonly PlacedEvent[] {
     return at > 0 && (at >= BATCH_EVENTS || bytes > BATCH_BYTES);
   });
   return end < 0 ? events : events.slice(0, end);
-}
-
-function readOutcome(reply: RedisReply, batch: readonly PlacedEvent[]): AppendOutcome {
-  const [word, top] = Array.isArray(reply) ? (reply as readonly RedisReply[]) : [];
-  if (String(word) === "ok") return { is: "written", batch };
-  if (String(word) === "other") return { is: "other", top: parsePosition(String(top)) };
-  return { is: "fenced" };
 }

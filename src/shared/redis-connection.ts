@@ -1,17 +1,20 @@
 import { EventEmitter } from "node:events";
 import { Redis, type RedisOptions } from "ioredis";
+import { guarded } from "../base/guard.ts";
 import { jitter } from "../base/jitter.ts";
 import { startPatientTimer } from "./patient-timer.ts";
+import type { RedisFaults } from "./redis-faults.ts";
+import type { Readable, RedisArgument, RedisReply, ReplySchema } from "./redis-reply.ts";
 import type { Script } from "./redis-scripts.ts";
-
-/** What Redis answers: texts as bytes, because events are. */
-export type RedisReply = Buffer | number | null | readonly RedisReply[];
-
-export type RedisArgument = string | number | Buffer;
 
 /** Redis refused a command, or gave no answer; the message holds no arguments, which may be secret. */
 export class RedisFault extends Error {
-  override readonly name = "RedisFault";
+  override readonly name: string = "RedisFault";
+}
+
+/** Redis gave an answer that no schema takes. */
+export class InvalidReply extends RedisFault {
+  override readonly name = "InvalidReply";
 }
 
 const FIRST_RETRY_MS = 50;
@@ -32,6 +35,7 @@ const STEADY_MS = 2_000;
 export class RedisConnection {
   /** What went wrong since the last command that went well, in words without secrets; empty for nothing. */
   lastFault = "";
+  readonly faults: RedisFaults;
   readonly #redis: Redis;
   readonly #timeoutMs: number;
   readonly #events = new EventEmitter<{ ready: []; away: []; refused: [fault: string] }>();
@@ -43,7 +47,8 @@ export class RedisConnection {
   #isClosed = false;
   #handshake: NodeJS.Timeout | undefined;
 
-  constructor(url: string, name: string, timeoutMs: number) {
+  constructor(url: string, name: string, timeoutMs: number, faults: RedisFaults) {
+    this.faults = faults;
     this.#timeoutMs = timeoutMs;
     this.#redis = new Redis(url, {
       ...optionsFor(name, timeoutMs),
@@ -70,20 +75,20 @@ export class RedisConnection {
 
   /** Each time commands can be sent again. */
   onReady(listener: () => void): void {
-    this.#events.on("ready", listener);
+    this.#events.on("ready", guarded(this.faults.onFault, listener));
   }
 
   /** Each time the connection is lost. */
   onAway(listener: () => void): void {
-    this.#events.on("away", listener);
+    this.#events.on("away", guarded(this.faults.onFault, listener));
   }
 
   /** Each time an attempt to connect fails, or the connection does. */
   onRefused(listener: (fault: string) => void): void {
-    this.#events.on("refused", listener);
+    this.#events.on("refused", guarded(this.faults.onFault, listener));
   }
 
-  /** Sends a command; `waitMs` is what Redis itself may take for one that blocks. */
+  /** Sends a command whose answer nothing depends on; `waitMs` is what Redis itself may take for one that blocks. */
   async command(name: string, args: readonly RedisArgument[], waitMs = 0): Promise<RedisReply> {
     const answer = this.#redis.callBuffer(name, [...args]) as Promise<RedisReply>;
     try {
@@ -95,13 +100,27 @@ export class RedisConnection {
     }
   }
 
+  /** Sends a command and reads its answer; one that does not fit is counted, and as good as none. */
+  async ask<T extends Readable>(
+    answer: ReplySchema<T>,
+    name: string,
+    args: readonly RedisArgument[],
+    waitMs = 0,
+  ): Promise<T> {
+    return this.#read(answer, await this.command(name, args, waitMs));
+  }
+
   /** Runs a script, which Redis may have forgotten or never known. */
-  async run(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<RedisReply> {
+  async run<T extends Readable>(
+    { sha, text, answer }: Script<T>,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+  ): Promise<T> {
     try {
-      return await this.command("EVALSHA", [script.sha, keys.length, ...keys, ...args]);
+      return await this.ask(answer, "EVALSHA", [sha, keys.length, ...keys, ...args]);
     } catch (error) {
       if (!(error instanceof RedisFault) || !error.message.startsWith("NOSCRIPT")) throw error;
-      return this.command("EVAL", [script.text, keys.length, ...keys, ...args]);
+      return this.ask(answer, "EVAL", [text, keys.length, ...keys, ...args]);
     }
   }
 
@@ -153,6 +172,14 @@ export class RedisConnection {
     const isReplica = message.startsWith("READONLY");
     if (isReplica) this.lastFault = refusalOf(message);
     return isReplica;
+  }
+
+  #read<T extends Readable>(answer: ReplySchema<T>, reply: RedisReply): T {
+    const read = answer.read(reply);
+    if (read !== undefined) return read;
+    this.faults.countInvalid(answer.kind);
+    this.lastFault = `an answer was invalid: ${answer.kind}`;
+    throw new InvalidReply(this.lastFault);
   }
 
   #faultOf(error: unknown): RedisFault {

@@ -6,6 +6,7 @@ import type { StreamLimit, StreamLimits } from "../pipeline/stream-limit.ts";
 import type { TicketBox } from "../pipeline/ticket-box.ts";
 import { type RedisConnection, RedisFault } from "./redis-connection.ts";
 import { rateKey, signatureKey } from "./redis-key.ts";
+import { signatureAnswer } from "./redis-schemas.ts";
 import { RedisTicketBox } from "./redis-ticket-box.ts";
 import { RedisWindows } from "./redis-windows.ts";
 
@@ -63,8 +64,7 @@ export class RedisCounters implements Counters {
     const keepMs = Math.max(0, Math.ceil(leftMs)) + CLOCK_SKEW_MS;
     try {
       const key = signatureKey(this.#prefix, signature);
-      const answer = await this.#connection.command("SET", [key, "", "PX", keepMs, "NX"]);
-      return answer === null ? "seen" : "new";
+      return await this.#connection.ask(signatureAnswer, "SET", [key, "", "PX", keepMs, "NX"]);
     } catch (error) {
       if (error instanceof RedisFault) return "unknown";
       throw error;

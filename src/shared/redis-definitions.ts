@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
+import { guarded } from "../base/guard.ts";
 import type { Log } from "../observe/log.ts";
 import { type RedisConnection, RedisFault } from "./redis-connection.ts";
 import { definitionsKey } from "./redis-key.ts";
+import { definitionsAnswer } from "./redis-schemas.ts";
 
 /** How often an instance says which definitions it has; it counts as gone after three times that. */
 const EVERY_MS = 10_000;
@@ -28,7 +30,10 @@ export class RedisDefinitions {
     this.#connection = connection;
     this.#prefix = prefix;
     this.#log = log;
-    this.#timer = setInterval(() => this.#tellAll(), EVERY_MS);
+    this.#timer = setInterval(
+      guarded(connection.faults.onFault, () => this.#tellAll()),
+      EVERY_MS,
+    );
     connection.onReady(() => this.#tellAll());
   }
 
@@ -63,18 +68,20 @@ export class RedisDefinitions {
       await this.#connection.command("ZADD", [key, now, hash]);
       await this.#connection.command("ZREMRANGEBYSCORE", [key, "-inf", now - STALE_MS]);
       await this.#connection.command("PEXPIRE", [key, STALE_MS]);
-      const others = await this.#connection.command("ZRANGE", [key, 0, MOST - 1]);
-      if (Array.isArray(others)) for (const other of others) this.#compare(route, String(other));
+      const others = await this.#connection.ask(definitionsAnswer, "ZRANGE", [key, 0, MOST - 1]);
+      for (const other of others) this.#compare(route, other);
     } catch (error) {
       // That Redis is away is told elsewhere.
-      if (!(error instanceof RedisFault)) throw error;
+      if (!(error instanceof RedisFault)) this.#connection.faults.onFault(error);
     }
   }
 
   #compare(route: string, hash: string): void {
     const own = this.#own.get(route);
     if (own === undefined || own.has(hash) || this.#told.has(`${route} ${hash}`)) return;
-    if (this.#told.size < MOST) this.#told.add(`${route} ${hash}`);
+    // Beyond that there is no line for each, or there would be one for each every few seconds.
+    if (this.#told.size >= MOST) return;
+    this.#told.add(`${route} ${hash}`);
     const facts = { route, definitions: [...own.keys()], other: hash };
     this.#log.warn(facts, "another instance defines this route differently: its streams are kept apart");
   }

@@ -1,4 +1,6 @@
-import type { RedisArgument, RedisReply } from "./redis-connection.ts";
+import { isEventBlock } from "../sse/event-fields.ts";
+import { isUsableId } from "./event-id.ts";
+import type { RedisArgument, RedisReply } from "./redis-reply.ts";
 import type { StoredEvent } from "./store.ts";
 
 /**
@@ -18,10 +20,14 @@ export const ORIGIN: Position = { token: 0, seq: 0 };
 
 export const formatPosition = ({ token, seq }: Position): string => `${token}-${seq}`;
 
-export function parsePosition(text: string): Position {
-  const [token, seq] = text.split("-");
-  return { token: Number(token), seq: Number(seq) };
+/** Undefined for what is no position; also beyond 2^53, which Redis allows and a number does not hold. */
+export function parsePosition(text: string | undefined): Position | undefined {
+  const [, left, right] = POSITION.exec(text ?? "") ?? [];
+  const [token, seq] = [Number(left), Number(right)];
+  return Number.isSafeInteger(token) && Number.isSafeInteger(seq) ? { token, seq } : undefined;
 }
+
+const POSITION = /^(\d{1,16})-(\d{1,16})$/;
 
 export const isSamePosition = (a: Position, b: Position): boolean => a.token === b.token && a.seq === b.seq;
 
@@ -31,7 +37,7 @@ export const comparePositions = (a: Position, b: Position): number => a.token - 
 /** The least position behind another, for ranges that include their start. */
 export const positionBehind = ({ token, seq }: Position): Position => ({ token, seq: seq + 1 });
 
-/** An entry as it was read; without `event` it is of a kind that this version does not know. */
+/** An entry as it was read; without `event` it is of a form that this version does not know. */
 export interface Entry {
   readonly position: Position;
   readonly event: StoredEvent | undefined;
@@ -48,20 +54,31 @@ export function encodeEntry({ id, backendId, at, block }: StoredEvent, position:
   ];
 }
 
+/** What was read of an answer; `isWhole` is false when it ends in front of an entry without a position. */
+export interface Decoded {
+  readonly entries: Entry[];
+  readonly isWhole: boolean;
+}
+
 /** Reads the answer of XRANGE, or one stream's part of that of XREAD. */
-export function decodeEntries(reply: RedisReply | undefined): Entry[] {
-  if (!Array.isArray(reply)) return [];
-  return reply.flatMap((entry: RedisReply) => {
-    if (!Array.isArray(entry)) return [];
-    const [id, fields] = entry as readonly RedisReply[];
-    const position = parsePosition(String(id));
-    return [{ position, event: decodeEvent(position.seq, fields) }];
-  });
+export function decodeEntries(reply: RedisReply | undefined): Decoded {
+  const entries: Entry[] = [];
+  if (!Array.isArray(reply)) return { entries, isWhole: false };
+  for (const entry of reply as readonly RedisReply[]) {
+    const [id, fields] = Array.isArray(entry) ? (entry as readonly RedisReply[]) : [];
+    const position = Buffer.isBuffer(id) ? parsePosition(id.toString("latin1")) : undefined;
+    if (position === undefined) return { entries, isWhole: false };
+    entries.push({ position, event: decodeEvent(position.seq, fields) });
+  }
+  return { entries, isWhole: true };
 }
 
 /**
  * An event of any version that has the fields of this one; fields that are not known are passed over, because
  * instances of two versions run side by side while one replaces the other.
+ *
+ * Written out by hand, as it runs for each event. The block goes to clients as it is, so it must be exactly one: an
+ * open one would swallow the next event, and two would be counted as one. Ids go into streams and into heads.
  */
 function decodeEvent(seq: number, fields: RedisReply | undefined): StoredEvent | undefined {
   if (!Array.isArray(fields)) return undefined;
@@ -69,14 +86,11 @@ function decodeEvent(seq: number, fields: RedisReply | undefined): StoredEvent |
   for (let at = 0; at + 1 < fields.length; at += 2) byName.set(String(fields[at]), fields[at + 1] ?? null);
   const [id, backendId, at, block] = ["i", "n", "t", "b"].map((name) => byName.get(name));
   const isWhole = Buffer.isBuffer(id) && Buffer.isBuffer(backendId) && Buffer.isBuffer(block);
-  if (!isWhole || !/^\d{1,15}$/.test(String(at))) return undefined;
-  return {
-    seq,
-    id: id.toString("latin1"),
-    backendId: backendId.toString("latin1"),
-    at: Number(String(at)),
-    block: ownCopy(block),
-  };
+  if (!isWhole || !/^\d{1,15}$/.test(String(at)) || !isEventBlock(block)) return undefined;
+  const own = id.toString("latin1");
+  const last = backendId.equals(id) ? own : backendId.toString("latin1");
+  if (!isUsableId(own) || (last !== "" && !isUsableId(last))) return undefined;
+  return { seq, id: own, backendId: last, at: Number(String(at)), block: ownCopy(block) };
 }
 
 /** What was read is a part of what the socket gave, which one event that is kept would keep whole. */

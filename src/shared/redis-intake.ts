@@ -45,7 +45,8 @@ export class RedisIntake {
     const { reader, place, onOther } = this.#options;
     this.stop();
     this.#stop = reader.follow(place.keys.events, from, (entries) => {
-      if (!this.#take(entries)) onOther();
+      if (entries === undefined) this.stop();
+      if (entries === undefined || !this.#take(entries)) onOther();
     });
   }
 
@@ -73,9 +74,15 @@ export class RedisIntake {
     return this.#nextCatchUp;
   }
 
+  /** Never rejects, because all later ones wait for it. */
   async #tryToCatchUp(): Promise<void> {
-    const until = performance.now() + this.#options.timeoutMs;
-    while (!(await this.#catchUpOnce()) && performance.now() < until) await delay(RETRY_MS);
+    const { place, timeoutMs } = this.#options;
+    const until = performance.now() + timeoutMs;
+    try {
+      while (!(await this.#catchUpOnce()) && performance.now() < until) await delay(RETRY_MS);
+    } catch (error) {
+      place.connection.faults.onFault(error);
+    }
   }
 
   /** False when Redis is to be asked once more. */
@@ -92,10 +99,11 @@ export class RedisIntake {
 
   /** Delivers what comes next; false when it does not continue what the channel has. */
   #take(entries: readonly Entry[]): boolean {
-    const { ledger, held, deliver } = this.#options;
+    const { place, ledger, held, deliver } = this.#options;
     if (this.isOther) return false;
     const next: StoredEvent[] = [];
     for (const entry of entries) {
+      if (entry.event === undefined) place.connection.faults.countInvalid("entry");
       const verdict = ledger.take(entry, held);
       this.isOther = verdict === "other";
       if (this.isOther) break;

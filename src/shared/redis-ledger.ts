@@ -11,6 +11,12 @@ export type Verdict =
   | "other";
 
 /**
+ * Changes of the leader that are remembered. Events from before the oldest are known under a wrong token then, so that
+ * the record is loaded anew where they would have to be written again.
+ */
+const MAX_TERMS = 1_000;
+
+/**
  * Compares what a channel was fed with what Redis holds, event by event.
  *
  * Two positions: `accepted`, the newest event that both have, and `deliveredSeq`, the newest that the channel has.
@@ -60,6 +66,7 @@ export class Ledger {
     if (seq <= this.#writtenSeq && this.tokenOf(seq, 0) === token) return;
     while ((this.#terms.at(-1)?.fromSeq ?? 0) >= seq) this.#terms.pop();
     if (this.#terms.at(-1)?.token !== token) this.#terms.push({ token, fromSeq: seq });
+    if (this.#terms.length > MAX_TERMS) this.#terms.shift();
     this.#writtenSeq = seq;
   }
 
@@ -79,10 +86,5 @@ export class Ledger {
     if (seq > this.#writtenSeq) return ownToken;
     const term = this.#terms.findLast(({ fromSeq }) => fromSeq <= seq);
     return term?.token ?? this.#terms[0]?.token ?? ownToken;
-  }
-
-  /** Forgets who wrote what is not held any more. */
-  forgetBefore(seq: number): void {
-    while (this.#terms.length > 1 && (this.#terms[1]?.fromSeq ?? seq) <= seq) this.#terms.shift();
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { guarded } from "../base/guard.ts";
 import { jitter } from "../base/jitter.ts";
 import { makeId, withId } from "./event-id.ts";
 import { startPatientTimer } from "./patient-timer.ts";
@@ -47,10 +48,6 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-  }
-
-  get isDegraded(): boolean {
-    return this.#isDegraded;
   }
 
   /** What was written last was written under this one; 0 before the first. */
@@ -106,8 +103,7 @@ export class Outbox {
     for (const { block } of events) this.#waitingBytes += block.length;
     this.#waiting.push(...events);
     if (this.#isDegraded || this.#waitingBytes > this.#options.place.bounds.bytes) this.#degrade();
-    else if (this.isWaiting)
-      this.#stopWaiting ??= startPatientTimer(this.#options.timeoutMs, () => this.#degrade());
+    else if (this.isWaiting) this.#stopWaiting ??= this.#startWait();
     this.send();
   }
 
@@ -121,9 +117,15 @@ export class Outbox {
   /** Writes what Redis lacks; after a failure not at once, because what is to be written grows and is gathered anew. */
   send(): void {
     if (this.#sending !== undefined || this.#retry !== undefined) return;
-    this.#sending = this.#send().finally(() => {
-      this.#sending = undefined;
-    });
+    const { faults } = this.#options.place.connection;
+    this.#sending = this.#send()
+      .catch((error: unknown) => {
+        faults.onFault(error);
+        this.#sendLater();
+      })
+      .finally(() => {
+        this.#sending = undefined;
+      });
   }
 
   /** Writes what is waiting, once, for others to find. */
@@ -167,6 +169,7 @@ export class Outbox {
   }
 
   #sendLater(): void {
+    clearTimeout(this.#retry);
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.send();
@@ -193,9 +196,7 @@ export class Outbox {
     for (const { block } of events) this.#waitingBytes -= block.length;
     ledger.deliveredSeq = last.seq;
     this.#endWait();
-    if (this.isWaiting) {
-      this.#stopWaiting = startPatientTimer(this.#options.timeoutMs, () => this.#degrade());
-    }
+    if (this.isWaiting) this.#stopWaiting = this.#startWait();
     deliver(events);
     if (!this.isWaiting) onDelivered();
   }
@@ -212,6 +213,14 @@ export class Outbox {
     if (!this.#isDegraded) return;
     this.#isDegraded = false;
     this.#options.onDegraded(false);
+  }
+
+  #startWait(): () => void {
+    const { place, timeoutMs } = this.#options;
+    return startPatientTimer(
+      timeoutMs,
+      guarded(place.connection.faults.onFault, () => this.#degrade()),
+    );
   }
 
   #endWait(): void {

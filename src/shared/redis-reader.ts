@@ -1,6 +1,15 @@
+import { guarded } from "../base/guard.ts";
 import { jitter } from "../base/jitter.ts";
-import { type RedisConnection, RedisFault, type RedisReply } from "./redis-connection.ts";
+import { type RedisConnection, RedisFault } from "./redis-connection.ts";
 import { comparePositions, decodeEntries, type Entry, formatPosition, type Position } from "./redis-entry.ts";
+import type { RedisReply } from "./redis-reply.ts";
+import {
+  connectionIdAnswer,
+  newestNoticeAnswer,
+  readNotice,
+  type StreamPart,
+  streamsAnswer,
+} from "./redis-schemas.ts";
 
 /**
  * The most entries of one stream in one answer. Fewer after each that did not come: it may have been too long for
@@ -19,7 +28,8 @@ const WAKE_RETRY_MS = 20;
 /** One who follows a stream; after a reload, a stream may have two in one process. */
 interface Follower {
   position: Position;
-  readonly onEntries: (entries: readonly Entry[]) => void;
+  /** Undefined when the stream cannot be read any further; nothing is called afterwards. */
+  readonly onEntries: (entries: readonly Entry[] | undefined) => void;
 }
 
 export interface ReaderOptions {
@@ -82,8 +92,11 @@ export class RedisReader {
     this.#isRunning = true;
     const { connection } = this.#options;
     try {
-      this.#connectionId = Number(await connection.command("CLIENT", ["ID"]).catch(() => undefined));
-      await this.#findNotices();
+      const { notices } = this.#options;
+      this.#connectionId = await connection.ask(connectionIdAnswer, "CLIENT", ["ID"]).catch(() => undefined);
+      // Notices are not kept for anybody; only those from now on count.
+      const newest = [notices, "+", "-", "COUNT", 1];
+      this.#noticeId = await connection.ask(newestNoticeAnswer, "XREVRANGE", newest);
       this.#options.onResume();
       while (connection.isReady && !this.#isClosed) {
         this.#give(await this.#read());
@@ -92,7 +105,7 @@ export class RedisReader {
         if (size > STREAMS_PER_MS) await delay(size / STREAMS_PER_MS);
       }
     } catch (error) {
-      if (!(error instanceof RedisFault)) throw error;
+      if (!(error instanceof RedisFault)) connection.faults.onFault(error);
       this.#page = Math.max(1, this.#page >> 1);
       // The connection is lost, or this one command was refused: the reader begins again either way.
       if (connection.isReady) await delay(jitter(BLOCK_MS));
@@ -102,15 +115,7 @@ export class RedisReader {
     }
   }
 
-  /** Notices are not kept for anybody; only those from now on count. */
-  async #findNotices(): Promise<void> {
-    const { connection, notices } = this.#options;
-    const newest = await connection.command("XREVRANGE", [notices, "+", "-", "COUNT", 1]);
-    const [entry] = Array.isArray(newest) ? newest : [];
-    this.#noticeId = Array.isArray(entry) ? String(entry[0]) : "0-0";
-  }
-
-  async #read(): Promise<RedisReply> {
+  async #read(): Promise<readonly StreamPart[]> {
     const { connection, notices } = this.#options;
     this.#asked = new Map([...this.#followers].map(([stream, group]) => [stream, leastOf(group)]));
     const positions = [...this.#asked.values()].map(formatPosition);
@@ -118,53 +123,78 @@ export class RedisReader {
     const options = ["COUNT", this.#page, "BLOCK", BLOCK_MS, "STREAMS"];
     this.#isBlocked = true;
     try {
-      return await connection.command("XREAD", [...options, ...streams], BLOCK_MS);
+      return await connection.ask(streamsAnswer, "XREAD", [...options, ...streams], BLOCK_MS);
     } finally {
       this.#isBlocked = false;
       clearTimeout(this.#wakeTimer);
     }
   }
 
-  #give(reply: RedisReply): void {
-    if (!Array.isArray(reply)) return;
-    for (const part of reply as readonly RedisReply[]) {
-      const [name, entries] = Array.isArray(part) ? (part as readonly RedisReply[]) : [];
-      if (String(name) === this.#options.notices) this.#giveNotices(entries);
-      else this.#giveEntries(String(name), decodeEntries(entries));
+  #give(parts: readonly StreamPart[]): void {
+    const before = this.#noticeId;
+    let isNews = parts.length === 0;
+    for (const { name, entries } of parts) {
+      if (name === this.#options.notices) this.#giveNotices(entries);
+      else isNews = this.#giveStream(name, entries) || isNews;
     }
+    // Without a new position the next answer would be the same, at once.
+    if (!isNews && this.#noticeId === before) throw new RedisFault("an answer that tells nothing");
   }
 
-  #giveEntries(stream: string, read: readonly Entry[]): void {
-    const [from, last] = [this.#asked.get(stream), read.at(-1)];
-    if (from === undefined || last === undefined) return;
+  /** Whether the next question is another one. */
+  #giveStream(stream: string, raw: readonly RedisReply[]): boolean {
+    const from = this.#asked.get(stream);
+    if (from === undefined) return false;
+    const { entries, isWhole } = decodeEntries(raw);
+    const last = entries.at(-1);
     for (const follower of [...(this.#followers.get(stream) ?? [])]) {
       // One who came while Redis was asked may need what lies in front of this: the next question is for it.
-      if (comparePositions(follower.position, from) < 0) continue;
+      if (last === undefined || comparePositions(follower.position, from) < 0) continue;
       follower.position = last.position;
-      follower.onEntries(read);
+      this.#tell(follower, entries);
     }
+    if (!isWhole) this.#giveUp(stream);
+    return !isWhole || (last !== undefined && comparePositions(last.position, from) > 0);
   }
 
-  #giveNotices(entries: RedisReply | undefined): void {
-    if (!Array.isArray(entries)) return;
+  /** An entry has no position that this version can ask behind: it would come again with each question. */
+  #giveUp(stream: string): void {
+    this.#options.connection.faults.countInvalid("entry");
+    const group = this.#followers.get(stream) ?? [];
+    this.#followers.delete(stream);
+    for (const follower of group) this.#tell(follower, undefined);
+  }
+
+  /** What one follower throws must not keep the others from theirs. */
+  #tell({ onEntries }: Follower, entries: readonly Entry[] | undefined): void {
+    guarded(this.#options.connection.faults.onFault, onEntries)(entries);
+  }
+
+  #giveNotices(entries: readonly RedisReply[]): void {
+    const { connection, onNotice } = this.#options;
     const names = new Set<string>();
-    for (const entry of entries as readonly RedisReply[]) {
-      const [id, fields] = Array.isArray(entry) ? (entry as readonly RedisReply[]) : [];
-      this.#noticeId = String(id);
-      if (Array.isArray(fields)) names.add(String(fields[1]));
+    for (const entry of entries) {
+      const notice = readNotice(entry);
+      this.#noticeId = notice?.id ?? this.#noticeId;
+      if (notice?.record === undefined) connection.faults.countInvalid("reader");
+      else names.add(notice.record);
     }
-    for (const name of names) this.#options.onNotice(name);
+    for (const name of names) guarded(connection.faults.onFault, onNotice)(name);
   }
 
   /** Redis ends the question under way, so that the next one names the new stream too. */
   #wake(): void {
     clearTimeout(this.#wakeTimer);
+    const { connection } = this.#options;
     if (!this.#isBlocked || this.#connectionId === undefined || this.#isClosed) return;
     this.#options.commands.command("CLIENT", ["UNBLOCK", this.#connectionId]).catch(() => {
       // Not allowed, or away: the question ends by itself within BLOCK_MS.
     });
     // It may have come before the question did.
-    this.#wakeTimer = setTimeout(() => this.#wake(), WAKE_RETRY_MS);
+    this.#wakeTimer = setTimeout(
+      guarded(connection.faults.onFault, () => this.#wake()),
+      WAKE_RETRY_MS,
+    );
   }
 }
 

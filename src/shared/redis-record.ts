@@ -1,13 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { Lease, type LeaseAnswer } from "./lease.ts";
+import { Lease } from "./lease.ts";
 import type { RecordPlace } from "./redis-append.ts";
 import { RedisFault } from "./redis-connection.ts";
 import { isSamePosition, ORIGIN, type Position } from "./redis-entry.ts";
+import type { RedisFaults } from "./redis-faults.ts";
 import { RedisIntake } from "./redis-intake.ts";
 import { Ledger } from "./redis-ledger.ts";
 import { Outbox } from "./redis-outbox.ts";
 import { eventsOf, readRecord } from "./redis-pages.ts";
 import type { RedisReader } from "./redis-reader.ts";
+import type { LeaseAnswer } from "./redis-schemas.ts";
 import { BackendWord } from "./redis-word.ts";
 import type { BackendState, ChannelFeed, ChannelStore, Draft } from "./store.ts";
 
@@ -56,6 +58,8 @@ export class RedisRecord implements ChannelStore {
   #hasRecord = false;
   #isSettling = false;
   #asksAgain = false;
+  /** Since when what the lease's answers ask for has failed. */
+  #failingSince: number | undefined;
   /** How far we were when the last answer came. */
   #acceptedBefore: Position = ORIGIN;
 
@@ -90,6 +94,8 @@ export class RedisRecord implements ChannelStore {
       onOther: () => this.#lease.ask(),
     });
     this.#word = new BackendWord({
+      faults: this.#faults,
+      unreadableMs: place.leaseMs,
       give: (state) => this.#open?.onState(state),
       isWaiting: () => this.#outbox.isWaiting,
       write: () => this.#lease.ask(),
@@ -99,6 +105,10 @@ export class RedisRecord implements ChannelStore {
 
   get role(): Role {
     return this.#role;
+  }
+
+  get #faults(): RedisFaults {
+    return this.#context.place.connection.faults;
   }
 
   /** The channel, while it may be called. */
@@ -161,10 +171,13 @@ export class RedisRecord implements ChannelStore {
     }
     this.#isSettling = true;
     this.#asksAgain = false;
-    void this.#settle(answer).finally(() => {
-      this.#isSettling = false;
-      if (this.#asksAgain) this.#lease.ask();
-    });
+    const { onFault } = this.#faults;
+    void this.#settle(answer)
+      .catch(onFault)
+      .finally(() => {
+        this.#isSettling = false;
+        if (this.#asksAgain) this.#lease.ask();
+      });
   }
 
   /** Redis failed for `ms`: who has nobody to follow asks the backend itself. */
@@ -177,17 +190,18 @@ export class RedisRecord implements ChannelStore {
 
   /** Does what an answer asks for; one at a time, because it may have to read first. */
   async #settle(answer: LeaseAnswer): Promise<void> {
-    // Nobody has led the record yet, and we are not to.
-    if (answer.epoch === "") return;
     try {
       if (!this.#hasRecord || this.#intake.isOther || answer.epoch !== this.#epoch)
         await this.#load(answer.epoch);
       if (this.#role === "closed") return;
       if (answer.isGranted) await this.#lead(answer);
       else await this.#follow(answer);
+      this.#failingSince = undefined;
     } catch (error) {
-      // The next answer finds what is left to do.
       if (!(error instanceof RedisFault)) throw error;
+      this.#failingSince ??= performance.now();
+      // The next answer finds what is left to do. A record that cannot be read for long is as good as no Redis.
+      this.#onSilence(performance.now() - this.#failingSince);
     }
   }
 

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { guarded } from "../base/guard.ts";
 import type { RedisConfig } from "../config/redis-schema.ts";
 import type { Log } from "../observe/log.ts";
 import type { Counters } from "../pipeline/counters.ts";
 import { RedisConnection, RedisFault } from "./redis-connection.ts";
 import { RedisCounters } from "./redis-counters.ts";
 import { RedisDefinitions } from "./redis-definitions.ts";
+import { type InvalidKind, RedisFaults } from "./redis-faults.ts";
 import { noticesKey, type RecordKeys, recordKeys } from "./redis-key.ts";
 import { RedisReader } from "./redis-reader.ts";
 import { RedisRecord, type Role } from "./redis-record.ts";
@@ -24,6 +26,16 @@ export interface RedisHealth {
   /** Records of which events are delivered that Redis does not have yet. */
   readonly degraded: number;
   readonly roles: Readonly<Record<Exclude<Role, "closed">, number>>;
+  /** Data in Redis that had no form of this version's, by kind. */
+  readonly invalid: ReadonlyMap<InvalidKind, number>;
+}
+
+/** Whom a store tells what concerns the whole gateway. */
+export interface RedisListener {
+  /** Whether everything that is delivered is in Redis, each time that changes. */
+  onHealth(isWhole: boolean): void;
+  /** An error of our own, in a callback that belongs to no exchange. */
+  onFault(error: unknown): void;
 }
 
 /**
@@ -43,20 +55,24 @@ export class RedisStore implements Store {
   readonly #records = new Map<string, Set<RedisRecord>>();
   readonly #degraded = new Set<RedisRecord>();
   readonly #farewells = new Set<Promise<void>>();
-  readonly #onHealth: (isWhole: boolean) => void;
+  readonly #faults: RedisFaults;
+  readonly #listener: RedisListener | undefined;
   #isClosed = false;
   #isWhole = true;
   #isReported = false;
   /** Until its return is reported. */
   #steady: NodeJS.Timeout | undefined;
 
-  /** `onHealth` is told whether everything that is delivered is in Redis, each time that changes. */
-  constructor(config: RedisConfig, log: Log, onHealth: (isWhole: boolean) => void = () => {}) {
+  /** Without a listener, faults are only logged. */
+  constructor(config: RedisConfig, log: Log, listener?: RedisListener) {
     this.#config = config;
     this.#log = log;
-    this.#onHealth = onHealth;
-    this.#commands = new RedisConnection(config.url, `sluice-${this.#owner}`, config.timeout);
-    this.#waiting = new RedisConnection(config.url, `sluice-${this.#owner}-reader`, config.timeout);
+    this.#listener = listener;
+    const onFault = (err: unknown) => log.error({ code: "internal_error", err }, "internal error");
+    const faults = new RedisFaults(log, (error) => (listener?.onFault ?? onFault)(error));
+    this.#faults = faults;
+    this.#commands = new RedisConnection(config.url, `sluice-${this.#owner}`, config.timeout, faults);
+    this.#waiting = new RedisConnection(config.url, `sluice-${this.#owner}-reader`, config.timeout, faults);
     this.#reader = new RedisReader({
       connection: this.#waiting,
       commands: this.#commands,
@@ -75,7 +91,8 @@ export class RedisStore implements Store {
   get health(): RedisHealth {
     const roles = { joining: 0, leading: 0, following: 0, alone: 0 };
     for (const { role } of this.#open()) if (role !== "closed") roles[role] += 1;
-    return { isReady: this.#commands.isReady, degraded: this.#degraded.size, roles };
+    const { invalid } = this.#faults;
+    return { isReady: this.#commands.isReady, degraded: this.#degraded.size, roles, invalid };
   }
 
   open({ key, route, definition, bounds }: RecordOptions): ChannelStore {
@@ -130,7 +147,7 @@ export class RedisStore implements Store {
     ]);
     told.catch((error: unknown) => {
       // Without a notice the others look by themselves a little later.
-      if (!(error instanceof RedisFault)) throw error;
+      if (!(error instanceof RedisFault)) this.#faults.onFault(error);
     });
   }
 
@@ -142,7 +159,8 @@ export class RedisStore implements Store {
     if (this.#isReported) {
       for (const record of this.#open()) record.standBack();
       clearTimeout(this.#steady);
-      this.#steady = setTimeout(() => this.#reportBack(), STEADY_MS);
+      const report = guarded(this.#faults.onFault, () => this.#reportBack());
+      this.#steady = setTimeout(report, STEADY_MS);
     }
     this.#lookAll();
   }
@@ -183,7 +201,7 @@ export class RedisStore implements Store {
     const isWhole = !this.#isReported && this.#degraded.size === 0;
     if (isWhole === this.#isWhole) return;
     this.#isWhole = isWhole;
-    this.#onHealth(isWhole);
+    this.#listener?.onHealth(isWhole);
   }
 
   #onClose(record: RedisRecord, { name }: RecordKeys, farewell: Promise<void>): void {
@@ -192,7 +210,7 @@ export class RedisStore implements Store {
     if (group?.size === 0) this.#records.delete(name);
     this.#degraded.delete(record);
     this.#tellHealth();
-    this.#farewells.add(farewell);
-    void farewell.finally(() => this.#farewells.delete(farewell));
+    const done = farewell.catch(this.#faults.onFault).finally(() => this.#farewells.delete(done));
+    this.#farewells.add(done);
   }
 }

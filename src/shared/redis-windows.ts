@@ -42,10 +42,8 @@ export class RedisWindows implements RateWindows {
   async #count(key: string, points: number): Promise<RateLimiterRes | undefined> {
     const { requests, per } = this.#config;
     try {
-      const reply = await this.#connection.run(COUNT, [`${this.#key}:${key}`], [points, per]);
-      const [consumed, msLeft] = Array.isArray(reply) ? reply.map(Number) : [];
-      if (consumed === undefined || msLeft === undefined) return undefined;
-      return new RateLimiterRes(Math.max(0, requests - consumed), msLeft, consumed, consumed === points);
+      const { count, leftMs } = await this.#connection.run(COUNT, [`${this.#key}:${key}`], [points, per]);
+      return new RateLimiterRes(Math.max(0, requests - count), leftMs, count, count === points);
     } catch (error) {
       if (error instanceof RedisFault) return undefined;
       throw error;

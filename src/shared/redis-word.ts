@@ -1,7 +1,11 @@
+import type { RedisFaults } from "./redis-faults.ts";
 import { readState, writeState } from "./redis-state.ts";
 import type { BackendState } from "./store.ts";
 
 export interface WordOptions {
+  readonly faults: RedisFaults;
+  /** How long clients are told to wait when a leader's word cannot be read. */
+  readonly unreadableMs: number;
   /** Tells the channel. */
   give(state: BackendState): void;
   /** Whether events wait that stand in front of what is said now. */
@@ -22,6 +26,8 @@ export class BackendWord {
   /** Said behind events that are not delivered yet. */
   #next: BackendState | undefined;
   #isWritten = false;
+  /** The backend streams, as far as was said. */
+  #isOpen = false;
 
   constructor(options: WordOptions) {
     this.#options = options;
@@ -44,7 +50,7 @@ export class BackendWord {
     if (state === undefined) return;
     this.#next = undefined;
     this.#said = writeState(state);
-    this.#options.give(state);
+    this.#give(state);
     if (!this.#isWritten) return;
     this.unwritten = this.#said;
     this.#options.write();
@@ -54,7 +60,11 @@ export class BackendWord {
   hear(text: string): void {
     if (this.#said !== undefined && text === this.#said) return;
     this.#said = text;
-    this.#options.give(readState(text));
+    if (text === "") return void this.#give({ is: "connecting" });
+    const { faults } = this.#options;
+    const state = readState(text, () => faults.countInvalid("state"));
+    if (state !== undefined) this.#give(state);
+    else if (!this.#isOpen) this.#give(this.#unreadable());
   }
 
   /** We lead, and this is what Redis has: none of ours yet, an older one, or none because it lost it. */
@@ -67,6 +77,17 @@ export class BackendWord {
       this.unwritten = this.#said ?? "";
       this.#options.write();
     }
+  }
+
+  #give(state: BackendState): void {
+    this.#isOpen = state.is === "open";
+    this.#options.give(state);
+  }
+
+  /** Clients that wait would do so until a leader of this version takes over; those that have a stream keep it. */
+  #unreadable(): BackendState {
+    const retryAt = Date.now() + this.#options.unreadableMs;
+    return { is: "failed", status: 503, code: "backend_refused", fields: [], retryAt };
   }
 
   /** We lead no more. */

@@ -1,3 +1,4 @@
+import { eachRecipient } from "./delivery.ts";
 import type { History } from "./history.ts";
 import type { StoredEvent, StreamRecord } from "./store.ts";
 
@@ -30,6 +31,8 @@ export function startFor(history: History, lastEventId: string): Start {
 interface Movable {
   readonly seq: number;
   move(start: Start, lastEventId: string): void;
+  /** Ends it alone, with an error of our own. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -41,10 +44,10 @@ export function replaceRecord(history: History, record: StreamRecord, clients: r
   const before = history.after(0);
   history.reset(record);
   const common = before.findLast(({ id }) => history.seqOf(id) !== undefined);
-  for (const client of clients) {
+  eachRecipient(clients, (client) => {
     const lastEventId = before[client.seq - (before[0]?.seq ?? 0)]?.id ?? "";
     client.move(placeIn(history, { seq: client.seq, lastEventId }, common), lastEventId);
-  }
+  });
 }
 
 function placeIn(

@@ -14,11 +14,13 @@ interface Returning {
 export class Seeker {
   readonly #history: History;
   readonly #store: ChannelStore;
+  readonly #onFault: (error: unknown) => void;
   readonly #underWay = new WeakSet<Returning>();
 
-  constructor(history: History, store: ChannelStore) {
+  constructor(history: History, store: ChannelStore, onFault: (error: unknown) => void) {
     this.#history = history;
     this.#store = store;
+    this.#onFault = onFault;
   }
 
   /** Whether a client has to wait; `onSought` is called when all has come that there is, once. */
@@ -29,10 +31,12 @@ export class Seeker {
     const read = this.#store.catchUp();
     if (read === undefined) return false;
     this.#underWay.add(client);
-    void read.then(() => {
-      this.#underWay.delete(client);
-      onSought();
-    });
+    void read
+      .then(() => {
+        this.#underWay.delete(client);
+        onSought();
+      })
+      .catch(this.#onFault);
     return true;
   }
 }

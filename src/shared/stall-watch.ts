@@ -1,4 +1,6 @@
+import { guarded } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
+import { eachRecipient } from "./delivery.ts";
 
 /** Whoever may stop taking what it is given. */
 export interface Taker {
@@ -6,6 +8,8 @@ export interface Taker {
   /** The position up to which it has been given everything. */
   readonly seq: number;
   abort(reason: EndReason): void;
+  /** Ends it alone, with an error of our own. */
+  fail(error: unknown): void;
 }
 
 /** How many times within the timeout the takers are looked at. */
@@ -22,10 +26,12 @@ interface Look {
  */
 export class StallWatch {
   readonly #timeoutMs: number | undefined;
+  readonly #onFault: (error: unknown) => void;
   readonly #takers = new Map<Taker, Look>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(timeoutMs: number | undefined) {
+  constructor(timeoutMs: number | undefined, onFault: (error: unknown) => void) {
+    this.#onFault = onFault;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -39,7 +45,8 @@ export class StallWatch {
     if (this.#timeoutMs === undefined || this.#timer !== undefined) return;
     const timeoutMs = this.#timeoutMs;
     // After what can be sent has been: a process that stood still has not tried meanwhile.
-    const look = () => setImmediate(() => this.#look(timeoutMs));
+    const onTurn = guarded(this.#onFault, () => this.#look(timeoutMs));
+    const look = () => setImmediate(onTurn);
     this.#timer = setInterval(look, Math.max(1, timeoutMs / LOOKS));
   }
 
@@ -56,7 +63,7 @@ export class StallWatch {
         look.taken = taker.takenBytes;
         look.at = now;
       } else if (now - look.at >= timeoutMs) {
-        taker.abort("slow_client");
+        eachRecipient([taker], (slow) => slow.abort("slow_client"));
       }
     }
   }

@@ -7,7 +7,7 @@ import { SharedBytes } from "../base/shared-bytes.ts";
 import type { ClientResponse } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
-import { fail, send } from "../pipeline/reply.ts";
+import { fail as failExchange, send } from "../pipeline/reply.ts";
 import { HEARTBEAT } from "../stream/opening.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { withId } from "./event-id.ts";
@@ -147,7 +147,7 @@ export class Subscriber implements ChannelClient, LiveStream {
   refuse(error: ProxyError): void {
     if (this.#isOver) return;
     this.#leave();
-    fail(this.exchange, this.#response, error);
+    failExchange(this.exchange, this.#response, error);
   }
 
   dismiss(): void {
@@ -168,6 +168,11 @@ export class Subscriber implements ChannelClient, LiveStream {
     this.exchange.endsWith(reason);
     this.exchange.error ??= error;
     this.#response.breakOff();
+  }
+
+  fail(error: unknown): void {
+    this.#leave();
+    failExchange(this.exchange, this.#response, error);
   }
 
   /** Tells of what it may have missed, and gives it the id to come back with. */

@@ -2,6 +2,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const COLON = 0x3a;
 const SPACE = 0x20;
+const EMPTY_LINE = Buffer.from("\n\n");
 
 /** What a relay needs to know of an event block, read as WHATWG HTML, section 9.2.6 says. */
 export interface EventFields {
@@ -11,6 +12,27 @@ export interface EventFields {
   readonly retry: number | undefined;
   /** Nothing but `retry` fields and comments: it is no event, and has no place in a history. */
   readonly isRetryOnly: boolean;
+}
+
+/**
+ * Whether the bytes are one event block as a splitter cuts it: at least one field, an empty line at the end, and none
+ * before it.
+ */
+export function isEventBlock(bytes: Buffer): boolean {
+  const end = bytes.length;
+  // Most blocks end their lines with LF alone and begin with a field: two searches that run natively.
+  if (bytes[0] !== COLON && bytes[0] !== LF && !bytes.includes(CR)) {
+    return end > 2 && bytes.indexOf(EMPTY_LINE) === end - EMPTY_LINE.length;
+  }
+  let hasField = false;
+  let isEnded = false;
+  let isWhole = true;
+  eachLine(bytes, (from, to, next) => {
+    if (isEnded) isWhole = false;
+    else if (from === to && next > to) isEnded = true;
+    else if (bytes[from] !== COLON) hasField = true;
+  });
+  return hasField && isEnded && isWhole;
 }
 
 /** Reads an event block. */

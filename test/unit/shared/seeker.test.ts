@@ -6,6 +6,10 @@ import type { ChannelStore } from "../../../src/shared/store.ts";
 
 const event = { seq: 1, id: "known", backendId: "known", at: 0, block: Buffer.from("data\n\n") };
 
+const onFault = (error: unknown): void => {
+  throw error;
+};
+
 function createHistory(): History {
   const history = new History({ events: 10, bytes: 1000, ageMs: 1e9 });
   history.reset({ epoch: "e", lastSeq: 1, events: [event] });
@@ -30,7 +34,7 @@ function createSlowStore() {
 
 test("who comes with no id or a known one does not wait", () => {
   const { store, reads } = createSlowStore();
-  const seeker = new Seeker(createHistory(), store);
+  const seeker = new Seeker(createHistory(), store, onFault);
   expect(seeker.seek({ lastEventId: "" }, () => {})).toBe(false);
   expect(seeker.seek({ lastEventId: "known" }, () => {})).toBe(false);
   expect(reads()).toBe(0);
@@ -38,7 +42,7 @@ test("who comes with no id or a known one does not wait", () => {
 
 test("who comes with an id that is not there waits once, until everything is there", async () => {
   const { store, finish, reads } = createSlowStore();
-  const seeker = new Seeker(createHistory(), store);
+  const seeker = new Seeker(createHistory(), store, onFault);
   const client = { lastEventId: "on its way" };
   let sought = 0;
   const seek = () => seeker.seek(client, () => (sought += 1));
@@ -51,6 +55,6 @@ test("who comes with an id that is not there waits once, until everything is the
 });
 
 test("where nothing can be on its way nobody waits", () => {
-  const seeker = new Seeker(createHistory(), new MemoryStore().open());
+  const seeker = new Seeker(createHistory(), new MemoryStore().open(), onFault);
   expect(seeker.seek({ lastEventId: "unknown" }, () => {})).toBe(false);
 });

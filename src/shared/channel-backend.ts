@@ -1,0 +1,101 @@
+import type { ProxyError } from "../base/errors.ts";
+import type { Departure } from "../pipeline/client-response.ts";
+import type { Source } from "../upstream/source.ts";
+import { BackendLink, type LinkListener } from "./backend-link.ts";
+import type { History } from "./history.ts";
+import { Intake, type Taken } from "./intake.ts";
+import { type SharedRoute, sharedOf } from "./shared-route.ts";
+import type { ChannelStore } from "./store.ts";
+
+interface ChannelBackendOptions {
+  readonly route: SharedRoute;
+  readonly history: History;
+  /** Takes what the backend sends, and what is known of it. */
+  readonly store: ChannelStore;
+  dial(lastEventId: string, asker: Departure): Promise<Source>;
+  /** The reconnection time that is known already. */
+  retryMs(): number | undefined;
+  log(level: "info" | "warn", facts: Record<string, unknown>, message: string): void;
+  onFault(error: unknown): void;
+}
+
+/** The backend's side of a channel, while this process asks it: its events and its state go into the store. */
+export class ChannelBackend implements LinkListener {
+  readonly #options: ChannelBackendOptions;
+  readonly #intake: Intake;
+  readonly #link: BackendLink;
+
+  constructor(options: ChannelBackendOptions) {
+    this.#options = options;
+    const { route, history, dial, log, onFault } = options;
+    const config = sharedOf(route);
+    this.#intake = new Intake({
+      config,
+      history,
+      onReusedId: (id) => log("warn", { id }, "event id came again with another event"),
+    });
+    const idleMs = route.config.stream.idleTimeout;
+    this.#link = new BackendLink(
+      { redial: config.redial, idleMs, intake: this.#intake, dial, onFault },
+      this,
+    );
+  }
+
+  /** It has a connection, or dials one. */
+  get holdsFile(): boolean {
+    return this.#link.holdsFile;
+  }
+
+  /** Asks it, from the newest event on that is held; `isOpen`: clients have a stream that waits for this. */
+  start(isOpen: boolean): void {
+    const { history } = this.#options;
+    const last = history.at(history.lastSeq);
+    this.#link.start(last?.backendId ?? "", isOpen);
+  }
+
+  stop(): void {
+    this.#link.stop();
+  }
+
+  pause(): void {
+    this.#link.pause();
+  }
+
+  resume(): void {
+    this.#link.resume();
+  }
+
+  onStream(isFirst: boolean): void {
+    const { store, log, retryMs } = this.#options;
+    log("info", { isFirst }, "shared stream opened");
+    // Without an id to resume from, nobody knows what was sent while nobody listened.
+    if (!isFirst && this.#intake.lastBackendId === "") store.append([this.#intake.gap()]);
+    this.#announceOpen(retryMs());
+  }
+
+  onTaken({ drafts, retryMs }: Taken): void {
+    const { store, retryMs: known } = this.#options;
+    if (drafts.length > 0) store.append(drafts);
+    if (retryMs !== undefined && retryMs !== known()) this.#announceOpen(retryMs);
+  }
+
+  onEnded(): void {
+    this.#options.store.announce({ is: "ended" });
+  }
+
+  onRefused(error: ProxyError, retryMs: number): void {
+    const { code, status, fields, message } = error;
+    this.#options.log("warn", { code, status, reason: message }, "shared stream refused");
+    const retryAt = Date.now() + retryMs;
+    this.#options.store.announce({ is: "failed", status, code, fields, retryAt });
+  }
+
+  onLost(error: unknown, retryMs: number): void {
+    const reason = error instanceof Error ? error.message : "the backend ended it";
+    this.#options.log("info", { reason, retryMs: Math.round(retryMs) }, "shared stream is asked for again");
+  }
+
+  #announceOpen(retryMs: number | undefined): void {
+    this.#options.store.announce({ is: "open", ...(retryMs !== undefined && { retryMs }) });
+  }
+}

@@ -1,0 +1,46 @@
+import { guarded } from "../base/guard.ts";
+import type { BackendFiles } from "../pipeline/backend-files.ts";
+import type { Release } from "../pipeline/stream-limit.ts";
+
+export interface LingerOptions {
+  readonly files: BackendFiles;
+  /** Whether the channel has a backend connection, or dials one. */
+  holdsFile(): boolean;
+  close(): void;
+  onFault(error: unknown): void;
+}
+
+/** The time in which a channel without clients waits for one, until it closes or its file is needed. */
+export class Linger {
+  readonly #options: LingerOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #withdraw: Release | undefined;
+
+  constructor(options: LingerOptions) {
+    this.#options = options;
+  }
+
+  /** Closes the channel in `ms`, unless it lingers already. */
+  start(ms: number): void {
+    if (this.#timer !== undefined) return;
+    const { files, close, onFault } = this.#options;
+    this.#timer = setTimeout(guarded(onFault, close), ms);
+    this.#withdraw = files.offer(() => this.#giveUp());
+  }
+
+  /** A client is there, or the channel has closed. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#withdraw?.();
+    this.#withdraw = undefined;
+  }
+
+  #giveUp(): boolean {
+    const { holdsFile, close, onFault } = this.#options;
+    const didHold = holdsFile();
+    // Without a connection to end, its history stays for those who come back.
+    if (didHold) guarded(onFault, close)();
+    return didHold;
+  }
+}
