@@ -176,8 +176,8 @@ export class Metrics {
   }
 
   /** The same as plain values, for a process that adds up those of several. */
-  values(others: Registry): Promise<readonly MetricValues[]> {
-    return Registry.merge([this.#registry, others]).getMetricsAsJSON();
+  values(...others: readonly Registry[]): Promise<readonly MetricValues[]> {
+    return Registry.merge([this.#registry, ...others]).getMetricsAsJSON();
   }
 
   #count(route: string, status: number): void {

@@ -14,6 +14,11 @@ export class SummedMetrics {
   readonly #last = new Map<number, readonly MetricValues[]>();
   #departed: readonly MetricValues[] = [];
   #folding: Promise<void> = Promise.resolve();
+  readonly #onFault: (error: unknown) => void;
+
+  constructor(onFault: (error: unknown) => void) {
+    this.#onFault = onFault;
+  }
 
   /** Notes what a process says now. */
   note(id: number, values: readonly MetricValues[]): void {
@@ -25,9 +30,11 @@ export class SummedMetrics {
     const last = this.#last.get(id)?.filter(({ type }) => KEPT.has(type));
     this.#last.delete(id);
     if (last === undefined) return;
-    this.#folding = this.#folding.then(async () => {
+    const fold = async () => {
       this.#departed = await sumOf([this.#departed, last]).getMetricsAsJSON();
-    });
+    };
+    // Never rejects, because each scrape waits for it.
+    this.#folding = this.#folding.then(fold).catch(this.#onFault);
   }
 
   /** All of it and `own`, which is not added to anything, in the text format of Prometheus. */

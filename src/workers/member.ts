@@ -1,7 +1,9 @@
 import cluster, { type Worker } from "node:cluster";
 import type { Config } from "../config/server-schema.ts";
 import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
+import type { LinkFaults } from "./link-faults.ts";
 import { ProcessLink } from "./process-link.ts";
+import { PRIMARY_CHECKS, WORKER_CHECKS } from "./schemas.ts";
 import { closeUntaken } from "./untaken.ts";
 
 /** A process, its configuration read, its keys fetched; a worker that takes longer counts as dead. */
@@ -37,10 +39,14 @@ export class Member {
   isReplaced = false;
 
   /** Forks a process; `onCrashed` is called when it asks for another in its place. */
-  constructor(number: number, answers: CounterCalls, onCrashed: (member: Member) => void) {
+  constructor(
+    number: number,
+    answers: CounterCalls,
+    { faults, onCrashed }: { readonly faults: LinkFaults; onCrashed(member: Member): void },
+  ) {
     this.number = number;
     this.#worker = cluster.fork();
-    closeUntaken(this.#worker);
+    closeUntaken(this.#worker, faults.onFault);
     const startedAt = performance.now();
     this.ended = new Promise((resolve) => {
       this.#worker.once("exit", (code: number | null, signal: string | null) => {
@@ -55,7 +61,8 @@ export class Member {
       onUp = resolve;
     });
     const all: PrimaryCalls = { ...answers, up: () => onUp(), crashed: () => onCrashed(this) };
-    this.link = new ProcessLink(this.#worker.process, { ...all });
+    const checks = { ours: PRIMARY_CHECKS, theirs: WORKER_CHECKS };
+    this.link = new ProcessLink(this.#worker.process, { answers: { ...all }, ...checks, faults });
   }
 
   /** Its process; one number tells it from all others of this primary. */

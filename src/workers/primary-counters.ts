@@ -54,11 +54,15 @@ export class PrimaryCounters {
       admit: ({ signature, expiresAt, now }) =>
         this.#counters.seen.admit(Buffer.from(signature), expiresAt, now),
       putTicket: ({ route, hash, issued, limit }) => this.#box(route).put(hash, issued, limit),
-      takeTicket: ({ route, hash }) => this.#box(route).take(hash),
+      takeTicket: ({ route, hash }) => this.#boxes.get(route)?.take(hash),
       countRequest: ({ route, config, key }) => this.#rate(route, config).consume(key),
       uncountRequest: ({ route, config, key }) => this.#rate(route, config).giveBack(key),
       enterStream: ({ id, place, limits, address }) =>
-        this.#enter(place, limits, address, (leave) => places.set(id, leave)),
+        this.#enter(place, limits, address, (leave) => {
+          // A number that is used twice must not keep the place of the first.
+          places.get(id)?.();
+          places.set(id, leave);
+        }),
       leaveStream: (id) => {
         places.get(id)?.();
         places.delete(id);

@@ -1,4 +1,8 @@
+import * as z from "zod";
+import { guarded } from "../base/guard.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
+import type { LinkFaults } from "./link-faults.ts";
+import type { CallChecks } from "./schemas.ts";
 
 /** How long an answer may take, unless the call says otherwise; the other process does nothing else for seconds. */
 const CALL_MS = 5_000;
@@ -6,7 +10,7 @@ const CALL_MS = 5_000;
 /** Calls that wait at a time; a process that takes no answers shall not grow by what it asks. */
 const MAX_CALLS = 10_000;
 
-/** The other process is gone, or does not answer. */
+/** The other process is gone, does not answer, or gives an answer of another form. */
 export class LinkError extends Error {
   override readonly name = "LinkError";
   readonly isGone: boolean;
@@ -30,6 +34,18 @@ export type Calls<T> = { readonly [Name in keyof T]: (argument: never) => unknow
 type Answer<T> = T extends (...args: never) => infer R ? Awaited<R> : never;
 type Argument<T> = T extends (argument: infer A) => unknown ? A : undefined;
 
+/** What one end of a link answers, and the checks of what comes in. */
+export interface LinkSetup<Theirs> {
+  readonly answers: Readonly<Record<string, (argument: never) => unknown>>;
+  /** Of the calls that it answers. */
+  readonly ours: Readonly<Record<string, CallChecks>>;
+  /** Of the calls that it makes. */
+  readonly theirs: { readonly [Name in keyof Theirs]: CallChecks };
+  readonly faults: Pick<LinkFaults, "countInvalid" | "onFault">;
+}
+
+const KINDS: ReadonlySet<unknown> = new Set(["call", "tell", "answer", "failure"]);
+
 interface Message {
   readonly sluice: "call" | "tell" | "answer" | "failure";
   readonly id: number;
@@ -39,6 +55,7 @@ interface Message {
 
 interface Waiting {
   readonly timer: NodeJS.Timeout;
+  readonly name: string;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -47,19 +64,27 @@ interface Waiting {
  * Calls between two processes, over the channel that node:cluster keeps between them.
  *
  * They arrive in the order in which they were made. Each is answered once, or rejects when the other process is
- * gone or silent: nobody waits for the dead.
+ * gone or silent: nobody waits for the dead. A message that no schema takes is skipped, an answer of that kind is as
+ * good as none.
  */
 export class ProcessLink<Theirs extends Calls<Theirs>> {
   readonly #peer: Peer;
-  readonly #answers: Readonly<Record<string, (argument: never) => unknown>>;
+  readonly #setup: LinkSetup<Theirs>;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
-  constructor(peer: Peer, answers: Readonly<Record<string, (argument: never) => unknown>>) {
+  constructor(peer: Peer, setup: LinkSetup<Theirs>) {
     this.#peer = peer;
-    this.#answers = answers;
-    peer.on("message", (message) => this.#onMessage(message));
-    peer.on("disconnect", () => this.#onGone());
+    this.#setup = setup;
+    const { onFault } = setup.faults;
+    peer.on(
+      "message",
+      guarded(onFault, (message: unknown) => this.#onMessage(message)),
+    );
+    peer.on(
+      "disconnect",
+      guarded(onFault, () => this.#onGone()),
+    );
   }
 
   get isGone(): boolean {
@@ -81,9 +106,16 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
         reject(new LinkError(`no answer to ${name} in ${timeoutMs} ms`, false));
       };
       const timer = setTimeout(onLate, timeoutMs).unref();
-      const waiting = { timer, resolve: (value: unknown) => resolve(value as Answer<Theirs[Name]>), reject };
-      this.#waiting.set(id, waiting);
-      this.#send({ sluice: "call", id, name, value: argument });
+      const take = (value: unknown) => resolve(value as Answer<Theirs[Name]>);
+      this.#waiting.set(id, { timer, name, resolve: take, reject });
+      try {
+        this.#send({ sluice: "call", id, name, value: argument });
+      } catch (error) {
+        // It cannot be cloned.
+        this.#waiting.delete(id);
+        clearTimeout(timer);
+        reject(error);
+      }
     });
   }
 
@@ -98,14 +130,25 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
   }
 
   #onMessage(message: unknown): void {
+    const { faults } = this.#setup;
     if (!isOurs(message)) return;
-    if (message.sluice === "call" || message.sluice === "tell") return void this.#answer(message);
+    if (!isMessage(message)) return void faults.countInvalid("message", "");
+    if (message.sluice === "call" || message.sluice === "tell") {
+      void this.#answer(message).catch(faults.onFault);
+      return;
+    }
     const waiting = this.#waiting.get(message.id);
     if (waiting === undefined) return;
     this.#waiting.delete(message.id);
     clearTimeout(waiting.timer);
-    if (message.sluice === "answer") waiting.resolve(message.value);
-    else waiting.reject(revived(message.value));
+    if (message.sluice === "answer") this.#settle(waiting, message.value);
+    else waiting.reject(this.#revived(waiting.name, message.value));
+  }
+
+  #settle({ name, resolve, reject }: Waiting, value: unknown): void {
+    if (this.#setup.theirs[name as keyof Theirs].answer(value)) return void resolve(value);
+    this.#setup.faults.countInvalid("answer", name);
+    reject(new LinkError(`an answer to ${name} of another form`, false));
   }
 
   async #answer({ sluice, id, name, value }: Message): Promise<void> {
@@ -113,12 +156,42 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
       if (sluice === "call" && this.#peer.connected) this.#send({ sluice: kind, id, name, value: content });
     };
     try {
-      const answer = Object.hasOwn(this.#answers, name) ? this.#answers[name] : undefined;
-      if (answer === undefined) throw new TypeError(`no answer to ${name}`);
-      reply("answer", await answer(value as never));
+      reply("answer", await this.#called(name, value));
     } catch (error) {
-      reply("failure", bared(error));
+      const { plain, whole } = bared(error);
+      try {
+        reply("failure", whole);
+      } catch {
+        // It has something on it that cannot be cloned.
+        reply("failure", plain);
+      }
     }
+  }
+
+  async #called(name: string, value: unknown): Promise<unknown> {
+    const { answers, ours, faults } = this.#setup;
+    const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
+    if (answer === undefined) {
+      faults.countInvalid("call", "");
+      throw new TypeError(`no answer to ${name}`);
+    }
+    if (ours[name]?.argument(value) === false) {
+      faults.countInvalid("argument", name);
+      throw new TypeError(`an argument of ${name} of another form`);
+    }
+    return await answer(value as never);
+  }
+
+  #revived(name: string, value: unknown): Error {
+    const { data } = failureSchema.safeParse(value);
+    if (data === undefined) {
+      this.#setup.faults.countInvalid("failure", name);
+      return new LinkError(`a failure of ${name} of another form`, false);
+    }
+    if ("problems" in data) return new ConfigError(data.problems as readonly Problem[]);
+    const error = new Error(data.message);
+    if (data.stack !== undefined) error.stack = data.stack;
+    return Object.assign(error, data.own);
   }
 
   #onGone(): void {
@@ -131,21 +204,43 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
 }
 
 /** Others may send messages on the same channel. */
-function isOurs(message: unknown): message is Message {
+function isOurs(message: unknown): message is { readonly sluice: unknown } {
   return typeof message === "object" && message !== null && "sluice" in message;
 }
 
-/** A structured clone keeps of an error only its message and stack: the rest travels beside it. */
-function bared(error: unknown): unknown {
-  if (error instanceof ConfigError) return { problems: error.problems };
-  if (!(error instanceof Error)) return { message: String(error) };
-  return { message: error.message, stack: error.stack, own: { ...error } };
+function isMessage(message: { readonly sluice: unknown }): message is Message {
+  const { sluice, id, name } = message as Partial<Message>;
+  return KINDS.has(sluice) && Number.isSafeInteger(id) && typeof name === "string";
 }
 
-function revived(value: unknown): Error {
-  const bare = value as { problems?: readonly Problem[]; message?: string; stack?: string; own?: object };
-  if (bare.problems !== undefined) return new ConfigError(bare.problems);
-  const error = new Error(bare.message);
-  if (bare.stack !== undefined) error.stack = bare.stack;
-  return Object.assign(error, bare.own);
+/** An error as it travels: its own fields, such as a system error's code, beside what a structured clone keeps of it. */
+const failureSchema = z.union([
+  z.object({
+    problems: z.array(
+      z.object({
+        file: z.string().optional(),
+        at: z.object({ line: z.number(), column: z.number() }).loose().optional(),
+        key: z.string(),
+        message: z.string(),
+      }),
+    ),
+  }),
+  z.object({
+    message: z.string(),
+    stack: z.string().optional(),
+    own: z.record(z.string(), z.unknown()).optional(),
+  }),
+]);
+
+function bared(error: unknown): { readonly plain: unknown; readonly whole: unknown } {
+  if (error instanceof ConfigError) {
+    const { message, problems } = error;
+    return { plain: { message }, whole: { problems } };
+  }
+  if (!(error instanceof Error)) {
+    const plain = { message: String(error) };
+    return { plain, whole: plain };
+  }
+  const plain = { message: error.message, stack: error.stack };
+  return { plain, whole: { ...plain, own: { ...error } } };
 }

@@ -1,4 +1,4 @@
-import { ProxyError } from "../base/errors.ts";
+import { isErrorCode, ProxyError } from "../base/errors.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
 import type { ConnectionCount, Counters } from "../pipeline/counters.ts";
 import { type RateCount, RateLimit } from "../pipeline/rate-limit.ts";
@@ -36,9 +36,14 @@ export class RemoteCounters implements Counters {
   limitSignatures(): void {}
 
   tickets(route: string): TicketBox {
+    // Whether a ticket was kept, or given out, only the primary knows.
+    const unknown = (cause: unknown) => {
+      throw new ProxyError("replay_unknown", "the primary does not answer", { cause });
+    };
     return {
-      put: (hash, issued, limit) => this.#link.call("putTicket", { route, hash, issued, limit }),
-      take: (hash) => this.#link.call("takeTicket", { route, hash }),
+      put: (hash, issued, limit) =>
+        this.#link.call("putTicket", { route, hash, issued, limit }).catch(unknown),
+      take: (hash) => this.#link.call("takeTicket", { route, hash }).catch(unknown),
     };
   }
 
@@ -63,7 +68,9 @@ export class RemoteCounters implements Counters {
       throw new ProxyError("too_many_streams", "the primary does not answer", options);
     });
     if (refusal === undefined) return release;
-    throw new ProxyError(refusal.code, refusal.detail, { fields: refusal.fields });
+    // A newer primary may have a code that this process does not know.
+    const code = isErrorCode(refusal.code) ? refusal.code : "too_many_streams";
+    throw new ProxyError(code, refusal.detail, { fields: refusal.fields });
   }
 }
 

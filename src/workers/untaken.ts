@@ -1,4 +1,5 @@
 import type { Worker } from "node:cluster";
+import { guarded } from "../base/guard.ts";
 
 /** A connection that the primary has accepted, as node:cluster passes it on. */
 interface Handle {
@@ -22,7 +23,7 @@ const holders = new WeakMap<Handle, Worker>();
  * one the client of that connection would wait for as long as it likes, and the worker would get no other ever
  * again. To close one that was taken does nothing.
  */
-export function closeUntaken(worker: Worker): void {
+export function closeUntaken(worker: Worker, onFault: (error: unknown) => void): void {
   const given = new Map<unknown, Handle>();
   /** Those on their way; Node sends one after the other. */
   const underWay: { readonly seq: number; readonly handle: Handle }[] = [];
@@ -38,17 +39,19 @@ export function closeUntaken(worker: Worker): void {
       return Reflect.apply(send, channel, [message, handle, ...rest]);
     },
   });
-  channel.on("internalMessage", (message: { readonly cmd?: string }) => {
-    const isLost = message.cmd === "NODE_HANDLE_NACK";
-    if (!isLost && message.cmd !== "NODE_HANDLE_ACK") return;
+  const onInternalMessage = (message: { readonly cmd?: unknown } | null) => {
+    const isLost = message?.cmd === "NODE_HANDLE_NACK";
+    if (!isLost && message?.cmd !== "NODE_HANDLE_ACK") return;
     const first = underWay.shift();
     if (first === undefined || !isLost) return;
     // The word that will not come, as if it had been taken: another worker may have no file for it either.
     first.handle.close();
     channel.emit("internalMessage", { cmd: "NODE_CLUSTER", ack: first.seq, accepted: true });
-  });
+  };
+  channel.on("internalMessage", guarded(onFault, onInternalMessage));
+  const close = guarded(onFault, (handle: Handle) => handle.close());
   worker.once("exit", () => {
-    for (const handle of given.values()) if (holders.get(handle) === worker) handle.close();
+    for (const handle of given.values()) if (holders.get(handle) === worker) close(handle);
   });
 }
 

@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 import type { Config } from "../config/server-schema.ts";
+import { LinkMetrics } from "../observe/link-metrics.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { processMetrics } from "../observe/process-metrics.ts";
 import { endStreams, listStreams, type StreamQuery } from "../server/admin-streams.ts";
@@ -8,8 +9,10 @@ import { drainLimitMs, type PreparedChange, RunningGateway } from "../server/gat
 import { LocalInsight } from "../server/insight.ts";
 import { LoopGuard } from "../upstream/loop-guard.ts";
 import type { PrimaryCalls, WorkerCalls } from "./calls.ts";
+import { LinkFaults } from "./link-faults.ts";
 import { ProcessLink } from "./process-link.ts";
 import { RemoteCounters } from "./remote-counters.ts";
+import { PRIMARY_CHECKS, WORKER_CHECKS } from "./schemas.ts";
 
 /** A worker: one gateway in a process of its own, which does what the primary says. */
 
@@ -86,6 +89,13 @@ async function drainWhenReplaced(gateway: RunningGateway): Promise<void> {
   await gateway.close();
 }
 
+/** An error of our own in a callback that belongs to no exchange; before the start there is nowhere to tell it. */
+function onFault(err: unknown): void {
+  if (started === undefined) return;
+  started.gateway.observatory.onFault();
+  started.log.error({ code: "internal_error", err }, "internal error");
+}
+
 /** What a stream has of events in a second is known only while somebody watches. */
 function watch(): void {
   unwatch ??= now().insight.watch(() => {});
@@ -118,10 +128,16 @@ const answers: WorkerCalls = {
   },
   listStreams: async (query: StreamQuery) => listStreams(now().gateway.observatory.activity, query),
   endStreams: async (id) => endStreams(now().gateway.observatory.activity, id),
-  metrics: () => now().gateway.observatory.metrics.values(processMetrics()),
+  metrics: () => now().gateway.observatory.metrics.values(processMetrics(), linkMetrics.registry),
 };
 
-const link = new ProcessLink<PrimaryCalls>(process, { ...answers });
+const linkMetrics = new LinkMetrics();
+const link = new ProcessLink<PrimaryCalls>(process, {
+  answers: { ...answers },
+  ours: WORKER_CHECKS,
+  theirs: PRIMARY_CHECKS,
+  faults: new LinkFaults(linkMetrics, () => started?.log, onFault),
+});
 const counters = new RemoteCounters(link);
 link.tell("up", undefined);
 

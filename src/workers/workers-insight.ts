@@ -1,3 +1,6 @@
+import { Registry } from "prom-client";
+import { guarded } from "../base/guard.ts";
+import type { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import { processMetrics } from "../observe/process-metrics.ts";
 import { SummedMetrics } from "../observe/summed-metrics.ts";
 import { WorkerMetrics } from "../observe/worker-metrics.ts";
@@ -31,7 +34,9 @@ export class WorkersInsight implements Insight {
   readonly readiness = new Readiness();
   readonly #members: () => readonly Member[];
   readonly #metrics: WorkerMetrics;
-  readonly #summed = new SummedMetrics();
+  readonly #summed: SummedMetrics;
+  readonly #own: PrimaryLinkMetrics;
+  readonly #onFault: (error: unknown) => void;
   readonly #startedAt = Date.now();
   readonly #samples: Sample[] = [];
   readonly #watchers = new Set<() => void>();
@@ -39,9 +44,12 @@ export class WorkersInsight implements Insight {
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
 
-  /** `members` are those that serve. */
-  constructor(members: () => readonly Member[]) {
+  /** `members` are those that serve; `own` are metrics of this process that are added to theirs. */
+  constructor(members: () => readonly Member[], own: PrimaryLinkMetrics, onFault: (error: unknown) => void) {
     this.#members = members;
+    this.#own = own;
+    this.#onFault = onFault;
+    this.#summed = new SummedMetrics(onFault);
     this.#metrics = new WorkerMetrics({
       alive: () => members().length,
       isReady: () => this.readiness.isReady,
@@ -53,7 +61,7 @@ export class WorkersInsight implements Insight {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.#look(), TICK_MS).unref();
+    this.#timer ??= setInterval(() => void this.#look().catch(this.#onFault), TICK_MS).unref();
   }
 
   stop(): void {
@@ -85,7 +93,8 @@ export class WorkersInsight implements Insight {
       const values = await member.link.call("metrics", undefined, ANSWER_MS);
       if (member.isServing) this.#summed.note(member.id, values);
     });
-    this.#summed.note(PRIMARY, await processMetrics().getMetricsAsJSON());
+    const own = Registry.merge([processMetrics(), this.#own.registry]);
+    this.#summed.note(PRIMARY, await own.getMetricsAsJSON());
     return await this.#summed.text(this.#metrics.registry);
   }
 
@@ -116,8 +125,11 @@ export class WorkersInsight implements Insight {
   async #look(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
-    const glances = await this.#ofEach(({ link }) => link.call("glance", undefined, ANSWER_MS));
-    this.#isLooking = false;
+    const glances = await this.#ofEach(({ link }) => link.call("glance", undefined, ANSWER_MS)).finally(
+      () => {
+        this.#isLooking = false;
+      },
+    );
     for (const obstacle of OF_WORKERS) {
       this.readiness.set(
         obstacle,
@@ -126,7 +138,7 @@ export class WorkersInsight implements Insight {
     }
     this.#samples.push(sumOf(glances.flatMap(({ sample }) => sample ?? [])));
     if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
-    for (const onLook of this.#watchers) onLook();
+    for (const onLook of this.#watchers) guarded(this.#onFault, onLook)();
   }
 
   /** What those say that answer in time. */

@@ -4,11 +4,14 @@ import { fileURLToPath } from "node:url";
 import { youngGenerationOptions } from "../base/young-generation.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import type { Config } from "../config/server-schema.ts";
+import { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import type { Log } from "../observe/log.ts";
+import type { Release } from "../pipeline/stream-limit.ts";
 import { type AdminServer, createAdmin } from "../server/admin.ts";
 import { type Gateway, GatewayClosedError } from "../server/gateway.ts";
 import { newLoopId } from "../upstream/loop-guard.ts";
-import { Member, WorkerStartError } from "./member.ts";
+import { LinkFaults } from "./link-faults.ts";
+import { type Death, Member, WorkerStartError } from "./member.ts";
 import { PrimaryCounters } from "./primary-counters.ts";
 import { LinkError } from "./process-link.ts";
 import { RestartDelay } from "./restart-delay.ts";
@@ -45,6 +48,7 @@ export class Workers implements Gateway {
   readonly #log: Log;
   readonly #counters: PrimaryCounters;
   readonly #insight: WorkersInsight;
+  readonly #faults: LinkFaults;
   readonly #admin: AdminServer | undefined;
   readonly #delay = new RestartDelay();
   readonly #members = new Set<Member>();
@@ -68,7 +72,13 @@ export class Workers implements Gateway {
     this.#first = config;
     this.#config = config;
     this.#counters = new PrimaryCounters(config);
-    this.#insight = new WorkersInsight(() => this.#serving);
+    const metrics = new PrimaryLinkMetrics();
+    const onFault = (err: unknown) => {
+      metrics.internalError();
+      setup.log.error({ code: "internal_error", err }, "internal error");
+    };
+    this.#faults = new LinkFaults(metrics, () => setup.log, onFault);
+    this.#insight = new WorkersInsight(() => this.#serving, metrics, onFault);
     this.#admin = createAdmin(config.server, this.#insight, setup.log);
     // In turn: the kernel would give most of a crowd to one of them.
     cluster.schedulingPolicy = cluster.SCHED_RR;
@@ -136,18 +146,10 @@ export class Workers implements Gateway {
   async #start(number: number): Promise<readonly string[]> {
     if (this.#closing !== undefined) throw new GatewayClosedError();
     const { answers, release } = this.#counters.serve();
-    const member = new Member(number, answers, (crashed) => this.#onCrashed(crashed));
+    const faults = this.#faults;
+    const member = new Member(number, answers, { faults, onCrashed: (one) => this.#onCrashed(one) });
     this.#members.add(member);
-    void member.ended.then((death) => {
-      this.#members.delete(member);
-      release();
-      this.#insight.left(member);
-      // Whoever started it knows of one that never served.
-      if (!member.hasServed || member.isReplaced || this.#closing !== undefined) return;
-      this.#log.error({ worker: number, pid: member.pid, ...death }, "worker died");
-      if (this.#serving.length === 0) this.#insight.readiness.set("starting", true);
-      void this.#replace(number, this.#delay.next(death.livedMs));
-    });
+    void member.ended.then((death) => this.#onDeath(member, death, release)).catch(faults.onFault);
     return await member.start(this.#forWorkers(this.#config), this.#loopId);
   }
 
@@ -157,7 +159,20 @@ export class Workers implements Gateway {
     member.isReplaced = true;
     this.#log.error({ worker: member.number, pid: member.pid }, "worker crashed");
     const { delay = 0, timeout } = this.#config.server.drain;
-    void this.#replace(member.number, 0).then(() => member.close(false, delay + timeout + EXIT_GRACE_MS));
+    const close = () => member.close(false, delay + timeout + EXIT_GRACE_MS);
+    void this.#replace(member.number, 0).then(close).catch(this.#faults.onFault);
+  }
+
+  #onDeath(member: Member, death: Death, release: Release): void {
+    this.#members.delete(member);
+    release();
+    this.#insight.left(member);
+    // Whoever started it knows of one that never served.
+    if (!member.hasServed || member.isReplaced || this.#closing !== undefined) return;
+    const { number, pid } = member;
+    this.#log.error({ worker: number, pid, ...death }, "worker died");
+    if (this.#serving.length === 0) this.#insight.readiness.set("starting", true);
+    void this.#replace(number, this.#delay.next(death.livedMs)).catch(this.#faults.onFault);
   }
 
   /** A process that dies may have been unlucky; what a worker says against its start holds for the next one, too. */
@@ -197,7 +212,7 @@ export class Workers implements Gateway {
     this.#failedStarts++;
     const isHopeless = this.#failedStarts >= MAX_FAILED_STARTS && this.#serving.length === 0;
     if (isHopeless) this.#setup.onHopeless(error);
-    else void this.#replace(number, this.#delay.next(0));
+    else void this.#replace(number, this.#delay.next(0)).catch(this.#faults.onFault);
   }
 
   async #reload(config: Config): Promise<void> {

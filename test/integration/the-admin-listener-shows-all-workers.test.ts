@@ -65,6 +65,9 @@ test("ending a stream reaches the worker that has it", async () => {
 test("metrics are sums without a label for the worker, of which there are as many as with one process", async () => {
   const { metrics, admin } = await serveSix();
   const samples = await metrics();
+  // Every call between the processes has the form that the other one checks.
+  const invalid = [...samples].filter(([name]) => name.startsWith("sluice_worker_messages_invalid_total"));
+  expect(invalid.map(([, value]) => value)).toEqual([0, 0, 0, 0, 0]);
   expect(samples.get('sluice_streams_active{route="main"}')).toBe(6);
   expect(samples.get('sluice_stream_events_total{route="main"}')).toBe(6);
   expect(samples.get('sluice_requests_total{route="main",status="200"}')).toBe(3);

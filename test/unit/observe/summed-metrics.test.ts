@@ -23,7 +23,7 @@ async function samplesOf(summed: SummedMetrics) {
 }
 
 test("counters, gauges and histograms add up; what the primary says itself is not added to", async () => {
-  const summed = new SummedMetrics();
+  const summed = new SummedMetrics(() => expect.unreachable());
   summed.note(1, await processOf(5));
   summed.note(2, await processOf(1));
   const samples = await samplesOf(summed);
@@ -41,7 +41,7 @@ test("counters, gauges and histograms add up; what the primary says itself is no
 });
 
 test("of a process that is gone its counts stay and its states go", async () => {
-  const summed = new SummedMetrics();
+  const summed = new SummedMetrics(() => expect.unreachable());
   for (const id of [1, 2, 3]) summed.note(id, await processOf(id));
   summed.forget(1);
   summed.forget(2);

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { deserialize, serialize } from "node:v8";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ConfigError } from "../../../src/config/problem.ts";
 import { LinkError, type Peer, ProcessLink } from "../../../src/workers/process-link.ts";
@@ -34,6 +35,13 @@ interface Sums {
   never(of: undefined): Promise<never>;
 }
 
+const any = { argument: () => true, answer: () => true };
+const CHECKS = {
+  add: { argument: Array.isArray, answer: (value: unknown) => typeof value === "number" },
+  fail: any,
+  never: any,
+};
+
 function linked() {
   const near = new End();
   const far = new End();
@@ -46,13 +54,20 @@ function linked() {
       return numbers.reduce((sum, each) => sum + each, 0);
     },
     fail: async (how: string): Promise<never> => {
+      if (how === "function") throw Object.assign(new Error("holds a function"), { how: () => how });
       if (how === "config") throw new ConfigError([{ file: "f", at: undefined, key: "k", message: "m" }]);
       throw Object.assign(new Error("in use"), { code: "EADDRINUSE", port: 80 });
     },
     never: () => new Promise<never>(() => {}),
   };
-  const far2near = new ProcessLink<Record<never, never>>(far, answers);
-  return { near, far, heard, far2near, link: new ProcessLink<Sums>(near, {}) };
+  const invalid: string[] = [];
+  const faults = {
+    countInvalid: (kind: string, name: string) => void invalid.push(`${kind} ${name}`.trim()),
+    onFault: (error: unknown) => void invalid.push(`fault ${error}`),
+  };
+  const far2near = new ProcessLink<Record<never, never>>(far, { answers, ours: CHECKS, theirs: {}, faults });
+  const link = new ProcessLink<Sums>(near, { answers: {}, ours: {}, theirs: CHECKS, faults });
+  return { near, far, heard, far2near, link, invalid };
 }
 
 beforeEach(() => {
@@ -126,9 +141,61 @@ describe("nobody waits for the dead", () => {
 });
 
 test("messages of others, and names that nobody answers, harm nothing", async () => {
-  const { link, near, far2near } = linked();
+  const { link, near, invalid } = linked();
   for (const message of [null, 1, "x", {}, { cmd: "NODE_CLUSTER" }]) near.emit("message", message);
-  const stray = far2near as unknown as ProcessLink<{ toString(of: undefined): string }>;
+  const stray = link as unknown as ProcessLink<{ toString(of: undefined): string }>;
   await expect(stray.call("toString", undefined)).rejects.toThrow("no answer to toString");
   expect(await link.call("add", [1])).toBe(1);
+  expect(invalid).toEqual(["call"]);
+});
+
+test("an argument of another form is not answered, and an answer of another form is none", async () => {
+  const { link, near, heard, invalid } = linked();
+  await expect(link.call("add", { length: 1 } as never)).rejects.toThrow(
+    "an argument of add of another form",
+  );
+  link.tell("add", 7 as never);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(heard).toEqual([]);
+  const calls = [link.call("never", undefined), link.call("add", [])] as const;
+  const failures = calls.map((call) => call.catch((error: unknown) => error));
+  near.emit("message", { sluice: "failure", id: 2, name: "never", value: null });
+  near.emit("message", { sluice: "answer", id: 3, name: "add", value: "0" });
+  expect(await failures[0]).toBeInstanceOf(LinkError);
+  expect(await failures[1]).toBeInstanceOf(LinkError);
+  expect(invalid.sort()).toEqual(["answer add", "argument add", "argument add", "failure never"]);
+});
+
+test("an error that cannot be cloned is told by its message", async () => {
+  const { link, invalid } = linked();
+  await expect(link.call("fail", "function")).rejects.toThrow("holds a function");
+  await expect(link.call("add", (() => []) as never)).rejects.toThrow("could not be cloned");
+  expect(vi.getTimerCount()).toBe(0);
+  expect(invalid).toEqual([]);
+});
+
+test("property: whatever comes as a message, nothing is thrown, and the link goes on", async () => {
+  const { link, near, far, invalid } = linked();
+  const message = fc.record(
+    {
+      sluice: fc.oneof(fc.constantFrom("call", "tell", "answer", "failure", "new"), fc.anything()),
+      id: fc.oneof(fc.integer({ min: -1, max: 9 }), fc.anything()),
+      name: fc.oneof(fc.constantFrom("add", "fail", "toString", "__proto__"), fc.anything()),
+      value: fc.anything(),
+    },
+    { requiredKeys: [] },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(message, fc.anything()), async (sent) => {
+      const waiting = link.call("never", undefined, 1).catch(() => {});
+      near.emit("message", sent);
+      far.emit("message", sent);
+      await vi.advanceTimersByTimeAsync(1);
+      await waiting;
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(await link.call("add", [1, 2])).toBe(3);
+  expect(invalid.filter((kind) => kind.startsWith("fault"))).toEqual([]);
+  expect(vi.getTimerCount()).toBe(0);
 });

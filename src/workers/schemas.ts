@@ -1,0 +1,210 @@
+import * as z from "zod";
+import { fieldValue, token } from "../config/scalars.ts";
+import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
+
+/**
+ * The schemas of all that processes of one gateway say to each other: a worker that is started again after an update of
+ * the files on the disk runs a newer version than the process that started it.
+ *
+ * Calls that come with each connection, request or stream are checked by hand.
+ */
+
+/** Whether a value has the form that this version reads. */
+export type Check = (value: unknown) => boolean;
+
+/** What a call takes, and what it answers. */
+export interface CallChecks {
+  readonly argument: Check;
+  readonly answer: Check;
+}
+
+/** The checks of each call that one end takes. */
+export type ChecksOf<Calls> = { readonly [Name in keyof Calls]: CallChecks };
+
+const MAX_TEXT = 16 * 1024;
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null;
+const isText: Check = (value) => typeof value === "string" && value.length <= MAX_TEXT;
+const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isLimit: Check = (value) => value === undefined || isCount(value);
+const isAny: Check = () => true;
+const isNothing: Check = (value) => value === undefined;
+
+/** A check by a schema. */
+const fits =
+  (schema: z.ZodType): Check =>
+  (value) =>
+    schema.safeParse(value).success;
+
+const RATE_SUBJECTS: ReadonlySet<unknown> = new Set(["app", "ip", "route"]);
+const ADMISSIONS: ReadonlySet<unknown> = new Set(["new", "seen", "full", "unknown"]);
+
+const isRateKey: Check = (value) => {
+  if (!isObject(value) || !isText(value["route"]) || !isText(value["key"])) return false;
+  const { config } = value;
+  if (!isObject(config)) return false;
+  const { requests, per, by, maxKeys } = config;
+  return [requests, per, maxKeys].every((count) => isCount(count) && count !== 0) && RATE_SUBJECTS.has(by);
+};
+
+const isRateCount: Check = (value) =>
+  isObject(value) &&
+  typeof value["isOver"] === "boolean" &&
+  Number.isFinite(value["remaining"]) &&
+  Number.isFinite(value["msLeft"]);
+
+const isStreamEntry: Check = (value) => {
+  if (!isObject(value) || !isCount(value["id"]) || !isText(value["place"])) return false;
+  const { limits, address } = value;
+  return (
+    isObject(limits) && isLimit(limits["streams"]) && isLimit(limits["streamsPerClient"]) && isText(address)
+  );
+};
+
+const fields = z.array(z.tuple([token, fieldValue])).max(64);
+const issued = z.object({
+  path: z.string(),
+  expiresAt: z.number(),
+  principal: z.object({
+    app: fieldValue.optional(),
+    key: z.string(),
+    fields,
+    expiresAt: z.number().optional(),
+  }),
+});
+const ticketKey = { route: z.string(), hash: z.string().max(256) };
+
+/** Its code may be one of a newer version: `RemoteCounters` has one of this version for that. */
+const noPlace = z.object({ code: z.string().max(64), detail: z.string(), fields });
+
+const signature = z.object({
+  signature: z.instanceof(Uint8Array).refine(({ length }) => length <= MAX_TEXT),
+  expiresAt: z.number(),
+  now: z.number(),
+});
+
+export const COUNTER_CHECKS: ChecksOf<CounterCalls> = {
+  countConnections: { argument: isCount, answer: isCount },
+  admit: { argument: fits(signature), answer: (value) => ADMISSIONS.has(value) },
+  putTicket: {
+    argument: fits(z.object({ ...ticketKey, issued, limit: z.int() })),
+    answer: fits(z.number().optional()),
+  },
+  takeTicket: { argument: fits(z.object(ticketKey)), answer: fits(issued.optional()) },
+  countRequest: { argument: isRateKey, answer: isRateCount },
+  uncountRequest: { argument: isRateKey, answer: isNothing },
+  enterStream: { argument: isStreamEntry, answer: (value) => value === undefined || fits(noPlace)(value) },
+  leaveStream: { argument: isCount, answer: isNothing },
+};
+
+export const PRIMARY_CHECKS: ChecksOf<PrimaryCalls> = {
+  ...COUNTER_CHECKS,
+  up: { argument: isAny, answer: isAny },
+  crashed: { argument: isAny, answer: isAny },
+};
+
+/** The primary has validated it; of a newer version's keys the worker takes those that it knows. */
+const config = z.object({
+  server: z.object({ listen: z.array(z.unknown()), limits: z.object({}), log: z.object({}) }),
+  routes: z.array(z.object({ name: z.string() })),
+  apps: z.array(z.object({ name: z.string() })),
+});
+
+const streamQuery = z.object({
+  offset: z.int().min(0),
+  limit: z.int().min(1),
+  sort: z.enum(["oldest", "newest", "rate", "bytes"]),
+  route: z.string().optional(),
+});
+
+const sample = z.object({
+  at: z.number(),
+  streams: z.number(),
+  eventsPerSecond: z.number(),
+  requestsPerSecond: z.number(),
+});
+
+const stream = z.object({
+  id: z.string(),
+  route: z.string(),
+  client: z.string(),
+  app: z.string().optional(),
+  backend: z.string().optional(),
+  ageMs: z.number(),
+  events: z.number().optional(),
+  eventsPerSecond: z.number().optional(),
+  bytes: z.number(),
+});
+
+const streamPage = z.object({
+  total: z.number(),
+  offset: z.number(),
+  limit: z.number(),
+  streams: z.array(stream),
+});
+
+const view = z.object({
+  routes: z.array(
+    z.object({
+      name: z.string(),
+      path: z.string(),
+      host: z.string().optional(),
+      streams: z.number(),
+      events: z.number(),
+      eventsPerSecond: z.number(),
+      requests: z.number(),
+      failures: z.number(),
+    }),
+  ),
+  routeCount: z.number(),
+  unmatched: z.number(),
+  backends: z.array(
+    z.object({
+      route: z.string(),
+      backend: z.string(),
+      state: z.enum(["up", "unhealthy", "out"]),
+      isBackup: z.boolean(),
+      inFlight: z.number(),
+    }),
+  ),
+  backendCount: z.number(),
+  backendsUp: z.number(),
+  ends: z.array(z.object({ id: z.string(), route: z.string(), reason: z.string(), endedAt: z.number() })),
+  streams: streamPage,
+});
+
+/** As `prom-client` spells them out; names and labels are what its text format allows. */
+const metricName = z.string().regex(/^[a-zA-Z_:][a-zA-Z0-9_:]*$/);
+const metric = z.object({
+  name: metricName,
+  help: z.string(),
+  type: z.enum(["counter", "gauge", "histogram", "summary"]),
+  aggregator: z.enum(["sum", "first", "min", "max", "average", "omit"]),
+  values: z.array(
+    z.object({
+      value: z.union([z.number(), z.nan(), z.literal([Infinity, -Infinity])]),
+      metricName: metricName.optional(),
+      labels: z.record(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/), z.union([z.string(), z.number()])),
+    }),
+  ),
+});
+
+export const WORKER_CHECKS: ChecksOf<WorkerCalls> = {
+  start: {
+    argument: fits(z.object({ config, worker: z.int() })),
+    answer: fits(z.array(z.string())),
+  },
+  prepare: { argument: fits(config), answer: isAny },
+  commit: { argument: isAny, answer: isAny },
+  discard: { argument: isAny, answer: isAny },
+  close: { argument: fits(z.object({ now: z.boolean() })), answer: isAny },
+  glance: {
+    argument: isAny,
+    answer: fits(z.object({ sample: sample.optional(), obstacles: z.array(z.string()) })),
+  },
+  view: { argument: fits(streamQuery), answer: fits(view) },
+  listStreams: { argument: fits(streamQuery), answer: fits(streamPage) },
+  endStreams: { argument: isText, answer: fits(z.boolean()) },
+  metrics: { argument: isAny, answer: fits(z.array(metric)) },
+};

@@ -1,0 +1,188 @@
+import { EventEmitter } from "node:events";
+import fc from "fast-check";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { ProxyError } from "../../../src/base/errors.ts";
+import { PrimaryLinkMetrics } from "../../../src/observe/link-metrics.ts";
+import { LinkFaults } from "../../../src/workers/link-faults.ts";
+import type { Member } from "../../../src/workers/member.ts";
+import { PrimaryCounters } from "../../../src/workers/primary-counters.ts";
+import { type Peer, ProcessLink } from "../../../src/workers/process-link.ts";
+import { RemoteCounters } from "../../../src/workers/remote-counters.ts";
+import { COUNTER_CHECKS, PRIMARY_CHECKS, WORKER_CHECKS } from "../../../src/workers/schemas.ts";
+import { WorkersInsight } from "../../../src/workers/workers-insight.ts";
+import { inlineConfig } from "../../support/gateway.ts";
+
+/** The other process, of which the test says what it sends. */
+class Other extends EventEmitter implements Peer {
+  connected = true;
+  /** What it answers the call under way with. */
+  answer: unknown;
+  readonly sent: unknown[] = [];
+
+  send(message: unknown, done: () => void): void {
+    this.sent.push(message);
+    const { sluice, id, name } = message as { sluice: string; id: number; name: string };
+    if (sluice === "call")
+      queueMicrotask(() => this.emit("message", { sluice: "answer", id, name, value: this.answer }));
+    done();
+  }
+}
+
+function faultsOf() {
+  const faults: unknown[] = [];
+  const metrics = new PrimaryLinkMetrics();
+  const log = pino({ level: "silent" });
+  return {
+    faults,
+    metrics,
+    log,
+    link: new LinkFaults(
+      metrics,
+      () => log,
+      (error) => faults.push(error),
+    ),
+  };
+}
+
+/** Values that look like one of ours, in which a part may be anything. */
+const spoiled = (values: Readonly<Record<string, unknown>>): fc.Arbitrary<unknown> =>
+  fc.oneof(
+    fc.anything(),
+    fc.record(
+      Object.fromEntries(
+        Object.entries(values).map(([name, value]) => [
+          name,
+          fc.oneof({ arbitrary: fc.constant(value), weight: 6 }, fc.anything()),
+        ]),
+      ),
+      { requiredKeys: [] },
+    ),
+  );
+
+const ISSUED = { path: "/", expiresAt: 1, principal: { key: "k", fields: [["X-App-Id", "a"]] } };
+const RATE = { requests: 1, per: 1_000, by: "ip", maxKeys: 10 };
+const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  admit: { signature: new Uint8Array(8), expiresAt: 1, now: 0 },
+  putTicket: { route: "main", hash: "h", issued: ISSUED, limit: 2 },
+  takeTicket: { route: "main", hash: "h" },
+  countRequest: { route: "main", config: RATE, key: "k" },
+  uncountRequest: { route: "main", config: RATE, key: "k" },
+  enterStream: { id: 1, place: "main", limits: { streams: 5 }, address: "10.0.0.1" },
+};
+
+test("property: whatever a worker asks, the primary answers or refuses it, and throws nothing", async () => {
+  const { faults, link } = faultsOf();
+  const { answers, release } = new PrimaryCounters(inlineConfig({ routes: {} })).serve();
+  const other = new Other();
+  const checks = { ours: PRIMARY_CHECKS, theirs: WORKER_CHECKS };
+  new ProcessLink(other, { answers: { ...answers }, ...checks, faults: link });
+  const call = fc
+    .constantFrom(...Object.keys(COUNTER_CHECKS))
+    .chain((name) => fc.tuple(fc.constant(name), spoiled(ARGUMENTS[name] ?? {})));
+  await fc.assert(
+    fc.asyncProperty(call, async ([name, value]) => {
+      other.sent.length = 0;
+      other.emit("message", { sluice: "call", id: 1, name, value });
+      for (let turn = 0; turn < 20 && other.sent.length === 0; turn++) await Promise.resolve();
+      expect(other.sent).toMatchObject([{ id: 1, name }]);
+    }),
+    { numRuns: 3_000 },
+  );
+  release();
+  expect(faults).toEqual([]);
+});
+
+test("property: whatever a primary answers, a worker counts, refuses or says that it does not know", async () => {
+  const { faults, link } = faultsOf();
+  const other = new Other();
+  const checks = { ours: WORKER_CHECKS, theirs: PRIMARY_CHECKS };
+  const counters = new RemoteCounters(new ProcessLink(other, { answers: {}, ...checks, faults: link }));
+  const limits = { streams: 1, streamsPerClient: undefined };
+  const refusal = { code: "later", detail: "d", fields: [["Retry-After", "1"]] };
+  const answer = fc.oneof(
+    fc.anything(),
+    spoiled(refusal),
+    spoiled(ISSUED),
+    spoiled({ isOver: false, remaining: 1, msLeft: 1 }),
+  );
+  const refused = (error: unknown) => {
+    expect(error).toBeInstanceOf(ProxyError);
+    // Its body is what a client reads; a code that this version does not know has none.
+    expect((error as ProxyError).body("id")).toContain("error_code");
+    return undefined;
+  };
+  await fc.assert(
+    fc.asyncProperty(answer, async (value) => {
+      other.answer = value;
+      expect(["new", "seen", "full", "unknown"]).toContain(await counters.seen.admit(Buffer.from("s"), 1, 0));
+      expect(await counters.connections.enter(true)).toBeGreaterThanOrEqual(0);
+      counters.connections.leave();
+      const count = await counters.rate("main", { ...RATE, by: "ip" }).consume("k");
+      expect(Number.isFinite(count.remaining)).toBe(true);
+      await Promise.resolve(counters.streams("main", limits)?.acquire("10.0.0.1")).catch(refused);
+      const issued = await Promise.resolve(counters.tickets("main").take("h")).catch(refused);
+      if (issued !== undefined) expect(typeof issued.principal.key).toBe("string");
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(faults).toEqual([]);
+});
+
+const PAGE = {
+  total: 1,
+  offset: 0,
+  limit: 10,
+  streams: [{ id: "i", route: "r", client: "c", ageMs: 1, bytes: 1 }],
+};
+const VIEW = {
+  routes: [{ name: "r", path: "/", streams: 1, events: 1, eventsPerSecond: 1, requests: 1, failures: 0 }],
+  routeCount: 1,
+  unmatched: 0,
+  backends: [{ route: "r", backend: "b", state: "up", isBackup: false, inFlight: 0 }],
+  backendCount: 1,
+  backendsUp: 1,
+  ends: [{ id: "i", route: "r", reason: "completed", endedAt: 1 }],
+  streams: PAGE,
+};
+const METRIC = {
+  name: "a",
+  help: "h",
+  type: "counter",
+  aggregator: "sum",
+  values: [{ value: 1, labels: {} }],
+};
+
+test("property: whatever workers say of themselves, the admin listener shows what fits", async () => {
+  const { faults, metrics, link } = faultsOf();
+  const other = new Other();
+  const checks = { ours: PRIMARY_CHECKS, theirs: WORKER_CHECKS };
+  const member = {
+    id: 1,
+    isServing: true,
+    link: new ProcessLink(other, { answers: {}, ...checks, faults: link }),
+  };
+  const insight = new WorkersInsight(
+    () => [member as unknown as Member],
+    metrics,
+    (error) => faults.push(error),
+  );
+  const query = { offset: 0, limit: 10, sort: "oldest", route: undefined } as const;
+  const answer = fc.oneof(
+    spoiled(VIEW),
+    spoiled(PAGE),
+    fc.array(fc.oneof(spoiled(METRIC), fc.constant(METRIC)), { maxLength: 2 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(answer, async (value) => {
+      other.answer = value;
+      expect((await insight.listStreams(query)).streams.length).toBeLessThanOrEqual(10);
+      expect((await insight.view(query)).backendsUp).toBeDefined();
+      expect(await insight.metrics()).toContain("sluice_worker_messages_invalid_total");
+      insight.left(member as unknown as Member);
+      expect(await insight.endStreams("i")).toBe(value === true);
+    }),
+    { numRuns: 300 },
+  );
+  expect(faults).toEqual([]);
+});
