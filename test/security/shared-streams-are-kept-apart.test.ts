@@ -72,6 +72,7 @@ test("H20: without it the backend request is in nobody's name", async () => {
     "accept",
     "accept-encoding",
     "cache-control",
+    "cdn-loop",
     "connection",
     "host",
     "x-forwarded-host",
