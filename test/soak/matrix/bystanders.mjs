@@ -1,0 +1,120 @@
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
+import { endOf, markOf } from "./answers.mjs";
+
+/**
+ * Clients that do nothing wrong, beside the cases: one holds an event stream, one asks again and again. A fault of
+ * another exchange must not reach them.
+ */
+const ASK_EVERY_MS = 60;
+const ANSWER_MS = 9_000;
+
+/** What the backend answers to the bystanders, and to those who count places. */
+export function plainAnswer(name) {
+  const isStream = /^(?:bystander|places|calm)/.test(name);
+  const body = isStream ? "" : `${markOf(name)}${endOf(name)}`;
+  const framing = isStream ? "Transfer-Encoding: chunked" : `Content-Length: ${body.length}`;
+  const type = isStream ? "text/event-stream" : "text/plain";
+  const wire = Buffer.from(`HTTP/1.1 200 OK\r\nX-Mark: ${name}\r\nContent-Type: ${type}\r\n${framing}\r\n\r\n${body}`);
+  return {
+    wire,
+    fault: { kind: "none", at: 0 },
+    splits: [],
+    isHeadOnly: false,
+    isChunked: isStream,
+    after: isStream ? "stay" : "keep",
+    delayMs: 0,
+    isEarly: false,
+    joins: false,
+  };
+}
+
+/** Watches a gateway until `stop`, which resolves with what went wrong, as texts. */
+export class Bystanders {
+  #gateway;
+  #broken = [];
+  #isOver = false;
+  #runs = [];
+  #sockets = new Set();
+
+  constructor(gateway) {
+    this.#gateway = gateway;
+  }
+
+  start() {
+    this.#runs = [this.#hold("/relay/bystander", true), this.#ask()];
+    if (this.#gateway.name === "one") this.#runs.push(this.#hold("/shared/bystander", false));
+    return this;
+  }
+
+  async stop() {
+    this.#isOver = true;
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(this.#runs);
+    // Those of a gateway that died have no case of their own.
+    return this.#gateway.isUp ? this.#broken : [];
+  }
+
+  #connect(isTls) {
+    const place = this.#gateway.placeOf("tcp", isTls);
+    const socket = isTls ? connectTls({ ...place, rejectUnauthorized: false }) : connect(place);
+    socket.on("error", () => {});
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    return socket;
+  }
+
+  /** A stream ends with `maxDuration` and is opened again; any other end is a fault, and so is a missing number. */
+  async #hold(path, isTls) {
+    while (!this.#isOver) {
+      const socket = this.#connect(isTls);
+      let text = "";
+      let last = 0;
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n`);
+      socket.on("data", (bytes) => {
+        text += bytes.toString("latin1");
+        const lines = text.split("\n");
+        text = lines.pop();
+        for (const line of lines) {
+          const id = Number(/^id: (\d+)$/.exec(line)?.[1] ?? 0);
+          if (id > 0 && last > 0 && id !== last + 1) this.#fault(`${path}: event ${id} behind ${last}`);
+          if (id > 0) last = id;
+          if (line === "0\r") socket.end();
+          if (/^HTTP\/1\.1 (?!200)/.test(line)) this.#fault(`${path}: ${line.trim()}`);
+        }
+      });
+      await new Promise((resolve) => socket.once("close", resolve));
+      if (!socket.writableEnded && !this.#isOver) {
+        this.#fault(`${path}: the stream broke off behind event ${last}`);
+        await sleep(200);
+      }
+    }
+  }
+
+  /** Asks on one connection, and gets its own answers in their order. */
+  async #ask() {
+    for (let at = 0; !this.#isOver; ) {
+      const socket = this.#connect(false);
+      let text = "";
+      socket.on("data", (bytes) => {
+        text += bytes.toString("latin1");
+      });
+      while (!socket.destroyed && !this.#isOver) {
+        const name = `asks${at++}`;
+        text = "";
+        socket.write(`GET /forward/${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
+        const deadline = performance.now() + ANSWER_MS;
+        while (!text.includes(endOf(name)) && !socket.destroyed && performance.now() < deadline) await sleep(5);
+        const isRight = text.startsWith("HTTP/1.1 200") && text.includes(markOf(name)) && text.includes(endOf(name));
+        if (!isRight && !this.#isOver) this.#fault(`/forward/${name}: got ${JSON.stringify(text.slice(0, 200))}`);
+        if (!isRight) socket.destroy();
+        await sleep(ASK_EVERY_MS);
+      }
+    }
+  }
+
+  #fault(text) {
+    if (this.#broken.length < 5) this.#broken.push(text);
+  }
+}

@@ -1,0 +1,13 @@
+/** Marks in what a client received: an answer may only be its own, and answers come in the order of the requests. */
+export function checkAnswers({ index, client, requests }, text) {
+  const broken = [];
+  const shared = new Set(requests.map(({ stream }) => stream));
+  const names = [...text.matchAll(/\[\[([\w.]+)\]\]/g)].map(([, name]) => name);
+  const others = names.filter((name) => name.split(".")[0] !== String(index) && !shared.has(name));
+  if (others.length > 0) broken.push(`answers: case ${index} got the answer of ${others[0]}`);
+  if (client === "http2") return broken;
+  const order = [...text.matchAll(/\r\nX-Mark: (?:\d+)\.(\d+)\r\n/gi)].map(([, at]) => Number(at));
+  const isInOrder = order.every((at, place) => place === 0 || at >= order[place - 1]);
+  if (!isInOrder) broken.push(`answers: case ${index} got its answers in the order ${order.join()}`);
+  return broken;
+}

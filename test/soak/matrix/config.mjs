@@ -1,0 +1,81 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { APP_CODE } from "./requests.mjs";
+
+/** The configuration of a gateway of the matrix. Times are short, so that a stalled peer is given up soon. */
+
+/** Places of the limits; what is left of them at rest shows whether all were given back. */
+export const PLACES = { streams: 160, ofRoute: 120, ofClient: 100, connections: 700 };
+
+/** TCP listeners in the order of the file, which is the order in which their ports are logged. */
+export const LISTENERS = ["tcp", "tls", "proxy", "proxyTls", "unix", "unixTls"];
+
+/** The tests' own certificate; it protects nothing. */
+function writeCertificate(directory) {
+  const text = readFileSync(new URL("../../support/certificate.ts", import.meta.url), "utf8");
+  const [cert, key] = text.match(/-----BEGIN [\s\S]*?-----END [A-Z ]+-----\n/g);
+  writeFileSync(join(directory, "cert.pem"), cert);
+  writeFileSync(join(directory, "key.pem"), key);
+}
+
+function server(directory, { workers, redisUrl }) {
+  const tls = { cert: "cert.pem", key: "key.pem" };
+  const http2 = { maxResets: 1_000, pingInterval: "1s" };
+  const path = (name) => `unix:${join(directory, `${name}.sock`)}`;
+  return {
+    listen: [
+      { address: "127.0.0.1:0" },
+      { address: "127.0.0.1:0", tls, http2 },
+      { address: "127.0.0.1:0", proxyProtocol: true },
+      { address: "127.0.0.1:0", proxyProtocol: true, tls, http2 },
+      { address: path("unix") },
+      { address: path("unixTls"), tls, http2 },
+    ],
+    admin: "127.0.0.1:0",
+    workers,
+    limits: { streams: PLACES.streams, connections: PLACES.connections, requestTimeout: "900ms" },
+    drain: { timeout: "500ms" },
+    redis: redisUrl === undefined ? null : { url: redisUrl, lease: "500ms", timeout: "500ms" },
+  };
+}
+
+function routes(backendUrl) {
+  const upstream = {
+    // A fault of a backend is what is tried, so none of them takes it out.
+    backends: [{ url: backendUrl, maxFails: 0 }],
+    connectTimeout: "500ms",
+    responseHeaderTimeout: "800ms",
+  };
+  const stream = { heartbeat: "40ms", idleTimeout: "500ms", sendTimeout: "500ms", maxDuration: "3s", clientBuffer: "32k" };
+  const under = (path, more) => ({ match: { path: `/${path}/*` }, upstream, stream, ...more });
+  const mock = (path, answer) => ({ match: { path: `/mock/${path}` }, stream, mock: answer });
+  const shared = {
+    by: ["path"],
+    linger: "50ms",
+    history: { events: 50, age: "1s" },
+    redial: { min: "10ms", max: "50ms", maxRetryAfter: "100ms" },
+    pollTimeout: "1s",
+  };
+  return {
+    relay: under("relay", { limits: { streams: PLACES.ofRoute, streamsPerClient: PLACES.ofClient } }),
+    drain: under("drain", { stream: { ...stream, onClientGone: "drain" } }),
+    shared: under("shared", { shared }),
+    forward: under("forward", { cors: true }),
+    ticket: under("ticket", { auth: { appCode: true, ticket: { ttl: "5s" } } }),
+    socket: under("socket", { websocket: true }),
+    fixed: mock("fixed", { body: "fixed" }),
+    stream: mock("stream", { events: [{ data: "a", id: "1" }, { data: "b", after: "20ms" }], repeat: true }),
+    gone: mock("gone", { status: 204 }),
+  };
+}
+
+/** Writes the files of a gateway. JSON is YAML. */
+export function writeConfig(directory, { backendUrl, ...ofServer }) {
+  const config = join(directory, "config");
+  mkdirSync(join(config, "routes"), { recursive: true });
+  writeCertificate(config);
+  const write = (name, value) => writeFileSync(join(config, name), JSON.stringify(value, undefined, 1));
+  write("sluice.yaml", server(directory, ofServer));
+  write("apps.yaml", { web: { key: "web", secret: "s".repeat(32), appCodes: [APP_CODE] } });
+  for (const [name, route] of Object.entries(routes(backendUrl))) write(`routes/${name}.yaml`, route);
+}

@@ -1,0 +1,191 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { temporaryDirectory } from "../parts/processes.mjs";
+import { LISTENERS, writeConfig } from "./config.mjs";
+import { GatewayLog } from "./gateway-log.mjs";
+
+const DIST = new URL("../../../dist/", import.meta.url);
+const INSIDE = new URL("../parts/inside.mjs", import.meta.url).href;
+/** A process starts in half a second, and in many when every core has others to run. */
+const START_MS = 25_000;
+const INSIDE_MS = 9_000;
+
+/** Where the class of the exchanges is, whatever the folders are called. */
+function exchangeModule() {
+  const found = readdirSync(DIST, { recursive: true }).find((name) => /(?:^|\/)exchange\.js$/.test(name));
+  if (found === undefined) throw new Error("dist has no exchange.js: npm run build");
+  return new URL(found, DIST).href;
+}
+
+const childrenOf = (pid) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
+
+/** A gateway in processes of its own, and all that can be seen of it from outside. */
+export class Gateway {
+  name;
+  backend;
+  directory;
+  /** What it logged. */
+  log;
+  /** Why it ended; undefined while it runs. */
+  exit;
+  #child;
+  #admin;
+  #ports;
+  #pids = [];
+  #workers;
+  #onExit;
+
+  /** `onExit` is called in the moment in which it ends by itself. */
+  constructor(name, backend, workers, onExit) {
+    this.#onExit = onExit;
+    this.name = name;
+    this.backend = backend;
+    this.#workers = workers;
+  }
+
+  /** Starts it; `node` is the binary that runs it. */
+  async start({ node, redisUrl }) {
+    this.directory = temporaryDirectory();
+    this.log = new GatewayLog();
+    this.exit = undefined;
+    const { directory } = this;
+    writeConfig(directory, { backendUrl: this.backend.url, workers: this.#workers, redisUrl });
+    const env = {
+      ...process.env,
+      NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import=${INSIDE}`,
+      MATRIX_EXCHANGE: exchangeModule(),
+      MATRIX_DIRECTORY: directory,
+    };
+    const main = new URL("cli/main.js", DIST).pathname;
+    const child = spawn(node, [main, "serve"], { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    const kill = () => child.kill("SIGKILL");
+    process.once("exit", kill);
+    this.log.read(child);
+    child.once("exit", (code, signal) => {
+      process.removeListener("exit", kill);
+      if (this.exit === undefined) this.#onExit();
+      this.exit ??= { code, signal };
+    });
+    const deadline = performance.now() + START_MS;
+    while (!this.log.isReady) {
+      const isLate = performance.now() > deadline;
+      if (this.exit !== undefined || isLate) throw new Error(`${this.name} did not start: ${this.log.text()}`);
+      await sleep(20);
+    }
+    this.#admin = this.log.adminAddress;
+    this.#ports = this.log.addresses.map((address) => Number(/:(\d+)$/.exec(address)?.[1]));
+    this.#pids = this.pids();
+  }
+
+  /** Where its listener for a transport is, as `net.connect` takes it. */
+  placeOf(transport, isTls) {
+    const name = transport === "tcp" || transport === "tls" ? (isTls ? "tls" : "tcp") : isTls ? `${transport}Tls` : transport;
+    const at = LISTENERS.indexOf(name);
+    if (transport === "unix") return { path: join(this.directory, `${name}.sock`) };
+    return { host: "127.0.0.1", port: this.#ports[at] };
+  }
+
+  get isUp() {
+    return this.exit === undefined;
+  }
+
+  /** Its processes: the first, and its workers. */
+  pids() {
+    if (!this.isUp) return [];
+    try {
+      return [this.#child.pid, ...childrenOf(this.#child.pid)];
+    } catch {
+      return [];
+    }
+  }
+
+  /** Whether the processes are those that it started with. */
+  get isSame() {
+    return this.isUp && this.pids().join() === this.#pids.join();
+  }
+
+  /** Open files of all processes, by kind. */
+  files() {
+    const counts = {};
+    for (const pid of this.pids()) {
+      for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+        const kind = linkOf(`/proc/${pid}/fd/${fd}`);
+        counts[kind] = (counts[kind] ?? 0) + 1;
+      }
+    }
+    return counts;
+  }
+
+  /** What each process holds once it has collected its garbage; `isDeep` counts objects of its heap, too. */
+  async inside(isDeep = false) {
+    const wanted = join(this.directory, "deep");
+    if (isDeep) writeFileSync(wanted, "");
+    else rmSync(wanted, { force: true });
+    const pids = this.pids();
+    const paths = pids.map((pid) => join(this.directory, `${pid}.json`));
+    for (const path of paths) rmSync(path, { force: true });
+    for (const pid of pids) process.kill(pid, "SIGUSR2");
+    const deadline = performance.now() + INSIDE_MS;
+    while (!paths.every((path) => existsSync(path))) {
+      if (!this.isSame || performance.now() > deadline) return undefined;
+      await sleep(10);
+    }
+    return paths.map((path) => JSON.parse(readFileSync(path, "utf8")));
+  }
+
+  /** The samples of its metrics, by name and labels as written; undefined when it does not answer. */
+  async metrics() {
+    const text = await this.ask("/metrics");
+    if (text === undefined) return undefined;
+    const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]));
+  }
+
+  /** How many streams the admin listener has in its list. */
+  async listed() {
+    const text = await this.ask("/api/streams?limit=1");
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  /** A GET of the admin listener; undefined without an answer. */
+  ask(path) {
+    return new Promise((resolve) => {
+      const sent = get(`http://${this.#admin}${path}`, { agent: false, timeout: 5_000 }, (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (more) => {
+          text += more;
+        });
+        response.once("end", () => resolve(text));
+        response.once("error", () => resolve(undefined));
+      });
+      sent.once("timeout", () => sent.destroy());
+      sent.once("error", () => resolve(undefined));
+    });
+  }
+
+  async stop() {
+    if (this.isUp) {
+      const exited = once(this.#child, "exit");
+      this.exit = { code: null, signal: "SIGKILL" };
+      const pids = [this.#child.pid, ...childrenOf(this.#child.pid)];
+      for (const pid of pids) process.kill(pid, "SIGKILL");
+      await exited;
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** `socket`, `pipe`, `anon_inode` and so on; the numbers differ each time. */
+function linkOf(path) {
+  try {
+    return readlinkSync(path).replace(/:?\[.*$/, "");
+  } catch {
+    return "gone";
+  }
+}

@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { checkPlaces } from "./places.mjs";
+
+/** What must hold of a gateway at rest: each check returns what does not hold, as texts. */
+
+/** So long a gateway may take to come to rest. */
+const REST_MS = 12_000;
+const POLL_MS = 150;
+/** Objects beyond those of the first rest: the last ones of a connection live until the next one comes. */
+const FEW = 6;
+
+/** Files, timers, sockets and objects of a gateway at its first rest; later rests are compared with them. */
+export async function stateOf(gateway) {
+  return { files: gateway.files(), inside: await gateway.inside(true) };
+}
+
+/** Waits for rest; resolves with what still does not hold. */
+export async function checkRest(gateway, { baseline, redis, seen, isDeep = false }) {
+  const deadline = performance.now() + REST_MS;
+  for (;;) {
+    gateway.backend.endIdle();
+    const broken = await atRest(gateway, baseline, redis, seen);
+    if (broken.length === 0 && isDeep) broken.push(...(await checkInside(gateway, baseline, true)));
+    if (broken.length === 0 || !gateway.isSame) return broken;
+    if (performance.now() > deadline) return broken;
+    await sleep(POLL_MS);
+  }
+}
+
+/** Cheap checks first: the others make no sense before these hold. */
+async function atRest(gateway, baseline, redis, seen) {
+  const cheap = [...checkBackend(gateway), ...(await checkStreams(gateway)), ...checkFiles(gateway, baseline)];
+  if (cheap.length > 0) return cheap;
+  const counts = [...(await checkMetrics(gateway)), ...checkLines(gateway, seen), ...(await checkRedis(gateway, redis))];
+  if (counts.length > 0) return counts;
+  return baseline === undefined ? [] : await checkInside(gateway, baseline);
+}
+
+/** The process lives, with the workers that it had. */
+export function checkLife(gateway) {
+  if (!gateway.isUp) return [`life: the process ended (${JSON.stringify(gateway.exit)})`];
+  return gateway.isSame ? [] : ["life: a worker was replaced"];
+}
+
+/** Nothing in the log that no gateway should write. */
+export function checkLog({ log }) {
+  if (log.faultCount === 0) return [];
+  return [`log: ${log.faultCount} lines of faults, such as ${[...new Set(log.faults)].join("\n      ")}`];
+}
+
+function checkBackend({ backend }) {
+  const busy = backend.busy();
+  if (busy.length > 0)
+    return [`backend connections: ${busy.length} are read for nobody, such as ${busy.slice(0, 5).join(", ")}`];
+  return backend.open > 0 ? [`backend connections: ${backend.open} that the backend has ended stay open`] : [];
+}
+
+async function checkStreams(gateway) {
+  const metrics = await gateway.metrics();
+  const listed = await gateway.listed();
+  if (metrics === undefined || listed === undefined) return ["admin: no answer"];
+  const broken = [];
+  for (const [name, value] of metrics) {
+    if (/^sluice_(?:streams_active|shared_subscribers)\{/.test(name) && value !== 0) broken.push(`streams: ${name} ${value}`);
+    if (/^sluice_internal_errors_total/.test(name) && value !== 0) broken.push(`log: ${name} ${value}`);
+  }
+  if (listed.total !== 0) broken.push(`streams: the admin listener lists ${listed.total}, the first ${JSON.stringify(listed.streams[0])}`);
+  return broken;
+}
+
+function checkFiles(gateway, baseline) {
+  if (baseline === undefined) return [];
+  const [before, now] = [JSON.stringify(sorted(baseline.files)), JSON.stringify(sorted(gateway.files()))];
+  return before === now ? [] : [`files: ${before} became ${now}`];
+}
+
+const sorted = (counts) => Object.fromEntries(Object.entries(counts).sort());
+
+/** Each request line is counted under its route and status. */
+async function checkMetrics(gateway) {
+  return compareCounts(gateway.log.counts, await gateway.metrics());
+}
+
+function compareCounts(lines, metrics) {
+  if (metrics === undefined) return ["admin: no answer"];
+  const counted = new Map();
+  for (const [name, value] of metrics) {
+    const [, route, status] = /^sluice_requests_total\{route="([^"]*)",status="([^"]*)"\}$/.exec(name) ?? [];
+    if (status !== undefined && value > 0) counted.set(`${route}|${status}`, value);
+  }
+  const names = [...new Set([...counted.keys(), ...lines.keys()])];
+  return names
+    .filter((name) => counted.get(name) !== lines.get(name))
+    .map((name) => `metrics: ${name}: ${lines.get(name) ?? 0} lines, ${counted.get(name) ?? 0} counted`);
+}
+
+/** Each request that a backend got has one line, and no line comes twice. */
+function checkLines({ log }, seen) {
+  const broken = [];
+  const twice = [...log.ids].filter(([, count]) => count > 1);
+  if (twice.length > 0) broken.push(`lines: ${twice.length} requests have more than one, such as ${twice[0]}`);
+  const missing = seen.filter(({ id, route }) => route !== "shared" && !log.ids.has(id));
+  if (missing.length > 0) {
+    const some = missing.slice(0, 5).map(({ method, route, name }) => `${method} /${route}/${name}`);
+    broken.push(`lines: ${missing.length} requests reached the backend and have none: ${some.join(", ")}`);
+  }
+  return broken;
+}
+
+async function checkRedis({ name }, redis) {
+  if (name === "one") return [];
+  const { leases, eternal } = await redis.left();
+  const broken = [];
+  if (leases.length > 0) broken.push(`subscriptions: ${leases.length} leases are held, such as ${leases[0]}`);
+  if (eternal.length > 0) broken.push(`Redis: ${eternal.length} keys never expire, such as ${eternal[0]}`);
+  return broken;
+}
+
+async function checkInside(gateway, { inside: before }, isDeep = false) {
+  const now = await gateway.inside(isDeep);
+  if (now === undefined || before === undefined) return ["inside: no answer"];
+  const broken = [];
+  for (const [at, { active, objects }] of now.entries()) {
+    const was = before[at];
+    for (const [kind, count] of Object.entries(active)) {
+      const most = was.active[kind] ?? 0;
+      if (count > most) broken.push(`resources: process ${at} has ${count} ${kind}, before ${most}`);
+    }
+    for (const [kind, count] of Object.entries(objects)) {
+      const most = was.objects[kind] + FEW;
+      if (count > most) broken.push(`objects: process ${at} holds ${count} ${kind}, before ${was.objects[kind]}`);
+    }
+  }
+  return broken;
+}
+
+/** The limits have all their places, which takes some streams to see; rest comes after it once more. */
+export async function checkLimits(gateway) {
+  return gateway.isSame ? await checkPlaces(gateway) : [];
+}

@@ -1,0 +1,242 @@
+import { connect } from "node:net";
+import { Backend } from "./backend.mjs";
+import { Bystanders, plainAnswer } from "./bystanders.mjs";
+import { describeCase, drawCase, drawCommonAnswer } from "./cases.mjs";
+import { checkAnswers } from "./check-answers.mjs";
+import { Client } from "./client.mjs";
+import { Gateway } from "./gateway.mjs";
+import { checkLife, checkLimits, checkLog, checkRest, stateOf } from "./invariants.mjs";
+import { MatrixRedis } from "./redis.mjs";
+import { APP_CODE } from "./requests.mjs";
+
+/** The gateways under test with their backends, and the rounds of cases that they go through. */
+
+const WORKERS = { one: 1, redis: 1, two: 2 };
+/** Connections at a time, over all gateways. */
+const AT_ONCE = 120;
+/** Cases without a fault, before the first rest is taken for the measure. */
+const WARM_UP = 60;
+const FIRST_WARM_UP = 1_000_000_000;
+/** A gateway that ended more often in one round is left for the rest of it. */
+const MOST_DEATHS = 4;
+const TICKET_MS = 2_000;
+
+/** A case without faults, whose client does what most clients do. */
+function calm(drawn) {
+  const requests = drawn.requests.map((request) => ({
+    ...request,
+    method: "GET",
+    body: undefined,
+    upgrade: drawn.client === "websocket" ? "websocket" : undefined,
+    stream: request.name,
+    fields: [],
+    illegal: undefined,
+    answer: plainAnswer(request.route === "forward" ? request.name : `calm${request.name}`),
+  }));
+  const client = drawn.client === "old" ? "plain" : drawn.client;
+  return { ...drawn, client, requests, fault: { ...drawn.fault, kind: "none" }, redis: undefined, patienceMs: 900 };
+}
+
+/** One gateway, its backend, and the cases that run on it now. */
+class Side {
+  gateway;
+  backend;
+  baseline;
+  bystanders;
+  deaths = 0;
+  /** Running cases, by number. */
+  running = new Map();
+  /** Those that ran when the process ended. */
+  suspects = [];
+  seen = [];
+  /** Answers of the cases' own requests, by name. */
+  answers = new Map();
+  #seed;
+
+  constructor(name, seed) {
+    this.#seed = seed;
+    this.backend = new Backend(
+      (_route, request) => this.#answerOf(request),
+      (request) => this.running.get(Number(request.split(".")[0]))?.backendAnswers(),
+    );
+    this.gateway = new Gateway(name, this.backend, WORKERS[name], () => {
+      this.suspects = [...this.running.values()].map(({ drawn }) => drawn);
+    });
+  }
+
+  #answerOf(name) {
+    if (name.startsWith("common")) return drawCommonAnswer(this.#seed, name);
+    // A request that a gateway sends for no case, or for one that is long over.
+    return this.answers.get(name) ?? plainAnswer(name);
+  }
+}
+
+export class Matrix {
+  #seed;
+  #node;
+  #redis = new MatrixRedis();
+  #sides = new Map();
+  #say;
+  /** Memory of each process at each rest: `{ name, rounds: [{ heap, rss }] }`. */
+  memory = new Map();
+
+  /** `gateways` are the names of those that are wanted; `say` is told how it goes. */
+  constructor({ seed, node, gateways = Object.keys(WORKERS), say = () => {} }) {
+    this.#seed = seed;
+    this.#node = node;
+    this.#say = say;
+    for (const name of gateways) this.#sides.set(name, new Side(name, seed));
+  }
+
+  async start() {
+    await this.#redis.start();
+    for (const { backend } of this.#sides.values()) await backend.listen();
+    await Promise.all([...this.#sides.values()].map((side) => this.#startSide(side)));
+  }
+
+  async stop() {
+    for (const { gateway, backend } of this.#sides.values()) {
+      await gateway.stop();
+      backend.close();
+    }
+    this.#redis.stop();
+  }
+
+  get gateways() {
+    return [...this.#sides.values()].map(({ gateway }) => gateway);
+  }
+
+  /**
+   * Runs the cases of these numbers, and returns what did not hold: `{ gateway, what, cases }`. `isDeep` looks for
+   * objects that are still held, too.
+   */
+  async round(indices, isDeep = false) {
+    const sides = [...this.#sides.values()];
+    for (const side of sides) {
+      side.deaths = 0;
+      side.gateway.log.forget();
+      side.seen = [];
+      side.backend.take();
+    }
+    for (const side of sides) side.bystanders = new Bystanders(side.gateway).start();
+    const broken = await this.#run(indices);
+    this.#redis.behave();
+    for (const side of sides)
+      for (const what of await side.bystanders.stop()) broken.push(violation(side, `bystanders: ${what}`));
+    const rested = await Promise.all(sides.map((side) => this.#rest(side, isDeep)));
+    return [...broken, ...rested.flat()];
+  }
+
+  async #startSide(side) {
+    const { gateway } = side;
+    const redisUrl = gateway.name === "one" ? undefined : this.#redis.url;
+    await gateway.start({ node: this.#node, redisUrl });
+    side.baseline = undefined;
+    const numbers = Array.from({ length: WARM_UP * 3 }, (_, at) => FIRST_WARM_UP + at);
+    const cases = numbers.map((index) => calm(drawCase(this.#seed, index)));
+    const own = cases.filter((drawn) => drawn.gateway === gateway.name).slice(0, WARM_UP);
+    await inParallel(own, WARM_UP, (drawn) => this.#runCase(side, drawn));
+    const options = { redis: this.#redis, seen: side.backend.take() };
+    const broken = await checkRest(gateway, { ...options, baseline: undefined });
+    if (broken.length > 0) this.#say(`${gateway.name} does not come to rest without faults: ${broken.join("; ")}`);
+    side.baseline = await stateOf(gateway);
+  }
+
+  async #run(indices) {
+    const broken = [];
+    const starting = new Map();
+    await inParallel(indices, AT_ONCE, async (index) => {
+      // Drawn only now: some have a body of 8 MiB.
+      const drawn = drawCase(this.#seed, index);
+      const side = this.#sides.get(drawn.gateway);
+      if (side === undefined) return;
+      if (side.deaths >= MOST_DEATHS) return;
+      if (!side.gateway.isUp && !starting.has(side))
+        starting.set(side, this.#bury(side, broken).finally(() => starting.delete(side)));
+      await starting.get(side);
+      for (const what of await this.#runCase(side, drawn)) broken.push(violation(side, what, [drawn]));
+    });
+    return broken;
+  }
+
+  /** Notes the death of a gateway, and starts it anew. */
+  async #bury(side, broken) {
+    side.deaths += 1;
+    const died = [...checkLife(side.gateway), ...checkLog(side.gateway)];
+    for (const what of died) broken.push(violation(side, what, side.suspects));
+    await side.bystanders.stop();
+    await side.gateway.stop();
+    side.backend.take();
+    await this.#startSide(side);
+    side.bystanders = new Bystanders(side.gateway).start();
+  }
+
+  /** Plays a case to its end; resolves with what was wrong with its answers. */
+  async #runCase(side, drawn) {
+    for (const { name, answer } of drawn.requests) if (answer !== undefined) side.answers.set(name, answer);
+    const client = new Client(drawn, side.gateway);
+    side.running.set(drawn.index, client);
+    const harm = drawn.redis && setTimeout(() => void this.#redis.harm(drawn.redis.choice), drawn.redis.ms);
+    await client.run((request) => this.#ticketFor(side, request));
+    clearTimeout(harm);
+    side.running.delete(drawn.index);
+    for (const { name } of drawn.requests) side.answers.delete(name);
+    return checkAnswers(drawn, client.text);
+  }
+
+  async #rest(side, isDeep) {
+    const { gateway, backend, baseline } = side;
+    const broken = [...checkLife(gateway)];
+    side.seen = backend.take();
+    const options = { baseline, redis: this.#redis, seen: side.seen, isDeep };
+    if (gateway.isSame) broken.push(...(await checkRest(gateway, options)));
+    broken.push(...checkLog(gateway));
+    if (broken.length === 0) broken.push(...(await checkLimits(gateway)));
+    if (broken.length === 0) {
+      await checkRest(gateway, { ...options, seen: [], isDeep: false });
+      await this.#weigh(gateway);
+    } else if (broken.length > 0) {
+      // What it holds would be found in every later round.
+      await gateway.stop();
+      await this.#startSide(side);
+    }
+    return broken.map((what) => violation(side, what));
+  }
+
+  async #weigh(gateway) {
+    for (const [at, { heapUsed, external, rss }] of ((await gateway.inside()) ?? []).entries()) {
+      const name = `${gateway.name} ${at}`;
+      if (!this.memory.has(name)) this.memory.set(name, []);
+      this.memory.get(name).push({ at: performance.now(), bytes: heapUsed + external, rss });
+    }
+  }
+
+  /** A ticket for a request that is to use one; undefined for others, and when none is given out. */
+  #ticketFor({ gateway }, { route, ticket, name }) {
+    if (route !== "ticket" || (ticket !== "good" && ticket !== "twice")) return undefined;
+    const socket = connect(gateway.placeOf("tcp", false));
+    const fields = `Host: a.test\r\nX-Apig-AppCode: ${APP_CODE}\r\nConnection: close\r\nContent-Length: 0\r\n`;
+    socket.write(`POST /ticket/${name}?ticket HTTP/1.1\r\n${fields}\r\n`);
+    let text = "";
+    return new Promise((resolve) => {
+      socket.setTimeout(TICKET_MS, () => socket.destroy());
+      socket.on("error", () => {});
+      socket.on("data", (bytes) => {
+        text += bytes.toString("latin1");
+      });
+      socket.on("close", () => resolve(/"ticket":"([^"]+)"/.exec(text)?.[1]));
+    });
+  }
+}
+
+function violation({ gateway }, what, cases = []) {
+  return { gateway: gateway.name, what, cases: cases.map(({ index }) => index), described: cases.map(describeCase) };
+}
+
+async function inParallel(items, count, run) {
+  const left = items[Symbol.iterator]();
+  const worker = async () => {
+    for (const item of left) await run(item);
+  };
+  await Promise.all(Array.from({ length: count }, worker));
+}
