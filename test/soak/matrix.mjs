@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { conclude } from "./parts/command-line.mjs";
 import { Matrix } from "./matrix/matrix.mjs";
@@ -65,10 +66,12 @@ function report(violation, indices) {
   console.log(`   node test/soak/matrix.mjs --seed ${seed} --gateways ${gateway} --cases ${these}`);
 }
 
+const loop = monitorEventLoopDelay({ resolution: 10 });
+loop.enable();
 const violations = [];
 const rounds = roundsOf();
 let connections = 0;
-const matrix = new Matrix({ ...setup, say: console.log });
+const matrix = new Matrix(setup);
 await matrix.start();
 for (const [at, indices] of rounds.entries()) {
   const broken = await matrix.round(indices, at % DEEP_EVERY === 0 || at === rounds.length - 1);
@@ -90,6 +93,8 @@ conclude({
   seed,
   connections,
   seconds: elapsed(),
+  /** So long the peers stood still at most; a gateway's timeouts may have run out meanwhile. */
+  stoodStillMs: Math.round(loop.max / 1e6),
   memory: memory.sizes,
   violations: [...violations.map(({ gateway, what, round }) => ({ gateway, round, what })), ...memory.broken],
   ...(values.narrow && { found }),

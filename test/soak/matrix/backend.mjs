@@ -32,7 +32,8 @@ export class Backend {
   async listen() {
     this.#server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 });
     await once(this.#server, "listening");
-    this.url = `http://127.0.0.1:${this.#server.address().port}`;
+    this.port = this.#server.address().port;
+    this.url = `http://127.0.0.1:${this.port}`;
   }
 
   get open() {

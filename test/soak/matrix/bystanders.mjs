@@ -103,11 +103,11 @@ export class Bystanders {
       while (!socket.destroyed && !this.#isOver) {
         const name = `asks${at++}`;
         text = "";
-        socket.write(`GET /forward/${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
+        socket.write(`GET /relay/${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
         const deadline = performance.now() + ANSWER_MS;
         while (!text.includes(endOf(name)) && !socket.destroyed && performance.now() < deadline) await sleep(5);
         const isRight = text.startsWith("HTTP/1.1 200") && text.includes(markOf(name)) && text.includes(endOf(name));
-        if (!isRight && !this.#isOver) this.#fault(`/forward/${name}: got ${JSON.stringify(text.slice(0, 200))}`);
+        if (!isRight && !this.#isOver) this.#fault(`/relay/${name}: got ${JSON.stringify(text.slice(0, 200))}`);
         if (!isRight) socket.destroy();
         await sleep(ASK_EVERY_MS);
       }

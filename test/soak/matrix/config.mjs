@@ -39,16 +39,23 @@ function server(directory, { workers, redisUrl }) {
   };
 }
 
+/** Longer than any machine stands still, where no stream may end by itself. */
+const LONG = "9s";
+
 function routes(backendUrl) {
-  const upstream = {
-    // A fault of a backend is what is tried, so none of them takes it out.
+  // A fault of a backend is what is tried, so none of them takes it out.
+  const upstreamOf = (responseHeaderTimeout) => ({
     backends: [{ url: backendUrl, maxFails: 0 }],
-    connectTimeout: "500ms",
-    responseHeaderTimeout: "800ms",
+    connectTimeout: LONG,
+    responseHeaderTimeout,
+  });
+  const patient = { heartbeat: "40ms", idleTimeout: LONG, clientBuffer: "32k" };
+  const short = { ...patient, idleTimeout: "400ms", sendTimeout: "400ms", maxDuration: "150ms" };
+  const under = (path, stream, more) => {
+    const upstream = upstreamOf(stream === patient ? LONG : "400ms");
+    return { match: { path: `/${path}/*` }, upstream, stream, ...more };
   };
-  const stream = { heartbeat: "40ms", idleTimeout: "500ms", sendTimeout: "500ms", maxDuration: "3s", clientBuffer: "32k" };
-  const under = (path, more) => ({ match: { path: `/${path}/*` }, upstream, stream, ...more });
-  const mock = (path, answer) => ({ match: { path: `/mock/${path}` }, stream, mock: answer });
+  const mock = (path, answer) => ({ match: { path: `/mock/${path}` }, stream: patient, mock: answer });
   const shared = {
     by: ["path"],
     linger: "50ms",
@@ -57,12 +64,12 @@ function routes(backendUrl) {
     pollTimeout: "1s",
   };
   return {
-    relay: under("relay", { limits: { streams: PLACES.ofRoute, streamsPerClient: PLACES.ofClient } }),
-    drain: under("drain", { stream: { ...stream, onClientGone: "drain" } }),
-    shared: under("shared", { shared }),
-    forward: under("forward", { cors: true }),
-    ticket: under("ticket", { auth: { appCode: true, ticket: { ttl: "5s" } } }),
-    socket: under("socket", { websocket: true }),
+    relay: under("relay", patient, { limits: { streams: PLACES.ofRoute, streamsPerClient: PLACES.ofClient } }),
+    shared: under("shared", patient, { shared }),
+    drain: under("drain", { ...short, onClientGone: "drain" }),
+    forward: under("forward", short, { cors: true }),
+    ticket: under("ticket", short, { auth: { appCode: true, ticket: { ttl: "5s" } } }),
+    socket: under("socket", patient, { websocket: true }),
     fixed: mock("fixed", { body: "fixed" }),
     stream: mock("stream", { events: [{ data: "a", id: "1" }, { data: "b", after: "20ms" }], repeat: true }),
     gone: mock("gone", { status: 204 }),

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { temporaryDirectory } from "../parts/processes.mjs";
 import { LISTENERS, writeConfig } from "./config.mjs";
+import { openFiles } from "./files.mjs";
 import { GatewayLog } from "./gateway-log.mjs";
 
 const DIST = new URL("../../../dist/", import.meta.url);
@@ -110,19 +111,12 @@ export class Gateway {
     return this.isUp && this.pids().join() === this.#pids.join();
   }
 
-  /** Open files of all processes, by kind. */
-  files() {
-    const counts = {};
-    for (const pid of this.pids()) {
-      for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-        const kind = linkOf(`/proc/${pid}/fd/${fd}`);
-        counts[kind] = (counts[kind] ?? 0) + 1;
-      }
-    }
-    return counts;
+  /** Open files of all processes, by kind; `peers` names what is at the other end of a port. */
+  files(peers) {
+    return openFiles(this.pids(), new Map([...peers, ...this.#ports.map((port) => [port, "client"])]));
   }
 
-  /** What each process holds once it has collected its garbage; `isDeep` counts objects of its heap, too. */
+  /** What each process holds once it has collected its garbage; `isDeep` counts the exchanges in its heap, too. */
   async inside(isDeep = false) {
     const wanted = join(this.directory, "deep");
     if (isDeep) writeFileSync(wanted, "");
@@ -178,14 +172,5 @@ export class Gateway {
       await exited;
     }
     rmSync(this.directory, { recursive: true, force: true });
-  }
-}
-
-/** `socket`, `pipe`, `anon_inode` and so on; the numbers differ each time. */
-function linkOf(path) {
-  try {
-    return readlinkSync(path).replace(/:?\[.*$/, "");
-  } catch {
-    return "gone";
   }
 }

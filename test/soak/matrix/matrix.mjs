@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Backend } from "./backend.mjs";
 import { Bystanders, plainAnswer } from "./bystanders.mjs";
 import { describeCase, drawCase, drawCommonAnswer } from "./cases.mjs";
@@ -15,10 +16,13 @@ const WORKERS = { one: 1, redis: 1, two: 2 };
 /** Connections at a time, over all gateways. */
 const AT_ONCE = 120;
 /** Cases without a fault, before the first rest is taken for the measure. */
-const WARM_UP = 60;
+const WARM_UP = 45;
+/** So few, because a process that has just begun is slow. */
+const WARM_UP_AT_ONCE = 15;
 const FIRST_WARM_UP = 1_000_000_000;
 /** A gateway that ended more often in one round is left for the rest of it. */
 const MOST_DEATHS = 4;
+const SETTLE_MS = 50;
 const TICKET_MS = 2_000;
 
 /** A case without faults, whose client does what most clients do. */
@@ -34,7 +38,7 @@ function calm(drawn) {
     answer: plainAnswer(request.route === "forward" ? request.name : `calm${request.name}`),
   }));
   const client = drawn.client === "old" ? "plain" : drawn.client;
-  return { ...drawn, client, requests, fault: { ...drawn.fault, kind: "none" }, redis: undefined, patienceMs: 900 };
+  return { ...drawn, client, requests, fault: { ...drawn.fault, kind: "none" }, redis: undefined, patienceMs: 600 };
 }
 
 /** One gateway, its backend, and the cases that run on it now. */
@@ -43,6 +47,8 @@ class Side {
   backend;
   baseline;
   bystanders;
+  /** What did not hold after the warm-up. */
+  cold = [];
   deaths = 0;
   /** Running cases, by number. */
   running = new Map();
@@ -76,15 +82,13 @@ export class Matrix {
   #node;
   #redis = new MatrixRedis();
   #sides = new Map();
-  #say;
   /** Memory of each process at each rest: `{ name, rounds: [{ heap, rss }] }`. */
   memory = new Map();
 
-  /** `gateways` are the names of those that are wanted; `say` is told how it goes. */
-  constructor({ seed, node, gateways = Object.keys(WORKERS), say = () => {} }) {
+  /** `gateways` are the names of those that are wanted. */
+  constructor({ seed, node, gateways = Object.keys(WORKERS) }) {
     this.#seed = seed;
     this.#node = node;
-    this.#say = say;
     for (const name of gateways) this.#sides.set(name, new Side(name, seed));
   }
 
@@ -108,7 +112,7 @@ export class Matrix {
 
   /**
    * Runs the cases of these numbers, and returns what did not hold: `{ gateway, what, cases }`. `isDeep` looks for
-   * objects that are still held, too.
+   * exchanges that are still held, too.
    */
   async round(indices, isDeep = false) {
     const sides = [...this.#sides.values()];
@@ -135,11 +139,10 @@ export class Matrix {
     const numbers = Array.from({ length: WARM_UP * 3 }, (_, at) => FIRST_WARM_UP + at);
     const cases = numbers.map((index) => calm(drawCase(this.#seed, index)));
     const own = cases.filter((drawn) => drawn.gateway === gateway.name).slice(0, WARM_UP);
-    await inParallel(own, WARM_UP, (drawn) => this.#runCase(side, drawn));
-    const options = { redis: this.#redis, seen: side.backend.take() };
-    const broken = await checkRest(gateway, { ...options, baseline: undefined });
-    if (broken.length > 0) this.#say(`${gateway.name} does not come to rest without faults: ${broken.join("; ")}`);
-    side.baseline = await stateOf(gateway);
+    await inParallel(own, WARM_UP_AT_ONCE, (drawn) => this.#runCase(side, drawn));
+    const options = { redis: this.#redis, seen: side.backend.take(), baseline: undefined };
+    side.cold = await checkRest(gateway, options);
+    side.baseline = await stateOf(gateway, this.#peersOf(side));
   }
 
   async #run(indices) {
@@ -165,10 +168,24 @@ export class Matrix {
     const died = [...checkLife(side.gateway), ...checkLog(side.gateway)];
     for (const what of died) broken.push(violation(side, what, side.suspects));
     await side.bystanders.stop();
+    await this.#renew(side);
+    side.bystanders = new Bystanders(side.gateway).start();
+  }
+
+  /** Another process in the place of one that died, or that holds what it should not. */
+  async #renew(side) {
     await side.gateway.stop();
+    // What the old one has sent may not have been read yet.
+    await sleep(SETTLE_MS);
     side.backend.take();
     await this.#startSide(side);
-    side.bystanders = new Bystanders(side.gateway).start();
+  }
+
+  #peersOf({ backend }) {
+    return new Map([
+      [backend.port, "backend"],
+      [this.#redis.port, "Redis"],
+    ]);
   }
 
   /** Plays a case to its end; resolves with what was wrong with its answers. */
@@ -186,7 +203,7 @@ export class Matrix {
 
   async #rest(side, isDeep) {
     const { gateway, backend, baseline } = side;
-    const broken = [...checkLife(gateway)];
+    const broken = [...checkLife(gateway), ...side.cold.splice(0).map((what) => `without faults: ${what}`)];
     side.seen = backend.take();
     const options = { baseline, redis: this.#redis, seen: side.seen, isDeep };
     if (gateway.isSame) broken.push(...(await checkRest(gateway, options)));
@@ -197,8 +214,7 @@ export class Matrix {
       await this.#weigh(gateway);
     } else if (broken.length > 0) {
       // What it holds would be found in every later round.
-      await gateway.stop();
-      await this.#startSide(side);
+      await this.#renew(side);
     }
     return broken.map((what) => violation(side, what));
   }

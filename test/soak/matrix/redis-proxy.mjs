@@ -64,7 +64,8 @@ export class RedisProxy {
   async listen() {
     this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
-    this.url = `redis://127.0.0.1:${this.#server.address().port}`;
+    this.port = this.#server.address().port;
+    this.url = `redis://127.0.0.1:${this.port}`;
   }
 
   /** Has the next replies be these. */

@@ -59,6 +59,10 @@ export class MatrixRedis {
     return this.#proxy.url;
   }
 
+  get port() {
+    return this.#proxy.port;
+  }
+
   async start() {
     const port = await freePort();
     const args = ["--port", port, "--bind", "127.0.0.1", "--dir", temporaryDirectory(), "--save", "", "--appendonly", "no"];
@@ -105,6 +109,7 @@ export class MatrixRedis {
     const token = Number(await this.#client.hget(meta, "token")) + 1;
     await this.#client.set(meta.replace(/meta$/, "lease"), "other", "PX", KEPT_MS);
     await this.#client.hset(meta, "token", String(token), "state", STATES[choice % STATES.length]);
+    await this.#client.pexpire(meta, KEPT_MS);
     await this.#client.xadd("sluice:1:notices", "MAXLEN", "~", 1_000, "*", "n", /\{(.*)\}/.exec(meta)[1]);
   }
 
@@ -114,6 +119,7 @@ export class MatrixRedis {
     const stream = streams[choice % streams.length];
     const id = choice % 2 === 0 ? `${Date.now() + 5}-1` : "*";
     await this.#client.xadd(stream, id, ...ENTRIES[choice % ENTRIES.length]);
+    await this.#client.pexpire(stream, KEPT_MS);
   }
 
   /** Keys of another type, fields that are no numbers, keys that are gone. */
@@ -126,6 +132,8 @@ export class MatrixRedis {
     if (kind === 1) await this.#client.set(key, "text", "PX", KEPT_MS);
     if (kind === 2 && key.endsWith("meta")) await this.#client.hset(key, "token", "none", "bytes", "many");
     if (kind === 3 && key.endsWith("meta")) await this.#client.hdel(key, "epoch", "token");
+    // One that expired meanwhile was made anew, to stay for ever.
+    await this.#client.pexpire(key, KEPT_MS);
   }
 
   async #notify(choice) {
