@@ -148,8 +148,8 @@ export function drawAnswer(random, { name, isStream, mayStay }) {
 function withFault(random, wire, headLength) {
   const kind = random.weighted({
     none: 50,
-    cut: 10,
-    reset: 8,
+    cut: 14,
+    reset: 10,
     garbage: 6,
     halfClose: 4,
     stall: 5,

@@ -10,6 +10,8 @@ import { endOf, markOf } from "./answers.mjs";
 const ASK_EVERY_MS = 60;
 const ANSWER_MS = 9_000;
 
+const ms = (since) => Math.round(performance.now() - since);
+
 /** What the backend answers to the bystanders, and to those who count places. */
 export function plainAnswer(name) {
   const isStream = /^(?:bystander|places|calm)/.test(name);
@@ -104,10 +106,11 @@ export class Bystanders {
         const name = `asks${at++}`;
         text = "";
         socket.write(`GET /relay/${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
-        const deadline = performance.now() + ANSWER_MS;
+        const askedAt = performance.now();
+        const deadline = askedAt + ANSWER_MS;
         while (!text.includes(endOf(name)) && !socket.destroyed && performance.now() < deadline) await sleep(5);
         const isRight = text.startsWith("HTTP/1.1 200") && text.includes(markOf(name)) && text.includes(endOf(name));
-        if (!isRight && !this.#isOver) this.#fault(`/relay/${name}: got ${JSON.stringify(text.slice(0, 200))}`);
+        if (!isRight && !this.#isOver) this.#fault(`/relay/${name}: got ${JSON.stringify(text.slice(0, 200))} in ${ms(askedAt)} ms`);
         if (!isRight) socket.destroy();
         await sleep(ASK_EVERY_MS);
       }

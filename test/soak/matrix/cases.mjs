@@ -9,7 +9,7 @@ import { drawSplits, GARBAGE, randomOf } from "./random.mjs";
 /** `one`: a process with histories in memory; `redis`: a process with Redis; `two`: two workers with the same Redis. */
 const GATEWAYS = { one: 4, two: 4, redis: 2 };
 const TRANSPORTS = ["tcp", "tls", "unix", "proxy"];
-const CLIENTS = { plain: 3, node: 4, old: 3, pipelined: 5, http2: 4, websocket: 3 };
+const CLIENTS = { plain: 3, node: 4, old: 4, pipelined: 6, http2: 4, websocket: 3 };
 const ROUTES = { relay: 4, shared: 4, forward: 4, mock: 2, polling: 2, ticket: 2 };
 /** Streams that several cases share. */
 const COMMON_STREAMS = 12;
@@ -76,7 +76,7 @@ export function drawCase(seed, index) {
     fault: drawFault(random, client),
     redis: drawRedisFault(random, requests),
     splits: drawSplits(random, 600),
-    patienceMs: 30 + random.upTo(random.chance(0.15) ? 900 : 200),
+    patienceMs: 60 + random.upTo(random.chance(0.15) ? 900 : 200),
   };
 }
 

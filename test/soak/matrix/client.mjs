@@ -28,6 +28,9 @@ export class Client {
   #isStalled = false;
   #hasFailed = false;
   #received = 0;
+  /** Ends the connection at last, whatever becomes of its requests. */
+  #patience;
+  #hasAnswer = false;
   #wake = () => {};
 
   constructor(drawn, gateway) {
@@ -46,17 +49,23 @@ export class Client {
     if (transport === "proxy") tcp.write(proxyLine(address));
     this.#socket = isTls ? this.#secure() : tcp;
     this.#listen();
-    const patience = setTimeout(() => tcp.destroy(), patienceMs);
+    this.#patience = setTimeout(() => tcp.destroy(), patienceMs * 2);
     if (fault.when === "connected") tcp.once("connect", () => this.#fail());
     if (fault.when === "ms") setTimeout(() => this.#fail(), fault.ms);
     await this.#send(ticketOf);
     await closed;
-    clearTimeout(patience);
+    clearTimeout(this.#patience);
   }
 
   /** The backend writes the first byte of its answer. */
   backendAnswers() {
-    const { fault } = this.drawn;
+    const { fault, patienceMs } = this.drawn;
+    // A busy machine may take longer to ask the backend than the client would wait.
+    if (!this.#hasAnswer && !this.#tcp.destroyed) {
+      clearTimeout(this.#patience);
+      this.#patience = setTimeout(() => this.#tcp.destroy(), patienceMs);
+    }
+    this.#hasAnswer = true;
     if (fault.when !== "answered") return;
     // Half of them in the same turn, as the race is one of microseconds.
     if (fault.ms < 5) this.#fail();

@@ -14,6 +14,8 @@ export class GatewayLog {
   counts = new Map();
   /** Request lines of this round: how often each id came. */
   ids = new Map();
+  /** Paths of the streams that opened in this round, by id. */
+  opened = new Map();
   /** Lines that no gateway should write, of this round. */
   faults = [];
   faultCount = 0;
@@ -28,6 +30,7 @@ export class GatewayLog {
   /** Begins a round. */
   forget() {
     this.ids.clear();
+    this.opened.clear();
     this.faults = [];
     this.faultCount = 0;
   }
@@ -48,6 +51,7 @@ export class GatewayLog {
     }
     const { msg, level } = parsed;
     if (msg === "request") this.#request(parsed);
+    else if (msg === "stream opened") this.opened.set(parsed.reqId, parsed.path);
     else if (msg === "listening") this.addresses.push(parsed.address);
     else if (msg === "admin listening") this.adminAddress = parsed.address;
     else if (msg === "ready") this.isReady = true;

@@ -143,7 +143,7 @@ export class Gateway {
 
   /** How many streams the admin listener has in its list. */
   async listed() {
-    const text = await this.ask("/api/streams?limit=1");
+    const text = await this.ask("/api/streams?limit=5");
     return text === undefined ? undefined : JSON.parse(text);
   }
 

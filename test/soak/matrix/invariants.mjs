@@ -64,7 +64,10 @@ async function checkStreams(gateway) {
     if (/^sluice_(?:streams_active|shared_subscribers)\{/.test(name) && value !== 0) broken.push(`streams: ${name} ${value}`);
     if (/^sluice_internal_errors_total/.test(name) && value !== 0) broken.push(`log: ${name} ${value}`);
   }
-  if (listed.total !== 0) broken.push(`streams: the admin listener lists ${listed.total}, the first ${JSON.stringify(listed.streams[0])}`);
+  if (listed.total !== 0) {
+    const paths = listed.streams.map(({ id }) => gateway.log.opened.get(id) ?? id);
+    broken.push(`streams: ${listed.total} in the admin listener's list, such as ${paths.slice(0, 5).join(", ")}`);
+  }
   return broken;
 }
 

@@ -14,7 +14,7 @@ import { APP_CODE } from "./requests.mjs";
 
 const WORKERS = { one: 1, redis: 1, two: 2 };
 /** Connections at a time, over all gateways. */
-const AT_ONCE = 120;
+const AT_ONCE = 80;
 /** Cases without a fault, before the first rest is taken for the measure. */
 const WARM_UP = 45;
 /** So few, because a process that has just begun is slow. */
