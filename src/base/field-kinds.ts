@@ -19,6 +19,8 @@ export const SET_BY_GATEWAY: ReadonlySet<string> = new Set([
   // The gateway itself answers 100-continue, so a second hop must not be asked for it again.
   "expect",
   "forwarded",
+  // Of no meaning in HTTP, but CGI makes HTTP_PROXY of it, which many clients take for a setting (CVE-2016-5385).
+  "proxy",
   "x-forwarded-for",
   "x-forwarded-host",
   "x-forwarded-proto",

@@ -1,3 +1,4 @@
+import { GrowingBytes } from "../base/growing-bytes.ts";
 import { ByteOrderMark } from "./byte-order-mark.ts";
 
 const LF = 0x0a;
@@ -18,8 +19,7 @@ export class BlockSplitter {
   /** Where in the chunk the current block goes on, or begins. */
   #from = 0;
   /** What earlier chunks brought of the current block. */
-  #held: Buffer[] = [];
-  #heldBytes = 0;
+  #held: GrowingBytes | undefined;
   #blocks: Buffer[] = [];
   #isTooLong = false;
   #lineIsEmpty = true;
@@ -96,8 +96,7 @@ export class BlockSplitter {
     if (this.#hasField && length > this.#limit) this.#isTooLong = true;
     else if (this.#hasField) this.#blocks.push(this.#joined(to, length));
     this.#from = to;
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#held = undefined;
     this.#hasField = false;
     this.#lineIsEmpty = true;
     this.#endsWithCr = false;
@@ -106,8 +105,7 @@ export class BlockSplitter {
   #joined(to: number, length: number): Buffer {
     // Not from Node's pool: one event that is kept would keep 8 KiB of it.
     const block = Buffer.allocUnsafeSlow(length);
-    let at = 0;
-    for (const part of this.#held) at += part.copy(block, at);
+    const at = this.#held?.bytes.copy(block) ?? 0;
     this.#chunk.copy(block, at, this.#from, to);
     return block;
   }
@@ -116,8 +114,15 @@ export class BlockSplitter {
     const rest = this.#chunk.subarray(this.#from);
     this.#chunk = NOTHING;
     if (rest.length === 0) return;
-    this.#heldBytes += rest.length;
-    if (this.#heldBytes > this.#limit) this.#isTooLong = true;
-    else this.#held.push(Buffer.from(rest));
+    if (this.#heldBytes + rest.length > this.#limit) {
+      this.#isTooLong = true;
+      return;
+    }
+    this.#held ??= new GrowingBytes();
+    this.#held.add(rest);
+  }
+
+  get #heldBytes(): number {
+    return this.#held?.length ?? 0;
   }
 }

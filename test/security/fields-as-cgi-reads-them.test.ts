@@ -36,7 +36,14 @@ test("no spelling of a field that the gateway sets reaches a CGI script of light
       },
     },
   });
-  const everywhere = ["X-App-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Real-IP", "X-Request-Id"];
+  const everywhere = [
+    "Proxy",
+    "X-App-Id",
+    "X-Forwarded-For",
+    "X-Forwarded-Port",
+    "X-Real-IP",
+    "X-Request-Id",
+  ];
   const names = [...everywhere, "X-Apig-AppCode", "X-HTTP-Method-Override", "X-Debug-User", "X-Site-Role"];
   const ask = async (path: string, forged: readonly string[], separator: string, more = "") => {
     const lines = forged.map((name) => `${spelledWith(separator, name)}: forged\r\n`).join("");

@@ -189,6 +189,7 @@ describe("B3: fields with which a client could pose as the gateway", () => {
     "x-forwarded_proto",
     "X.Real.IP",
     "X_Request_ID",
+    "Proxy",
     "X~Forwarded~For",
     "X|Real!IP",
     "X+Request`Id",
