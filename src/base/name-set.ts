@@ -38,7 +38,10 @@ function compile(texts: readonly string[], prefixTexts: readonly string[]): Name
   const canonical = new Set(names.map((name) => name.canonical));
   const prefixes = prefixTexts.map((text) => fieldName(text).canonical);
   const isPrefixed = (form: string): boolean => prefixes.some((prefix) => form.startsWith(prefix));
-  const has = ({ canonical: form }: FieldName): boolean => canonical.has(form) || isPrefixed(form);
+  const has =
+    prefixes.length === 0
+      ? (name: FieldName): boolean => canonical.has(name.canonical)
+      : ({ canonical: form }: FieldName): boolean => canonical.has(form) || isPrefixed(form);
   const isSpelledSo = ({ lower, canonical: form }: FieldName): boolean =>
     spelled.has(lower) || (lower === form && isPrefixed(form));
   return { has, hasTwinOf: (name) => has(name) && !isSpelledSo(name) };

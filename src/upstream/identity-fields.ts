@@ -1,6 +1,6 @@
 import { type FieldName, fieldName } from "../base/field-name.ts";
 import { fieldValues, type RawFields } from "../base/fields.ts";
-import { namePatterns, nameSet } from "../base/name-set.ts";
+import { type NameSet, namePatterns, nameSet } from "../base/name-set.ts";
 import { requestTrailers } from "../base/trailers.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { Route } from "../pipeline/route.ts";
@@ -16,6 +16,8 @@ const METHOD_OVERRIDES = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-O
 const ALWAYS_ASSERTED = [...APP_ID, ...METHOD_OVERRIDES];
 
 const NONE: readonly string[] = [];
+const NO_NAMES = nameSet(NONE);
+const OWN_NAMES = nameSet(APP_ID);
 
 /**
  * A request's fields with what the gateway knows of the principal in place of what the client says, and without
@@ -29,7 +31,7 @@ const NONE: readonly string[] = [];
  */
 export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): string[] {
   const { principal, spent, client } = exchange;
-  const isTaken = takenNames(exchange, route, client.isTrusted ? NONE : APP_ID);
+  const isTaken = takenNames(exchange, route, client.isTrusted ? NO_NAMES : OWN_NAMES);
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = fieldName(raw[at] ?? "");
@@ -44,24 +46,37 @@ export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): 
 
 /** A request's trailers as a backend may read them: without any name that the gateway or the route's file decides on. */
 export function withoutIdentity(rawTrailers: RawFields, exchange: Exchange, route: Route): string[] {
-  const isTaken = takenNames(exchange, route, APP_ID);
+  const isTaken = takenNames(exchange, route, OWN_NAMES);
   const credentials = namePatterns(route.auth?.credentialFields ?? NONE);
   const sets = [nameSet(ALWAYS_ASSERTED), nameSet(editedNames(route)), credentials];
   return requestTrailers(rawTrailers, (name) => isTaken(name) || sets.some((set) => set.has(name)));
 }
 
 /** Tells which names of the client's are the gateway's to give; `unverified` are those of a route without `auth`. */
-function takenNames(
-  { spent }: Exchange,
-  { auth }: Route,
-  unverified: readonly string[],
-): (name: FieldName) => boolean {
-  const credentials = namePatterns(auth?.credentialFields ?? NONE);
+function takenNames({ spent }: Exchange, { auth }: Route, unverified: NameSet): (name: FieldName) => boolean {
+  const { asserted, exact } = auth === undefined ? { asserted: unverified, exact: OWN_NAMES } : namesOf(auth);
   const used = namePatterns(spent.credentialFields ?? NONE);
-  const asserted = nameSet(auth?.identityFields ?? unverified);
-  const always = nameSet(auth === undefined ? NONE : ALWAYS_ASSERTED);
-  const isTwin = (name: FieldName) => credentials.hasTwinOf(name) || nameSet(APP_ID).hasTwinOf(name);
-  return (name) => asserted.has(name) || always.has(name) || used.has(name) || isTwin(name);
+  return (name) => asserted.has(name) || used.has(name) || exact.hasTwinOf(name);
+}
+
+interface AuthNames {
+  /** What a client may not say of itself. */
+  readonly asserted: NameSet;
+  /** What has one spelling; its twins are taken off. */
+  readonly exact: NameSet;
+}
+
+const namesByAuth = new WeakMap<NonNullable<Route["auth"]>, AuthNames>();
+
+function namesOf(auth: NonNullable<Route["auth"]>): AuthNames {
+  const known = namesByAuth.get(auth);
+  if (known !== undefined) return known;
+  const names = {
+    asserted: nameSet([...auth.identityFields, ...ALWAYS_ASSERTED]),
+    exact: namePatterns([...auth.credentialFields, ...APP_ID]),
+  };
+  namesByAuth.set(auth, names);
+  return names;
 }
 
 function otherCookies(raw: RawFields, spent: string): string[] {
