@@ -121,9 +121,9 @@ export class Capacity {
     if (this.#limits.streams === "auto") this.#checkRoom(1);
   }
 
-  /** The process has no file left: connections that no client uses are ended, enough of them for the reserve. */
-  giveUpIdle(): void {
-    for (let count = 2 * this.#reserve.size; count > 0 && this.backendFiles.reclaim(); ) count--;
+  /** The process has no file left: ends as many backend connections that no client uses, if there are so many. */
+  giveUpIdle(count: number): void {
+    for (let left = count; left > 0 && this.backendFiles.reclaim(); ) left--;
   }
 
   #checkRoom(files: number): void {

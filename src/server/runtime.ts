@@ -1,4 +1,5 @@
 import type { Trust } from "../base/address.ts";
+import { ProxyError } from "../base/errors.ts";
 import { FileReserve } from "../base/file-reserve.ts";
 import { type HeapListener, HeapWatch } from "../base/heap-watch.ts";
 import { openFileLimit } from "../base/open-files.ts";
@@ -90,6 +91,9 @@ export class Runtime implements Observer, HeapListener, RedisListener {
 
   onSettled(exchange: Exchange, reason: EndReason): void {
     this.observatory.onSettled(exchange, reason);
+    // It got no file for its backend: the next one finds that of an idle stream.
+    const { error } = exchange;
+    if (error instanceof ProxyError && error.code === "connections_exhausted") this.capacity.giveUpIdle(1);
   }
 
   onFault(err: unknown, facts: Readonly<Record<string, unknown>> = {}): void {
@@ -171,7 +175,11 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   #onFiles(isShort: boolean): void {
     const openFiles = openFileLimit();
     this.observatory.outOfFiles(isShort);
-    if (isShort) this.capacity.giveUpIdle();
+    // Twice the reserve, or the next who come would be refused again.
+    if (isShort) {
+      this.capacity.giveUpIdle(2 * this.#files.size);
+      setImmediate(() => this.#files.check());
+    }
     if (isShort) this.log.error({ openFiles }, "out of open files: new connections are refused");
     else this.log.warn({ openFiles }, "open files are free again");
   }

@@ -1,16 +1,19 @@
+import { ProxyError } from "../base/errors.ts";
 import type { Departure } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 import type { Source } from "../upstream/source.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import { channelExchange, channelTemplate } from "./channel-exchange.ts";
 import type { HubSurroundings } from "./hub.ts";
 import type { SharedRoute } from "./shared-route.ts";
 
 /**
  * Makes what asks for a channel's stream: the route's mock, or a backend of its group, each time chosen anew. The
- * backend connection counts as an open file from the dial until it has closed.
+ * backend connection counts as an open file from the dial until it has closed; where no file is left for it, that of an
+ * idle stream is taken.
  */
 export function dialChannel(
   first: Exchange,
@@ -18,10 +21,8 @@ export function dialChannel(
   { log, capacity }: Pick<HubSurroundings, "log" | "capacity">,
 ): (lastEventId: string, asker: Departure) => Promise<Source> {
   const template = channelTemplate(first, route);
-  return async (lastEventId, asker) => {
+  const dial = async (upstream: Upstream, lastEventId: string, asker: Departure): Promise<Source> => {
     const exchange = channelExchange(template, lastEventId, log);
-    if (route.mock !== undefined) return route.mock.open(exchange);
-    const { upstream } = route;
     const requestFor = (backend: Backend) => ({
       ...createBackendRequest(exchange, route, upstream, backend),
       onClientGone: "cancel" as const,
@@ -35,6 +36,17 @@ export function dialChannel(
     } catch (error) {
       release();
       throw error;
+    }
+  };
+  return async (lastEventId, asker) => {
+    const { mock, upstream } = route;
+    if (mock !== undefined) return mock.open(channelExchange(template, lastEventId, log));
+    try {
+      return await dial(upstream, lastEventId, asker);
+    } catch (error) {
+      const isShort = error instanceof ProxyError && error.code === "connections_exhausted";
+      if (!isShort || asker.isClosed || !capacity.backendFiles.reclaim()) throw error;
+      return dial(upstream, lastEventId, asker);
     }
   };
 }

@@ -80,6 +80,52 @@ describe("streams", () => {
     expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
   });
 
+  test("auto: a file of a shared stream counts, and an idle one gives way before a client is refused", () => {
+    const capacity = capacityOf({ ...NONE, connections: "auto", streams: "auto" }, 16);
+    const releases = Array.from({ length: 12 }, () => capacity.backendFiles.hold());
+    expect(capacity.enter()).toBe("refused");
+    expect(refusal(() => capacity.checkBackendFile())).toBe("too_many_streams");
+    expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
+    const ended: number[] = [];
+    const idle = releases.map((release, at) =>
+      capacity.backendFiles.offer(() => {
+        ended.push(at);
+        release();
+        return true;
+      }),
+    );
+    // A client came back to the first.
+    idle[0]?.();
+    expect(capacity.enter()).toBe("served");
+    expect(ended).toEqual([1, 2]);
+    expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBeUndefined();
+    expect(refusal(() => capacity.checkBackendFile())).toBeUndefined();
+    expect(ended).toEqual([1, 2, 3, 4]);
+    expect(capacity.backendFiles.held).toBe(9);
+  });
+
+  test("a shared stream that holds no file is not ended for one", () => {
+    const capacity = capacityOf({ ...NONE, connections: "auto" }, 16);
+    const release = capacity.backendFiles.hold();
+    const asked: string[] = [];
+    capacity.backendFiles.offer(() => asked.push("follows another instance") === 0);
+    capacity.backendFiles.offer(() => {
+      release();
+      return asked.push("asks its backend") > 0;
+    });
+    expect(new Set(enterMany(capacity, 12))).toEqual(new Set(["served"]));
+    expect(asked).toEqual(["follows another instance", "asks its backend"]);
+    expect(capacity.enter()).toBe("refused");
+  });
+
+  test("a file that is released twice is one", () => {
+    const { backendFiles } = capacityOf(NONE);
+    const [first] = [backendFiles.hold(), backendFiles.hold()];
+    first?.();
+    first?.();
+    expect(backendFiles.held).toBe(1);
+  });
+
   test("a new limit counts what is open", async () => {
     const capacity = capacityOf({ ...NONE, streams: 5 });
     const release = await capacity.acquireStream("10.0.0.1", true);
