@@ -160,15 +160,31 @@ function ownAddress(peer: string | undefined): string {
 
 /** X-Forwarded-For, else Forwarded, else X-Real-IP; the client's hop first. */
 function chainOf(raw: RawFields): Hop[] {
-  const nodes = fieldValues(raw, "x-forwarded-for")
-    .flatMap((value) => value.split(","))
-    .map((node) => node.trim())
-    .filter((node) => node !== "");
-  if (nodes.length > 0) return nodes.slice(-MAX_HOPS).map(hopAt);
+  const nodes = lastNodes(fieldValues(raw, "x-forwarded-for"));
+  if (nodes.length > 0) return nodes.map(hopAt);
   const forwarded = fieldValues(raw, "forwarded");
   if (forwarded.length > 0) return (parseForwarded(forwarded) ?? []).slice(-MAX_HOPS);
   const realIp = fieldValues(raw, "x-real-ip");
   return realIp.length === 1 ? realIp.map(hopAt) : [];
+}
+
+/**
+ * The last nodes of the lists, at most as many as count. Read from the end: what stands before them was written by
+ * strangers, and 16 KiB of commas would be as many texts.
+ */
+function lastNodes(lists: readonly string[]): string[] {
+  const nodes: string[] = [];
+  for (const list of lists.toReversed()) {
+    for (let end = list.length; end > 0 && nodes.length < MAX_HOPS; ) {
+      const comma = list.lastIndexOf(",", end - 1);
+      if (end - comma > 1) {
+        const node = list.slice(comma + 1, end).trim();
+        if (node !== "") nodes.push(node);
+      }
+      end = comma;
+    }
+  }
+  return nodes.reverse();
 }
 
 function hopAt(node: string): Hop {

@@ -1,3 +1,5 @@
+import { escapedByte } from "./percent-encoding.ts";
+
 /** A query without one of its parameters, and the values that it had there. */
 export interface TakenParameter {
   /** Decoded; a parameter without `=` has the empty value. */
@@ -8,28 +10,73 @@ export interface TakenParameter {
 
 /**
  * Takes a parameter out of a query, however its name is percent-encoded: whoever decodes it later must not
- * find one that was overlooked here.
+ * find one that was overlooked here. `decode` makes a value of what stands behind the `=`; UTF-8 by default.
  */
-export function takeParameter(query: string, name: string): TakenParameter {
+export function takeParameter(
+  query: string,
+  name: string,
+  decode: (text: string) => string = decodedText,
+): TakenParameter {
+  if (!hasParameter(query, name)) return { values: [], query };
   const values: string[] = [];
   const rest = query
     .slice(1)
     .split("&")
     .filter((pair) => {
+      if (!isNamed(pair, 0, pair.length, name)) return true;
       const at = pair.indexOf("=");
-      const isMeant = decoded(at < 0 ? pair : pair.slice(0, at)) === name;
-      if (isMeant) values.push(at < 0 ? "" : decoded(pair.slice(at + 1)));
-      return !isMeant;
+      values.push(at < 0 ? "" : decode(pair.slice(at + 1)));
+      return false;
     });
-  if (values.length === 0) return { values, query };
   return { values, query: rest.length === 0 ? "" : `?${rest.join("&")}` };
 }
 
-function decoded(text: string): string {
+/** Whether a query has a parameter, however its name is percent-encoded. */
+export function hasParameter(query: string, name: string): boolean {
+  if (!query.includes(name) && !query.includes("%")) return false;
+  return somePair(query, (start, end) => isNamed(query, start, end, name));
+}
+
+/** The same, in upper and lower case. */
+export function hasParameterInAnyCase(query: string, name: string): boolean {
+  const lower = name.toLowerCase();
+  return somePair(query, (start, end) => isNamed(query, start, end, lower, true));
+}
+
+/** Whether any pair of a query, each told by where it starts and ends, is looked for. */
+function somePair(query: string, isMeant: (start: number, end: number) => boolean): boolean {
+  for (let at = 1; at < query.length; ) {
+    const next = query.indexOf("&", at);
+    const end = next < 0 ? query.length : next;
+    if (isMeant(at, end)) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+/**
+ * Whether the pair between two places of a text bears a name. Compares as it decodes, up to the first character that
+ * differs: a query may be four thousand other names, and a text for each of them took milliseconds.
+ */
+function isNamed(text: string, start: number, end: number, name: string, isFolded = false): boolean {
+  let at = start;
+  for (let index = 0; index < name.length; index++) {
+    if (at >= end) return false;
+    const escaped = escapedByte(text, at);
+    const code = escaped >= 0 ? escaped : text.charCodeAt(at);
+    if ((isFolded ? folded(code) : code) !== name.charCodeAt(index)) return false;
+    at += escaped >= 0 ? 3 : 1;
+  }
+  return at === end || text[at] === "=";
+}
+
+/** A letter of ASCII in lower case. */
+const folded = (code: number): number => (code >= 0x41 && code <= 0x5a ? code + 0x20 : code);
+
+function decodedText(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {
-    // Bytes that are no UTF-8 spell no name that is looked for.
     return text;
   }
 }

@@ -1,3 +1,5 @@
+import { pathDecoded } from "./percent-encoding.ts";
+
 /** The one reading of a path: requests and route files are brought into the same form and refused for the same faults. */
 
 /**
@@ -9,23 +11,19 @@
  * would turn into one.
  */
 export function routingPath(path: string): string {
-  const merged = path.includes("//") ? path.replace(/\/{2,}/g, "/") : path;
-  if (!merged.includes("%")) return merged;
-  return merged.replace(/%([0-9a-f]{2})/gi, (encoded, hex: string) => {
-    const upper = hex.toUpperCase();
-    return upper === "2F" || upper === "25"
-      ? `%${upper}`
-      : String.fromCharCode(Number.parseInt(encoded.slice(1), 16));
-  });
+  return pathDecoded(path.includes("//") ? path.replace(/\/{2,}/g, "/") : path);
 }
+
+/**
+ * `..;x` is a dot segment for servers with path parameters, `..%2f` for those that decode first. Looked for in the
+ * whole path: to cut 16 KiB of slashes into segments first takes a millisecond.
+ */
+const DOT_SEGMENT = /(?:^|\/|%2f)(?:\.|%2e){1,2}(?:;|\/|%2f|$)/i;
 
 /** What makes a path readable in two ways, and so never served; undefined when nothing does. */
 export function pathFault(path: string): string | undefined {
   if (/%(?![0-9a-f]{2})/i.test(path)) return "invalid percent-encoding";
   if (/\\|%5c/i.test(path)) return "a backslash";
   if (/%00/.test(path)) return "a NUL";
-  // `..;x` is a dot segment for servers with path parameters, `..%2f` for those that decode first.
-  const segments = path.replace(/%2e/gi, ".").split(/\/|%2f/i);
-  if (segments.some((segment) => /^\.\.?(?:;|$)/.test(segment))) return "a dot segment";
-  return undefined;
+  return DOT_SEGMENT.test(path) ? "a dot segment" : undefined;
 }

@@ -1,5 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
-import { percentDecoded } from "./canonical-request.ts";
+import { percentDecoded } from "../base/percent-encoding.ts";
+import { hasParameterInAnyCase } from "../base/query.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** A query that a polyfill appended its last event id to, taken apart. */
@@ -26,16 +27,15 @@ export interface ResumedQuery {
  *   has sent it, and then its own value stands.
  */
 export function takeLastEventId(query: string): ResumedQuery | undefined {
-  // Not a regular expression with `$`: it would look from each of a thousand such names to the end.
   const at = Math.max(0, query.lastIndexOf("&"));
-  if (!query.startsWith("lastEventId=", at + 1)) return undefined;
+  if (!query.startsWith(APPENDED, at + 1)) return undefined;
   const rest = query.slice(0, at);
-  if (rest.slice(1).split("&").some(isLastEventId)) return undefined;
-  return { query: rest, lastEventId: percentDecoded(query.slice(at + "?lastEventId=".length)) };
+  if (hasParameterInAnyCase(rest, NAME)) return undefined;
+  return { query: rest, lastEventId: percentDecoded(query.slice(at + 1 + APPENDED.length)) };
 }
 
-const isLastEventId = (pair: string): boolean =>
-  percentDecoded(pair.split("=", 1)[0] ?? "").toLowerCase() === "lasteventid";
+const NAME = "lastEventId";
+const APPENDED = `${NAME}=`;
 
 /** The backend gets the URL that was verified, and the id where a client that sends fields has it. */
 export function resume(exchange: Exchange, { query, lastEventId }: ResumedQuery): void {

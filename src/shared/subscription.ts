@@ -1,9 +1,10 @@
 import { ProxyError } from "../base/errors.ts";
 import { fieldValue, fieldValues } from "../base/fields.ts";
 import { acceptsEventStream } from "../base/media-type.ts";
+import { percentDecoded } from "../base/percent-encoding.ts";
+import { takeParameter } from "../base/query.ts";
 import { parseDuration } from "../base/units.ts";
 import type { SharedConfig } from "../config/shared-schema.ts";
-import { percentDecoded } from "../pipeline/canonical-request.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
@@ -64,21 +65,9 @@ function prefersJson({ request: { rawHeaders } }: Exchange): boolean {
 /** Takes a parameter out of the query however it is encoded; its last value, bytes as latin1. */
 function taken(exchange: Exchange, name: string): string | undefined {
   const { path, query } = exchange.target;
-  if (query === "") return undefined;
-  let value: string | undefined;
-  const rest = query
-    .slice(1)
-    .split("&")
-    .filter((pair) => {
-      const [left = "", ...right] = pair.split("=");
-      if (decoded(left) !== name) return true;
-      value = decoded(right.join("="));
-      return false;
-    });
-  if (value !== undefined) {
-    exchange.target = { path, query: rest.length === 0 ? "" : `?${rest.join("&")}` };
-  }
-  return value;
+  const { values, query: rest } = takeParameter(query, name, decoded);
+  if (values.length > 0) exchange.target = { path, query: rest };
+  return values.at(-1);
 }
 
 const decoded = (text: string): string => percentDecoded(text.replaceAll("+", " "));
