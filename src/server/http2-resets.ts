@@ -6,7 +6,8 @@ const YOUNG_MS = 1_000;
 
 /**
  * Counts the requests that the client of one connection takes back as soon as it has sent them ("rapid reset",
- * CVE-2023-44487), and those whose resetting it provokes: each costs it nothing and us a request to a backend.
+ * CVE-2023-44487), and those whose resetting it provokes: each costs it nothing and us a request to a backend. The error
+ * code says nothing: a client may choose any, NO_ERROR too.
  */
 export class Http2Resets {
   readonly #max: number;

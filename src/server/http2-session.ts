@@ -19,14 +19,19 @@ const LINGER_MS = 500;
 /** nghttp2's own count of fields comes after ours, which answers 431; `:method` and its like are four. */
 const fieldPairs = (fields: number): number => fields * 2 + 4;
 
+/** An answer on a stream. */
+interface StreamAnswer {
+  /** It was sent to its end. */
+  readonly isWhole: boolean;
+}
+
 /** What one HTTP/2 connection is bound by, and who answers what comes on it. */
 export interface Http2Rules {
   readonly limits: ServerConfig["limits"];
   readonly bounds: Http2Config;
   /** How long, in ms, it stays without a stream. */
   readonly keepAliveMs: number;
-  /** Begins to answer a request; `isWhole` says later whether its answer was sent to the end. */
-  answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): { readonly isWhole: boolean };
+  answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): StreamAnswer;
   /** Its client took back more requests than it may, and it was ended. */
   tooManyResets(): void;
   /** Reports an error that no code expected, and that no exchange owns. */
@@ -42,7 +47,9 @@ export class Http2Session {
   readonly #pings: NodeJS.Timeout;
   #isPinged = false;
   #idle: NodeJS.Timeout;
-  #openStreams = 0;
+  /** The streams that are open, with their answers. */
+  readonly #streams = new Map<ServerHttp2Stream, StreamAnswer>();
+  #isSweepDue = false;
 
   constructor(socket: TLSSocket, rules: Http2Rules, onClose: () => void) {
     this.#rules = rules;
@@ -76,7 +83,7 @@ export class Http2Session {
   close(): void {
     this.#session.close();
     // Without a stream there is nothing to wait for; a client may leave its side open for ever.
-    if (this.#openStreams === 0) setImmediate(this.#guarded(() => this.destroy()));
+    if (this.#streams.size === 0) setImmediate(this.#guarded(() => this.destroy()));
   }
 
   destroy(reason?: Error, code?: number): void {
@@ -91,6 +98,7 @@ export class Http2Session {
    */
   #ping(): void {
     if (this.#session.destroyed) return;
+    this.#sweep();
     if (this.#isPinged) {
       // The answer may be there, unread, because nothing was read for a while: first what came, then this.
       setImmediate(() => {
@@ -107,15 +115,21 @@ export class Http2Session {
     // What came in one piece with the attack that has just ended the connection.
     if (this.#session.destroyed) return;
     const openedAt = performance.now();
-    this.#openStreams++;
     clearTimeout(this.#idle);
     const answer = this.#answer(stream, rawHeaders);
-    const onClose = this.#guarded(() => this.#onStreamClose(openedAt, answer.isWhole));
-    if (stream.destroyed) onClose();
-    else stream.once("close", onClose);
+    this.#streams.set(stream, answer);
+    const onClose = this.#guarded(() => this.#onStreamClose(stream, openedAt));
+    if (stream.destroyed) {
+      onClose();
+    } else {
+      stream.once("close", onClose);
+      stream.once("aborted", () => this.#sweepSoon());
+    }
+    // Of a stream whose answer has ended and waits for room there is no event; many of them at once are an attack.
+    this.#sweepSoon();
   }
 
-  #answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): { readonly isWhole: boolean } {
+  #answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): StreamAnswer {
     try {
       return this.#rules.answer(stream, rawHeaders);
     } catch (error) {
@@ -126,10 +140,26 @@ export class Http2Session {
     }
   }
 
+  #sweepSoon(): void {
+    if (this.#isSweepDue) return;
+    this.#isSweepDue = true;
+    setImmediate(this.#guarded(() => this.#sweep()));
+  }
+
+  /**
+   * Destroys the streams that the client has reset with NO_ERROR before their whole answer: Node waits for the rest of
+   * it to be taken, which it never is, and with it stay the backend connection and the places.
+   */
+  #sweep(): void {
+    this.#isSweepDue = false;
+    for (const [stream, answer] of this.#streams) if (stream.closed && !answer.isWhole) stream.destroy();
+  }
+
   /** Counts a stream that ended without its whole answer, whatever its error code: a client can reset with NO_ERROR. */
-  #onStreamClose(openedAt: number, isAnswered: boolean): void {
-    this.#openStreams--;
-    if (this.#openStreams === 0 && !this.#session.destroyed) {
+  #onStreamClose(stream: ServerHttp2Stream, openedAt: number): void {
+    const isAnswered = this.#streams.get(stream)?.isWhole ?? true;
+    this.#streams.delete(stream);
+    if (this.#streams.size === 0 && !this.#session.destroyed) {
       if (this.#session.closed) this.close();
       else this.#idle = this.#closeIn(this.#rules.keepAliveMs);
     }
