@@ -18,6 +18,7 @@ const table = {
     text: "The IP address is not authorized to access the API.",
   },
   rate_limited: { status: 429, publicCode: "APIG.0308", text: "The throttling threshold has been reached." },
+  too_many_parameters: { status: 400, publicCode: "APIG.0201", text: "Too many query parameters." },
   body_too_large: { status: 413, publicCode: "APIG.0201", text: "Request entity too large." },
   too_many_streams: { status: 503, publicCode: "SLUICE.0008", text: "Too many streams are open." },
   too_many_streams_of_client: {
@@ -31,6 +32,7 @@ const table = {
     publicCode: "SLUICE.0013",
     text: "No more connections can be opened now.",
   },
+  too_many_bodies: { status: 503, publicCode: "SLUICE.0015", text: "Too many request bodies are held." },
   out_of_memory: { status: 503, publicCode: "SLUICE.0014", text: "Too many streams are open." },
   no_backend: { status: 502, publicCode: "APIG.0610", text: "No backend available." },
   no_route: {

@@ -9,23 +9,27 @@ const MAX_STREAMS = 1_000_000;
 
 const EXPECTED_PERIOD = "expected whole seconds from 1s to 1d";
 
+/** How many requests a rate may have. */
+export const rateRequests = z.int().min(1).max(MAX_REQUESTS);
+
+/** The window of a rate, in ms after parsing. */
+export const ratePeriod = duration.refine((ms) => ms % 1000 === 0 && ms <= DAY_MS, EXPECTED_PERIOD);
+
+/** How many keys a rate tells apart. */
+export const rateKeys = z.int().min(1).max(1_000_000).prefault(50_000);
+
 const rate = z.strictObject({
-  requests: z.int().min(1).max(MAX_REQUESTS).describe("How many requests; the next one is answered 429."),
-  per: duration
-    .refine((ms) => ms % 1000 === 0 && ms <= DAY_MS, EXPECTED_PERIOD)
-    .describe("In how long: 1s to 1d, counted from the first request."),
+  requests: rateRequests.describe("How many requests; the next one is answered 429."),
+  per: ratePeriod.describe("In how long: 1s to 1d, counted from the first request."),
   by: z
     .enum(["app", "ip", "route"])
     .prefault("route")
     .describe(
       "What is counted together: requests of one app (or other credential), of one client address, or all. A request without a credential counts for its address.",
     ),
-  maxKeys: z
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .prefault(50_000)
-    .describe("How many apps or addresses are told apart at a time; those beyond share one count."),
+  maxKeys: rateKeys.describe(
+    "How many apps or addresses are told apart at a time; those beyond share one count.",
+  ),
 });
 
 export const limitsSchema = z.strictObject({

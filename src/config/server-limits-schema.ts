@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { type RateConfig, rateKeys, ratePeriod, rateRequests } from "./limits-schema.ts";
 import { duration, size } from "./scalars.ts";
 
 /** The `limits` of sluice.yaml: what clients may use of this process, and what one request may be. */
@@ -13,6 +14,25 @@ const countAutoOrOff = z
   .union([z.enum(["auto", "off"]), count], EXPECTED_AUTO)
   .transform((value) => (value === "off" ? undefined : value))
   .prefault("auto");
+
+const failedAuth = z
+  .union(
+    [
+      z.literal("off"),
+      z.strictObject({
+        requests: rateRequests
+          .prefault(100)
+          .describe("How many wrong credentials; the next request with a credential is answered 429."),
+        per: ratePeriod
+          .prefault("1m")
+          .describe("In how long: 1s to 1d, counted from the first wrong credential."),
+        maxKeys: rateKeys.describe("How many addresses are told apart at a time."),
+      }),
+    ],
+    "expected { requests, per }, or off",
+  )
+  .transform((value): RateConfig | undefined => (value === "off" ? undefined : { ...value, by: "ip" }))
+  .prefault({});
 
 export const serverLimits = z
   .strictObject({
@@ -32,6 +52,20 @@ export const serverLimits = z
     bodyBytes: size
       .prefault("12m")
       .describe("The longest body that is read whole, where a route's policy must see it; 413 beyond."),
+    bodiesBytes: size
+      .prefault("128m")
+      .describe(
+        "What all bodies that are read whole may take together in one process, at least bodyBytes; 503 beyond.",
+      ),
+    signedParameters: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .prefault(256)
+      .describe("Query parameters of a request with an APP signature; 400 beyond."),
+    failedAuth: failedAuth.describe(
+      "Wrong credentials of one client address; 429 beyond, before the next one is checked. Expired ones are not counted. off: no limit.",
+    ),
     signatures: z
       .int()
       .min(1)

@@ -1,12 +1,6 @@
 import { createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from "node:crypto";
 import type { AppConfig } from "../config/apps-schema.ts";
-import {
-  ALGORITHM,
-  canonicalQueries,
-  canonicalRequest,
-  type SignedParts,
-  signatureOf,
-} from "./canonical-request.ts";
+import { ALGORITHM, signatureOfHash } from "./canonical-request.ts";
 
 /** What an Authorization field of an APP signature says. */
 export interface AppAuthorization {
@@ -82,22 +76,21 @@ export class AppKeys {
 const unguessable = (): KeyObject => createSecretKey(randomBytes(32));
 
 /**
- * Whether a signature fits the request in any form of its query.
+ * Which of the hashes of a request's canonical forms a signature fits, as its index; -1 for none.
  *
  * Every form is tried with every secret, also after one fits: how long it takes says nothing.
  */
-export function isSignedBy(
+export function fittingForm(
   secrets: readonly KeyObject[],
   signature: Buffer,
-  request: { readonly parts: SignedParts; readonly query: string; readonly date: string },
-): boolean {
-  let fits = false;
-  for (const query of canonicalQueries(request.query)) {
-    const canonical = canonicalRequest(request.parts, query);
+  { hashes, date }: { readonly hashes: readonly string[]; readonly date: string },
+): number {
+  let fitting = -1;
+  for (const [form, hash] of hashes.entries()) {
     for (const secret of secrets) {
-      const expected = signatureOf(canonical, request.date, secret);
-      fits = timingSafeEqual(expected, signature) || fits;
+      const fits = timingSafeEqual(signatureOfHash(hash, date, secret), signature);
+      if (fits && fitting < 0) fitting = form;
     }
   }
-  return fits;
+  return fitting;
 }

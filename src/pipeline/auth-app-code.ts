@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ProxyError } from "../base/errors.ts";
-import { fieldValues } from "../base/fields.ts";
+import { fieldValue, fieldValues } from "../base/fields.ts";
 import type { AppConfig } from "../config/apps-schema.ts";
 import { authFailed, type Verifier } from "./auth.ts";
 
@@ -28,9 +28,9 @@ export function createAppCodeVerifier(
     name: "appCode",
     credentialFields: [FIELD],
     identityFields: ["X-App-Id"],
+    isPresented: ({ request }) => fieldValue(request.rawHeaders, FIELD) !== undefined,
     async verify({ request }) {
-      const [value, ...more] = fieldValues(request.rawHeaders, FIELD);
-      if (value === undefined) return undefined;
+      const [value = "", ...more] = fieldValues(request.rawHeaders, FIELD);
       if (more.length > 0) throw authFailed("X-Apig-AppCode occurs twice");
       const app = appOf(value, codes);
       if (app === undefined) throw authFailed("unknown AppCode");

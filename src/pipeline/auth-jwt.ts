@@ -1,7 +1,7 @@
-import { type JWTPayload, jwtVerify } from "jose";
-import { fieldValues } from "../base/fields.ts";
+import { errors, type JWTPayload, jwtVerify } from "jose";
+import { fieldValues, type RawFields } from "../base/fields.ts";
 import type { JwtConfig } from "../config/jwt-schema.ts";
-import { authFailed, type Verifier } from "./auth.ts";
+import { authFailed, StaleCredential, type Verifier } from "./auth.ts";
 import { claimFields } from "./claims.ts";
 import { cookieValues } from "./cookie.ts";
 import { isOwnOrigin } from "./cors.ts";
@@ -17,10 +17,8 @@ export function createJwtVerifiers(config: JwtConfig, jwks: Jwks): readonly Veri
     challenge: "Bearer",
     identityFields,
     credentialFields: [config.header],
-    async verify(exchange) {
-      const token = headerToken(exchange, config.header);
-      return token === undefined ? undefined : await principalOf(token, config, jwks);
-    },
+    isPresented: ({ request }) => headerValues(request.rawHeaders, config.header).length > 0,
+    verify: (exchange) => principalOf(() => headerToken(exchange, config.header), config, jwks),
   };
   const { cookie } = config;
   if (cookie === undefined) return [header];
@@ -30,22 +28,28 @@ export function createJwtVerifiers(config: JwtConfig, jwks: Jwks): readonly Veri
       name: "jwt cookie",
       isAmbient: true,
       credentialCookie: cookie,
-      async verify(exchange) {
-        const token = cookieToken(exchange, cookie);
-        return token === undefined ? undefined : await principalOf(token, config, jwks);
-      },
+      isPresented: ({ request }) => cookieValues(request.rawHeaders, cookie).length > 0,
+      verify: (exchange) => principalOf(() => cookieToken(exchange, cookie), config, jwks),
     },
   ];
 }
 
-function headerToken({ request }: Exchange, header: string): string | undefined {
-  const isAuthorization = header.toLowerCase() === "authorization";
-  const values = fieldValues(request.rawHeaders, header.toLowerCase());
-  // Another scheme is another verifier's, or the backend's own.
-  const ours = isAuthorization ? values.filter((value) => /^bearer(?: |$)/i.test(value)) : values;
-  const [value] = ours;
-  if (value === undefined) return undefined;
-  if (values.length > 1) throw authFailed(`${header} occurs twice`);
+/** What a request says in the field of the token; of Authorization with another scheme, nothing. */
+function headerValues(raw: RawFields, header: string): string[] {
+  const name = header.toLowerCase();
+  const values = fieldValues(raw, name);
+  // Another scheme is another verifier's, or the backend's own. Whatever a lenient backend would take for a bearer
+  // token is one here: `Bearer` and a tab would else be no credential, and pass beside one.
+  return name === "authorization" ? values.filter((value) => BEARER.test(value)) : values;
+}
+
+const BEARER = /^bearer(?![\w!#$%&'*+.^`|~-])/i;
+
+function headerToken({ request }: Exchange, header: string): string {
+  const [value = ""] = headerValues(request.rawHeaders, header);
+  if (fieldValues(request.rawHeaders, header.toLowerCase()).length > 1) {
+    throw authFailed(`${header} occurs twice`);
+  }
   return value.replace(/^bearer(?: +|$)/i, "");
 }
 
@@ -53,9 +57,8 @@ function headerToken({ request }: Exchange, header: string): string | undefined 
  * The token of a cookie, which a browser sends along whoever's page asks; so a page of another origin has to
  * be one that `cors` lets in with credentials.
  */
-function cookieToken({ request, client, route }: Exchange, name: string): string | undefined {
-  const [token, ...more] = cookieValues(request.rawHeaders, name);
-  if (token === undefined) return undefined;
+function cookieToken({ request, client, route }: Exchange, name: string): string {
+  const [token = "", ...more] = cookieValues(request.rawHeaders, name);
   // A sister domain can plant a second one, and nobody knows which of them the backend would read.
   if (more.length > 0) throw authFailed(`the cookie ${name} occurs twice`);
   const policy = route?.config.cors;
@@ -68,7 +71,8 @@ function cookieToken({ request, client, route }: Exchange, name: string): string
   return token;
 }
 
-async function principalOf(token: string, config: JwtConfig, jwks: Jwks): Promise<Principal> {
+async function principalOf(read: () => string, config: JwtConfig, jwks: Jwks): Promise<Principal> {
+  const token = read();
   try {
     const { payload } = await jwtVerify(token, jwks.key, {
       issuer: config.issuer,
@@ -84,6 +88,8 @@ async function principalOf(token: string, config: JwtConfig, jwks: Jwks): Promis
       expiresAt: (payload.exp ?? 0) * 1000 + (config.clockTolerance ?? 0),
     };
   } catch (error) {
+    // jose looks at the time last, so the token is the issuer's.
+    if (error instanceof errors.JWTExpired) throw new StaleCredential(`JWT: ${error.message}`);
     // jose's messages name claims and reasons, never the token.
     throw authFailed(`JWT: ${error instanceof Error ? error.message : "invalid"}`);
   }

@@ -1,5 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "./exchange.ts";
+import type { FailedAuth } from "./failed-auth.ts";
 import type { Principal, Spent } from "./principal.ts";
 import type { Stage } from "./route.ts";
 
@@ -13,11 +14,13 @@ export interface Verifier extends Spent {
   readonly isAmbient?: boolean;
   /** Fields by which it tells the backend who asks; what a client sends under these names is taken off. */
   readonly identityFields?: readonly string[];
+  /** Whether the request carries a credential of this kind, right or wrong; computes nothing. */
+  isPresented(exchange: Exchange): boolean;
   /**
-   * The principal; undefined when the request carries no credential of this kind, right or wrong. One that is
-   * wrong is a ProxyError, `auth_failed` by `authFailed` or `app_not_authorized`.
+   * The principal of the credential that is presented. A wrong one is a ProxyError, `auth_failed` by `authFailed` or
+   * `app_not_authorized`.
    */
-  verify(exchange: Exchange): Promise<Principal | undefined>;
+  verify(exchange: Exchange): Promise<Principal>;
 }
 
 /** Who may use a route, compiled. */
@@ -37,21 +40,48 @@ export function authFailed(reason: string, cause?: unknown): ProxyError {
 }
 
 /**
- * Asks every verifier; exactly one has to know the request.
+ * The refusal of a credential that was right once: expired, or used before.
  *
- * Two credentials are refused even if both are right: they may name two principals, and whoever reads the
- * request next could pick the other one. With `forward` the credential goes on to the backend.
+ * It is no guess, so `limits.failedAuth` does not count it. Pages whose credential has expired ask again and again,
+ * and a few of them in one office would lock out all others there.
  */
-export function createAuth(verifiers: readonly Verifier[], { forward }: { readonly forward: boolean }): Auth {
-  // Ambient ones last, so that it is known whether anything else was there.
-  const explicit = verifiers.filter(({ isAmbient }) => isAmbient !== true);
-  const ambient = verifiers.filter(({ isAmbient }) => isAmbient === true);
+export class StaleCredential extends ProxyError {
+  constructor(reason: string, debugText?: string) {
+    super("auth_failed", reason, debugText === undefined ? {} : { debugText });
+  }
+}
+
+/** How a route handles credentials. */
+export interface AuthSetup {
+  /** The credential that was verified goes on to the backend. */
+  readonly forward: boolean;
+  /** Counts wrong ones; undefined for no limit. */
+  readonly failures?: Pick<FailedAuth, "check" | "count">;
+}
+
+/**
+ * Lets a request in by the one credential that it presents.
+ *
+ * Two are refused, even if both are right and before either is verified: they may name two principals, and whoever
+ * reads the request next could pick the other one. An ambient one beside another is no reason to refuse, as a
+ * browser sends its cookies with everything; it is not verified, so it does not go on to the backend.
+ */
+export function createAuth(verifiers: readonly Verifier[], { forward, failures }: AuthSetup): Auth {
+  const ways = verifiers.map((verifier) => ({ verifier, spent: spentBy(verifier, verifiers, forward) }));
+  const explicit = ways.filter(({ verifier }) => verifier.isAmbient !== true);
+  const ambient = ways.filter(({ verifier }) => verifier.isAmbient === true);
 
   async function stage(exchange: Exchange): Promise<undefined> {
-    const found = (await presented(explicit, exchange)) ?? (await presented(ambient, exchange));
-    if (found === undefined) throw authFailed("no credential");
-    exchange.principal = found.principal;
-    if (!forward) exchange.spent = found.verifier;
+    const way = presented(explicit, exchange) ?? presented(ambient, exchange);
+    if (way === undefined) throw authFailed("no credential");
+    failures?.check(exchange);
+    try {
+      exchange.principal = await way.verifier.verify(exchange);
+    } catch (error) {
+      if (isGuess(error)) await failures?.count(exchange);
+      throw error;
+    }
+    exchange.spent = way.spent;
   }
 
   const challenges = verifiers.flatMap(({ challenge }) => challenge ?? []);
@@ -63,18 +93,39 @@ export function createAuth(verifiers: readonly Verifier[], { forward }: { readon
   };
 }
 
-interface Presented {
+/** A kind of credential, and what is taken off a request that it lets in. */
+interface Way {
   readonly verifier: Verifier;
-  readonly principal: Principal;
+  readonly spent: Spent;
 }
 
-async function presented(verifiers: readonly Verifier[], exchange: Exchange): Promise<Presented | undefined> {
-  let found: Presented | undefined;
-  for (const verifier of verifiers) {
-    const principal = await verifier.verify(exchange);
-    if (principal === undefined) continue;
-    if (found !== undefined) throw authFailed(`both ${found.verifier.name} and ${verifier.name}`);
-    found = { verifier, principal };
+function presented(ways: readonly Way[], exchange: Exchange): Way | undefined {
+  const [way, second] = ways.filter(({ verifier }) => verifier.isPresented(exchange));
+  if (way !== undefined && second !== undefined) {
+    throw authFailed(`both ${way.verifier.name} and ${second.verifier.name}`);
   }
-  return found;
+  return way;
+}
+
+const isGuess = (error: unknown): boolean =>
+  error instanceof ProxyError && error.code === "auth_failed" && !(error instanceof StaleCredential);
+
+/**
+ * What is taken off a request that one kind of credential has let in: everything in which the route's other kinds
+ * travel, because it was not verified and a backend might believe it; and its own fields, unless they go on.
+ *
+ * `Authorization` of others stays: with a scheme of ours it would have been a second credential, and been refused;
+ * with any other scheme it is the backend's own.
+ */
+function spentBy(own: Verifier, all: readonly Verifier[], forward: boolean): Spent {
+  const others = all.filter((verifier) => verifier !== own);
+  const ownFields = own.credentialFields ?? [];
+  const otherFields = others
+    .flatMap(({ credentialFields }) => credentialFields ?? [])
+    .filter((name) => name.toLowerCase() !== "authorization" && !ownFields.includes(name));
+  const otherCookie = others.find(({ credentialCookie }) => credentialCookie !== undefined)?.credentialCookie;
+  return {
+    credentialFields: forward ? otherFields : [...otherFields, ...ownFields],
+    credentialCookie: forward ? otherCookie : (own.credentialCookie ?? otherCookie),
+  };
 }

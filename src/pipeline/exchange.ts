@@ -12,6 +12,7 @@ import type { ClientRequest } from "./client-request.ts";
 import { debugFields } from "./debug.ts";
 import type { Principal, Spent } from "./principal.ts";
 import type { Route } from "./route.ts";
+import type { WholeBody } from "./whole-body.ts";
 
 /** What was sent of an answer's body. */
 export interface Sent {
@@ -56,7 +57,7 @@ export class Exchange implements Sent, FaultOwner {
   /** What the credential travelled in that was verified and is not for the backend. */
   spent: Spent = NOTHING_SPENT;
   /** The body, where a stage had to read it whole; it goes to the backend in place of the stream. */
-  body: Buffer | undefined;
+  body: WholeBody | undefined;
   /** The event id that a polyfill had put into the query; the backend gets it as Last-Event-ID. */
   lastEventId: string | undefined;
   /** URL of the backend that was dialled. */
@@ -132,11 +133,18 @@ export class Exchange implements Sent, FaultOwner {
     this.awaitsContinue = false;
   }
 
+  /** Lets go of a body that was read whole: it has been given to a backend, or none will get it. */
+  forgetBody(): void {
+    this.body?.release();
+    this.body = undefined;
+  }
+
   /**
    * Lets go of what was only needed to answer: of a stream that is under way, the request's head would be most of
    * what it holds.
    */
   forgetHead(): void {
+    this.forgetBody();
     const { method, httpVersion, body } = this.request;
     this.request = { method, url: "", httpVersion, rawHeaders: NO_HEADERS, body };
     this.client = { ...this.client, host: "", forwardedFor: "", requestId: undefined };

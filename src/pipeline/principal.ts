@@ -10,9 +10,9 @@ export interface Principal {
   readonly expiresAt: number | undefined;
 }
 
-/** Where a credential that is meant for the gateway alone stands in a request. */
+/** Where credentials stand in a request that are not for the backend. */
 export interface Spent {
   /** Names of fields; a final `*` stands for any rest. */
   readonly credentialFields?: readonly string[];
-  readonly credentialCookie?: string;
+  readonly credentialCookie?: string | undefined;
 }

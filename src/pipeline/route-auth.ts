@@ -1,19 +1,17 @@
-import type { AppConfig } from "../config/apps-schema.ts";
 import type { AuthConfig } from "../config/auth-schema.ts";
 import { type Auth, createAuth, type Verifier } from "./auth.ts";
-import { createAppVerifier } from "./auth-app.ts";
+import { type AppAuthSetup, createAppVerifier } from "./auth-app.ts";
 import { createAppCodeVerifier } from "./auth-app-code.ts";
 import { createJwtVerifiers } from "./auth-jwt.ts";
+import type { FailedAuth } from "./failed-auth.ts";
 import type { Jwks } from "./jwks.ts";
-import type { ReplayGuard } from "./seen-signatures.ts";
 import type { TicketBox } from "./ticket-box.ts";
 import { Tickets } from "./tickets.ts";
 
 /** What the credentials of all routes are checked against. */
-export interface Credentials {
-  readonly apps: readonly AppConfig[];
-  readonly seen: ReplayGuard;
-  readonly maxBodyBytes: number;
+export interface Credentials extends AppAuthSetup {
+  /** Counts those that are wrong. */
+  readonly failures: FailedAuth;
   /** Where the tickets of a route wait. */
   tickets(route: string): TicketBox;
   /** The keys of a place; one set for all routes that name it. */
@@ -37,5 +35,8 @@ export function createRouteAuth(route: string, config: AuthConfig, credentials: 
     ...(config.jwt === undefined ? [] : createJwtVerifiers(config.jwt, jwks(config.jwt.jwks))),
     ...(tickets === undefined ? [] : [tickets.verifier]),
   ];
-  return { auth: createAuth(verifiers, config), tickets };
+  return {
+    auth: createAuth(verifiers, { forward: config.forward, failures: credentials.failures }),
+    tickets,
+  };
 }

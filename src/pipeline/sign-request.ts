@@ -1,7 +1,8 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { fieldValues, type RawFields } from "../base/fields.ts";
 import { spellAuthorization, spellSdkDate } from "./app-signature.ts";
-import { canonicalQueries, canonicalRequest, signatureOf } from "./canonical-request.ts";
+import { canonicalQuery, readParameters } from "./canonical-query.ts";
+import { canonicalRequest, signatureOf } from "./canonical-request.ts";
 
 /** Who signs. */
 export interface SigningKey {
@@ -38,7 +39,9 @@ export function signRequest(
   const headers = signedHeaders.map((name) => [name, fieldValues(all, name)[0] ?? ""] as const);
   const mark = target.indexOf("?");
   const path = mark < 0 ? target : target.slice(0, mark);
-  const [query] = canonicalQueries(mark < 0 ? "" : target.slice(mark + 1));
+  // Any number: what the gateway and its command line sign is their own.
+  const parameters = readParameters(mark < 0 ? "" : target.slice(mark + 1), Number.POSITIVE_INFINITY) ?? [];
+  const query = canonicalQuery(parameters);
   const canonical = canonicalRequest({ method, path, headers, payload }, query);
   const signature = signatureOf(canonical, date, secret);
   return [

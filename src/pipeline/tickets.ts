@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { ProxyError } from "../base/errors.ts";
-import { takeParameter } from "../base/query.ts";
+import { hasParameter, takeParameter } from "../base/query.ts";
 import type { TicketConfig } from "../config/ticket-schema.ts";
-import { authFailed, type Verifier } from "./auth.ts";
+import { authFailed, StaleCredential, type Verifier } from "./auth.ts";
 import type { Exchange } from "./exchange.ts";
 import { resume, takeLastEventId } from "./last-event-id.ts";
 import type { Reply } from "./reply.ts";
@@ -10,6 +10,9 @@ import { MemoryTicketBox, type TicketBox } from "./ticket-box.ts";
 
 /** The query parameter that asks for a ticket, and carries one. */
 const PARAMETER = "ticket";
+
+/** Its 32 bytes in base64url. */
+const TICKET = /^[\w-]{43}$/;
 
 /** Whether a request asks for a ticket: POST with the parameter and nothing else, `?ticket` or `?ticket=`. */
 export function isTicketRequest(method: string, query: string): boolean {
@@ -52,18 +55,21 @@ export class Tickets {
   /** Takes a ticket as a credential, and takes it off the query before anybody else sees it. */
   readonly verifier: Verifier = {
     name: "ticket",
+    isPresented: ({ request, target }) =>
+      !isTicketRequest(request.method, target.query) && hasParameter(target.query, PARAMETER),
     verify: async (exchange) => {
       const { request, target } = exchange;
-      if (isTicketRequest(request.method, target.query)) return undefined;
       const { values, query } = takeParameter(target.query, PARAMETER);
-      const [ticket, ...more] = values;
-      if (ticket === undefined) return undefined;
+      const [ticket = "", ...more] = values;
       exchange.target = { ...target, query };
+      if (!TICKET.test(ticket)) throw authFailed("no ticket of ours");
       const issued = await this.#box.take(hashOf(ticket));
       if (more.length > 0) throw authFailed("two tickets");
       if (request.method !== "GET") throw authFailed("a ticket on another method than GET");
-      if (issued === undefined) throw authFailed("unknown or used ticket");
-      if (issued.expiresAt <= Date.now()) throw authFailed("expired ticket");
+      // A native EventSource comes back with the one that it has used, a whole office at once after a restart of
+      // ours; and 256 bits are not guessed.
+      if (issued === undefined) throw new StaleCredential("unknown or used ticket");
+      if (issued.expiresAt <= Date.now()) throw new StaleCredential("expired ticket");
       if (issued.path !== target.path) throw authFailed("ticket of another path");
       // With each ticket a page makes a new EventSource, which has forgotten what the last one had seen.
       const resumed = takeLastEventId(query);

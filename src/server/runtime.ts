@@ -4,11 +4,14 @@ import { FileReserve } from "../base/file-reserve.ts";
 import { type HeapListener, HeapWatch } from "../base/heap-watch.ts";
 import { openFileLimit } from "../base/open-files.ts";
 import type { EndReason } from "../base/outcome.ts";
+import type { ServerLimits } from "../config/server-limits-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import type { Log } from "../observe/log.ts";
+import { BodyBudget } from "../pipeline/body-budget.ts";
 import { Capacity } from "../pipeline/capacity.ts";
 import { type Counters, LocalCounters } from "../pipeline/counters.ts";
 import type { Exchange, Observer } from "../pipeline/exchange.ts";
+import { FailedAuth } from "../pipeline/failed-auth.ts";
 import { JwksSets } from "../pipeline/jwks-sets.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
 import type { Route } from "../pipeline/route.ts";
@@ -61,6 +64,8 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   /** Where shared streams are kept, over all reloads. */
   readonly #store: Store;
   readonly #historyBudget: HistoryBudget;
+  readonly #bodies: BodyBudget;
+  readonly #failures: FailedAuth;
   readonly #files = new FileReserve((isShort) => this.#onFiles(isShort));
   readonly #heap = new HeapWatch(this);
   #snapshot: Snapshot;
@@ -77,8 +82,12 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     const shared = redis === null ? undefined : new RedisStore(redis, log, this);
     this.#counters = shared?.counters(counters) ?? counters;
     this.#store = shared ?? new MemoryStore();
-    this.#historyBudget = new HistoryBudget(config.server.limits.historyBytes);
-    this.capacity = new Capacity(config.server.limits, counters, openFileLimit(), this.#files, this.#heap);
+    const { limits } = config.server;
+    this.#historyBudget = new HistoryBudget(limits.historyBytes);
+    this.#bodies = new BodyBudget(bodiesBytes(limits));
+    // No route has an empty name.
+    this.#failures = new FailedAuth(limits.failedAuth, (rate) => this.#counters.rate("", rate));
+    this.capacity = new Capacity(limits, counters, openFileLimit(), this.#files, this.#heap);
     this.observatory = new Observatory({
       log,
       streams: () => this.relays,
@@ -151,6 +160,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     this.#files.stop();
     this.#heap.stop();
     this.#jwksSets.close();
+    this.#failures.close();
     for (const part of this.#snapshot.parts) part.close();
     await this.#store.close();
   }
@@ -195,6 +205,9 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       seen: this.#counters.seen,
       tickets: (route: string) => this.#counters.tickets(route),
       maxBodyBytes: config.server.limits.bodyBytes,
+      maxParameters: config.server.limits.signedParameters,
+      bodies: this.#bodies,
+      failures: this.#failures,
       jwks: (place: string) => this.#jwksSets.at(place),
     };
     const means = {
@@ -211,13 +224,21 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   }
 
   #replace(before: Snapshot, after: Snapshot): void {
+    const { limits } = after.config.server;
     this.#snapshot = after;
-    this.capacity.limits = after.config.server.limits;
-    this.#historyBudget.limitBytes = after.config.server.limits.historyBytes;
-    this.#counters.limitSignatures(after.config.server.limits.signatures);
+    this.capacity.limits = limits;
+    this.#historyBudget.limitBytes = limits.historyBytes;
+    this.#bodies.limitBytes = bodiesBytes(limits);
+    this.#failures.limit = limits.failedAuth;
+    this.#counters.limitSignatures(limits.signatures);
     this.#jwksSets.keep(after.config.routes);
     for (const part of before.parts) if (!after.parts.has(part)) part.retire();
   }
+}
+
+/** A body as long as `bodyBytes` lets in must find room, whatever the other limit says. */
+function bodiesBytes({ bodiesBytes: all, bodyBytes }: ServerLimits): number {
+  return Math.max(all, bodyBytes);
 }
 
 function stagesOf(route: RuntimeRoute | undefined): Route[] {

@@ -42,6 +42,7 @@ interface AuthBasis {
   readonly auth: RouteConfig["auth"];
   readonly apps: Config["apps"];
   readonly maxBodyBytes: number;
+  readonly maxParameters: number;
 }
 
 /** A route without `auth`. */
@@ -107,8 +108,12 @@ function keptPolicies(
 }
 
 /** Where its file is tells a problem's place, and changes nothing. */
-function basisOf({ file: _, ...config }: RouteConfig, { apps, maxBodyBytes }: Credentials): Basis {
+function basisOf({ file: _, ...config }: RouteConfig, credentials: Credentials): Basis {
   const { auth } = config;
   const needsApps = auth?.app !== undefined || auth?.appCode === true;
-  return { config, auth: { auth, apps: needsApps ? apps : [], maxBodyBytes: needsApps ? maxBodyBytes : 0 } };
+  const { apps, maxBodyBytes, maxParameters } = needsApps ? credentials : NO_APPS;
+  return { config, auth: { auth, apps, maxBodyBytes, maxParameters } };
 }
+
+/** What a route without apps depends on. */
+const NO_APPS = { apps: [], maxBodyBytes: 0, maxParameters: 0 };

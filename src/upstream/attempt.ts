@@ -1,5 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
+import type { WholeBody } from "../pipeline/whole-body.ts";
 import type { Backend } from "./backend.ts";
 import { bodyFraming, type Dial, dial } from "./dial.ts";
 import { DialError } from "./dial-error.ts";
@@ -139,8 +140,19 @@ export function dialUpstream({ exchange, response, upstream, requestFor }: Upstr
       dial(details, reuse && !isAlone);
     },
   });
+  if (exchange.body !== undefined) holdBody(exchange, exchange.body, answer);
   const { body } = exchange.request;
   // A body that nobody took is read and dropped, or the client would not come to read the refusal.
   if (body !== undefined) answer.catch(() => body.stream.resume());
   return answer;
+}
+
+/** Holds a body while it may go to another backend; a connection that sends it holds it for itself. */
+function holdBody(exchange: Exchange, body: WholeBody, answer: Promise<Source>): void {
+  const release = body.hold();
+  const over = () => {
+    release();
+    exchange.forgetBody();
+  };
+  answer.then(over, over);
 }

@@ -6,6 +6,7 @@ import { Deadline } from "../base/deadline.ts";
 import { refusalOf } from "../base/errors.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import { lastingConnections } from "../base/lasting-connections.ts";
+import { WholeBody } from "../pipeline/whole-body.ts";
 import { ResponseParser } from "./response-parser.ts";
 import { Upload, type UploadBody } from "./upload.ts";
 
@@ -121,8 +122,8 @@ export class Connection {
   }
 
   /** Sends a request whole, or its head and, as it comes, its body. */
-  send(head: string, body: Buffer | UploadBody | undefined): void {
-    if (body !== undefined && !Buffer.isBuffer(body)) {
+  send(head: string, body: WholeBody | UploadBody | undefined): void {
+    if (body !== undefined && !(body instanceof WholeBody)) {
       this.#upload = new Upload(this.#socket, head, body, {
         onDone: (isWhole) => this.#uploaded(isWhole),
         onFault: (error) => this.#failed(this.#user, error),
@@ -135,7 +136,20 @@ export class Connection {
       if (!error && this.#release === release) this.#sent();
     };
     if (body === undefined) this.#socket.write(head, "latin1", onFlushed);
-    else this.#socket.write(Buffer.concat([Buffer.from(head, "latin1"), body]), onFlushed);
+    else this.#sendWhole(head, body, onFlushed);
+  }
+
+  /** Holds the body until the kernel has its last byte or the connection is gone; `onFlushed` hears which. */
+  #sendWhole(head: string, body: WholeBody, onFlushed: (error?: Error | null) => void): void {
+    const release = body.hold();
+    this.#socket.cork();
+    this.#socket.write(head, "latin1");
+    for (const block of body.blocks.slice(0, -1)) this.#socket.write(block);
+    this.#socket.write(body.blocks.at(-1) ?? "", (error) => {
+      release();
+      onFlushed(error);
+    });
+    this.#socket.uncork();
   }
 
   /** Stops reading; what TLS has decrypted already still comes. */

@@ -3,6 +3,7 @@ import type { RawFields } from "../base/fields.ts";
 import type { RequestBody } from "../pipeline/client-request.ts";
 import type { Departure } from "../pipeline/client-response.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
+import type { WholeBody } from "../pipeline/whole-body.ts";
 import { Answer } from "./answer.ts";
 import type { Backend } from "./backend.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
@@ -160,10 +161,10 @@ class Dialling implements ConnectionUser {
 }
 
 function bodyToSend(
-  whole: Buffer | undefined,
+  whole: WholeBody | undefined,
   body: RequestBody | undefined,
   { trailersOf }: BackendRequest,
-): Buffer | UploadBody | undefined {
+): WholeBody | UploadBody | undefined {
   if (whole === undefined) return body && { ...body, trailersOf };
   return whole.length === 0 ? undefined : whole;
 }

@@ -23,7 +23,7 @@ export function signedFields(
   if (isStreaming) fields.push("X-Sdk-Content-Sha256", UNSIGNED_PAYLOAD);
   const identity = (exchange.principal?.fields ?? []).map(([name]) => name.toLowerCase());
   const names = identity.filter((name) => fieldValues(fields, name).length === 1);
-  const payload = isStreaming ? UNSIGNED_PAYLOAD : payloadHash(exchange.body ?? "");
+  const payload = isStreaming ? UNSIGNED_PAYLOAD : (exchange.body?.hash ?? payloadHash(""));
   const method = exchange.request.method ?? "";
   if (isStreaming) names.push("x-sdk-content-sha256");
   const own = signRequest(key, { method, target, fields, payload }, names);

@@ -39,6 +39,8 @@ export class PrimaryCounters {
     const kept = new Set(
       config.routes.flatMap(({ name, limits }) => limits.rate.map((rate) => keyOf(name, rate))),
     );
+    const { failedAuth } = config.server.limits;
+    if (failedAuth !== undefined) kept.add(keyOf("", failedAuth));
     for (const [key, rate] of this.#rates) {
       if (kept.has(key)) continue;
       rate.close();

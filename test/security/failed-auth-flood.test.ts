@@ -25,6 +25,8 @@ test("C16: a flood of failed authentications leaves nothing behind, and others a
     else request.respond(200, {}, "ok");
   });
   const gateway = await startGateway({
+    // All of them are checked; how they are limited is another test.
+    server: { limits: { failedAuth: "off" } },
     apps: { "web-client": WEB_CLIENT },
     routes: {
       events: { match: { path: "/events" }, upstream: backend.url },

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
 import { appsSchema } from "../../../src/config/apps-schema.ts";
 import { createAppVerifier } from "../../../src/pipeline/auth-app.ts";
+import { BodyBudget } from "../../../src/pipeline/body-budget.ts";
 import { Exchange } from "../../../src/pipeline/exchange.ts";
 import { SeenSignatures } from "../../../src/pipeline/seen-signatures.ts";
 import { readTarget } from "../../../src/routing/target.ts";
@@ -22,6 +23,8 @@ const verifier = createAppVerifier(
     apps: [{ ...appsSchema.parse({ web: { ...WEB_CLIENT } })["web"], name: "web-client" } as never],
     seen: new SeenSignatures(10),
     maxBodyBytes: 1000,
+    maxParameters: 100,
+    bodies: new BodyBudget(100_000),
   },
 );
 const log = pino({ level: "silent" });
@@ -67,7 +70,7 @@ async function isAccepted({ method, target, fields, body }: Wire): Promise<boole
   });
   try {
     exchange.target = readTarget(target, HOST);
-    return (await verifier.verify(exchange))?.app === "web-client";
+    return (await verifier.verify(exchange)).app === "web-client";
   } catch (error) {
     if (error instanceof ProxyError && ["auth_failed", "bad_request"].includes(error.code)) return false;
     throw error;
