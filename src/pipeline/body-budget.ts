@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { ProxyError } from "../base/errors.ts";
 import { retrySoon } from "./retry-after.ts";
 import type { Release } from "./stream-limit.ts";

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { clientNetwork, createRanges, UNIX_PEER } from "../base/address.ts";
 import { ProxyError } from "../base/errors.ts";
 import { fieldValue } from "../base/fields.ts";
