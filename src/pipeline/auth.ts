@@ -122,10 +122,11 @@ function spentBy(own: Verifier, all: readonly Verifier[], forward: boolean): Spe
   const ownFields = own.credentialFields ?? [];
   const otherFields = others
     .flatMap(({ credentialFields }) => credentialFields ?? [])
-    .filter((name) => name.toLowerCase() !== "authorization" && !ownFields.includes(name));
+    .filter((name) => name.toLowerCase() !== "authorization");
   const otherCookie = others.find(({ credentialCookie }) => credentialCookie !== undefined)?.credentialCookie;
   return {
     credentialFields: forward ? otherFields : [...otherFields, ...ownFields],
+    forwardedFields: forward ? ownFields : [],
     credentialCookie: forward ? otherCookie : (own.credentialCookie ?? otherCookie),
   };
 }

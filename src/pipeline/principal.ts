@@ -14,5 +14,7 @@ export interface Principal {
 export interface Spent {
   /** Names of fields; a final `*` stands for any rest. */
   readonly credentialFields?: readonly string[];
+  /** Fields that go on to the backend, whichever of `credentialFields` they fit as well. */
+  readonly forwardedFields?: readonly string[];
   readonly credentialCookie?: string | undefined;
 }

@@ -56,7 +56,9 @@ export function withoutIdentity(rawTrailers: RawFields, exchange: Exchange, rout
 function takenNames({ spent }: Exchange, { auth }: Route, unverified: NameSet): (name: FieldName) => boolean {
   const { asserted, exact } = auth === undefined ? { asserted: unverified, exact: OWN_NAMES } : namesOf(auth);
   const used = namePatterns(spent.credentialFields ?? NONE);
-  return (name) => asserted.has(name) || used.has(name) || exact.hasTwinOf(name);
+  const forwarded = namePatterns(spent.forwardedFields ?? NONE);
+  const isForwarded = (name: FieldName) => forwarded.has(name) && !forwarded.hasTwinOf(name);
+  return (name) => asserted.has(name) || (used.has(name) && !isForwarded(name)) || exact.hasTwinOf(name);
 }
 
 interface AuthNames {

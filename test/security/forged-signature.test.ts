@@ -160,6 +160,33 @@ test("C4: a field of the signature that occurs twice is refused, whichever of th
   ).toEqual(REFUSED);
 });
 
+test("a signed field travels on: nobody on the way takes it off, or puts another spelling of it beside it", async () => {
+  const { backend, unsigned, send } = await startSigned();
+  const signed = { ...unsigned, headers: { "X-Role": "read-only" } };
+  const adding = (...added: string[]) => rawSigned(signed, { edit: (lines) => [...lines, ...added] });
+  for (const line of [
+    "Connection: close, x-role",
+    "Connection: X-Role",
+    "connection: keep-alive,\tx-role ,te",
+    "Connection: x_role",
+    "Connection: x-sdk-date",
+    "Connection: host",
+    `Connection: ${"a,".repeat(40)}x-role`,
+    "X_Role: admin",
+    "x.role: admin",
+    "X_Sdk_Date: 20191115T033655Z",
+  ]) {
+    expect(await send(adding(line)), line).toEqual(REFUSED);
+  }
+  // Two lines are one list.
+  expect(await send(adding("Connection: close", "Connection: x-role"))).toEqual(REFUSED);
+  // What is not signed may be for this hop alone, and a field may bear a name that only looks like one.
+  for (const line of ["Connection: close, x-other", "Connection: close", "X-Roles: admin"]) {
+    expect(await send(adding(line, "X-Other: 1")), line).toMatchObject(SERVED);
+    expect(backend.requests.at(-1)?.fieldLines("x-role")).toEqual(["read-only"]);
+  }
+});
+
 test("a body that is not the signed one is refused, whatever is declared", async () => {
   const { unsigned, send } = await startSigned();
   const post = { ...unsigned, method: "POST", body: "abc" };

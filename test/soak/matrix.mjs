@@ -1,10 +1,10 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
-import { conclude } from "./parts/command-line.mjs";
 import { Matrix } from "./matrix/matrix.mjs";
 import { checkMemory } from "./matrix/memory.mjs";
 import { narrow } from "./matrix/narrow.mjs";
 import { checkConnections } from "./matrix/places.mjs";
+import { conclude } from "./parts/command-line.mjs";
 
 /**
  * 200,000 connections to gateways of one process and of two workers: each transport, each kind of client, each kind
@@ -80,10 +80,13 @@ for (const [at, indices] of rounds.entries()) {
     report(violation, indices);
     violations.push({ ...violation, round: at, indices });
   }
-  if (at % 10 === 0) console.log(`round ${at + 1} of ${rounds.length}, ${connections} connections, ${elapsed()} s`);
+  if (at % 10 === 0)
+    console.log(`round ${at + 1} of ${rounds.length}, ${connections} connections, ${elapsed()} s`);
   if (violations.length > MOST_VIOLATIONS) break;
 }
-const connectionPlaces = await Promise.all(matrix.gateways.map(async (gateway) => [gateway.name, await checkConnections(gateway)]));
+const connectionPlaces = await Promise.all(
+  matrix.gateways.map(async (gateway) => [gateway.name, await checkConnections(gateway)]),
+);
 for (const [gateway, broken] of connectionPlaces)
   for (const what of broken) violations.push({ gateway, what, cases: [], described: [], indices: [] });
 const memory = checkMemory(matrix.memory);

@@ -73,7 +73,21 @@ const INTERIM = [
   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: Upgrade\r\n\r\n",
 ];
 
-const STATUSES = { 200: 60, 204: 5, 304: 5, 206: 2, 301: 3, 404: 4, 429: 2, 500: 3, 503: 4, 205: 1, 999: 1, "099": 1, 600: 1 };
+const STATUSES = {
+  200: 60,
+  204: 5,
+  304: 5,
+  206: 2,
+  301: 3,
+  404: 4,
+  429: 2,
+  500: 3,
+  503: 4,
+  205: 1,
+  999: 1,
+  "099": 1,
+  600: 1,
+};
 
 /** Mark of the request that an answer belongs to; a client that finds the mark of another has found a mix-up. */
 export const markOf = (name) => `[[${name}]]`;
@@ -121,9 +135,11 @@ export function drawAnswer(random, { name, isStream, mayStay }) {
     ...(random.chance(0.15) ? random.some(ODD_FIELDS, 3) : []),
   ];
   const trailers = framing === "chunked" && random.chance(0.3) ? random.some(TRAILERS, 4) : [];
-  if (trailers.length > 0 && random.chance(0.7)) fields.push(["Trailer", trailers.map(([key]) => key).join(", ")]);
+  if (trailers.length > 0 && random.chance(0.7))
+    fields.push(["Trailer", trailers.map(([key]) => key).join(", ")]);
   else if (random.chance(0.05)) fields.push(["Trailer", "ETag"]);
-  if (framing === "length") fields.push(["Content-Length", body.length + (random.chance(0.1) ? random.upTo(9) - 4 : 0)]);
+  if (framing === "length")
+    fields.push(["Content-Length", body.length + (random.chance(0.1) ? random.upTo(9) - 4 : 0)]);
   if (framing === "chunked") fields.push(["Transfer-Encoding", "chunked"]);
   const interim = random.chance(0.1) ? random.one(INTERIM).repeat(random.chance(0.2) ? 30 : 1) : "";
   const version = random.chance(0.05) ? "1.0" : "1.1";
@@ -157,12 +173,18 @@ function withFault(random, wire, headLength) {
     nothing: 2,
   });
   const isInBody = random.chance(0.6);
-  const at = isInBody ? headLength + random.upTo(Math.max(0, wire.length - headLength)) : random.upTo(wire.length);
+  const at = isInBody
+    ? headLength + random.upTo(Math.max(0, wire.length - headLength))
+    : random.upTo(wire.length);
   const bytes =
     kind === "garbage"
       ? Buffer.concat([wire.subarray(0, at), Buffer.from(random.one(GARBAGE), "latin1"), wire.subarray(at)])
       : kind === "surplus"
         ? Buffer.concat([wire, wire])
         : wire;
-  return { wire: bytes, fault: { kind, at: kind === "nothing" ? 0 : at }, splits: drawSplits(random, wire.length) };
+  return {
+    wire: bytes,
+    fault: { kind, at: kind === "nothing" ? 0 : at },
+    splits: drawSplits(random, wire.length),
+  };
 }

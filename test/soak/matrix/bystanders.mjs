@@ -18,7 +18,9 @@ export function plainAnswer(name) {
   const body = isStream ? "" : `${markOf(name)}${endOf(name)}`;
   const framing = isStream ? "Transfer-Encoding: chunked" : `Content-Length: ${body.length}`;
   const type = isStream ? "text/event-stream" : "text/plain";
-  const wire = Buffer.from(`HTTP/1.1 200 OK\r\nX-Mark: ${name}\r\nContent-Type: ${type}\r\n${framing}\r\n\r\n${body}`);
+  const wire = Buffer.from(
+    `HTTP/1.1 200 OK\r\nX-Mark: ${name}\r\nContent-Type: ${type}\r\n${framing}\r\n\r\n${body}`,
+  );
   return {
     wire,
     fault: { kind: "none", at: 0 },
@@ -108,9 +110,12 @@ export class Bystanders {
         socket.write(`GET /relay/${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
         const askedAt = performance.now();
         const deadline = askedAt + ANSWER_MS;
-        while (!text.includes(endOf(name)) && !socket.destroyed && performance.now() < deadline) await sleep(5);
-        const isRight = text.startsWith("HTTP/1.1 200") && text.includes(markOf(name)) && text.includes(endOf(name));
-        if (!isRight && !this.#isOver) this.#fault(`/relay/${name}: got ${JSON.stringify(text.slice(0, 200))} in ${ms(askedAt)} ms`);
+        while (!text.includes(endOf(name)) && !socket.destroyed && performance.now() < deadline)
+          await sleep(5);
+        const isRight =
+          text.startsWith("HTTP/1.1 200") && text.includes(markOf(name)) && text.includes(endOf(name));
+        if (!isRight && !this.#isOver)
+          this.#fault(`/relay/${name}: got ${JSON.stringify(text.slice(0, 200))} in ${ms(askedAt)} ms`);
         if (!isRight) socket.destroy();
         await sleep(ASK_EVERY_MS);
       }

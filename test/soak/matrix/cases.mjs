@@ -27,7 +27,7 @@ const ODD_FIELDS = [
   "X-Empty:",
   "x-lower:  padded  ",
   "Range: bytes=0-1",
-  "If-None-Match: \"a\"",
+  'If-None-Match: "a"',
   "Accept-Encoding: gzip",
   "X-Apig-Mode: debug",
   "Expect: 100-continue",
@@ -52,7 +52,15 @@ const ILLEGAL_FIELDS = [
   "X-Huge: " + "y".repeat(20_000),
 ];
 
-const REQUEST_TRAILERS = ["X-Sum: 1", "ETag: a", "ETag: b", "X-App-Id: a", "Content-Length: 3", "X-Nul: a\0b", "Bad Name: a"];
+const REQUEST_TRAILERS = [
+  "X-Sum: 1",
+  "ETag: a",
+  "ETag: b",
+  "X-App-Id: a",
+  "Content-Length: 3",
+  "X-Nul: a\0b",
+  "Bad Name: a",
+];
 
 export function drawCase(seed, index) {
   const random = randomOf(seed, index);
@@ -60,7 +68,9 @@ export function drawCase(seed, index) {
   const transport = random.one(TRANSPORTS);
   const mayBeMany = client === "pipelined" || client === "http2" || random.chance(0.2);
   const count = client === "pipelined" ? 2 + random.upTo(3) : mayBeMany ? 1 + random.upTo(3) : 1;
-  const requests = Array.from({ length: count }, (_, at) => drawRequest(random, client, `${index}.${at}`, at));
+  const requests = Array.from({ length: count }, (_, at) =>
+    drawRequest(random, client, `${index}.${at}`, at),
+  );
   return {
     seed,
     index,
@@ -92,7 +102,10 @@ function drawRequest(random, client, name, at) {
         ? random.weighted({ foo: 1, h2c: 1, websocket: 1 })
         : undefined;
   const method = isPlain || upgrade !== undefined ? "GET" : drawMethod(random);
-  const hasBody = ["POST", "PUT", "DELETE", "GET"].includes(method) && !isPlain && random.chance(method === "GET" ? 0.08 : 0.8);
+  const hasBody =
+    ["POST", "PUT", "DELETE", "GET"].includes(method) &&
+    !isPlain &&
+    random.chance(method === "GET" ? 0.08 : 0.8);
   const stream = route === "shared" || route === "polling" ? streamName(random, name) : name;
   const isFinite = route === "relay" && random.chance(0.15);
   return {
@@ -104,7 +117,11 @@ function drawRequest(random, client, name, at) {
     upgrade,
     body: hasBody ? drawBody(random) : undefined,
     acceptsStream: random.chance(0.6),
-    poll: random.one(["transport=polling", "transport=long-polling&timeout=100ms", "transport=long-polling&lastEventId=2"]),
+    poll: random.one([
+      "transport=polling",
+      "transport=long-polling&timeout=100ms",
+      "transport=long-polling&lastEventId=2",
+    ]),
     resume: random.chance(0.2) ? random.one(["?lastEventId=1", "?lastEventId=%00", "?lastEventId=gone"]) : "",
     mock: random.one(["fixed", "stream", "gone"]),
     ticket: random.weighted({ good: 6, bad: 1, twice: 1, code: 2 }),
@@ -118,7 +135,17 @@ function drawRequest(random, client, name, at) {
 }
 
 const drawMethod = (random) =>
-  random.weighted({ GET: 55, HEAD: 12, POST: 16, PUT: 4, DELETE: 4, OPTIONS: 3, CONNECT: 3, TRACE: 1, "GE T": 0.5 });
+  random.weighted({
+    GET: 55,
+    HEAD: 12,
+    POST: 16,
+    PUT: 4,
+    DELETE: 4,
+    OPTIONS: 3,
+    CONNECT: 3,
+    TRACE: 1,
+    "GE T": 0.5,
+  });
 
 const drawBody = (random) => ({
   framing: random.one(["length", "chunked"]),
@@ -131,7 +158,11 @@ const streamName = (random, name) => (random.chance(0.3) ? `common${random.upTo(
 
 /** The answer of a stream that several cases share. */
 export const drawCommonAnswer = (seed, name) =>
-  drawAnswer(randomOf(seed, -Number(name.slice("common".length)) - 2), { name, isStream: true, mayStay: true });
+  drawAnswer(randomOf(seed, -Number(name.slice("common".length)) - 2), {
+    name,
+    isStream: true,
+    mayStay: true,
+  });
 
 function drawFault(random, client) {
   const kind = random.weighted({
@@ -153,7 +184,17 @@ function drawFault(random, client) {
     bytes: random.upTo(random.chance(0.5) ? 400 : 3_000),
     ms: random.upTo(random.chance(0.5) ? 10 : 120) + random.upTo(9) / 10,
     garbage: random.one(GARBAGE),
-    frames: random.one(["reset", "resetAll", "goaway", "idleData", "zeroWindow", "badHead", "settings", "noWindow", "ping"]),
+    frames: random.one([
+      "reset",
+      "resetAll",
+      "goaway",
+      "idleData",
+      "zeroWindow",
+      "badHead",
+      "settings",
+      "noWindow",
+      "ping",
+    ]),
   };
 }
 
@@ -165,7 +206,17 @@ function drawRedisFault(random, requests) {
 }
 
 /** A case in a line, for reports. */
-export function describeCase({ index, gateway, transport, isTls, client, isTogether, requests, fault, redis }) {
+export function describeCase({
+  index,
+  gateway,
+  transport,
+  isTls,
+  client,
+  isTogether,
+  requests,
+  fault,
+  redis,
+}) {
   const asked = requests.map(({ method, route, upgrade, body, answer, stream, name }) =>
     [
       method,

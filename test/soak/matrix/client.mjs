@@ -108,7 +108,8 @@ export class Client {
 
   #keep(text) {
     // The end of the text tells that an answer is over.
-    this.text = this.text.length < MOST_KEPT ? this.text + text : this.text.slice(0, MOST_KEPT) + text.slice(-200);
+    this.text =
+      this.text.length < MOST_KEPT ? this.text + text : this.text.slice(0, MOST_KEPT) + text.slice(-200);
   }
 
   async #send(ticketOf) {
@@ -116,7 +117,9 @@ export class Client {
     const wires = [];
     for (const [at, request] of requests.entries()) {
       const ticket = await ticketOf(request);
-      wires.push(client === "http2" ? http2Wire(request, at, ticket) : http1Wire(request, this.drawn, ticket));
+      wires.push(
+        client === "http2" ? http2Wire(request, at, ticket) : http1Wire(request, this.drawn, ticket),
+      );
       if (request.route === "ticket" && request.ticket === "twice") wires.push(wires.at(-1));
     }
     if (client === "http2") await this.#writeSplit(http2Preface(this.drawn), 0);

@@ -64,14 +64,22 @@ function routes(backendUrl) {
     pollTimeout: "1s",
   };
   return {
-    relay: under("relay", patient, { limits: { streams: PLACES.ofRoute, streamsPerClient: PLACES.ofClient } }),
+    relay: under("relay", patient, {
+      limits: { streams: PLACES.ofRoute, streamsPerClient: PLACES.ofClient },
+    }),
     shared: under("shared", patient, { shared }),
     drain: under("drain", { ...short, onClientGone: "drain" }),
     forward: under("forward", short, { cors: true }),
     ticket: under("ticket", short, { auth: { appCode: true, ticket: { ttl: "5s" } } }),
     socket: under("socket", patient, { websocket: true }),
     fixed: mock("fixed", { body: "fixed" }),
-    stream: mock("stream", { events: [{ data: "a", id: "1" }, { data: "b", after: "20ms" }], repeat: true }),
+    stream: mock("stream", {
+      events: [
+        { data: "a", id: "1" },
+        { data: "b", after: "20ms" },
+      ],
+      repeat: true,
+    }),
     gone: mock("gone", { status: 204 }),
   };
 }

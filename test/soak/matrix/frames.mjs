@@ -17,7 +17,8 @@ function uint32(value) {
   return bytes;
 }
 
-export const dataFrame = (stream, bytes, isLast) => frame(FRAME.data, isLast ? FLAG.endStream : 0, stream, bytes);
+export const dataFrame = (stream, bytes, isLast) =>
+  frame(FRAME.data, isLast ? FLAG.endStream : 0, stream, bytes);
 
 /** SETTINGS with SETTINGS_INITIAL_WINDOW_SIZE. */
 export const settingsFrame = (window) =>
@@ -47,11 +48,13 @@ export const fieldBlock = (fields) =>
 export function faultFrames(kind, streams) {
   const last = streams.at(-1);
   if (kind === "reset") return frame(FRAME.reset, 0, last, uint32(8));
-  if (kind === "resetAll") return Buffer.concat(streams.map((stream) => frame(FRAME.reset, 0, stream, uint32(0))));
+  if (kind === "resetAll")
+    return Buffer.concat(streams.map((stream) => frame(FRAME.reset, 0, stream, uint32(0))));
   if (kind === "goaway") return frame(FRAME.goaway, 0, 0, Buffer.concat([uint32(0), uint32(0)]));
   if (kind === "idleData") return dataFrame(last + 2, Buffer.from("x"), true);
   if (kind === "zeroWindow") return frame(FRAME.windowUpdate, 0, last, uint32(0));
-  if (kind === "badHead") return frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, last + 2, Buffer.from("\xff\xff\xff"));
+  if (kind === "badHead")
+    return frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, last + 2, Buffer.from("\xff\xff\xff"));
   if (kind === "settings") return frame(FRAME.settings, 0, 0, Buffer.from([0, 5, 0, 0, 0, 1]));
   return Buffer.concat(Array.from({ length: 20 }, () => frame(FRAME.ping, 0, 0, Buffer.alloc(8))));
 }

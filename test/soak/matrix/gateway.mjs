@@ -76,7 +76,8 @@ export class Gateway {
     const deadline = performance.now() + START_MS;
     while (!this.log.isReady) {
       const isLate = performance.now() > deadline;
-      if (this.exit !== undefined || isLate) throw new Error(`${this.name} did not start: ${this.log.text()}`);
+      if (this.exit !== undefined || isLate)
+        throw new Error(`${this.name} did not start: ${this.log.text()}`);
       await sleep(20);
     }
     this.#admin = this.log.adminAddress;
@@ -86,7 +87,14 @@ export class Gateway {
 
   /** Where its listener for a transport is, as `net.connect` takes it. */
   placeOf(transport, isTls) {
-    const name = transport === "tcp" || transport === "tls" ? (isTls ? "tls" : "tcp") : isTls ? `${transport}Tls` : transport;
+    const name =
+      transport === "tcp" || transport === "tls"
+        ? isTls
+          ? "tls"
+          : "tcp"
+        : isTls
+          ? `${transport}Tls`
+          : transport;
     const at = LISTENERS.indexOf(name);
     if (transport === "unix") return { path: join(this.directory, `${name}.sock`) };
     return { host: "127.0.0.1", port: this.#ports[at] };
@@ -138,7 +146,9 @@ export class Gateway {
     const text = await this.ask("/metrics");
     if (text === undefined) return undefined;
     const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]));
+    return new Map(
+      lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+    );
   }
 
   /** How many streams the admin listener has in its list. */

@@ -29,9 +29,17 @@ export async function checkRest(gateway, { baseline, redis, seen, isDeep = false
 
 /** Cheap checks first: the others make no sense before these hold. */
 async function atRest(gateway, baseline, redis, seen) {
-  const cheap = [...checkBackend(gateway), ...(await checkStreams(gateway)), ...checkFiles(gateway, baseline)];
+  const cheap = [
+    ...checkBackend(gateway),
+    ...(await checkStreams(gateway)),
+    ...checkFiles(gateway, baseline),
+  ];
   if (cheap.length > 0) return cheap;
-  const counts = [...(await checkMetrics(gateway)), ...checkLines(gateway, seen), ...(await checkRedis(gateway, redis))];
+  const counts = [
+    ...(await checkMetrics(gateway)),
+    ...checkLines(gateway, seen),
+    ...(await checkRedis(gateway, redis)),
+  ];
   if (counts.length > 0) return counts;
   return baseline === undefined ? [] : await checkInside(gateway, baseline);
 }
@@ -51,8 +59,12 @@ export function checkLog({ log }) {
 function checkBackend({ backend }) {
   const busy = backend.busy();
   if (busy.length > 0)
-    return [`backend connections: ${busy.length} are read for nobody, such as ${busy.slice(0, 5).join(", ")}`];
-  return backend.open > 0 ? [`backend connections: ${backend.open} that the backend has ended stay open`] : [];
+    return [
+      `backend connections: ${busy.length} are read for nobody, such as ${busy.slice(0, 5).join(", ")}`,
+    ];
+  return backend.open > 0
+    ? [`backend connections: ${backend.open} that the backend has ended stay open`]
+    : [];
 }
 
 async function checkStreams(gateway) {
@@ -61,12 +73,15 @@ async function checkStreams(gateway) {
   if (metrics === undefined || listed === undefined) return ["admin: no answer"];
   const broken = [];
   for (const [name, value] of metrics) {
-    if (/^sluice_(?:streams_active|shared_subscribers)\{/.test(name) && value !== 0) broken.push(`streams: ${name} ${value}`);
+    if (/^sluice_(?:streams_active|shared_subscribers)\{/.test(name) && value !== 0)
+      broken.push(`streams: ${name} ${value}`);
     if (/^sluice_internal_errors_total/.test(name) && value !== 0) broken.push(`log: ${name} ${value}`);
   }
   if (listed.total !== 0) {
     const paths = listed.streams.map(({ id }) => gateway.log.opened.get(id) ?? id);
-    broken.push(`streams: ${listed.total} in the admin listener's list, such as ${paths.slice(0, 5).join(", ")}`);
+    broken.push(
+      `streams: ${listed.total} in the admin listener's list, such as ${paths.slice(0, 5).join(", ")}`,
+    );
   }
   return broken;
 }
@@ -106,7 +121,8 @@ function compareCounts(lines, metrics) {
 function checkLines({ log }, seen) {
   const broken = [];
   const twice = [...log.ids].filter(([, count]) => count > 1);
-  if (twice.length > 0) broken.push(`lines: ${twice.length} requests have more than one, such as ${twice[0]}`);
+  if (twice.length > 0)
+    broken.push(`lines: ${twice.length} requests have more than one, such as ${twice[0]}`);
   const missing = seen.filter(({ id, route }) => route !== "shared" && !log.ids.has(id));
   if (missing.length > 0) {
     const some = missing.slice(0, 5).map(({ method, route, name }) => `${method} /${route}/${name}`);

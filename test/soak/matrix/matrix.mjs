@@ -38,7 +38,14 @@ function calm(drawn) {
     answer: plainAnswer(request.route === "forward" ? request.name : `calm${request.name}`),
   }));
   const client = drawn.client === "old" ? "plain" : drawn.client;
-  return { ...drawn, client, requests, fault: { ...drawn.fault, kind: "none" }, redis: undefined, patienceMs: 600 };
+  return {
+    ...drawn,
+    client,
+    requests,
+    fault: { ...drawn.fault, kind: "none" },
+    redis: undefined,
+    patienceMs: 600,
+  };
 }
 
 /** One gateway, its backend, and the cases that run on it now. */
@@ -155,7 +162,10 @@ export class Matrix {
       if (side === undefined) return;
       if (side.deaths >= MOST_DEATHS) return;
       if (!side.gateway.isUp && !starting.has(side))
-        starting.set(side, this.#bury(side, broken).finally(() => starting.delete(side)));
+        starting.set(
+          side,
+          this.#bury(side, broken).finally(() => starting.delete(side)),
+        );
       await starting.get(side);
       for (const what of await this.#runCase(side, drawn)) broken.push(violation(side, what, [drawn]));
     });
@@ -246,7 +256,12 @@ export class Matrix {
 }
 
 function violation({ gateway }, what, cases = []) {
-  return { gateway: gateway.name, what, cases: cases.map(({ index }) => index), described: cases.map(describeCase) };
+  return {
+    gateway: gateway.name,
+    what,
+    cases: cases.map(({ index }) => index),
+    described: cases.map(describeCase),
+  };
 }
 
 async function inParallel(items, count, run) {

@@ -18,8 +18,14 @@ export function checkMemory(memory) {
     const isFlat = trend?.isFlat ?? last.bytes - first.bytes < SHORT_GROWTH;
     const middle = samples[samples.length >> 1];
     const isResidentFlat = last.rss < middle.rss * RESIDENT_GROWTH;
-    sizes[name] = [first, middle, last].map(({ bytes, rss }) => `${(bytes / MIB).toFixed(1)}/${Math.round(rss / MIB)} MiB`);
-    if (!isFlat) broken.push({ gateway: name, what: `memory: ${sizes[name].join(", ")} ${JSON.stringify(trend ?? {})}` });
+    sizes[name] = [first, middle, last].map(
+      ({ bytes, rss }) => `${(bytes / MIB).toFixed(1)}/${Math.round(rss / MIB)} MiB`,
+    );
+    if (!isFlat)
+      broken.push({
+        gateway: name,
+        what: `memory: ${sizes[name].join(", ")} ${JSON.stringify(trend ?? {})}`,
+      });
     if (!isResidentFlat) broken.push({ gateway: name, what: `memory: resident ${sizes[name].join(", ")}` });
   }
   return { sizes, broken };

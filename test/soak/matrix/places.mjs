@@ -11,7 +11,9 @@ const CLIENTS = ["198.51.100.1", "198.51.100.2"];
 /** Opens a stream of a client, through the PROXY listener; resolves with its socket and status. */
 function open(gateway, path, address) {
   const socket = connect(gateway.placeOf("proxy", false));
-  socket.write(`PROXY TCP4 ${address} 192.0.2.99 40000 443\r\nGET ${path} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n`);
+  socket.write(
+    `PROXY TCP4 ${address} 192.0.2.99 40000 443\r\nGET ${path} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n`,
+  );
   return new Promise((resolve) => {
     let text = "";
     const over = () => resolve({ socket, status: Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0) });
@@ -73,5 +75,9 @@ export async function checkConnections(gateway) {
   const served = opened.filter(({ status }) => status === 200).length;
   for (const { socket } of [...opened, next]) socket.destroy();
   const isRight = served === PLACES.connections && next.status === 503;
-  return isRight ? [] : [`places of connections: ${served} of ${PLACES.connections} were served, the next one got ${next.status}`];
+  return isRight
+    ? []
+    : [
+        `places of connections: ${served} of ${PLACES.connections} were served, the next one got ${next.status}`,
+      ];
 }

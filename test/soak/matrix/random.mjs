@@ -34,7 +34,8 @@ export function randomFrom(seed) {
 }
 
 /** The generator of one case, so that it can run again without the cases before it. */
-export const randomOf = (seed, index) => randomFrom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
+export const randomOf = (seed, index) =>
+  randomFrom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
 
 /** Where a write is split: ascending offsets below `length`, each with the pause in ms before the next write. */
 export function drawSplits(random, length) {

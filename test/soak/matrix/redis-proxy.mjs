@@ -104,7 +104,8 @@ export class RedisProxy {
 }
 
 /** `*3\r\n$4\r\nXADD…`: the first bulk string. */
-const commandOf = (request) => /^\*\d+\r\n\$\d+\r\n(\w+)\r\n/.exec(request.toString("latin1", 0, 60))?.[1]?.toUpperCase();
+const commandOf = (request) =>
+  /^\*\d+\r\n\$\d+\r\n(\w+)\r\n/.exec(request.toString("latin1", 0, 60))?.[1]?.toUpperCase();
 
 /** Splits a connection into whole values of RESP2. */
 class Splitter {

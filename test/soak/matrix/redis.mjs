@@ -8,7 +8,14 @@ const EXECUTABLE = process.env.REDIS_PATH ?? "/usr/bin/redis-server";
 /** What the other instance writes is gone by itself after that. */
 const KEPT_MS = 300;
 
-const failed = (more) => ({ is: "failed", status: 503, code: "backend_refused", fields: [], retryAt: 0, ...more });
+const failed = (more) => ({
+  is: "failed",
+  status: 503,
+  code: "backend_refused",
+  fields: [],
+  retryAt: 0,
+  ...more,
+});
 
 /** States of a backend as another version may write them. */
 const STATES = [
@@ -65,7 +72,18 @@ export class MatrixRedis {
 
   async start() {
     const port = await freePort();
-    const args = ["--port", port, "--bind", "127.0.0.1", "--dir", temporaryDirectory(), "--save", "", "--appendonly", "no"];
+    const args = [
+      "--port",
+      port,
+      "--bind",
+      "127.0.0.1",
+      "--dir",
+      temporaryDirectory(),
+      "--save",
+      "",
+      "--appendonly",
+      "no",
+    ];
     this.#child = spawn(EXECUTABLE, args.map(String), { stdio: "ignore" });
     process.once("exit", () => this.#child.kill("SIGKILL"));
     this.#client = new Redis({ host: "127.0.0.1", port, retryStrategy: () => 50 });
@@ -94,7 +112,10 @@ export class MatrixRedis {
 
   #wrongReplies(choice) {
     const count = 1 + (choice % 3);
-    return Array.from({ length: count }, (_, at) => WRONG_REPLIES[(Math.floor(choice / 3) + at) % WRONG_REPLIES.length]);
+    return Array.from(
+      { length: count },
+      (_, at) => WRONG_REPLIES[(Math.floor(choice / 3) + at) % WRONG_REPLIES.length],
+    );
   }
 
   async #records(pattern) {

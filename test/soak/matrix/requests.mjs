@@ -1,4 +1,4 @@
-import { dataFrame, FLAG, FRAME, frame, fieldBlock, settingsFrame } from "./frames.mjs";
+import { dataFrame, FLAG, FRAME, fieldBlock, frame, settingsFrame } from "./frames.mjs";
 
 /** Renders the requests of a case as the bytes that its client sends. */
 
@@ -62,7 +62,8 @@ const pairOf = (line) => {
   return [line.slice(0, at).toLowerCase(), line.slice(at + 1).trim()];
 };
 
-const ALLOWED = /^(?:Accept|Cookie|Last-Event-ID|X-Bytes|X-Empty|Range|TE: trailers$|X_App|Forwarded|Accept-Encoding)/;
+const ALLOWED =
+  /^(?:Accept|Cookie|Last-Event-ID|X-Bytes|X-Empty|Range|TE: trailers$|X_App|Forwarded|Accept-Encoding)/;
 
 /** The first bytes of a connection. A window of 0 lets no body through. */
 export const http2Preface = ({ fault }) =>

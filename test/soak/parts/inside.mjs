@@ -26,7 +26,13 @@ process.on("SIGUSR2", () => {
   collect();
   const { rss, heapUsed, external } = process.memoryUsage();
   const isDeep = existsSync(join(directory, "deep"));
-  const state = { active: activeResources(), exchanges: isDeep ? heldExchanges() : 0, rss, heapUsed, external };
+  const state = {
+    active: activeResources(),
+    exchanges: isDeep ? heldExchanges() : 0,
+    rss,
+    heapUsed,
+    external,
+  };
   const path = join(directory, `${process.pid}.json`);
   writeFileSync(`${path}.new`, JSON.stringify(state));
   renameSync(`${path}.new`, path);
