@@ -26,6 +26,7 @@ async function start() {
         auth,
         stream: { onClientGone: "drain" },
       },
+      mock: { match: { path: "/mock" }, mock: { body: "mocked" }, auth },
       scripted: { match: { path: "/scripted" }, mock: { events: [{ data: "x", after: "1h" }] }, auth },
     },
   });
@@ -180,6 +181,18 @@ test("whatever becomes of a request, its body is given back once: no more and no
       request.openStream();
       request.emit("data: 1\n\n");
       await client.received("data: 1");
+    },
+    "answered by a download that stays": async () => {
+      const client = await whole(signed(gateway, "/a"));
+      const request = await backend.nextRequest();
+      await request.wholeBody();
+      request.openStream({ "Content-Type": "application/octet-stream" });
+      request.emit("a part");
+      await client.received("a part");
+    },
+    "answered by a mock": async () => {
+      const client = await whole(signed(gateway, "/mock"));
+      await client.received("mocked");
     },
     "answered by a script": async () => {
       const client = await whole(signed(gateway, "/scripted"));
