@@ -41,8 +41,10 @@ export class Upload {
     stream.once("end", this.#onEnd);
     stream.once("close", this.#onClose);
     socket.on("drain", this.#onDrain);
+    // A client that left while the backend was being connected to: nothing would tell of it any more.
+    const begin = () => (stream.closed ? this.#done(false) : this.#sendHead());
     // A backend may answer without any of the body. In the common case some of it came with the client's head.
-    setImmediate(this.#guarded(() => this.#sendHead()));
+    setImmediate(this.#guarded(begin));
   }
 
   /**
