@@ -5,11 +5,11 @@ import { ProxyError } from "../base/errors.ts";
 import { type FaultHandler, type FaultOwner, guarded, runAll } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { ownText } from "../base/own-text.ts";
-import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
 import type { Log } from "../observe/log.ts";
 import type { Target } from "../routing/target.ts";
 import type { ClientRequest } from "./client-request.ts";
 import { debugFields } from "./debug.ts";
+import { Holdings } from "./holdings.ts";
 import type { Principal, Spent } from "./principal.ts";
 import type { Route } from "./route.ts";
 import type { WholeBody } from "./whole-body.ts";
@@ -89,11 +89,7 @@ export class Exchange implements Sent, FaultOwner {
   #firstByteMs: number | undefined;
   #endReason: EndReason | undefined;
   #isSettled = false;
-  /** What gives back all that is held for it. */
-  #releases = NO_CALLBACKS;
-  /** How many reasons there are to go on behind the client's end. */
-  #holds = 0;
-  #isEnded = false;
+  readonly #holdings = new Holdings((error) => this.#report(error));
   #answerFault = noAnswer;
 
   constructor(request: ClientRequest, client: Client, observer: Observer) {
@@ -173,7 +169,7 @@ export class Exchange implements Sent, FaultOwner {
     if (endReason === "client_gone") this.status = 499;
     this.log[this.#level(endReason)](this.facts(endReason, described(this.error)), "request");
     this.#observer.onSettled(this, endReason);
-    this.#endUnlessHeld();
+    this.#holdings.settle();
   }
 
   /** Whether an error that no code expected has ended it. */
@@ -183,7 +179,7 @@ export class Exchange implements Sent, FaultOwner {
 
   /** Whether what it held was given back: nothing more may be acquired for it. */
   get isEnded(): boolean {
-    return this.#isEnded;
+    return this.#holdings.isEnded;
   }
 
   /**
@@ -191,16 +187,12 @@ export class Exchange implements Sent, FaultOwner {
    * it has ended already, as a client may leave while a place is being asked for.
    */
   onEnd(release: () => void): void {
-    if (this.#isEnded) runAll([release], (error) => this.#report(error));
-    else this.#releases = withOneMore(this.#releases, release);
+    this.#holdings.add(release);
   }
 
   /** Gives back before the end what was registered with `onEnd`; does nothing where that was done. */
   giveBack(release: () => void): void {
-    const others = withoutOne(this.#releases, release);
-    if (others === this.#releases) return;
-    this.#releases = others;
-    runAll([release], (error) => this.#report(error));
+    this.#holdings.giveBack(release);
   }
 
   /**
@@ -208,14 +200,7 @@ export class Exchange implements Sent, FaultOwner {
    * function is called; calling that again does nothing.
    */
   hold(): () => void {
-    this.#holds++;
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.#holds--;
-      if (this.#isSettled) this.#endUnlessHeld();
-    };
+    return this.#holdings.hold();
   }
 
   /** Says how an error becomes this exchange's answer: a refusal before the head, a broken body after it. */
@@ -235,24 +220,13 @@ export class Exchange implements Sent, FaultOwner {
   fault(error: unknown): void {
     if (this.#isSettled) this.#report(error);
     else runAll([() => this.#answerFault(error)], (another) => this.#report(another));
-    this.#end();
+    this.#holdings.end();
   }
 
   /** Reports an error that comes too late for the exchange's own log line. */
   #report(error: unknown): void {
     if (isExpected(error)) return;
     this.#observer.onFault(error, { reqId: this.id, route: this.route?.config.name });
-  }
-
-  #endUnlessHeld(): void {
-    if (this.#holds === 0) this.#end();
-  }
-
-  #end(): void {
-    this.#isEnded = true;
-    const releases = this.#releases;
-    this.#releases = NO_CALLBACKS;
-    runAll(releases, (error) => this.#report(error));
   }
 
   #level(endReason: EndReason): "error" | "warn" | "info" {
