@@ -75,7 +75,7 @@ export const serverLimits = z
     historyBytes: size
       .prefault("256m")
       .describe(
-        "What all histories of shared streams may hold together; those used least recently give way.",
+        "The memory that all histories of shared streams may take together, events and what goes with them; those used least recently give way.",
       ),
     passes: z
       .int()

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { EndReason } from "../base/outcome.ts";
 import { declareReady, internalErrorCounter, reloadCounter } from "./common-metrics.ts";
+import { declareRedis, type RedisState } from "./redis-metrics.ts";
 import { RouteHistogram } from "./route-histogram.ts";
 
 /** From a millisecond, what a cached answer takes, to the minute after which proxies give up. */
@@ -52,17 +53,10 @@ export interface MetricSources {
     readonly isUp: boolean;
   }>;
   readonly isReady: () => boolean;
+  /** What histories of shared streams take of the memory. */
+  readonly historyBytes: () => number;
   /** How the Redis stands that instances share; undefined without one. */
   readonly redis: () => RedisState | undefined;
-}
-
-/** What a scrape tells of Redis. */
-export interface RedisState {
-  readonly isReady: boolean;
-  /** Shared streams of which events are delivered before Redis has them. */
-  readonly degraded: number;
-  /** Data that had no form of this version's, by kind; the kinds are a fixed list. */
-  readonly invalid: ReadonlyMap<string, number>;
 }
 
 /**
@@ -134,7 +128,7 @@ export class Metrics {
     this.#internalErrors = internalErrorCounter(registers);
     this.#declareStreams(registers);
     this.#declareStates(registers);
-    if (sources.redis() !== undefined) this.#declareRedis(registers);
+    if (sources.redis() !== undefined) declareRedis(registers, sources.redis);
   }
 
   /** Counts an error that no code expected. */
@@ -256,37 +250,14 @@ export class Metrics {
         for (const { route, backend, isUp } of sources.backends()) this.set({ route, backend }, isUp ? 1 : 0);
       },
     });
+    new Gauge({
+      name: "sluice_history_bytes",
+      help: "Memory that histories of shared streams take, of limits.historyBytes.",
+      registers,
+      collect() {
+        this.set(sources.historyBytes());
+      },
+    });
     declareReady(registers, sources.isReady);
-  }
-
-  #declareRedis(registers: Registry[]): void {
-    const sources = this.#sources;
-    new Gauge({
-      name: "sluice_redis_up",
-      help: "Whether Redis answers.",
-      aggregator: "min",
-      registers,
-      collect() {
-        this.set(sources.redis()?.isReady === true ? 1 : 0);
-      },
-    });
-    new Counter({
-      name: "sluice_redis_invalid_total",
-      help: "Answers and values of Redis that had no form of this version's and were skipped, by kind.",
-      labelNames: ["kind"],
-      registers,
-      collect() {
-        this.reset();
-        for (const [kind, count] of sources.redis()?.invalid ?? []) this.inc({ kind }, count);
-      },
-    });
-    new Gauge({
-      name: "sluice_shared_degraded",
-      help: "Shared streams of which events are delivered before Redis has them, so that other instances may lack them.",
-      registers,
-      collect() {
-        this.set(sources.redis()?.degraded ?? 0);
-      },
-    });
   }
 }

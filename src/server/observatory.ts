@@ -1,6 +1,7 @@
 import type { EndReason } from "../base/outcome.ts";
 import type { Log } from "../observe/log.ts";
-import { Metrics, type RedisState } from "../observe/metrics.ts";
+import { Metrics } from "../observe/metrics.ts";
+import type { RedisState } from "../observe/redis-metrics.ts";
 import type { Exchange } from "../pipeline/exchange.ts";
 import type { LiveStream } from "../pipeline/live-stream.ts";
 import { Activity, type EndedStream } from "./activity.ts";
@@ -16,6 +17,7 @@ export interface Observed {
   readonly log: Log;
   readonly streams: () => Iterable<LiveStream>;
   readonly routes: () => Iterable<RuntimeRoute>;
+  readonly historyBytes: () => number;
   readonly redis: () => RedisState | undefined;
 }
 
@@ -46,7 +48,7 @@ export class Observatory {
   readonly routes: () => Iterable<RuntimeRoute>;
   #reloads = NO_RELOADS;
 
-  constructor({ log, streams, routes, redis }: Observed) {
+  constructor({ log, streams, routes, historyBytes, redis }: Observed) {
     this.routes = routes;
     this.activity = new Activity(streams, (stalledMs) => {
       this.metrics.stalled();
@@ -62,6 +64,7 @@ export class Observatory {
           isUp: state === "up",
         })),
       isReady: () => this.readiness.isReady,
+      historyBytes,
       redis,
     });
   }

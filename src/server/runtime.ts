@@ -92,6 +92,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       log,
       streams: () => this.relays,
       routes: () => [...this.#snapshot.routes.values()].map(({ route }) => route),
+      historyBytes: () => this.#historyBudget.bytes,
       redis: () => shared?.health,
     });
     this.#jwksSets = new JwksSets(log);

@@ -9,6 +9,13 @@ export function makeId(epoch: string, seq: number): string {
   return `${epoch}-${seq}`;
 }
 
+/** The position in an id of a record of this epoch, in the one spelling that ids are made in. */
+export function madeSeq(epoch: string, id: string): number | undefined {
+  if (epoch === "" || !id.startsWith(`${epoch}-`)) return undefined;
+  const digits = id.slice(epoch.length + 1);
+  return /^(?:0|[1-9]\d{0,15})$/.test(digits) ? Number(digits) : undefined;
+}
+
 /**
  * An event block with an id in front of its own lines; a later `id` line of the block would win, so there must
  * be none. One copy, made once for all clients.

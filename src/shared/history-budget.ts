@@ -1,13 +1,13 @@
 /** What is counted, and asked to give memory back. */
 export interface Shedding {
-  /** Bytes that it holds. */
-  readonly bytes: number;
+  /** What it takes of the memory. */
+  readonly heldBytes: number;
   /** Gives at least so many bytes back, or all that it has. */
   shed(bytes: number): void;
 }
 
 /**
- * Bounds all histories together: beyond `limits.historyBytes` the one that was not used for the longest time is
+ * Bounds the memory of all histories together: beyond `limits.historyBytes` the one that was not used for the longest time is
  * evicted from, oldest events first. Without it, whoever can ask for many streams could fill the memory.
  */
 export class HistoryBudget {
@@ -26,7 +26,7 @@ export class HistoryBudget {
     if (this.#bytes > bytes) this.#shed();
   }
 
-  /** Bytes that all histories hold. */
+  /** What all histories take of the memory. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -53,7 +53,7 @@ export class HistoryBudget {
     this.#isShedding = true;
     for (const holder of this.#holders) {
       holder.shed(this.#bytes - this.#limit);
-      if (holder.bytes === 0) this.#holders.delete(holder);
+      if (holder.heldBytes === 0) this.#holders.delete(holder);
       if (this.#bytes <= this.#limit) break;
     }
     this.#isShedding = false;

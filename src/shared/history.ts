@@ -1,12 +1,15 @@
 import { SharedBytes } from "../base/shared-bytes.ts";
+import { madeSeq, makeId } from "./event-id.ts";
 import type { HistoryBudget } from "./history-budget.ts";
+import { HistoryIds } from "./history-ids.ts";
+import { HistoryPage } from "./history-page.ts";
 import type { HistoryBounds, StoredEvent, StreamRecord } from "./store.ts";
 
 /** The most that leaves in one write, unless one event alone is longer. */
 const BATCH_BYTES = 64 * 1024;
 
-/** Evicted events are cut off the array when so many have gathered at its front: a shift each would move it all. */
-const SLACK = 256;
+/** What a history costs once it holds something: its lists, its tables, and its place among the others. */
+const HISTORY_COST = 500;
 
 /** Events that follow one another, as one write. */
 export interface Batch {
@@ -26,17 +29,19 @@ export class History {
   readonly #bounds: HistoryBounds;
   readonly #budget: HistoryBudget | undefined;
   #epoch = "";
-  #events: (StoredEvent | undefined)[] = [];
-  /** For each event, how many bytes of blocks there had been with it, counted from the first ever held. */
-  #ends: number[] = [];
-  /** Index of the oldest event that is still held. */
-  #start = 0;
+  /** Oldest first; none of them is empty. */
+  #pages: HistoryPage[] = [];
+  #firstSeq = 1;
   #lastSeq = 0;
   #bytes = 0;
+  /** Those of them that are in pages for several. */
+  #sharedBytes = 0;
+  /** Bytes of all blocks there ever were. */
+  #total = 0;
+  #heldBytes = 0;
   /** The id of the newest event that was evicted: whoever saw that one has missed nothing yet. */
   #evictedId: string | undefined;
-  /** Positions of ids that backends made; ours say theirs. */
-  readonly #seqs = new Map<string, number>();
+  readonly #ids = new HistoryIds();
   /** What was joined in this turn, so that clients at the same position share one buffer. */
   readonly #batches = new Map<number, Batch>();
 
@@ -55,7 +60,7 @@ export class History {
 
   /** The oldest position that is held; one past `lastSeq` when none is. */
   get firstSeq(): number {
-    return this.#lastSeq - (this.#events.length - this.#start) + 1;
+    return this.#firstSeq;
   }
 
   /** Of all blocks that are held. */
@@ -63,13 +68,18 @@ export class History {
     return this.#bytes;
   }
 
+  /** What it takes of the memory, its blocks and all that goes with them. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   get isEmpty(): boolean {
-    return this.#start === this.#events.length;
+    return this.#pages.length === 0;
   }
 
   /** The id that a client has after every event so far. */
   get lastId(): string {
-    return this.at(this.#lastSeq)?.id ?? this.#evictedId ?? this.positionId(this.#lastSeq);
+    return this.#idAt(this.#lastSeq) ?? this.#evictedId ?? this.positionId(this.#lastSeq);
   }
 
   /** Takes another record's events in place of its own. */
@@ -77,40 +87,67 @@ export class History {
     this.clear();
     this.#epoch = epoch;
     this.#lastSeq = lastSeq - events.length;
+    this.#firstSeq = this.#lastSeq + 1;
     this.#evictedId = undefined;
     for (const event of events) this.push(event);
   }
 
-  /** Appends; nothing is evicted before `trim`, so that what came in one turn can leave first. */
-  push(event: StoredEvent): void {
-    this.#events.push(event);
-    this.#ends.push((this.#ends.at(-1) ?? 0) + event.block.length);
-    this.#lastSeq = event.seq;
-    this.#grow(event.block.length);
-    if (!this.#isOurs(event)) this.#seqs.set(event.id, event.seq);
+  /**
+   * Appends; nothing is evicted before `trim`, so that what came in one turn can leave first. The block is copied, or
+   * taken over where it is large.
+   */
+  push({ seq, id, backendId, block, at }: StoredEvent): void {
+    const own = madeSeq(this.#epoch, id) === seq ? undefined : id;
+    const event = { id: own, backendId, block, at };
+    let page = this.#pages.at(-1);
+    const before = page?.cost ?? 0;
+    let grown = page === undefined ? HISTORY_COST : -before;
+    if (page?.hasRoomFor(block) !== true) {
+      grown = page === undefined ? HISTORY_COST : 0;
+      page = new HistoryPage(seq, this.#total, event, this.#sharedBytes);
+      this.#pages.push(page);
+    }
+    page.push(event);
+    grown += page.cost;
+    this.#lastSeq = seq;
+    this.#bytes += block.length;
+    if (page.isShared) this.#sharedBytes += block.length;
+    this.#total += block.length;
+    if (own !== undefined) grown += this.#ids.add(own, seq);
+    this.#grow(grown);
   }
 
-  /** The event at a position; undefined when it is not held. */
+  /** The event at a position, made for whoever asks; undefined when it is not held. */
   at(seq: number): StoredEvent | undefined {
-    if (seq < this.firstSeq || seq > this.#lastSeq) return undefined;
-    return this.#events[this.#start + seq - this.firstSeq];
+    const page = this.#pageOf(seq);
+    if (page === undefined) return undefined;
+    const index = seq - page.firstSeq;
+    return {
+      seq,
+      id: page.idAt(index) ?? this.positionId(seq),
+      backendId: page.backendIdAt(index),
+      block: page.blocks(index, index + 1),
+      at: page.timeAt(index),
+    };
   }
 
   /** What is held behind a position, oldest first. */
   after(seq: number): StoredEvent[] {
-    const found: StoredEvent[] = [];
-    for (
-      let next = this.at(Math.max(seq + 1, this.firstSeq));
-      next !== undefined;
-      next = this.at(next.seq + 1)
-    )
-      found.push(next);
-    return found;
+    return [...this.eachAfter(seq)];
+  }
+
+  /** The same, one by one as they are asked for. */
+  *eachAfter(seq: number): Generator<StoredEvent, void> {
+    for (let next = Math.max(seq + 1, this.#firstSeq); ; next++) {
+      const event = this.at(next);
+      if (event === undefined) return;
+      yield event;
+    }
   }
 
   /** Whether an event of that id is held. */
   has(id: string): boolean {
-    return this.#seqs.has(id);
+    return this.#ids.has(id);
   }
 
   /**
@@ -118,36 +155,34 @@ export class History {
    * held whole. Every byte counts: ids are compared, never read, but for those that we made ourselves.
    */
   seqOf(id: string): number | undefined {
-    const seq = this.#seqs.get(id);
+    const seq = this.#ids.get(id);
     if (seq !== undefined) return seq;
-    const oldest = this.firstSeq - 1;
+    const oldest = this.#firstSeq - 1;
     if (id === this.#evictedId) return oldest;
-    const made = this.#madeSeq(id);
+    const made = madeSeq(this.#epoch, id);
     return made !== undefined && made >= oldest && made <= this.#lastSeq ? made : undefined;
   }
 
   /** An id for a position as such, whether or not an event has it. */
   positionId(seq: number): string {
-    return `${this.#epoch}-${seq}`;
+    return makeId(this.#epoch, seq);
   }
 
   /** Bytes of the events behind a position; Infinity when some of them are gone. */
   bytesAfter(seq: number): number {
-    const oldest = this.firstSeq;
-    if (seq < oldest - 1) return Number.POSITIVE_INFINITY;
-    const before = this.#ends[this.#start + seq - oldest];
-    // Of the position right before the oldest event there is no end any more.
-    return before === undefined ? this.#bytes : (this.#ends.at(-1) ?? 0) - before;
+    if (seq < this.#firstSeq - 1) return Number.POSITIVE_INFINITY;
+    const page = this.#pageOf(seq);
+    // Of the position right before the oldest event there is no page any more.
+    if (page === undefined) return seq < this.#firstSeq ? this.#bytes : 0;
+    return this.#total - page.before - page.startOf(seq - page.firstSeq + 1);
   }
 
   /** The next write for a client at a position behind the newest; undefined when what comes next is gone. */
   batchAfter(seq: number): Batch | undefined {
     const known = this.#batches.get(seq);
     if (known !== undefined) return known;
-    const first = this.at(seq + 1);
-    if (first === undefined) return undefined;
-    const batch = this.#join(first);
-    this.#batches.set(seq, batch);
+    const batch = this.#join(seq + 1);
+    if (batch !== undefined) this.#batches.set(seq, batch);
     return batch;
   }
 
@@ -162,21 +197,20 @@ export class History {
    */
   trim(now: number, neededSeq = Number.POSITIVE_INFINITY): void {
     const { events, bytes, ageMs } = this.#bounds;
-    for (;;) {
-      const oldest = this.#events[this.#start];
-      if (oldest === undefined || oldest.seq > neededSeq) break;
-      const isOver = this.#events.length - this.#start > events || this.#bytes > bytes;
-      if (!isOver && oldest.at >= now - ageMs) break;
-      this.#evict(oldest);
+    for (let page = this.#pages[0]; page !== undefined; page = this.#pages[0]) {
+      if (this.#firstSeq > neededSeq) break;
+      const isOver = this.#lastSeq - this.#firstSeq >= events || this.#bytes > bytes;
+      if (!isOver && page.timeAt(this.#firstSeq - page.firstSeq) >= now - ageMs) break;
+      this.#evict(page);
     }
   }
 
-  /** Evicts the oldest events until so many bytes are free, for histories that are used more. */
+  /** Evicts the oldest events until so many bytes of memory are free, for histories that are used more. */
   shed(bytes: number): void {
-    const wanted = this.#bytes - bytes;
-    for (let oldest = this.#events[this.#start]; oldest !== undefined; oldest = this.#events[this.#start]) {
-      if (this.#bytes <= wanted) break;
-      this.#evict(oldest);
+    const wanted = this.#heldBytes - bytes;
+    for (let page = this.#pages[0]; page !== undefined; page = this.#pages[0]) {
+      if (this.#heldBytes <= wanted) break;
+      this.#evict(page);
     }
   }
 
@@ -186,11 +220,12 @@ export class History {
   }
 
   clear(): void {
-    this.#grow(-this.#bytes);
-    this.#events = [];
-    this.#ends = [];
-    this.#start = 0;
-    this.#seqs.clear();
+    this.#grow(-this.#heldBytes);
+    this.#pages = [];
+    this.#bytes = 0;
+    this.#sharedBytes = 0;
+    this.#firstSeq = this.#lastSeq + 1;
+    this.#ids.clear();
     this.#batches.clear();
   }
 
@@ -200,45 +235,67 @@ export class History {
     this.#budget?.remove(this);
   }
 
-  #join(first: StoredEvent): Batch {
-    const blocks: Buffer[] = [first.block];
-    let length = first.block.length;
-    let to = first.seq;
-    for (let next = this.at(to + 1); next !== undefined; next = this.at(to + 1)) {
-      if (length + next.block.length > BATCH_BYTES) break;
-      blocks.push(next.block);
-      length += next.block.length;
-      to = next.seq;
+  /** Most are in one page, and leave as they lie there. */
+  #join(first: number): Batch | undefined {
+    const parts: Buffer[] = [];
+    let length = 0;
+    let next = first;
+    for (let page = this.#pageOf(next); page !== undefined; page = this.#pageOf(next)) {
+      const index = next - page.firstSeq;
+      if (parts.length > 0 && length + page.lengthOf(index) > BATCH_BYTES) break;
+      const count = page.countIn(index, BATCH_BYTES - length);
+      const part = page.blocks(index, index + count);
+      parts.push(part);
+      length += part.length;
+      next += count;
     }
-    const bytes = blocks.length === 1 ? first.block : Buffer.concat(blocks, length);
-    return { bytes: new SharedBytes(bytes), to, events: blocks.length };
+    const [only] = parts;
+    if (only === undefined) return undefined;
+    const bytes = parts.length === 1 ? only : Buffer.concat(parts, length);
+    return { bytes: new SharedBytes(bytes), to: next - 1, events: next - first };
   }
 
-  #evict(oldest: StoredEvent): void {
-    this.#events[this.#start] = undefined;
-    this.#start += 1;
-    this.#evictedId = oldest.id;
-    if (this.#seqs.get(oldest.id) === oldest.seq) this.#seqs.delete(oldest.id);
-    this.#grow(-oldest.block.length);
-    if (this.#start < SLACK || this.#start * 2 < this.#events.length) return;
-    this.#events = this.#events.slice(this.#start);
-    this.#ends = this.#ends.slice(this.#start);
-    this.#start = 0;
+  #evict(page: HistoryPage): void {
+    const seq = this.#firstSeq;
+    const index = seq - page.firstSeq;
+    const own = page.idAt(index);
+    this.#evictedId = own ?? this.positionId(seq);
+    this.#firstSeq += 1;
+    this.#bytes -= page.lengthOf(index);
+    let freed = 0;
+    if (own !== undefined) {
+      page.forget(index);
+      freed += this.#ids.remove(own, seq);
+    }
+    if (index + 1 === page.count) {
+      this.#pages.shift();
+      if (page.isShared) this.#sharedBytes -= page.length;
+      freed += page.cost + (this.#pages.length === 0 ? HISTORY_COST : 0);
+    }
+    this.#grow(-freed);
+  }
+
+  #idAt(seq: number): string | undefined {
+    const page = this.#pageOf(seq);
+    return page && (page.idAt(seq - page.firstSeq) ?? this.positionId(seq));
+  }
+
+  /** The page of a position that is held. */
+  #pageOf(seq: number): HistoryPage | undefined {
+    if (seq < this.#firstSeq || seq > this.#lastSeq) return undefined;
+    let [low, high] = [0, this.#pages.length - 1];
+    // Most look for what came last.
+    if (seq >= (this.#pages[high]?.firstSeq ?? 0)) return this.#pages[high];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#pages[middle]?.firstSeq ?? 0) <= seq) low = middle;
+      else high = middle - 1;
+    }
+    return this.#pages[low];
   }
 
   #grow(bytes: number): void {
-    this.#bytes += bytes;
+    this.#heldBytes += bytes;
     this.#budget?.grow(this, bytes);
-  }
-
-  #isOurs({ id, seq }: StoredEvent): boolean {
-    return this.#madeSeq(id) === seq;
-  }
-
-  /** The position in an id of this record, in the one spelling that ids are made in. */
-  #madeSeq(id: string): number | undefined {
-    if (this.#epoch === "" || !id.startsWith(`${this.#epoch}-`)) return undefined;
-    const digits = id.slice(this.#epoch.length + 1);
-    return /^(?:0|[1-9]\d{0,15})$/.test(digits) ? Number(digits) : undefined;
   }
 }

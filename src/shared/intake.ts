@@ -4,7 +4,7 @@ import { type EventFields, readEventFields, withoutId } from "../sse/event-field
 import { isUsableId } from "./event-id.ts";
 import { gapBlock } from "./gap.ts";
 import type { History } from "./history.ts";
-import type { Draft, StoredEvent } from "./store.ts";
+import type { Draft } from "./store.ts";
 
 /** A longer id is not passed on as one: a client would have to send it back in a header field. */
 const MAX_ID_BYTES = 1024;
@@ -33,8 +33,8 @@ export class Intake {
   #lastBackendId = "";
   /** Ids given to the record, which may not have confirmed them yet. */
   readonly #used = new Set<string>();
-  /** Set after a redial, until the backend sends what is new: the events that it may repeat, by their ids. */
-  #repeated: Map<string, StoredEvent> | undefined;
+  /** Set after a redial, until the backend sends what is new: positions of events that it may repeat, by their ids. */
+  #repeated: Map<string, number> | undefined;
   /** The position of the last event that came again. */
   #repeatedSeq = 0;
 
@@ -60,6 +60,7 @@ export class Intake {
   feed(chunk: Buffer): Taken | undefined {
     const blocks = this.#splitter.feed(chunk);
     if (blocks === undefined) return undefined;
+    this.#forgetConfirmed();
     const drafts: Draft[] = [];
     let retryMs: number | undefined;
     for (const block of blocks) {
@@ -110,8 +111,16 @@ export class Intake {
     return true;
   }
 
+  /** What the record has by now need not be remembered here. */
+  #forgetConfirmed(): void {
+    for (const id of this.#used) {
+      if (!this.#options.history.has(id)) return;
+      this.#used.delete(id);
+    }
+  }
+
   /** Whether a redialled backend sends again what is in the record; the same id alone does not make it so. */
-  #isRepeated(window: Map<string, StoredEvent>, block: Buffer, { id }: EventFields): boolean {
+  #isRepeated(window: ReadonlyMap<string, number>, block: Buffer, { id }: EventFields): boolean {
     if (id === undefined) {
       // Between events that come again, one without an id may come again too.
       const next = this.#repeatedSeq === 0 ? undefined : this.#options.history.at(this.#repeatedSeq + 1);
@@ -119,11 +128,14 @@ export class Intake {
       this.#repeatedSeq = next.seq;
       return true;
     }
-    const known = window.get(id);
-    if (known === undefined) {
+    const seq = window.get(id);
+    if (seq === undefined) {
       this.#repeated = undefined;
       return false;
     }
+    const known = this.#options.history.at(seq);
+    // It was evicted meanwhile: better twice than not at all.
+    if (known === undefined) return false;
     if (isSameEvent(block, known.block)) {
       this.#repeatedSeq = known.seq;
       return true;
@@ -134,12 +146,12 @@ export class Intake {
 }
 
 /** The events that bore an id of the backend's, by it. */
-function repeatable(history: History): Map<string, StoredEvent> | undefined {
-  const window = new Map<string, StoredEvent>();
+function repeatable(history: History): Map<string, number> | undefined {
+  const window = new Map<string, number>();
   let before = "";
-  for (const event of history.after(0)) {
-    if (event.backendId !== before && event.backendId !== "") window.set(event.backendId, event);
-    before = event.backendId;
+  for (const { backendId, seq } of history.eachAfter(0)) {
+    if (backendId !== before && backendId !== "") window.set(backendId, seq);
+    before = backendId;
   }
   return window.size === 0 ? undefined : window;
 }

@@ -30,7 +30,7 @@ export class PollAnswers {
     const events: string[] = [];
     let { lastId } = this.#history;
     let bytes = 0;
-    for (const { id, block } of this.#history.after(seq)) {
+    for (const { id, block } of this.#history.eachAfter(seq)) {
       lastId = id;
       bytes += block.length;
       const event = readEvent(block);

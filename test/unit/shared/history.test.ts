@@ -100,14 +100,26 @@ test("another record's events take the place of its own, and its ids find nothin
 });
 
 test("H17: all of them together are bounded; the one used longest ago gives way first", () => {
-  const budget = new HistoryBudget(10 * BLOCK);
-  const [a, b, c] = [historyOf(4, {}, budget), historyOf(4, {}, budget), historyOf(0, {}, budget)];
+  const block = Buffer.alloc(8_000, "x");
+  const push = (history: History, count: number) => {
+    for (let seq = 1; seq <= count; seq++) history.push(stored(seq, { block }));
+    return history;
+  };
+  const memoryOf = (count: number) => push(historyOf(0), count).heldBytes;
+  const budget = new HistoryBudget(memoryOf(4) + memoryOf(6));
+  const [a, b, c] = [
+    push(historyOf(0, {}, budget), 4),
+    push(historyOf(0, {}, budget), 4),
+    historyOf(0, {}, budget),
+  ];
   a.touch();
-  for (let seq = 1; seq <= 6; seq++) c.push(stored(seq));
-  expect([a.bytes, b.bytes, c.bytes].map((bytes) => bytes / BLOCK)).toEqual([4, 0, 6]);
-  expect(budget.bytes).toBe(10 * BLOCK);
+  push(c, 6);
+  expect([a, b, c].map(({ bytes }) => bytes / block.length)).toEqual([4, 0, 6]);
+  expect(budget.bytes).toBe(memoryOf(4) + memoryOf(6));
   a.close();
-  expect(budget.bytes).toBe(6 * BLOCK);
-  budget.limitBytes = 2 * BLOCK;
-  expect(c.bytes).toBe(2 * BLOCK);
+  expect(budget.bytes).toBe(memoryOf(6));
+  budget.limitBytes = memoryOf(2);
+  expect(c.bytes).toBe(2 * block.length);
+  c.close();
+  expect(budget.bytes).toBe(0);
 });

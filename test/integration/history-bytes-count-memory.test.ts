@@ -1,0 +1,50 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+
+const GROWTH = new URL("../support/history-growth.mjs", import.meta.url).pathname;
+
+interface Growth {
+  /** What the budget of `limits.historyBytes` has counted. */
+  readonly counted: number;
+  /** Bytes of the event blocks. */
+  readonly payload: number;
+  /** By how much the heap and what is outside of it have grown, after collections. */
+  readonly used: number;
+  /** By how much the process has grown. */
+  readonly rss: number;
+}
+
+const MIB = 1024 ** 2;
+
+/** What the collector and the allocator keep for themselves, or give back, whatever the histories hold. */
+const OF_THE_PROCESS = 48 * MIB;
+
+test.each([
+  ["1,000 streams of 1,000 tokens", 1_000, 1_000, 45, "own"],
+  ["1,000 streams of 1,000 tokens with ids of the backend's", 1_000, 1_000, 60, "backend"],
+  ["5,000 streams of 20 tokens", 5_000, 20, 30, "own"],
+  ["5,000 streams of one event", 5_000, 1, 45, "backend"],
+  ["one stream of 300,000 tokens", 1, 300_000, 45, "own"],
+  ["events of 1 KB", 200, 500, 1_024, "backend"],
+  ["events of 5 KB", 100, 300, 5_000, "own"],
+  ["events of 16 KB", 50, 200, 16_384, "backend"],
+])("H17: what is counted is what the process grows by: %s", async (_, ...shape) => {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    "--expose-gc",
+    GROWTH,
+    ...shape.map(String),
+  ]);
+  const { counted, payload, used, rss } = JSON.parse(stdout) as Growth;
+  expect(counted).toBeGreaterThan(payload);
+  expect(counted / used, stdout).toBeGreaterThan(0.75);
+  expect(counted / used, stdout).toBeLessThan(1.25);
+  expect(rss, stdout).toBeLessThan(counted * 1.25 + OF_THE_PROCESS);
+});
+
+test("a token takes less than twice its bytes", async () => {
+  const shape = ["500", "1000", "45", "own"];
+  const { stdout } = await promisify(execFile)(process.execPath, ["--expose-gc", GROWTH, ...shape]);
+  const { payload, used } = JSON.parse(stdout) as Growth;
+  expect(used / payload, stdout).toBeLessThan(2);
+});
