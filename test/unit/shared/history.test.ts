@@ -1,7 +1,8 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { History } from "../../../src/shared/history.ts";
 import { HistoryBudget } from "../../../src/shared/history-budget.ts";
-import type { StoredEvent } from "../../../src/shared/store.ts";
+import type { HistoryBounds, StoredEvent } from "../../../src/shared/store.ts";
 
 const stored = (seq: number, options: Partial<StoredEvent> = {}): StoredEvent => ({
   seq,
@@ -122,4 +123,115 @@ test("H17: all of them together are bounded; the one used longest ago gives way 
   expect(c.bytes).toBe(2 * block.length);
   c.close();
   expect(budget.bytes).toBe(0);
+});
+
+/** The same in the plainest way: a list of events. */
+class Model {
+  events: StoredEvent[] = [];
+  lastSeq = 0;
+  evictedId: string | undefined;
+
+  push(event: StoredEvent): void {
+    this.events.push(event);
+    this.lastSeq = event.seq;
+  }
+
+  trim(now: number, needed: number, { events, bytes, ageMs }: HistoryBounds): void {
+    const held = () => this.events.reduce((sum, { block }) => sum + block.length, 0);
+    for (let oldest = this.events[0]; oldest !== undefined; oldest = this.events[0]) {
+      const isOver = this.events.length > events || held() > bytes;
+      if (oldest.seq > needed || (!isOver && oldest.at >= now - ageMs)) return;
+      this.evictedId = oldest.id;
+      this.events.shift();
+    }
+  }
+
+  seqOf(id: string): number | undefined {
+    const own = this.events.findLast((event) => event.id === id && id !== `e-${event.seq}`);
+    if (own !== undefined) return own.seq;
+    const oldest = this.lastSeq - this.events.length;
+    if (id === this.evictedId) return oldest;
+    const made = /^e-(0|[1-9]\d*)$/.exec(id);
+    const seq = Number(made?.[1]);
+    return made !== null && seq >= oldest && seq <= this.lastSeq ? seq : undefined;
+  }
+}
+
+/** Comparing bytes one by one would take most of the time. */
+const plain = ({ block, ...rest }: StoredEvent) => ({ ...rest, block: block.toString("latin1") });
+
+const bounds: HistoryBounds = { events: 40, bytes: 60_000, ageMs: 50 };
+const pushed = fc.record({
+  size: fc.oneof(
+    fc.integer({ min: 1, max: 80 }),
+    fc.integer({ min: 1, max: 5_000 }),
+    fc.constantFrom(1_024, 4_096, 4_097, 70_000),
+  ),
+  id: fc.option(fc.constantFrom("a", "b", "e-3", "e-0", "other"), { freq: 3 }),
+  backendId: fc.constantFrom("", "a", "last"),
+  elapsedMs: fc.integer({ min: 0, max: 10 }),
+});
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ push: fc.array(pushed, { maxLength: 12 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ trim: fc.integer({ min: 0, max: 60 }), needed: fc.integer({ min: 0, max: 60 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ shed: fc.integer({ min: 1, max: 5_000 }) }) },
+);
+
+test("property: pages hold what a list of events would, and all that was counted is given back", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+      const budget = new HistoryBudget(Number.POSITIVE_INFINITY);
+      const history = new History(bounds, budget);
+      history.reset({ epoch: "e", lastSeq: 0, events: [] });
+      const model = new Model();
+      let now = 1_000;
+      for (const action of steps) {
+        if ("push" in action) {
+          for (const { size, id, backendId, elapsedMs } of action.push) {
+            now += elapsedMs;
+            const seq = model.lastSeq + 1;
+            const block = Buffer.alloc(size, `${seq} `);
+            const event = { seq, id: id ?? `e-${seq}`, backendId, block, at: now };
+            history.push(event);
+            model.push(event);
+          }
+        } else if ("trim" in action) {
+          const needed = action.needed > 50 ? Number.POSITIVE_INFINITY : action.needed;
+          history.trim(now + action.trim, needed);
+          model.trim(now + action.trim, needed, bounds);
+        } else {
+          const before = history.heldBytes;
+          history.shed(action.shed);
+          expect(history.isEmpty || history.heldBytes <= before - action.shed).toBe(true);
+          while (model.lastSeq - model.events.length < history.firstSeq - 1)
+            model.evictedId = model.events.shift()?.id;
+        }
+        expect(history.after(0).map(plain)).toEqual(model.events.map(plain));
+        expect([history.firstSeq, history.lastSeq]).toEqual([
+          model.lastSeq - model.events.length + 1,
+          model.lastSeq,
+        ]);
+        expect(history.bytes).toBe(model.events.reduce((sum, { block }) => sum + block.length, 0));
+        expect(budget.bytes).toBe(history.heldBytes);
+        for (const id of ["a", "b", "other", "e-0", "e-3", "e-7", `e-${model.lastSeq}`])
+          expect(history.seqOf(id), id).toBe(model.seqOf(id));
+        for (let seq = history.firstSeq - 1; seq < history.lastSeq; seq++) {
+          const behind = model.events.filter((event) => event.seq > seq);
+          expect(history.bytesAfter(seq)).toBe(behind.reduce((sum, { block }) => sum + block.length, 0));
+          const batch = history.batchAfter(seq);
+          const taken = behind.slice(0, batch?.events);
+          expect(batch?.to).toBe(taken.at(-1)?.seq);
+          expect(batch?.bytes.plain.equals(Buffer.concat(taken.map(({ block }) => block)))).toBe(true);
+          expect(taken.length === 1 || (batch?.bytes.plain.length ?? 0) <= 65_536).toBe(true);
+        }
+        history.releaseBatches();
+      }
+      history.close();
+      expect(budget.bytes).toBe(0);
+    }),
+    { numRuns: 300 },
+  );
 });
