@@ -3,12 +3,15 @@ import { Capacity } from "../../src/pipeline/capacity.ts";
 import { RateLimit } from "../../src/pipeline/rate-limit.ts";
 import { Hub } from "../../src/shared/hub.ts";
 import { Intake } from "../../src/shared/intake.ts";
+import { PollAnswers } from "../../src/shared/poll-answer.ts";
+import { Subscriber } from "../../src/shared/subscriber.ts";
 import { Boundary } from "../../src/sse/boundary.ts";
 import { ConnectionPool } from "../../src/upstream/connection-pool.ts";
 import { ResponseParser } from "../../src/upstream/response-parser.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 import { startBackend } from "../support/backend.ts";
 import { breaks, FAULT } from "../support/breaks.ts";
+import { eventually } from "../support/eventually.ts";
 import { startGateway } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
@@ -16,6 +19,7 @@ async function start() {
   const backend = await startBackend();
   const route = { upstream: backend.url, limits: { rate: { requests: 1000, per: "1s", by: "ip" } } };
   const gateway = await startGateway({
+    server: { admin: 0 },
     routes: {
       main: { match: { path: "/*" }, ...route },
       shared: { match: { path: "/shared" }, ...route, shared: { redial: { min: "10ms" } } },
@@ -96,4 +100,36 @@ test("I9: a throw in what all clients of a shared stream get costs a redial, and
   again.emit("id: 2\ndata: 2\n\n");
   await client.received("data: 2");
   expect(client.end).toBeUndefined();
+});
+
+test("I9: a throw in the delivery to one client of a shared stream ends that client alone", async () => {
+  const { gateway, openOne } = await start();
+  const { client: first, request } = await openOne("/shared");
+  const second = openStream(gateway.port, { path: "/shared", headers: { Accept: "text/event-stream" } });
+  await second.opened();
+  breaks(Subscriber.prototype, "advance");
+  request.emit("data: 1\n\n");
+  expect(await first.ended()).toBe("truncated");
+  await second.received("data: 1");
+  request.emit("data: 2\n\n");
+  await second.received("data: 2");
+  const line = await gateway.requestLine();
+  expect(stackOf(line)).toMatchObject({ code: "internal_error" });
+  expect(stackOf(line).cause).toMatch(new RegExp(`${FAULT}\\n +at `));
+});
+
+test("I9: a throw in a callback that belongs to no exchange is a line with its stack, and is counted", async () => {
+  const { gateway, openOne } = await start();
+  const { client, request } = await openOne("/shared");
+  breaks(PollAnswers.prototype, "release");
+  request.emit("data: 1\n\n");
+  await client.received("data: 1");
+  const line = await eventually(() => gateway.log.find(({ msg }) => msg === "internal error"), "a line");
+  expect(line).toMatchObject({ code: "internal_error", err: { message: FAULT } });
+  expect(String((line as { err?: { stack?: string } }).err?.stack)).toMatch(new RegExp(`${FAULT}\\n +at `));
+  request.emit("data: 2\n\n");
+  await client.received("data: 2");
+  expect(await (await fetch(`${gateway.adminUrl}/metrics`)).text()).toContain(
+    "sluice_internal_errors_total 1",
+  );
 });
