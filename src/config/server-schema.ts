@@ -3,6 +3,7 @@ import { admin, adminToken, refuseOpenAdmin } from "./admin-schema.ts";
 import type { AppConfig } from "./apps-schema.ts";
 import { drainSchema } from "./drain-schema.ts";
 import { listenIn } from "./listen-schema.ts";
+import { probe, refuseOpenProbe } from "./probe-schema.ts";
 import { redisSchema } from "./redis-schema.ts";
 import type { RouteConfig } from "./route-schema.ts";
 import { cidr } from "./scalars.ts";
@@ -41,16 +42,20 @@ const serverObject = z.strictObject({
     .describe("What is logged, and how; to standard output."),
   limits: serverLimits,
   drain: drainSchema,
+  probe,
   redis: redisSchema.describe(
     "A Redis that instances share, for histories of shared streams, rates, used signatures and tickets: a URL, short for { url }, or the object.",
   ),
 });
 
-export const serverSchema = serverObject.superRefine(refuseOpenAdmin);
+export const serverSchema = serverObject.superRefine(refuseOpenAdmin).superRefine(refuseOpenProbe);
 
 /** The same, for a file of which the files that it names are looked for in `directory`. */
 export const serverSchemaIn = (directory: string) =>
-  serverObject.extend({ listen: listenIn(directory) }).superRefine(refuseOpenAdmin);
+  serverObject
+    .extend({ listen: listenIn(directory) })
+    .superRefine(refuseOpenAdmin)
+    .superRefine(refuseOpenProbe);
 
 /** sluice.yaml after validation: every default filled in, durations in milliseconds, sizes in bytes. */
 export type ServerConfig = z.output<typeof serverSchema>;

@@ -1,6 +1,6 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { fieldValues } from "../base/fields.ts";
+import { fieldValues, type RawFields } from "../base/fields.ts";
 import type { ListenAddress } from "../config/address-schema.ts";
 import { isLocal, isLoopbackHost } from "../config/admin-schema.ts";
 import { cookieValues } from "../pipeline/cookie.ts";
@@ -62,9 +62,7 @@ export class AdminAccess {
   }
 
   #hasBearer(request: IncomingMessage): boolean {
-    const fields = fieldValues(request.rawHeaders, "authorization");
-    const token = /^Bearer +(\S+)$/i.exec(fields[0] ?? "")?.[1];
-    return fields.length === 1 && token !== undefined && this.#isToken(token);
+    return this.#token !== undefined && bearsToken(request.rawHeaders, this.#token);
   }
 
   #isToken(token: string): boolean {
@@ -87,5 +85,12 @@ export class AdminAccess {
 /** Cookies know no ports, and several gateways may be on one machine. */
 const cookieName = (request: IncomingMessage): string => `sluice_admin_${request.socket.localPort ?? 0}`;
 
+/** Whether a request bears the token with that digest. */
+export function bearsToken(rawHeaders: RawFields, expected: Buffer): boolean {
+  const fields = fieldValues(rawHeaders, "authorization");
+  const token = /^Bearer +(\S+)$/i.exec(fields[0] ?? "")?.[1];
+  return fields.length === 1 && token !== undefined && timingSafeEqual(digest(token), expected);
+}
+
 /** So that comparing takes as long for any text. */
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+export const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

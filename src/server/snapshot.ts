@@ -11,6 +11,7 @@ import { createStages } from "../pipeline/stages.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { HubSurroundings } from "../shared/hub.ts";
 import type { Part } from "./part.ts";
+import { createProbeRoute, PROBE_ROUTE } from "./probe-route.ts";
 import { createRuntimeRoute, hubsOf, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
 
 /** One configuration, compiled. It never changes; streams that began on it live on it. */
@@ -43,6 +44,8 @@ interface AuthBasis {
   readonly apps: Config["apps"];
   readonly maxBodyBytes: number;
   readonly maxParameters: number;
+  /** What the probe's own route asks for. */
+  readonly token?: string | undefined;
 }
 
 /** A route without `auth`. */
@@ -62,11 +65,20 @@ export function createSnapshot(config: Config, means: Means, previous?: Snapshot
       compileRoute(route, means, previous?.routes.get(route.name)),
     ]),
   );
+  const own = createProbeRoute(config.server, means.counters, previous?.routes.get(PROBE_ROUTE));
+  // Before the router is made of all of them: behind the files' routes, which may take its path for themselves.
+  if (own !== undefined) routes.set(PROBE_ROUTE, own);
   const compiled = [...routes.values()];
+  const hosts = new Set(config.routes.map(({ match }) => match.host));
   return {
     config,
     router: createRouter(
-      compiled.map(({ route }) => ({ match: route.config.match, value: route, name: route.config.name })),
+      compiled.flatMap(({ route }) => {
+        const { match, name } = route.config;
+        // A host with a route for every path leaves nothing over to a route without host.
+        const places = name === PROBE_ROUTE ? [...hosts].map((host) => ({ ...match, host })) : [];
+        return [match, ...places].map((place) => ({ match: place, value: route, name }));
+      }),
     ),
     trust: createTrust(config.server.trustedProxies),
     routes,

@@ -1,5 +1,4 @@
 import { STATUS_CODES } from "node:http";
-import { Readable } from "node:stream";
 import { fieldValue } from "../base/fields.ts";
 import { takeParameter } from "../base/query.ts";
 import type {
@@ -12,6 +11,7 @@ import type { Exchange } from "../pipeline/exchange.ts";
 import { renderEventBlock } from "../sse/event-block.ts";
 import { ReadableSource } from "../upstream/readable-source.ts";
 import type { Source } from "../upstream/source.ts";
+import { Script, type Step } from "./script.ts";
 
 /** Answers a route's requests without a backend; what it answers goes the way of a backend's answer. */
 export interface Mock {
@@ -36,24 +36,26 @@ function createFixedAnswer({ status, headers, body }: FixedAnswerConfig): Mock {
   return {
     open: (exchange) => {
       const isSent = !isBodyless && exchange.request.method !== "HEAD";
-      return sourceOf(exchange, { status, fields }, isSent ? [{ block: bytes, after: 0 }] : []);
+      const steps = isSent ? [{ block: () => bytes, after: 0 }] : [];
+      return sourceOf(exchange, { status, fields }, through(steps, 0, false));
     },
   };
 }
 
 function createScript({ headers, events, repeat }: ScriptConfig): Mock {
-  const steps = events.map(
-    (event): Step => ({ block: Buffer.from(blockOf(event)), after: event.after ?? 0 }),
-  );
+  const steps = events.map((event): Step => {
+    const block = Buffer.from(blockOf(event));
+    return { block: () => block, after: event.after ?? 0 };
+  });
   const head = { status: 200, fields: { ...headers, "Content-Type": "text/event-stream" } };
   return {
     open: (exchange) => {
       const seen = lastEventId(exchange);
       const begin = seen === "" ? 0 : 1 + events.findIndex(({ id }) => id === seen);
       // The whole script was seen: 204 tells an EventSource not to come back (WHATWG HTML, section 9.2.3).
-      if (begin === events.length && !repeat) return sourceOf(exchange, { status: 204, fields: {} }, []);
-      if (exchange.request.method === "HEAD") return sourceOf(exchange, head, []);
-      return sourceOf(exchange, head, steps, { begin, repeat });
+      if (begin === events.length && !repeat) return sourceOf(exchange, { status: 204, fields: {} }, nothing);
+      if (exchange.request.method === "HEAD") return sourceOf(exchange, head, nothing);
+      return sourceOf(exchange, head, through(steps, begin, repeat));
     },
   };
 }
@@ -71,53 +73,25 @@ function lastEventId({ request, target, lastEventId: taken }: Exchange): string 
   return takeParameter(target.query, "lastEventId").values[0] ?? "";
 }
 
-/** Bytes, and how long to wait before them. */
-interface Step {
-  readonly block: Buffer;
-  readonly after: number;
+/** Goes through `steps` from `begin` on, and round and round where it `repeats`. */
+function through(steps: readonly Step[], begin: number, repeats: boolean): () => Step | undefined {
+  let next = begin;
+  return () => {
+    if (next === steps.length && repeats) next = 0;
+    next += 1;
+    return steps[next - 1];
+  };
 }
 
-function sourceOf(
+/** An answer whose body is what `next` returns, part by part. `exchange` ends with a fault of who takes it. */
+export function sourceOf(
   exchange: Exchange,
   { status, fields }: { readonly status: number; readonly fields: Readonly<Record<string, string>> },
-  steps: readonly Step[],
-  from: { readonly begin: number; readonly repeat: boolean } = { begin: 0, repeat: false },
+  next: () => Step | undefined,
 ): Source {
-  const body = new Script(steps, from);
+  const body = new Script(next);
   const head = { status, reason: STATUS_CODES[status] ?? "", rawHeaders: Object.entries(fields).flat() };
   return new ReadableSource(head, body, exchange);
 }
 
-/** A written body: read like a backend's, paused like one. */
-class Script extends Readable {
-  readonly rawTrailers: string[] = [];
-  readonly #steps: readonly Step[];
-  readonly #repeats: boolean;
-  #next: number;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(
-    steps: readonly Step[],
-    { begin, repeat }: { readonly begin: number; readonly repeat: boolean },
-  ) {
-    super();
-    this.#steps = steps;
-    this.#repeats = repeat;
-    this.#next = begin;
-  }
-
-  /** Called again only when what was pushed has been taken, so a slow client stops the script. */
-  override _read(): void {
-    if (this.#next === this.#steps.length && this.#repeats) this.#next = 0;
-    const step = this.#steps[this.#next];
-    this.#next += 1;
-    if (step === undefined) this.push(null);
-    else if (step.after === 0) this.push(step.block);
-    else this.#timer = setTimeout(() => this.push(step.block), step.after);
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    clearTimeout(this.#timer);
-    done(error);
-  }
-}
+const nothing = (): undefined => undefined;

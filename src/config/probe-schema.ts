@@ -1,0 +1,46 @@
+import * as z from "zod";
+import { isLocal } from "./admin-schema.ts";
+import type { ListenConfig } from "./listen-schema.ts";
+
+/** The `probe` of sluice.yaml: a stream of sluice's own, to measure the way to clients without a backend. */
+
+const MAX_STREAMS = 1_000;
+
+const bounds = z.strictObject({
+  streams: z.int().min(1).max(MAX_STREAMS).prefault(10).describe("Probe streams open at a time; 503 beyond."),
+});
+
+/** The bounds of the probe's stream. */
+export type ProbeConfig = z.output<typeof bounds>;
+
+export const probe = z
+  .union([z.boolean(), bounds], "expected true, false or an object with streams")
+  .transform((value): ProbeConfig | undefined => {
+    if (value === false) return undefined;
+    return value === true ? bounds.parse({}) : value;
+  })
+  .prefault(false)
+  .describe(
+    "true opens GET /.sluice/probe, a stream of sluice itself for sluice probe; or { streams }. Asks for the adminToken where others can reach a listener.",
+  );
+
+/** Whether the probe's stream asks for the admin token: any address to listen on is one that others can reach. */
+export const asksForToken = (listen: readonly ListenConfig[]): boolean =>
+  listen.some(({ address }) => !isLocal(address));
+
+/** Refuses a probe that others can reach without anything that they must know. */
+export function refuseOpenProbe(
+  server: {
+    readonly listen: readonly ListenConfig[];
+    readonly probe: ProbeConfig | undefined;
+    readonly adminToken?: string | undefined;
+  },
+  ctx: z.RefinementCtx,
+): void {
+  if (server.probe === undefined || server.adminToken !== undefined || !asksForToken(server.listen)) return;
+  ctx.addIssue({
+    code: "custom",
+    path: ["probe"],
+    message: "expected an adminToken beside it, because others can reach an address of listen",
+  });
+}

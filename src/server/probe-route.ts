@@ -1,0 +1,74 @@
+import { isDeepStrictEqual } from "node:util";
+import { ProxyError } from "../base/errors.ts";
+import { asksForToken } from "../config/probe-schema.ts";
+import { type RouteConfig, routeSchema } from "../config/route-schema.ts";
+import type { ServerConfig } from "../config/server-schema.ts";
+import { DEFAULT_STAGE } from "../config/stages-schema.ts";
+import type { Counters } from "../pipeline/counters.ts";
+import type { Stage } from "../pipeline/route.ts";
+import { probeMock, readProbeQuery } from "../stream/probe-source.ts";
+import { bearsToken, digest } from "./admin-access.ts";
+import type { CompiledRoute } from "./snapshot.ts";
+
+/** The probe's route in logs and metrics; no file can be named so. */
+export const PROBE_ROUTE = "sluice.probe";
+
+const PROBE_PATH = "/.sluice/probe";
+
+/**
+ * The route of `probe: true`: a stream that sluice makes itself, through the same relay as those of backends. It is
+ * `previous` where nothing has changed. Undefined where the configuration opens none.
+ */
+export function createProbeRoute(
+  { probe, listen, adminToken }: Pick<ServerConfig, "probe" | "listen" | "adminToken">,
+  counters: Pick<Counters, "streams">,
+  previous: CompiledRoute | undefined,
+): CompiledRoute | undefined {
+  if (probe === undefined) return undefined;
+  const file = routeSchema.parse({
+    match: { path: PROBE_PATH, methods: ["GET"] },
+    mock: {},
+    limits: { streams: probe.streams },
+  });
+  const config: RouteConfig = { ...file, name: PROBE_ROUTE };
+  // A validated configuration has a token where one is asked for.
+  const token = asksForToken(listen) ? (adminToken ?? "") : undefined;
+  const basis = { config, auth: { auth: undefined, apps: [], maxBodyBytes: 0, maxParameters: 0, token } };
+  if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
+  const auth = { auth: undefined, tickets: undefined };
+  const route = {
+    config,
+    stage: DEFAULT_STAGE,
+    cors: undefined,
+    ...auth,
+    stages: [...(token === undefined ? [] : [askForToken(token)]), checkQuery],
+    streams: counters.streams(config.name, config.limits),
+    upstream: undefined,
+    mock: probeMock,
+    hub: undefined,
+    otherStages: new Map(),
+  };
+  return { basis, route, auth, rates: undefined, parts: [] };
+}
+
+function askForToken(token: string): Stage {
+  const expected = digest(token);
+  return ({ request }) => {
+    if (bearsToken(request.rawHeaders, expected)) return undefined;
+    throw new ProxyError("auth_failed", "the probe needs the admin token", {
+      fields: [["WWW-Authenticate", "Bearer"]],
+    });
+  };
+}
+
+/** Says in the answer what is wrong: the query holds no secret, and a person at a terminal wrote it. */
+const checkQuery: Stage = (exchange) => {
+  const script = readProbeQuery(exchange.target.query);
+  if (!("fault" in script)) return undefined;
+  const error = new ProxyError("bad_request", script.fault, { debugText: script.fault });
+  return {
+    status: error.status,
+    fields: [["Content-Type", "application/json"], ...exchange.ownFields],
+    body: error.body(exchange.id, true),
+  };
+};

@@ -1,0 +1,88 @@
+import { fieldValue } from "../base/fields.ts";
+import { takeParameter } from "../base/query.ts";
+import { parseDuration, parseSize } from "../base/units.ts";
+import type { Exchange } from "../pipeline/exchange.ts";
+import { renderEventBlock } from "../sse/event-block.ts";
+import { type Mock, sourceOf } from "./mock.ts";
+import type { Step } from "./script.ts";
+
+/** What a probe's stream sends: `n` events, one each `gap` ms, with `pad` bytes of filling each. */
+export interface ProbeScript {
+  readonly n: number;
+  readonly gap: number;
+  readonly pad: number;
+}
+
+const MAX_EVENTS = 1_000;
+const MAX_GAP_MS = 600_000;
+const MAX_PAD_BYTES = 64 * 1024;
+/** The longest that a stream takes as a whole, in ms. */
+const MAX_STREAM_MS = 3_600_000;
+
+const ONE_TO = (most: number) => (text: string) => {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  return value >= 1 && value <= most ? value : undefined;
+};
+const upTo = (most: number, value: number | undefined) =>
+  value !== undefined && value <= most ? value : undefined;
+
+const PARAMETERS = {
+  n: { preset: 20, read: ONE_TO(MAX_EVENTS), expected: `a count from 1 to ${MAX_EVENTS}` },
+  gap: {
+    preset: 500,
+    read: (text: string) => upTo(MAX_GAP_MS, parseDuration(text)),
+    expected: "a time from 0ms to 10m such as 500ms",
+  },
+  pad: {
+    preset: 0,
+    read: (text: string) => upTo(MAX_PAD_BYTES, parseSize(text)),
+    expected: "a size from 0 to 64k such as 5000",
+  },
+} as const;
+
+/** Reads the query of a probe: what it asks for, or what is wrong with it. */
+export function readProbeQuery(query: string): ProbeScript | { readonly fault: string } {
+  const read = { n: 0, gap: 0, pad: 0 };
+  for (const name of ["n", "gap", "pad"] as const) {
+    const { preset, read: parse, expected } = PARAMETERS[name];
+    const { values } = takeParameter(query, name);
+    const value = values[0] === undefined ? preset : parse(values[0]);
+    if (value === undefined || values.length > 1) return { fault: `${name}: expected ${expected}` };
+    read[name] = value;
+  }
+  if (read.n * read.gap > MAX_STREAM_MS) return { fault: "n times gap: expected at most 1h" };
+  return read;
+}
+
+/**
+ * The answer to a probe: a stream of events `{"i","t","pad"}`, `t` in milliseconds since 1970, which goes the way of a
+ * backend's answer. A client that comes back with the id of an event goes on behind it. The query was checked before.
+ */
+export const probeMock: Mock = {
+  open: (exchange: Exchange) => {
+    const { request, target } = exchange;
+    const script = readProbeQuery(target.query);
+    if ("fault" in script) throw new TypeError(script.fault);
+    const { n, gap, pad } = script;
+    const head = { status: 200, fields: { "Content-Type": "text/event-stream" } };
+    const seen = fieldValue(request.rawHeaders, "last-event-id") ?? "";
+    const first = /^\d{1,6}$/.test(seen) ? Number(seen) + 1 : 1;
+    if (request.method === "HEAD") return sourceOf(exchange, head, () => undefined);
+    const filling = pad === 0 ? {} : { pad: "x".repeat(pad) };
+    let i = first - 1;
+    const next = (): Step | undefined => {
+      i += 1;
+      if (i > n) return undefined;
+      const number = i;
+      const block = () => eventOf(number, filling);
+      return { after: number === first ? 0 : gap, block };
+    };
+    return sourceOf(exchange, head, next);
+  },
+};
+
+function eventOf(i: number, filling: { readonly pad?: string }): Buffer {
+  return Buffer.from(
+    renderEventBlock({ id: String(i), data: JSON.stringify({ i, t: Date.now(), ...filling }) }),
+  );
+}

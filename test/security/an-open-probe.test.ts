@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { serverSchema } from "../../src/config/server-schema.ts";
+import { startGateway } from "../support/gateway.ts";
+
+const PATH = "/.sluice/probe?n=1";
+const routes = { main: { match: { path: "/x" }, mock: { body: "x" } } };
+const token = "a-token-of-enough-characters";
+
+test.each([
+  ["an address of every interface", "0.0.0.0:0"],
+  ["a port alone, which is every interface", 0],
+  ["one of several", ["127.0.0.1:0", "0.0.0.0:0"]],
+])("a listener that others can reach needs a token: %s", (_, listen) => {
+  const parsed = serverSchema.safeParse({ listen, admin: false, probe: true });
+  expect(parsed.error?.issues.map(({ path, message }) => [path, message])).toEqual([
+    [["probe"], "expected an adminToken beside it, because others can reach an address of listen"],
+  ]);
+  expect(serverSchema.safeParse({ listen, admin: false, probe: true, adminToken: token }).success).toBe(true);
+  expect(serverSchema.safeParse({ listen, admin: false }).success).toBe(true);
+});
+
+test("where others can reach it, the stream is for whoever brings the admin token", async () => {
+  const server = { listen: "0.0.0.0:0", probe: true, adminToken: token };
+  const gateway = await startGateway({ routes, server });
+  const url = `http://127.0.0.1:${gateway.port}${PATH}`;
+  const status = async (authorization?: string) => {
+    const response = await fetch(url, { headers: authorization === undefined ? {} : { authorization } });
+    await response.text();
+    return response.status;
+  };
+  expect(await status()).toBe(401);
+  expect(await status("Bearer wrong")).toBe(401);
+  expect(await status(`Basic ${token}`)).toBe(401);
+  expect(await status(`Bearer ${token}`)).toBe(200);
+  // What is wrong with the query is said to nobody else.
+  expect((await fetch(`${url}&n=2`)).status).toBe(401);
+});
+
+test("on this machine alone it needs none", async () => {
+  const gateway = await startGateway({ routes, server: { probe: true, adminToken: token } });
+  const response = await fetch(gateway.url + PATH);
+  expect(response.status).toBe(200);
+  await response.text();
+});
