@@ -9,7 +9,6 @@ import { parseFlags } from "./flags.ts";
 
 /** `sluice check`: validates a configuration directory and shows its routes. */
 export const check: Command = {
-  summary: "validate a configuration and print its routes in matching order",
   help: `Usage: sluice check [--config DIR]
 
 Validates a configuration as serve would. Prints its routes in the order in

@@ -6,8 +6,6 @@ export const EXIT = { done: 0, crashed: 1, refused: 2 } as const;
 
 /** One subcommand. */
 export interface Command {
-  /** For the list of commands. */
-  readonly summary: string;
   /** What `--help` prints. */
   readonly help: string;
   /** Runs to its end and resolves with the exit code; a wrong flag is thrown as `UsageError`. */

@@ -3,7 +3,6 @@ import { parseFlags } from "./flags.ts";
 
 /** `sluice demo`: sample backends, gateway and page in one process. */
 export const demo: Command = {
-  summary: "show live streams: sample backends, gateway and page in one process",
   help: `Usage: sluice demo [--listen ADDR]
 
 Starts sample backends, the gateway in front of them and a page that shows the

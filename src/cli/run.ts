@@ -1,14 +1,9 @@
 import { readFileSync } from "node:fs";
 import { visibleText } from "../base/visible-text.ts";
 import { suggestion } from "../config/nearest.ts";
-import { check } from "./check.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
-import { demo } from "./demo.ts";
-import { schema } from "./schema.ts";
-import { serve } from "./serve.ts";
-import { sign } from "./sign.ts";
+import { EXIT, UsageError } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
 
-const COMMANDS: Readonly<Record<string, Command>> = { serve, check, demo, sign, schema };
 const GLOBAL_FLAGS = ["--help", "--version"];
 
 function help(): string {
@@ -40,15 +35,18 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     process.stdout.write(isHelp(name) ? help() : version());
     return EXIT.done;
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) throw new UsageError(unknown(name));
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) throw new UsageError(unknown(name));
   // Before anything else is read: whoever asks for help may have the rest wrong.
   const untilEnd = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);
-  if (untilEnd.some(isHelp) || untilEnd.includes("--version")) {
-    process.stdout.write(untilEnd.some(isHelp) ? command.help : version());
+  if (untilEnd.includes("--version") && !untilEnd.some(isHelp)) {
+    process.stdout.write(version());
     return EXIT.done;
   }
-  return command.run(args);
+  const command = await entry.load();
+  if (!untilEnd.some(isHelp)) return await command.run(args);
+  process.stdout.write(command.help);
+  return EXIT.done;
 }
 
 const isHelp = (arg: string): boolean => arg === "--help" || arg === "-h";

@@ -5,7 +5,6 @@ import { parseFlags } from "./flags.ts";
 
 /** `sluice schema`: the JSON Schema of a configuration file, for editors. */
 export const schema: Command = {
-  summary: "print the JSON Schema of a configuration file, for editors",
   help: `Usage: sluice schema [route|server|apps]
 
 Prints the JSON Schema of routes/*.yaml (route, the default), of sluice.yaml

@@ -18,7 +18,6 @@ import { takeSignals } from "./signals.ts";
 
 /** `sluice serve`: runs the gateway until SIGTERM or SIGINT. */
 export const serve: Command = {
-  summary: "run the gateway",
   help: `Usage: sluice serve [--config DIR]
        sluice serve --to URL [--listen ADDR] [--cors ORIGIN]...
 

@@ -8,7 +8,6 @@ import { parseFlags } from "./flags.ts";
 
 /** `sluice sign`: signs one request, to try a route with curl. */
 export const sign: Command = {
-  summary: "sign a request as an app does, and print its headers or a curl line",
   help: `Usage: sluice sign URL --key K --secret S [flags]
 
 Prints the headers of a request signed with SDK-HMAC-SHA256. They are good for

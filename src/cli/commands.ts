@@ -1,0 +1,35 @@
+import type { Command } from "./command.ts";
+
+/** A command as the list of commands shows it, and where it is. */
+interface Entry {
+  readonly summary: string;
+  /**
+   * Loads the command's code. Only the command that was asked for is loaded: all of them together take 0.3 s of CPU,
+   * and a script may call `sluice sign` or `sluice probe` in a loop.
+   */
+  readonly load: () => Promise<Command>;
+}
+
+/** Every command, in the order of the help. */
+export const COMMANDS: Readonly<Record<string, Entry>> = {
+  serve: {
+    summary: "run the gateway",
+    load: async () => (await import("./serve.ts")).serve,
+  },
+  check: {
+    summary: "validate a configuration and print its routes in matching order",
+    load: async () => (await import("./check.ts")).check,
+  },
+  demo: {
+    summary: "show live streams: sample backends, gateway and page in one process",
+    load: async () => (await import("./demo.ts")).demo,
+  },
+  sign: {
+    summary: "sign a request as an app does, and print its headers or a curl line",
+    load: async () => (await import("./sign.ts")).sign,
+  },
+  schema: {
+    summary: "print the JSON Schema of a configuration file, for editors",
+    load: async () => (await import("./schema.ts")).schema,
+  },
+};
