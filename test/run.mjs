@@ -18,6 +18,7 @@ const PROGRAMS = [
   { path: "/usr/bin/chromium", name: "chromium", use: "browser tests", variable: "CHROMIUM_PATH" },
   { path: "/usr/bin/redis-server", name: "redis-server", use: "shared histories", variable: "REDIS_PATH" },
   { path: "/usr/sbin/haproxy", name: "haproxy", use: "PROXY protocol end to end", variable: "HAPROXY_PATH" },
+  { path: "/usr/bin/caddy", name: "caddy", use: "probes end to end", variable: "CADDY_PATH" },
   { path: "/usr/bin/curl", name: "curl", use: "curl end to end", variable: undefined },
   {
     path: "/usr/bin/systemd-analyze",

@@ -24,6 +24,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "show live streams: sample backends, gateway and page in one process",
     load: async () => (await import("./demo.ts")).demo,
   },
+  probe: {
+    summary: "find the hop that delays or cuts an event stream",
+    load: async () => (await import("./probe.ts")).probe,
+  },
   sign: {
     summary: "sign a request as an app does, and print its headers or a curl line",
     load: async () => (await import("./sign.ts")).sign,

@@ -13,13 +13,25 @@ export interface ParsedFlags {
   readonly words: readonly string[];
 }
 
-/** Reads a command line; `maxWords` bounds what is no flag. Throws UsageError with the nearest flag's name. */
-export function parseFlags(args: readonly string[], spec: FlagSpec, maxWords = 0): ParsedFlags {
+/**
+ * Reads a command line; `maxWords` bounds what is no flag, `letters` are flags of one letter with what they stand for.
+ * Throws UsageError with the nearest flag's name.
+ */
+export function parseFlags(
+  args: readonly string[],
+  spec: FlagSpec,
+  maxWords = 0,
+  letters: Readonly<Record<string, string>> = {},
+): ParsedFlags {
   const known: FlagSpec = { ...spec, help: "none" };
   const options = Object.fromEntries(
     Object.entries(known).map(([name, takes]) => [
       name,
-      { type: takes === "none" ? ("boolean" as const) : ("string" as const), multiple: true },
+      {
+        type: takes === "none" ? ("boolean" as const) : ("string" as const),
+        multiple: true,
+        ...letterOf(name, letters),
+      },
     ]),
   );
   // Not strict: its errors name no nearest flag.
@@ -33,7 +45,7 @@ export function parseFlags(args: readonly string[], spec: FlagSpec, maxWords = 0
   const values = new Map<string, string[]>();
   for (const token of tokens) {
     if (token.kind !== "option") continue;
-    const value = checkOption(token, known);
+    const value = checkOption(token, known, letters);
     if (known[token.name] !== "many" && values.has(token.name))
       throw new UsageError(`${token.rawName} stands twice`);
     values.set(token.name, [...(values.get(token.name) ?? []), value]);
@@ -55,9 +67,20 @@ interface OptionToken {
   readonly inlineValue: boolean | undefined;
 }
 
-function checkOption({ name, rawName, value, inlineValue }: OptionToken, known: FlagSpec): string {
+/** What parseArgs is told of the flag's letter, if it has one. */
+function letterOf(name: string, letters: Readonly<Record<string, string>>): { short?: string } {
+  const letter = Object.keys(letters).find((key) => letters[key] === name);
+  return letter === undefined ? {} : { short: letter };
+}
+
+function checkOption(
+  { name, rawName, value, inlineValue }: OptionToken,
+  known: FlagSpec,
+  letters: Readonly<Record<string, string>>,
+): string {
   const takes = Object.hasOwn(known, name) ? known[name] : undefined;
-  if (takes === undefined || !rawName.startsWith("--")) {
+  const isKnown = rawName.startsWith("--") || Object.hasOwn(letters, rawName.slice(1));
+  if (takes === undefined || !isKnown) {
     const hint = suggestion(name, Object.keys(known)).replace("did you mean ", "did you mean --");
     throw new UsageError(`unknown flag ${rawName}${hint}`);
   }

@@ -37,6 +37,7 @@ describe("help and version", () => {
     ["sign", ["sign", "--help"]],
     ["check", ["check", "--help"]],
     ["demo", ["demo", "--help"]],
+    ["probe", ["probe", "--help"]],
     ["schema", ["schema", "-h"]],
   ])("of %s", async (name, args) => {
     const { code, stdout, stderr } = await sluice(args);
@@ -45,7 +46,7 @@ describe("help and version", () => {
   });
 
   test("every line of help fits a terminal", () => {
-    for (const name of ["sluice", "serve", "sign", "check", "demo", "schema"]) {
+    for (const name of ["sluice", "serve", "sign", "check", "demo", "probe", "schema"]) {
       const text = readFileSync(new URL(`help/${name}.txt`, import.meta.url), "utf8");
       expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
     }
@@ -72,7 +73,7 @@ describe("help and version", () => {
 describe("a wrong command line ends with 2 and one line on standard error", () => {
   test.each([
     [["serv"], "unknown command serv; did you mean serve?"],
-    [["probe", "x"], "unknown command probe"],
+    [["prob", "x"], "unknown command prob; did you mean probe?"],
     [["toString"], "unknown command toString"],
     [["--hlep"], "unknown flag --hlep; did you mean --help?"],
     [["serve", "--lisen", "1"], "unknown flag --lisen; did you mean --listen?"],
@@ -89,6 +90,17 @@ describe("a wrong command line ends with 2 and one line on standard error", () =
     [["serve", "--cors", "*"], "--cors goes with --to; otherwise cors is in the route's file"],
     [["schema", "rout"], "unknown schema rout; expected route or server or apps; did you mean route?"],
     [["demo", "8000"], "unexpected argument 8000"],
+    [["probe"], "probe needs a URL"],
+    [["probe", "x"], 'expected a URL such as https://host/stream, without a user, not "x"'],
+    [
+      ["probe", "http://a", "--hop", "b"],
+      "expected --hop NAME=URL such as backend=http://127.0.0.1:8080/stream, not b",
+    ],
+    [["probe", "http://a", "--hop", "url=http://b"], "two hops are named url; the URL itself is url"],
+    [["probe", "http://a", "--for", "2h"], '--for: expected a time from 1ms to 1h such as 20s, not "2h"'],
+    [["probe", "http://a", "--format", "xml"], '--format: expected text, json, not "xml"'],
+    [["probe", "http://a", "-H", "x"], `expected a header such as 'X-Name: value', not "x"`],
+    [["probe", "http://a", "-x", "1"], "unknown flag -x"],
   ])("%j", async (args, message) => {
     const stderr = `sluice: ${message}\nTry sluice --help.\n`;
     expect(await sluice(args)).toEqual({ code: 2, stdout: "", stderr });

@@ -30,6 +30,18 @@ function canConnect(port: number): Promise<boolean> {
 
 /** Starts a real HAProxy that passes TCP on to `server`, an address and its options; returns its port. */
 export async function startHaproxy(server: string): Promise<number> {
+  return (await startHaproxyWith({ server, lines: ["mode tcp", "timeout client 60s", "timeout server 60s"] }))
+    .port;
+}
+
+/** Starts a real HAProxy in front of `server`, with `lines` as its defaults. */
+export async function startHaproxyWith({
+  server,
+  lines,
+}: {
+  readonly server: string;
+  readonly lines: readonly string[];
+}): Promise<{ readonly port: number; readonly stop: () => Promise<void> }> {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(`no HAProxy at ${EXECUTABLE}: install the package haproxy, or set HAPROXY_PATH`);
   }
@@ -39,10 +51,8 @@ export async function startHaproxy(server: string): Promise<number> {
     "global",
     "  maxconn 100",
     "defaults",
-    "  mode tcp",
     "  timeout connect 5s",
-    "  timeout client 60s",
-    "  timeout server 60s",
+    ...lines.map((line) => `  ${line}`),
     "listen main",
     `  bind 127.0.0.1:${port}`,
     `  server s ${server}`,
@@ -50,10 +60,11 @@ export async function startHaproxy(server: string): Promise<number> {
   ];
   await writeFile(join(directory, "haproxy.cfg"), text.join("\n"));
   const child = spawn(EXECUTABLE, ["-db", "-q", "-f", join(directory, "haproxy.cfg")], { stdio: "ignore" });
-  afterTest(async () => {
+  const stop = async () => {
     await stopProcess(child);
     await rm(directory, { recursive: true, force: true });
-  });
+  };
+  afterTest(stop);
   await eventually(() => canConnect(port), "HAProxy to listen", { timeoutMs: 15_000, everyMs: 50 });
-  return port;
+  return { port, stop };
 }

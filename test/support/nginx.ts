@@ -9,6 +9,11 @@ import { refusedPort } from "./backend.ts";
 import { eventually } from "./eventually.ts";
 
 const EXECUTABLE = process.env["NGINX_PATH"] ?? "/usr/sbin/nginx";
+/** Every nginx that facts about nginx are tested with: the machine's own, and a newer one where there is one. */
+export const NGINX_BUILDS: readonly string[] = [EXECUTABLE, process.env["NGINX_NEWER_PATH"] ?? ""].filter(
+  (path) => path === EXECUTABLE || existsSync(path),
+);
+
 const TEMPLATES = new URL("../../docker/nginx/", import.meta.url);
 const MOST_STARTS = 5;
 
@@ -21,6 +26,8 @@ export interface NginxSetup {
   readonly httpVersion?: "1.0" | "1.1";
   /** Directives for the http block, inherited by the site. */
   readonly extra?: string;
+  /** Another build than the machine's own. */
+  readonly executable?: string;
 }
 
 export interface NginxFixture {
@@ -95,8 +102,9 @@ async function stopProcess(child: ChildProcess): Promise<void> {
 
 /** Starts a real nginx on a free port of 127.0.0.1; it stops when the test ends. */
 export async function startNginx(setup: NginxSetup): Promise<NginxFixture> {
-  if (!existsSync(EXECUTABLE)) {
-    throw new Error(`no nginx at ${EXECUTABLE}: install the package nginx-light, or set NGINX_PATH`);
+  const { executable = EXECUTABLE } = setup;
+  if (!existsSync(executable)) {
+    throw new Error(`no nginx at ${executable}: install the package nginx-light, or set NGINX_PATH`);
   }
   const directory = await mkdtemp(join(tmpdir(), "sluice-nginx-"));
   await mkdir(join(directory, "temp"));
@@ -104,7 +112,7 @@ export async function startNginx(setup: NginxSetup): Promise<NginxFixture> {
     const port = await refusedPort();
     await writeFile(join(directory, "nginx.conf"), mainText(setup, await siteText(setup, port)));
     const child = spawn(
-      EXECUTABLE,
+      executable,
       ["-p", directory, "-c", "nginx.conf", "-e", "error.log", "-g", "daemon off;"],
       {
         stdio: "ignore",

@@ -17,6 +17,7 @@ const FLOORS = [
   "server",
   "workers",
   "demo",
+  "probe",
   "cli",
 ];
 const SRC = new URL("../../src", import.meta.url).pathname;

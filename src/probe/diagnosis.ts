@@ -1,0 +1,56 @@
+import { type Cut, cutOf, pairCut } from "./ending.ts";
+import { pairSymptom } from "./pair.ts";
+import type { Reading } from "./reading.ts";
+import { refusalOf } from "./refusal.ts";
+import { type Symptom, symptomOf } from "./symptom.ts";
+
+/** Where in the chain a stream becomes late, or ends. */
+export interface Found<T> {
+  readonly what: T;
+  /** The hop that shows it. */
+  readonly hop: Reading;
+  /** The hop behind it, which does not show it; undefined where the innermost hop shows it by itself. */
+  readonly behind: Reading | undefined;
+}
+
+/** The hops whose events can be compared: those that answered with a stream, or with nothing yet. */
+export function comparable(readings: readonly Reading[]): readonly Reading[] {
+  return readings.filter(
+    (reading) =>
+      reading.fault === undefined && reading.sentAt !== undefined && refusalOf(reading) === undefined,
+  );
+}
+
+/** The innermost place where events become late. */
+export function findDelay(readings: readonly Reading[]): Found<Symptom> | undefined {
+  const hops = comparable(readings);
+  for (const [hop, behind] of neighbours(hops)) {
+    const own = symptomOf(hop);
+    // Events that are older than the request have no counterpart at the hop behind.
+    const what = own?.kind === "replayed" ? own : pairSymptom(behind, hop);
+    if (what !== undefined) return { what, hop, behind };
+  }
+  // Between the hops nothing is late: what is late comes so from behind them.
+  const [innermost] = hops;
+  const what = innermost && symptomOf(innermost);
+  return what && { what, hop: innermost, behind: undefined };
+}
+
+/** The innermost place where the stream ends before its sender ends it. */
+export function findCut(readings: readonly Reading[]): Found<Cut> | undefined {
+  const hops = comparable(readings);
+  for (const [hop, behind] of neighbours(hops)) {
+    const what = pairCut(behind, hop);
+    if (what !== undefined) return { what, hop, behind };
+  }
+  const [innermost] = hops;
+  const what = innermost && cutOf(innermost);
+  return what && { what, hop: innermost, behind: undefined };
+}
+
+function neighbours(hops: readonly Reading[]): [outer: Reading, inner: Reading][] {
+  return hops.flatMap((outer, at): [Reading, Reading][] => {
+    const inner = hops[at - 1];
+    return inner === undefined ? [] : [[outer, inner]];
+  });
+}

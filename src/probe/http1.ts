@@ -1,0 +1,103 @@
+import type { Socket } from "node:net";
+import { framingOf } from "../upstream/framing.ts";
+import { ResponseParser } from "../upstream/response-parser.ts";
+import type { Exchange, WireHead, WireListener, WireRequest } from "./wire.ts";
+
+/** `HTTP/1.x` */
+const VERSION_LENGTH = 8;
+
+/**
+ * Sends a request over a connection and reads its response with the time of each read.
+ *
+ * Uses the gateway's own strict parser, so that what the probe cannot read is what the gateway refuses too.
+ */
+export function exchangeHttp1(socket: Socket, request: WireRequest, listener: WireListener): Exchange {
+  const reader = new Http1Reader(request.method === "HEAD", listener);
+  socket.on("data", (bytes: Buffer) => reader.read(bytes));
+  socket.on("end", () => reader.ended());
+  socket.on("error", (error: NodeJS.ErrnoException) => reader.broken(error));
+  socket.on("close", () => reader.ended());
+  socket.write(renderHead(request));
+  if (request.body !== undefined) socket.write(request.body);
+  return {
+    close: () => {
+      reader.isOver = true;
+      socket.destroy();
+    },
+  };
+}
+
+function renderHead({ method, path, host, version, fields, body }: WireRequest): Buffer {
+  const own: (readonly [string, string])[] = [["Host", host]];
+  if (body !== undefined) own.push(["Content-Length", String(body.length)]);
+  const lines = [...own, ...fields].map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  return Buffer.from(`${method} ${path} HTTP/${version}\r\n${lines}\r\n`, "latin1");
+}
+
+class Http1Reader {
+  isOver = false;
+  readonly #parser = new ResponseParser();
+  readonly #isHead: boolean;
+  readonly #listener: WireListener;
+  #version = "";
+  #hasHead = false;
+
+  constructor(isHead: boolean, listener: WireListener) {
+    this.#isHead = isHead;
+    this.#listener = listener;
+    this.#parser.begin(isHead);
+  }
+
+  read(bytes: Buffer): void {
+    if (this.isOver) return;
+    const at = performance.now();
+    // Before it is parsed, which moves the bytes of chunks.
+    if (!this.#hasHead) this.#noteVersion(bytes);
+    const parser = this.#parser;
+    parser.read(bytes, 0, bytes.length);
+    if (parser.head !== undefined) this.#onHead(parser.head.status, parser.head.rawHeaders, at);
+    if (parser.payloadEnd > parser.payloadStart)
+      this.#listener.onBody(bytes.subarray(parser.payloadStart, parser.payloadEnd), at);
+    if (parser.fault !== undefined) this.#fail(`sends what is no valid HTTP: ${parser.fault}`, at);
+    else if (parser.isEnded) this.#end("complete", at);
+  }
+
+  /** The peer has sent its last byte. */
+  ended(): void {
+    if (this.isOver) return;
+    const at = performance.now();
+    if (!this.#hasHead) this.#fail("closed the connection without an answer", at);
+    else this.#end(this.#parser.finish() ? "closed" : "truncated", at);
+  }
+
+  broken(error: NodeJS.ErrnoException): void {
+    if (this.isOver) return;
+    if (this.#hasHead) this.#end("reset", performance.now());
+    else this.#fail(`broke the connection off without an answer (${error.code ?? error.message})`, 0);
+  }
+
+  /** The version of the final response: an interim one before it has a version of its own, mostly the same. */
+  #noteVersion(bytes: Buffer): void {
+    if (this.#version.length < VERSION_LENGTH)
+      this.#version += bytes.toString("latin1", 0, VERSION_LENGTH - this.#version.length);
+  }
+
+  #onHead(status: number, fields: readonly string[], at: number): void {
+    this.#hasHead = true;
+    const isHttp10 = this.#version === "HTTP/1.0";
+    const protocol: WireHead["protocol"] = isHttp10 ? "HTTP/1.0" : "HTTP/1.1";
+    const { body: framing } = framingOf(fields, status, isHttp10, this.#isHead);
+    this.#listener.onHead({ status, protocol, fields, framing }, at);
+  }
+
+  #end(kind: Parameters<WireListener["onEnd"]>[0], at: number): void {
+    this.isOver = true;
+    this.#listener.onEnd(kind, at);
+  }
+
+  #fail(detail: string, at: number): void {
+    this.isOver = true;
+    if (this.#hasHead) this.#listener.onEnd("truncated", at);
+    else this.#listener.onFault(detail);
+  }
+}

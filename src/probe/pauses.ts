@@ -1,0 +1,40 @@
+/** How often it is looked whether the process stands still, in ms. */
+const TICK_MS = 25;
+/** A tick that comes later than this stood still, in ms. */
+const PAUSE_MS = 30;
+/** What is read within this time behind a pause may have waited in it, in ms. */
+const BEHIND_MS = 20;
+const MAX_PAUSES = 10_000;
+
+/**
+ * Knows when this process stood still, on a machine that is short of time: what came meanwhile is read in one piece,
+ * and was not held by any hop.
+ */
+export class Pauses {
+  readonly #pauses: { readonly from: number; readonly to: number }[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #last = 0;
+
+  start(): void {
+    this.#last = performance.now();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** For how long what was read at `at` may have waited in this process, in ms. */
+  before(at: number): number {
+    const pause = this.#pauses.findLast(({ from, to }) => from <= at && at <= to + BEHIND_MS);
+    return pause === undefined ? 0 : pause.to - pause.from;
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    const isLate = now - this.#last > TICK_MS + PAUSE_MS;
+    if (isLate && this.#pauses.length < MAX_PAUSES) this.#pauses.push({ from: this.#last, to: now });
+    this.#last = now;
+  }
+}

@@ -1,0 +1,137 @@
+import { type Ask, Budget, type Hop, read } from "./client.ts";
+import { comparable, type Found, findCut, findDelay } from "./diagnosis.ts";
+import type { Verdict } from "./finding.ts";
+import { type Note, notesOf } from "./notes.ts";
+import { laterBy } from "./pair.ts";
+import type { Reading } from "./reading.ts";
+import { refusalOf } from "./refusal.ts";
+import { resumeNotes } from "./resume.ts";
+import { seconds } from "./seconds.ts";
+import { Stop } from "./stop.ts";
+import type { Symptom } from "./symptom.ts";
+import { runTrials, type Trial, type TrialResults } from "./trials.ts";
+import { verdictOf } from "./verdict.ts";
+
+/** What to probe. */
+export interface ProbeOptions {
+  /** From the backend outwards; the last one is the URL. */
+  readonly hops: readonly Hop[];
+  readonly ask: Ask;
+  /** How long to read, in ms; each trial takes at most as long again. */
+  readonly forMs: number;
+  /** The page that is said to ask; undefined for none. */
+  readonly origin: string | undefined;
+  /** Ends the probe early, with a verdict on what has come. */
+  readonly signal: AbortSignal;
+}
+
+/** Whoever watches a probe at work. */
+export interface Watcher {
+  /** The readings begin; they fill as bytes come. */
+  onStart(readings: readonly Reading[]): void;
+  /** The readings are over, and another request is made. */
+  onTrial(what: string): void;
+}
+
+/** All that a probe has found. */
+export interface Report {
+  readonly readings: readonly Reading[];
+  readonly trials: readonly Trial[];
+  readonly notes: readonly Note[];
+  readonly verdict: Verdict;
+  /** Connections that were opened. */
+  readonly connections: number;
+}
+
+/** How long hops are read on after the URL's stream has ended, in ms: whether they go on tells what ended it. */
+const GRACE_MS = 1_000;
+
+/** Reads all hops at once, makes the trials that tell causes apart, and says what was found. Never rejects. */
+export async function runProbe(options: ProbeOptions, watcher: Watcher): Promise<Report> {
+  const { hops, ask, forMs, signal } = options;
+  const budget = new Budget(2 + 2 * hops.length);
+  budget.pauses.start();
+  const readings = await readAll(options, budget, watcher);
+  const url = readings.at(-1);
+  if (url === undefined) throw new TypeError("a probe has a URL");
+  const usable = url.fault === undefined && refusalOf(url) === undefined && url.trouble === undefined;
+  const delay = usable ? findDelay(readings) : undefined;
+  const cut = usable ? findCut(readings) : undefined;
+  const setup = {
+    ask,
+    hops,
+    budget,
+    longestMs: forMs,
+    signal,
+    onTrial: (what: string) => watcher.onTrial(what),
+  };
+  const results = await runTrials({ delay, cut, url: usable ? url : undefined }, setup);
+  const isDoubtful = isDoubtfulHead(delay, results);
+  const verdict = verdictOf({ readings, delay: isDoubtful ? undefined : delay, cut, results, forMs });
+  budget.pauses.stop();
+  const isClean = verdict.outcome === "prompt" && readings.length > 1;
+  const resumed = isClean ? await resumeNotes(readings, setup) : [];
+  const notes = [
+    ...unusable(readings),
+    ...(isDoubtful ? [lateHeadNote(url)] : []),
+    ...(verdict.outcome === "prompt" ? ownAnswers(readings) : []),
+    ...readings.flatMap((one) => notesOf(one, options.origin)),
+    ...resumed,
+  ];
+  return { readings, trials: results.trials, notes, verdict, connections: budget.opened };
+}
+
+async function readAll(
+  { hops, ask, forMs, signal }: ProbeOptions,
+  budget: Budget,
+  watcher: Watcher,
+): Promise<readonly Reading[]> {
+  const stop = new Stop(signal, forMs);
+  const readings = hops.map((hop) => read(hop, ask, budget, stop.signal));
+  watcher.onStart(readings);
+  const url = readings.at(-1);
+  await Promise.race([stop.ended(), url?.over()]);
+  const isDone = url?.fault !== undefined || readings.length === 1;
+  const others = Promise.all(readings.map((reading) => reading.over()));
+  if (!isDone) await Promise.race([stop.ended(), others, sleep(GRACE_MS)]);
+  stop.abort();
+  await others;
+  return readings;
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * One URL, and a head that came with the first event: a sender that sends both together looks the same, as those of
+ * language models do, so that it is no more than a note.
+ */
+function isDoubtfulHead(delay: Found<Symptom> | undefined, { isLocked }: TrialResults): boolean {
+  return delay?.what.kind === "head" && !delay.what.isSure && !isLocked;
+}
+
+function lateHeadNote({ name, headAt = 0, sentAt = 0 }: Reading): Note {
+  const text = `the head came with the first event, after ${seconds(headAt - sentAt)}: the sender does so, or a buffer in front holds it`;
+  return { hop: name, text, rule: "response-buffered" };
+}
+
+/** A delay by the numbers of events alone: the answer of that hop may only have begun later. */
+function ownAnswers(readings: readonly Reading[]): Note[] {
+  const [innermost, ...others] = comparable(readings);
+  if (innermost === undefined) return [];
+  return others.flatMap((reading): Note[] => {
+    const lag = laterBy(innermost, reading);
+    if (lag === undefined) return [];
+    const text = `its events come ${seconds(lag)} later than those of ${innermost.name}; each has an answer of its own, without times in it, so that this may be the backend's pace`;
+    return [{ hop: reading.name, text, rule: undefined }];
+  });
+}
+
+/** Inner hops that cannot be compared. */
+function unusable(readings: readonly Reading[]): Note[] {
+  return readings.slice(0, -1).flatMap((reading): Note[] => {
+    const text = reading.fault?.sentence ?? refusalOf(reading)?.sentence;
+    return text === undefined
+      ? []
+      : [{ hop: reading.name, text: `cannot be compared: ${text}`, rule: undefined }];
+  });
+}

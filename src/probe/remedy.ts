@@ -1,0 +1,130 @@
+import type { Cut } from "./ending.ts";
+import type { Family, Software } from "./software.ts";
+import type { SymptomKind } from "./symptom.ts";
+
+/** What to change. */
+export interface Remedy {
+  /** One sentence. */
+  readonly text: string;
+  /** The line of configuration, where the program is known. */
+  readonly directive: string | undefined;
+  /** The rule of `sluice nginx lint` that finds the line. */
+  readonly rule: string | undefined;
+}
+
+/** What is known of a delay besides its kind. */
+export interface Circumstances {
+  readonly software: Software | undefined;
+  /** The content coding of the late answer. */
+  readonly coding: string | undefined;
+  /** It is prompt without compression. */
+  readonly isPromptUncompressed: boolean;
+  /** It is prompt over HTTP/2 and late over HTTP/1.1 with TLS. */
+  readonly isTlsBuffer: boolean;
+  /** A second client waits while the first one reads. */
+  readonly isLocked: boolean;
+  /** The delay of a typical late event, in ms. */
+  readonly lagMs: number;
+}
+
+/** One without a line of configuration. */
+export const plainRemedy = (text: string): Remedy => ({ text, directive: undefined, rule: undefined });
+
+const remedy = (text: string, directive?: string, rule?: string): Remedy => ({ text, directive, rule });
+
+/** What most likely ends a delay. */
+export function remedyFor(kind: SymptomKind, facts: Circumstances): Remedy {
+  const { software, coding } = facts;
+  const family = software?.family;
+  if (facts.isLocked) return cacheRemedy(family, "proxy_cache_lock off;", "cache-lock-holds");
+  if (kind === "replayed") return cacheRemedy(family, "proxy_cache off;", "stream-cached");
+  const isCompressor = facts.isPromptUncompressed || (coding !== undefined && !mayBuffer(family));
+  return isCompressor ? compressionRemedy(family, coding) : bufferRemedy(kind, family, facts);
+}
+
+/** These pass each event on at once, unless something compresses it. */
+const mayBuffer = (family: Family | undefined): boolean => family !== "caddy" && family !== "haproxy";
+
+function cacheRemedy(family: Family | undefined, directive: string, rule: string): Remedy {
+  if (isNginx(family)) return remedy("keep streams out of the cache", directive, rule);
+  return remedy("keep streams out of the cache in front; the backend can say Cache-Control: no-store");
+}
+
+function compressionRemedy(family: Family | undefined, coding = "gzip"): Remedy {
+  switch (family) {
+    case "caddy":
+      return remedy(
+        "leave text/event-stream out of encode, or update Caddy, whose newer versions flush each event",
+        "encode gzip { match { header Content-Type text/html* } }",
+      );
+    case "haproxy":
+      return remedy("take text/event-stream off the list of compressed types", "compression type text/html");
+    case "nginx":
+    case undefined:
+      return remedy(
+        `${ifUnknown(family)}${coding} gathers events before a buffer, so compress no streams there`,
+        "gzip off;",
+        "compressed-while-buffered",
+      );
+    default:
+      return remedy(`switch ${coding} off for text/event-stream there`);
+  }
+}
+
+function bufferRemedy(kind: SymptomKind, family: Family | undefined, facts: Circumstances): Remedy {
+  if (family === "haproxy" || (family === undefined && isCorked(kind, facts))) {
+    // Linux sends what a socket holds with MSG_MORE after 200 ms.
+    const who = family === undefined ? "if HAProxy stands there: " : "";
+    return remedy(`${who}it waits 200 ms for more bytes before it sends a packet`, "option http-no-delay");
+  }
+  if (family === "nginx" || family === undefined) {
+    return remedy(
+      `${ifUnknown(family)}${bufferReason(kind, facts)}; or send X-Accel-Buffering: no from the backend`,
+      "proxy_buffering off;",
+      "response-buffered",
+    );
+  }
+  if (family === "apache")
+    return remedy("pass each event on at once", "ProxyPass … flushpackets=on", undefined);
+  if (family === "caddy") return remedy("pass each event on at once", "flush_interval -1", undefined);
+  if (family === "cloudflare")
+    return remedy(
+      "the rules for this path must not buffer or rewrite responses; the type must be text/event-stream",
+    );
+  return remedy("switch the buffering of responses off there, for this path");
+}
+
+const ifUnknown = (family: Family | undefined): string =>
+  family === undefined ? "if nginx stands there: " : "";
+
+function bufferReason(kind: SymptomKind, { isTlsBuffer }: Circumstances): string {
+  if (isTlsBuffer) return "buffering fills TLS records of 16 kB for HTTP/1.1 clients";
+  if (kind === "tail") return "a buffer of 4 kB keeps the end of larger events";
+  if (kind === "head") return "buffering keeps the response head until an event follows";
+  return "response buffering gathers events";
+}
+
+/** How long a kernel keeps a packet back that is to become fuller, in ms, and what comes on top at most. */
+const CORK_MS = 200;
+const CORK_SPREAD_MS = 40;
+
+const isCorked = (kind: SymptomKind, { lagMs }: Circumstances): boolean =>
+  (kind === "in-groups" || kind === "late" || kind === "all-at-once") &&
+  Math.abs(lagMs - CORK_MS) <= CORK_SPREAD_MS;
+
+/** What keeps a stream from being cut. */
+export function cutRemedy(software: Software | undefined, cut: Cut): Remedy {
+  const family = software?.family;
+  const seconds = Math.round(cut.silentSeconds);
+  const silent = cut.silentSeconds >= 0.8 * cut.afterSeconds || cut.silentSeconds >= 0.5;
+  const beat = silent ? "send a heartbeat more often than that (sluice does, every 15 s), or " : "";
+  if (family === "nginx" || family === undefined) {
+    const longer = `${ifUnknown(family)}${beat}allow a longer silence`;
+    return remedy(longer, "proxy_read_timeout 1h;", "read-timeout-cuts-silence");
+  }
+  if (family === "haproxy") return remedy(`${beat}allow a longer silence`, "timeout server 1h");
+  if (family === "envoy") return remedy(`${beat}lift the route's timeout`, "timeout: 0s");
+  return remedy(`${beat}allow more than ${Math.max(1, seconds)} s there`);
+}
+
+const isNginx = (family: Family | undefined): boolean => family === "nginx" || family === undefined;

@@ -1,0 +1,57 @@
+import { read } from "./client.ts";
+import type { Note } from "./notes.ts";
+import type { Reading } from "./reading.ts";
+import { Stop } from "./stop.ts";
+import { type TrialSetup, withField } from "./trials.ts";
+
+/** How long a stream may take to go on, in ms. */
+const RESUME_MS = 3_000;
+
+/**
+ * Asks the innermost hop and the URL again with Last-Event-ID: where only the first one goes on behind that event, the
+ * field is lost on the way, and clients get events twice or miss some. Nothing where events have no ids, or where the
+ * backend knows no way to resume.
+ */
+export async function resumeNotes(readings: readonly Reading[], setup: TrialSetup): Promise<Note[]> {
+  const [inner] = readings;
+  const outer = readings.at(-1);
+  if (inner === undefined || outer === undefined || inner === outer) return [];
+  const ids = inner.events.map(({ id }) => id);
+  const known = new Set(outer.events.map(({ id }) => id));
+  const shared = ids.filter((id) => id !== undefined && id !== "" && known.has(id));
+  const first = shared[0];
+  const last = shared[Math.floor(shared.length / 2)];
+  if (first === undefined || last === undefined || first === last || setup.budget.left < 2) return [];
+  setup.onTrial("Last-Event-ID");
+  const [innerStart, outerStart] = await firstIds([inner, outer], setup, last);
+  const isLost = innerStart !== undefined && innerStart !== first && outerStart === first;
+  if (!isLost) return [];
+  const text = `Last-Event-ID is lost on the way: ${inner.name} goes on behind it, ${outer.name} begins anew`;
+  return [{ hop: outer.name, text, rule: "request-fields-dropped" }];
+}
+
+async function firstIds(
+  readings: readonly Reading[],
+  { hops, ask, budget, signal }: TrialSetup,
+  lastEventId: string,
+): Promise<(string | undefined)[]> {
+  const asking = withField(ask, "Last-Event-ID", Buffer.from(lastEventId, "utf8").toString("latin1"));
+  const stop = new Stop(signal, RESUME_MS);
+  const again = readings.flatMap(({ name }) => {
+    const hop = hops.find((one) => one.name === name);
+    return hop === undefined ? [] : [read(hop, asking, budget, stop.signal)];
+  });
+  await Promise.all(
+    again.map(async (reading) => {
+      const begun = new Promise<void>((resolve) => {
+        reading.onChange = () => {
+          if (reading.events.length > 0) resolve();
+        };
+      });
+      await Promise.race([begun, reading.over()]);
+    }),
+  );
+  stop.abort();
+  await Promise.all(again.map((reading) => reading.over()));
+  return again.map(({ events }) => events[0]?.id);
+}

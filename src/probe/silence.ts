@@ -1,0 +1,75 @@
+import { type Findings, PROBE_EXIT, type Verdict } from "./finding.ts";
+import type { Reading } from "./reading.ts";
+import { plainRemedy, remedyFor } from "./remedy.ts";
+import { seconds } from "./seconds.ts";
+import { softwareOf } from "./software.ts";
+
+/**
+ * A head that has not come, or came late though events are prompt, where another request was answered at once. A
+ * sender that sends its head with the first event cannot be told from a buffer here.
+ */
+export function lateHead(
+  url: Reading,
+  { results, forMs }: Pick<Findings, "results" | "forMs">,
+): Verdict | undefined {
+  const { isHeadHeld, isLocked } = results;
+  if (!isLocked && (!isHeadHeld || url.headAt !== undefined)) return undefined;
+  const software = softwareOf(url.head?.fields ?? results.headFields);
+  const lagMs = (url.headAt ?? (url.sentAt ?? 0) + forMs) - (url.sentAt ?? 0);
+  const who = software?.name ?? "something in front of the sender";
+  const sentence = isLocked
+    ? `The head took ${seconds(lagMs)}: ${who} lets a client wait for the answer of another one.`
+    : `No head within ${seconds(lagMs)}, and HEAD is answered at once: ${who} holds the response back, or the sender is silent until its first event.`;
+  return {
+    outcome: "late",
+    kind: isLocked ? "head" : "nothing",
+    hop: url.name,
+    software: software?.name,
+    isSure: isLocked,
+    sentence,
+    remedy: remedyFor("head", { ...results, software, coding: url.coding, lagMs }),
+    exit: PROBE_EXIT.late,
+  };
+}
+
+/** A comment that comes with the head, before any event, passes only where nothing is held. */
+const AT_ONCE_MS = 300;
+
+/** No event came, or no head. */
+export function silent(url: Reading, forMs: number): Verdict {
+  const { headAt, sentAt = 0, name } = url;
+  const base = { kind: undefined, hop: undefined, software: softwareOf(url.head?.fields ?? [])?.name };
+  if (headAt === undefined) {
+    return {
+      ...base,
+      outcome: "silent",
+      isSure: false,
+      sentence: `No answer from ${name} within ${seconds(forMs)}: the sender is silent, or its head is held back.`,
+      remedy: plainRemedy("give it longer (--for 60s), or probe what stands behind it: --hop backend=URL"),
+      exit: PROBE_EXIT.none,
+    };
+  }
+  const isOpen = url.end?.kind === "open";
+  const comment = url.comments[0];
+  if (isOpen && comment !== undefined && comment - headAt < AT_ONCE_MS && headAt - sentAt < AT_ONCE_MS) {
+    return {
+      ...base,
+      outcome: "prompt",
+      isSure: false,
+      sentence: `Prompt as far as can be told: the head and a first comment came at once, and no event within ${seconds(forMs)}.`,
+      remedy: undefined,
+      exit: PROBE_EXIT.prompt,
+    };
+  }
+  const time = isOpen ? `within ${seconds(forMs)}` : "before the stream ended";
+  return {
+    ...base,
+    outcome: "silent",
+    isSure: false,
+    sentence: `Nothing to measure: the head came after ${seconds(headAt - sentAt)}, and no event ${time}.`,
+    remedy: plainRemedy(
+      "give it longer (--for 60s), or probe a path that sends: probe: true in sluice.yaml opens /.sluice/probe",
+    ),
+    exit: PROBE_EXIT.none,
+  };
+}

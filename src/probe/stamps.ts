@@ -1,0 +1,78 @@
+/** A time that an event carries. */
+export interface Stamp {
+  /** What it stands under: a key of the event's data, a field such as `id`, or its place among the times. */
+  readonly label: string;
+  /** Milliseconds since 1970 by the sender's clock. */
+  readonly ms: number;
+  /** Of one: 1 for milliseconds, 1000 for whole seconds. */
+  readonly resolution: 1 | 1000;
+}
+
+/** Only the start of an event is looked through: a picture in base64 holds no time. */
+const LONGEST_TEXT = 4096;
+const MAX_STAMPS = 8;
+const DAY_MS = 86_400_000;
+
+/** An ISO date, or digits that may be seconds or milliseconds since 1970; before it the key that it stands under. */
+const TIME =
+  /(?:([A-Za-z_][\w-]*)["']?\s*[:=]\s*["']?)?(?<![\w.])(?:(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)|(\d{10}(?:\d{3})?)(\.\d{1,9})?)(?![\w.]*\d)/g;
+
+/** The times in an event that may say when it was made: those within a day of `now`. */
+export function findStamps(text: string, now: number): readonly Stamp[] {
+  const found: Stamp[] = [];
+  for (const [, key, iso, digits, fraction] of text.slice(0, LONGEST_TEXT).matchAll(TIME)) {
+    const time = iso === undefined ? fromEpoch(digits ?? "", fraction) : fromIso(iso);
+    if (Math.abs(time.ms - now) > DAY_MS) continue;
+    found.push({ label: key ?? `#${found.length}`, ...time });
+    if (found.length === MAX_STAMPS) break;
+  }
+  return found;
+}
+
+function fromEpoch(digits: string, fraction = ""): Omit<Stamp, "label"> {
+  const isSeconds = digits.length === 10;
+  const value = Number(digits + fraction);
+  return { ms: isSeconds ? value * 1000 : value, resolution: isSeconds && fraction === "" ? 1000 : 1 };
+}
+
+function fromIso(text: string): Omit<Stamp, "label"> {
+  const hasZone = /(?:Z|[+-]\d\d:?\d\d)$/.test(text);
+  const spelled = text
+    .replace(" ", "T")
+    .replace(",", ".")
+    .replace(/([.]\d{3})\d+/, "$1");
+  // A difference of zones drops out, as one of clocks does.
+  const ms = Date.parse(hasZone ? spelled : `${spelled}Z`);
+  return { ms: Number.isNaN(ms) ? 0 : ms, resolution: /[.,]\d/.test(text) ? 1 : 1000 };
+}
+
+/** Fewer events tell nothing of what their times mean. */
+const FEWEST = 3;
+
+/**
+ * The time of each event that says when it was sent, in the order of `events`; undefined where an event lacks it, and
+ * undefined for all when no key has times that grow. A key such as `created`, which stays as it is, says nothing of
+ * when an event was sent.
+ */
+export function sendTimes(
+  events: readonly { readonly stamps: readonly Stamp[] }[],
+): { readonly times: readonly (number | undefined)[]; readonly resolution: 1 | 1000 } | undefined {
+  const labels = new Set(events.flatMap(({ stamps }) => stamps.map(({ label }) => label)));
+  for (const label of labels) {
+    const stamps = events.map((event) => event.stamps.find((stamp) => stamp.label === label));
+    if (!isClock(stamps)) continue;
+    const resolution = stamps.some((stamp) => stamp?.resolution === 1000) ? 1000 : 1;
+    return { times: stamps.map((stamp) => stamp?.ms), resolution };
+  }
+  return undefined;
+}
+
+function isClock(stamps: readonly (Stamp | undefined)[]): boolean {
+  const times = stamps.flatMap((stamp) => (stamp === undefined ? [] : [stamp.ms]));
+  if (times.length < FEWEST || times.length < 0.8 * stamps.length) return false;
+  const steps = times.slice(1).map((time, at) => time - (times[at] ?? time));
+  const backward = steps.filter((step) => step < 0).length;
+  const forward = steps.filter((step) => step > 0).length;
+  // Not each event needs a time of its own: a sender may send several at once.
+  return backward <= 0.1 * steps.length && forward >= FEWEST - 1;
+}

@@ -1,0 +1,139 @@
+import { type Group, groupsOf, median } from "./groups.ts";
+import type { ProbeEvent, Reading } from "./reading.ts";
+import { sendTimes } from "./stamps.ts";
+
+/**
+ * How a stream is late: `nothing` came through; `all-at-once` and `in-groups`: events came together that were sent
+ * apart; `tail`: the end of each event came with the next one; `head`: the response head came with the first event;
+ * `replayed`: the events are older than the request; `late`: each event by about the same.
+ */
+export type SymptomKind = "nothing" | "all-at-once" | "in-groups" | "tail" | "head" | "replayed" | "late";
+
+/** One way in which a reading is late. */
+export interface Symptom {
+  readonly kind: SymptomKind;
+  /** Whether a sender that behaves so by itself is ruled out. */
+  readonly isSure: boolean;
+  /** The delay of a typical late event, in ms. */
+  readonly lagMs: number;
+  /** How many events were late. */
+  readonly events: number;
+}
+
+/** An event is late from here on, in ms: a person sees it, and no network within a continent takes longer. */
+export const LATE_MS = 100;
+
+/** Without times in the events: how many must come together, how often, and after how long a silence in ms. */
+const FEWEST_TOGETHER = 3;
+const FEWEST_GROUPS = 2;
+const SILENCE_MS = 300;
+/** The same for a stream that came as one piece. */
+const SILENCE_BEFORE_ALL_MS = 500;
+
+/** A head that took longer is late, in ms. */
+const LATE_HEAD_MS = 1_000;
+/** A hold of less than this cannot be seen in times of whole seconds, in ms. */
+const LATE_SECONDS_MS = 1_100;
+
+/**
+ * What one reading by itself tells of delay; undefined when nothing.
+ *
+ * A hold lets several events go together, so events that came together are looked for. Times inside the events say
+ * whether they were sent apart; no clock is compared with another. Without such times only a repeated pattern counts.
+ */
+export function symptomOf(reading: Reading): Symptom | undefined {
+  const { events, sentAt } = reading;
+  if (sentAt === undefined || reading.headAt === undefined) return undefined;
+  // A silence in which this process stood still was none.
+  const groups = groupsOf(events, sentAt).map((group) => ({
+    ...group,
+    silenceMs: group.silenceMs - reading.pauses.before(group.at),
+  }));
+  return tailSymptom(events) ?? groupSymptom(reading, groups) ?? headSymptom(reading);
+}
+
+/** Fewer events whose end came late may be a sender that pauses within an event. */
+const FEWEST_TAILS = 2;
+/** An event's end and the next event's start that came within this time came in one piece, in ms. */
+const ONE_PIECE_MS = 10;
+
+/** The end of an event came with the start of the next: a buffer was full in the middle of it (nginx's 4 kB). */
+export function tailSymptom(events: readonly ProbeEvent[]): Symptom | undefined {
+  const held = events.filter(({ firstAt, lastAt }, at) => {
+    const next = events[at + 1];
+    return lastAt - firstAt > LATE_MS && (next === undefined || next.firstAt - lastAt < ONE_PIECE_MS);
+  });
+  if (held.length < FEWEST_TAILS || held.length < events.length / 2) return undefined;
+  const lagMs = median(held.map(({ firstAt, lastAt }) => lastAt - firstAt)) ?? 0;
+  return { kind: "tail", isSure: true, lagMs, events: held.length };
+}
+
+function groupSymptom(reading: Reading, groups: readonly Group[]): Symptom | undefined {
+  const stamps = sendTimes(reading.events);
+  if (stamps === undefined) return patternSymptom(reading, groups);
+  const times = new Map(reading.events.map((event, at) => [event, stamps.times[at]]));
+  const bound = stamps.resolution === 1 ? LATE_MS : LATE_SECONDS_MS;
+  const fresh = groups.map((group) => heldIn(group, times, Number.POSITIVE_INFINITY));
+  const first = groups[0];
+  const sinceRequest = first === undefined ? 0 : first.at - (reading.sentAt ?? 0);
+  // What is older than the request was not held on this way: a history, or a cache.
+  const old = first === undefined ? [] : heldIn(first, times, sinceRequest + bound).old;
+  const held = fresh.flatMap(({ held: lags }, at) => {
+    const paused = reading.pauses.before(groups[at]?.at ?? 0);
+    return lags.filter((lag) => lag - paused > bound);
+  });
+  const replayed = old.length;
+  if (replayed >= FEWEST_TOGETHER && replayed >= reading.events.length - 1 && isWhole(reading)) {
+    return { kind: "replayed", isSure: true, lagMs: Math.max(...old), events: replayed };
+  }
+  const late = held.length - replayed;
+  const isMost = late >= reading.events.length / 2 && (late > 1 || (late === 1 && groups.length === 1));
+  if (late < FEWEST_TOGETHER && !isMost) {
+    // Shorter holds do not show in whole seconds.
+    return stamps.resolution === 1 ? undefined : patternSymptom(reading, groups);
+  }
+  const kind = groups.length === 1 ? "all-at-once" : "in-groups";
+  return { kind, isSure: true, lagMs: median(held) ?? 0, events: late };
+}
+
+/** By how much each event of a group was sent before its last one; `old`: those by more than `oldest`. */
+function heldIn(
+  { events }: Group,
+  times: ReadonlyMap<ProbeEvent, number | undefined>,
+  oldest: number,
+): { readonly held: number[]; readonly old: number[] } {
+  const known = events.flatMap((event) => times.get(event) ?? []);
+  const last = Math.max(...known);
+  const held = known.map((time) => last - time);
+  return { held, old: held.filter((lag) => lag > oldest) };
+}
+
+/** Without times: groups after a silence, again and again, or a whole stream as one piece. */
+function patternSymptom(reading: Reading, groups: readonly Group[]): Symptom | undefined {
+  const { events } = reading;
+  const [first] = groups;
+  if (first !== undefined && groups.length === 1 && isWhole(reading)) {
+    const isHeld = events.length >= FEWEST_TOGETHER && first.silenceMs > SILENCE_BEFORE_ALL_MS;
+    if (!isHeld) return undefined;
+    return { kind: "all-at-once", isSure: false, lagMs: first.silenceMs, events: events.length };
+  }
+  const lumps = groups.filter(
+    ({ events: together, silenceMs }) => together.length >= FEWEST_TOGETHER && silenceMs > SILENCE_MS,
+  );
+  const inLumps = lumps.reduce((sum, { events: together }) => sum + together.length, 0);
+  if (lumps.length < FEWEST_GROUPS || inLumps < 0.6 * events.length) return undefined;
+  const lagMs = median(lumps.map(({ silenceMs }) => silenceMs)) ?? 0;
+  return { kind: "in-groups", isSure: false, lagMs, events: inLumps };
+}
+
+const isWhole = ({ end }: Reading): boolean => end?.kind === "complete" || end?.kind === "closed";
+
+/** Several heartbeats in one piece with the head cannot have been sent at once; one event may have been. */
+function headSymptom({ sentAt = 0, headAt, firstByteAt, comments, events }: Reading): Symptom | undefined {
+  if (headAt === undefined || firstByteAt === undefined || headAt - sentAt < LATE_HEAD_MS) return undefined;
+  const isTogether = firstByteAt - headAt < LATE_MS;
+  const heartbeats = comments.filter((at) => at - headAt < LATE_MS).length;
+  // Two: the first may be the line that sluice begins with.
+  if (!isTogether || (heartbeats < 2 && events.length === 0)) return undefined;
+  return { kind: "head", isSure: heartbeats > 2, lagMs: headAt - sentAt, events: 0 };
+}

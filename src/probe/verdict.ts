@@ -1,0 +1,181 @@
+import type { Found } from "./diagnosis.ts";
+import { comparable } from "./diagnosis.ts";
+import { type Cut, guessTimer } from "./ending.ts";
+import { type Findings, PROBE_EXIT, type Verdict } from "./finding.ts";
+import { compare, lagOf } from "./pair.ts";
+import type { Reading } from "./reading.ts";
+import { refusalOf } from "./refusal.ts";
+import { cutRemedy, plainRemedy, remedyFor } from "./remedy.ts";
+import { seconds } from "./seconds.ts";
+import { lateHead, silent } from "./silence.ts";
+import { type Software, softwareOf } from "./software.ts";
+import { sendTimes } from "./stamps.ts";
+import type { Symptom } from "./symptom.ts";
+import type { TrialResults } from "./trials.ts";
+
+/** Says in one sentence what was found. */
+export function verdictOf(findings: Findings): Verdict {
+  const { readings, delay, cut } = findings;
+  const url = readings.at(-1);
+  if (url === undefined) throw new TypeError("a probe has a URL");
+  return (
+    unreachable(url) ??
+    noStream(url) ??
+    (delay === undefined ? undefined : late(delay, findings)) ??
+    (cut === undefined ? undefined : cutShort(cut, findings)) ??
+    lateHead(url, findings) ??
+    (url.events.length === 0 ? silent(url, findings.forMs) : prompt(url, readings))
+  );
+}
+
+function unreachable(url: Reading): Verdict | undefined {
+  const { fault, name: hop } = url;
+  if (fault === undefined) return undefined;
+  return {
+    outcome: "unreachable",
+    kind: fault.kind,
+    hop,
+    software: undefined,
+    isSure: true,
+    sentence: `Not reachable: ${fault.sentence}.`,
+    remedy: plainRemedy(fault.remedy),
+    exit: PROBE_EXIT.none,
+  };
+}
+
+function noStream(url: Reading): Verdict | undefined {
+  const refusal =
+    url.trouble === undefined
+      ? refusalOf(url)
+      : {
+          sentence: `cannot be read: ${url.trouble}`,
+          remedy: "ask for another coding: --header 'Accept-Encoding: identity'",
+        };
+  if (refusal === undefined) return undefined;
+  return {
+    outcome: "no-stream",
+    kind: undefined,
+    hop: url.name,
+    software: softwareOf(url.head?.fields ?? [])?.name,
+    isSure: true,
+    sentence: `Not a stream: ${url.name} ${refusal.sentence}.`,
+    remedy: plainRemedy(refusal.remedy),
+    exit: PROBE_EXIT.none,
+  };
+}
+
+/** Who is at fault: the program that the hop names, and where it stands. */
+function culprit({ hop, behind }: Found<unknown>, software: Software | undefined): string {
+  if (behind !== undefined)
+    return software === undefined
+      ? `What stands between ${behind.name} and ${hop.name}`
+      : `${software.name} (${hop.name})`;
+  return software === undefined ? `Something behind ${hop.name}` : `${software.name} or something behind it`;
+}
+
+function late(found: Found<Symptom>, { results, readings }: Findings): Verdict | undefined {
+  const { hop, behind, what } = found;
+  // A history that a sender replays is no fault; a cache gives each client the same one.
+  if (what.kind === "replayed" && !results.isRecording) return undefined;
+  const isChain = comparable(readings).length > 1;
+  // In a chain where no hop is at fault the fault is behind the innermost one, whose name says nothing of it.
+  const software =
+    isChain && behind === undefined ? undefined : softwareOf(hop.head?.fields ?? results.headFields);
+  const { isPromptUncompressed, isTlsBuffer, isLocked } = results;
+  const remedy = remedyFor(what.kind, {
+    software,
+    coding: hop.coding,
+    isPromptUncompressed,
+    isTlsBuffer,
+    isLocked,
+    lagMs: what.lagMs,
+  });
+  const isSure = what.isSure || isPromptUncompressed || isTlsBuffer || isLocked || results.isHeadHeld;
+  const doubt =
+    isSure || behind !== undefined ? "" : "; or the sender does so by itself: --hop backend=URL tells";
+  return {
+    outcome: "late",
+    kind: what.kind,
+    hop: hop.name,
+    software: software?.name,
+    isSure,
+    sentence: `${culprit(found, software)} ${delayText(what, results, hop)}${doubt}.`,
+    remedy,
+    exit: PROBE_EXIT.late,
+  };
+}
+
+function delayText({ kind, lagMs, events }: Symptom, results: TrialResults, hop: Reading): string {
+  const lag = seconds(lagMs);
+  const how = results.isPromptUncompressed
+    ? ` (prompt without ${hop.coding})`
+    : results.isTlsBuffer
+      ? " (prompt by HTTP/2)"
+      : hop.coding === undefined
+        ? ""
+        : ` (compressed by ${hop.coding})`;
+  switch (kind) {
+    case "nothing":
+      return `lets nothing through: ${events} events wait, the first for ${lag}`;
+    case "all-at-once":
+      return `holds events back: ${events} came all at once, typically ${lag} late${how}`;
+    case "in-groups":
+      return `holds events back: ${events} came in groups, typically ${lag} late${how}`;
+    case "tail":
+      return `holds the end of each event back until the next one comes: ${events} events, typically ${lag} late${how}`;
+    case "head":
+      return results.isLocked
+        ? `lets a client wait for the answer of another one: the head took ${lag}`
+        : `holds the response head back until the first bytes: ${lag} late`;
+    case "replayed":
+      return `answers from a cache: ${events} events came at once that are up to ${lag} old, and again for another request`;
+    default:
+      return `delays each event: ${events} events, typically ${lag} late${how}`;
+  }
+}
+
+function cutShort(found: Found<Cut>, { results }: Findings): Verdict {
+  const { hop, behind, what } = found;
+  const software = softwareOf(hop.head?.fields ?? []);
+  const { timer } = results;
+  const guess = timer === undefined ? undefined : guessTimer(what);
+  const after = `${what.afterSeconds.toFixed(1)} s, ${what.silentSeconds.toFixed(1)} s after the last byte`;
+  const again =
+    timer === undefined ? "" : `, twice: a timer${guess === undefined ? "" : `, perhaps ${guess}`}`;
+  const unseen = what.isVisible ? "" : "; to a client it looks complete";
+  const who = behind === undefined ? "The stream is cut" : `${culprit(found, software)} cuts the stream`;
+  return {
+    outcome: "cut",
+    kind: timer === undefined ? "once" : "timer",
+    hop: hop.name,
+    software: software?.name,
+    isSure: true,
+    sentence: `${who} after ${after}${again}${unseen}.`,
+    remedy: cutRemedy(software, what),
+    exit: PROBE_EXIT.late,
+  };
+}
+
+function prompt(url: Reading, readings: readonly Reading[]): Verdict {
+  const hops = comparable(readings);
+  const [innermost] = hops;
+  const count = `${url.events.length} event${url.events.length === 1 ? "" : "s"}`;
+  const base = {
+    outcome: "prompt",
+    kind: undefined,
+    hop: undefined,
+    remedy: undefined,
+    exit: PROBE_EXIT.prompt,
+  } as const;
+  const software = softwareOf(url.head?.fields ?? [])?.name;
+  if (innermost !== undefined && innermost !== url) {
+    const lag = lagOf(compare(innermost, url));
+    const sentence = `Prompt: ${count}, typically ${seconds(lag?.medianMs ?? 0)} behind ${innermost.name}.`;
+    return { ...base, software, isSure: true, sentence };
+  }
+  const isTimed = sendTimes(url.events) !== undefined;
+  const sentence = isTimed
+    ? `Prompt: ${count}, each as it was sent by the times in the events.`
+    : `Prompt as far as one URL tells: ${count}, not held in groups; --hop backend=URL would prove it.`;
+  return { ...base, software, isSure: isTimed, sentence };
+}

@@ -1,0 +1,48 @@
+import type { ProbeEvent, Reading } from "../../src/probe/reading.ts";
+import { findStamps } from "../../src/probe/stamps.ts";
+
+/** One event of a reading that is made up: when it came, and what a probe would have seen of it. */
+export interface MadeEvent {
+  readonly at: number;
+  /** When its first byte came; with the last one unless said. */
+  readonly firstAt?: number;
+  /** When its sender says that it sent it, in ms after `EPOCH`. */
+  readonly sent?: number;
+  readonly key?: string;
+  readonly seconds?: boolean;
+}
+
+/** What the clock of made-up senders says at 0. */
+export const EPOCH = Date.now();
+
+export function madeEvent({ at, firstAt = at, sent, key, seconds = false }: MadeEvent): ProbeEvent {
+  const time = sent === undefined ? "" : `"t":${seconds ? Math.floor((EPOCH + sent) / 1000) : EPOCH + sent}`;
+  return {
+    firstAt,
+    lastAt: at,
+    size: 100,
+    key: key ?? `event at ${at} ${time}`,
+    id: undefined,
+    stamps: findStamps(time, EPOCH),
+  };
+}
+
+/** A reading that is made up: asked for at 0, its head at once, and open unless said. */
+export function madeReading(events: readonly MadeEvent[], more: Partial<Reading> = {}): Reading {
+  const made = events.map(madeEvent);
+  return {
+    name: "made",
+    url: "http://made.test/",
+    sentAt: 0,
+    headAt: 1,
+    firstByteAt: made[0]?.firstAt,
+    lastByteAt: made.at(-1)?.lastAt,
+    head: { status: 200, protocol: "HTTP/1.1", fields: [], framing: "chunked" },
+    format: "sse",
+    events: made,
+    comments: [],
+    end: { kind: "open", at: 20_000 },
+    pauses: { before: () => 0 },
+    ...more,
+  } as unknown as Reading;
+}

@@ -1,0 +1,117 @@
+import { describe, expect, test } from "vitest";
+import { symptomOf } from "../../../src/probe/symptom.ts";
+import { type MadeEvent, madeReading } from "../../support/reading.ts";
+
+const COMPLETE = { end: { kind: "complete", at: 9_000 } } as const;
+
+/** `count` events sent each `gap` ms, which come in groups of `size`, each as its last one is sent. */
+const grouped = (count: number, gap: number, size: number): MadeEvent[] =>
+  Array.from({ length: count }, (_, i) => {
+    const last = Math.min(count - 1, Math.floor(i / size) * size + size - 1);
+    return { at: 10 + last * gap + (i % size), sent: i * gap };
+  });
+const untimed = (events: readonly MadeEvent[]): MadeEvent[] => events.map(({ at }) => ({ at }));
+
+describe("events with times in them", () => {
+  test("that come as they are sent are prompt, whatever the sender's clock says", () => {
+    const events = grouped(20, 200, 1);
+    expect(symptomOf(madeReading(events))).toBeUndefined();
+    const skewed = events.map(({ at, sent = 0 }) => ({ at, sent: sent - 3_600_000 }));
+    expect(symptomOf(madeReading(skewed))).toBeUndefined();
+  });
+
+  test("that come together and were sent apart were held", () => {
+    expect(symptomOf(madeReading(grouped(20, 200, 5)))).toMatchObject({
+      kind: "in-groups",
+      isSure: true,
+      events: 16,
+    });
+    expect(symptomOf(madeReading(grouped(10, 200, 10), COMPLETE))).toMatchObject({
+      kind: "all-at-once",
+      isSure: true,
+      events: 9,
+    });
+  });
+
+  test("that come together and were sent together are the sender's way", () => {
+    const bursts = Array.from({ length: 20 }, (_, i) => {
+      const at = Math.floor(i / 5) * 1_000;
+      return { at: at + 10 + (i % 5), sent: at };
+    });
+    expect(symptomOf(madeReading(bursts))).toBeUndefined();
+  });
+
+  test("that were sent before the request are a history, and a whole answer of them a recording", () => {
+    const old = Array.from({ length: 6 }, (_, i) => ({ at: 12, sent: (i - 6) * 500 }));
+    const live = grouped(10, 300, 1).map(({ at, sent = 0 }) => ({ at: at + 300, sent: sent + 300 }));
+    expect(symptomOf(madeReading([...old, ...live]))).toBeUndefined();
+    expect(symptomOf(madeReading(old, COMPLETE))).toMatchObject({ kind: "replayed", events: 5 });
+  });
+
+  test("one that never changes tells nothing", () => {
+    const created = grouped(20, 100, 1).map(({ at }) => ({ at, sent: 0 }));
+    expect(symptomOf(madeReading(created))).toBeUndefined();
+  });
+
+  test("of whole seconds tell holds of more than one", () => {
+    const seconds = (events: readonly MadeEvent[]) => events.map((event) => ({ ...event, seconds: true }));
+    expect(symptomOf(madeReading(seconds(grouped(20, 1_000, 5))))).toMatchObject({ kind: "in-groups" });
+    expect(symptomOf(madeReading(seconds(grouped(20, 1_000, 1))))).toBeUndefined();
+    expect(symptomOf(madeReading(seconds(grouped(20, 400, 2))))).toBeUndefined();
+  });
+});
+
+describe("events without times", () => {
+  test("one by one are prompt", () => {
+    expect(symptomOf(madeReading(untimed(grouped(20, 200, 1))))).toBeUndefined();
+  });
+
+  test("in groups after silences, again and again, were perhaps held", () => {
+    expect(symptomOf(madeReading(untimed(grouped(20, 200, 5))))).toMatchObject({
+      kind: "in-groups",
+      isSure: false,
+    });
+  });
+
+  test("in one group, or in small ones, say nothing", () => {
+    const once = [...grouped(5, 200, 5), ...grouped(20, 200, 1).map(({ at }) => ({ at: at + 2_000 }))];
+    expect(symptomOf(madeReading(untimed(once)))).toBeUndefined();
+    expect(symptomOf(madeReading(untimed(grouped(20, 400, 2))))).toBeUndefined();
+    expect(symptomOf(madeReading(untimed(grouped(20, 20, 5))))).toBeUndefined();
+  });
+
+  test("all at once after a silence, as the answer ends, were perhaps held; a history of an open stream was not", () => {
+    const events = untimed(grouped(10, 200, 10));
+    expect(symptomOf(madeReading(events, COMPLETE))).toMatchObject({ kind: "all-at-once", isSure: false });
+    expect(symptomOf(madeReading(events))).toBeUndefined();
+    const quick = events.map((_, i) => ({ at: 5 + i }));
+    expect(symptomOf(madeReading(quick, COMPLETE))).toBeUndefined();
+  });
+});
+
+test("what came while this process stood still was held by nothing", () => {
+  // 1.5 s in which nothing was read, and then all of it.
+  const events = grouped(24, 250, 1).map(({ at, sent }) => ({
+    at: at > 2_000 && at < 3_500 ? 3_500 : at,
+    sent,
+  }));
+  const paused = { pauses: { before: (at: number) => (at >= 3_490 && at <= 3_520 ? 1_500 : 0) } };
+  expect(symptomOf(madeReading(events as MadeEvent[]))).toMatchObject({ kind: "in-groups" });
+  expect(symptomOf(madeReading(events as MadeEvent[], paused))).toBeUndefined();
+});
+
+test("an event whose end comes with the next one's start was held by a full buffer", () => {
+  const tails = Array.from({ length: 6 }, (_, i) => ({ firstAt: 10 + i * 400, at: 410 + i * 400 }));
+  expect(symptomOf(madeReading(tails))).toMatchObject({ kind: "tail", isSure: true, lagMs: 400 });
+  // A sender that writes an event in two parts goes on before the next one.
+  const slow = tails.map(({ firstAt, at }) => ({ firstAt, at: at - 200 }));
+  expect(symptomOf(madeReading(slow))).toBeUndefined();
+});
+
+test("several heartbeats in one piece with a late head prove that it was held; a late head alone does not", () => {
+  const late = { headAt: 5_000, firstByteAt: 5_001 };
+  const comments = [5_001, 5_001, 5_002];
+  expect(symptomOf(madeReading([], { ...late, comments }))).toMatchObject({ kind: "head", isSure: true });
+  expect(symptomOf(madeReading([{ at: 5_001 }], late))).toMatchObject({ kind: "head", isSure: false });
+  expect(symptomOf(madeReading([{ at: 7_000 }], { headAt: 5_000, firstByteAt: 7_000 }))).toBeUndefined();
+});
