@@ -6,6 +6,8 @@ import { LATE_MS, type Symptom, tailSymptom } from "./symptom.ts";
 /** An event that came through both hops. */
 interface Matched {
   readonly outer: ProbeEvent;
+  /** The same event at the inner hop, or its nth one. */
+  readonly inner: ProbeEvent | undefined;
   readonly lagMs: number;
 }
 
@@ -23,6 +25,16 @@ export interface Comparison {
 
 /** Compares two readings that ran at the same time. */
 export function compare(inner: Reading, outer: Reading): Comparison {
+  const comparison = comparisonOf(inner, outer);
+  // What this process itself was late for is no hop's.
+  const matched = comparison.matched.map((pair) => {
+    const paused = outer.pauses.before(pair.outer.lastAt);
+    return { ...pair, lagMs: pair.lagMs - Math.min(Math.max(0, pair.lagMs), paused) };
+  });
+  return { ...comparison, matched };
+}
+
+function comparisonOf(inner: Reading, outer: Reading): Comparison {
   const until = outer.end?.at ?? performance.now();
   const same = matchByBytes(inner.events, outer.events);
   const least = Math.min(inner.events.length, outer.events.length) / 2;
@@ -40,6 +52,7 @@ export function compare(inner: Reading, outer: Reading): Comparison {
   if (timed !== undefined) return { by: "times", matched: timed, waiting };
   const matched = outer.events.slice(0, inner.events.length).map((event, at) => ({
     outer: event,
+    inner: inner.events[at],
     lagMs: event.lastAt - (inner.events[at]?.lastAt ?? 0) - start,
   }));
   return { by: "number", matched, waiting };
@@ -55,7 +68,7 @@ function matchByTimes(inner: readonly ProbeEvent[], outer: readonly ProbeEvent[]
   if (usual === undefined) return undefined;
   const lags = takes(outer, after.times).map((ms) => ms - usual);
   return outer
-    .map((event, at) => ({ outer: event, lagMs: lags[at] ?? Number.NaN }))
+    .map((event, at) => ({ outer: event, inner: inner[at], lagMs: lags[at] ?? Number.NaN }))
     .filter(({ lagMs }) => !Number.isNaN(lagMs));
 }
 
@@ -80,7 +93,7 @@ function matchByBytes(
     const twin = index === undefined ? undefined : inner[index];
     if (index === undefined || twin === undefined) return [];
     next = index + 1;
-    return [{ outer: event, lagMs: event.lastAt - twin.lastAt, index }];
+    return [{ outer: event, inner: twin, lagMs: event.lastAt - twin.lastAt, index }];
   });
 }
 
@@ -92,7 +105,7 @@ export function lagOf({ matched, waiting }: Comparison): { medianMs: number; wor
 }
 
 /** A head that came later than the inner hop's by this much, together with an event, was held; in ms. */
-const LATE_HEAD_MS = 250;
+const LATE_HEAD_MS = 500;
 
 /** What the outer hop does to the events of the inner one; undefined when it passes them on. */
 export function pairSymptom(inner: Reading, outer: Reading): Symptom | undefined {
@@ -108,23 +121,38 @@ export function pairSymptom(inner: Reading, outer: Reading): Symptom | undefined
   return late ?? headSymptom(inner, outer);
 }
 
+/** Fewer events that come late one by one may be a pause of the network, or of a machine. */
+const FEWEST_LATE = 5;
+
 function lateSymptom(comparison: Comparison, outer: Reading, medianMs: number): Symptom | undefined {
   const { matched, by } = comparison;
   const waiting = comparison.waiting.filter((ms) => ms > LATE_MS);
   const late = matched.filter(({ lagMs }) => lagMs > LATE_MS);
-  const together = groupsOf(outer.events, outer.sentAt ?? 0).filter(({ events }) => events.length > 1);
-  const isTogether = new Set(together.flatMap(({ events }) => events));
-  const inGroups = late.filter(({ outer: event }) => isTogether.has(event)).length;
+  const together = heldTogether(matched, outer);
+  const inGroups = late.filter(({ outer: event }) => together.has(event)).length;
   const events = late.length + waiting.length;
   const found = (kind: Symptom["kind"]): Symptom => ({ kind, isSure: true, lagMs: medianMs, events });
   if (late.length > 0 && inGroups >= late.length / 2) {
-    const largest = Math.max(...together.map((group) => group.events.length));
-    return found(largest >= outer.events.length ? "all-at-once" : "in-groups");
+    const isOneGroup = groupsOf(outer.events, outer.sentAt ?? 0).length === 1;
+    return found(isOneGroup ? "all-at-once" : "in-groups");
   }
   // Two requests of their own may be answered at two speeds: then only what comes in groups was held.
-  if (by === "number" && waiting.length < 3) return undefined;
+  if (events < FEWEST_LATE || (by === "number" && waiting.length < 3)) return undefined;
   // Two answers may come from two backends, whose clocks differ.
   return { ...found("late"), isSure: by !== "times" };
+}
+
+/** Events came apart at the inner hop if by this much, in ms. */
+const APART_MS = 50;
+
+/** The events of the outer hop that came together and at the inner one apart: what a sender sends at once is not meant. */
+function heldTogether(matched: readonly Matched[], outer: Reading): ReadonlySet<ProbeEvent> {
+  const before = new Map(matched.map(({ outer: event, inner }) => [event, inner?.lastAt]));
+  const groups = groupsOf(outer.events, outer.sentAt ?? 0).filter(({ events }) => {
+    const times = events.flatMap((event) => before.get(event) ?? []);
+    return times.length > 1 && Math.max(...times) - Math.min(...times) > APART_MS;
+  });
+  return new Set(groups.flatMap(({ events }) => events));
 }
 
 /** What the comparison leaves open: each hop has its own answer, and those of the outer one come later. */
@@ -147,8 +175,10 @@ function nothing(waiting: readonly number[]): Symptom | undefined {
 function headSymptom(inner: Reading, outer: Reading): Symptom | undefined {
   const wait = ({ headAt = Number.NaN, sentAt = 0 }: Reading) => headAt - sentAt;
   const untilBytes = ({ headAt = Number.NaN, firstByteAt = Number.NaN }: Reading) => firstByteAt - headAt;
-  const lagMs = wait(outer) - wait(inner);
-  const isHeld = untilBytes(outer) < LATE_MS && !(untilBytes(inner) < LATE_MS);
+  const paused = outer.pauses.within(outer.sentAt ?? 0, outer.headAt ?? 0);
+  const lagMs = wait(outer) - wait(inner) - paused;
+  // It waited for as long as the bytes of the inner hop took.
+  const isHeld = untilBytes(outer) < LATE_MS && !(untilBytes(inner) < lagMs / 2);
   if (!(lagMs > LATE_HEAD_MS) || !isHeld) return undefined;
   return { kind: "head", isSure: true, lagMs, events: 0 };
 }

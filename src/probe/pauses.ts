@@ -31,6 +31,14 @@ export class Pauses {
     return pause === undefined ? 0 : pause.to - pause.from;
   }
 
+  /** For how long the process stood still between two times, in ms. */
+  within(from: number, to: number): number {
+    return this.#pauses.reduce(
+      (sum, pause) => sum + Math.max(0, Math.min(to, pause.to) - Math.max(from, pause.from)),
+      0,
+    );
+  }
+
   #tick(): void {
     const now = performance.now();
     const isLate = now - this.#last > TICK_MS + PAUSE_MS;

@@ -55,8 +55,10 @@ export async function runProbe(options: ProbeOptions, watcher: Watcher): Promise
   const url = readings.at(-1);
   if (url === undefined) throw new TypeError("a probe has a URL");
   const usable = url.fault === undefined && refusalOf(url) === undefined && url.trouble === undefined;
-  const delay = usable ? findDelay(readings) : undefined;
   const cut = usable ? findCut(readings) : undefined;
+  const found = usable ? findDelay(readings) : undefined;
+  // A stream that is cut has a worse fault than a late head.
+  const delay = cut !== undefined && found?.what.kind === "head" ? undefined : found;
   const setup = {
     ask,
     hops,

@@ -52,7 +52,7 @@ export class Reading implements WireListener {
   /** The one that answered, behind redirects. */
   url: string;
   /** When this process stood still. */
-  pauses: Pick<Pauses, "before"> = { before: () => 0 };
+  pauses: Pick<Pauses, "before" | "within"> = { before: () => 0, within: () => 0 };
   /** Called at each event, comment, head and end. */
   onChange: () => void = () => {};
   connectMs: number | undefined;

@@ -25,6 +25,8 @@ export const LATE_MS = 100;
 
 /** Without times in the events: how many must come together, how often, and after how long a silence in ms. */
 const FEWEST_TOGETHER = 3;
+/** With times in the events: how many must have been held. */
+const FEWEST_HELD = 2;
 const FEWEST_GROUPS = 2;
 const SILENCE_MS = 300;
 /** The same for a stream that came as one piece. */
@@ -87,8 +89,8 @@ function groupSymptom(reading: Reading, groups: readonly Group[]): Symptom | und
     return { kind: "replayed", isSure: true, lagMs: Math.max(...old), events: replayed };
   }
   const late = held.length - replayed;
-  const isMost = late >= reading.events.length / 2 && (late > 1 || (late === 1 && groups.length === 1));
-  if (late < FEWEST_TOGETHER && !isMost) {
+  // Less often it was a pause of the network, or of a machine on the way.
+  if (late < FEWEST_HELD || late < (reading.events.length - replayed) / 3) {
     // Shorter holds do not show in whole seconds.
     return stamps.resolution === 1 ? undefined : patternSymptom(reading, groups);
   }

@@ -39,7 +39,8 @@ describe("through a real HAProxy", () => {
     await Promise.all(proxies.map((proxy) => proxy.stop()));
   });
 
-  describe.concurrent("a stream", () => {
+  // Once more where the machine was short of time, and so made them late itself.
+  describe.concurrent("a stream", { retry: 2 }, () => {
     test("waits 200 ms for fuller packets, without option http-no-delay", async () => {
       const report = await probeUrl(urlOf(bare, "n=12"), { backend: backend.url("n=12") });
       const late = { outcome: "late", hop: "url", exit: 1, directive: "option http-no-delay" };

@@ -67,8 +67,9 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
   const url = (path: string, query = "") => `${nginx.url}/${path}/s?${query}`;
   const HELD = { outcome: "late", kind: "all-at-once", hop: "url", software: "nginx", exit: 1 };
 
-  // They wait for seconds, and need hardly any CPU.
-  describe.concurrent("a stream", () => {
+  // They wait for seconds, and need hardly any CPU. On a machine that is short of it streams are late, and the probe
+  // says so: then once more.
+  describe.concurrent("a stream", { retry: 2 }, () => {
     test("is prompt where nothing holds it", async () => {
       const chain = await probeUrl(url("off"), { backend: backend.url() });
       expect(found(chain)).toMatchObject({ outcome: "prompt", exit: 0, isSure: true });
@@ -107,7 +108,7 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
     });
 
     test("whose head waits for its first event", async () => {
-      const query = "n=4&first=1500";
+      const query = "first=1500";
       const chain = await probeUrl(url("http11", query), { backend: backend.url(query) });
       expect(found(chain)).toMatchObject({ ...HELD, kind: "head", rule: "response-buffered" });
       // One URL does not tell that from a sender that sends both together.

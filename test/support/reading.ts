@@ -42,7 +42,7 @@ export function madeReading(events: readonly MadeEvent[], more: Partial<Reading>
     events: made,
     comments: [],
     end: { kind: "open", at: 20_000 },
-    pauses: { before: () => 0 },
+    pauses: { before: () => 0, within: () => 0 },
     ...more,
   } as unknown as Reading;
 }

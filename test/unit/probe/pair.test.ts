@@ -10,6 +10,8 @@ const events = (lag: (i: number) => number = () => 0, key: (i: number) => string
 /** Held until each fifth event. */
 const inFives = (i: number): number => (4 - (i % 5)) * 200;
 const inner = madeReading(events());
+/** As events five of which are sent together. */
+const burst = (lag: number): MadeEvent[] => events((i) => inFives(i) + lag);
 
 describe("two hops", () => {
   test("with the same events are compared by their bytes, wherever the outer one begins", () => {
@@ -77,10 +79,12 @@ describe("two hops", () => {
       undefined,
     ],
     ["one of them, by a pause of the network", madeReading(events((i) => (i === 7 ? 900 : 0))), undefined],
+    ["each by as much, where the sender sends five together", madeReading(burst(300)), "late"],
     ["nothing at all", madeReading([]), "nothing"],
     ["no head either", madeReading([], { head: undefined as never, headAt: undefined as never }), "nothing"],
-  ])("late: %s", (_, outer, kind) => {
-    expect(pairSymptom(inner, outer)?.kind).toBe(kind);
+  ])("late: %s", (what, outer, kind) => {
+    const sender = what.includes("five together") ? madeReading(burst(0)) : inner;
+    expect(pairSymptom(sender, outer)?.kind).toBe(kind);
   });
 
   test("an outer stream that ended has lost what came later, and does not hold it", () => {

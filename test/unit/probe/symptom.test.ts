@@ -33,6 +33,11 @@ describe("events with times in them", () => {
     });
   });
 
+  test("a few of which came together once met a pause of the network", () => {
+    const events = grouped(20, 200, 1).map((event, i) => (i > 8 && i < 13 ? { ...event, at: 2_600 } : event));
+    expect(symptomOf(madeReading(events))).toBeUndefined();
+  });
+
   test("that come together and were sent together are the sender's way", () => {
     const bursts = Array.from({ length: 20 }, (_, i) => {
       const at = Math.floor(i / 5) * 1_000;
@@ -90,12 +95,14 @@ describe("events without times", () => {
 });
 
 test("what came while this process stood still was held by nothing", () => {
-  // 1.5 s in which nothing was read, and then all of it.
-  const events = grouped(24, 250, 1).map(({ at, sent }) => ({
-    at: at > 2_000 && at < 3_500 ? 3_500 : at,
+  // 2.5 s in which nothing was read, and then all of it.
+  const events = grouped(14, 250, 1).map(({ at, sent }) => ({
+    at: at > 1_000 && at < 3_500 ? 3_500 : at,
     sent,
   }));
-  const paused = { pauses: { before: (at: number) => (at >= 3_490 && at <= 3_520 ? 1_500 : 0) } };
+  const paused = {
+    pauses: { within: () => 0, before: (at: number) => (at >= 3_490 && at <= 3_520 ? 2_500 : 0) },
+  };
   expect(symptomOf(madeReading(events as MadeEvent[]))).toMatchObject({ kind: "in-groups" });
   expect(symptomOf(madeReading(events as MadeEvent[], paused))).toBeUndefined();
 });
