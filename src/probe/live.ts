@@ -49,21 +49,22 @@ export class LiveView implements Watcher {
   /** Takes the picture away. */
   close(): void {
     clearInterval(this.#timer);
-    this.#erase();
-  }
-
-  #erase(): void {
-    if (this.#lines > 0) this.#out.write(`\u001b[${this.#lines}A\u001b[J`);
+    this.#out.write(this.#erasing());
     this.#lines = 0;
   }
 
+  /** Moves up to the first line that was drawn, and clears what follows. */
+  #erasing(): string {
+    return this.#lines > 0 ? `\u001b[${this.#lines}A\u001b[J` : "";
+  }
+
   #draw(): void {
-    this.#erase();
     const width = Math.max(20, (this.#out.columns || 80) - 1);
     const longest = Math.max(...this.#readings.map(({ name }) => name.length));
     const lines = this.#readings.map((reading) => this.#line(reading, longest, width));
     if (this.#trial !== undefined) lines.push(`trying: ${this.#trial}`.slice(0, width));
-    this.#out.write(`${lines.join("\n")}\n`);
+    // One write: a terminal that draws between two shows an empty picture.
+    this.#out.write(`${this.#erasing()}${lines.join("\n")}\n`);
     this.#lines = lines.length;
   }
 

@@ -79,7 +79,7 @@ function bufferRemedy(kind: SymptomKind, family: Family | undefined, facts: Circ
   }
   if (family === "nginx" || family === undefined) {
     return remedy(
-      `${ifUnknown(family)}${bufferReason(kind, facts)}; or send X-Accel-Buffering: no from the backend`,
+      `${ifUnknown(family)}in the location that proxies the stream, as ${bufferReason(kind, facts)}; X-Accel-Buffering: no from the backend does the same`,
       "proxy_buffering off;",
       "response-buffered",
     );

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compare } from "../../src/probe/pair.ts";
 import { refusedPort } from "../support/backend.ts";
 import { certificateFiles } from "../support/certificate-files.ts";
 import { type EventBackend, startEventBackend } from "../support/event-backend.ts";
 import { type GatewayFixture, startGateway } from "../support/gateway.ts";
 import { NGINX_BUILDS, type NginxFixture, startNginx } from "../support/nginx.ts";
 import { found, probeUrl } from "../support/probe.ts";
+import { openStream } from "../support/sse-client.ts";
 
 const OFF = "proxy_http_version 1.1; proxy_buffering off;";
 
@@ -23,6 +25,11 @@ server {
     proxy_cache z; proxy_cache_valid any 10m; proxy_ignore_headers Cache-Control;
     proxy_http_version 1.1; proxy_pass http://127.0.0.1:${backend}/;
   }
+  location /lock/ {
+    proxy_cache z; proxy_cache_valid any 10m; proxy_ignore_headers Cache-Control; proxy_cache_lock on;
+    proxy_http_version 1.1; proxy_pass http://127.0.0.1:${backend}/;
+  }
+  location /shared/ { ${OFF} proxy_set_header Host $http_host; proxy_pass http://127.0.0.1:${gateway}; }
   location /cors/ { ${OFF} add_header Access-Control-Allow-Origin *; proxy_pass http://127.0.0.1:${backend}/; }
   location /no-id/ { ${OFF} proxy_set_header Last-Event-ID ""; proxy_pass http://127.0.0.1:${backend}/; }
   location /outer-off/ { ${OFF} proxy_pass http://\${PLAIN_LISTEN}/http10/; }
@@ -50,7 +57,9 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
   beforeAll(async () => {
     backend = await startEventBackend();
     gateway = await startGateway({
-      routes: { main: { match: { path: "/x" }, mock: { body: "x" } } },
+      routes: {
+        shared: { match: { path: "/shared/*" }, upstream: backend.url().replace(/\/s\?$/, ""), shared: {} },
+      },
       server: { probe: true },
     });
     const files = await certificateFiles();
@@ -153,6 +162,29 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       const cached = { ...HELD, kind: "replayed", rule: "stream-cached", directive: "proxy_cache off;" };
       expect(found(await probeUrl(url("cache")))).toMatchObject(cached);
       expect(found(await probeUrl(url("cache"), { backend: backend.url() }))).toMatchObject(cached);
+    });
+
+    test("that waits for another client's, in a cache with a lock", async () => {
+      const query = "n=1000";
+      const first = openStream(nginx.port, { path: `/lock/s?${query}` });
+      await first.received("data:");
+      const report = await probeUrl(url("lock", query), {}, { forMs: 8_000 });
+      first.leave();
+      expect(found(report)).toMatchObject({ ...HELD, kind: "head", rule: "cache-lock-holds" });
+    });
+
+    test("that sluice shares is compared by its events", async () => {
+      const query = "n=1000";
+      const report = await probeUrl(
+        url("shared", query),
+        { sluice: `${gateway.url}/shared/s?${query}` },
+        { forMs: 2_500 },
+      );
+      expect(found(report)).toMatchObject({ outcome: "prompt", exit: 0 });
+      const [inner, outer] = report.readings;
+      if (inner === undefined || outer === undefined) throw new Error("two readings");
+      // One backend request serves both: the events are the same, whichever came first.
+      expect(compare(inner, outer)).toMatchObject({ by: "bytes" });
     });
 
     test("that the inner one of two hops holds", async () => {
