@@ -35,6 +35,7 @@ export async function startBackends({
   const parts = [clock, chat, readings];
   const answers = new Map<string, Answer>([
     ["GET /stream", (req, res) => clock.stream(req, res)],
+    ["GET /stream/unmarked", (req, res) => clock.unmarked(req, res)],
     // The same time, behind a route that asks for a signature.
     ["GET /article/stream", (req, res) => clock.stream(req, res)],
     ["POST /stream/cut", (req, res) => clock.cut(req, res)],

@@ -20,6 +20,11 @@ export class Clock {
     this.#feed.subscribe(req, res);
   }
 
+  /** `GET /stream/unmarked`: the same as backends send it that know nothing of nginx. */
+  unmarked(req: IncomingMessage, res: ServerResponse): void {
+    this.#feed.subscribe(req, res, { fields: { "Content-Type": "text/event-stream" } });
+  }
+
   /** `POST /stream/cut`: what happens to the clients when a backend crashes? */
   cut(_req: IncomingMessage, res: ServerResponse): void {
     this.#feed.cut();

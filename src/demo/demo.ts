@@ -5,6 +5,7 @@ import { type Config, parseAddress, serverSchema } from "../config/server-schema
 import { createGateway, type Gateway } from "../server/gateway.ts";
 import { listen, type Running, startBackends } from "./backends.ts";
 import { type PageSetup, servePage } from "./page.ts";
+import { findNginx, startPlainNginx } from "./plain-nginx.ts";
 import { demoApp, demoRoutes } from "./routes.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
@@ -20,15 +21,23 @@ export interface Demo {
   close(): Promise<void>;
 }
 
+/** What a demo may use of its machine. */
+export interface DemoSetup {
+  /** An nginx, to show what it does to a stream without sluice; empty for none. */
+  readonly nginx?: string | undefined;
+}
+
 /** A `--listen` that the demo cannot use; the message says why. */
 export class DemoAddressError extends Error {}
 
 /**
  * Starts sample backends, the gateway and the page.
  *
+ * Where the machine has an nginx, one runs beside them, to show what it does to a stream without sluice.
+ *
  * Without `address` the gateway takes port 8000 of the loopback or, when that is taken, a free one.
  */
-export async function startDemo(address?: string): Promise<Demo> {
+export async function startDemo(address?: string, { nginx = findNginx() }: DemoSetup = {}): Promise<Demo> {
   const wanted = parseAddress(address ?? `${DEFAULT_HOST}:${DEFAULT_PORT}`);
   if (wanted === undefined) throw new DemoAddressError(`no address: ${address}; try 127.0.0.1:9000`);
   if ("path" in wanted) throw new DemoAddressError("a browser cannot open a unix socket; give a port");
@@ -42,9 +51,12 @@ export async function startDemo(address?: string): Promise<Demo> {
     const app = demoApp();
     const backends = await startBackends({ app });
     started.push(backends);
+    const holding = nginx && (await startPlainNginx(nginx, { host, backendPort: backends.port }));
+    if (holding) started.push(holding);
+    const nginxPort = holding ? holding.port : undefined;
     let gatewayPort: number | undefined;
     const page = await orFreePort(
-      (pagePort) => startPage(host, pagePort, () => ({ gatewayPort, app })),
+      (pagePort) => startPage(host, pagePort, () => ({ gatewayPort, nginxPort, app })),
       port && port + 1,
     );
     started.push(page);

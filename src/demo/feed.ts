@@ -40,13 +40,23 @@ export class Feed {
     return this.#clients.size;
   }
 
-  /** Answers with the stream: first what the client missed or, for a new one, the last `recent` events. */
-  subscribe(req: IncomingMessage, res: ServerResponse, { recent = 0 } = {}): void {
+  /**
+   * Answers with the stream: first what the client missed or, for a new one, the last `recent` events. `fields` are
+   * those of the head.
+   */
+  subscribe(
+    req: IncomingMessage,
+    res: ServerResponse,
+    {
+      recent = 0,
+      fields = EVENT_STREAM_FIELDS,
+    }: { readonly recent?: number; readonly fields?: Readonly<Record<string, string>> } = {},
+  ): void {
     if (this.#clients.size >= MAX_CLIENTS) {
       res.writeHead(503, { "Retry-After": "5" }).end();
       return;
     }
-    res.writeHead(200, EVENT_STREAM_FIELDS);
+    res.writeHead(200, fields);
     if (req.method === "HEAD") {
       res.end();
       return;

@@ -14,7 +14,7 @@ const HTML = "text/html; charset=utf-8";
 const STYLE = "text/css; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
 const SCRIPTS = [
-  ...["main", "stream", "chart", "chat", "burst", "completion", "event-blocks"],
+  ...["main", "stream", "held", "chart", "chat", "burst", "completion", "event-blocks"],
   ...["article", "crypto-js", "gateway"],
   ...["compare", "lane", "techniques", "timeline", "comparison"],
 ];
@@ -38,6 +38,8 @@ export const PAGE_PATHS: readonly string[] = [...FILES.keys()];
 export interface PageSetup {
   /** Where the event streams are, on the host the page was opened with; without it, at the page's own address. */
   readonly gatewayPort?: number | undefined;
+  /** Where an nginx without sluice passes the same stream on; without it the page says how to get one. */
+  readonly nginxPort?: number | undefined;
   /** Who signs on the article's page; without it there is no such page. */
   readonly app?: AppConfig | undefined;
 }
@@ -46,7 +48,7 @@ export interface PageSetup {
 export function servePage(
   req: IncomingMessage,
   res: ServerResponse,
-  { gatewayPort, app }: PageSetup = {},
+  { gatewayPort, nginxPort, app }: PageSetup = {},
 ): void {
   const path = pathOf(req);
   const file = path === ARTICLE_PATH && app === undefined ? undefined : FILES.get(path);
@@ -68,6 +70,7 @@ export function servePage(
   }
   const values: Readonly<Record<string, string>> = {
     gatewayPort: String(gatewayPort ?? ""),
+    nginxPort: String(nginxPort ?? ""),
     article: app === undefined ? "hidden" : "",
     key: app?.key ?? "",
     secret: app?.secret[0] ?? "",

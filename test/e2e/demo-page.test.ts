@@ -59,6 +59,28 @@ test("the page shows the time as it comes, how late it is, and named events", as
   expect(complaints).toEqual([]);
 });
 
+test("the page shows how many events an nginx without sluice holds back", async () => {
+  const [{ pageUrl }, browser] = [await demo(), await launchChromium()];
+  const { page, complaints } = await openTab(browser, pageUrl);
+  await shows(page, "#held-count", /^[3-9]$/);
+  await shows(page, "#held-age", /^[2-9] s$/);
+  expect(await page.isVisible("#held-none")).toBe(false);
+  expect(complaints).toEqual([]);
+});
+
+test("where there is no nginx the page says how to get one, and behind another server nothing", async () => {
+  const running = await startDemo("127.0.0.1:0", { nginx: "" });
+  afterTest(() => running.close());
+  const browser = await launchChromium();
+  const { page, complaints } = await openTab(browser, running.pageUrl);
+  await shows(page, "#held-none", /apt-get install nginx/);
+  expect([await page.isVisible("#held-none"), await page.isVisible("#held-lane")]).toEqual([true, false]);
+  const behind = await openTab(browser, running.gatewayUrl);
+  await shows(behind.page, "#state", /^live$/);
+  expect(await behind.page.isVisible("#held")).toBe(false);
+  expect([...complaints, ...behind.complaints]).toEqual([]);
+});
+
 test("a chat message of one tab appears in another, after a preflight that sluice answered", async () => {
   const [{ pageUrl, gatewayUrl }, browser] = [await demo(), await launchChromium()];
   const [one, two] = [await openTab(browser, pageUrl), await openTab(browser, pageUrl)];

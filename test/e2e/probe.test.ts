@@ -6,7 +6,6 @@ import { type EventBackend, startEventBackend } from "../support/event-backend.t
 import { type GatewayFixture, startGateway } from "../support/gateway.ts";
 import { NGINX_BUILDS, type NginxFixture, startNginx } from "../support/nginx.ts";
 import { found, probeUrl } from "../support/probe.ts";
-import { openStream } from "../support/sse-client.ts";
 
 const OFF = "proxy_http_version 1.1; proxy_buffering off;";
 
@@ -166,10 +165,10 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
 
     test("that waits for another client's, in a cache with a lock", async () => {
       const query = "n=1000";
-      const first = openStream(nginx.port, { path: `/lock/s?${query}` });
-      await first.received("data:");
+      const leaving = new AbortController();
+      await fetch(url("lock", query), { signal: leaving.signal });
       const report = await probeUrl(url("lock", query), {}, { forMs: 8_000 });
-      first.leave();
+      leaving.abort();
       expect(found(report)).toMatchObject({ ...HELD, kind: "head", rule: "cache-lock-holds" });
     });
 

@@ -14,6 +14,9 @@ async function demo() {
   return { ...running, port: portOf(running.gatewayUrl) };
 }
 
+const nginxPortOf = async (pageUrl: string): Promise<number> =>
+  Number(/"nginx-port" content="(\d*)"/.exec(await (await fetch(pageUrl)).text())?.[1]);
+
 const times = (client: StreamClient): string[] =>
   [...client.text.matchAll(/^data: (\d{4}-.*Z)$/gm)].map(([, time = ""]) => time);
 
@@ -36,6 +39,38 @@ test("the time arrives every second through the gateway, and a named event among
   // The longest, as one that a machine at a standstill delivers late is closer to the next.
   const gaps = arrived.slice(1).map((at, before) => at - (arrived[before] ?? 0));
   expect(Math.max(...gaps)).toBeGreaterThan(700);
+});
+
+test("beside it the same stream is held back by an nginx without sluice, which ends with the demo", async () => {
+  const running = await startDemo("127.0.0.1:0");
+  let isClosed = false;
+  const close = async () => {
+    if (!isClosed) await running.close();
+    isClosed = true;
+  };
+  afterTest(close);
+  const nginxPort = await nginxPortOf(running.pageUrl);
+  const [live, held] = [portOf(running.gatewayUrl), nginxPort].map((port) =>
+    openStream(port, { path: "/stream" }),
+  );
+  if (live === undefined || held === undefined) throw new Error("two clients");
+  await eventually(() => times(live).length >= 3, "three times");
+  // Not even the head.
+  expect(held.arrivals).toEqual([]);
+  const { headers } = await fetch(`http://127.0.0.1:${nginxPort}/stream`, { method: "HEAD" });
+  expect(headers.get("server")).toMatch(/^nginx/);
+  expect(headers.get("access-control-allow-origin")).toBe("*");
+  await close();
+  await expect(fetch(`http://127.0.0.1:${nginxPort}/stream`)).rejects.toThrow();
+});
+
+test.each([
+  ["none", ""],
+  ["one that does not start", "/bin/false"],
+])("with an nginx that is %s, the demo runs and its page knows of none", async (_, nginx) => {
+  const running = await startDemo("127.0.0.1:0", { nginx });
+  afterTest(() => running.close());
+  expect(await nginxPortOf(running.pageUrl)).toBe(0);
 });
 
 test("a crash of the backend is no clean end, and the last event's id brings what was missed", async () => {

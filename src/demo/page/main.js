@@ -2,11 +2,12 @@ import { startBurst } from "./burst.js";
 import { startChat } from "./chat.js";
 import { startCompletion } from "./completion.js";
 import { gateway } from "./gateway.js";
+import { startHeld } from "./held.js";
 import { startStream } from "./stream.js";
 
 const byId = (id) => document.getElementById(id);
 
-startStream(gateway);
+startStream(gateway, startHeld());
 startChat(gateway);
 startBurst(gateway);
 startCompletion(gateway);

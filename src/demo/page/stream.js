@@ -8,8 +8,8 @@ const CLOCKS_DIFFER_MS = -50;
 const byId = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
-/** The article's page: the time that the backend sends, as it arrives, and how late it is. */
-export function startStream(gateway) {
+/** The article's page: the time that the backend sends, as it arrives, and how late it is. `onEvent` gets each event. */
+export function startStream(gateway, onEvent) {
   const chart = createChart(byId("chart"), SHOWN_DELAYS);
   const delays = [];
   const counts = { events: 0, reconnects: 0, lost: 0 };
@@ -64,6 +64,7 @@ export function startStream(gateway) {
     const number = Number(event.lastEventId.split("-").at(-1));
     if (lastNumber !== undefined && number > lastNumber) counts.lost += number - lastNumber - 1;
     lastNumber = number;
+    onEvent(event);
     counts.events += 1;
     showCounts();
   }

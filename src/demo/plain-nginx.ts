@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Running } from "./backends.ts";
+
+/** Where systems put programs of administrators, which is not on everybody's PATH. */
+const MORE_PLACES = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
+const MOST_STARTS = 3;
+const START_MS = 3_000;
+const STOP_MS = 2_000;
+
+/** The nginx of this machine; undefined without one. */
+export function findNginx(path = process.env["PATH"] ?? ""): string | undefined {
+  const places = [...path.split(delimiter).filter((place) => place !== ""), ...MORE_PLACES];
+  return places.map((place) => join(place, "nginx")).find(isExecutable);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Starts a real nginx in front of a backend, as many sites have it: HTTP/1.0 to the backend, and buffering, both of
+ * them nginx's defaults before 1.29.7. It holds an event stream back until 4 kB of it have come.
+ *
+ * Undefined when nginx does not start: the demo goes on without it.
+ */
+export async function startPlainNginx(
+  executable: string,
+  { host, backendPort }: { readonly host: string; readonly backendPort: number },
+): Promise<Running | undefined> {
+  const directory = await mkdtemp(join(tmpdir(), "sluice-demo-nginx-"));
+  const remove = () => rm(directory, { recursive: true, force: true });
+  try {
+    await mkdir(join(directory, "temp"));
+    for (let start = 0; start < MOST_STARTS; start += 1) {
+      const port = await freePort(host);
+      await writeFile(join(directory, "nginx.conf"), configuration(host, port, backendPort));
+      const child = spawn(executable, ["-p", directory, "-c", "nginx.conf", "-e", "error.log"], {
+        stdio: "ignore",
+      });
+      // A program that cannot be run is told by an event, and would end the process.
+      child.on("error", () => {});
+      const stop = () => stopProcess(child);
+      if (await listens(child, directory)) {
+        const name = host.includes(":") ? `[${host}]` : host;
+        return { url: `http://${name}:${port}`, port, close: () => stop().then(remove) };
+      }
+      await stop();
+    }
+  } catch {
+    // A full disk, or no right to write: as without nginx.
+  }
+  await remove();
+  return undefined;
+}
+
+function configuration(host: string, port: number, backendPort: number): string {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  return `daemon off;
+${process.getuid?.() === 0 ? "user root;" : ""}
+worker_processes 1;
+pid nginx.pid;
+error_log error.log error;
+events { worker_connections 64; }
+http {
+  access_log off;
+  ${temporary.map((name) => `${name}_temp_path temp/${name};`).join("\n  ")}
+  server {
+    listen ${host.includes(":") ? `[${host}]` : host}:${port};
+    location = /stream {
+      proxy_http_version 1.0;
+      proxy_pass http://127.0.0.1:${backendPort}/stream/unmarked;
+      # For the page, which is of another origin.
+      add_header Access-Control-Allow-Origin *;
+    }
+  }
+}
+`;
+}
+
+async function freePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** The pid file is written when the port is bound. */
+async function listens(child: ChildProcess, directory: string): Promise<boolean> {
+  const until = performance.now() + START_MS;
+  while (performance.now() < until) {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false;
+    if (existsSync(join(directory, "nginx.pid"))) return true;
+    await sleep(20);
+  }
+  return false;
+}
+
+async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+  await exited;
+  clearTimeout(timer);
+}
