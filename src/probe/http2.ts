@@ -37,6 +37,12 @@ export function exchangeHttp2(
   };
 }
 
+/** What nginx's add_header does with a field of HTTP/1.1's connections: clients reset the stream. */
+const FORBIDDEN_FIELD =
+  "sends an HTTP/2 answer that clients must refuse; a field such as Connection or Transfer-Encoding may be in it (connection-field-in-http2)";
+
+const reset = (code: number): string => `reset the HTTP/2 stream without an answer (code ${code})`;
+
 class Http2Reader {
   isOver = false;
   readonly #listener: WireListener;
@@ -81,7 +87,8 @@ class Http2Reader {
     this.isOver = true;
     const isWhole = this.#hasEnded && code === http2.constants.NGHTTP2_NO_ERROR;
     if (this.#hasHead) this.#listener.onEnd(isWhole ? "complete" : "reset", performance.now());
-    else this.#listener.onFault(`reset the HTTP/2 stream without an answer (code ${code})`);
+    else
+      this.#listener.onFault(code === http2.constants.NGHTTP2_PROTOCOL_ERROR ? FORBIDDEN_FIELD : reset(code));
   }
 }
 

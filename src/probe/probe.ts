@@ -49,7 +49,8 @@ const GRACE_MS = 1_000;
 /** Reads all hops at once, makes the trials that tell causes apart, and says what was found. Never rejects. */
 export async function runProbe(options: ProbeOptions, watcher: Watcher): Promise<Report> {
   const { hops, ask, forMs, signal } = options;
-  const budget = new Budget(2 + 2 * hops.length);
+  // Twice each URL: 2, and 2 for each hop behind it.
+  const budget = new Budget(2 * hops.length);
   budget.pauses.start();
   const readings = await readAll(options, budget, watcher);
   const url = readings.at(-1);

@@ -149,6 +149,8 @@ export class Reading implements WireListener {
   }
 
   onEvent({ bytes, firstAt, lastAt }: TimedEvent): void {
+    // One read may bring many more.
+    if (this.events.length >= MAX_EVENTS) return;
     const isSse = this.format === "sse";
     const fields = isSse ? readEventFields(bytes) : undefined;
     // A reconnection time is no event: a gateway may send one of its own.

@@ -61,7 +61,11 @@ export function silent(url: Reading, forMs: number): Verdict {
       exit: PROBE_EXIT.prompt,
     };
   }
-  const time = isOpen ? `within ${seconds(forMs)}` : "before the stream ended";
+  const time = isOpen
+    ? `within ${seconds(forMs)}`
+    : url.end?.kind === "limit"
+      ? "in more bytes than a probe takes"
+      : "before the stream ended";
   return {
     ...base,
     outcome: "silent",

@@ -72,12 +72,11 @@ export async function runTrials(question: Question, setup: TrialSetup): Promise<
   const { delay, cut, url } = question;
   if (url === undefined) return NOTHING;
   if (delay?.what.kind === "replayed") return { ...NOTHING, ...(await lab.again(delay.hop)) };
-  if (delay?.what.kind === "head" || (delay === undefined && url.headAt === undefined)) {
-    const head = await lab.head(delay?.hop ?? url);
-    if (head.isHeadHeld || delay?.behind !== undefined) return { ...NOTHING, ...head };
-    const other = await lab.bypass(delay?.hop ?? url);
-    return { ...NOTHING, ...head, ...other, trials: [...(head.trials ?? []), ...(other.trials ?? [])] };
-  }
+  // One URL leaves one connection: a late head may be a cache's lock, and one that never came a buffer's.
+  if (delay?.what.kind === "head" && delay.behind === undefined)
+    return { ...NOTHING, ...(await lab.bypass(delay.hop)) };
+  if (delay?.what.kind === "head") return NOTHING;
+  if (delay === undefined && url.headAt === undefined) return { ...NOTHING, ...(await lab.head(url)) };
   if (delay?.hop.head === undefined && delay !== undefined)
     return { ...NOTHING, ...(await lab.head(delay.hop)) };
   if (delay !== undefined) return { ...NOTHING, ...(await lab.otherwise(delay)) };
@@ -136,7 +135,7 @@ class Lab {
     return { isRecording, trials: [{ name: "again", outcome }] };
   }
 
-  /** A late head, or none: whether HEAD is answered at once, which has no body that could be buffered. */
+  /** No head: whether HEAD is answered at once, which has no body that could be buffered. */
   async head(hop: Reading): Promise<Partial<TrialResults>> {
     const waitedMs = (hop.headAt ?? hop.end?.at ?? performance.now()) - (hop.sentAt ?? 0);
     const ask = { ...this.#setup.ask, method: "HEAD", body: undefined };
