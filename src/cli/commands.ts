@@ -1,6 +1,6 @@
 import type { Command } from "./command.ts";
 
-/** A command as the list of commands shows it, and where it is. */
+/** A command's line in the help, and its code. */
 interface Entry {
   readonly summary: string;
   /**

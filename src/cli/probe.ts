@@ -77,7 +77,7 @@ const SILENT: Watcher = { onStart() {}, onTrial() {} };
 /** https://no-color.org */
 const hasColour = (): boolean => (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb";
 
-/** Aborts at the first interrupt, so that what has come is judged; the second one ends the process. */
+/** Aborts at the first interrupt, so that the probe reports what it has; the second one ends the process. */
 function untilInterrupted(): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () => controller.abort());

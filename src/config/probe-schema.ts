@@ -2,7 +2,7 @@ import * as z from "zod";
 import { isLocal } from "./admin-schema.ts";
 import type { ListenConfig } from "./listen-schema.ts";
 
-/** The `probe` of sluice.yaml: a stream of sluice's own, to measure the way to clients without a backend. */
+/** The `probe` of sluice.yaml: a stream of sluice itself, to measure the path to clients without a backend. */
 
 const MAX_STREAMS = 1_000;
 
@@ -24,11 +24,11 @@ export const probe = z
     "true opens GET /.sluice/probe, a stream of sluice itself for sluice probe; or { streams }. Asks for the adminToken where others can reach a listener.",
   );
 
-/** Whether the probe's stream asks for the admin token: any address to listen on is one that others can reach. */
+/** Whether the probe's stream requires the admin token: other machines can reach one of the listeners. */
 export const asksForToken = (listen: readonly ListenConfig[]): boolean =>
   listen.some(({ address }) => !isLocal(address));
 
-/** Refuses a probe that others can reach without anything that they must know. */
+/** Refuses a probe that other machines could use without a token. */
 export function refuseOpenProbe(
   server: {
     readonly listen: readonly ListenConfig[];
@@ -41,6 +41,6 @@ export function refuseOpenProbe(
   ctx.addIssue({
     code: "custom",
     path: ["probe"],
-    message: "expected an adminToken beside it, because others can reach an address of listen",
+    message: "expected an adminToken beside it, because other machines can reach an address of listen",
   });
 }

@@ -8,7 +8,7 @@ import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Running } from "./backends.ts";
 
-/** Where systems put programs of administrators, which is not on everybody's PATH. */
+/** Directories of nginx that a user's PATH may lack. */
 const MORE_PLACES = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
 const MOST_STARTS = 3;
 const START_MS = 3_000;
@@ -30,8 +30,8 @@ function isExecutable(file: string): boolean {
 }
 
 /**
- * Starts a real nginx in front of a backend, as many sites have it: HTTP/1.0 to the backend, and buffering, both of
- * them nginx's defaults before 1.29.7. It holds an event stream back until 4 kB of it have come.
+ * Starts a real nginx in front of a backend with the defaults of versions before 1.29.7: HTTP/1.0 to the backend, and
+ * buffering. It holds an event stream until 4 kB have arrived.
  *
  * Undefined when nginx does not start: the demo goes on without it.
  */
@@ -49,7 +49,7 @@ export async function startPlainNginx(
       const child = spawn(executable, ["-p", directory, "-c", "nginx.conf", "-e", "error.log"], {
         stdio: "ignore",
       });
-      // A program that cannot be run is told by an event, and would end the process.
+      // Without a listener, a program that cannot run would end this process.
       child.on("error", () => {});
       const stop = () => stopProcess(child);
       if (await listens(child, directory)) {
@@ -59,7 +59,7 @@ export async function startPlainNginx(
       await stop();
     }
   } catch {
-    // A full disk, or no right to write: as without nginx.
+    // For example a full disk: the demo works without nginx.
   }
   await remove();
   return undefined;

@@ -12,13 +12,13 @@ import type { EndKind, Exchange, WireHead, WireListener, WireRequest } from "./w
 /** The HTTP version to speak; `auto`: what TLS chooses, and 1.1 without TLS. */
 export type HttpVersion = "auto" | "1.0" | "1.1" | "2";
 
-/** A URL that events are read from, and its name in the report. */
+/** One URL to read, and its name in the report. */
 export interface Hop {
   readonly name: string;
   readonly target: Target;
 }
 
-/** What is asked for through every hop. */
+/** The request that is sent to every hop. */
 export interface Ask {
   readonly method: string;
   readonly fields: readonly (readonly [name: string, value: string])[];
@@ -29,11 +29,11 @@ export interface Ask {
   readonly host: string | undefined;
 }
 
-/** Counts connections, so that a probe loads nothing: `take` is false when no more may be opened. */
+/** Counts the connections of a probe; `take` returns false when it may open no more. */
 export class Budget {
   opened = 0;
   readonly most: number;
-  /** When the process stood still while it read. */
+  /** Pauses of this process while it reads. */
   readonly pauses = new Pauses();
 
   constructor(most: number) {
@@ -53,7 +53,7 @@ export class Budget {
 
 const MAX_REDIRECTS = 3;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-/** Sent unless the caller sends the same. */
+/** Default fields; the caller's own replace them. */
 const DEFAULTS: readonly (readonly [string, string])[] = [
   ["Accept", "text/event-stream, application/x-ndjson;q=0.9, */*;q=0.1"],
   ["Accept-Encoding", ACCEPT_ENCODING],
@@ -61,7 +61,7 @@ const DEFAULTS: readonly (readonly [string, string])[] = [
   ["User-Agent", "sluice-probe"],
 ];
 
-/** Fields that the request has by itself; HTTP/2 has none of a connection. */
+/** Fields that the client sets itself, or that HTTP/2 forbids. */
 const OWN: ReadonlySet<string> = new Set(["host", "content-length", "connection", "transfer-encoding"]);
 
 /**
@@ -77,7 +77,7 @@ export function read(hop: Hop, ask: Ask, budget: Budget, signal: AbortSignal): R
   return reading;
 }
 
-/** Connects and asks, and once more where a redirect says. */
+/** Connects and sends the request; repeats both for a redirect. */
 async function follow(
   first: Target,
   ask: Ask,
@@ -92,7 +92,7 @@ async function follow(
     if (!budget.take()) return count === 0 ? reading.stop() : reading.fail(tooManyRedirects(target));
     const dialled = await dial(target, { insecure: ask.insecure, alpn: alpnOf(ask.http), signal });
     if ("kind" in dialled) {
-      // A probe that is told to stop while it connects has found nothing wrong.
+      // A dial that the probe itself stopped is no fault of the server.
       if (!signal.aborted) reading.fail(dialled);
       return reading.stop();
     }
@@ -102,7 +102,7 @@ async function follow(
   }
 }
 
-/** Sends the request over a connection; resolves when its response is over, with where it is redirected to. */
+/** Sends the request over a connection; resolves when the response has ended, with the target of a redirect. */
 async function askOnce(
   target: Target,
   ask: Ask,
@@ -145,7 +145,7 @@ async function send(
 ): Promise<Exchange> {
   const isHttp2 = ask.http === "2" || dialled.alpn === "h2";
   const request = wireRequest(target, ask);
-  // Loaded only where it is spoken.
+  // Loaded on demand: most probes speak HTTP/1.1.
   const exchangeHttp2 = isHttp2 ? (await import("./http2.ts")).exchangeHttp2 : undefined;
   reading.sentAt = performance.now();
   return exchangeHttp2 === undefined
@@ -169,8 +169,8 @@ function wireRequest(target: Target, ask: Ask): WireRequest {
 }
 
 /**
- * Keeps the answers from a reading that redirect it. To another host only a request goes that has no fields and no body
- * of the caller: they may hold credentials.
+ * Takes redirects out of a response before the reading sees them. A redirect to another host is followed only when the
+ * caller has given neither fields nor a body, because both may hold credentials.
  */
 class RedirectFilter implements WireListener {
   readonly #from: Target;

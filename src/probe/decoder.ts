@@ -1,25 +1,25 @@
 import type { Transform } from "node:stream";
 import zlib from "node:zlib";
 
-/** Takes decoded bytes with the time of the read that brought them. */
+/** Receives decoded bytes with the time of the read that contained them. */
 type Output = (bytes: Buffer, at: number) => void;
 
 /** Decodes a body read by read. */
 export interface Decoder {
   write(bytes: Buffer, at: number): void;
-  /** Resolves when all that was written has been given out. */
+  /** Resolves when everything written so far has been decoded. */
   idle(): Promise<void>;
   close(): void;
 }
 
-/** In Node since 22.15. */
+/** Exists since Node 22.15. */
 const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
 
 const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants;
 const inflating = { flush: Z_SYNC_FLUSH, finishFlush: Z_SYNC_FLUSH };
 const unbrotli = () => zlib.createBrotliDecompress({ flush: BROTLI_OPERATION_FLUSH });
 
-/** Flushing at each read gives out each event that is whole in the compressed bytes so far. */
+/** Flushed at each read, so that an event appears with the read that completes it. */
 const DECODERS: Readonly<Record<string, () => Transform>> = {
   gzip: () => zlib.createGunzip(inflating),
   "x-gzip": () => zlib.createGunzip(inflating),
@@ -28,10 +28,10 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
   ...(createZstdDecompress !== undefined && { zstd: () => createZstdDecompress() }),
 };
 
-/** What a probe accepts, as browsers do. */
+/** The Accept-Encoding of a probe, the same as a browser's. */
 export const ACCEPT_ENCODING = ["gzip", "deflate", "br", ...("zstd" in DECODERS ? ["zstd"] : [])].join(", ");
 
-/** A decoder of a content coding; undefined for one that is not known. `failed` is called at most once. */
+/** Creates a decoder for a content coding; undefined for an unknown one. Calls `failed` at most once. */
 export function createDecoder(
   coding: string | undefined,
   output: Output,
@@ -43,8 +43,8 @@ export function createDecoder(
 }
 
 /**
- * zlib works on other threads. One read is decoded after the other, so that what comes out has the time of the read
- * that went in, and not that of the thread.
+ * Decodes one read at a time: zlib runs on other threads, and the output must carry the time of its read, not that of
+ * the thread.
  */
 class ZlibDecoder implements Decoder {
   readonly #stream: Transform;
@@ -68,7 +68,7 @@ class ZlibDecoder implements Decoder {
 
   write(bytes: Buffer, at: number): void {
     if (this.#isOver) return;
-    // The bytes are only lent.
+    // The caller reuses the bytes.
     this.#waiting.push([Buffer.from(bytes), at]);
     if (!this.#isBusy) this.#next();
   }
@@ -96,7 +96,7 @@ class ZlibDecoder implements Decoder {
     }
     const [bytes, at] = next;
     this.#at = at;
-    // A turn later: what was decoded may be given out behind the callback.
+    // A turn later, because zlib may emit output after the callback.
     this.#stream.write(bytes, () => setImmediate(() => this.#isOver || this.#next()));
   }
 

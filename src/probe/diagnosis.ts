@@ -7,9 +7,9 @@ import { type Symptom, symptomOf } from "./symptom.ts";
 /** Where in the chain a stream becomes late, or ends. */
 export interface Found<T> {
   readonly what: T;
-  /** The hop that shows it. */
+  /** The hop that shows the symptom. */
   readonly hop: Reading;
-  /** The hop behind it, which does not show it; undefined where the innermost hop shows it by itself. */
+  /** The next hop behind, which does not show it; undefined when the innermost hop shows it. */
   readonly behind: Reading | undefined;
 }
 
@@ -26,11 +26,11 @@ export function findDelay(readings: readonly Reading[]): Found<Symptom> | undefi
   const hops = comparable(readings);
   for (const [hop, behind] of neighbours(hops)) {
     const own = symptomOf(hop);
-    // Events that are older than the request have no counterpart at the hop behind.
+    // A recording has events that the hop behind never had.
     const what = own?.kind === "replayed" ? own : pairSymptom(behind, hop);
     if (what !== undefined) return { what, hop, behind };
   }
-  // Between the hops nothing is late: what is late comes so from behind them.
+  // No hop adds delay; the innermost hop may receive the stream late already.
   const [innermost] = hops;
   const what = innermost && symptomOf(innermost);
   return what && { what, hop: innermost, behind: undefined };

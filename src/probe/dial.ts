@@ -8,9 +8,9 @@ import type { Target } from "./target.ts";
 const MAX_DIAL_MS = 10_000;
 
 export interface DialOptions {
-  /** Any certificate will do. */
+  /** Accepts any certificate. */
   readonly insecure: boolean;
-  /** What TLS may choose from; ignored without TLS. */
+  /** ALPN protocols to offer; ignored without TLS. */
   readonly alpn: readonly string[];
   readonly signal: AbortSignal;
 }
@@ -20,11 +20,11 @@ export interface Dialled {
   readonly socket: net.Socket;
   readonly connectMs: number;
   readonly tlsMs: number | undefined;
-  /** The protocol that TLS chose; undefined without TLS or where the server chooses none. */
+  /** The protocol that ALPN selected; undefined without TLS or ALPN. */
   readonly alpn: string | undefined;
 }
 
-/** Connects; resolves with the connection or with why there is none. Never rejects. */
+/** Connects; resolves with the connection or a fault. Never rejects. */
 export async function dial(target: Target, options: DialOptions): Promise<Dialled | Fault> {
   const stop = new Stop(options.signal, MAX_DIAL_MS);
   const dialled = await connect(target, options, stop.signal);

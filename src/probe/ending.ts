@@ -1,19 +1,19 @@
 import type { Reading } from "./reading.ts";
 
-/** A stream that was ended by something on the way. */
+/** A stream that a hop ended before its sender did. */
 export interface Cut {
-  /** From the request on, in seconds. */
+  /** Seconds since the request. */
   readonly afterSeconds: number;
-  /** How long nothing had come before it, in seconds. */
+  /** Seconds since the last byte. */
   readonly silentSeconds: number;
-  /** The client can tell it from a regular end. */
+  /** Whether a client can tell it from a regular end. */
   readonly isVisible: boolean;
 }
 
-/** How long a hop may go on after another has ended, in ms, before the end is one of the other's own. */
+/** Two hops that end within this time, in ms, end for the same reason. */
 const SAME_END_MS = 500;
 
-/** A break that the reading shows by itself. */
+/** A broken end of one reading. */
 export function cutOf(reading: Reading): Cut | undefined {
   const { end } = reading;
   return end?.kind === "truncated" || end?.kind === "reset" ? cutAt(reading, end.at, true) : undefined;
@@ -27,9 +27,9 @@ export function pairCut(inner: Reading, outer: Reading): Cut | undefined {
   const innerEnd = inner.end?.at ?? Number.POSITIVE_INFINITY;
   const isVisible = end.kind === "truncated" || end.kind === "reset";
   const isOpen = inner.end === undefined || inner.end.kind === "open" || inner.end.kind === "limit";
-  // Two whole streams of different lengths are two answers of the backend.
+  // Two complete streams of different lengths are two answers of the backend.
   if (innerEnd - end.at <= SAME_END_MS || !(isOpen || isVisible)) return undefined;
-  // Nothing was cut off an answer that ended with more events than the inner hop had by then.
+  // An answer with more events than the inner hop had by then was not cut.
   const before = inner.events.filter(({ lastAt }) => lastAt < end.at + SAME_END_MS).length;
   if (!isVisible && outer.events.length > before) return undefined;
   return cutAt(outer, end.at, isVisible);
@@ -43,7 +43,7 @@ function cutAt({ sentAt = 0, lastByteAt, headAt }: Reading, at: number, isVisibl
   };
 }
 
-/** A timer that is known to be somebody's default. */
+/** A well-known default timer. */
 interface Timer {
   readonly seconds: number;
   /** What it counts: silence, or the whole time since the request. */
@@ -68,10 +68,10 @@ const TIMERS: readonly Timer[] = [
   { seconds: 300, of: "whole", guess: "a platform's request timeout of 300 s" },
 ];
 
-/** Two cuts within this of each other come of one timer, in seconds. */
+/** Two cuts are attributed to one timer within this tolerance, in seconds. */
 export const SAME_TIMER_SECONDS = 1;
 
-/** Whose timer a cut may be; undefined when it is no known default. A guess, and to be said as one. */
+/** Guesses the owner of a timer from its length; undefined when no known default fits. */
 export function guessTimer({ afterSeconds, silentSeconds }: Cut): string | undefined {
   const near = (a: number, b: number) => Math.abs(a - b) <= SAME_TIMER_SECONDS;
   const found = TIMERS.find(({ seconds, of }) =>
@@ -80,7 +80,7 @@ export function guessTimer({ afterSeconds, silentSeconds }: Cut): string | undef
   return found?.guess;
 }
 
-/** Whether two cuts came after the same silence, or the same time: what counts them is a timer. */
+/** The timer behind two cuts: both came after the same silence, or the same total time. */
 export function timerOf(first: Cut, second: Cut): { seconds: number; of: Timer["of"] } | undefined {
   const isSame = (a: number, b: number) => Math.abs(a - b) <= SAME_TIMER_SECONDS;
   if (isSame(first.silentSeconds, second.silentSeconds) && first.silentSeconds >= 0.5)

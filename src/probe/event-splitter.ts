@@ -8,7 +8,7 @@ export interface TimedEvent {
   readonly lastAt: number;
 }
 
-/** What a stream consists of besides its events. */
+/** Receives the parts of a stream. */
 export interface SplitterOutput {
   onEvent(event: TimedEvent): void;
   /** A comment line, such as a heartbeat. */
@@ -20,7 +20,7 @@ export interface Splitter {
   feed(bytes: Buffer, at: number): void;
 }
 
-/** What came of an event so far. */
+/** The bytes of an incomplete event. */
 class Pending {
   #parts: Buffer[] = [];
   #firstAt = 0;
@@ -42,7 +42,7 @@ class Pending {
   }
 }
 
-/** Splits text/event-stream. Comment lines between events are no part of one: each hop may add its own. */
+/** Splits text/event-stream. Excludes comment lines between events, because each hop may add its own. */
 export class SseSplitter implements Splitter {
   readonly #output: SplitterOutput;
   readonly #mark = new ByteOrderMark();
@@ -64,7 +64,7 @@ export class SseSplitter implements Splitter {
   }
 
   #take(part: Buffer, at: number, endsEvent: boolean): void {
-    // The line feed of a CRLF whose CR ended the event before.
+    // The LF of a CRLF whose CR ended the previous event.
     const own = this.#pending.isEmpty ? withoutLineEnds(part) : part;
     this.#pending.add(own, at);
     if (endsEvent) this.#output.onEvent(this.#pending.take(at));

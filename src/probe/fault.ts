@@ -1,7 +1,7 @@
 import { printable } from "./printable.ts";
 import type { Target } from "./target.ts";
 
-/** Why a URL gave no answer: one sentence, and what to do. */
+/** The reason why a URL gave no answer, and the remedy. */
 export interface Fault {
   /** `dns`, `connect`, `tls`, `protocol` or `timeout`. */
   readonly kind: "dns" | "connect" | "tls" | "protocol" | "timeout";
@@ -63,7 +63,7 @@ const EXPLAINED: Readonly<Record<string, Explain>> = {
   ERR_SSL_RECORD_LAYER_FAILURE: notTls,
 };
 
-/** Explains an error of the way to the response head. `isSecuring`: TCP is connected, TLS is not. */
+/** Explains a connection error; `isSecuring` when TCP is connected and TLS is not. */
 export function faultOf(error: Error, target: Target, isSecuring: boolean): Fault {
   const first = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : error;
   const code = (first as NodeJS.ErrnoException | undefined)?.code ?? "";
@@ -86,7 +86,7 @@ export function faultOf(error: Error, target: Target, isSecuring: boolean): Faul
   };
 }
 
-/** The connection stood, and no response came of it. */
+/** The fault of a connection without a readable response. */
 export function noAnswer(target: Target, detail: string): Fault {
   const remedy = target.isTls
     ? "check the server's log; something on the way may not pass HTTP on"
@@ -94,7 +94,7 @@ export function noAnswer(target: Target, detail: string): Fault {
   return { kind: "protocol", sentence: `${place(target)} ${printable(detail)}`, remedy };
 }
 
-/** `what` did not happen within `ms`. */
+/** The fault of a step that did not complete within `ms`. */
 export function tooLate(target: Target, what: string, ms: number): Fault {
   return {
     kind: "timeout",

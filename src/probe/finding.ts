@@ -5,17 +5,17 @@ import type { Remedy } from "./remedy.ts";
 import type { Symptom } from "./symptom.ts";
 import type { TrialResults } from "./trials.ts";
 
-/** Exit codes: the stream is prompt; late or cut; none, or out of reach. */
+/** Exit codes: prompt; late or cut; no stream or not reachable. */
 export const PROBE_EXIT = { prompt: 0, late: 1, none: 2 } as const;
 
-/** What a probe found. */
+/** The result of a probe. */
 export interface Verdict {
   readonly outcome: "prompt" | "late" | "cut" | "silent" | "no-stream" | "unreachable";
-  /** How it is late, of `late`; what failed, of `unreachable`. */
+  /** The kind of delay for `late`, of cut for `cut`, of failure for `unreachable`. */
   readonly kind: string | undefined;
   /** The hop at fault; undefined where there is no fault. */
   readonly hop: string | undefined;
-  /** The program at fault, as far as it names itself. */
+  /** The program at that hop, when its response names it. */
   readonly software: string | undefined;
   readonly isSure: boolean;
   /** One sentence. */

@@ -1,13 +1,13 @@
 import type { ProbeEvent } from "./reading.ts";
 
-/** Events that end within this time of each other came together, in ms: one write of a hop may take a few reads. */
+/** Events that end within this time of each other, in ms, form a group: one write may take several reads. */
 const TOGETHER_MS = 30;
 
-/** Events that came together. */
+/** Events that arrived together. */
 export interface Group {
   readonly events: readonly ProbeEvent[];
   readonly at: number;
-  /** How long nothing had come before it, in ms; from the request on for the first group. */
+  /** Silence before the group, in ms; since the request for the first group. */
   readonly silenceMs: number;
 }
 
@@ -26,7 +26,7 @@ export function groupsOf(events: readonly ProbeEvent[], sentAt: number): Group[]
   return groups;
 }
 
-/** The middle value; undefined of none. */
+/** The median; undefined for an empty list. */
 export function median(values: readonly number[]): number | undefined {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }

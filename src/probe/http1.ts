@@ -9,7 +9,7 @@ const VERSION_LENGTH = 8;
 /**
  * Sends a request over a connection and reads its response with the time of each read.
  *
- * Uses the gateway's own strict parser, so that what the probe cannot read is what the gateway refuses too.
+ * Uses the gateway's own strict parser: a response that the probe cannot read is one that the gateway refuses.
  */
 export function exchangeHttp1(socket: Socket, request: WireRequest, listener: WireListener): Exchange {
   const reader = new Http1Reader(request.method === "HEAD", listener);
@@ -51,7 +51,7 @@ class Http1Reader {
   read(bytes: Buffer): void {
     if (this.isOver) return;
     const at = performance.now();
-    // Before it is parsed, which moves the bytes of chunks.
+    // Before parsing, because the parser decodes chunks in place.
     if (!this.#hasHead) this.#noteVersion(bytes);
     const parser = this.#parser;
     parser.read(bytes, 0, bytes.length);
@@ -76,7 +76,7 @@ class Http1Reader {
     else this.#fail(`broke the connection off without an answer (${error.code ?? error.message})`, 0);
   }
 
-  /** The version of the final response: an interim one before it has a version of its own, mostly the same. */
+  /** Takes the version from the first bytes; an interim response has the version of the final one. */
   #noteVersion(bytes: Buffer): void {
     if (this.#version.length < VERSION_LENGTH)
       this.#version += bytes.toString("latin1", 0, VERSION_LENGTH - this.#version.length);

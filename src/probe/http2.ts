@@ -4,8 +4,8 @@ import type { Socket } from "node:net";
 import type { Exchange, WireListener, WireRequest } from "./wire.ts";
 
 /**
- * Sessions that were made, never let go: Node 20 aborts the process when it collects a session that failed
- * (`current_nghttp2_memory_`). A probe makes at most as many as it may open connections.
+ * Keeps every session alive: Node 20 aborts the process when it collects a failed session
+ * (`current_nghttp2_memory_`). The connection budget of a probe bounds the list.
  */
 const sessions: ClientHttp2Session[] = [];
 
@@ -37,7 +37,7 @@ export function exchangeHttp2(
   };
 }
 
-/** What nginx's add_header does with a field of HTTP/1.1's connections: clients reset the stream. */
+/** Clients reset a stream with a connection field, which nginx's add_header can send. */
 const FORBIDDEN_FIELD =
   "sends an HTTP/2 answer that clients must refuse; a field such as Connection or Transfer-Encoding may be in it (connection-field-in-http2)";
 
@@ -54,7 +54,7 @@ class Http2Reader {
   }
 
   follow(stream: ClientHttp2Stream): void {
-    // The third argument is not in the types: every field as it came, twice where it came twice.
+    // The third argument, which the types lack, has every field line, duplicates included.
     stream.on("response", (headers, _flags, ...more: readonly unknown[]) => {
       if (this.isOver) return;
       this.#hasHead = true;
@@ -69,7 +69,7 @@ class Http2Reader {
     stream.on("end", () => {
       this.#hasEnded = true;
     });
-    // Told by `close` too.
+    // `close` follows.
     stream.on("error", () => {});
     stream.on("close", () => this.#onClose(stream.rstCode));
   }

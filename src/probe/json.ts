@@ -3,10 +3,10 @@ import type { Reading } from "./reading.ts";
 import { softwareOf, tellingFields } from "./software.ts";
 import { lagsOf } from "./table.ts";
 
-/** The version of the report's form; a field that goes or changes raises it. */
+/** The version of the report's schema; removing or changing a field raises it. */
 const VERSION = 1;
 
-/** The report for programs. Times are whole milliseconds since the request was sent. */
+/** The report as JSON. Times are milliseconds since the request was sent. */
 export function renderJson({ readings, trials, notes, verdict, connections }: Report): string {
   const { exit, ...said } = verdict;
   const report = {

@@ -5,12 +5,12 @@ import { seconds } from "./seconds.ts";
 import { LATE_MS } from "./symptom.ts";
 import { lagsOf } from "./table.ts";
 
-/** How often the picture is drawn, in ms. */
+/** Redraw interval, in ms. */
 const FRAME_MS = 100;
-/** One character of the strip of events, in ms. */
+/** Time span of one character of the strip, in ms. */
 const SLOT_MS = 250;
 const SLOTS = 32;
-/** One block of the bar, in ms; a bar is no longer than the strip. */
+/** Lag of one block of the bar, in ms, and the longest bar. */
 const BLOCK_MS = 100;
 const MAX_BLOCKS = 20;
 
@@ -19,8 +19,8 @@ const RED = "\u001b[31m";
 const RESET = "\u001b[0m";
 
 /**
- * Shows events on a terminal as they come: for each hop a strip that moves with the time, a mark for each event, and
- * how late they are as a bar. What was drawn is taken away at the end, and the report stands there.
+ * Shows events on a terminal as they come: for each hop a moving strip with a mark for each event, and the lag as a
+ * bar. `close` erases the picture, so that the report takes its place.
  */
 export class LiveView implements Watcher {
   readonly #out: Pick<WriteStream, "write" | "columns">;
@@ -46,14 +46,14 @@ export class LiveView implements Watcher {
     this.#draw();
   }
 
-  /** Takes the picture away. */
+  /** Stops drawing and erases the picture. */
   close(): void {
     clearInterval(this.#timer);
     this.#out.write(this.#erasing());
     this.#lines = 0;
   }
 
-  /** Moves up to the first line that was drawn, and clears what follows. */
+  /** The escape sequence that erases the picture. */
   #erasing(): string {
     return this.#lines > 0 ? `\u001b[${this.#lines}A\u001b[J` : "";
   }
@@ -63,7 +63,7 @@ export class LiveView implements Watcher {
     const longest = Math.max(...this.#readings.map(({ name }) => name.length));
     const lines = this.#readings.map((reading) => this.#line(reading, longest, width));
     if (this.#trial !== undefined) lines.push(`trying: ${this.#trial}`.slice(0, width));
-    // One write: a terminal that draws between two shows an empty picture.
+    // One write, because two would flicker.
     this.#out.write(`${this.#erasing()}${lines.join("\n")}\n`);
     this.#lines = lines.length;
   }

@@ -4,7 +4,7 @@ import { printable } from "./printable.ts";
 import type { Reading } from "./reading.ts";
 import { softwareOf } from "./software.ts";
 
-/** Something that is wrong or costly beside the delay. */
+/** A problem besides the verdict. */
 export interface Note {
   readonly hop: string;
   readonly text: string;
@@ -12,14 +12,14 @@ export interface Note {
   readonly rule: string | undefined;
 }
 
-/** Fields that a browser takes no second one of. */
+/** Fields that must not be sent twice. */
 const SINGLE_FIELDS: readonly (readonly [name: string, rule: string])[] = [
   ["access-control-allow-origin", "cors-twice"],
   ["access-control-allow-credentials", "cors-twice"],
   ["content-type", "field-twice"],
 ];
 
-/** What a response head tells besides; `origin` is the page that was said to ask. */
+/** Finds problems in a response head; `origin` is the origin that the request named. */
 export function notesOf(reading: Reading, origin: string | undefined): Note[] {
   const { head, name: hop } = reading;
   if (head === undefined) return [];

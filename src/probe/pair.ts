@@ -3,7 +3,7 @@ import type { ProbeEvent, Reading } from "./reading.ts";
 import { sendTimes } from "./stamps.ts";
 import { LATE_MS, type Symptom, tailSymptom } from "./symptom.ts";
 
-/** An event that came through both hops. */
+/** An event at the outer hop and its counterpart at the inner one. */
 interface Matched {
   readonly outer: ProbeEvent;
   /** The same event at the inner hop, or its nth one. */
@@ -14,19 +14,20 @@ interface Matched {
 /** The events of an outer hop beside those of an inner one. */
 export interface Comparison {
   /**
-   * By bytes where both carry the same events. Else each hop has an answer of its own: by the times in its events,
-   * which are of one clock; without them the nth event with the nth, counted from each one's request.
+   * `bytes`: both hops carry the same events. Otherwise each hop has a separate answer of the backend: `times`
+   * compares the times in the events, which come from one clock; `number` compares the nth event with the nth, counted
+   * from each request.
    */
   readonly by: "bytes" | "times" | "number";
   readonly matched: readonly Matched[];
-  /** How long events of the inner hop have been on their way that did not come through, in ms. */
+  /** Ages, in ms, of events of the inner hop that have not reached the outer one. */
   readonly waiting: readonly number[];
 }
 
 /** Compares two readings that ran at the same time. */
 export function compare(inner: Reading, outer: Reading): Comparison {
   const comparison = comparisonOf(inner, outer);
-  // What this process itself was late for is no hop's.
+  // Subtracts pauses of this process.
   const matched = comparison.matched.map((pair) => {
     const paused = outer.pauses.before(pair.outer.lastAt);
     return { ...pair, lagMs: pair.lagMs - Math.min(Math.max(0, pair.lagMs), paused) };
@@ -58,7 +59,7 @@ function comparisonOf(inner: Reading, outer: Reading): Comparison {
   return { by: "number", matched, waiting };
 }
 
-/** How much longer events take through the outer hop, by when they were sent; undefined without such times. */
+/** The lag by the times in the events; undefined when they carry none. */
 function matchByTimes(inner: readonly ProbeEvent[], outer: readonly ProbeEvent[]): Matched[] | undefined {
   const [before, after] = [sendTimes(inner), sendTimes(outer)];
   if (before?.resolution !== 1 || after?.resolution !== 1) return undefined;
@@ -72,13 +73,13 @@ function matchByTimes(inner: readonly ProbeEvent[], outer: readonly ProbeEvent[]
     .filter(({ lagMs }) => !Number.isNaN(lagMs));
 }
 
-/** Pairs events in order; one that stands twice is the earliest that is still free. */
+/** Pairs equal events in order; of duplicates the earliest unused one. */
 function matchByBytes(
   inner: readonly ProbeEvent[],
   outer: readonly ProbeEvent[],
 ): (Matched & { readonly index: number })[] {
   const places = new Map<string, number[]>();
-  // From the last one on, so that each list ends with its earliest place.
+  // Backwards, so that each list ends with its earliest place.
   for (let index = inner.length - 1; index >= 0; index -= 1) {
     const { key = "" } = inner[index] ?? {};
     const known = places.get(key);
@@ -97,17 +98,17 @@ function matchByBytes(
   });
 }
 
-/** Median and worst of what a hop adds; what still waits counts with the time it has waited. */
+/** Median and worst lag; a waiting event counts with its age. */
 export function lagOf({ matched, waiting }: Comparison): { medianMs: number; worstMs: number } | undefined {
   const lags = [...matched.map(({ lagMs }) => Math.max(0, lagMs)), ...waiting.filter((ms) => ms > LATE_MS)];
   const medianMs = median(lags);
   return medianMs === undefined ? undefined : { medianMs, worstMs: lags.reduce((a, b) => Math.max(a, b), 0) };
 }
 
-/** A head that came later than the inner hop's by this much, together with an event, was held; in ms. */
+/** The least delay of a head that counts as held, in ms. */
 const LATE_HEAD_MS = 500;
 
-/** What the outer hop does to the events of the inner one; undefined when it passes them on. */
+/** The delay that the outer hop adds; undefined when it adds none. */
 export function pairSymptom(inner: Reading, outer: Reading): Symptom | undefined {
   const comparison = compare(inner, outer);
   const waiting = comparison.waiting.filter((ms) => ms > LATE_MS);
@@ -115,13 +116,13 @@ export function pairSymptom(inner: Reading, outer: Reading): Symptom | undefined
   const isLate = lag !== undefined && lag.medianMs > LATE_MS;
   if (isLate && outer.events.length === 0) return nothing(waiting);
   const tail = tailSymptom(outer.events);
-  // A sender that pauses within its events does so at the inner hop too.
+  // A sender that pauses within events shows the same at the inner hop.
   if (tail !== undefined && tailSymptom(inner.events) === undefined) return tail;
   const late = isLate ? lateSymptom(comparison, outer, lag.medianMs) : undefined;
   return late ?? headSymptom(inner, outer);
 }
 
-/** Fewer events that come late one by one may be a pause of the network, or of a machine. */
+/** Fewer late events may result from one pause of the network or of a machine. */
 const FEWEST_LATE = 5;
 
 function lateSymptom(comparison: Comparison, outer: Reading, medianMs: number): Symptom | undefined {
@@ -136,16 +137,16 @@ function lateSymptom(comparison: Comparison, outer: Reading, medianMs: number): 
     const isOneGroup = groupsOf(outer.events, outer.sentAt ?? 0).length === 1;
     return found(isOneGroup ? "all-at-once" : "in-groups");
   }
-  // Two requests of their own may be answered at two speeds: then only what comes in groups was held.
+  // A backend may answer two requests at different speeds, so only groups prove a hold.
   if (events < FEWEST_LATE || (by === "number" && waiting.length < 3)) return undefined;
-  // Two answers may come from two backends, whose clocks differ.
+  // Two backends with different clocks could give the same picture.
   return { ...found("late"), isSure: by !== "times" };
 }
 
-/** Events came apart at the inner hop if by this much, in ms. */
+/** The least spread of a group at the inner hop that proves a hold, in ms. */
 const APART_MS = 50;
 
-/** The events of the outer hop that came together and at the inner one apart: what a sender sends at once is not meant. */
+/** Events that arrived together at the outer hop and separately at the inner one; excludes bursts of the sender. */
 function heldTogether(matched: readonly Matched[], outer: Reading): ReadonlySet<ProbeEvent> {
   const before = new Map(matched.map(({ outer: event, inner }) => [event, inner?.lastAt]));
   const groups = groupsOf(outer.events, outer.sentAt ?? 0).filter(({ events }) => {
@@ -155,29 +156,29 @@ function heldTogether(matched: readonly Matched[], outer: Reading): ReadonlySet<
   return new Set(groups.flatMap(({ events }) => events));
 }
 
-/** What the comparison leaves open: each hop has its own answer, and those of the outer one come later. */
+/** The median lag, in ms, when only event numbers support it; undefined otherwise. */
 export function laterBy(inner: Reading, outer: Reading): number | undefined {
   const comparison = compare(inner, outer);
   const medianMs = lagOf(comparison)?.medianMs ?? 0;
   return comparison.by === "number" && medianMs > LATE_MS ? medianMs : undefined;
 }
 
-/** One event that is under way is no proof: the hop may have closed before it. */
+/** Requires two waiting events, because one may still be in transit. */
 function nothing(waiting: readonly number[]): Symptom | undefined {
   if (waiting.length < 2) return undefined;
   return { kind: "nothing", isSure: true, lagMs: Math.max(...waiting), events: waiting.length };
 }
 
 /**
- * The outer head came late and with the first bytes, and the inner one before them. A backend that takes its time to
- * answer sends both together through each hop, and is not meant.
+ * A head that the outer hop sent with the first bytes, and the inner hop before them. Excludes a backend that sends its
+ * own head with the first bytes.
  */
 function headSymptom(inner: Reading, outer: Reading): Symptom | undefined {
   const wait = ({ headAt = Number.NaN, sentAt = 0 }: Reading) => headAt - sentAt;
   const untilBytes = ({ headAt = Number.NaN, firstByteAt = Number.NaN }: Reading) => firstByteAt - headAt;
   const paused = outer.pauses.within(outer.sentAt ?? 0, outer.headAt ?? 0);
   const lagMs = wait(outer) - wait(inner) - paused;
-  // It waited for as long as the bytes of the inner hop took.
+  // The head waited as long as the inner hop's first bytes took.
   const isHeld = untilBytes(outer) < LATE_MS && !(untilBytes(inner) < lagMs / 2);
   if (!(lagMs > LATE_HEAD_MS) || !isHeld) return undefined;
   return { kind: "head", isSure: true, lagMs, events: 0 };

@@ -1,14 +1,14 @@
-/** How often it is looked whether the process stands still, in ms. */
+/** Timer interval, in ms. */
 const TICK_MS = 25;
-/** A tick that comes later than this stood still, in ms. */
+/** A tick that is late by more than this marks a pause, in ms. */
 const PAUSE_MS = 30;
-/** What is read within this time behind a pause may have waited in it, in ms. */
+/** A read within this time after a pause may have waited during it, in ms. */
 const BEHIND_MS = 20;
 const MAX_PAUSES = 10_000;
 
 /**
- * Knows when this process stood still, on a machine that is short of time: what came meanwhile is read in one piece,
- * and was not held by any hop.
+ * Records pauses of this process, for example on a busy machine. Bytes that arrive during a pause are read together, and
+ * must not count as held by a hop.
  */
 export class Pauses {
   readonly #pauses: { readonly from: number; readonly to: number }[] = [];
@@ -25,13 +25,13 @@ export class Pauses {
     clearInterval(this.#timer);
   }
 
-  /** For how long what was read at `at` may have waited in this process, in ms. */
+  /** How long a read at `at` may have waited in this process, in ms. */
   before(at: number): number {
     const pause = this.#pauses.findLast(({ from, to }) => from <= at && at <= to + BEHIND_MS);
     return pause === undefined ? 0 : pause.to - pause.from;
   }
 
-  /** For how long the process stood still between two times, in ms. */
+  /** Total length of the pauses between two times, in ms. */
   within(from: number, to: number): number {
     return this.#pauses.reduce(
       (sum, pause) => sum + Math.max(0, Math.min(to, pause.to) - Math.max(from, pause.from)),

@@ -1,13 +1,12 @@
 /**
- * Control characters, which a terminal may obey, and the characters that turn the direction of text around. Only tab
- * and line feed of our own text are not in outside data: a value that goes into one line has neither.
+ * Control characters, which a terminal interprets, and characters that reverse the direction of text.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 const LONGEST = 200;
 
-/** Text from outside as a terminal may get it: control characters are escaped, and it is at most 200 characters. */
+/** Makes outside text safe for a terminal: escapes control characters and keeps at most 200 characters. */
 export function printable(text: string): string {
   const safe = text.slice(0, LONGEST).replace(UNSAFE, escaped);
   return text.length > LONGEST ? `${safe}…` : safe;

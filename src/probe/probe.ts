@@ -19,21 +19,21 @@ export interface ProbeOptions {
   readonly ask: Ask;
   /** How long to read, in ms; each trial takes at most as long again. */
   readonly forMs: number;
-  /** The page that is said to ask; undefined for none. */
+  /** The Origin of the request; undefined without one. */
   readonly origin: string | undefined;
   /** Ends the probe early, with a verdict on what has come. */
   readonly signal: AbortSignal;
 }
 
-/** Whoever watches a probe at work. */
+/** Observes a running probe. */
 export interface Watcher {
-  /** The readings begin; they fill as bytes come. */
+  /** Called once, with readings that fill as bytes come. */
   onStart(readings: readonly Reading[]): void;
-  /** The readings are over, and another request is made. */
+  /** Called before each trial. */
   onTrial(what: string): void;
 }
 
-/** All that a probe has found. */
+/** The full result of a probe. */
 export interface Report {
   readonly readings: readonly Reading[];
   readonly trials: readonly Trial[];
@@ -43,13 +43,13 @@ export interface Report {
   readonly connections: number;
 }
 
-/** How long hops are read on after the URL's stream has ended, in ms: whether they go on tells what ended it. */
+/** How long the other hops are read after the URL's stream has ended, in ms, to see whether they continue. */
 const GRACE_MS = 1_000;
 
-/** Reads all hops at once, makes the trials that tell causes apart, and says what was found. Never rejects. */
+/** Reads all hops at once, runs the trials that distinguish causes, and returns the verdict. Never rejects. */
 export async function runProbe(options: ProbeOptions, watcher: Watcher): Promise<Report> {
   const { hops, ask, forMs, signal } = options;
-  // Twice each URL: 2, and 2 for each hop behind it.
+  // Two for each URL.
   const budget = new Budget(2 * hops.length);
   budget.pauses.start();
   const readings = await readAll(options, budget, watcher);
@@ -58,7 +58,7 @@ export async function runProbe(options: ProbeOptions, watcher: Watcher): Promise
   const usable = url.fault === undefined && refusalOf(url) === undefined && url.trouble === undefined;
   const cut = usable ? findCut(readings) : undefined;
   const found = usable ? findDelay(readings) : undefined;
-  // A stream that is cut has a worse fault than a late head.
+  // A cut matters more than a late head.
   const delay = cut !== undefined && found?.what.kind === "head" ? undefined : found;
   const setup = {
     ask,
@@ -105,8 +105,8 @@ async function readAll(
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * One URL, and a head that came with the first event: a sender that sends both together looks the same, as those of
- * language models do, so that it is no more than a note.
+ * With one URL, a head that came with the first event is only a note: servers of language models send both together
+ * themselves.
  */
 function isDoubtfulHead(delay: Found<Symptom> | undefined, { isLocked }: TrialResults): boolean {
   return delay?.what.kind === "head" && !delay.what.isSure && !isLocked;
@@ -117,7 +117,7 @@ function lateHeadNote({ name, headAt = 0, sentAt = 0 }: Reading): Note {
   return { hop: name, text, rule: "response-buffered" };
 }
 
-/** A delay by the numbers of events alone: the answer of that hop may only have begun later. */
+/** Notes a lag that only event numbers support: the hop's own answer may have started later. */
 function ownAnswers(readings: readonly Reading[]): Note[] {
   const [innermost, ...others] = comparable(readings);
   if (innermost === undefined) return [];
@@ -129,7 +129,7 @@ function ownAnswers(readings: readonly Reading[]): Note[] {
   });
 }
 
-/** Inner hops that cannot be compared. */
+/** Notes inner hops that cannot be compared. */
 function unusable(readings: readonly Reading[]): Note[] {
   return readings.slice(0, -1).flatMap((reading): Note[] => {
     const text = reading.fault?.sentence ?? refusalOf(reading)?.sentence;

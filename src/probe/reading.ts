@@ -14,13 +14,13 @@ export interface ProbeEvent {
   readonly firstAt: number;
   readonly lastAt: number;
   readonly size: number;
-  /** What two hops tell the event by: a hash of its bytes without an id, which a gateway may add. */
+  /** Identifies the event at several hops: a hash of its bytes without the id, which a gateway may add. */
   readonly key: string;
   readonly id: string | undefined;
   readonly stamps: readonly Stamp[];
 }
 
-/** How a reading ended; `open`: the probe ended it, `limit`: it had brought more than a probe takes. */
+/** How a reading ended; `open`: the probe stopped it; `limit`: it exceeded a bound. */
 export interface ReadingEnd {
   readonly kind: EndKind | "open" | "limit";
   readonly at: number;
@@ -33,7 +33,7 @@ export type StreamFormat = "sse" | "lines";
 const MAX_EVENTS = 20_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_COMMENTS = 20_000;
-/** Of a body that is no stream: enough to say what it is. */
+/** How much of the body's start is kept, to recognize events under another type. */
 const KEPT_BODY = 512;
 
 const LINE_TYPES: ReadonlySet<string> = new Set([
@@ -46,12 +46,12 @@ const LINE_TYPES: ReadonlySet<string> = new Set([
   "text/x-ndjson",
 ]);
 
-/** What one request through one hop brought, and when. */
+/** The response to one request at one hop, with the time of every part. */
 export class Reading implements WireListener {
   readonly name: string;
-  /** The one that answered, behind redirects. */
+  /** The URL that answered, after redirects. */
   url: string;
-  /** When this process stood still. */
+  /** Pauses of this process. */
   pauses: Pick<Pauses, "before" | "within"> = { before: () => 0, within: () => 0 };
   /** Called at each event, comment, head and end. */
   onChange: () => void = () => {};
@@ -68,12 +68,12 @@ export class Reading implements WireListener {
   coding: string | undefined;
   readonly events: ProbeEvent[] = [];
   readonly comments: number[] = [];
-  /** How a body begins that is no stream. */
+  /** The first bytes of the decoded body, in latin1. */
   bodyStart = "";
   bytes = 0;
   end: ReadingEnd | undefined;
   fault: Fault | undefined;
-  /** What cannot be decoded or read, in words. */
+  /** Why the body cannot be decoded. */
   trouble: string | undefined;
   readonly #toFault: (detail: string) => Fault;
   #decoder: Decoder | undefined;
@@ -91,7 +91,7 @@ export class Reading implements WireListener {
     return this.end !== undefined || this.fault !== undefined;
   }
 
-  /** Resolves when nothing more will come. */
+  /** Resolves when the reading has ended and every read is decoded. */
   async over(): Promise<void> {
     if (!this.isOver)
       await new Promise<void>((resolve) => {
@@ -143,17 +143,17 @@ export class Reading implements WireListener {
     this.#over();
   }
 
-  /** The probe has seen enough. */
+  /** Ends the reading early. */
   stop(): void {
     if (!this.isOver) this.#finish({ kind: "open", at: performance.now() });
   }
 
   onEvent({ bytes, firstAt, lastAt }: TimedEvent): void {
-    // One read may bring many more.
+    // One read may contain more events than the bound.
     if (this.events.length >= MAX_EVENTS) return;
     const isSse = this.format === "sse";
     const fields = isSse ? readEventFields(bytes) : undefined;
-    // A reconnection time is no event: a gateway may send one of its own.
+    // A retry field alone is no event; a gateway may add one.
     if (fields?.isRetryOnly) return;
     const key = createHash("sha1").update(isSse ? trimmed(withoutId(bytes)) : trimmed(bytes));
     this.events.push({
@@ -174,14 +174,14 @@ export class Reading implements WireListener {
 
   #decoded(bytes: Buffer, at: number): void {
     this.bodyStart = (this.bodyStart + bytes.toString("latin1", 0, KEPT_BODY)).slice(0, KEPT_BODY);
-    // Events under a type that says nothing of them, as some backends send them.
+    // Some backends send events under a generic type.
     if (this.format === undefined && this.#looksLikeEvents()) this.#becomes("sse");
     this.#splitter?.feed(bytes, at);
     this.#decodedBytes += bytes.length;
     this.#bound(at);
   }
 
-  /** The head's type is none of a stream, and the first bytes are an event's. */
+  /** Whether the type is generic and the body starts like an event stream. */
   #looksLikeEvents(): boolean {
     const type = mediaType(fieldValue(this.head?.fields ?? [], "content-type"));
     const mayBe = type === "" || type === "text/plain" || type === "application/octet-stream";
@@ -205,7 +205,7 @@ export class Reading implements WireListener {
   }
 
   #over(): void {
-    // Not where the probe has ended it: what was read is still being decoded.
+    // A stopped reading keeps its decoder until the last read is decoded.
     if (this.end?.kind === "limit") this.#decoder?.close();
     this.onChange();
     const waiting = this.#whenOver;

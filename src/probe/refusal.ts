@@ -3,7 +3,7 @@ import { mediaType } from "../base/media-type.ts";
 import { printable } from "./printable.ts";
 import type { Reading } from "./reading.ts";
 
-/** Why an answer is no stream: a sentence that follows the hop's name, and what to do. */
+/** Why an answer is no stream: the rest of a sentence after the hop's name, and the remedy. */
 export interface Refusal {
   readonly sentence: string;
   readonly remedy: string;
@@ -27,14 +27,14 @@ const REMEDIES: Readonly<Record<number, string>> = {
   504: "the proxy's backend did not answer in time: probe it as a --hop",
 };
 
-/** Undefined when the answer is a stream, or none has come. */
+/** Undefined when the answer is a stream, or when there is no answer. */
 export function refusalOf(reading: Reading): Refusal | undefined {
   const { head } = reading;
   if (head === undefined) return undefined;
   const { status, fields } = head;
   const location = fieldValue(fields, "location");
   if (status >= 300 && status <= 399 && location !== undefined) {
-    // Followed unless it leads to another host with what the caller has given, or leads on and on.
+    // The client follows redirects, except to another host with the caller's fields, and except too many.
     return {
       sentence: `answers ${status} and sends on to ${printable(location)}`,
       remedy: "probe that URL; fields and bodies are not sent to another host",

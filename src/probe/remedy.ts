@@ -2,7 +2,7 @@ import type { Cut } from "./ending.ts";
 import type { Family, Software } from "./software.ts";
 import type { SymptomKind } from "./symptom.ts";
 
-/** What to change. */
+/** What the user can change. */
 export interface Remedy {
   /** One sentence. */
   readonly text: string;
@@ -12,27 +12,27 @@ export interface Remedy {
   readonly rule: string | undefined;
 }
 
-/** What is known of a delay besides its kind. */
+/** What is known about a delay besides its kind. */
 export interface Circumstances {
   readonly software: Software | undefined;
   /** The content coding of the late answer. */
   readonly coding: string | undefined;
-  /** It is prompt without compression. */
+  /** A trial without compression was prompt. */
   readonly isPromptUncompressed: boolean;
-  /** It is prompt over HTTP/2 and late over HTTP/1.1 with TLS. */
+  /** A trial over HTTP/2 was prompt, and HTTP/1.1 over TLS is late. */
   readonly isTlsBuffer: boolean;
-  /** A second client waits while the first one reads. */
+  /** A trial that bypassed the cache was prompt. */
   readonly isLocked: boolean;
   /** The delay of a typical late event, in ms. */
   readonly lagMs: number;
 }
 
-/** One without a line of configuration. */
+/** A remedy without a line of configuration. */
 export const plainRemedy = (text: string): Remedy => ({ text, directive: undefined, rule: undefined });
 
 const remedy = (text: string, directive?: string, rule?: string): Remedy => ({ text, directive, rule });
 
-/** What most likely ends a delay. */
+/** The most likely remedy for a delay. */
 export function remedyFor(kind: SymptomKind, facts: Circumstances): Remedy {
   const { software, coding } = facts;
   const family = software?.family;
@@ -42,7 +42,7 @@ export function remedyFor(kind: SymptomKind, facts: Circumstances): Remedy {
   return isCompressor ? compressionRemedy(family, coding) : bufferRemedy(kind, family, facts);
 }
 
-/** These pass each event on at once, unless something compresses it. */
+/** Caddy and HAProxy do not gather responses; their compressors do. */
 const mayBuffer = (family: Family | undefined): boolean => family !== "caddy" && family !== "haproxy";
 
 function cacheRemedy(family: Family | undefined, directive: string, rule: string): Remedy {
@@ -73,7 +73,7 @@ function compressionRemedy(family: Family | undefined, coding = "gzip"): Remedy 
 
 function bufferRemedy(kind: SymptomKind, family: Family | undefined, facts: Circumstances): Remedy {
   if (family === "haproxy" || (family === undefined && isCorked(kind, facts))) {
-    // Linux sends what a socket holds with MSG_MORE after 200 ms.
+    // Linux sends a packet that was written with MSG_MORE after 200 ms.
     const who = family === undefined ? "if HAProxy stands there: " : "";
     return remedy(`${who}it waits 200 ms for more bytes before it sends a packet`, "option http-no-delay");
   }
@@ -104,7 +104,7 @@ function bufferReason(kind: SymptomKind, { isTlsBuffer }: Circumstances): string
   return "response buffering gathers events";
 }
 
-/** How long a kernel keeps a packet back that is to become fuller, in ms, and what comes on top at most. */
+/** How long Linux delays a packet written with MSG_MORE, in ms, and the tolerance. */
 const CORK_MS = 200;
 const CORK_SPREAD_MS = 40;
 
@@ -112,7 +112,7 @@ const isCorked = (kind: SymptomKind, { lagMs }: Circumstances): boolean =>
   (kind === "in-groups" || kind === "late" || kind === "all-at-once") &&
   Math.abs(lagMs - CORK_MS) <= CORK_SPREAD_MS;
 
-/** What keeps a stream from being cut. */
+/** The remedy for a stream that is cut. */
 export function cutRemedy(software: Software | undefined, cut: Cut): Remedy {
   const family = software?.family;
   const seconds = Math.round(cut.silentSeconds);

@@ -4,13 +4,12 @@ import type { Reading } from "./reading.ts";
 import { Stop } from "./stop.ts";
 import { type TrialSetup, withField } from "./trials.ts";
 
-/** How long a stream may take to go on, in ms. */
+/** How long a resumed stream may take to send its first event, in ms. */
 const RESUME_MS = 3_000;
 
 /**
- * Asks the innermost hop and the URL again with Last-Event-ID: where only the first one goes on behind that event, the
- * field is lost on the way, and clients get events twice or miss some. Nothing where events have no ids, or where the
- * backend knows no way to resume.
+ * Sends Last-Event-ID to the innermost hop and to the URL. If only the innermost hop resumes after that event, a hop
+ * drops the field. Returns no note when events have no ids or the backend cannot resume.
  */
 export async function resumeNotes(readings: readonly Reading[], setup: TrialSetup): Promise<Note[]> {
   const [inner] = readings;

@@ -5,8 +5,8 @@ import { seconds } from "./seconds.ts";
 import { softwareOf } from "./software.ts";
 
 /**
- * A head that has not come, or came late though events are prompt, where another request was answered at once. A
- * sender that sends its head with the first event cannot be told from a buffer here.
+ * The verdict on a head that is missing or late while another request was answered at once. A sender that sends its head
+ * with the first event looks the same as a buffer here.
  */
 export function lateHead(
   url: Reading,
@@ -32,10 +32,10 @@ export function lateHead(
   };
 }
 
-/** A comment that comes with the head, before any event, passes only where nothing is held. */
+/** A comment within this time of the head, in ms, proves that no buffer holds the stream. */
 const AT_ONCE_MS = 300;
 
-/** No event came, or no head. */
+/** The verdict on a stream without events. */
 export function silent(url: Reading, forMs: number): Verdict {
   const { headAt, sentAt = 0, name } = url;
   const base = { kind: undefined, hop: undefined, software: softwareOf(url.head?.fields ?? [])?.name };

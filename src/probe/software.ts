@@ -1,9 +1,9 @@
 import { fieldValue, fieldValues, type RawFields } from "../base/fields.ts";
 import { printable } from "./printable.ts";
 
-/** A program that answers or passes on. */
+/** A server or proxy. */
 export interface Software {
-  /** As a person writes it. */
+  /** The product's name. */
   readonly name: string;
   readonly family: Family | undefined;
 }
@@ -37,14 +37,14 @@ const KNOWN: readonly (readonly [pattern: RegExp, name: string, family: Family |
   [/fastly/i, "Fastly", "varnish"],
 ];
 
-/** Fields of one program each, which has no Server field of its own or hides it. */
+/** Fields that identify one product. */
 const SIGNS: readonly (readonly [field: string, name: string, family: Family])[] = [
   ["cf-ray", "Cloudflare", "cloudflare"],
   ["x-amz-cf-id", "CloudFront", "aws"],
   ["x-envoy-upstream-service-time", "Envoy", "envoy"],
 ];
 
-/** The outermost program that a response names: the last of Via, else Server, else a field of its own. */
+/** The outermost program that a response names: by its own field, the last of Via, or Server. */
 export function softwareOf(fields: RawFields): Software | undefined {
   for (const [field, name, family] of SIGNS)
     if (fieldValue(fields, field) !== undefined) return { name, family };
@@ -58,7 +58,7 @@ export function softwareOf(fields: RawFields): Software | undefined {
   return name === "" ? undefined : { name: printable(name), family: undefined };
 }
 
-/** Fields of a response that tell of the way it came, for the report. */
+/** Response fields that the report contains. */
 const TELLING: readonly string[] = [
   "server",
   "via",
@@ -78,7 +78,7 @@ const TELLING: readonly string[] = [
   "access-control-expose-headers",
 ];
 
-/** The fields that are written down of a hop. */
+/** The response fields for the report, with every value. */
 export function tellingFields(fields: RawFields): Record<string, readonly string[]> {
   const found = TELLING.map((name): [string, readonly string[]] => [name, fieldValues(fields, name)]);
   return Object.fromEntries(found.filter(([, values]) => values.length > 0));

@@ -1,14 +1,14 @@
 /** A time that an event carries. */
 export interface Stamp {
-  /** What it stands under: a key of the event's data, a field such as `id`, or its place among the times. */
+  /** A key of the event's data, a field such as `id`, or its index among the times. */
   readonly label: string;
   /** Milliseconds since 1970 by the sender's clock. */
   readonly ms: number;
-  /** Of one: 1 for milliseconds, 1000 for whole seconds. */
+  /** In ms: 1000 for whole seconds. */
   readonly resolution: 1 | 1000;
 }
 
-/** Only the start of an event is looked through: a picture in base64 holds no time. */
+/** Only the start of an event is searched, in characters. */
 const LONGEST_TEXT = 4096;
 const MAX_STAMPS = 8;
 const DAY_MS = 86_400_000;
@@ -41,18 +41,17 @@ function fromIso(text: string): Omit<Stamp, "label"> {
     .replace(" ", "T")
     .replace(",", ".")
     .replace(/([.]\d{3})\d+/, "$1");
-  // A difference of zones drops out, as one of clocks does.
+  // The comparison cancels a difference of time zones, as it does one of clocks.
   const ms = Date.parse(hasZone ? spelled : `${spelled}Z`);
   return { ms: Number.isNaN(ms) ? 0 : ms, resolution: /[.,]\d/.test(text) ? 1 : 1000 };
 }
 
-/** Fewer events tell nothing of what their times mean. */
+/** Fewer events do not show whether a time is a send time. */
 const FEWEST = 3;
 
 /**
- * The time of each event that says when it was sent, in the order of `events`; undefined where an event lacks it, and
- * undefined for all when no key has times that grow. A key such as `created`, which stays as it is, says nothing of
- * when an event was sent.
+ * The send time of each event, in the order of `events`; undefined where an event lacks it. Undefined for all events when
+ * no key has growing times: a constant key such as `created` is no send time.
  */
 export function sendTimes(
   events: readonly { readonly stamps: readonly Stamp[] }[],
@@ -73,6 +72,6 @@ function isClock(stamps: readonly (Stamp | undefined)[]): boolean {
   const steps = times.slice(1).map((time, at) => time - (times[at] ?? time));
   const backward = steps.filter((step) => step < 0).length;
   const forward = steps.filter((step) => step > 0).length;
-  // Not each event needs a time of its own: a sender may send several at once.
+  // A sender may send several events with one time.
   return backward <= 0.1 * steps.length && forward >= FEWEST - 1;
 }

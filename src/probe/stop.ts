@@ -1,7 +1,7 @@
 /**
- * Ends a part of a probe: when it is told to, when the whole probe ends, or after a time.
+ * Stops a part of a probe on request, when the whole probe stops, or after a time.
  *
- * Not AbortSignal.any and AbortSignal.timeout: what they return may be collected before it fires, in Node 20.
+ * Replaces AbortSignal.any and AbortSignal.timeout, whose signals Node 20 may collect before they fire.
  */
 export class Stop {
   readonly #controller = new AbortController();
@@ -9,7 +9,7 @@ export class Stop {
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #onParent = () => this.abort();
 
-  /** `ms` without a value: no time of its own. */
+  /** Without `ms`, there is no time limit. */
   constructor(parent: AbortSignal, ms?: number) {
     this.#parent = parent;
     this.#timer = ms === undefined ? undefined : setTimeout(() => this.abort(), ms);
@@ -26,13 +26,13 @@ export class Stop {
     this.#controller.abort();
   }
 
-  /** What was to be ended is over. */
+  /** Releases the timer and the listener. */
   release(): void {
     clearTimeout(this.#timer);
     this.#parent.removeEventListener("abort", this.#onParent);
   }
 
-  /** Resolves when it ends. */
+  /** Resolves when it is stopped. */
   async ended(): Promise<void> {
     if (!this.signal.aborted)
       await new Promise<void>((resolve) => {

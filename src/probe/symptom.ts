@@ -9,10 +9,10 @@ import { sendTimes } from "./stamps.ts";
  */
 export type SymptomKind = "nothing" | "all-at-once" | "in-groups" | "tail" | "head" | "replayed" | "late";
 
-/** One way in which a reading is late. */
+/** A kind of delay that a reading shows. */
 export interface Symptom {
   readonly kind: SymptomKind;
-  /** Whether a sender that behaves so by itself is ruled out. */
+  /** False when the sender itself may cause it. */
   readonly isSure: boolean;
   /** The delay of a typical late event, in ms. */
   readonly lagMs: number;
@@ -20,33 +20,33 @@ export interface Symptom {
   readonly events: number;
 }
 
-/** An event is late from here on, in ms: a person sees it, and no network within a continent takes longer. */
+/** The least lag of a late event, in ms: visible to a person, and longer than a network within a continent takes. */
 export const LATE_MS = 100;
 
-/** Without times in the events: how many must come together, how often, and after how long a silence in ms. */
+/** Without times in the events: the least size and number of groups, and the silence before them in ms. */
 const FEWEST_TOGETHER = 3;
-/** With times in the events: how many must have been held. */
+/** With times in the events: the least number of held ones. */
 const FEWEST_HELD = 2;
 const FEWEST_GROUPS = 2;
 const SILENCE_MS = 300;
-/** The same for a stream that came as one piece. */
+/** The silence before a stream that arrived as one group, in ms. */
 const SILENCE_BEFORE_ALL_MS = 500;
 
-/** A head that took longer is late, in ms. */
+/** The least delay of a late head, in ms. */
 const LATE_HEAD_MS = 1_000;
-/** A hold of less than this cannot be seen in times of whole seconds, in ms. */
+/** The least hold that times of whole seconds can show, in ms. */
 const LATE_SECONDS_MS = 1_100;
 
 /**
- * What one reading by itself tells of delay; undefined when nothing.
+ * The delay that a single reading shows; undefined without one.
  *
- * A hold lets several events go together, so events that came together are looked for. Times inside the events say
- * whether they were sent apart; no clock is compared with another. Without such times only a repeated pattern counts.
+ * A hold releases several events together, so this looks for groups. Times in the events tell whether a group was sent
+ * separately, without comparing two clocks. Without such times only a repeated pattern counts.
  */
 export function symptomOf(reading: Reading): Symptom | undefined {
   const { events, sentAt } = reading;
   if (sentAt === undefined || reading.headAt === undefined) return undefined;
-  // A silence in which this process stood still was none.
+  // A pause of this process is no silence.
   const groups = groupsOf(events, sentAt).map((group) => ({
     ...group,
     silenceMs: group.silenceMs - reading.pauses.before(group.at),
@@ -54,12 +54,12 @@ export function symptomOf(reading: Reading): Symptom | undefined {
   return tailSymptom(events) ?? groupSymptom(reading, groups) ?? headSymptom(reading);
 }
 
-/** Fewer events whose end came late may be a sender that pauses within an event. */
+/** Fewer late ends may result from a sender that pauses within an event. */
 const FEWEST_TAILS = 2;
-/** An event's end and the next event's start that came within this time came in one piece, in ms. */
+/** An event's end and the next event's start within this time, in ms, arrived together. */
 const ONE_PIECE_MS = 10;
 
-/** The end of an event came with the start of the next: a buffer was full in the middle of it (nginx's 4 kB). */
+/** The end of each event arrived with the start of the next: a full buffer (nginx's 4 kB) split the event. */
 export function tailSymptom(events: readonly ProbeEvent[]): Symptom | undefined {
   const held = events.filter(({ firstAt, lastAt }, at) => {
     const next = events[at + 1];
@@ -78,7 +78,7 @@ function groupSymptom(reading: Reading, groups: readonly Group[]): Symptom | und
   const fresh = groups.map((group) => heldIn(group, times, Number.POSITIVE_INFINITY));
   const first = groups[0];
   const sinceRequest = first === undefined ? 0 : first.at - (reading.sentAt ?? 0);
-  // What is older than the request was not held on this way: a history, or a cache.
+  // Events from before the request come from a history or a cache, and were not held.
   const old = first === undefined ? [] : heldIn(first, times, sinceRequest + bound).old;
   const held = fresh.flatMap(({ held: lags }, at) => {
     const paused = reading.pauses.before(groups[at]?.at ?? 0);
@@ -89,16 +89,16 @@ function groupSymptom(reading: Reading, groups: readonly Group[]): Symptom | und
     return { kind: "replayed", isSure: true, lagMs: Math.max(...old), events: replayed };
   }
   const late = held.length - replayed;
-  // Less often it was a pause of the network, or of a machine on the way.
+  // Fewer may result from a pause of the network or of a machine.
   if (late < FEWEST_HELD || late < (reading.events.length - replayed) / 3) {
-    // Shorter holds do not show in whole seconds.
+    // Times in whole seconds do not show shorter holds.
     return stamps.resolution === 1 ? undefined : patternSymptom(reading, groups);
   }
   const kind = groups.length === 1 ? "all-at-once" : "in-groups";
   return { kind, isSure: true, lagMs: median(held) ?? 0, events: late };
 }
 
-/** By how much each event of a group was sent before its last one; `old`: those by more than `oldest`. */
+/** How long before the last event of its group each event was sent, in ms; `old`: those above `oldest`. */
 function heldIn(
   { events }: Group,
   times: ReadonlyMap<ProbeEvent, number | undefined>,
@@ -110,7 +110,7 @@ function heldIn(
   return { held, old: held.filter((lag) => lag > oldest) };
 }
 
-/** Without times: groups after a silence, again and again, or a whole stream as one piece. */
+/** Without times: repeated groups after a silence, or a whole stream as one group. */
 function patternSymptom(reading: Reading, groups: readonly Group[]): Symptom | undefined {
   const { events } = reading;
   const [first] = groups;
@@ -130,12 +130,12 @@ function patternSymptom(reading: Reading, groups: readonly Group[]): Symptom | u
 
 const isWhole = ({ end }: Reading): boolean => end?.kind === "complete" || end?.kind === "closed";
 
-/** Several heartbeats in one piece with the head cannot have been sent at once; one event may have been. */
+/** Several heartbeats that arrive with the head prove a hold; one event does not. */
 function headSymptom({ sentAt = 0, headAt, firstByteAt, comments, events }: Reading): Symptom | undefined {
   if (headAt === undefined || firstByteAt === undefined || headAt - sentAt < LATE_HEAD_MS) return undefined;
   const isTogether = firstByteAt - headAt < LATE_MS;
   const heartbeats = comments.filter((at) => at - headAt < LATE_MS).length;
-  // Two: the first may be the line that sluice begins with.
+  // Two, because sluice sends one comment with the head.
   if (!isTogether || (heartbeats < 2 && events.length === 0)) return undefined;
   return { kind: "head", isSure: heartbeats > 2, lagMs: headAt - sentAt, events: 0 };
 }

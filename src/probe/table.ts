@@ -10,7 +10,7 @@ import { sendTimes } from "./stamps.ts";
 const COLUMNS = ["HOP", "HEAD", "FIRST EVENT", "EVENTS", "MEDIAN LAG", "WORST LAG", "HTTP", "CODING", "END"];
 const NONE = "-";
 
-/** The report for people: a line for each hop, the verdict, what to change, and what else is to be seen. */
+/** The report as text: a table of hops, the verdict, the remedy, trials and notes. */
 export function renderText({ readings, trials, notes, verdict }: Report): string {
   const rows = [COLUMNS, ...readings.map((reading) => row(reading, readings))];
   const widths = COLUMNS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
@@ -67,7 +67,7 @@ function ending({ end, sentAt = 0 }: Reading): string {
   return end.kind === "open" ? ENDINGS.open : `${ENDINGS[end.kind]} at ${seconds(end.at - sentAt)}`;
 }
 
-/** How late the events of a hop are: beside the innermost one, or by the times in them. */
+/** The lag of a hop's events: against the innermost hop, or by the times in the events. */
 export function lagsOf(
   reading: Reading,
   readings: readonly Reading[],
@@ -77,7 +77,7 @@ export function lagsOf(
   if (innermost !== reading) return lagOf(compare(innermost, reading));
   const stamps = sendTimes(reading.events);
   if (stamps === undefined || stamps.resolution !== 1) return undefined;
-  // Within a group only: what a clock says against another drops out, and a history is no delay.
+  // Within each group only: this cancels a difference of clocks, and a history is no delay.
   const times = new Map(reading.events.map((event, at) => [event, stamps.times[at] ?? Number.NaN]));
   const lags = groupsOf(reading.events, reading.sentAt ?? 0).flatMap(({ events }) => {
     const last = events.reduce((latest, event) => Math.max(latest, times.get(event) ?? latest), 0);

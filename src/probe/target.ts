@@ -1,19 +1,19 @@
-/** Where a probe connects to, and what it asks for there. */
+/** The parts of a URL that a probe needs. */
 export interface Target {
   readonly host: string;
   readonly port: number;
   readonly isTls: boolean;
-  /** Path and query as they are sent. */
+  /** The request target: path and query. */
   readonly path: string;
-  /** The Host field: name and, unless it is the scheme's own, port. */
+  /** The value of the Host field. */
   readonly authority: string;
-  /** The URL without user and fragment, for people. */
+  /** The URL without its fragment. */
   readonly url: string;
 }
 
 const PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
-/** Reads a URL; undefined unless it is one of http or https, without user and password. */
+/** Parses an http or https URL without user and password; undefined for any other text. */
 export function parseTarget(text: string): Target | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const defaultPort = url === undefined ? undefined : PORTS[url.protocol];
@@ -30,7 +30,7 @@ export function parseTarget(text: string): Target | undefined {
   };
 }
 
-/** Whether both are one origin, or `next` is the same host by TLS: what a redirect may take credentials to. */
+/** Whether a redirect may carry credentials: the same origin, or the same host over TLS. */
 export function isSameSite(from: Target, next: Target): boolean {
   if (from.host !== next.host) return false;
   if (from.isTls === next.isTls) return from.port === next.port;

@@ -9,7 +9,7 @@ import { Stop } from "./stop.ts";
 import { type Symptom, symptomOf } from "./symptom.ts";
 import type { Target } from "./target.ts";
 
-/** What another request showed, made in one thing differently. */
+/** The outcome of a request that differs from the first one in one respect. */
 export interface Trial {
   /** `identity`, `http2`, `head`, `again` or `bypass`. */
   readonly name: string;
@@ -17,38 +17,38 @@ export interface Trial {
   readonly outcome: string;
 }
 
-/** What the trials brought to light. */
+/** The outcome of all trials. */
 export interface TrialResults {
   readonly trials: readonly Trial[];
   readonly isPromptUncompressed: boolean;
   readonly isTlsBuffer: boolean;
   readonly isRecording: boolean;
   readonly isLocked: boolean;
-  /** HEAD is answered at once, so that the head of the GET was held, and not late by itself. */
+  /** HEAD was answered at once, and GET was not. */
   readonly isHeadHeld: boolean;
-  /** Fields of an answer to HEAD, which name the program where GET got no answer. */
+  /** Fields of the answer to HEAD; they name the program when GET has no answer. */
   readonly headFields: RawFields;
   readonly timer: ReturnType<typeof timerOf>;
 }
 
-/** How trials connect and how long each may take. */
+/** The limits of the trials. */
 export interface TrialSetup {
   readonly ask: Ask;
   readonly hops: readonly Hop[];
   readonly budget: Budget;
-  /** In ms. */
+  /** The longest time of one trial, in ms. */
   readonly longestMs: number;
-  /** Ends the probe. */
+  /** Stops the probe. */
   readonly signal: AbortSignal;
-  /** Says what is tried, for a person who waits. */
+  /** Called with the name of each trial before it starts. */
   readonly onTrial: (what: string) => void;
 }
 
-/** What the first readings have left open. */
+/** What the first readings showed. */
 export interface Question {
   readonly delay: Found<Symptom> | undefined;
   readonly cut: Found<Cut> | undefined;
-  /** The URL's own reading; undefined where it is no stream. */
+  /** The reading of the URL; undefined when it is no stream. */
   readonly url: Reading | undefined;
 }
 
@@ -63,16 +63,16 @@ const NOTHING: TrialResults = {
   timer: undefined,
 };
 
-/** A head later than this is asked about, in ms. */
+/** The least delay of a head that is worth a trial, in ms. */
 const SLOW_HEAD_MS = 1_000;
 
-/** Makes those trials, one after the other, that tell causes of what was found apart. */
+/** Runs the trials that distinguish the causes of what was found, one after the other. */
 export async function runTrials(question: Question, setup: TrialSetup): Promise<TrialResults> {
   const lab = new Lab(setup);
   const { delay, cut, url } = question;
   if (url === undefined) return NOTHING;
   if (delay?.what.kind === "replayed") return { ...NOTHING, ...(await lab.again(delay.hop)) };
-  // One URL leaves one connection: a late head may be a cache's lock, and one that never came a buffer's.
+  // One URL leaves one connection: it tests a late head for a cache lock, and a missing head for a buffer.
   if (delay?.what.kind === "head" && delay.behind === undefined)
     return { ...NOTHING, ...(await lab.bypass(delay.hop)) };
   if (delay?.what.kind === "head") return NOTHING;
@@ -93,7 +93,7 @@ class Lab {
     this.#setup = setup;
   }
 
-  /** Late events: without compression, then by another HTTP version. */
+  /** For late events: asks without compression, then over HTTP/2. */
   async otherwise({ hop, behind }: Found<Symptom>): Promise<Partial<TrialResults>> {
     const trials: Trial[] = [];
     let isPromptUncompressed = false;
@@ -118,7 +118,7 @@ class Lab {
     return { trials, isPromptUncompressed, isTlsBuffer };
   }
 
-  /** Old events: whether another request gets the very same ones. */
+  /** For old events: tests whether another request gets the same ones. */
   async again(hop: Reading): Promise<Partial<TrialResults>> {
     const [second] = await this.#read(
       "the same once more",
@@ -135,7 +135,7 @@ class Lab {
     return { isRecording, trials: [{ name: "again", outcome }] };
   }
 
-  /** No head: whether HEAD is answered at once, which has no body that could be buffered. */
+  /** For a missing head: tests whether HEAD, whose answer has no body to buffer, is answered at once. */
   async head(hop: Reading): Promise<Partial<TrialResults>> {
     const waitedMs = (hop.headAt ?? hop.end?.at ?? performance.now()) - (hop.sentAt ?? 0);
     const ask = { ...this.#setup.ask, method: "HEAD", body: undefined };
@@ -156,8 +156,8 @@ class Lab {
   }
 
   /**
-   * A late head: whether it comes at once under another query, by which a cache knows another answer. Then it had
-   * waited for the answer of another client (proxy_cache_lock), and not for the sender.
+   * For a late head: asks with another query, which is another key of a cache. If the head then comes at once, the first
+   * request waited for another client (proxy_cache_lock).
    */
   async bypass(hop: Reading): Promise<Partial<TrialResults>> {
     const waitedMs = (hop.headAt ?? Number.NaN) - (hop.sentAt ?? 0);
@@ -171,7 +171,7 @@ class Lab {
     return { isLocked, trials: [{ name: "bypass", outcome }] };
   }
 
-  /** A cut: whether it comes again after the same time. */
+  /** For a cut: tests whether it happens again after the same time. */
   async cutAgain({ hop, behind, what }: Found<Cut>): Promise<Partial<TrialResults>> {
     const ends = ([inner, outer]: readonly Reading[]) => (outer ?? inner)?.isOver ?? true;
     const names = behind === undefined ? [hop] : [behind, hop];
@@ -186,7 +186,7 @@ class Lab {
     return { timer, trials: [{ name: "again", outcome }] };
   }
 
-  /** Whether the hop is prompt when it is asked otherwise; undefined when that could not be found out. */
+  /** Whether the hop is prompt for another request; undefined when the trial gave no answer. */
   async #isPrompt(
     what: string,
     hop: Reading,
@@ -203,7 +203,7 @@ class Lab {
     return isSpread(last) && lateness(readings) === undefined;
   }
 
-  /** Reads the hops again, at the same time, until `isDone` or the time is over; nothing when no connection is left. */
+  /** Reads the hops again until `isDone` or the time limit; returns no readings when no connection is left. */
   async #read(
     what: string,
     like: readonly Reading[],
@@ -242,7 +242,7 @@ function withQuery(target: Target, query: string): Target {
 
 const word = (isPrompt: boolean): string => (isPrompt ? "prompt" : "late as well");
 
-/** Enough events came one by one. */
+/** Whether enough events arrived separately. */
 function isSpread({ events, sentAt = 0 }: Reading): boolean {
   return groupsOf(events, sentAt).length >= 3;
 }
@@ -253,7 +253,7 @@ function lateness(readings: readonly Reading[]): Symptom | undefined {
   return outer === undefined ? symptomOf(inner) : pairSymptom(inner, outer);
 }
 
-/** The same request with a field set, in place of one of that name. */
+/** A copy of the request with one field set. */
 export function withField(ask: Ask, name: string, value: string): Ask {
   const others = ask.fields.filter(([given]) => given.toLowerCase() !== name.toLowerCase());
   return { ...ask, fields: [...others, [name, value]] };

@@ -64,7 +64,7 @@ function noStream(url: Reading): Verdict | undefined {
   };
 }
 
-/** Who is at fault: the program that the hop names, and where it stands. */
+/** The subject of the sentence: the program at fault, and its place. */
 function culprit({ hop, behind }: Found<unknown>, software: Software | undefined): string {
   if (behind !== undefined)
     return software === undefined
@@ -75,10 +75,10 @@ function culprit({ hop, behind }: Found<unknown>, software: Software | undefined
 
 function late(found: Found<Symptom>, { results, readings }: Findings): Verdict | undefined {
   const { hop, behind, what } = found;
-  // A history that a sender replays is no fault; a cache gives each client the same one.
+  // A sender may replay a history; only a cache gives every client the same events.
   if (what.kind === "replayed" && !results.isRecording) return undefined;
   const isChain = comparable(readings).length > 1;
-  // In a chain where no hop is at fault the fault is behind the innermost one, whose name says nothing of it.
+  // When no hop adds delay, the fault is behind the innermost one, and its Server field does not name it.
   const software =
     isChain && behind === undefined ? undefined : softwareOf(hop.head?.fields ?? results.headFields);
   const { isPromptUncompressed, isTlsBuffer, isLocked } = results;

@@ -10,14 +10,14 @@ import { probeMock, readProbeQuery } from "../stream/probe-source.ts";
 import { bearsToken, digest } from "./admin-access.ts";
 import type { CompiledRoute } from "./snapshot.ts";
 
-/** The probe's route in logs and metrics; no file can be named so. */
+/** The probe's name in logs and metrics; a route file cannot have it. */
 export const PROBE_ROUTE = "sluice.probe";
 
 const PROBE_PATH = "/.sluice/probe";
 
 /**
- * The route of `probe: true`: a stream that sluice makes itself, through the same relay as those of backends. It is
- * `previous` where nothing has changed. Undefined where the configuration opens none.
+ * The route of `probe: true`, whose stream sluice makes itself and sends through the same relay as a backend's. Returns
+ * `previous` when nothing has changed, and undefined without `probe`.
  */
 export function createProbeRoute(
   { probe, listen, adminToken }: Pick<ServerConfig, "probe" | "listen" | "adminToken">,
@@ -31,7 +31,7 @@ export function createProbeRoute(
     limits: { streams: probe.streams },
   });
   const config: RouteConfig = { ...file, name: PROBE_ROUTE };
-  // A validated configuration has a token where one is asked for.
+  // Validation guarantees a token here.
   const token = asksForToken(listen) ? (adminToken ?? "") : undefined;
   const basis = { config, auth: { auth: undefined, apps: [], maxBodyBytes: 0, maxParameters: 0, token } };
   if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
@@ -61,7 +61,7 @@ function askForToken(token: string): Stage {
   };
 }
 
-/** Says in the answer what is wrong: the query holds no secret, and a person at a terminal wrote it. */
+/** Refuses a bad query with the reason, which contains no secret. */
 const checkQuery: Stage = (exchange) => {
   const script = readProbeQuery(exchange.target.query);
   if (!("fault" in script)) return undefined;

@@ -6,7 +6,7 @@ import { renderEventBlock } from "../sse/event-block.ts";
 import { type Mock, sourceOf } from "./mock.ts";
 import type { Step } from "./script.ts";
 
-/** What a probe's stream sends: `n` events, one each `gap` ms, with `pad` bytes of filling each. */
+/** The stream of a probe: `n` events, `gap` ms apart, each with `pad` bytes of filling. */
 export interface ProbeScript {
   readonly n: number;
   readonly gap: number;
@@ -16,7 +16,7 @@ export interface ProbeScript {
 const MAX_EVENTS = 1_000;
 const MAX_GAP_MS = 600_000;
 const MAX_PAD_BYTES = 64 * 1024;
-/** The longest that a stream takes as a whole, in ms. */
+/** The longest stream, in ms. */
 const MAX_STREAM_MS = 3_600_000;
 
 const ONE_TO = (most: number) => (text: string) => {
@@ -40,7 +40,7 @@ const PARAMETERS = {
   },
 } as const;
 
-/** Reads the query of a probe: what it asks for, or what is wrong with it. */
+/** Parses the query of a probe; returns the fault of a bad one. */
 export function readProbeQuery(query: string): ProbeScript | { readonly fault: string } {
   const read = { n: 0, gap: 0, pad: 0 };
   for (const name of ["n", "gap", "pad"] as const) {
@@ -55,8 +55,8 @@ export function readProbeQuery(query: string): ProbeScript | { readonly fault: s
 }
 
 /**
- * The answer to a probe: a stream of events `{"i","t","pad"}`, `t` in milliseconds since 1970, which goes the way of a
- * backend's answer. A client that comes back with the id of an event goes on behind it. The query was checked before.
+ * The answer to a probe: events `{"i","t","pad"}`, `t` in milliseconds since 1970, relayed like a backend's. A client with
+ * Last-Event-ID resumes after that event. A stage has checked the query.
  */
 export const probeMock: Mock = {
   open: (exchange: Exchange) => {
