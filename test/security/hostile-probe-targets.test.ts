@@ -50,7 +50,7 @@ const ANSWERS: Readonly<Record<string, (socket: Socket) => void>> = {
   "/garbage-body": (socket) => socket.end(Buffer.concat([Buffer.from(`${HEAD}\r\n`), randomBytes(MIB)])),
   "/escapes": (socket) => {
     const evil = "\u009b2J\u009b31m";
-    const head = `HTTP/1.1 418 ${evil}\r\nServer: ${evil}\r\nLocation: ${evil}\r\nX-Cache: ${evil}\r\n`;
+    const head = `HTTP/1.1 200 ${evil}\r\nServer: ${evil}\r\nContent-Type: ${evil}\r\nX-Cache: ${evil}\r\n`;
     socket.end(Buffer.from(`${head}Content-Length: 0\r\n\r\n`, "latin1"));
   },
 };

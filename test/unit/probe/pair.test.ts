@@ -114,6 +114,40 @@ describe("two hops", () => {
   });
 });
 
+test("a pause of this process is no lag of a hop", () => {
+  const pauses = { before: () => 800, within: () => 1_500 };
+  expect(pairSymptom(inner, madeReading(events(() => 700)))).toMatchObject({ kind: "late" });
+  expect(
+    pairSymptom(
+      inner,
+      madeReading(
+        events(() => 700),
+        { pauses },
+      ),
+    ),
+  ).toBeUndefined();
+  const early = madeReading(events(() => 1_500));
+  const head = { headAt: 1_600, firstByteAt: 1_600 };
+  expect(
+    pairSymptom(
+      early,
+      madeReading(
+        events(() => 1_500),
+        head,
+      ),
+    ),
+  ).toMatchObject({ kind: "head" });
+  expect(
+    pairSymptom(
+      early,
+      madeReading(
+        events(() => 1_500),
+        { ...head, pauses },
+      ),
+    ),
+  ).toBeUndefined();
+});
+
 describe("a stream that ends", () => {
   const ending = (kind: "complete" | "truncated" | "closed", at: number) => ({ end: { kind, at } });
 
