@@ -10,7 +10,7 @@ import { seconds } from "./seconds.ts";
 import { lateHead, silent } from "./silence.ts";
 import { type Software, softwareOf } from "./software.ts";
 import { sendTimes } from "./stamps.ts";
-import type { Symptom } from "./symptom.ts";
+import { LATE_MS, type Symptom } from "./symptom.ts";
 import type { TrialResults } from "./trials.ts";
 
 /** Says in one sentence what was found. */
@@ -174,8 +174,20 @@ function prompt(url: Reading, readings: readonly Reading[]): Verdict {
     return { ...base, software, isSure: true, sentence };
   }
   const isTimed = sendTimes(url.events) !== undefined;
+  if (!isTimed && hasEarlyComment(url)) {
+    const sentence = `Prompt: ${count}; a comment came with the head, before the first event, so that no hop holds the stream.`;
+    return { ...base, software, isSure: true, sentence };
+  }
   const sentence = isTimed
     ? `Prompt: ${count}, each as it was sent by the times in the events.`
     : `Prompt as far as one URL tells: ${count}, not held in groups; --hop backend=URL would prove it.`;
   return { ...base, software, isSure: isTimed, sentence };
+}
+
+/** A comment that arrived with the head and this long before the first event, in ms, passed no buffer that waits. */
+const EARLY_MS = 200;
+
+function hasEarlyComment({ headAt = 0, comments, events }: Reading): boolean {
+  const [comment = Number.POSITIVE_INFINITY] = comments;
+  return comment - headAt < LATE_MS && (events[0]?.firstAt ?? 0) - comment > EARLY_MS;
 }

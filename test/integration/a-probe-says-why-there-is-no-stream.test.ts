@@ -6,6 +6,7 @@ import { certificate } from "../support/certificate.ts";
 import { attempt } from "../support/command.ts";
 import { type EventBackend, startEventBackend } from "../support/event-backend.ts";
 import { eventually } from "../support/eventually.ts";
+import { startGatewayTo } from "../support/gateway.ts";
 import { found, probeUrl } from "../support/probe.ts";
 import { START_MS, startSluice } from "../support/sluice-process.ts";
 
@@ -224,6 +225,16 @@ describe("what is printed", () => {
     },
     START_MS,
   );
+});
+
+test("the comment with which sluice begins a stream proves that no hop holds it, without times in the events", async () => {
+  const gateway = await startGatewayTo(`http://127.0.0.1:${backend.port}`);
+  const path = "/s?untimed&n=4&first=600&gap=100";
+  expect(found(await probeUrl(gateway.url + path))).toMatchObject({ outcome: "prompt", isSure: true });
+  expect(found(await probeUrl(`http://127.0.0.1:${backend.port}${path}`))).toMatchObject({
+    outcome: "prompt",
+    isSure: false,
+  });
 });
 
 test("an inner hop that cannot be compared is noted, and the others are", async () => {
