@@ -7,6 +7,7 @@ const FLOORS = [
   "base",
   "sse",
   "config",
+  "nginx",
   "observe",
   "routing",
   "pipeline",

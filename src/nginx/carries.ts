@@ -1,0 +1,145 @@
+import type { Directive } from "./directive.ts";
+import type { Level } from "./level.ts";
+import { modifierOf, pathOf } from "./locations.ts";
+import type { Comment } from "./source-file.ts";
+import type { Family } from "./target.ts";
+import { parseTime } from "./units.ts";
+
+/**
+ * Whether a location carries event streams: `declared` by its path, words or target, `likely` by its settings,
+ * `possible` as every proxied location may; `websocket` where it upgrades instead; `none` where nothing is
+ * proxied or only nginx itself asks.
+ */
+export type Carries = "declared" | "likely" | "websocket" | "possible" | "none";
+
+export interface Carried {
+  readonly carries: Carries;
+  /** In words, such as `the path says events`. */
+  readonly why: string;
+}
+
+const STREAM_WORDS: ReadonlySet<string> = new Set(
+  "sse event events eventsource eventstream stream streams streaming mcp mercure completions chat messages responses".split(
+    " ",
+  ),
+);
+const WEBSOCKET_WORDS: ReadonlySet<string> = new Set(
+  "ws wss wsapp websocket websockets websockify sockjs cable signalr".split(" "),
+);
+/** These upgrade only where the location says so. */
+const WEAK_WORDS: ReadonlySet<string> = new Set("live hub hubs realtime notifications socket".split(" "));
+
+const STREAM_COMMENT =
+  /\bSSE\b|\bevent[- ]?streams?\b|\bserver[- ]sent\b|\bEventSource\b|\bstreaming\b|\bLLMs?\b/i;
+/** Media is streamed too, and wants buffers. */
+const MEDIA_COMMENT = /\b(?:video|audio|media|movie|music|hls|dash|mp4|rtmp|log)s?\b/i;
+const LONG_MS = 30 * 60_000;
+
+/** Says what a location carries; `isStream` is true for one that a user or a route has named. */
+export function whatItCarries(location: Level, family: Family | undefined, isStream = false): Carried {
+  if (family === undefined || location.own("internal").length > 0) return { carries: "none", why: "" };
+  if (isStream) return { carries: "declared", why: "named as a stream" };
+  const text = textInside(location);
+  if (/x-accel-buffering|text\/event-stream/i.test(text)) {
+    return { carries: "declared", why: "it mentions X-Accel-Buffering or text/event-stream" };
+  }
+  const words = wordsOf(location);
+  const webSocket = words.find((word) => WEBSOCKET_WORDS.has(word)) ?? socketIo(location);
+  if (webSocket !== undefined) return { carries: "websocket", why: `the path says ${webSocket}` };
+  const word = words.find((each) => STREAM_WORDS.has(each));
+  if (word !== undefined) return { carries: "declared", why: `the path says ${word}` };
+  const comment = commentsOf(location).find(isAboutStreams);
+  if (comment !== undefined) return { carries: "declared", why: `a comment says "${excerpt(comment.text)}"` };
+  const weak = words.find((each) => WEAK_WORDS.has(each));
+  if (weak !== undefined && /\bupgrade\b/i.test(text)) {
+    return { carries: "websocket", why: `the path says ${weak} and the location upgrades` };
+  }
+  const likely = likelyBySettings(location, family);
+  return likely === undefined
+    ? { carries: "possible", why: "it is proxied" }
+    : { carries: "likely", why: likely };
+}
+
+/** The words of all directives of the location and the `if`s inside it, without nested locations. */
+function textInside(location: Level): string {
+  const own = location.directives.filter(({ name }) => name !== "location");
+  const inner = location.levels.filter(({ kind }) => kind === "if" || kind === "limit_except");
+  return [...own, ...inner.flatMap(({ directives }) => directives)]
+    .map(({ name, value }) => `${name} ${value}`)
+    .join("\n");
+}
+
+function wordsOf(location: Level): string[] {
+  if (modifierOf(location) === "@") return [];
+  return pathOf(location)
+    .replace(/\\./g, " ")
+    .toLowerCase()
+    .split(/[^a-z0-9]+/);
+}
+
+const socketIo = (location: Level): string | undefined =>
+  /\b(?:socket|engine)\\?\.io\b/i.test(pathOf(location)) ? "socket.io" : undefined;
+
+function likelyBySettings(location: Level, family: Family): string | undefined {
+  if (location.last(`${family}_buffering`)?.value === "off") return `${family}_buffering is off`;
+  if (location.last("chunked_transfer_encoding")?.value === "off") return "chunked_transfer_encoding is off";
+  const timeout = location.last(`${family}_read_timeout`);
+  if (timeout === undefined || (parseTime(timeout.value) ?? 0) <= LONG_MS) return undefined;
+  return `${timeout.name} is ${timeout.value}`;
+}
+
+/** Comments in the block, without those of nested locations, and those directly above it. */
+function commentsOf({ directive, levels }: Level): Comment[] {
+  if (directive?.opened === undefined) return [];
+  const nested = new Set<Comment>();
+  for (const inner of levels) {
+    if (inner.kind !== "location" || inner.directive?.file !== directive.file) continue;
+    for (const comment of [...commentsAbove(inner.directive), ...commentsInside(inner.directive)]) {
+      nested.add(comment);
+    }
+  }
+  const inside = commentsInside(directive).filter((comment) => !nested.has(comment));
+  return [...commentsAbove(directive), ...inside];
+}
+
+/** The comments from the start of a directive to the end of its last line. */
+function commentsInside({ file, start, end }: Directive): Comment[] {
+  const from = firstBehind(file.comments, start);
+  return file.comments.slice(from, firstBehind(file.comments, file.lineEnd(end)));
+}
+
+/** The comment lines that end in the line above a directive. */
+export function commentsAbove({ file, start }: Directive): Comment[] {
+  const above: Comment[] = [];
+  let edge = file.lineStart(start);
+  for (let at = firstBehind(file.comments, edge) - 1; at >= 0; at -= 1) {
+    const comment = file.comments[at];
+    if (comment === undefined || comment.end + 1 !== edge) break;
+    edge = file.lineStart(comment.start);
+    // A comment at the end of a directive's line belongs to that directive.
+    if (file.slice(edge, comment.start).trim() !== "") break;
+    above.push(comment);
+  }
+  return above.reverse();
+}
+
+/** The index of the first comment that starts at or behind an offset. */
+function firstBehind(comments: readonly Comment[], offset: number): number {
+  let low = 0;
+  let high = comments.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((comments[middle]?.start ?? 0) < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** A directive that was commented out says nothing of what the location carries. */
+const isAboutStreams = ({ text }: Comment): boolean =>
+  STREAM_COMMENT.test(text) && !MEDIA_COMMENT.test(text) && !/[;{}]\s*$/.test(text);
+
+const excerpt = (text: string): string => {
+  const plain = text.replace(/^#+\s*/, "").trim();
+  return plain.length > 60 ? `${plain.slice(0, 57)}...` : plain;
+};

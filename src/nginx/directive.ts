@@ -1,0 +1,62 @@
+import type { SourceFile } from "./source-file.ts";
+import type { Token } from "./token.ts";
+
+/** One directive of a file, with its block if it has one. An `include` is not resolved here. */
+export class Directive {
+  readonly name: string;
+  /** The name and its arguments. */
+  readonly words: readonly Token[];
+  /** What stands in the braces; undefined for a directive that ends with `;`, empty for a block of Lua. */
+  readonly block: readonly Directive[] | undefined;
+  /** Offset behind the `;` or the closing `}`. */
+  readonly end: number;
+  /** Offset behind the `{`; undefined without a block. */
+  readonly opened: number | undefined;
+  readonly file: SourceFile;
+
+  constructor(words: readonly Token[], end: number, opened?: number, block?: readonly Directive[]) {
+    const [first] = words;
+    if (first === undefined) throw new TypeError("a directive has at least one word");
+    this.name = first.value;
+    this.file = first.file;
+    this.words = words;
+    this.end = end;
+    this.opened = opened;
+    this.block = block;
+  }
+
+  get start(): number {
+    return this.words[0]?.start ?? 0;
+  }
+
+  get line(): number {
+    return this.file.place(this.start).line;
+  }
+
+  /** The arguments as nginx has them. */
+  get args(): readonly string[] {
+    return this.words.slice(1).map(({ value }) => value);
+  }
+
+  /** An argument's value; empty where there is none, as nginx has no empty word without quotes. */
+  arg(index: number): string {
+    return this.words[index + 1]?.value ?? "";
+  }
+
+  get value(): string {
+    return this.args.join(" ");
+  }
+
+  /** `site.conf:12`, for messages. */
+  get at(): string {
+    return `${this.file.path}:${this.line}`;
+  }
+
+  /** Whether any word has a `${NAME}` that a template engine is to fill in: capitals, as nginx has no such variable. */
+  get hasPlaceholder(): boolean {
+    return this.words.some(({ value }) => isPlaceholder(value));
+  }
+}
+
+/** Whether a word has a `${NAME}` in capitals: envsubst's, not nginx's. */
+export const isPlaceholder = (word: string): boolean => /\$\{[A-Z][A-Z0-9_]*\}/.test(word);

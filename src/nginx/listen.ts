@@ -1,0 +1,29 @@
+import type { Directive } from "./directive.ts";
+import { effective } from "./effective.ts";
+import type { Level } from "./level.ts";
+import type { NginxVersion } from "./version.ts";
+
+/** What clients may speak to a server. */
+export interface Listening {
+  readonly directives: readonly Directive[];
+  readonly hasTls: boolean;
+  /** Whether some listener takes requests without TLS. */
+  readonly hasPlain: boolean;
+  readonly hasHttp2: boolean;
+  readonly hasProxyProtocol: boolean;
+}
+
+/** Reads the `listen` directives of a server; without one nginx listens on port 80. */
+export function readListening(server: Level, version: NginxVersion): Listening {
+  const directives = server.own("listen");
+  const has = (parameter: string) => directives.some(({ args }) => args.includes(parameter));
+  const isTls = ({ args }: Directive) => args.includes("ssl") || args.includes("quic");
+  const isAllTls = server.last("ssl")?.arg(0) === "on";
+  return {
+    directives,
+    hasTls: isAllTls || directives.some(isTls),
+    hasPlain: !isAllTls && (directives.length === 0 || !directives.every(isTls)),
+    hasHttp2: has("http2") || effective(server, "http2", version).value === "on",
+    hasProxyProtocol: has("proxy_protocol"),
+  };
+}

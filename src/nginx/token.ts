@@ -1,0 +1,36 @@
+import type { SourceFile } from "./source-file.ts";
+
+/** How a word was quoted. */
+export type Quote = '"' | "'" | undefined;
+
+/** One word of a configuration: what nginx reads, and where it stands. */
+export class Token {
+  /** The word as nginx has it: quotes taken off, `\"`, `\'`, `\\`, `\t`, `\r` and `\n` resolved. */
+  readonly value: string;
+  readonly file: SourceFile;
+  /** Offsets of the raw word, quotes included; `end` is the offset behind it. */
+  readonly start: number;
+  readonly end: number;
+  readonly quote: Quote;
+
+  constructor(value: string, file: SourceFile, start: number, end: number, quote: Quote) {
+    this.value = value;
+    this.file = file;
+    this.start = start;
+    this.end = end;
+    this.quote = quote;
+  }
+
+  /** The word as it is written, with its quotes. */
+  get raw(): string {
+    return this.file.slice(this.start, this.end);
+  }
+
+  get line(): number {
+    return this.file.place(this.start).line;
+  }
+
+  get column(): number {
+    return this.file.place(this.start).column;
+  }
+}
