@@ -8,6 +8,8 @@ interface Entry {
    * and a script may call `sluice sign` or `sluice probe` in a loop.
    */
   readonly load: () => Promise<Command>;
+  /** Its first argument is a command of its own, which answers `--help` itself. */
+  readonly hasSubcommands?: true;
 }
 
 /** Every command, in the order of the help. */
@@ -27,6 +29,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   probe: {
     summary: "find the hop that delays or cuts an event stream",
     load: async () => (await import("./probe.ts")).probe,
+  },
+  nginx: {
+    summary: "check nginx configurations for event streams",
+    load: async () => (await import("./nginx.ts")).nginx,
+    hasSubcommands: true,
   },
   sign: {
     summary: "sign a request as an app does, and print its headers or a curl line",

@@ -44,7 +44,8 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     return EXIT.done;
   }
   const command = await entry.load();
-  if (!untilEnd.some(isHelp)) return await command.run(args);
+  const isForSubcommand = entry.hasSubcommands === true && args[0]?.startsWith("-") === false;
+  if (isForSubcommand || !untilEnd.some(isHelp)) return await command.run(args);
   process.stdout.write(command.help);
   return EXIT.done;
 }

@@ -19,6 +19,8 @@ export interface Configuration {
   readonly main: Level;
   /** In the order of reading, each once. */
   readonly files: readonly SourceFile[];
+  /** The files that each `include` has brought in. */
+  readonly inclusions: ReadonlyMap<Directive, readonly SourceFile[]>;
   /** False for a fragment: levels around it are not known. */
   readonly isWhole: boolean;
   readonly problems: readonly ReadProblem[];

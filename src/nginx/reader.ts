@@ -59,6 +59,7 @@ class Reader {
   readonly #root: string;
   readonly #problems: ReadProblem[] = [];
   readonly #parsed = new Map<string, { readonly file: SourceFile; readonly parsed: Parsed }>();
+  readonly #inclusions = new Map<Directive, SourceFile[]>();
   #bytes = 0;
   #opened = 0;
   #directives = 0;
@@ -84,7 +85,7 @@ class Reader {
       this.#fill(parsed.directives, { level, chain: [normalize(path)], depth: 0 });
     }
     const files = [...this.#parsed.values()].map(({ file }) => file);
-    return { main, files, isWhole, problems: this.#problems };
+    return { main, files, inclusions: this.#inclusions, isWhole, problems: this.#problems };
   }
 
   /** Reads and parses a file, or takes what the last inclusion made of it. */
@@ -149,6 +150,7 @@ class Reader {
     const written = directive.arg(0);
     const path = isAbsolute(written) ? written : join(this.#root, written);
     const paths = isGlob(written) ? this.#files.glob(path) : [path];
+    this.#inclusions.set(directive, []);
     for (const found of paths) {
       if (place.chain.includes(normalize(found))) {
         this.#refuse(`${written} includes itself`, directive);
@@ -165,7 +167,9 @@ class Reader {
   #includeFile(path: string, directive: Directive, { level, chain, depth }: Place): void {
     let directives: readonly Directive[];
     try {
-      directives = this.#open(path).parsed.directives;
+      const { file, parsed } = this.#open(path);
+      directives = parsed.directives;
+      this.#inclusions.get(directive)?.push(file);
     } catch (error) {
       if (!(error instanceof FileFault)) throw error;
       level.unread.push(directive);

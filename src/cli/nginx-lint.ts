@@ -1,0 +1,266 @@
+import { readFileSync } from "node:fs";
+import { suggestion } from "../config/nearest.ts";
+import type { Configuration } from "../nginx/configuration.ts";
+import { type Finding, isAsBadAs, SEVERITIES, type Severity } from "../nginx/lint/finding.ts";
+import { fixSource } from "../nginx/lint/fix.ts";
+import { countFindings, formatText } from "../nginx/lint/format-text.ts";
+import { findSources, InputError, readSource, type Source } from "../nginx/lint/inputs.ts";
+import { installedVersion } from "../nginx/lint/nginx-check.ts";
+import type { LintOptions, SluiceFacts } from "../nginx/lint/options.ts";
+import { assumedVersion, type LintResult, lint } from "../nginx/lint/result.ts";
+import { RULES } from "../nginx/lint/rules.ts";
+import { parseTime } from "../nginx/units.ts";
+import { ASSUMED_VERSION, formatVersion, type NginxVersion, parseVersion } from "../nginx/version.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { type ParsedFlags, parseFlags } from "./flags.ts";
+import { type FixOutcome, writeFixes } from "./nginx-fix.ts";
+
+const FORMATS = ["text", "json", "sarif", "github"] as const;
+type Format = (typeof FORMATS)[number];
+const DEFAULT_PATH = "/etc/nginx/nginx.conf";
+/** Exit code when something was found. */
+const FOUND = 1;
+
+/** `sluice nginx lint`: finds what delays, cuts or changes event streams. */
+export const nginxLint: Command = {
+  summary: "find what delays, cuts or changes event streams in an nginx configuration",
+  help: `Usage: sluice nginx lint [PATH...] [flags]
+
+Reads nginx configurations (files, directories, or - for the output of
+nginx -T) and reports what delays, cuts or changes event streams.
+Without a path: ${DEFAULT_PATH}. Nothing is sent anywhere.
+
+  --root DIR          where relative includes start (the main file's directory)
+  --map FROM=TO       a directory of the machine that stands elsewhere here,
+                      such as /etc/nginx=./etc; may be repeated
+  --config DIR        sluice's configuration: locations that proxy to it are
+                      checked against its routes and listeners
+  --sluice HOST:PORT  a sluice whose configuration is not at hand; repeatable
+  --stream PATH       a path that carries streams; may be repeated
+  --heartbeat TIME    how often the backends send something (15s)
+  --nginx VERSION     the nginx it is for (that on the PATH, else 1.22 or newer)
+  --only RULE,...     these rules alone
+  --off RULE,...      not these rules
+  --fail-on LEVEL     error, warning or info: exit with 1 from it on (warning)
+  --all               notes on locations that may carry streams, too
+  --fix               write what can be mended
+  --dry-run           with --fix: print a unified diff and write nothing
+  --format FORMAT     text, json, sarif or github
+
+A comment "# sluice-ignore: RULE" at the end of a line, or on the line before,
+rules it out there; on the first line of a block in the whole block.
+
+Exit codes: 0 nothing found, 1 findings, 2 wrong usage, or a file that cannot
+be read or that nginx would not read.
+`,
+  async run(args) {
+    const flags = parseFlags(args, LINT_FLAGS, MAX_PATHS);
+    try {
+      return await run(flags);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      process.stderr.write(`sluice nginx lint: ${error.message}\n`);
+      return EXIT.refused;
+    }
+  },
+};
+
+const MAX_PATHS = 10_000;
+export const LINT_FLAGS = {
+  root: "one",
+  map: "many",
+  config: "one",
+  sluice: "many",
+  stream: "many",
+  heartbeat: "one",
+  nginx: "one",
+  only: "many",
+  off: "many",
+  "fail-on": "one",
+  all: "none",
+  fix: "none",
+  "dry-run": "none",
+  format: "one",
+} as const;
+
+/** What the findings are printed as, and what counts. */
+interface Output {
+  readonly format: Format;
+  readonly failOn: Severity;
+  readonly showsPossible: boolean;
+}
+
+async function run(flags: ParsedFlags): Promise<number> {
+  const output: Output = {
+    format: oneOf(flags, "format", FORMATS, "text"),
+    failOn: oneOf(flags, "fail-on", SEVERITIES, "warning"),
+    showsPossible: flags.has("all"),
+  };
+  if (flags.has("dry-run") && !flags.has("fix")) throw new UsageError("--dry-run needs --fix");
+  const paths = flags.words.length === 0 ? [DEFAULT_PATH] : flags.words;
+  const sources = findSources({
+    paths,
+    root: flags.one("root"),
+    mappings: flags.many("map").map(readMapping),
+  });
+  const configurations = sources.map((source) => readSource(source));
+  const options = await readOptions(flags, configurations);
+  if (flags.has("fix")) return fix(sources, paths, options, output, flags.has("dry-run"));
+  const results = configurations.map((configuration) => lint(configuration, options));
+  return report(results, options, output);
+}
+
+/** The options that findings depend on. Throws UsageError. */
+export async function readOptions(
+  flags: ParsedFlags,
+  configurations: readonly Configuration[],
+): Promise<LintOptions> {
+  const heartbeat = flags.one("heartbeat");
+  const heartbeatMs = heartbeat === undefined ? undefined : parseTime(heartbeat);
+  if (heartbeat !== undefined && heartbeatMs === undefined) {
+    throw new UsageError("--heartbeat is a time such as 15s");
+  }
+  const only = flags.many("only").flatMap(readRules);
+  const streams = flags.many("stream");
+  if (streams.some((path) => !path.startsWith("/")))
+    throw new UsageError("--stream is a path such as /events");
+  return {
+    version: versionOf(flags, configurations),
+    sluice: await readSluice(flags),
+    streams,
+    heartbeatMs,
+    only: only.length === 0 ? undefined : new Set(only),
+    off: new Set(flags.many("off").flatMap(readRules)),
+  };
+}
+
+async function readSluice(flags: ParsedFlags): Promise<SluiceFacts> {
+  const named = flags.many("sluice").map((address) => {
+    if (!/^(?:unix:\/.+|[^/\s]+:\d{1,5})$/.test(address)) {
+      throw new UsageError(`--sluice is HOST:PORT or unix:/PATH, not ${address}`);
+    }
+    const isUnix = address.startsWith("unix:");
+    return {
+      address: isUnix ? address : address.toLowerCase(),
+      isWildcard: false,
+      hasProxyProtocol: false,
+      hasTls: false,
+    };
+  });
+  const directory = flags.one("config");
+  if (directory === undefined) return { listeners: named, routes: undefined, trustedProxies: undefined };
+  // Loaded here, as nothing else of lint needs the gateway's configuration.
+  const { readFacts } = await import("./nginx-facts.ts");
+  const facts = readFacts(directory);
+  return { ...facts, listeners: [...facts.listeners, ...named] };
+}
+
+function versionOf(flags: ParsedFlags, configurations: readonly Configuration[]): NginxVersion {
+  const named = flags.one("nginx");
+  if (named === undefined) return installedVersion() ?? assumedVersion(configurations, ASSUMED_VERSION);
+  const version = parseVersion(named);
+  if (version === undefined) throw new UsageError(`--nginx is a version such as 1.26, not ${named}`);
+  return version;
+}
+
+function readRules(list: string): string[] {
+  const ids = RULES.map(({ id }) => id);
+  const names = list.split(",").filter((name) => name !== "");
+  for (const name of names) {
+    if (!ids.includes(name)) throw new UsageError(`unknown rule ${name}${suggestion(name, ids)}`);
+  }
+  return names;
+}
+
+function readMapping(text: string) {
+  const at = text.indexOf("=");
+  if (at < 1 || at === text.length - 1) throw new UsageError(`--map is FROM=TO, not ${text}`);
+  const trim = (path: string) => path.replace(/(?<=.)\/+$/, "");
+  return { from: trim(text.slice(0, at)), to: trim(text.slice(at + 1)) };
+}
+
+function oneOf<T extends string>(flags: ParsedFlags, name: string, known: readonly T[], initial: T): T {
+  const value = flags.one(name);
+  if (value === undefined) return initial;
+  const found = known.find((each) => each === value);
+  if (found === undefined) throw new UsageError(`--${name} is ${known.join(", ")}, not ${value}`);
+  return found;
+}
+
+async function report(results: readonly LintResult[], options: LintOptions, output: Output): Promise<number> {
+  const all = results.flatMap(({ findings }) => findings);
+  const findings = output.showsPossible ? all : all.filter(({ isPossible }) => !isPossible);
+  const hidden = all.length - findings.length;
+  process.stdout.write(await format(results, findings, hidden, options, output));
+  if (output.format === "text") printSummary(findings, hidden, options);
+  return exitCode(results, findings, output.failOn);
+}
+
+function exitCode(results: readonly LintResult[], findings: readonly Finding[], failOn: Severity): number {
+  if (results.some(({ isBroken }) => isBroken)) return EXIT.refused;
+  return findings.some(({ severity }) => isAsBadAs(severity, failOn)) ? FOUND : EXIT.done;
+}
+
+async function format(
+  results: readonly LintResult[],
+  findings: readonly Finding[],
+  hidden: number,
+  options: LintOptions,
+  output: Output,
+): Promise<string> {
+  if (output.format === "text") return formatText(findings, process.stdout.isTTY === true);
+  if (output.format === "github") {
+    return (await import("../nginx/lint/format-github.ts")).formatGithub(findings);
+  }
+  const version = packageVersion();
+  if (output.format === "sarif") {
+    return (await import("../nginx/lint/format-sarif.ts")).formatSarif(findings, version);
+  }
+  const { formatJson } = await import("../nginx/lint/format-json.ts");
+  return formatJson({ version, nginx: formatVersion(options.version), results, findings, hidden });
+}
+
+/** Nothing found says nothing where a program reads; a person at a terminal wants to know that it looked. */
+function printSummary(findings: readonly Finding[], hidden: number, options: LintOptions): void {
+  if (findings.length === 0 && process.stderr.isTTY !== true) return;
+  const found = findings.length === 0 ? "nothing found" : countFindings(findings);
+  const more = hidden === 0 ? "" : `; ${hidden} more on locations that may carry streams, shown by --all`;
+  process.stderr.write(`${found}${more} (nginx ${formatVersion(options.version)})\n`);
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function fix(
+  sources: readonly Source[],
+  paths: readonly string[],
+  options: LintOptions,
+  output: Output,
+  isDryRun: boolean,
+): Promise<number> {
+  const outcomes = sources.map((source): FixOutcome => {
+    const scope = { mayWrite: (file: string) => isBelow(file, paths), fixesPossible: output.showsPossible };
+    return { source, fixed: fixSource(source, options, scope) };
+  });
+  const left = writeFixes(outcomes, isDryRun);
+  if (isDryRun) return left.hasDiff ? FOUND : EXIT.done;
+  return report(
+    sources.map((source) => lint(readSource(source), options)),
+    options,
+    output,
+  );
+}
+
+/** Whether a file is one of the paths, in one of them, or below the directory of one. */
+function isBelow(file: string, paths: readonly string[]): boolean {
+  return paths.some((path) => {
+    const directory = path.replace(/[^/]*$/, "");
+    return (
+      file === path ||
+      file.startsWith(`${path.replace(/\/$/, "")}/`) ||
+      (directory !== "" && file.startsWith(directory))
+    );
+  });
+}

@@ -1,0 +1,32 @@
+import { suggestion } from "../config/nearest.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+
+/** Each is loaded when it is asked for: `lint` needs nothing of the gateway. */
+const SUBCOMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  lint: async () => (await import("./nginx-lint.ts")).nginxLint,
+};
+
+/** `sluice nginx`: what sluice knows of nginx. */
+export const nginx: Command = {
+  summary: "check nginx configurations for event streams",
+  help: `Usage: sluice nginx COMMAND [flags]
+
+  lint  find what delays, cuts or changes event streams in a configuration
+
+sluice nginx COMMAND --help shows the flags.
+`,
+  async run([name, ...args]) {
+    if (name === undefined) {
+      process.stderr.write(this.help);
+      return EXIT.refused;
+    }
+    const load = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
+    if (load === undefined) {
+      throw new UsageError(`unknown command nginx ${name}${suggestion(name, Object.keys(SUBCOMMANDS))}`);
+    }
+    const command = await load();
+    if (!args.includes("--help") && !args.includes("-h")) return command.run(args);
+    process.stdout.write(command.help);
+    return EXIT.done;
+  },
+};

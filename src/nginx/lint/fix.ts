@@ -1,0 +1,122 @@
+import type { Configuration } from "../configuration.ts";
+import { readSource, type Source } from "./inputs.ts";
+import type { LintOptions } from "./options.ts";
+import { applyEdits, chooseApart, type Fixable, isFixable, PatchedFiles } from "./patch.ts";
+import { lint } from "./result.ts";
+import { changedNames, takeSnapshot } from "./snapshot.ts";
+
+/** A fix may bring another finding forward; what is not done after so many passes is not done by more. */
+const MAX_PASSES = 10;
+
+/** A file that fixes change. */
+export interface FixedFile {
+  readonly path: string;
+  readonly before: Buffer;
+  readonly after: Buffer;
+}
+
+/** What fixing a configuration comes to. */
+export interface Fixed {
+  readonly files: readonly FixedFile[];
+  /** The findings that were mended. */
+  readonly mended: readonly Fixable[];
+  /** Findings whose fix would have changed more than it said. */
+  readonly refused: readonly Fixable[];
+}
+
+/** Which findings are to be mended, and which files may be written. */
+export interface FixScope {
+  mayWrite(path: string): boolean;
+  readonly fixesPossible: boolean;
+}
+
+/**
+ * Mends what can be mended, in memory. A fix counts only if the result parses as before and the effective values
+ * that differ are those that the fix names.
+ */
+export function fixSource(source: Source, options: LintOptions, scope: FixScope): Fixed {
+  const run = new FixRun(source, options, scope);
+  for (let pass = 0; pass < MAX_PASSES && run.pass(); pass += 1);
+  return run.result();
+}
+
+class FixRun {
+  readonly #source: Source;
+  readonly #options: LintOptions;
+  readonly #scope: FixScope;
+  #patches = new Map<string, Buffer>();
+  readonly #originals = new Map<string, Buffer>();
+  readonly #mended: Fixable[] = [];
+  readonly #refused = new Map<string, Fixable>();
+
+  constructor(source: Source, options: LintOptions, scope: FixScope) {
+    this.#source = source;
+    this.#options = options;
+    this.#scope = scope;
+  }
+
+  /** Returns false when nothing is left to mend. */
+  pass(): boolean {
+    const before = this.#read(this.#patches);
+    const { findings, isBroken } = lint(before, this.#options);
+    const fixable = findings
+      .filter(isFixable)
+      .filter((finding) => this.#isInScope(finding) && (!isBroken || finding.fix.changes.length === 0));
+    const chosen = chooseApart(fixable);
+    if (chosen.length === 0) return false;
+    if (this.#try(before, chosen)) return true;
+    // Together they do not hold: each by itself, against the same text.
+    for (const finding of chosen) {
+      if (this.#try(before, [finding])) return true;
+      this.#refused.set(keyOf(finding), finding);
+    }
+    return true;
+  }
+
+  result(): Fixed {
+    const files = [...this.#patches].map(([path, after]) => ({
+      path,
+      before: this.#originals.get(path) ?? after,
+      after,
+    }));
+    return {
+      files: files.filter(({ before, after }) => !before.equals(after)),
+      mended: this.#mended,
+      refused: [...this.#refused.values()],
+    };
+  }
+
+  #isInScope(finding: Fixable): boolean {
+    if (this.#refused.has(keyOf(finding)) || (finding.isPossible && !this.#scope.fixesPossible)) return false;
+    return finding.fix.edits.every(({ file }) => file.isWritable && this.#scope.mayWrite(file.path));
+  }
+
+  #try(before: Configuration, findings: readonly Fixable[]): boolean {
+    const patches = new Map(this.#patches);
+    for (const [file, bytes] of applyEdits(findings.flatMap(({ fix }) => fix.edits))) {
+      if (!this.#originals.has(file.path)) this.#originals.set(file.path, file.encode(file.text));
+      patches.set(file.path, bytes);
+    }
+    if (!this.#changesOnly(before, this.#read(patches), findings)) return false;
+    this.#patches = patches;
+    this.#mended.push(...findings);
+    return true;
+  }
+
+  #changesOnly(before: Configuration, after: Configuration, findings: readonly Fixable[]): boolean {
+    if (after.problems.length > before.problems.length) return false;
+    // A syntax fix lets more be read than before.
+    if (findings.every(({ fix }) => fix.changes.length === 0)) return true;
+    const allowed = new Set(findings.flatMap(({ fix }) => fix.changes));
+    const { version } = this.#options;
+    const changed = changedNames(takeSnapshot(before, version), takeSnapshot(after, version));
+    if (changed === undefined) return allowed.has("if");
+    return [...changed].every((name) => allowed.has(name));
+  }
+
+  #read(patches: ReadonlyMap<string, Buffer>): Configuration {
+    return readSource(this.#source, new PatchedFiles(this.#source.files, patches));
+  }
+}
+
+const keyOf = ({ rule, at }: Fixable): string => `${rule} ${at.file.path} ${at.start}`;

@@ -1,0 +1,74 @@
+import type { ConfigurationFiles } from "../files.ts";
+import type { SourceFile } from "../source-file.ts";
+import type { Edit, Finding, Fix } from "./finding.ts";
+
+/** Files with texts that are not on the disk yet, by the path that messages name. */
+export class PatchedFiles implements ConfigurationFiles {
+  readonly isWritable: boolean;
+  readonly #files: ConfigurationFiles;
+  readonly #patches: ReadonlyMap<string, Buffer>;
+
+  constructor(files: ConfigurationFiles, patches: ReadonlyMap<string, Buffer>) {
+    this.isWritable = files.isWritable;
+    this.#files = files;
+    this.#patches = patches;
+  }
+
+  read(path: string, maxBytes: number): Buffer | string {
+    return this.#patches.get(this.shownPath(path)) ?? this.#files.read(path, maxBytes);
+  }
+
+  glob(pattern: string): readonly string[] {
+    return this.#files.glob(pattern);
+  }
+
+  shownPath(path: string): string {
+    return this.#files.shownPath(path);
+  }
+}
+
+/** A finding with the edits that mend it. */
+export type Fixable = Finding & { readonly fix: Fix };
+
+export const isFixable = (finding: Finding): finding is Fixable =>
+  finding.fix !== undefined && finding.fix.edits.length > 0;
+
+/** The findings whose edits can be made at once; one whose edits meet those of another waits for the next pass. */
+export function chooseApart(findings: readonly Fixable[]): Fixable[] {
+  const taken: Edit[] = [];
+  return findings.filter(({ fix }) => {
+    if (fix.edits.some((edit) => taken.some((other) => meets(edit, other)))) return false;
+    taken.push(...fix.edits);
+    return true;
+  });
+}
+
+/** Two insertions at one place do not meet: both lines are added. */
+function meets(a: Edit, b: Edit): boolean {
+  if (a.file !== b.file) return false;
+  if (a.from === a.to && b.from === b.to) return false;
+  return a.from <= b.to && b.from <= a.to;
+}
+
+/** The bytes of the files that edits change. */
+export function applyEdits(edits: readonly Edit[]): Map<SourceFile, Buffer> {
+  const byFile = new Map<SourceFile, Edit[]>();
+  for (const edit of edits) byFile.set(edit.file, [...(byFile.get(edit.file) ?? []), edit]);
+  return new Map([...byFile].map(([file, list]) => [file, file.encode(splice(file.text, list))]));
+}
+
+function splice(text: string, edits: readonly Edit[]): string {
+  const seen = new Set<string>();
+  const unique = edits.filter(({ from, to, text: inserted }) => {
+    const key = `${from} ${to} ${inserted}`;
+    return !seen.has(key) && seen.add(key);
+  });
+  let at = 0;
+  let out = "";
+  // Stable: lines that are added at one place keep the order of their findings.
+  for (const { from, to, text: inserted } of unique.toSorted((a, b) => a.from - b.from)) {
+    out += text.slice(at, from) + inserted;
+    at = to;
+  }
+  return out + text.slice(at);
+}

@@ -1,0 +1,46 @@
+import type { Configuration } from "../configuration.ts";
+import { isAtLeast, type NginxVersion } from "../version.ts";
+import type { Finding } from "./finding.ts";
+import { Lint } from "./lint.ts";
+import type { LintOptions } from "./options.ts";
+import { neededVersion } from "./rules/structure.ts";
+import { RULES, STRUCTURE_RULES } from "./rules.ts";
+import type { View } from "./view.ts";
+
+/** What the rules found in one configuration. */
+export interface LintResult {
+  readonly configuration: Configuration;
+  readonly findings: readonly Finding[];
+  readonly views: readonly View[];
+  /** Whether nginx would stop reading somewhere: then only the rules about that have run. */
+  readonly isBroken: boolean;
+}
+
+/** Runs the rules over a configuration. */
+export function lint(configuration: Configuration, options: LintOptions): LintResult {
+  const isBroken = configuration.problems.some(({ kind }) => kind === "syntax" || kind === "template");
+  const run = new Lint(configuration, options);
+  return {
+    configuration,
+    findings: run.run(isBroken ? STRUCTURE_RULES : RULES),
+    views: run.views,
+    isBroken,
+  };
+}
+
+/**
+ * The version to assume for configurations where no nginx is at hand: `least`, or the newest that one of their
+ * directives needs, as whoever wrote them has it.
+ */
+export function assumedVersion(configurations: readonly Configuration[], least: NginxVersion): NginxVersion {
+  let version = least;
+  for (const { main } of configurations) {
+    for (const level of main.inward()) {
+      for (const directive of level.directives) {
+        const needed = neededVersion(directive, level.kind);
+        if (needed !== undefined && !isAtLeast(version, needed)) version = needed;
+      }
+    }
+  }
+  return version;
+}

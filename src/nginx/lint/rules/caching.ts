@@ -1,0 +1,103 @@
+import { parseTime } from "../../units.ts";
+import { setAll, setInLocation } from "../edits.ts";
+import { type Rule, streamRule } from "../rule.ts";
+import type { View } from "../view.ts";
+import { BUFFER } from "./buffering.ts";
+
+/** Only buffered answers are stored; `proxy_no_cache 1` and `proxy_cache_bypass 1` keep all of them out. */
+function cachesStreams(view: View): boolean {
+  const cache = view.own("cache");
+  if (cache.directive === undefined || cache.value === "off" || !view.isBuffered) return false;
+  const isConstant = (suffix: string) => view.own(suffix).args.some((arg) => /^[1-9]/.test(arg));
+  return !(isConstant("no_cache") && isConstant("cache_bypass"));
+}
+
+const noCache = (view: View) =>
+  setAll(view, { [`${view.family}_cache`]: "off", [`${view.family}_buffering`]: "off" });
+
+const cacheLockHolds = streamRule(
+  "cache-lock-holds",
+  "K4",
+  "A second client waits for the end of the first one's stream.",
+  (view, lint) => {
+    const lock = view.own("cache_lock");
+    if (!cachesStreams(view) || lock.value !== "on" || lock.directive === undefined) return;
+    const isReported = lint.reportStream(cacheLockHolds, view, {
+      severity: view.severity("error", "error", "info"),
+      at: lock.directive,
+      message: "a second client waits up to 5 s for the end of the first one's stream",
+      cause: view.explain(lock),
+      remedy: `${view.family}_cache off; for streams`,
+      fix: noCache(view),
+    });
+    if (!isReported) return;
+    view.claim("cache");
+    view.claim(BUFFER);
+  },
+);
+
+const streamCached = streamRule(
+  "stream-cached",
+  "K1 C13 K5",
+  "A stream may be stored and replayed, and is read on without a client.",
+  (view, lint) => {
+    const cache = view.own("cache");
+    if (!cachesStreams(view) || cache.directive === undefined || view.isClaimed("cache")) return;
+    const isReported = lint.reportStream(streamCached, view, {
+      severity: view.severity("error", "warning", "info"),
+      at: cache.directive,
+      message:
+        "a stream may be stored and replayed to the next client, and the backend is read on after its client has left",
+      cause: view.explain(cache),
+      remedy: `${view.family}_cache off; ${view.family}_buffering off;`,
+      fix: noCache(view),
+    });
+    if (isReported) view.claim(BUFFER);
+  },
+);
+
+const streamStored = streamRule(
+  "stream-stored",
+  "C13",
+  "A stream is written to disk, and read on without a client.",
+  (view, lint) => {
+    const store = view.own("store");
+    if (store.directive === undefined || store.value === "off" || !view.isBuffered) return;
+    const isReported = lint.reportStream(streamStored, view, {
+      severity: "warning",
+      at: store.directive,
+      message: "a stream is written to disk, and the backend is read on after its client has left",
+      cause: view.explain(store),
+      remedy: `${store.name} off; ${view.family}_buffering off;`,
+      fix: setAll(view, { [store.name]: "off", [`${view.family}_buffering`]: "off" }),
+    });
+    if (isReported) view.claim(BUFFER);
+  },
+);
+
+const expiresOverrides = streamRule(
+  "expires-overrides",
+  "K6",
+  "max-age takes the place of the backend's no-cache.",
+  (view, lint) => {
+    const expires = view.setting("expires");
+    if (expires.directive === undefined || !isLasting(expires.args)) return;
+    lint.reportStream(expiresOverrides, view, {
+      severity: view.severity("warning", "info", "info"),
+      at: expires.directive,
+      message: "max-age takes the place of the backend's Cache-Control: no-cache",
+      cause: view.explain(expires),
+      remedy: "expires off;",
+      fix: setInLocation(view, "expires", "off"),
+    });
+  },
+);
+
+/** `30d`, `modified +24h` and `max` last; `off`, `epoch`, negative times, 0 and variables do not, or are not known. */
+function isLasting(args: readonly string[]): boolean {
+  const last = args.at(-1) ?? "";
+  if (last === "max") return true;
+  return (parseTime(last.replace(/^\+/, "")) ?? 0) > 0;
+}
+
+export const CACHING_RULES: readonly Rule[] = [cacheLockHolds, streamCached, streamStored, expiresOverrides];

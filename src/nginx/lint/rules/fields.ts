@@ -1,0 +1,75 @@
+import type { Directive } from "../../directive.ts";
+import type { Level } from "../../level.ts";
+import { readListening } from "../../listen.ts";
+import { canRemove, insertAfter, removeDirective } from "../edits.ts";
+import type { Lint } from "../lint.ts";
+import { configurationRule, locationRule, type Rule } from "../rule.ts";
+import { isField } from "../view.ts";
+
+/** Fields of one connection, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
+const OF_CONNECTION = ["Connection", "Keep-Alive", "Transfer-Encoding", "Proxy-Connection", "Upgrade"];
+
+const connectionFieldInHttp2 = configurationRule(
+  "connection-field-in-http2",
+  "H8 E4",
+  "Clients reset an HTTP/2 stream with a field of the connection.",
+  (lint) => {
+    for (const level of lint.configuration.main.inward()) {
+      for (const at of level.own("add_header")) {
+        const name = OF_CONNECTION.find((field) => isField(at.args[0], field));
+        if (name !== undefined && at.args[1] !== "") reportConnectionField(name, at, level, lint);
+      }
+    }
+  },
+);
+
+function reportConnectionField(name: string, at: Directive, level: Level, lint: Lint): void {
+  const hasHttp2 = serversOf(level).some((server) => readListening(server, lint.version).hasHttp2);
+  const isTransferEncoding = name === "Transfer-Encoding";
+  const over1 = isTransferEncoding ? "; over HTTP/1.1 it comes twice" : "";
+  lint.report(connectionFieldInHttp2, {
+    severity: hasHttp2 ? "error" : "warning",
+    at,
+    location: level.kind === "location" ? level : undefined,
+    message: `an HTTP/2 client resets a stream that has the field ${name}${over1}`,
+    remedy: "remove the line",
+    fix: canRemove(at, level) ? { edits: [removeDirective(at)], changes: ["add_header"] } : undefined,
+  });
+}
+
+/** The server around a level, or all servers inside it. */
+function serversOf(level: Level): Level[] {
+  const around = level.nearest("server");
+  return around === undefined ? [...level.inward()].filter(({ kind }) => kind === "server") : [around];
+}
+
+/** Fields that a backend sends itself, and what a second one is worth saying. */
+const OF_BACKENDS = [
+  { name: "Content-Type", severity: "warning" },
+  { name: "Cache-Control", severity: "info" },
+] as const;
+
+const fieldTwice = locationRule(
+  "field-twice",
+  "H9",
+  "A field is sent in addition to the backend's own.",
+  (view, lint) => {
+    for (const { name, severity } of OF_BACKENDS) {
+      const at = view.addedField(name);
+      if (at === undefined || at.args[1] === "" || view.hasHiddenField(name)) continue;
+      const hide = `${view.family}_hide_header`;
+      const line = `${hide} ${name};`;
+      const hidden = view.all(hide);
+      const isSafe = hidden.level === undefined || hidden.level === view.location;
+      lint.reportStream(fieldTwice, view, {
+        severity,
+        at,
+        message: `${name} is sent in addition to the backend's own`,
+        remedy: line,
+        fix: isSafe ? { edits: [insertAfter(view.target.directive, line)], changes: [hide] } : undefined,
+      });
+    }
+  },
+);
+
+export const FIELD_RULES: readonly Rule[] = [connectionFieldInHttp2, fieldTwice];

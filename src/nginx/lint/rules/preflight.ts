@@ -1,0 +1,163 @@
+import type { Directive } from "../../directive.ts";
+import { effectiveFields } from "../../effective.ts";
+import type { Level } from "../../level.ts";
+import type { NginxVersion } from "../../version.ts";
+import { removeDirective } from "../edits.ts";
+import type { Severity } from "../finding.ts";
+import { locationRule, type Rule } from "../rule.ts";
+import { isField, type View } from "../view.ts";
+
+/** Blocks `if ($request_method = OPTIONS)` of a location or server that answer by themselves. */
+export function preflightBlocks(level: Level): Level[] {
+  return level.levels.filter(
+    ({ kind, directive, directives }) =>
+      kind === "if" && isAboutOptions(directive) && directives.some(({ name }) => name === "return"),
+  );
+}
+
+function isAboutOptions(directive: Directive | undefined): boolean {
+  const condition = directive?.value ?? "";
+  return condition.includes("$request_method") && /\bOPTIONS\b/.test(condition) && !condition.includes("!");
+}
+
+/** Whether preflights are answered before authentication is asked for: `return` in an `if` comes first. */
+export function answersPreflight(location: Level): boolean {
+  for (const level of location.outward()) if (preflightBlocks(level).length > 0) return true;
+  return location.directives.some(({ name }) => name === "return");
+}
+
+const namesOf = (fields: readonly Directive[]): string[] => fields.map(({ args }) => args[0] ?? "");
+export const isCors = (name: string): boolean => /^access-control-/i.test(name);
+export const isSecurity = (name: string): boolean =>
+  /^(?:strict-transport-security|content-security-policy|x-frame-options|x-content-type-options|referrer-policy|permissions-policy|cross-origin-.*)$/i.test(
+    name,
+  );
+
+/** The outer fields that an inner level puts out of force and does not set again. */
+export function lostFields(level: Level, version: NginxVersion): string[] {
+  const { directives, overridden } = effectiveFields(level, "add_header", version);
+  const kept = namesOf(directives);
+  const lost = namesOf(overridden).filter((name) => !kept.some((other) => isField(other, name)));
+  return [...new Set(lost)];
+}
+
+const severityOf = (lost: readonly string[], cors: Severity, security: Severity): Severity => {
+  if (lost.some(isCors)) return cors;
+  return lost.some(isSecurity) ? security : "info";
+};
+
+const preflightLosesFields = locationRule(
+  "preflight-loses-fields",
+  "H4",
+  "The answer to a preflight lacks the fields of the location.",
+  (view, lint) => {
+    for (const block of preflightBlocks(view.location)) {
+      const [at] = block.own("add_header");
+      const lost = lostFields(block, lint.version);
+      if (at === undefined || lost.length === 0) continue;
+      const all = [...block.own("add_header").map(({ args }) => args[0] ?? ""), ...lost];
+      const hasOrigin = block
+        .own("add_header")
+        .some(({ args }) => isField(args[0], "Access-Control-Allow-Origin"));
+      if (hasOrigin && !lost.some(isNeededByPreflight)) continue;
+      lint.reportStream(preflightLosesFields, view, {
+        severity: severityOf(lost, "error", "info"),
+        at,
+        message: `this block sends its own fields only: ${lost.join(", ")} ${lost.length === 1 ? "is" : "are"} missing from the answer`,
+        remedy: `all of ${all.join(", ")} here, or none`,
+      });
+    }
+  },
+);
+
+/** Vary and the like may stay away; without these a browser sends no request. */
+const isNeededByPreflight = (name: string): boolean =>
+  /^access-control-allow-(?:origin|methods|headers|credentials)$/i.test(name);
+
+const fieldsLostInIf = locationRule(
+  "fields-lost-in-if",
+  "H4 H5 P12",
+  "Inside an if only its own fields are sent.",
+  (view, lint) => {
+    for (const block of view.location.levels) {
+      const [at] = block.own("add_header");
+      if (block.kind !== "if" || at === undefined || preflightBlocks(view.location).includes(block)) continue;
+      const others = earlierBlocks(view.location, block).flatMap((level) => level.own("add_header"));
+      const lost = [...new Set([...lostFields(block, lint.version), ...missing(others, block)])];
+      if (lost.length === 0 || block.own("return").length > 0) continue;
+      lint.reportStream(fieldsLostInIf, view, {
+        severity: severityOf(lost, "error", "info"),
+        at,
+        message: `where this if holds, only its own fields are sent; ${lost.join(", ")} ${lost.length === 1 ? "is" : "are"} missing`,
+        remedy: "repeat them here, or set the value by a map",
+      });
+    }
+  },
+);
+
+/** The `if`s before a block that may hold together with it: those on the same variable are taken to exclude one another. */
+function earlierBlocks(location: Level, block: Level): Level[] {
+  const variable = variableOf(block);
+  return location.levels
+    .slice(0, location.levels.indexOf(block))
+    .filter((level) => level.kind === "if" && level.own("return").length === 0)
+    .filter((level) => variableOf(level) !== variable);
+}
+
+const variableOf = ({ directive }: Level): string | undefined => /\$\w+/.exec(directive?.value ?? "")?.[0];
+
+const missing = (others: readonly Directive[], block: Level): string[] =>
+  namesOf(others).filter((name) => !namesOf(block.own("add_header")).some((own) => isField(own, name)));
+
+const preflightAnsweredHere = locationRule(
+  "preflight-answered-here",
+  "H7",
+  "A preflight is answered here, without CORS fields; sluice would have answered it.",
+  (view, lint) => {
+    if (view.sluice === undefined) return;
+    if (view.routes !== undefined && !view.routes.some(({ hasCors }) => hasCors)) return;
+    const [block] = [...preflightBlocks(view.location), ...(view.server ? preflightBlocks(view.server) : [])];
+    if (block?.directive === undefined) return;
+    const fields = effectiveFields(block, "add_header", lint.version).directives;
+    if (namesOf(fields).some(isCors)) return;
+    lint.report(preflightAnsweredHere, {
+      severity: "warning",
+      at: block.directive,
+      location: view.location,
+      message: "this answers preflights without CORS fields; sluice would have answered them",
+      remedy: "remove the block",
+      fix: { edits: [removeDirective(block.directive)], changes: ["if", "return"] },
+    });
+  },
+);
+
+const fieldsLost = locationRule(
+  "fields-lost",
+  "H3",
+  "One add_header of a location puts all those of outer levels out of force.",
+  (view, lint) => {
+    const [at] = view.location.own("add_header");
+    const lost = lostFields(view.location, lint.version);
+    if (at === undefined || lost.length === 0) return;
+    lint.reportStream(fieldsLost, view, {
+      severity: severityOf(lost, "warning", "warning"),
+      at,
+      message: `this puts the outer add_header out of force: ${lost.join(", ")}`,
+      cause: causeOf(view),
+      remedy: "repeat them here, or add_header_inherit merge; from nginx 1.29.3 on",
+    });
+  },
+);
+
+/** Where the lost fields were set. */
+function causeOf(view: View): string {
+  const { overridden } = view.all("add_header");
+  return `set at ${[...new Set(overridden.map(({ at }) => at))].slice(0, 5).join(", ")}`;
+}
+
+export const PREFLIGHT_RULES: readonly Rule[] = [
+  preflightAnsweredHere,
+  preflightLosesFields,
+  fieldsLostInIf,
+  fieldsLost,
+];

@@ -1,0 +1,91 @@
+import { locationRule, type Rule, streamRule } from "../rule.ts";
+import type { View } from "../view.ts";
+
+/** The directive that limits how fast an answer is sent; undefined where none does. */
+function rateOf(view: View) {
+  const names = ["limit_rate", `${view.family}_limit_rate`];
+  const settings = names.map((name) => view.setting(name));
+  return settings.find(({ directive, value }) => directive !== undefined && value !== "0");
+}
+
+const rateLimitedWhileBuffered = locationRule(
+  "rate-limited-while-buffered",
+  "D26",
+  "A rate limit slows the head and the events down.",
+  (view, lint) => {
+    const rate = rateOf(view);
+    const isWebSocket = view.carries === "websocket" && view.family === "proxy";
+    if (rate?.directive === undefined || view.carries === "possible") return;
+    if (!isWebSocket && !view.isBuffered) return;
+    lint.report(rateLimitedWhileBuffered, {
+      severity: "warning",
+      at: rate.directive,
+      location: view.location,
+      message: `${rate.name} delays ${isWebSocket ? "the answer to the handshake" : "head and events"} by seconds`,
+      cause: view.explain(rate),
+      remedy: "remove the line, or limit_rate 0; here",
+    });
+  },
+);
+
+const rateLimitVoid = streamRule(
+  "rate-limit-void",
+  "D25",
+  "A rate limit does not bind answers that are not buffered.",
+  (view, lint) => {
+    const rate = rateOf(view);
+    if (rate?.directive === undefined || view.isBuffered || !view.isStream) return;
+    if (view.own("buffering").isUncertain) return;
+    lint.reportStream(rateLimitVoid, view, {
+      severity: "info",
+      at: rate.directive,
+      message: `${rate.name} does not bind an answer that is not buffered, and streams are not`,
+      cause: view.explain(rate),
+      remedy: "count streams and requests, not bytes: sluice's limits",
+    });
+  },
+);
+
+const limitReqDelays = streamRule(
+  "limit-req-delays",
+  "D37",
+  "Requests of a burst wait, or get 503.",
+  (view, lint) => {
+    if (!view.isStream) return;
+    const at = view.all("limit_req").directives.find(({ args }) => isDelaying(args));
+    if (at === undefined) return;
+    lint.reportStream(limitReqDelays, view, {
+      severity: "info",
+      at,
+      message: "clients that come back together wait for one another, and beyond the burst get 503",
+      remedy: "nodelay, or limits.rate of sluice",
+    });
+  },
+);
+
+const isDelaying = (args: readonly string[]): boolean =>
+  args.some((arg) => arg.startsWith("burst=")) &&
+  !args.some((arg) => arg === "nodelay" || arg.startsWith("delay="));
+
+const limitConnCountsStreams = streamRule(
+  "limit-conn-counts-streams",
+  "C18",
+  "Open streams use up limit_conn; a refusal is final for an EventSource.",
+  (view, lint) => {
+    const [at] = view.all("limit_conn").directives;
+    if (at === undefined || !view.isStream) return;
+    lint.reportStream(limitConnCountsStreams, view, {
+      severity: "warning",
+      at,
+      message: `every open stream counts against ${at.value}, each HTTP/2 stream by itself; the 503 beyond is final for an EventSource`,
+      remedy: "limits.streamsPerClient of sluice, or no limit_conn for streams",
+    });
+  },
+);
+
+export const RATE_RULES: readonly Rule[] = [
+  rateLimitedWhileBuffered,
+  rateLimitVoid,
+  limitReqDelays,
+  limitConnCountsStreams,
+];

@@ -1,0 +1,143 @@
+import { chooseLocation, normalizePath } from "../../locations.ts";
+import { parseSize } from "../../units.ts";
+import { insertAfter, setInLocation } from "../edits.ts";
+import { locationRule, type Rule, streamRule } from "../rule.ts";
+import type { View } from "../view.ts";
+
+/** What speaks for HTTP/1.1 towards the backend: one finding is enough. */
+export const HTTP_VERSION = "proxy_http_version";
+
+/** Paths that are asked by POST: prompts and messages. */
+const POSTED = /\b(?:completions|chat|messages|responses|mcp)\b/i;
+const LARGE_BODY = 8 * 1024 * 1024;
+const DEFAULT_BODY = 1024 * 1024;
+
+const takesPosts = (view: View): boolean => POSTED.test(view.location.pattern);
+
+const requestBuffered = streamRule(
+  "request-buffered",
+  "D31",
+  "A request's body reaches the backend after its last byte.",
+  (view, lint) => {
+    if (!view.isStream || view.own("request_buffering").value !== "on") return;
+    const limit = view.setting("client_max_body_size");
+    const bytes = parseSize(limit.value);
+    const isLarge = limit.directive !== undefined && (bytes === 0 || (bytes ?? 0) >= LARGE_BODY);
+    const isAsked = view.own("request_buffering").directive !== undefined;
+    if ((!isLarge && !isAsked) || view.own("request_buffering").isUncertain) return;
+    const name = `${view.family}_request_buffering`;
+    lint.reportStream(requestBuffered, view, {
+      severity: "info",
+      at: view.own("request_buffering").directive ?? limit.directive ?? view.target.directive,
+      message: "an upload reaches the backend after its last byte",
+      cause: view.explain(view.own("request_buffering")),
+      remedy: `${name} off;`,
+    });
+  },
+);
+
+const unbufferedRequestNeeds11 = locationRule(
+  "unbuffered-request-needs-1.1",
+  "D32",
+  "With HTTP/1.0 a chunked body is gathered although request buffering is off.",
+  (view, lint) => {
+    const setting = view.setting("proxy_request_buffering");
+    const version = view.setting("proxy_http_version");
+    if (view.family !== "proxy" || setting.value !== "off" || version.value !== "1.0") return;
+    if (setting.directive === undefined || version.isUncertain) return;
+    const isReported = lint.report(unbufferedRequestNeeds11, {
+      severity: "warning",
+      at: setting.directive,
+      location: view.location,
+      message: "over HTTP/1.0 a chunked body is gathered all the same",
+      cause: view.explain(version),
+      remedy: "proxy_http_version 1.1;",
+      fix: setInLocation(view, "proxy_http_version", "1.1"),
+    });
+    if (isReported) view.claim(HTTP_VERSION);
+  },
+);
+
+const authRequestWaits = locationRule(
+  "auth-request-waits-for-a-body",
+  "D34",
+  "A POST hangs in auth_request.",
+  (view, lint) => {
+    const request = view.setting("auth_request");
+    if (request.directive === undefined || request.value === "off" || view.server === undefined) return;
+    const location = chooseLocation(view.server, normalizePath(request.value))?.location;
+    const auth = lint.views.find((each) => each.level === location);
+    if (auth?.family !== "proxy") return;
+    const hasBody = auth.setting("proxy_pass_request_body").value !== "off";
+    const length = auth.requestField("Content-Length");
+    const isCleared = length?.arg(1) === "";
+    if ((!hasBody && isCleared) || auth.all("proxy_set_header").isUncertain) return;
+    if (auth.setting("proxy_pass_request_headers").value === "off") return;
+    const lines = [
+      ...(hasBody ? ["proxy_pass_request_body off;"] : []),
+      ...(isCleared ? [] : ['proxy_set_header Content-Length "";']),
+    ];
+    // A first proxy_set_header of its own would put the inherited ones out of force.
+    const isSafe = isCleared || auth.level.own("proxy_set_header").length > 0 || hasNone(auth);
+    lint.report(authRequestWaits, {
+      severity: "warning",
+      at: auth.target.directive,
+      location: auth.location,
+      message: `the backend of auth_request in ${view.location.label} is told of a body that never comes, so a POST hangs`,
+      remedy: lines.join(" "),
+      fix: isSafe
+        ? {
+            edits: lines.map((line) => insertAfter(auth.target.directive, line)),
+            changes: ["proxy_pass_request_body", "proxy_set_header"],
+          }
+        : undefined,
+    });
+  },
+);
+
+const hasNone = (view: View): boolean => view.all("proxy_set_header").directives.length === 0;
+
+const streamMirrored = streamRule(
+  "stream-mirrored",
+  "D35",
+  "Each stream is asked for twice.",
+  (view, lint) => {
+    const mirror = view.setting("mirror");
+    if (mirror.directive === undefined || mirror.value === "off" || !view.isStream) return;
+    lint.reportStream(streamMirrored, view, {
+      severity: "warning",
+      at: mirror.directive,
+      message: "each stream is asked for a second time, and that answer is thrown away",
+      cause: view.explain(mirror),
+      remedy: "mirror off;",
+    });
+  },
+);
+
+const bodyLimit = streamRule(
+  "body-limit",
+  "R10 H12",
+  "A longer body gets nginx's own 413, without CORS fields.",
+  (view, lint) => {
+    const limit = view.setting("client_max_body_size");
+    const bytes = parseSize(limit.value) ?? 0;
+    if (bytes === 0 || bytes > DEFAULT_BODY || limit.isUncertain) return;
+    if (view.sluice === undefined && (view.carries !== "declared" || !takesPosts(view))) return;
+    lint.reportStream(bodyLimit, view, {
+      severity: view.sluice === undefined ? "info" : "warning",
+      at: limit.directive ?? view.location.directive ?? view.target.directive,
+      message: `a request body over ${limit.value} gets nginx's own 413, which a page of another origin cannot read`,
+      cause: view.explain(limit),
+      remedy: "client_max_body_size 0;",
+      fix: setInLocation(view, "client_max_body_size", "0"),
+    });
+  },
+);
+
+export const REQUEST_BODY_RULES: readonly Rule[] = [
+  requestBuffered,
+  unbufferedRequestNeeds11,
+  authRequestWaits,
+  streamMirrored,
+  bodyLimit,
+];

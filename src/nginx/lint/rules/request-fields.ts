@@ -1,0 +1,232 @@
+import { isIP } from "node:net";
+import type { Directive } from "../../directive.ts";
+import { effectiveAll } from "../../effective.ts";
+import { isVariable } from "../../target.ts";
+import { isAtLeast, SINCE } from "../../version.ts";
+import { canRemove, insertAfter, removeDirective, setInLocation, setRequestField } from "../edits.ts";
+import type { Fix, Severity } from "../finding.ts";
+import type { Lint } from "../lint.ts";
+import { locationRule, type Rule, streamRule } from "../rule.ts";
+import { isField, type View } from "../view.ts";
+
+/** Fields whose loss changes what the backend does. */
+const IMPORTANT = /^(?:host|x-forwarded-.*|x-real-ip|forwarded|upgrade|connection|authorization)$/i;
+
+const namesOf = (fields: readonly Directive[]): string[] => [
+  ...new Set(fields.map(({ args }) => args[0] ?? "")),
+];
+
+const requestFieldsLost = locationRule(
+  "request-fields-lost",
+  "R1 D15",
+  "One proxy_set_header of a location puts all those of outer levels out of force.",
+  (view, lint) => {
+    for (const name of [`${view.family}_set_header`, `${view.family}_pass_header`]) {
+      const [at] = view.location.own(name);
+      const all = view.all(name);
+      const kept = namesOf(all.directives);
+      const lost = namesOf(all.overridden).filter((field) => !kept.some((own) => isField(own, field)));
+      if (at === undefined || all.level !== view.location || lost.length === 0 || all.isUncertain) continue;
+      const isImportant = lost.some((field) => isImportantField(field, lint));
+      const isReported = lint.reportStream(requestFieldsLost, view, {
+        severity: isImportant ? "warning" : "info",
+        at,
+        message: `this puts the outer ${name} out of force: ${lost.join(", ")}`,
+        cause: `set at ${[...new Set(all.overridden.map((directive) => directive.at))].slice(0, 5).join(", ")}`,
+        remedy: "repeat them here; an include holds them in one place",
+        fix: repeat(view, name, all.overridden, kept),
+      });
+      if (isReported) for (const field of lost) view.claim(subjectOf(field));
+    }
+  },
+);
+
+/** What a rule about the lack of a field would say again. */
+const subjectOf = (field: string): string =>
+  /^(?:x-forwarded-for|x-real-ip|forwarded)$/i.test(field) ? "client address" : field.toLowerCase();
+
+/** Connection: close is no default any more, so to lose its setting means nothing. */
+const isImportantField = (field: string, lint: Lint): boolean =>
+  IMPORTANT.test(field) && !(isField(field, "Connection") && isAtLeast(lint.version, SINCE.http11Upstream));
+
+/** The lines of the nearest outer level that has any: those are what was meant to hold. */
+function repeat(view: View, name: string, overridden: readonly Directive[], kept: readonly string[]): Fix {
+  const outer = view.location.outer;
+  const inherited = outer === undefined ? overridden : effectiveAll(outer, name).directives;
+  const lines = inherited.filter(({ args }) => !kept.some((own) => isField(own, args[0] ?? "")));
+  const anchor = view.location.own(name).at(-1) ?? view.target.directive;
+  const text = lines.map(({ words }) => `${words.map(({ raw }) => raw).join(" ")};`);
+  return {
+    edits: text.map((line) => insertAfter(anchor, line)),
+    changes: [name],
+  };
+}
+
+const hostLost = streamRule(
+  "host-lost",
+  "R2",
+  "The backend sees another Host than the client asked for.",
+  (view, lint) => {
+    const all = view.all("proxy_set_header");
+    if (view.family !== "proxy" || view.requestField("Host") !== undefined || all.isUncertain) return;
+    if (view.isClaimed("host")) return;
+    if (view.sluice === undefined && (view.carries !== "declared" || isForeign(view))) return;
+    lint.reportStream(hostLost, view, {
+      severity: view.sluice === undefined ? "info" : "warning",
+      at: view.target.directive,
+      message: `the backend sees Host ${view.target.authority} in place of the client's`,
+      remedy: "proxy_set_header Host $http_host;",
+      fix: addField(view, "Host", "$http_host"),
+    });
+  },
+);
+
+/** Another site wants its own name. */
+export function isForeign({ target }: View): boolean {
+  const host = target.authority.replace(/:\d+$/, "");
+  return isVariable(host) || (target.upstream === undefined && host.includes(".") && isIP(host) === 0);
+}
+
+/** A first proxy_set_header of the location would put the inherited ones out of force. */
+export function addField(view: View, name: string, value: string): Fix | undefined {
+  const { level } = view.all("proxy_set_header");
+  const isSafe = level === undefined || level === view.location;
+  return isSafe ? setRequestField(view, name, value) : undefined;
+}
+
+const hostPortLost = streamRule("host-port-lost", "R2", "$host has no port.", (view, lint) => {
+  const field = view.requestField("Host");
+  if (field?.args[1] !== "$host" || view.carries !== "declared" || view.family !== "proxy") return;
+  const listens = view.listening?.directives ?? [];
+  const port = listens.map(({ args }) => /(?:^|:)(\d+)$/.exec(args[0] ?? "")?.[1]).find(isUnusualPort);
+  if (port === undefined) return;
+  lint.reportStream(hostPortLost, view, {
+    severity: "info",
+    at: field,
+    message: `$host has no port, and clients come to port ${port}: checks of the origin may fail`,
+    remedy: "proxy_set_header Host $http_host;",
+  });
+});
+
+const isUnusualPort = (port: string | undefined): boolean =>
+  port !== undefined && port !== "80" && port !== "443";
+
+const requestFieldTwice = locationRule(
+  "request-field-twice",
+  "R3",
+  "A field is sent to the backend twice.",
+  (view, lint) => {
+    const seen = new Map<string, Directive>();
+    for (const at of view.all("proxy_set_header").directives) {
+      const name = (at.args[0] ?? "").toLowerCase();
+      if (at.args[1] === "" || view.family !== "proxy") continue;
+      const first = seen.get(name);
+      seen.set(name, at);
+      if (first === undefined) continue;
+      const level = view.all("proxy_set_header").level;
+      lint.report(requestFieldTwice, {
+        severity: severityOfTwice(name, lint),
+        at,
+        location: view.location,
+        message: `${at.args[0]} is sent twice; the other one stands at ${first.at}`,
+        remedy: "one of them",
+        fix: canRemove(at, level)
+          ? { edits: [removeDirective(at)], changes: ["proxy_set_header"] }
+          : undefined,
+      });
+    }
+  },
+);
+
+function severityOfTwice(name: string, lint: Lint): Severity {
+  if (name !== "host") return "warning";
+  return isAtLeast(lint.version, SINCE.oneHost) ? "info" : "error";
+}
+
+const schemeLost = streamRule(
+  "scheme-lost",
+  "R9",
+  "The backend takes an https request for http.",
+  (view, lint) => {
+    const all = view.all("proxy_set_header");
+    if (view.family !== "proxy" || view.carries !== "declared" || view.listening?.hasTls !== true) return;
+    if (view.isClaimed("x-forwarded-proto")) return;
+    const names = ["X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Scheme", "Forwarded"];
+    if (all.isUncertain || names.some((name) => view.requestField(name) !== undefined)) return;
+    if (view.sluice === undefined && isForeign(view)) return;
+    lint.reportStream(schemeLost, view, {
+      severity: view.sluice === undefined ? "info" : "warning",
+      at: view.target.directive,
+      message: "TLS ends here and X-Forwarded-Proto is not set: the backend takes the request for http",
+      remedy: "proxy_set_header X-Forwarded-Proto $scheme;",
+      fix: addField(view, "X-Forwarded-Proto", "$scheme"),
+    });
+  },
+);
+
+const requestFieldsDropped = streamRule(
+  "request-fields-dropped",
+  "R7",
+  "Last-Event-ID, Authorization and Cookie do not arrive.",
+  (view, lint) => {
+    const setting = view.own("pass_request_headers");
+    if (setting.value !== "off" || setting.directive === undefined) return;
+    lint.reportStream(requestFieldsDropped, view, {
+      severity: "error",
+      at: setting.directive,
+      message: "Last-Event-ID, Authorization and Cookie do not arrive at the backend",
+      cause: view.explain(setting),
+      remedy: "remove the line",
+      fix: setInLocation(view, setting.name, "on"),
+    });
+  },
+);
+
+const lastEventIdCleared = streamRule(
+  "last-event-id-cleared",
+  "R7",
+  "Clients cannot resume, as Last-Event-ID is cleared.",
+  (view, lint) => {
+    const at = view.requestField("Last-Event-ID");
+    if (at?.args[1] !== "" || view.family !== "proxy") return;
+    const { level } = view.all("proxy_set_header");
+    lint.report(lastEventIdCleared, {
+      severity: "error",
+      at,
+      location: view.location,
+      message: "clients cannot resume: Last-Event-ID does not arrive at the backend",
+      remedy: "remove the line",
+      fix: canRemove(at, level) ? { edits: [removeDirective(at)], changes: ["proxy_set_header"] } : undefined,
+    });
+  },
+);
+
+const underscoredField = locationRule(
+  "underscored-field",
+  "R8",
+  "nginx drops fields with an underscore.",
+  (view, lint) => {
+    if (view.setting("underscores_in_headers").value === "on") return;
+    for (const at of view.all("proxy_set_header").directives) {
+      const [name = "", value = ""] = at.args;
+      if (!name.includes("_") || value !== `$http_${name.toLowerCase()}`) continue;
+      lint.reportStream(underscoredField, view, {
+        severity: "info",
+        at,
+        message: `a client's ${name} never gets here: nginx drops fields with an underscore`,
+        remedy: "underscores_in_headers on; in the server",
+      });
+    }
+  },
+);
+
+export const REQUEST_FIELD_RULES: readonly Rule[] = [
+  requestFieldsLost,
+  hostLost,
+  hostPortLost,
+  requestFieldTwice,
+  schemeLost,
+  requestFieldsDropped,
+  lastEventIdCleared,
+  underscoredField,
+];

@@ -1,0 +1,26 @@
+import { nearest } from "../../../config/nearest.ts";
+import { directiveTable } from "../../directive-table.ts";
+
+/** Modules that are common beside nginx's own, by how their directives begin. */
+const PREFIXES = [
+  "ajp_|api$|app_protect|auth_digest|auth_jwt|auth_ldap|auth_pam|auth_spnego|aws_|brotli|cache_purge|check",
+  "dav_ext_|dav_methods|drizzle_|echo|encrypted_session|fancyindex|fastcgi_cache_purge|geoip2|graphite_",
+  "healthcheck|health_check|headers_more|iconv_|immutable|image_filter|init_by_lua|js_|jwt_|limit_traffic",
+  "ldap_|live|lua_|match|memc_|mgmt|modsecurity|mod_?zip|more_|naxsi|MainRule|BasicRule|CheckRule|SecRules|nchan_|ntlm|oidc_|opentelemetry|opentracing|open_file_cache_purge|otel_|pagespeed|passenger_",
+  "pinba_|postgres_|proxy_cache_purge|proxy_ssl_fingerprint|push_stream|quic_|queue|rails_|rds_|redis",
+  "rtmp|rewrite_by_lua|scgi_cache_purge|secure_token|security_|session_|set_|slowfs_|spdy_|srcache_|ssl_ct",
+  "ssl_dyn_rec|ssl$|status|status_zone|stream_server_traffic_status|sticky|sts_|testcookie|upload|upstream_show",
+  "uploadprogress|upstream_fair|upsync|uwsgi_cache_purge|vhost_traffic_status|vod|vts_|wasm|waf|websockify",
+  "xss_|xslt_|zone_sync|zstd|zip|fair|ntls|dyups|concat|trim|footer|sysguard|ip2location|ip2proxy|ja3|ja4",
+].join("|");
+const THIRD_PARTY = new RegExp(`^(?:${PREFIXES})|_by_lua(?:_block|_file)?$|_by_njs$`);
+
+/** Whether a name looks like one of a module that is not nginx's. */
+export const isThirdParty = (name: string): boolean => THIRD_PARTY.test(name);
+
+/** More letters than the longest directive has. */
+const MAX_NAME = 60;
+
+/** The directive of nginx that a misspelt one most likely meant. */
+export const didYouMean = (name: string): string | undefined =>
+  name.length > MAX_NAME ? undefined : nearest(name, [...directiveTable().keys()]);

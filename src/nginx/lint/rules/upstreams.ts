@@ -1,0 +1,228 @@
+import { findMap } from "../../configuration.ts";
+import { effective } from "../../effective.ts";
+import { isAtLeast, SINCE } from "../../version.ts";
+import {
+  appendWord,
+  removeDirective,
+  removeWord,
+  replaceWord,
+  setInLocation,
+  setRequestField,
+} from "../edits.ts";
+import type { Fix } from "../finding.ts";
+import { configurationRule, locationRule, type Rule, streamRule } from "../rule.ts";
+import type { View } from "../view.ts";
+import { HTTP_VERSION } from "./request-body.ts";
+
+const serversOf = (view: View): number => view.target.upstream?.own("server").length ?? 0;
+
+const postSentTwice = streamRule(
+  "post-sent-twice",
+  "C15",
+  "non_idempotent sends a POST that a backend already has to another one.",
+  (view, lint) => {
+    const all = view.all(`${view.family}_next_upstream`);
+    const at = all.directives.find(({ args }) => args.includes("non_idempotent"));
+    const word = at?.words.find(({ value }) => value === "non_idempotent");
+    if (at === undefined || word === undefined || serversOf(view) < 2) return;
+    lint.reportStream(postSentTwice, view, {
+      severity: "warning",
+      at,
+      message: "non_idempotent sends a POST that one backend already has to another",
+      remedy: "take non_idempotent off",
+      fix: { edits: [removeWord(word)], changes: [at.name] },
+    });
+  },
+);
+
+const getSentTwice = streamRule(
+  "get-sent-twice",
+  "C14",
+  "A GET that is slow to answer is sent to the next server, too.",
+  (view, lint) => {
+    const setting = view.own("next_upstream");
+    if (view.carries !== "declared" || view.sluice !== undefined || serversOf(view) < 2) return;
+    if (!setting.args.includes("timeout") || setting.isUncertain) return;
+    lint.reportStream(getSentTwice, view, {
+      severity: "info",
+      at: setting.directive ?? view.location.directive ?? view.target.directive,
+      message: `a GET without an answer for ${view.own("read_timeout").value} is sent to the next server as well`,
+      cause: view.explain(setting),
+      remedy: `${setting.name} error;`,
+    });
+  },
+);
+
+const oneFailureCountsLong = configurationRule(
+  "one-failure-counts-long",
+  "C16",
+  "One refused connection takes a server out while its streams are open.",
+  (lint) => {
+    for (const level of lint.configuration.main.inward()) {
+      if (level.kind !== "upstream") continue;
+      const views = lint.views.filter(({ target, isStream }) => target.upstream === level && isStream);
+      const servers = level.own("server").filter(({ args }) => !args.includes("backup"));
+      const lacking = servers.filter(({ args }) => !args.some((arg) => /^(?:max_fails=|down$)/.test(arg)));
+      const [at] = lacking;
+      if (servers.length < 2 || at === undefined || views.length === 0) continue;
+      lint.report(oneFailureCountsLong, {
+        severity: views.some(({ sluice }) => sluice) ? "warning" : "info",
+        at,
+        message:
+          "one refused connection takes the server out for 10 s, and with all of them out new streams get 502",
+        remedy: "max_fails=0 for each server",
+        fix: { edits: lacking.map((server) => appendWord(server, "max_fails=0")), changes: ["server"] },
+      });
+    }
+  },
+);
+
+/** Fewer are soon used up, as each stream takes two. */
+const MANY_CONNECTIONS = 1024;
+
+const connectionsFew = configurationRule(
+  "connections-few",
+  "C17",
+  "Each stream takes two of the worker's connections.",
+  (lint) => {
+    const events = lint.configuration.main.levels.find(({ kind }) => kind === "events");
+    if (events?.directive === undefined || !lint.views.some(({ carries }) => carries === "declared")) return;
+    const setting = effective(events, "worker_connections", lint.version);
+    const count = Number(setting.value);
+    if (!Number.isInteger(count) || count >= MANY_CONNECTIONS || setting.isUncertain) return;
+    lint.report(connectionsFew, {
+      severity: "info",
+      at: setting.directive ?? events.directive,
+      message: `${count} connections carry ${Math.floor(count / 2)} streams for each worker; a request beyond gets 500 Internal Server Error`,
+      remedy: "worker_connections of twice the streams, and the clients beside them",
+    });
+  },
+);
+
+const http10Upstream = streamRule(
+  "http10-upstream",
+  "D1 E2 W1",
+  "nginx speaks HTTP/1.0 to the backend.",
+  (view, lint) => {
+    const setting = view.setting("proxy_http_version");
+    if (view.family !== "proxy" || setting.value !== "1.0" || view.isClaimed(HTTP_VERSION)) return;
+    if (setting.directive === undefined && setting.isUncertain) return;
+    lint.reportStream(http10Upstream, view, {
+      severity: view.sluice === undefined ? "warning" : "info",
+      at: setting.directive ?? view.location.directive ?? view.target.directive,
+      message:
+        "nginx speaks HTTP/1.0 to the backend: a stream that it breaks off looks complete, and no connection is kept",
+      cause: view.explain(setting),
+      remedy: "proxy_http_version 1.1;",
+      fix: setInLocation(view, "proxy_http_version", "1.1"),
+    });
+  },
+);
+
+const chunkedOff = locationRule(
+  "chunked-off",
+  "E3",
+  "Every stream that breaks off looks complete.",
+  (view, lint) => {
+    const setting = view.setting("chunked_transfer_encoding");
+    if (setting.value !== "off" || setting.directive === undefined || view.carries === "websocket") return;
+    const { directive } = setting;
+    lint.report(chunkedOff, {
+      severity: "error",
+      at: directive,
+      location: view.location,
+      message: "a stream that breaks off looks complete; it does nothing for buffering",
+      cause: view.explain(setting),
+      remedy: "remove the line",
+      fix: { edits: [removeDirective(directive)], changes: ["chunked_transfer_encoding"] },
+    });
+  },
+);
+
+const keepaliveNotUsed = locationRule(
+  "keepalive-not-used",
+  "W1 W2",
+  "The connections of keepalive are not used again.",
+  (view, lint) => {
+    const keepalive = view.target.upstream?.last("keepalive");
+    if (keepalive === undefined || view.family !== "proxy" || isAtLeast(lint.version, SINCE.http11Upstream))
+      return;
+    const isOld = view.setting("proxy_http_version").value === "1.0";
+    const connection = view.requestField("Connection");
+    const isUncertain =
+      view.all("proxy_set_header").isUncertain || view.setting("proxy_http_version").isUncertain;
+    const isCleared =
+      connection !== undefined && (connection.arg(1) === "" || connection.arg(1).includes("$"));
+    if (isUncertain || (!isOld && isCleared) || /upgrade/i.test(connection?.arg(1) ?? "")) return;
+    // A first proxy_set_header of the location would put the inherited ones out of force.
+    const all = view.all("proxy_set_header");
+    const isSafe = all.level === undefined || all.level === view.location;
+    lint.reportStream(keepaliveNotUsed, view, {
+      severity: "info",
+      at: keepalive,
+      message: `${view.location.label} opens a new connection for each request: ${isOld ? "HTTP/1.0 keeps none" : "nginx sends Connection: close"}`,
+      remedy: 'proxy_http_version 1.1; proxy_set_header Connection "";',
+      fix: isSafe ? keepConnections(view, isOld) : undefined,
+    });
+  },
+);
+
+function keepConnections(view: View, isOld: boolean): Fix {
+  const field = setRequestField(view, "Connection", '""');
+  const version = isOld ? setInLocation(view, "proxy_http_version", "1.1") : undefined;
+  return {
+    edits: [...(version?.edits ?? []), ...field.edits],
+    changes: [...(version?.changes ?? []), ...field.changes],
+  };
+}
+
+const mapCloses = locationRule(
+  "map-closes",
+  "W3",
+  "The map closes the connection of each ordinary request.",
+  (view, lint) => {
+    const value = view.requestField("Connection")?.arg(1) ?? "";
+    const map = value.startsWith("$") ? findMap(view.configuration, value.replace(/[{}]/g, "")) : undefined;
+    const empty = map?.block?.find(({ name, args }) => name === "" && args[0] === "close");
+    const word = empty?.words[1];
+    if (empty === undefined || word === undefined || view.target.upstream?.last("keepalive") === undefined)
+      return;
+    lint.report(mapCloses, {
+      severity: "info",
+      at: empty,
+      message: "an ordinary request closes its connection to the backend, so keepalive keeps none",
+      remedy: "'' '';",
+      fix: { edits: [replaceWord(word, "''")], changes: [] },
+    });
+  },
+);
+
+const connectionUpgradeOnAll = locationRule(
+  "connection-upgrade-on-all",
+  "W4",
+  "Connection: upgrade is sent with every request.",
+  (view, lint) => {
+    const field = view.requestField("Connection");
+    if (field === undefined || view.carries === "websocket" || !/^upgrade$/i.test(field.arg(1))) return;
+    lint.reportStream(connectionUpgradeOnAll, view, {
+      severity: "info",
+      at: field,
+      message: "the backend sees Connection: upgrade on ordinary requests, too",
+      remedy:
+        "map $http_upgrade $connection_upgrade { default upgrade; '' ''; } and Connection $connection_upgrade",
+    });
+  },
+);
+
+export const UPSTREAM_RULES: readonly Rule[] = [
+  postSentTwice,
+  getSentTwice,
+  oneFailureCountsLong,
+  connectionsFew,
+  chunkedOff,
+  keepaliveNotUsed,
+  mapCloses,
+  connectionUpgradeOnAll,
+];
+/** Runs behind everything that may claim the HTTP version. */
+export const GENERAL_UPSTREAM_RULES: readonly Rule[] = [http10Upstream];

@@ -1,0 +1,152 @@
+import { findTarget } from "../../target.ts";
+import { isAtLeast, SINCE } from "../../version.ts";
+import { setInLocation, setRequestField } from "../edits.ts";
+import { configurationRule, locationRule, type Rule } from "../rule.ts";
+import { sluiceBehind } from "../sluice.ts";
+import type { View } from "../view.ts";
+import { HTTP_VERSION } from "./request-body.ts";
+
+/** Whether the location hands the client's Upgrade on. */
+const setsUpgrade = (view: View): boolean => {
+  const value = view.requestField("Upgrade")?.arg(1);
+  return value !== undefined && value !== "";
+};
+
+const upgradeMissing = locationRule(
+  "upgrade-missing",
+  "W5",
+  "A WebSocket's handshake does not reach the backend.",
+  (view, lint) => {
+    const route = view.routes?.find(({ hasWebSocket }) => hasWebSocket);
+    const isMeant = view.carries === "websocket" || route !== undefined;
+    if (!isMeant || view.family !== "proxy" || setsUpgrade(view)) return;
+    if (view.all("proxy_set_header").isUncertain) return;
+    const { level } = view.all("proxy_set_header");
+    const isSafe = level === undefined || level === view.location;
+    lint.report(upgradeMissing, {
+      severity: route === undefined ? "warning" : "error",
+      at: view.target.directive,
+      location: view.location,
+      message: `${route === undefined ? view.why : `the route ${route.name} takes WebSockets`}, but Upgrade is not sent to the backend`,
+      remedy:
+        "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection with a map",
+      fix: isSafe
+        ? {
+            edits: [
+              ...setInLocation(view, "proxy_http_version", "1.1").edits,
+              ...setRequestField(view, "Upgrade", "$http_upgrade").edits,
+              ...setRequestField(view, "Connection", "upgrade").edits,
+            ],
+            changes: ["proxy_http_version", "proxy_set_header"],
+          }
+        : undefined,
+    });
+  },
+);
+
+const upgradeNeeds11 = locationRule(
+  "upgrade-needs-1.1",
+  "W5",
+  "A handshake over HTTP/1.0 fails.",
+  (view, lint) => {
+    const version = view.setting("proxy_http_version");
+    if (view.family !== "proxy" || !setsUpgrade(view) || version.value !== "1.0" || version.isUncertain)
+      return;
+    const isReported = lint.report(upgradeNeeds11, {
+      severity: "error",
+      at: view.requestField("Upgrade") ?? view.target.directive,
+      location: view.location,
+      message: "a WebSocket's handshake fails over HTTP/1.0",
+      cause: view.explain(version),
+      remedy: "proxy_http_version 1.1;",
+      fix: setInLocation(view, "proxy_http_version", "1.1"),
+    });
+    if (isReported) view.claim(HTTP_VERSION);
+  },
+);
+
+const upgradeWithoutConnection = locationRule(
+  "upgrade-without-connection",
+  "W6",
+  "Upgrade is sent without Connection, so the handshake fails.",
+  (view, lint) => {
+    const upgrade = view.requestField("Upgrade");
+    const connection = view.requestField("Connection")?.arg(1) ?? "";
+    if (upgrade === undefined || !setsUpgrade(view) || view.family !== "proxy") return;
+    if (/upgrade/i.test(connection) || connection.includes("$") || view.all("proxy_set_header").isUncertain)
+      return;
+    const fix = setRequestField(view, "Connection", "upgrade");
+    const isSafe = view.all("proxy_set_header").level === view.location;
+    lint.report(upgradeWithoutConnection, {
+      severity: "warning",
+      at: upgrade,
+      location: view.location,
+      message: `Upgrade is sent with Connection ${connection === "" ? "cleared or left out" : connection}: the handshake fails`,
+      remedy:
+        "map $http_upgrade $connection_upgrade { default upgrade; '' ''; } and Connection $connection_upgrade",
+      fix: isSafe ? fix : undefined,
+    });
+  },
+);
+
+const h2NeedsTls = locationRule(
+  "h2-needs-tls",
+  "W9",
+  "sluice speaks HTTP/2 over TLS alone.",
+  (view, lint) => {
+    const version = view.setting("proxy_http_version");
+    if (view.sluice === undefined || version.value !== "2" || view.target.scheme !== "http") return;
+    if (!isAtLeast(lint.version, SINCE.http2Upstream)) return;
+    lint.report(h2NeedsTls, {
+      severity: "error",
+      at: version.directive ?? view.target.directive,
+      location: view.location,
+      message: "sluice speaks HTTP/2 over TLS alone: this is a 502",
+      cause: view.explain(version),
+      remedy: "proxy_http_version 1.1; or https to a listener of sluice with tls",
+      fix: setInLocation(view, "proxy_http_version", "1.1"),
+    });
+  },
+);
+
+const proxyProtocolMismatch = configurationRule(
+  "proxy-protocol-mismatch",
+  "W10",
+  "One side speaks the PROXY protocol and the other does not.",
+  (lint) => {
+    for (const view of lint.views) {
+      if (view.sluice?.hasProxyProtocol !== true) continue;
+      lint.report(proxyProtocolMismatch, {
+        severity: "error",
+        at: view.target.directive,
+        location: view.location,
+        message:
+          "this listener of sluice expects the PROXY protocol, which proxy_pass of http does not speak: 502",
+        remedy: "another listener without proxyProtocol",
+      });
+    }
+    for (const level of lint.configuration.main.inward()) {
+      const target = level.kind === "stream server" ? findTarget(level, lint.configuration) : undefined;
+      const listener = target && sluiceBehind(target, lint.options.sluice);
+      if (target === undefined || listener === undefined || lint.options.sluice.routes === undefined)
+        continue;
+      const speaks = [...level.outward()].map((each) => each.last("proxy_protocol")).find((found) => found);
+      const isOn = speaks?.value === "on";
+      if (isOn === listener.hasProxyProtocol) continue;
+      lint.report(proxyProtocolMismatch, {
+        severity: "error",
+        at: speaks ?? target.directive,
+        message: `nginx ${isOn ? "speaks" : "does not speak"} the PROXY protocol, and this listener of sluice ${isOn ? "does not expect" : "expects"} it`,
+        remedy: "both, or none",
+      });
+    }
+  },
+);
+
+export const WEBSOCKET_RULES: readonly Rule[] = [
+  upgradeMissing,
+  upgradeNeeds11,
+  upgradeWithoutConnection,
+  h2NeedsTls,
+  proxyProtocolMismatch,
+];
