@@ -23,6 +23,16 @@ const STREAM_WORDS: ReadonlySet<string> = new Set(
     " ",
   ),
 );
+/** Of these, the ones that WebSockets are called by, too: a location that upgrades is taken for one. */
+const AMBIGUOUS_WORDS: ReadonlySet<string> = new Set(
+  "event events stream streams streaming messages chat".split(" "),
+);
+/** A path below one of a stream that is an ordinary one all the same. */
+const ORDINARY_WORDS: ReadonlySet<string> = new Set(
+  "oauth oauth2 callback login logout auth token authorize register assets static uploads images health healthz metrics docs redoc openapi library media video videos audio hls".split(
+    " ",
+  ),
+);
 const WEBSOCKET_WORDS: ReadonlySet<string> = new Set(
   "ws wss wsapp websocket websockets websockify sockjs cable signalr".split(" "),
 );
@@ -46,7 +56,12 @@ export function whatItCarries(location: Level, family: Family | undefined, isStr
   const words = wordsOf(location);
   const webSocket = words.find((word) => WEBSOCKET_WORDS.has(word)) ?? socketIo(location);
   if (webSocket !== undefined) return { carries: "websocket", why: `the path says ${webSocket}` };
-  const word = words.find((each) => STREAM_WORDS.has(each));
+  const isOrdinary = words.some((each) => ORDINARY_WORDS.has(each));
+  const word = isOrdinary ? undefined : words.find((each) => STREAM_WORDS.has(each));
+  const isUpgraded = location.own("proxy_set_header").some(({ args }) => /^upgrade$/i.test(args[0] ?? ""));
+  if (word !== undefined && isUpgraded && AMBIGUOUS_WORDS.has(word)) {
+    return { carries: "websocket", why: `the path says ${word} and the location upgrades` };
+  }
   if (word !== undefined) return { carries: "declared", why: `the path says ${word}` };
   const comment = commentsOf(location).find(isAboutStreams);
   if (comment !== undefined) return { carries: "declared", why: `a comment says "${excerpt(comment.text)}"` };
@@ -54,7 +69,7 @@ export function whatItCarries(location: Level, family: Family | undefined, isStr
   if (weak !== undefined && /\bupgrade\b/i.test(text)) {
     return { carries: "websocket", why: `the path says ${weak} and the location upgrades` };
   }
-  const likely = likelyBySettings(location, family);
+  const likely = isOrdinary ? undefined : likelyBySettings(location, family, isUpgraded);
   return likely === undefined
     ? { carries: "possible", why: "it is proxied" }
     : { carries: "likely", why: likely };
@@ -80,13 +95,40 @@ function wordsOf(location: Level): string[] {
 const socketIo = (location: Level): string | undefined =>
   /\b(?:socket|engine)\\?\.io\b/i.test(pathOf(location)) ? "socket.io" : undefined;
 
-function likelyBySettings(location: Level, family: Family): string | undefined {
-  if (location.last(`${family}_buffering`)?.value === "off") return `${family}_buffering is off`;
+function likelyBySettings(location: Level, family: Family, isUpgraded: boolean): string | undefined {
+  if (bufferingOf(location, family) === "on" || isObjectStore(location)) return undefined;
+  if (location.last(`${family}_buffering`)?.value === "off" && !isHouseStyle(location, family))
+    return `${family}_buffering is off`;
   if (location.last("chunked_transfer_encoding")?.value === "off") return "chunked_transfer_encoding is off";
+  // WebSockets want a long timeout as well.
+  if (isUpgraded) return undefined;
   const timeout = location.last(`${family}_read_timeout`);
   if (timeout === undefined || (parseTime(timeout.value) ?? 0) <= LONG_MS) return undefined;
   return `${timeout.name} is ${timeout.value}`;
 }
+
+/** Locations of one server, and how many of them must be alike to say nothing of any. */
+const MANY_LOCATIONS = 5;
+
+/** Whether buffering is off in most locations of the server: then it is no sign of a stream. */
+function isHouseStyle(location: Level, family: Family): boolean {
+  const proxied = location.outer?.levels.filter((level) => level.last(`${family}_pass`) !== undefined) ?? [];
+  const off = proxied.filter((level) => level.last(`${family}_buffering`)?.value === "off");
+  return proxied.length >= MANY_LOCATIONS && off.length * 4 >= proxied.length * 3;
+}
+
+/** What the configuration says of buffering; undefined where it leaves the default. */
+function bufferingOf(location: Level, family: Family): string | undefined {
+  for (const level of location.outward()) {
+    const found = level.last(`${family}_buffering`);
+    if (found !== undefined) return found.value;
+  }
+  return undefined;
+}
+
+/** The manual of MinIO switches chunked encoding and buffering off; objects are no event streams. */
+const isObjectStore = (location: Level): boolean =>
+  /(?:^|[^a-z])(?:minio|s3)(?:[^a-z]|$)/i.test(location.last("proxy_pass")?.value ?? "");
 
 /** Comments in the block, without those of nested locations, and those directly above it. */
 function commentsOf({ directive, levels }: Level): Comment[] {

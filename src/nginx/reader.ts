@@ -60,6 +60,7 @@ class Reader {
   readonly #problems: ReadProblem[] = [];
   readonly #parsed = new Map<string, { readonly file: SourceFile; readonly parsed: Parsed }>();
   readonly #inclusions = new Map<Directive, SourceFile[]>();
+  readonly #unread = new Set<string>();
   #bytes = 0;
   #opened = 0;
   #directives = 0;
@@ -174,10 +175,17 @@ class Reader {
       if (!(error instanceof FileFault)) throw error;
       level.unread.push(directive);
       const kind = error.isMissing ? "missing" : "unreadable";
-      this.#report(kind, `${path} ${error.message}`, directive.file, directive.start);
+      if (this.#isNew(path)) this.#report(kind, `${path} ${error.message}`, directive.file, directive.start);
       return;
     }
     this.#fill(directives, { level, chain: [...chain, normalize(path)], depth });
+  }
+
+  /** A snippet that is missing is often included in every location: its first place is enough. */
+  #isNew(path: string): boolean {
+    const isNew = !this.#unread.has(path) && this.#unread.size < MAX_PROBLEMS;
+    if (isNew) this.#unread.add(path);
+    return isNew;
   }
 
   #refuse(message: string, { file, start }: Directive): void {

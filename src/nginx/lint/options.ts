@@ -1,4 +1,4 @@
-import { ASSUMED_VERSION, type NginxVersion } from "../version.ts";
+import type { NginxVersion } from "../version.ts";
 
 /** A listener of sluice that locations may proxy to. */
 export interface SluiceListener {
@@ -44,14 +44,3 @@ export interface LintOptions {
   readonly only: ReadonlySet<string> | undefined;
   readonly off: ReadonlySet<string>;
 }
-
-export const NO_SLUICE: SluiceFacts = { listeners: [], routes: undefined, trustedProxies: undefined };
-
-export const DEFAULT_OPTIONS: LintOptions = {
-  version: ASSUMED_VERSION,
-  sluice: NO_SLUICE,
-  streams: [],
-  heartbeatMs: undefined,
-  only: undefined,
-  off: new Set(),
-};

@@ -24,6 +24,12 @@ test.each([
   ["websocket", `location /socket.io/ { ${PASS} }`],
   ["websocket", `location /live/ { ${PASS} proxy_set_header Upgrade $http_upgrade; }`],
   ["possible", `location /live/ { ${PASS} }`],
+  ["websocket", `location /events { ${PASS} proxy_set_header Upgrade $http_upgrade; }`],
+  ["declared", `location /sse { ${PASS} proxy_set_header Upgrade $http_upgrade; }`],
+  ["possible", `location = /mcp/oauth/callback { ${PASS} }`],
+  ["possible", `location / { ${PASS} proxy_set_header Upgrade $http_upgrade; proxy_read_timeout 1d; }`],
+  ["possible", `location / { ${PASS} proxy_buffering on; chunked_transfer_encoding off; }`],
+  ["possible", "location / { proxy_pass http://minio:9000; chunked_transfer_encoding off; }"],
   ["none", `location /events { internal; ${PASS} }`],
 ])("%s: %s", (carries, text) => {
   expect(carriesOf(text)?.carries).toBe(carries);

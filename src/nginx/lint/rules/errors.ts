@@ -17,7 +17,8 @@ const errorsReplaced = streamRule(
   "The backend's errors lose body, CORS fields and Retry-After.",
   (view, lint) => {
     const setting = view.own("intercept_errors");
-    const pages = view.all("error_page").directives;
+    // A named location is another backend's turn, not a page.
+    const pages = view.all("error_page").directives.filter(({ args }) => !args.at(-1)?.startsWith("@"));
     if (!intercepts(view) || setting.directive === undefined || pages.length === 0) return;
     if (view.isClaimed("error_page")) return;
     const codes = pages.flatMap(({ args }) => args.filter((arg) => /^\d{3}$/.test(arg)));

@@ -35,7 +35,8 @@ const doubleSlash = locationRule(
     const found = replacement(view);
     if (found === undefined || found.prefix.endsWith("/") || !found.uri.endsWith("/")) return;
     lint.report(doubleSlash, {
-      severity: "warning",
+      // A WebSocket is mostly asked for by the very path.
+      severity: view.carries === "websocket" ? "info" : "warning",
       at: view.target.directive,
       location: view.location,
       message: `${found.prefix}/x reaches the backend as ${found.uri}/x`,
@@ -128,6 +129,8 @@ const decodedPath = locationRule(
   (view, lint) => {
     const word = view.target.directive.arg(0);
     if (view.family !== "proxy" || view.target.directive.hasPlaceholder || !DECODED.test(word)) return;
+    // `rewrite ^ $request_uri;` takes the path as the client sent it, for all that follows.
+    if (view.location.own("rewrite").some(({ args }) => args[1]?.includes("$request_uri"))) return;
     const isSafe = hasSafeCaptures(word, view.location);
     const hasQuery = REQUEST_URI.test(word);
     if (isSafe && hasQuery) return;

@@ -3,6 +3,7 @@ import { parseSize } from "../../units.ts";
 import { insertAfter, setInLocation } from "../edits.ts";
 import { locationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
+import { ownOr } from "./buffering.ts";
 
 /** What speaks for HTTP/1.1 towards the backend: one finding is enough. */
 export const HTTP_VERSION = "proxy_http_version";
@@ -19,19 +20,19 @@ const requestBuffered = streamRule(
   "D31",
   "A request's body reaches the backend after its last byte.",
   (view, lint) => {
-    if (!view.isStream || view.own("request_buffering").value !== "on") return;
+    const setting = view.own("request_buffering");
+    if (!view.isStream || setting.value !== "on" || setting.isUncertain) return;
     const limit = view.setting("client_max_body_size");
     const bytes = parseSize(limit.value);
     const isLarge = limit.directive !== undefined && (bytes === 0 || (bytes ?? 0) >= LARGE_BODY);
-    const isAsked = view.own("request_buffering").directive !== undefined;
-    if ((!isLarge && !isAsked) || view.own("request_buffering").isUncertain) return;
-    const name = `${view.family}_request_buffering`;
+    const takesUploads = isLarge && (view.sluice !== undefined || takesPosts(view));
+    if (!takesUploads && setting.level !== view.location) return;
     lint.reportStream(requestBuffered, view, {
       severity: "info",
-      at: view.own("request_buffering").directive ?? limit.directive ?? view.target.directive,
+      at: ownOr(view, setting.directive),
       message: "an upload reaches the backend after its last byte",
-      cause: view.explain(view.own("request_buffering")),
-      remedy: `${name} off;`,
+      cause: view.explain(setting),
+      remedy: `${setting.name} off;`,
     });
   },
 );

@@ -26,7 +26,11 @@ const syntax = configurationRule("syntax", "P14", "nginx does not start.", (lint
       fix: isMark ? { edits: [{ file: problem.file, from: 0, to: 1, text: "" }], changes: [] } : undefined,
     });
   }
+  const templates = new Set(
+    lint.configuration.problems.filter(({ kind }) => kind === "template").map(({ file }) => file),
+  );
   eachDirective(lint, (directive, level) => {
+    if (templates.has(directive.file)) return;
     const message = wrongArguments(directive, level);
     if (message === undefined) return;
     const report: Report = {
@@ -91,6 +95,9 @@ function takesCount({ args }: DirectiveType, count: number): boolean {
   });
 }
 
+/** Files that every package of nginx brings along. */
+const OF_PACKAGE = /(?:^|\/)(?:mime\.types|(?:fastcgi|scgi|uwsgi)_params|fastcgi\.conf) /;
+
 const includeNotFound = configurationRule(
   "include-not-found",
   "",
@@ -98,8 +105,9 @@ const includeNotFound = configurationRule(
   (lint) => {
     for (const problem of lint.configuration.problems) {
       if (problem.kind !== "missing" && problem.kind !== "unreadable") continue;
-      // A fragment's includes are on the machine that it belongs to.
-      const isExpected = problem.kind === "missing" && !lint.configuration.isWhole;
+      // A fragment's includes are on the machine that it belongs to, and some files come with nginx.
+      const isExpected =
+        problem.kind === "missing" && (!lint.configuration.isWhole || OF_PACKAGE.test(problem.message));
       lint.report(includeNotFound, {
         severity: isExpected ? "info" : "warning",
         at: rangeOf(problem),

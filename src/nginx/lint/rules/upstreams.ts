@@ -127,10 +127,9 @@ const chunkedOff = locationRule(
     const setting = view.setting("chunked_transfer_encoding");
     if (setting.value !== "off" || setting.directive === undefined || view.carries === "websocket") return;
     const { directive } = setting;
-    lint.report(chunkedOff, {
+    lint.reportStream(chunkedOff, view, {
       severity: "error",
       at: directive,
-      location: view.location,
       message: "a stream that breaks off looks complete; it does nothing for buffering",
       cause: view.explain(setting),
       remedy: "remove the line",
