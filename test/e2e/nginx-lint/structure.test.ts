@@ -1,0 +1,60 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { BUILDS, fixtureText, testConfiguration } from "../../support/nginx-lab.ts";
+
+const RULES = new URL("../../unit/nginx/rules/", import.meta.url).pathname;
+/** What nginx says to a configuration that lint says nginx does not start with. */
+const REFUSED: Readonly<Record<string, string>> = {
+  "not-allowed-here": '"proxy_buffering" directive is not allowed here',
+  "unknown-directive": 'unknown directive "proxy_bufering"',
+  syntax: 'unexpected "b"',
+  "include-not-found": "missing.conf",
+  "buffer-sizes":
+    '"proxy_busy_buffers_size" must be less than the size of all "proxy_buffers" minus one buffer',
+};
+
+describe.each(BUILDS)("nginx $version", (build) => {
+  test.each(Object.entries(REFUSED))("does not start with %s, and does without it", (rule, words) => {
+    const bad = testConfiguration(fixtureText(rule, "bad"), build);
+    expect(bad).toMatchObject({ isTaken: false, said: expect.stringContaining(words) });
+    expect(testConfiguration(fixtureText(rule, "good"), build)).toMatchObject({ isTaken: true });
+  });
+
+  // `stream` is a module that not every package has; the others need another version, or are those above.
+  const isOfVersion = (rule: string) =>
+    /--nginx|http2 on/.test(readFileSync(`${RULES}${rule}/bad.conf`, "utf8"));
+  const others = readdirSync(RULES).filter(
+    (rule) => !(rule in REFUSED) && rule !== "tcp-timeout-cuts-silence" && !isOfVersion(rule),
+  );
+  test.each(others)("starts with both configurations of %s", (rule) => {
+    for (const name of ["bad", "good"] as const) {
+      expect(testConfiguration(fixtureText(rule, name), build)).toMatchObject({ isTaken: true });
+    }
+  });
+});
+
+test("needs-newer-nginx: what lint says is too new, the system's nginx does not know", () => {
+  const [oldest] = BUILDS;
+  if (oldest === undefined) throw new Error("no nginx");
+  const { isTaken, said } = testConfiguration(fixtureText("needs-newer-nginx", "bad"), oldest);
+  expect({ isTaken, said }).toEqual({
+    isTaken: false,
+    said: expect.stringContaining('unknown directive "http2"'),
+  });
+});
+
+for (const build of BUILDS.filter(({ version }) => version !== "1.22")) {
+  test(`listen-http2-deprecated: nginx ${build.version} says so itself`, () => {
+    const { said } = testConfiguration(fixtureText("listen-http2-deprecated", "bad"), build);
+    expect(said).toContain('the "listen ... http2" directive is deprecated');
+    expect(testConfiguration(fixtureText("listen-http2-deprecated", "good"), build).said).toBe("");
+  });
+}
+
+for (const build of BUILDS.filter(({ version }) => version === "1.30")) {
+  test("h2-needs-tls: both of its configurations start with nginx 1.30", () => {
+    for (const name of ["bad", "good"] as const) {
+      expect(testConfiguration(fixtureText("h2-needs-tls", name), build)).toMatchObject({ isTaken: true });
+    }
+  });
+}
