@@ -1,4 +1,4 @@
-import { distance } from "fastest-levenshtein";
+import { editDistance } from "../base/edit-distance.ts";
 
 /** The known name that a misspelt one most likely meant; undefined when none is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
@@ -6,7 +6,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   let least = (name.length < 3 ? 1 : Math.max(2, Math.floor(name.length / 3))) + 1;
   let found: string | undefined;
   for (const candidate of known) {
-    const steps = distance(name.toLowerCase(), candidate.toLowerCase());
+    const steps = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (steps < least) {
       least = steps;
       found = candidate;

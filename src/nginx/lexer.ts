@@ -74,11 +74,11 @@ export class Lexer {
 
   /** Leaves the offset at the first character of what follows blanks and comments; undefined at the end. */
   #skipToWord(words: readonly Token[]): number | undefined {
-    for (; this.#at < this.#text.length; this.#at += 1) {
+    while (this.#at < this.#text.length) {
       const code = this.#text.charCodeAt(this.#at);
-      if (isSpace(code)) continue;
-      if (code !== HASH) return code;
-      this.#skipComment();
+      if (isSpace(code)) this.#at += 1;
+      else if (code === HASH) this.#skipComment();
+      else return code;
     }
     if (words.length > 0) throw this.#unexpectedEnd();
     return undefined;

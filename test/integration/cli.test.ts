@@ -39,6 +39,8 @@ describe("help and version", () => {
     ["demo", ["demo", "--help"]],
     ["probe", ["probe", "--help"]],
     ["schema", ["schema", "-h"]],
+    ["nginx", ["nginx", "--help"]],
+    ["nginx-lint", ["nginx", "lint", "--help"]],
   ])("of %s", async (name, args) => {
     const { code, stdout, stderr } = await sluice(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -46,7 +48,8 @@ describe("help and version", () => {
   });
 
   test("every line of help fits a terminal", () => {
-    for (const name of ["sluice", "serve", "sign", "check", "demo", "probe", "schema"]) {
+    const names = ["sluice", "serve", "sign", "check", "demo", "probe", "schema", "nginx", "nginx-lint"];
+    for (const name of names) {
       const text = readFileSync(new URL(`help/${name}.txt`, import.meta.url), "utf8");
       expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
     }
@@ -75,6 +78,7 @@ describe("a wrong command line ends with 2 and one line on standard error", () =
     [["serv"], "unknown command serv; did you mean serve?"],
     [["prob", "x"], "unknown command prob; did you mean probe?"],
     [["toString"], "unknown command toString"],
+    [["nginx", "lnit"], "unknown command nginx lnit; did you mean lint?"],
     [["--hlep"], "unknown flag --hlep; did you mean --help?"],
     [["serve", "--lisen", "1"], "unknown flag --lisen; did you mean --listen?"],
     [["serve", "-l", "1"], "unknown flag -l"],

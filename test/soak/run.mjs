@@ -22,6 +22,7 @@ const SOAKS = [
   "h2-resets",
   "relay-fuzz",
   "head-fuzz",
+  "nginx-fuzz",
 ];
 
 /** Runs one to its end; resolves with its verdict. */

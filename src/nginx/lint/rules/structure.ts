@@ -11,7 +11,11 @@ import { didYouMean, isThirdParty } from "./third-party.ts";
 
 const STARTS_NOT = "nginx does not start";
 
-const rangeOf = ({ file, offset }: ReadProblem): Range => ({ file, start: offset, end: offset + 1 });
+const rangeOf = ({ file, offset }: ReadProblem): Range => ({
+  file,
+  start: offset,
+  end: Math.min(offset + 1, file.text.length),
+});
 
 const syntax = configurationRule("syntax", "P14", "nginx does not start.", (lint) => {
   for (const problem of lint.configuration.problems) {

@@ -1,0 +1,311 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { directoryOf, ROOT, type SluiceSetup, startSluice as start } from "../support/sluice-process.ts";
+
+/** The version is named, so that what is found does not depend on the nginx of the machine. */
+const lint = (args: readonly string[], setup?: SluiceSetup) =>
+  start(["nginx", "lint", "--nginx", "1.22", ...args], setup).ended;
+
+const SITE = `server {
+    listen 80;
+
+    location /events {
+        proxy_pass http://127.0.0.1:9000;
+    }
+}
+`;
+const CLEAN = `server {
+    listen 80;
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $remote_addr;
+
+    location /events {
+        proxy_pass http://127.0.0.1:9000;
+        proxy_buffering off;
+        proxy_read_timeout 1h;
+    }
+}
+`;
+
+describe("a configuration that breaks streams", () => {
+  test("ends with 1 and says where, what happens, where the value comes from and what to do", async () => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    const { code, stdout, stderr } = await lint(["site.conf", "--only", "response-buffered"], { cwd });
+    expect(code).toBe(1);
+    expect(stdout).toBe(
+      [
+        "site.conf:4:5 error response-buffered  /events",
+        "   proxy_buffering is on (default): nothing leaves, not even the head, until 4 kB have gathered or the stream ends (D1 D2 D3 D4 D5 D6 D28)",
+        "   proxy_buffering on (default; nothing sets it in location /events, server site.conf:1)",
+        "   fix: proxy_buffering off;",
+        "",
+      ].join("\n"),
+    );
+    expect(stderr).toBe("1 error (nginx 1.22)\n");
+  });
+
+  test("passes with --fail-on error where there are only warnings", async () => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    const only = ["site.conf", "--only", "read-timeout-cuts-silence"];
+    expect((await lint(only, { cwd })).code).toBe(1);
+    expect((await lint([...only, "--fail-on", "error"], { cwd })).code).toBe(0);
+  });
+
+  test("is as it is where a comment says so", async () => {
+    const cwd = directoryOf({
+      "a.conf": SITE.replace("location", "# sluice-ignore\n    location"),
+      "b.conf": SITE.replace("/events {", "/events { # sluice-ignore: response-buffered"),
+    });
+    expect(await lint(["a.conf"], { cwd })).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect((await lint(["b.conf"], { cwd })).stdout).not.toContain("response-buffered");
+    expect((await lint(["b.conf"], { cwd })).stdout).toContain("http10-upstream");
+  });
+});
+
+test("a clean configuration: not a word, and 0", async () => {
+  const cwd = directoryOf({ "site.conf": CLEAN });
+  expect(await lint(["site.conf"], { cwd })).toEqual({ code: 0, stdout: "", stderr: "" });
+});
+
+test("the sample of nginx in front of sluice is clean", async () => {
+  const sample = readFileSync(join(ROOT, "docker/nginx/recommended.conf.template"), "utf8");
+  const text = sample.replace("${SLUICE_UPSTREAM}", "127.0.0.1:8000").replace("${RECOMMENDED_LISTEN}", "80");
+  const cwd = directoryOf({ "site.conf": text });
+  for (const version of ["1.22", "1.26", "1.30"]) {
+    const args = ["nginx", "lint", "site.conf", "--sluice", "127.0.0.1:8000", "--all", "--nginx", version];
+    expect(await start(args, { cwd }).ended).toEqual({ code: 0, stdout: "", stderr: "" });
+  }
+});
+
+describe("locations that may carry streams", () => {
+  const text = SITE.replace("/events", "/api/");
+
+  test("are counted, and shown by --all", async () => {
+    const cwd = directoryOf({ "site.conf": `${SITE}${text.replace("80", "81")}` });
+    const hidden = await lint(["site.conf"], { cwd });
+    expect(hidden.stdout).not.toContain("/api/");
+    expect(hidden.stderr).toMatch(/; \d more on locations that may carry streams, shown by --all/);
+    expect((await lint(["site.conf", "--all"], { cwd })).stdout).toContain("info response-buffered  /api/");
+  });
+
+  test("are streams where --stream says so", async () => {
+    const cwd = directoryOf({ "site.conf": text });
+    const { stdout } = await lint(["site.conf", "--stream", "/api/live"], { cwd });
+    expect(stdout).toContain("error response-buffered  /api/");
+  });
+});
+
+describe("what is read", () => {
+  test("the output of nginx -T on standard input, with the places of its files", () => {
+    const dump = `# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp { include site.conf; }\n\n# configuration file /etc/nginx/site.conf:\n${SITE}`;
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [join(ROOT, "dist/cli/main.js"), "nginx", "lint", "-", "--nginx", "1.22"],
+      { input: dump, encoding: "utf8" },
+    );
+    expect(status).toBe(1);
+    expect(stdout).toContain("/etc/nginx/site.conf:4:5 error response-buffered");
+  });
+
+  test("a directory: nginx.conf with what it includes, or else each file, with its neighbours", async () => {
+    const whole = directoryOf({
+      "nginx.conf": "events {}\nhttp { include conf.d/*.conf; }\n",
+      "conf.d/a.conf": SITE,
+    });
+    expect((await lint([whole])).stdout).toContain("conf.d/a.conf:4:5 error response-buffered");
+    const parts = directoryOf({
+      "up.conf": "upstream app { server 127.0.0.1:8000; }\n",
+      "site.conf": SITE.replace("127.0.0.1:9000", "app"),
+    });
+    // sluice is known by the upstream of the other file: it switches the buffer off by itself.
+    const { stdout } = await lint([parts, "--sluice", "127.0.0.1:8000"]);
+    expect(stdout).not.toContain("response-buffered");
+    expect(stdout).toContain("body-limit");
+  });
+
+  test("a copy of a machine's tree with --map", async () => {
+    const cwd = directoryOf({
+      "etc/nginx.conf": "events {}\nhttp { include /etc/nginx/conf.d/*.conf; }\n",
+      "etc/conf.d/a.conf": SITE,
+    });
+    const { stdout } = await lint(["etc/nginx.conf", "--map", "/etc/nginx=./etc"], { cwd });
+    expect(stdout).toContain("etc/conf.d/a.conf:4:5 error response-buffered");
+  });
+
+  test("sluice's own configuration, to check locations against its routes", async () => {
+    const cwd = directoryOf({
+      "site.conf": CLEAN.replace("proxy_read_timeout 1h;", "proxy_read_timeout 20s;"),
+      "sluice/sluice.yaml": "listen: 127.0.0.1:9000\n",
+      "sluice/routes/events.yaml":
+        "match: { path: /events }\nupstream: http://127.0.0.1:8081\nstream: { heartbeat: 30s }\n",
+    });
+    const { stdout } = await lint(["site.conf", "--config", "sluice"], { cwd });
+    expect(stdout).toContain("error read-timeout-cuts-silence");
+    expect(stdout).toContain("something comes only every 30s");
+  });
+});
+
+describe("bad input ends with 2 and a sentence with the remedy", () => {
+  const REMEDY = "name a configuration of nginx, a directory of them, or - for the output of nginx -T";
+
+  test.each([
+    ["a missing file", ["none.conf"], `none.conf does not exist; ${REMEDY}`],
+    ["a directory without configurations", ["empty"], `empty has no configuration of nginx in it; ${REMEDY}`],
+    [
+      "a configuration of sluice that does not load",
+      ["site.conf", "--config", "none"],
+      "none: does not exist",
+    ],
+  ])("%s", async (_, args, message) => {
+    const cwd = directoryOf({ "site.conf": SITE, "empty/readme.txt": "" });
+    expect(await lint(args, { cwd })).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: `sluice nginx lint: ${message}\n`,
+    });
+  });
+
+  test("a syntax error, in the words of nginx -t and with its place", async () => {
+    const cwd = directoryOf({ "nginx.conf": "events {}\nhttp {\n    server { listen 80 }\n}\n" });
+    const { code, stdout } = await lint(["nginx.conf"], { cwd });
+    expect(code).toBe(2);
+    expect(stdout).toContain('nginx.conf:3:24 error syntax\n   nginx does not start: unexpected "}"');
+  });
+
+  test("a template, which is called one", async () => {
+    const cwd = directoryOf({ "site.conf": "server {\n    listen {{ port }};\n}\n" });
+    const { code, stdout } = await lint(["site.conf"], { cwd });
+    expect(code).toBe(2);
+    expect(stdout).toContain(
+      "site.conf:2:12 warning syntax\n   this is a template; give the file that it renders to",
+    );
+  });
+
+  test.each([
+    [["--only", "response-bufered"], "unknown rule response-bufered; did you mean response-buffered?"],
+    [["--format", "xml"], "--format is text, json, sarif, github, not xml"],
+    [["--fail-on", "never"], "--fail-on is error, warning, info, not never"],
+    [["--nginx", "new"], "--nginx is a version such as 1.26, not new"],
+    [["--sluice", "8000"], "--sluice is HOST:PORT or unix:/PATH, not 8000"],
+    [["--map", "/etc"], "--map is FROM=TO, not /etc"],
+    [["--stream", "events"], "--stream is a path such as /events"],
+    [["--heartbeat", "often"], "--heartbeat is a time such as 15s"],
+    [["--dry-run"], "--dry-run needs --fix"],
+    [["--fixx"], "unknown flag --fixx; did you mean --fix?"],
+  ])("a wrong flag: %j", async (args, message) => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    const { code, stdout, stderr } = await start(["nginx", "lint", "site.conf", ...args], { cwd }).ended;
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: `sluice: ${message}\nTry sluice --help.\n`,
+    });
+  });
+});
+
+describe("formats for programs", () => {
+  test("json has the findings with their edits, and the effective values with where they come from", async () => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    const { stdout } = await lint(["site.conf", "--format", "json"], { cwd });
+    const report = JSON.parse(stdout) as Record<string, unknown>;
+    expect(report).toMatchObject({
+      nginx: "1.22",
+      files: ["site.conf"],
+      locations: [
+        {
+          file: "site.conf",
+          line: 4,
+          pattern: "/events",
+          carries: "declared",
+          why: "the path says events",
+          target: "http://127.0.0.1:9000",
+          effective: { proxy_buffering: { value: "on", level: "default" } },
+        },
+      ],
+    });
+    const findings = report["findings"] as {
+      rule: string;
+      fix: { edits: { from: number; text: string }[] };
+    }[];
+    const buffered = findings.find(({ rule }) => rule === "response-buffered");
+    expect(buffered).toMatchObject({ line: 4, column: 5, severity: "error", locations: ["/events"] });
+    const [edit] = buffered?.fix.edits ?? [];
+    expect(edit?.from).toBe(Buffer.byteLength(SITE.slice(0, SITE.indexOf("9000;") + 5)));
+    expect(edit?.text).toBe("\n        proxy_buffering off;");
+  });
+
+  test("sarif is version 2.1.0, with every rule, and regions that find the place", async () => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    const { stdout } = await lint(["site.conf", "--format", "sarif"], { cwd });
+    const { version, runs } = JSON.parse(stdout) as {
+      version: string;
+      runs: { tool: { driver: { rules: { id: string }[] } }; results: Record<string, unknown>[] }[];
+    };
+    expect(version).toBe("2.1.0");
+    const [run] = runs;
+    expect(run?.tool.driver.rules).toHaveLength(87);
+    const index = run?.tool.driver.rules.findIndex(({ id }) => id === "response-buffered");
+    expect(run?.results).toContainEqual(
+      expect.objectContaining({
+        ruleId: "response-buffered",
+        ruleIndex: index,
+        level: "error",
+        locations: [
+          {
+            physicalLocation: {
+              artifactLocation: { uri: "site.conf" },
+              region: { startLine: 4, startColumn: 5, endLine: 4, endColumn: 23 },
+            },
+          },
+        ],
+      }),
+    );
+  });
+
+  test("github has one command for each finding, escaped", async () => {
+    const cwd = directoryOf({ "a,b.conf": SITE });
+    const { stdout } = await lint(["a,b.conf", "--format", "github", "--only", "response-buffered"], { cwd });
+    expect(stdout).toMatch(
+      /^::error file=a%2Cb\.conf,line=4,endLine=4,col=5,title=response-buffered::.*%0A.*\n$/,
+    );
+    expect(stdout.split("\n")).toHaveLength(2);
+  });
+});
+
+describe("what it needs", () => {
+  test("Node alone: no package is loaded", async () => {
+    const bare = directoryOf({ "site.conf": CLEAN });
+    cpSync(join(ROOT, "dist"), join(bare, "dist"), { recursive: true });
+    cpSync(join(ROOT, "package.json"), join(bare, "package.json"));
+    const args = [
+      join(bare, "dist/cli/main.js"),
+      "nginx",
+      "lint",
+      join(bare, "site.conf"),
+      "--nginx",
+      "1.22",
+    ];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
+  });
+
+  test("0.3 s of CPU, for a file of 5,000 lines as well", () => {
+    const servers = Array.from({ length: 400 }, (_, at) => CLEAN.replace("listen 80", `listen ${8000 + at}`));
+    const cwd = directoryOf({ "site.conf": servers.join("\n") });
+    const cpu = (file: string) => {
+      const script = `process.on("exit", () => { const { user, system } = process.cpuUsage(); console.error((user + system) / 1000); }); process.argv = ["", "", "nginx", "lint", ${JSON.stringify(file)}, "--nginx", "1.22"]; await import(${JSON.stringify(join(ROOT, "dist/cli/main.js"))});`;
+      const { stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+        cwd,
+        encoding: "utf8",
+      });
+      return Number(stderr.trim().split("\n").at(-1));
+    };
+    const best = (file: string) => Math.min(...Array.from({ length: 5 }, () => cpu(file)));
+    const start = best("/nonexistent");
+    const whole = best("site.conf");
+    expect({ start, whole, isFast: start < 300 && whole - start < 300 }).toMatchObject({ isFast: true });
+  });
+});
