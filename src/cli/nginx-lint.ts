@@ -23,7 +23,6 @@ const FOUND = 1;
 
 /** `sluice nginx lint`: finds what delays, cuts or changes event streams. */
 export const nginxLint: Command = {
-  summary: "find what delays, cuts or changes event streams in an nginx configuration",
   help: `Usage: sluice nginx lint [PATH...] [flags]
 
 Reads nginx configurations (files, directories, or - for the output of

@@ -8,7 +8,6 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 /** `sluice nginx`: what sluice knows of nginx. */
 export const nginx: Command = {
-  summary: "check nginx configurations for event streams",
   help: `Usage: sluice nginx COMMAND [flags]
 
   lint  find what delays, cuts or changes event streams in a configuration
