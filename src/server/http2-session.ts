@@ -46,6 +46,7 @@ export class Http2Session {
   readonly #resets: Http2Resets;
   readonly #pings: NodeJS.Timeout;
   #isPinged = false;
+  #isDestroyed = false;
   #idle: NodeJS.Timeout;
   /** The streams that are open, with their answers. */
   readonly #streams = new Map<ServerHttp2Stream, StreamAnswer>();
@@ -88,6 +89,8 @@ export class Http2Session {
 
   destroy(reason?: Error, code?: number): void {
     this.#session.destroy(reason, code);
+    if (this.#isDestroyed) return;
+    this.#isDestroyed = true;
     const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS);
     this.#socket.once("close", () => clearTimeout(linger));
   }
@@ -112,6 +115,8 @@ export class Http2Session {
   }
 
   #onStream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
+    // A session that breaks destroys its streams with its error, those too that nothing below listens to.
+    stream.on("error", () => {});
     // What came in one piece with the attack that has just ended the connection.
     if (this.#session.destroyed) return;
     const openedAt = performance.now();

@@ -81,7 +81,8 @@ export function decodeEntries(reply: RedisReply | undefined): Decoded {
  * open one would swallow the next event, and two would be counted as one. Ids go into streams and into heads.
  */
 function decodeEvent(seq: number, fields: RedisReply | undefined): StoredEvent | undefined {
-  if (!Array.isArray(fields)) return undefined;
+  // Events are counted from 1: no version writes one at 0.
+  if (seq === 0 || !Array.isArray(fields)) return undefined;
   const byName = new Map<string, RedisReply>();
   for (let at = 0; at + 1 < fields.length; at += 2) byName.set(String(fields[at]), fields[at + 1] ?? null);
   const [id, backendId, at, block] = ["i", "n", "t", "b"].map((name) => byName.get(name));

@@ -64,8 +64,12 @@ export class Ledger {
     const { token, seq } = position;
     // Written once more where it was lost: who wrote what stays as it was.
     if (seq <= this.#writtenSeq && this.tokenOf(seq, 0) === token) return;
-    while ((this.#terms.at(-1)?.fromSeq ?? 0) >= seq) this.#terms.pop();
-    if (this.#terms.at(-1)?.token !== token) this.#terms.push({ token, fromSeq: seq });
+    let last = this.#terms.at(-1);
+    while (last !== undefined && last.fromSeq >= seq) {
+      this.#terms.pop();
+      last = this.#terms.at(-1);
+    }
+    if (last?.token !== token) this.#terms.push({ token, fromSeq: seq });
     if (this.#terms.length > MAX_TERMS) this.#terms.shift();
     this.#writtenSeq = seq;
   }

@@ -283,6 +283,23 @@ test.each([
   expect(client.isClosed).toBe(true);
 });
 
+test.each([
+  ["a frame on stream 0", frame(FRAME.data, 0, 0, Buffer.from("x"))],
+  ["a frame longer than it may be", frame(FRAME.data, 0, 1, Buffer.alloc(20_000))],
+  ["a window of nothing", frame(FRAME.windowUpdate, 0, 0, uint32(0))],
+  ["bytes that are no HTTP/2", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
+])(
+  "requests in one packet with %s, which breaks their connection, end that connection alone",
+  async (_, bytes) => {
+    const { client } = await attack(async (client) => {
+      await eventually(() => client.of(FRAME.settings).length > 1, "the settings to be acknowledged");
+      client.send(Buffer.concat([open(1), open(3), open(5), bytes]));
+      await client.closed();
+    }, QUICK);
+    expect(client.isClosed).toBe(true);
+  },
+);
+
 test("G10: a connection that breaks in the middle of all that ends quietly", async () => {
   const { backend } = await attack(async (client) => {
     client.send(...Array.from({ length: 50 }, (_, at) => open(at * 2 + 1)));

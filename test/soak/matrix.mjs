@@ -13,7 +13,9 @@ import { conclude } from "./parts/command-line.mjs";
  *
  *   npm run build && node test/soak/matrix.mjs --scale 1 --seed 1
  *   node test/soak/matrix.mjs --seed 1 --cases 17,99-120 --repeat 5     these cases alone
+ *   node test/soak/matrix.mjs --connections 5000 --seconds 50           begins no round later than that
  *   node test/soak/matrix.mjs --node /path/to/node                      the gateways on another Node
+ *   node test/soak/matrix.mjs --narrow                                  looks for the fewest cases of each violation
  */
 const CONNECTIONS = 200_000;
 const OF_ROUND = 2_500;
@@ -25,6 +27,8 @@ const MOST_VIOLATIONS = 40;
 const { values } = parseArgs({
   options: {
     scale: { type: "string", default: "1" },
+    connections: { type: "string", default: String(CONNECTIONS) },
+    seconds: { type: "string", default: "Infinity" },
     seed: { type: "string", default: "1" },
     round: { type: "string", default: String(OF_ROUND) },
     cases: { type: "string" },
@@ -51,7 +55,7 @@ function roundsOf() {
     const numbers = numbersOf(values.cases);
     return Array.from({ length: Number(values.repeat) }, () => numbers);
   }
-  const count = Math.round(CONNECTIONS * Number(values.scale));
+  const count = Math.round(Number(values.connections) * Number(values.scale));
   const size = Number(values.round);
   return Array.from({ length: Math.ceil(count / size) }, (_, at) =>
     Array.from({ length: Math.min(size, count - at * size) }, (_, place) => at * size + place),
@@ -82,7 +86,7 @@ for (const [at, indices] of rounds.entries()) {
   }
   if (at % 10 === 0)
     console.log(`round ${at + 1} of ${rounds.length}, ${connections} connections, ${elapsed()} s`);
-  if (violations.length > MOST_VIOLATIONS) break;
+  if (violations.length > MOST_VIOLATIONS || elapsed() > Number(values.seconds)) break;
 }
 const connectionPlaces = await Promise.all(
   matrix.gateways.map(async (gateway) => [gateway.name, await checkConnections(gateway)]),

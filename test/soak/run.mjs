@@ -22,7 +22,7 @@ const SOAKS = [
   "h2-resets",
   "relay-fuzz",
   "head-fuzz",
-  "nginx-fuzz",
+  "matrix",
 ];
 
 /** Runs one to its end; resolves with its verdict. */

@@ -45,6 +45,11 @@ export class Backend {
     return [...this.#connections].filter(({ isBusy }) => isBusy).map(({ what }) => what);
   }
 
+  /** Whether a request of that name has come since the last `take`. */
+  has(name) {
+    return this.#seen.some((request) => request.name === name);
+  }
+
   /** The requests that came since the last call. */
   take() {
     return this.#seen.splice(0);

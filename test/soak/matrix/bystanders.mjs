@@ -8,7 +8,7 @@ import { endOf, markOf } from "./answers.mjs";
  * another exchange must not reach them.
  */
 const ASK_EVERY_MS = 60;
-const ANSWER_MS = 9_000;
+const ANSWER_MS = 30_000;
 
 const ms = (since) => Math.round(performance.now() - since);
 
@@ -114,12 +114,17 @@ export class Bystanders {
           await sleep(5);
         const isRight =
           text.startsWith("HTTP/1.1 200") && text.includes(markOf(name)) && text.includes(endOf(name));
-        if (!isRight && !this.#isOver)
-          this.#fault(`/relay/${name}: got ${JSON.stringify(text.slice(0, 200))} in ${ms(askedAt)} ms`);
+        if (!isRight && !this.#isOver) this.#missed(name, text, askedAt, socket);
         if (!isRight) socket.destroy();
         await sleep(ASK_EVERY_MS);
       }
     }
+  }
+
+  #missed(name, text, askedAt, socket) {
+    const got = `got ${JSON.stringify(text.slice(0, 200))} in ${ms(askedAt)} ms`;
+    const asked = this.#gateway.backend.has(name) ? "was asked" : "was not asked";
+    this.#fault(`/relay/${name}: ${got}, the backend ${asked}, closed: ${socket.destroyed}`);
   }
 
   #fault(text) {

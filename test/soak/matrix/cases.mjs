@@ -36,7 +36,7 @@ const ODD_FIELDS = [
   "Content-Length: 0",
   "X_App_Id: a",
   "Forwarded: for=1.2.3.4",
-  "X-Long: " + "y".repeat(3_000),
+  `X-Long: ${"y".repeat(3_000)}`,
 ];
 
 const ILLEGAL_FIELDS = [
@@ -49,7 +49,7 @@ const ILLEGAL_FIELDS = [
   "X Space: a",
   ": a",
   "X-Fold: a\r\n b",
-  "X-Huge: " + "y".repeat(20_000),
+  `X-Huge: ${"y".repeat(20_000)}`,
 ];
 
 const REQUEST_TRAILERS = [
@@ -107,12 +107,12 @@ function drawRequest(random, client, name, at) {
     !isPlain &&
     random.chance(method === "GET" ? 0.08 : 0.8);
   const stream = route === "shared" || route === "polling" ? streamName(random, name) : name;
-  const isFinite = route === "relay" && random.chance(0.15);
+  const isDrained = route === "relay" && random.chance(0.15);
   return {
     name,
     route: upgrade === "websocket" && route !== "socket" && random.chance(0.5) ? "socket" : route,
     stream,
-    isDrained: isFinite,
+    isDrained,
     method,
     upgrade,
     body: hasBody ? drawBody(random) : undefined,
@@ -129,7 +129,7 @@ function drawRequest(random, client, name, at) {
     illegal: !isPlain && random.chance(0.06) ? random.one(ILLEGAL_FIELDS) : undefined,
     answer:
       stream === name
-        ? drawAnswer(random, { name, isStream: route !== "forward", mayStay: !isFinite })
+        ? drawAnswer(random, { name, isStream: route !== "forward", mayStay: !isDrained })
         : undefined,
   };
 }

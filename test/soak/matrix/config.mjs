@@ -40,7 +40,7 @@ function server(directory, { workers, redisUrl }) {
 }
 
 /** Longer than any machine stands still, where no stream may end by itself. */
-const LONG = "9s";
+const LONG = "60s";
 
 function routes(backendUrl) {
   // A fault of a backend is what is tried, so none of them takes it out.

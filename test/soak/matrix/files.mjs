@@ -5,10 +5,11 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 /** How many there are of each kind: pipes, sockets to a named peer, listeners and so on. */
 export function openFiles(pids, peers) {
   const sockets = tcpSockets();
+  const unix = new Set(table("unix").map((words) => words[6]));
   const counts = {};
   for (const pid of pids) {
     for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-      const kind = kindOf(`/proc/${pid}/fd/${fd}`, sockets, peers);
+      const kind = kindOf(`/proc/${pid}/fd/${fd}`, { sockets, unix, peers });
       counts[kind] = (counts[kind] ?? 0) + 1;
     }
   }
@@ -16,7 +17,7 @@ export function openFiles(pids, peers) {
 }
 
 /** What a link says: `socket:[1234]`, `pipe:[1234]`, `anon_inode:[eventpoll]`, a path. */
-function kindOf(path, sockets, peers) {
+function kindOf(path, { sockets, unix, peers }) {
   let link = "gone";
   try {
     link = readlinkSync(path);
@@ -26,18 +27,36 @@ function kindOf(path, sockets, peers) {
   const inode = /^socket:\[(\d+)\]/.exec(link)?.[1];
   if (inode === undefined) return link.replace(/:?\[.*$/, "");
   const socket = sockets.get(inode);
-  if (socket === undefined) return "unix socket";
-  return `tcp ${peers.get(socket.remote) ?? peers.get(socket.local) ?? "other"}${socket.remote === 0 ? " listener" : ""}`;
+  if (unix.has(inode)) return "unix socket";
+  // The kernel has forgotten a connection that was reset; only the file is left.
+  if (socket === undefined) return "reset connection";
+  const { local, remote, state } = socket;
+  return `tcp ${peers.get(remote) ?? peers.get(local) ?? "other"} ${STATES.get(state) ?? state}`;
 }
 
-/** Ports of each TCP socket of this machine, by inode. */
+/** States of a socket (include/net/tcp_states.h); a connection whose peer has ended it is in CLOSE_WAIT. */
+const STATES = new Map([
+  ["01", "open"],
+  ["05", "half closed by us"],
+  ["08", "half closed by the peer"],
+  ["0A", "listener"],
+]);
+
+/** Ports and state of each TCP socket of this machine, by inode. */
 function tcpSockets() {
-  const lines = readFileSync("/proc/net/tcp", "utf8").trim().split("\n").slice(1);
   const port = (address) => Number.parseInt(address.split(":")[1], 16);
   return new Map(
-    lines.map((line) => {
-      const words = line.trim().split(/\s+/);
-      return [words[9], { local: port(words[1]), remote: port(words[2]) }];
-    }),
+    table("tcp").map((words) => [
+      words[9],
+      { local: port(words[1]), remote: port(words[2]), state: words[3] },
+    ]),
   );
 }
+
+/** The lines of a table of /proc/net, in words. */
+const table = (name) =>
+  readFileSync(`/proc/net/${name}`, "utf8")
+    .trim()
+    .split("\n")
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/));

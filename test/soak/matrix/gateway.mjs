@@ -9,11 +9,12 @@ import { LISTENERS, writeConfig } from "./config.mjs";
 import { openFiles } from "./files.mjs";
 import { GatewayLog } from "./gateway-log.mjs";
 
-const DIST = new URL("../../../dist/", import.meta.url);
+/** What is run; another checkout's build shows what a change does. */
+const DIST = new URL(process.env.MATRIX_DIST ?? "../../../dist/", import.meta.url);
 const INSIDE = new URL("../parts/inside.mjs", import.meta.url).href;
 /** A process starts in half a second, and in many when every core has others to run. */
 const START_MS = 25_000;
-const INSIDE_MS = 9_000;
+const INSIDE_MS = 30_000;
 
 /** Where the class of the exchanges is, whatever the folders are called. */
 function exchangeModule() {
@@ -160,7 +161,7 @@ export class Gateway {
   /** A GET of the admin listener; undefined without an answer. */
   ask(path) {
     return new Promise((resolve) => {
-      const sent = get(`http://${this.#admin}${path}`, { agent: false, timeout: 5_000 }, (response) => {
+      const sent = get(`http://${this.#admin}${path}`, { agent: false, timeout: 15_000 }, (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (more) => {
           text += more;

@@ -50,6 +50,13 @@ export function checkLife(gateway) {
   return gateway.isSame ? [] : ["life: a worker was replaced"];
 }
 
+/** No process is busy with one thing for ever. */
+export async function checkAnswer(gateway) {
+  if (!gateway.isSame) return [];
+  const isThere = (await gateway.inside()) !== undefined;
+  return isThere || !gateway.isSame ? [] : ["life: a process answers nothing any more"];
+}
+
 /** Nothing in the log that no gateway should write. */
 export function checkLog({ log }) {
   if (log.faultCount === 0) return [];

@@ -6,7 +6,7 @@ import { describeCase, drawCase, drawCommonAnswer } from "./cases.mjs";
 import { checkAnswers } from "./check-answers.mjs";
 import { Client } from "./client.mjs";
 import { Gateway } from "./gateway.mjs";
-import { checkLife, checkLimits, checkLog, checkRest, stateOf } from "./invariants.mjs";
+import { checkAnswer, checkLife, checkLimits, checkLog, checkRest, stateOf } from "./invariants.mjs";
 import { MatrixRedis } from "./redis.mjs";
 import { APP_CODE } from "./requests.mjs";
 
@@ -175,8 +175,8 @@ export class Matrix {
   /** Notes the death of a gateway, and starts it anew. */
   async #bury(side, broken) {
     side.deaths += 1;
-    const died = [...checkLife(side.gateway), ...checkLog(side.gateway)];
-    for (const what of died) broken.push(violation(side, what, side.suspects));
+    const what = [...checkLife(side.gateway), ...checkLog(side.gateway)].join("; ");
+    broken.push(violation(side, what, side.suspects));
     await side.bystanders.stop();
     await this.#renew(side);
     side.bystanders = new Bystanders(side.gateway).start();
@@ -216,7 +216,8 @@ export class Matrix {
     const broken = [...checkLife(gateway), ...side.cold.splice(0).map((what) => `without faults: ${what}`)];
     side.seen = backend.take();
     const options = { baseline, redis: this.#redis, seen: side.seen, isDeep };
-    if (gateway.isSame) broken.push(...(await checkRest(gateway, options)));
+    broken.push(...(await checkAnswer(gateway)));
+    if (broken.length === 0) broken.push(...(await checkRest(gateway, options)));
     broken.push(...checkLog(gateway));
     if (broken.length === 0) broken.push(...(await checkLimits(gateway)));
     if (broken.length === 0) {

@@ -5,7 +5,7 @@ import { PLACES } from "./config.mjs";
  * Counts the places that are free, by taking them: exactly as many streams as the limits allow fit at rest, and the
  * next one is refused. A place that was not given back is one stream fewer.
  */
-const PATIENCE_MS = 9_000;
+const PATIENCE_MS = 30_000;
 const CLIENTS = ["198.51.100.1", "198.51.100.2"];
 
 /** Opens a stream of a client, through the PROXY listener; resolves with its socket and status. */
@@ -31,7 +31,8 @@ async function take(gateway, path, address, most) {
   const opened = await Promise.all(Array.from({ length: most }, () => open(gateway, path, address)));
   const next = await open(gateway, path, address);
   const taken = opened.filter(({ status }) => status === 200).length;
-  return { taken, next: next.status, sockets: [...opened, next].map(({ socket }) => socket) };
+  const others = opened.map(({ status }) => status).filter((status) => status !== 200);
+  return { taken, others, next: next.status, sockets: [...opened, next].map(({ socket }) => socket) };
 }
 
 /** The invariants of the stream limits that do not hold, as texts. */
@@ -45,10 +46,12 @@ export async function checkPlaces(gateway) {
   const broken = [];
   const sockets = [];
   for (const [what, path, address, most, refusal] of steps) {
-    const { taken, next, sockets: more } = await take(gateway, path, address, most);
+    const { taken, others, next, sockets: more } = await take(gateway, path, address, most);
     sockets.push(...more);
     if (taken !== most || next !== refusal)
-      broken.push(`${what}: ${taken} of ${most} fit, the next one got ${next} instead of ${refusal}`);
+      broken.push(
+        `${what}: ${taken} of ${most} fit (others got ${others.slice(0, 3)}), the next one got ${next} instead of ${refusal}`,
+      );
   }
   for (const socket of sockets) socket.destroy();
   return broken;

@@ -10,6 +10,8 @@ import { runInNewContext } from "node:vm";
  */
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc");
+// Made when they are first used, and they would look like something that is held from then on.
+void [process.stdout, process.stderr];
 const directory = process.env.MATRIX_DIRECTORY;
 const { Exchange } = await import(process.env.MATRIX_EXCHANGE);
 

@@ -33,6 +33,13 @@ test("an entry that nobody can read is a hole", () => {
   expect(ledger.take({ position: { token: 5, seq: 1 }, event: undefined }, nothingHeld)).toBe("other");
 });
 
+test("a record whose entries count from 0, which no version writes, ends in no endless loop", () => {
+  const ledger = new Ledger();
+  ledger.reset([entry(5, 0), entry(6, 0)]);
+  expect(ledger.deliveredSeq).toBe(0);
+  expect(ledger.take(entry(7, 1), nothingHeld)).toBe("next");
+});
+
 test("a later leader's entry in the place of one that was delivered is known by its id, or other", () => {
   const ledger = new Ledger();
   ledger.reset([entry(5, 1), entry(5, 2), entry(5, 3)]);
