@@ -1,3 +1,4 @@
+import { FACTS } from "./facts.ts";
 import type { Finding, Range } from "./finding.ts";
 import { RULES } from "./rules.ts";
 
@@ -13,7 +14,7 @@ export function formatSarif(findings: readonly Finding[], version: string, docum
         rules: RULES.map(({ id, summary, facts }) => ({
           id,
           shortDescription: { text: summary },
-          help: { text: facts.length === 0 ? summary : `${summary} Measured: ${facts.join(", ")}.` },
+          help: { text: [summary, ...facts.map((fact) => `${fact}: ${FACTS[fact]}`)].join("\n") },
           ...(documentation === undefined ? {} : { helpUri: `${documentation}#${id}` }),
         })),
       },
