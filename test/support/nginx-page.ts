@@ -1,0 +1,58 @@
+import { readFileSync } from "node:fs";
+import { parseFlags } from "../../src/cli/flags.ts";
+import { LINT_FLAGS, readOptions } from "../../src/cli/nginx-lint.ts";
+import { DumpFiles } from "../../src/nginx/dump.ts";
+import { lint } from "../../src/nginx/lint/result.ts";
+import { readConfiguration } from "../../src/nginx/reader.ts";
+
+export const NGINX_PAGE = new URL("../../docs/nginx.md", import.meta.url).pathname;
+
+/** A configuration of docs/nginx.md. */
+export interface NginxBlock {
+  readonly line: number;
+  readonly text: string;
+  /** The flags of `sluice nginx lint` that the comment above it names. */
+  readonly flags: readonly string[];
+  /** The rules that lint must name, notes included; none without a comment. */
+  readonly rules: readonly string[];
+}
+
+/**
+ * The configurations of the page. An invisible comment `<!-- lint FLAGS finds RULE RULE -->` on the line above says
+ * what lint finds; a block without it, or one that finds nothing, has to be clean.
+ */
+export function nginxBlocks(): readonly NginxBlock[] {
+  const page = readFileSync(NGINX_PAGE, "utf8");
+  const pattern = /(?:^<!-- lint (.*?) ?finds (.*?) -->\n)?^```nginx\n([\s\S]*?)^```$/gm;
+  return [...page.matchAll(pattern)].map(({ 1: flags = "", 2: rules = "", 3: text = "", index }) => ({
+    line: page.slice(0, index).split("\n").length,
+    text,
+    flags: wordsOf(flags),
+    rules: wordsOf(rules === "nothing" ? "" : rules).toSorted(),
+  }));
+}
+
+const wordsOf = (text: string): string[] => text.split(" ").filter((word) => word !== "");
+
+/** The rules that find something in a block. */
+export async function lintBlock({ text, flags }: NginxBlock): Promise<readonly string[]> {
+  const files = new DumpFiles(new Map([["page.conf", text]]));
+  const configuration = readConfiguration("page.conf", files);
+  const words = flags.includes("--nginx") ? flags : [...flags, "--nginx", "1.22.1"];
+  const options = await readOptions(parseFlags(words, LINT_FLAGS), [configuration]);
+  const { findings } = lint(configuration, options);
+  return [...new Set(findings.map(({ rule }) => rule))].toSorted();
+}
+
+/** A fenced block of a page. */
+export interface PageBlock {
+  readonly language: string;
+  readonly text: string;
+}
+
+/** The blocks of a page, in its order. */
+export function blocksOf(path: string): readonly PageBlock[] {
+  return [...readFileSync(path, "utf8").matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(
+    ([, language = "", text = ""]) => ({ language, text }),
+  );
+}
