@@ -128,11 +128,13 @@ export class Http1Requests {
 
   /** Bytes that are no HTTP, a head that is too large, a request that takes too long; or a connection that broke. */
   #onClientError(error: ParseError, socket: Duplex): void {
-    // Bytes behind a request that said `Connection: close`: no request, and no reason not to answer the first.
-    if (error.code === "HPE_CLOSED_CONNECTION") return;
     const connection = this.#connectionOf(socket);
     const isFirst = connection.faultBytes === undefined;
+    // Node's parser is of no more use: it reports its fault again where it would have told that the client is done.
+    if (isFirst) socket.once("end", () => socket.destroy());
     connection.faultBytes = (connection.faultBytes ?? 0) + (error.rawPacket?.length ?? 0);
+    // Bytes behind a request that said `Connection: close`: no request, and no reason not to answer the first.
+    if (error.code === "HPE_CLOSED_CONNECTION") return;
     const fault = parseFault(error, socket as Socket);
     if (fault === undefined || connection.faultBytes > MAX_BYTES_BEHIND_FAULT) socket.destroy();
     // Node reports each further piece of what is no HTTP: it was refused once.

@@ -144,3 +144,21 @@ test("a client that sends more behind an upgrade in waiting than is held is cut 
   await flooding.ended();
   await request.connection.closed;
 });
+
+test.each([
+  ["bytes that are no HTTP", "", "}"],
+  ["a request behind the last one", "Connection: close\r\n", get("/more")],
+])("a client that is done behind %s ends its stream", async (_, fields, more) => {
+  const { gateway, at } = await start();
+  const client = await openRaw(gateway.port);
+  // Read by node:http, as the body says.
+  client.send(`POST /stream HTTP/1.1\r\nHost: a\r\n${fields}Content-Length: 2\r\n\r\n{}`);
+  const stream = await at("/stream");
+  stream.openStream();
+  stream.emit("data: 1\n\n");
+  await client.received("data: 1\n\n");
+  client.send(more);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  client.halfClose();
+  await stream.connection.closed;
+});
