@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { suggestion } from "../config/nearest.ts";
 import type { Configuration } from "../nginx/configuration.ts";
+import { DiskFiles } from "../nginx/files.ts";
 import { type Finding, isAsBadAs, SEVERITIES, type Severity } from "../nginx/lint/finding.ts";
 import { fixSource } from "../nginx/lint/fix.ts";
 import { countFindings, formatText } from "../nginx/lint/format-text.ts";
@@ -97,14 +99,15 @@ async function run(flags: ParsedFlags): Promise<number> {
   };
   if (flags.has("dry-run") && !flags.has("fix")) throw new UsageError("--dry-run needs --fix");
   const paths = flags.words.length === 0 ? [DEFAULT_PATH] : flags.words;
-  const sources = findSources({
-    paths,
-    root: flags.one("root"),
-    mappings: flags.many("map").map(readMapping),
-  });
+  const mappings = flags.many("map").map(readMapping);
+  const sources = findSources({ paths, root: flags.one("root"), mappings });
   const configurations = sources.map((source) => readSource(source));
   const options = await readOptions(flags, configurations);
-  if (flags.has("fix")) return fix(sources, paths, options, output, flags.has("dry-run"));
+  if (flags.has("fix")) {
+    const files = new DiskFiles(mappings);
+    const shown = paths.map((path) => files.shownPath(path));
+    return fix(sources, shown, options, output, flags.has("dry-run"));
+  }
   const results = configurations.map((configuration) => lint(configuration, options));
   return report(results, options, output);
 }
@@ -252,14 +255,12 @@ async function fix(
   );
 }
 
-/** Whether a file is one of the paths, in one of them, or below the directory of one. */
+/** Whether a file is one of the paths, or stands below the directory of one: packages' files are left alone. */
 function isBelow(file: string, paths: readonly string[]): boolean {
+  const absolute = resolve(file);
   return paths.some((path) => {
-    const directory = path.replace(/[^/]*$/, "");
-    return (
-      file === path ||
-      file.startsWith(`${path.replace(/\/$/, "")}/`) ||
-      (directory !== "" && file.startsWith(directory))
-    );
+    const whole = resolve(path);
+    const directory = statSync(whole, { throwIfNoEntry: false })?.isDirectory() ? whole : dirname(whole);
+    return absolute.startsWith(directory === "/" ? "/" : `${directory}/`);
   });
 }

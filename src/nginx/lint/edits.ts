@@ -17,14 +17,40 @@ export function setAll(view: View, values: Readonly<Record<string, string>>): Fi
   return { edits: fixes.flatMap(({ edits }) => edits), changes: fixes.flatMap(({ changes }) => changes) };
 }
 
-/** A field for the backend: the location's own is replaced, else a line is added beside the `…_pass`. */
+/**
+ * A field for the backend. The location's own is replaced; else a line is added, and behind it those that the
+ * location inherits, as a first one of its own would put them out of force.
+ */
 export function setRequestField(view: View, field: string, value: string): Fix {
-  const own = view.location.own("proxy_set_header").findLast(({ args }) => isField(args[0], field));
-  const word = own?.words[2];
-  const edit =
-    word === undefined ? insertBeside(view, `proxy_set_header ${field} ${value};`) : replaceWord(word, value);
-  return { edits: edit === undefined ? [] : [edit], changes: ["proxy_set_header"] };
+  return setRequestFields(view, { [field]: value });
 }
+
+/** Several of `setRequestField` at once. */
+export function setRequestFields(view: View, fields: Readonly<Record<string, string>>): Fix {
+  const { directives, level } = view.all("proxy_set_header");
+  const own = level === view.location ? directives : [];
+  const edits: (Edit | undefined)[] = [];
+  for (const [field, value] of Object.entries(fields)) {
+    const word = own.findLast(({ args }) => isField(args[0], field))?.words[2];
+    const line = `proxy_set_header ${field} ${value};`;
+    edits.push(word === undefined ? insertBeside(view, line) : replaceWord(word, value));
+  }
+  const inherited = level === view.location ? [] : directives;
+  for (const directive of inherited) {
+    const isSet = Object.keys(fields).some((field) => isField(directive.args[0], field));
+    if (!isSet) edits.push(insertBeside(view, rawText(directive)));
+  }
+  return { edits: edits.filter((edit) => edit !== undefined), changes: ["proxy_set_header"] };
+}
+
+/** A directive without a block as it is written. */
+export const rawText = ({ words }: Directive): string => `${words.map(({ raw }) => raw).join(" ")};`;
+
+/** Both fixes in one. */
+export const together = (...fixes: readonly (Fix | undefined)[]): Fix => ({
+  edits: fixes.flatMap((fix) => fix?.edits ?? []),
+  changes: [...new Set(fixes.flatMap((fix) => fix?.changes ?? []))],
+});
 
 /** Puts other arguments in the place of a directive's. */
 export function replaceValue(directive: Directive, value: string): Edit {
@@ -76,11 +102,17 @@ export const canRemove = (directive: Directive, level: Level | undefined): boole
 export function insertAfter(anchor: Directive, text: string): Edit {
   const { file, start, end } = anchor;
   const lineEnd = file.lineEnd(end);
-  const rest = file.slice(end, lineEnd);
-  if (!/^\s*(?:#.*)?$/.test(rest)) return { file, from: end, to: end, text: ` ${text}` };
-  const hasReturn = rest.endsWith("\r");
+  const hasReturn = lineEnd > end && file.slice(lineEnd - 1, lineEnd) === "\r";
   const at = hasReturn ? lineEnd - 1 : lineEnd;
+  if (!/^[ \t]*(?:#.*)?$/.test(file.slice(end, at))) return { file, from: end, to: end, text: ` ${text}` };
   return { file, from: at, to: at, text: `${hasReturn ? "\r\n" : "\n"}${file.indentation(start)}${text}` };
+}
+
+/** Adds lines before a directive and an empty one behind them, each indented as the directive is. */
+export function insertBefore({ file, start }: Directive, text: string): Edit {
+  const indentation = file.indentation(start);
+  const lines = text.split("\n").map((line, at) => (line === "" || at === 0 ? line : indentation + line));
+  return { file, from: start, to: start, text: `${lines.join("\n")}\n${indentation}` };
 }
 
 /** Adds a line in the location itself; undefined in a fragment that shows neither it nor anything in it. */

@@ -1,8 +1,12 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { BUILDS, fixtureText, testConfiguration } from "../../support/nginx-lab.ts";
+import { DiskFiles } from "../../../src/nginx/files.ts";
+import { fixSource } from "../../../src/nginx/lint/fix.ts";
+import { RULES } from "../../../src/nginx/lint/rules.ts";
+import { BUILDS, fixtureText, type NginxBuild, testConfiguration } from "../../support/nginx-lab.ts";
+import { fixtureOf } from "../../unit/nginx/fixtures.ts";
 
-const RULES = new URL("../../unit/nginx/rules/", import.meta.url).pathname;
+/** Configurations of rules that the system's nginx is too old for. */
+const NEWER: ReadonlySet<string> = new Set(["needs-newer-nginx", "listen-http2-deprecated", "h2-needs-tls"]);
 /** What nginx says to a configuration that lint says nginx does not start with. */
 const REFUSED: Readonly<Record<string, string>> = {
   "not-allowed-here": '"proxy_buffering" directive is not allowed here',
@@ -20,15 +24,26 @@ describe.each(BUILDS)("nginx $version", (build) => {
     expect(testConfiguration(fixtureText(rule, "good"), build)).toMatchObject({ isTaken: true });
   });
 
-  // `stream` is a module that not every package has; the others need another version, or are those above.
-  const isOfVersion = (rule: string) =>
-    /--nginx|http2 on/.test(readFileSync(`${RULES}${rule}/bad.conf`, "utf8"));
-  const others = readdirSync(RULES).filter(
-    (rule) => !(rule in REFUSED) && rule !== "tcp-timeout-cuts-silence" && !isOfVersion(rule),
+  // `stream` is a module that not every package has.
+  const others = RULES.map(({ id }) => id).filter(
+    (rule) => !(rule in REFUSED) && rule !== "tcp-timeout-cuts-silence" && !NEWER.has(rule),
   );
   test.each(others)("starts with both configurations of %s", (rule) => {
     for (const name of ["bad", "good"] as const) {
       expect(testConfiguration(fixtureText(rule, name), build)).toMatchObject({ isTaken: true });
+    }
+  });
+});
+
+describe("nginx takes what lint has mended", () => {
+  const mendable = RULES.map(({ id }) => id).filter((rule) => !NEWER.has(rule));
+  test.each(mendable)("%s", async (rule) => {
+    const { path, options } = await fixtureOf(rule, "bad");
+    const source = { paths: [path], files: new DiskFiles(), root: undefined };
+    const { files } = fixSource(source, options, { mayWrite: () => true, fixesPossible: true });
+    const [build] = BUILDS;
+    for (const { after } of build === undefined ? [] : files) {
+      expect(testConfiguration(after.toString("utf8"), build as NginxBuild)).toMatchObject({ isTaken: true });
     }
   });
 });

@@ -1,54 +1,105 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { parseFlags } from "../../../src/cli/flags.ts";
-import { LINT_FLAGS, readOptions } from "../../../src/cli/nginx-lint.ts";
 import { DiskFiles } from "../../../src/nginx/files.ts";
+import { isAsBadAs } from "../../../src/nginx/lint/finding.ts";
+import { fixSource } from "../../../src/nginx/lint/fix.ts";
+import { PatchedFiles } from "../../../src/nginx/lint/patch.ts";
 import { lint } from "../../../src/nginx/lint/result.ts";
 import { RULES } from "../../../src/nginx/lint/rules.ts";
 import { readConfiguration } from "../../../src/nginx/reader.ts";
+import { FIXTURES, type Fixture, fixtureOf } from "./fixtures.ts";
 
 /**
- * Each rule has a directory with a configuration that it warns of and one that says the same without the fault.
- *
- * `# lint: FLAGS` on the first line are flags of the command line; `# expect: SEVERITY` at the end of a line is
- * where the finding must be, and nothing else may be found, on locations that may carry streams either.
+ * `# expect: SEVERITY` at the end of a line is where the finding must be, and nothing else may be found, on locations
+ * that may carry streams either.
  */
-const ROOT = new URL("rules/", import.meta.url).pathname;
 
-async function findingsOf(rule: string, name: string) {
-  const path = `${ROOT}${rule}/${name}.conf`;
-  const text = readFileSync(path, "utf8");
-  const configuration = readConfiguration(path, new DiskFiles());
-  const words = /^# lint: (.*)/.exec(text)?.[1]?.split(" ") ?? [];
-  const inPlace = words.map((word) => (word === "sluice" ? `${ROOT}${rule}/sluice` : word));
-  const version = words.includes("--nginx") ? [] : ["--nginx", "1.22.1"];
-  const options = await readOptions(parseFlags([...inPlace, ...version], LINT_FLAGS), [configuration]);
-  const found = lint(configuration, options).findings.map(
-    ({ rule: id, severity, at }) => `${at.file.place(at.start).line} ${severity} ${id}`,
+const findingsOf = ({ path, options }: Fixture) =>
+  lint(readConfiguration(path, new DiskFiles()), options).findings.map(
+    ({ rule, severity, at }) => `${at.file.place(at.start).line} ${severity} ${rule}`,
   );
-  return { text, found };
-}
 
-function expected(rule: string, text: string): string[] {
-  return text.split("\n").flatMap((line, at) => {
+const expected = (rule: string, text: string): string[] =>
+  text.split("\n").flatMap((line, at) => {
     const severity = /# expect: (\w+)$/.exec(line)?.[1];
     return severity === undefined ? [] : [`${at + 1} ${severity} ${rule}`];
   });
-}
 
 test("every rule has its pair of configurations, and no pair is left of a rule that went", () => {
-  expect(readdirSync(ROOT).toSorted()).toEqual(RULES.map(({ id }) => id).toSorted());
+  expect(readdirSync(FIXTURES).toSorted()).toEqual(RULES.map(({ id }) => id).toSorted());
 });
 
 describe.each(RULES.map(({ id }) => id))("%s", (rule) => {
   test("finds the fault, where it is, and nothing else", async () => {
-    const { text, found } = await findingsOf(rule, "bad");
-    expect(expected(rule, text)).toHaveLength(1);
-    expect(found).toEqual(expected(rule, text));
+    const fixture = await fixtureOf(rule, "bad");
+    expect(expected(rule, fixture.text)).toHaveLength(1);
+    expect(findingsOf(fixture)).toEqual(expected(rule, fixture.text));
   });
 
   test("says nothing without it", async () => {
-    const { found } = await findingsOf(rule, "good");
-    expect(found).toEqual([]);
+    expect(findingsOf(await fixtureOf(rule, "good"))).toEqual([]);
   });
+
+  test("is gone when it is mended, and leaves nothing worse", async () => {
+    const { path, options } = await fixtureOf(rule, "bad");
+    const source = { paths: [path], files: new DiskFiles(), root: undefined };
+    const [before] = lint(readConfiguration(path, source.files), options).findings;
+    const { files, refused } = fixSource(source, options, { mayWrite: () => true, fixesPossible: true });
+    expect(refused).toEqual([]);
+    expect(files.length > 0).toBe(before?.fix !== undefined);
+    if (before === undefined || files.length === 0) return;
+    const patches = new Map(files.map((file) => [file.path, file.after]));
+    const after = lint(readConfiguration(path, new PatchedFiles(source.files, patches)), options).findings;
+    expect(after.filter(({ fix }) => fix !== undefined)).toEqual([]);
+    expect(after.filter(({ severity }) => isAsBadAs(severity, "warning"))).toEqual([]);
+  });
+});
+
+test("the rules that leave the mending to people", async () => {
+  const left = await Promise.all(
+    RULES.map(async ({ id }) => {
+      const { path, options } = await fixtureOf(id, "bad");
+      const { findings } = lint(readConfiguration(path, new DiskFiles()), options);
+      return findings.some(({ fix }) => fix !== undefined) ? [] : [id];
+    }),
+  );
+  expect(left.flat()).toMatchInlineSnapshot(`
+    [
+      "syntax",
+      "include-not-found",
+      "not-allowed-here",
+      "unknown-directive",
+      "needs-newer-nginx",
+      "buffer-sizes",
+      "sub-filter-holds",
+      "stream-rewritten",
+      "rate-limit-void",
+      "limit-req-delays",
+      "limit-conn-counts-streams",
+      "request-buffered",
+      "stream-mirrored",
+      "websocket-idle-cut",
+      "timeout-void",
+      "tcp-timeout-cuts-silence",
+      "reload-cuts",
+      "get-sent-twice",
+      "connections-few",
+      "fields-lost-in-if",
+      "fields-lost",
+      "cors-star-with-credentials",
+      "preflight-needs-credentials",
+      "host-port-lost",
+      "underscored-field",
+      "client-address-lost",
+      "real-ip-from-anyone",
+      "proxy-protocol-mismatch",
+      "query-lost",
+      "decoded-path-in-proxy-pass",
+      "no-resolver",
+      "slash-redirect",
+      "static-regex-first",
+      "nested-location-without-pass",
+      "spa-answers",
+    ]
+  `);
 });

@@ -1,5 +1,13 @@
 import type { Directive } from "../../directive.ts";
-import { insertAfter, removeDirective, removeWord, replaceWord, setInLocation } from "../edits.ts";
+import {
+  canRemove,
+  insertAfter,
+  removeDirective,
+  removeWord,
+  replaceWord,
+  setInLocation,
+  together,
+} from "../edits.ts";
 import type { Edit, Fix, Severity } from "../finding.ts";
 import type { Lint } from "../lint.ts";
 import { type Rule, streamRule } from "../rule.ts";
@@ -101,11 +109,16 @@ const accelHeaderToTheBackend = streamRule(
       message: `this tells the backend, not this nginx${view.isBuffered ? ": it buffers on" : ""}`,
       cause: view.explain(view.own("buffering")),
       remedy: `${remedyOff(view)} and remove this line`,
-      fix: view.isBuffered ? switchOff(view) : undefined,
+      fix: together(view.isBuffered ? switchOff(view) : undefined, withoutLine(at, view)),
     });
     if (isReported) view.claim(BUFFER);
   },
 );
+
+const withoutLine = (line: Directive, view: View): Fix | undefined =>
+  canRemove(line, view.all(line.name).level)
+    ? { edits: [removeDirective(line)], changes: [line.name] }
+    : undefined;
 
 const FOREIGN_BUFFERING = /^(proxy|fastcgi|uwsgi|scgi)_buffering$/;
 

@@ -1,7 +1,7 @@
 import { setRequestField } from "../edits.ts";
 import { configurationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
-import { addField, isForeign } from "./request-fields.ts";
+import { isForeign } from "./request-fields.ts";
 
 const CLIENT_FIELDS = ["X-Forwarded-For", "X-Real-IP", "Forwarded"];
 
@@ -25,10 +25,7 @@ const clientAddressForgeable = streamRule(
         : "a client's own X-Forwarded-For passes, and sluice believes it",
       remedy:
         "proxy_set_header X-Forwarded-For $remote_addr; at the edge, set_real_ip_from behind a balancer",
-      fix:
-        field === undefined
-          ? addField(view, "X-Forwarded-For", "$remote_addr")
-          : setRequestField(view, "X-Forwarded-For", "$remote_addr"),
+      fix: setRequestField(view, "X-Forwarded-For", "$remote_addr"),
     });
     if (isReported) view.claim("client address");
   },

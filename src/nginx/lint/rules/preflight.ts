@@ -2,8 +2,8 @@ import type { Directive } from "../../directive.ts";
 import { effectiveFields } from "../../effective.ts";
 import type { Level } from "../../level.ts";
 import type { NginxVersion } from "../../version.ts";
-import { removeDirective } from "../edits.ts";
-import type { Severity } from "../finding.ts";
+import { insertAfter, rawText, removeDirective } from "../edits.ts";
+import type { Fix, Severity } from "../finding.ts";
 import { locationRule, type Rule } from "../rule.ts";
 import { isField, type View } from "../view.ts";
 
@@ -65,10 +65,21 @@ const preflightLosesFields = locationRule(
         at,
         message: `this block sends its own fields only: ${lost.join(", ")} ${lost.length === 1 ? "is" : "are"} missing from the answer`,
         remedy: `all of ${all.join(", ")} here, or none`,
+        fix: repeatIn(block, lint.version),
       });
     }
   },
 );
+
+/** The outer lines that are lost, behind the block's own. */
+function repeatIn(block: Level, version: NginxVersion): Fix | undefined {
+  const last = block.last("add_header");
+  const lost = lostFields(block, version);
+  const outer = block.outer && effectiveFields(block.outer, "add_header", version).directives;
+  const lines = outer?.filter(({ args }) => lost.some((name) => isField(args[0], name))) ?? [];
+  if (last === undefined) return undefined;
+  return { edits: lines.map((line) => insertAfter(last, rawText(line))), changes: ["add_header"] };
+}
 
 /** Vary and the like may stay away; without these a browser sends no request. */
 const isNeededByPreflight = (name: string): boolean =>

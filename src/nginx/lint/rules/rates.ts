@@ -1,3 +1,4 @@
+import { setInLocation } from "../edits.ts";
 import { locationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 
@@ -23,7 +24,8 @@ const rateLimitedWhileBuffered = locationRule(
       location: view.location,
       message: `${rate.name} delays ${isWebSocket ? "the answer to the handshake" : "head and events"} by seconds`,
       cause: view.explain(rate),
-      remedy: "remove the line, or limit_rate 0; here",
+      remedy: `${rate.name} 0; here`,
+      fix: setInLocation(view, rate.name, "0"),
     });
   },
 );

@@ -1,6 +1,6 @@
 import { chooseLocation, normalizePath } from "../../locations.ts";
 import { parseSize } from "../../units.ts";
-import { insertAfter, setInLocation } from "../edits.ts";
+import { setInLocation, setRequestField, together } from "../edits.ts";
 import { locationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 import { ownOr } from "./buffering.ts";
@@ -78,25 +78,19 @@ const authRequestWaits = locationRule(
       ...(hasBody ? ["proxy_pass_request_body off;"] : []),
       ...(isCleared ? [] : ['proxy_set_header Content-Length "";']),
     ];
-    // A first proxy_set_header of its own would put the inherited ones out of force.
-    const isSafe = isCleared || auth.level.own("proxy_set_header").length > 0 || hasNone(auth);
     lint.report(authRequestWaits, {
       severity: "warning",
       at: auth.target.directive,
       location: auth.location,
       message: `the backend of auth_request in ${view.location.label} is told of a body that never comes, so a POST hangs`,
       remedy: lines.join(" "),
-      fix: isSafe
-        ? {
-            edits: lines.map((line) => insertAfter(auth.target.directive, line)),
-            changes: ["proxy_pass_request_body", "proxy_set_header"],
-          }
-        : undefined,
+      fix: together(
+        hasBody ? setInLocation(auth, "proxy_pass_request_body", "off") : undefined,
+        isCleared ? undefined : setRequestField(auth, "Content-Length", '""'),
+      ),
     });
   },
 );
-
-const hasNone = (view: View): boolean => view.all("proxy_set_header").directives.length === 0;
 
 const streamMirrored = streamRule(
   "stream-mirrored",

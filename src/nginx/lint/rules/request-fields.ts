@@ -3,7 +3,14 @@ import type { Directive } from "../../directive.ts";
 import { effectiveAll } from "../../effective.ts";
 import { isVariable } from "../../target.ts";
 import { isAtLeast, SINCE } from "../../version.ts";
-import { canRemove, insertAfter, removeDirective, setInLocation, setRequestField } from "../edits.ts";
+import {
+  canRemove,
+  insertAfter,
+  rawText,
+  removeDirective,
+  setInLocation,
+  setRequestField,
+} from "../edits.ts";
 import type { Fix, Severity } from "../finding.ts";
 import type { Lint } from "../lint.ts";
 import { locationRule, type Rule, streamRule } from "../rule.ts";
@@ -55,11 +62,7 @@ function repeat(view: View, name: string, overridden: readonly Directive[], kept
   const inherited = outer === undefined ? overridden : effectiveAll(outer, name).directives;
   const lines = inherited.filter(({ args }) => !kept.some((own) => isField(own, args[0] ?? "")));
   const anchor = view.location.own(name).at(-1) ?? view.target.directive;
-  const text = lines.map(({ words }) => `${words.map(({ raw }) => raw).join(" ")};`);
-  return {
-    edits: text.map((line) => insertAfter(anchor, line)),
-    changes: [name],
-  };
+  return { edits: lines.map((line) => insertAfter(anchor, rawText(line))), changes: [name] };
 }
 
 const hostLost = streamRule(
@@ -76,7 +79,7 @@ const hostLost = streamRule(
       at: view.target.directive,
       message: `the backend sees Host ${view.target.authority} in place of the client's`,
       remedy: "proxy_set_header Host $http_host;",
-      fix: addField(view, "Host", "$http_host"),
+      fix: setRequestField(view, "Host", "$http_host"),
     });
   },
 );
@@ -85,13 +88,6 @@ const hostLost = streamRule(
 export function isForeign({ target }: View): boolean {
   const host = target.authority.replace(/:\d+$/, "");
   return isVariable(host) || (target.upstream === undefined && host.includes(".") && isIP(host) === 0);
-}
-
-/** A first proxy_set_header of the location would put the inherited ones out of force. */
-export function addField(view: View, name: string, value: string): Fix | undefined {
-  const { level } = view.all("proxy_set_header");
-  const isSafe = level === undefined || level === view.location;
-  return isSafe ? setRequestField(view, name, value) : undefined;
 }
 
 const hostPortLost = streamRule("host-port-lost", "R2", "$host has no port.", (view, lint) => {
@@ -159,7 +155,7 @@ const schemeLost = streamRule(
       at: view.target.directive,
       message: "TLS ends here and X-Forwarded-Proto is not set: the backend takes the request for http",
       remedy: "proxy_set_header X-Forwarded-Proto $scheme;",
-      fix: addField(view, "X-Forwarded-Proto", "$scheme"),
+      fix: setRequestField(view, "X-Forwarded-Proto", "$scheme"),
     });
   },
 );

@@ -1,6 +1,7 @@
 import { findMap } from "../../configuration.ts";
 import { effective } from "../../effective.ts";
 import { isAtLeast, SINCE } from "../../version.ts";
+import { CONNECTION_MAP, setConnectionByMap } from "../connection-map.ts";
 import {
   appendWord,
   removeDirective,
@@ -8,8 +9,8 @@ import {
   replaceWord,
   setInLocation,
   setRequestField,
+  together,
 } from "../edits.ts";
-import type { Fix } from "../finding.ts";
 import { configurationRule, locationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 import { HTTP_VERSION } from "./request-body.ts";
@@ -153,27 +154,18 @@ const keepaliveNotUsed = locationRule(
     const isCleared =
       connection !== undefined && (connection.arg(1) === "" || connection.arg(1).includes("$"));
     if (isUncertain || (!isOld && isCleared) || /upgrade/i.test(connection?.arg(1) ?? "")) return;
-    // A first proxy_set_header of the location would put the inherited ones out of force.
-    const all = view.all("proxy_set_header");
-    const isSafe = all.level === undefined || all.level === view.location;
     lint.reportStream(keepaliveNotUsed, view, {
       severity: "info",
       at: keepalive,
       message: `${view.location.label} opens a new connection for each request: ${isOld ? "HTTP/1.0 keeps none" : "nginx sends Connection: close"}`,
       remedy: 'proxy_http_version 1.1; proxy_set_header Connection "";',
-      fix: isSafe ? keepConnections(view, isOld) : undefined,
+      fix: together(
+        isOld ? setInLocation(view, "proxy_http_version", "1.1") : undefined,
+        setRequestField(view, "Connection", '""'),
+      ),
     });
   },
 );
-
-function keepConnections(view: View, isOld: boolean): Fix {
-  const field = setRequestField(view, "Connection", '""');
-  const version = isOld ? setInLocation(view, "proxy_http_version", "1.1") : undefined;
-  return {
-    edits: [...(version?.edits ?? []), ...field.edits],
-    changes: [...(version?.changes ?? []), ...field.changes],
-  };
-}
 
 const mapCloses = locationRule(
   "map-closes",
@@ -207,8 +199,8 @@ const connectionUpgradeOnAll = locationRule(
       severity: "info",
       at: field,
       message: "the backend sees Connection: upgrade on ordinary requests, too",
-      remedy:
-        "map $http_upgrade $connection_upgrade { default upgrade; '' ''; } and Connection $connection_upgrade",
+      remedy: CONNECTION_MAP,
+      fix: setConnectionByMap(view, {}),
     });
   },
 );

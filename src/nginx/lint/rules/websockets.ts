@@ -1,6 +1,8 @@
 import { findTarget } from "../../target.ts";
 import { isAtLeast, SINCE } from "../../version.ts";
-import { setInLocation, setRequestField } from "../edits.ts";
+import { CONNECTION_MAP, setConnectionByMap } from "../connection-map.ts";
+import { setInLocation, together } from "../edits.ts";
+import type { Fix } from "../finding.ts";
 import { configurationRule, locationRule, type Rule } from "../rule.ts";
 import { sluiceBehind } from "../sluice.ts";
 import type { View } from "../view.ts";
@@ -21,8 +23,6 @@ const upgradeMissing = locationRule(
     const isMeant = view.carries === "websocket" || route !== undefined;
     if (!isMeant || view.family !== "proxy" || setsUpgrade(view)) return;
     if (view.all("proxy_set_header").isUncertain) return;
-    const { level } = view.all("proxy_set_header");
-    const isSafe = level === undefined || level === view.location;
     lint.report(upgradeMissing, {
       severity: route === undefined ? "warning" : "error",
       at: view.target.directive,
@@ -30,19 +30,16 @@ const upgradeMissing = locationRule(
       message: `${route === undefined ? view.why : `the route ${route.name} takes WebSockets`}, but Upgrade is not sent to the backend`,
       remedy:
         "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection with a map",
-      fix: isSafe
-        ? {
-            edits: [
-              ...setInLocation(view, "proxy_http_version", "1.1").edits,
-              ...setRequestField(view, "Upgrade", "$http_upgrade").edits,
-              ...setRequestField(view, "Connection", "upgrade").edits,
-            ],
-            changes: ["proxy_http_version", "proxy_set_header"],
-          }
-        : undefined,
+      fix: withUpgrade(view),
     });
   },
 );
+
+function withUpgrade(view: View): Fix | undefined {
+  const fields = setConnectionByMap(view, { Upgrade: "$http_upgrade" });
+  const isOld = view.setting("proxy_http_version").value === "1.0";
+  return fields && together(isOld ? setInLocation(view, "proxy_http_version", "1.1") : undefined, fields);
+}
 
 const upgradeNeeds11 = locationRule(
   "upgrade-needs-1.1",
@@ -75,16 +72,13 @@ const upgradeWithoutConnection = locationRule(
     if (upgrade === undefined || !setsUpgrade(view) || view.family !== "proxy") return;
     if (/upgrade/i.test(connection) || connection.includes("$") || view.all("proxy_set_header").isUncertain)
       return;
-    const fix = setRequestField(view, "Connection", "upgrade");
-    const isSafe = view.all("proxy_set_header").level === view.location;
     lint.report(upgradeWithoutConnection, {
       severity: "warning",
       at: upgrade,
       location: view.location,
       message: `Upgrade is sent with Connection ${connection === "" ? "cleared or left out" : connection}: the handshake fails`,
-      remedy:
-        "map $http_upgrade $connection_upgrade { default upgrade; '' ''; } and Connection $connection_upgrade",
-      fix: isSafe ? fix : undefined,
+      remedy: CONNECTION_MAP,
+      fix: setConnectionByMap(view, {}),
     });
   },
 );

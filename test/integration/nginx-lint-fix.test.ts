@@ -1,0 +1,178 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { directoryOf, startSluice as start } from "../support/sluice-process.ts";
+
+const lint = (cwd: string, ...args: string[]) =>
+  start(["nginx", "lint", "--nginx", "1.22", "--fix", ...args], { cwd }).ended;
+
+const SITE = `server {
+    listen 80;
+
+    # The stream.
+    location /events {
+        proxy_pass http://127.0.0.1:9000; # ours
+        chunked_transfer_encoding off;
+    }
+    location /other { proxy_pass http://127.0.0.1:9001; }
+}
+`;
+const MENDED = `server {
+    listen 80;
+
+    # The stream.
+    location /events {
+        proxy_pass http://127.0.0.1:9000; # ours
+        proxy_http_version 1.1;
+        proxy_read_timeout 1h;
+        proxy_buffering off;
+        proxy_set_header Host $http_host;
+    }
+    location /other { proxy_pass http://127.0.0.1:9001; }
+}
+`;
+
+/** An nginx that takes the configuration as it is, and not what becomes of it. */
+const REFUSING = '#!/bin/sh\nfor last; do :; done\n! grep -q "proxy_buffering off" "$last"\n';
+
+describe("--fix --dry-run", () => {
+  test("prints a unified diff that patch takes, and writes nothing", async () => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    const { code, stdout } = await lint(cwd, "--dry-run", "site.conf");
+    expect(code).toBe(1);
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(SITE);
+    expect(stdout).toMatch(/^--- site\.conf\n\+\+\+ site\.conf\n@@ -4,7 \+4,10 @@\n/);
+    const patched = spawnSync("patch", ["-p0"], { cwd, input: stdout, encoding: "utf8" });
+    expect(patched).toMatchObject({ status: 0 });
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(MENDED);
+  });
+
+  test("prints nothing where nothing is left to mend", async () => {
+    const cwd = directoryOf({ "site.conf": MENDED });
+    expect(await lint(cwd, "--dry-run", "site.conf")).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test("keeps a file without a line break at its end as it is there", async () => {
+    const cwd = directoryOf({ "site.conf": SITE.trimEnd() });
+    const { stdout } = await lint(cwd, "--dry-run", "site.conf");
+    const patched = spawnSync("patch", ["-p0"], { cwd, input: stdout, encoding: "utf8" });
+    expect(patched).toMatchObject({ status: 0 });
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(MENDED.trimEnd());
+  });
+});
+
+describe("--fix", () => {
+  test("changes what it says and nothing else, says what is left, and is done after one run", async () => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    chmodSync(join(cwd, "site.conf"), 0o640);
+    const { code, stdout, stderr } = await lint(cwd, "site.conf");
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(MENDED);
+    expect(statSync(join(cwd, "site.conf")).mode & 0o777).toBe(0o640);
+    expect(readdirSync(cwd)).toEqual(["site.conf"]);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringContaining("info client-address-lost"),
+    });
+    expect(stderr).toContain(
+      "mended site.conf: http10-upstream, read-timeout-cuts-silence, response-buffered, host-lost, chunked-off\n",
+    );
+    expect((await lint(cwd, "site.conf")).stderr).not.toContain("mended");
+  });
+
+  test("keeps line ends and bytes that are no UTF-8", async () => {
+    const cwd = directoryOf({ "site.conf": "" });
+    const bytes = Buffer.from(
+      SITE.replaceAll("\n", "\r\n").replace("The stream", "The \xe9v\xe9nements"),
+      "latin1",
+    );
+    writeFileSync(join(cwd, "site.conf"), bytes);
+    await lint(cwd, "site.conf");
+    const expected = MENDED.replaceAll("\n", "\r\n").replace("The stream", "The \xe9v\xe9nements");
+    expect(readFileSync(join(cwd, "site.conf")).toString("latin1")).toBe(expected);
+  });
+
+  test("copies the whole outer list where a location has lost it", async () => {
+    const site = [
+      "server {",
+      "    listen 80;",
+      "    proxy_set_header Host $http_host;",
+      '    proxy_set_header X-Note "a; b";',
+      "    location /events {",
+      "        proxy_pass http://127.0.0.1:9000;",
+      "        proxy_set_header X-Forwarded-For $remote_addr;",
+      "    }",
+      "}",
+      "",
+    ];
+    const cwd = directoryOf({ "site.conf": site.join("\n") });
+    await lint(cwd, "site.conf", "--only", "request-fields-lost");
+    const lines = [
+      ...site.slice(0, 7),
+      "        proxy_set_header Host $http_host;",
+      '        proxy_set_header X-Note "a; b";',
+    ];
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe([...lines, ...site.slice(7)].join("\n"));
+  });
+
+  test("mends what may be a stream with --all alone", async () => {
+    const site = "server {\n    location / {\n        proxy_pass http://127.0.0.1:9000;\n    }\n}\n";
+    const cwd = directoryOf({ "site.conf": site });
+    await lint(cwd, "site.conf");
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(site);
+    await lint(cwd, "site.conf", "--all");
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toContain("proxy_buffering off;");
+  });
+
+  test("never writes a file outside the paths", async () => {
+    const cwd = directoryOf({
+      "etc/nginx.conf": "events {}\nhttp { include ../lib/*.conf; }\n",
+      "lib/site.conf": SITE,
+    });
+    const { stdout } = await lint(cwd, "etc/nginx.conf");
+    expect(stdout).toContain("chunked-off");
+    expect(readFileSync(join(cwd, "lib/site.conf"), "utf8")).toBe(SITE);
+  });
+
+  test("mends no configuration that nginx would not read", async () => {
+    const broken = `${SITE}server { listen 81 }\n`;
+    const cwd = directoryOf({ "site.conf": broken });
+    const { code } = await lint(cwd, "site.conf");
+    expect(code).toBe(2);
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(broken);
+  });
+
+  test("writes nothing that nginx -t refuses, where it took the configuration before", async () => {
+    const whole = "events {}\nhttp {\n    include site.conf;\n}\n";
+    const cwd = directoryOf({ "nginx.conf": whole, "site.conf": SITE, "bin/nginx": REFUSING });
+    chmodSync(join(cwd, "bin/nginx"), 0o755);
+    const env = { PATH: `${join(cwd, "bin")}:${process.env["PATH"]}` };
+    const args = ["nginx", "lint", "--nginx", "1.22", "--fix", "nginx.conf"];
+    expect(await start(args, { cwd, env }).ended).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: "sluice nginx lint: nginx -t refuses the mended configuration, so nothing was written\n",
+    });
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(SITE);
+  });
+
+  test("writes where --map says that the files are", async () => {
+    const cwd = directoryOf({
+      "etc/nginx.conf": "events {}\nhttp { include /etc/nginx/site.conf; }\n",
+      "etc/site.conf": SITE,
+    });
+    await lint(cwd, "/etc/nginx/nginx.conf", "--map", "/etc/nginx=./etc");
+    expect(readFileSync(join(cwd, "etc/site.conf"), "utf8")).toBe(MENDED);
+  });
+
+  test("leaves no file of its own beside a whole configuration that nginx has looked at", async () => {
+    const cwd = directoryOf({
+      "nginx.conf":
+        "pid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n    access_log off;\n    include site.conf;\n}\n",
+      "site.conf": SITE,
+    });
+    await lint(cwd, "nginx.conf");
+    expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(MENDED);
+    expect(readdirSync(cwd).toSorted()).toEqual(["nginx.conf", "site.conf"]);
+  });
+});
