@@ -4,6 +4,8 @@ import { GrowingBytes } from "../base/growing-bytes.ts";
 /** Most that is held of what a client sends before it is answered. */
 const MAX_EARLY_BYTES = 64 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /**
  * A client that waits for the answer to its upgrade, on a connection that nobody else reads.
  *
@@ -25,6 +27,8 @@ export class WaitingClient {
     socket.on("data", this.#hold);
     socket.once("end", this.#leave);
     socket.once("close", this.#leave);
+    // Node's parser may have stopped the reading for a body before, and the stream would take it for still under way.
+    socket.push(NOTHING);
   }
 
   /**

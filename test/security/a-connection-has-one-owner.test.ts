@@ -162,3 +162,21 @@ test.each([
   client.halfClose();
   await stream.connection.closed;
 });
+
+test.each([10, 20_000])(
+  "a client that leaves is noticed while an upgrade waits behind its body of %d bytes",
+  async (length) => {
+    const { gateway, at } = await start();
+    const client = await openRaw(gateway.port);
+    const body = `${length.toString(16)}\r\n${"x".repeat(length)}\r\n0\r\n\r\n`;
+    // In one packet: Node's parser stops reading for the body, and is gone before it would begin again.
+    client.send(
+      `POST /first HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${body}${get("/x", IGNORED)}`,
+    );
+    const stalled = await at("/first");
+    stalled.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
+    await client.received("abc");
+    client.halfClose();
+    await stalled.connection.closed;
+  },
+);
