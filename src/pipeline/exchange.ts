@@ -190,6 +190,11 @@ export class Exchange implements Sent, FaultOwner {
     this.#holdings.add(release);
   }
 
+  /** Forgets what was registered with `onEnd`, and is over. */
+  offEnd(release: () => void): void {
+    this.#holdings.remove(release);
+  }
+
   /** Gives back before the end what was registered with `onEnd`; does nothing where that was done. */
   giveBack(release: () => void): void {
     this.#holdings.giveBack(release);

@@ -26,6 +26,11 @@ export class Holdings {
     else this.#releases = withOneMore(this.#releases, release);
   }
 
+  /** Forgets a release whose matter is over. */
+  remove(release: () => void): void {
+    this.#releases = withoutOne(this.#releases, release);
+  }
+
   /** Calls a registered release before the end; does nothing where it was called. */
   giveBack(release: () => void): void {
     const others = withoutOne(this.#releases, release);

@@ -12,12 +12,16 @@ import { isTicketRequest } from "../pipeline/tickets.ts";
 import { checkHead, hostName } from "../routing/request-head.ts";
 import { readTarget } from "../routing/target.ts";
 import { Relay } from "../stream/relay.ts";
-import { DISCARD } from "../upstream/source.ts";
+import { discard } from "../upstream/discard.ts";
+import type { Source } from "../upstream/source.ts";
 import { isStreaming, openAnswer } from "./answer.ts";
 import type { Runtime } from "./runtime.ts";
 import { chooseStage, type RuntimeRoute } from "./runtime-route.ts";
 import { checkSecondReading } from "./second-reading.ts";
 import { isShared, subscribe } from "./subscribe.ts";
+
+/** How long a mock may be silent whose client has left. */
+const MAX_SILENCE_MS = 60_000;
 
 /** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
 export async function handle(exchange: Exchange, response: ClientResponse, runtime: Runtime): Promise<void> {
@@ -35,16 +39,27 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
   const backend = await openAnswer(exchange, response, route, runtime.capacity);
   if (backend === undefined) return;
-  // The client left, and the route lets its backend finish.
-  if (response.isClosed) return backend.start(DISCARD);
-  if (!isStreaming(exchange, backend, route)) return forward(exchange, response, backend, route);
+  if (!isStreaming(exchange, backend, route)) {
+    if (response.isClosed) return finishWithoutClient(exchange, backend, route);
+    return forward(exchange, response, backend, route);
+  }
+  // Also for a client that has left, where the route lets its backend finish: the times of the route bound it.
   const relay = new Relay(exchange, response, backend, route);
-  exchange.isStream = true;
-  runtime.relays.add(relay);
-  response.onClose(() => runtime.relays.delete(relay));
-  exchange.log.info(exchange.facts(), "stream opened");
+  if (!response.isClosed) {
+    exchange.isStream = true;
+    runtime.relays.add(relay);
+    response.onClose(() => runtime.relays.delete(relay));
+    exchange.log.info(exchange.facts(), "stream opened");
+  }
   exchange.forgetHead();
   relay.start();
+}
+
+/** Lets a backend finish an ordinary answer whose client has left (`onClientGone: drain`). */
+function finishWithoutClient(exchange: Exchange, backend: Source, { config, upstream }: RuntimeRoute): void {
+  // A mock is never silent for long.
+  const silenceMs = config.stream.idleTimeout ?? upstream?.timeouts.responseHeaderTimeout ?? MAX_SILENCE_MS;
+  discard(backend, silenceMs, exchange);
 }
 
 /** Reads the request's head in the one way it can be read, and finds its route. */

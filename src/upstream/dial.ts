@@ -60,6 +60,7 @@ export function dial(details: Dial, reuse: boolean): void {
   const dialling = new Dialling(details, connection, { head, reuse, isReused: kept !== undefined });
   connection.begin(dialling, method === "HEAD", backend.acquire());
   if (request.onClientGone === "cancel") dialling.giveUpWith(response);
+  else dialling.giveUpAtEnd();
   if (kept !== undefined) dialling.onConnected();
 }
 
@@ -91,6 +92,14 @@ class Dialling implements ConnectionUser {
 
   giveUpWith(response: Departure): void {
     this.#stay = response.onClose(() => this.#fail(new Error("the client has left")));
+  }
+
+  /** A client that leaves does not end the exchange, yet a fault does: nothing else would end an upload that broke off. */
+  giveUpAtEnd(): void {
+    const { exchange } = this.#details;
+    const giveUp = () => this.#fail(new Error("the request has ended"));
+    this.#stay = () => exchange.offEnd(giveUp);
+    exchange.onEnd(giveUp);
   }
 
   onConnected(): void {

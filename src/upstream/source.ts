@@ -33,10 +33,3 @@ export interface Source {
   /** Calls back once, when nothing more can come: it was whole, broke off, or was cancelled. */
   onClose(callback: () => void): void;
 }
-
-/** Reads an answer that nobody wants any more to its end, for the sake of who makes it. */
-export const DISCARD: Sink = {
-  onData() {},
-  onEnd() {},
-  onError() {},
-};

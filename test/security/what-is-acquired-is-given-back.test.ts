@@ -6,7 +6,8 @@ import { RunningGateway } from "../../src/server/gateway.ts";
 import { afterTest } from "../support/after-test.ts";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
-import { inlineConfig } from "../support/gateway.ts";
+import { inlineConfig, startGatewayTo } from "../support/gateway.ts";
+import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
 // With workers a place is asked for over IPC. Clients that left meanwhile left places taken, and backend streams that
@@ -79,4 +80,28 @@ test("with onClientGone: drain the backend goes on, and its place is given back 
   expect(counters.returned).toBe(0);
   backend.requests[0]?.endStream();
   await eventually(() => counters.returned === 1, "the place given back");
+});
+
+test("with onClientGone: drain a body that is no HTTP still cancels the backend's request", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, { stream: { onClientGone: "drain" } });
+  const client = await openRaw(gateway.port);
+  client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+  await backend.nextRequest();
+  client.send("ZZ\r\n");
+  await client.received("HTTP/1.1 400");
+  await eventually(() => backend.openConnections === 0, "the end of the backend's request");
+});
+
+test("with onClientGone: drain an ordinary answer that is silent behind its client's end is given up", async () => {
+  const backend = await startBackend();
+  const route = { stream: { onClientGone: "drain", idleTimeout: "1s" } };
+  const gateway = await startGatewayTo(backend.url, route);
+  const client = await openRaw(gateway.port);
+  client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const request = await backend.nextRequest();
+  client.socket.destroy();
+  await eventually(() => gateway.requestLines().length === 1, "the end of the client's request");
+  request.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
+  await request.connection.closed;
 });
