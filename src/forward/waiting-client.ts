@@ -1,7 +1,10 @@
 import type { Socket } from "node:net";
 import { GrowingBytes } from "../base/growing-bytes.ts";
 
-/** Most that is held of what a client sends before it is answered. */
+/**
+ * Most that is held of what a client sends before it is answered; one that sends more is cut off. To stop reading
+ * instead would hide that the client leaves. A WebSocket client waits for its 101 before it sends (RFC 6455 section 4.1).
+ */
 const MAX_EARLY_BYTES = 64 * 1024;
 
 const NOTHING = Buffer.alloc(0);
@@ -32,8 +35,8 @@ export class WaitingClient {
   }
 
   /**
-   * Says that the client waits for the answers to its earlier requests, which may take for ever: one that sends more
-   * than is held is cut off. `onDrain` is called when all that waited for it was taken. Undefined: it waits no more.
+   * Says that the client waits for the answers to its earlier requests: `onDrain` is called when all that waited for
+   * it was taken. Undefined: it waits no more.
    */
   queue(onDrain: (() => void) | undefined): void {
     if (this.#onDrain !== undefined) this.socket.removeListener("drain", this.#onDrain);
@@ -68,9 +71,7 @@ export class WaitingClient {
 
   readonly #hold = (bytes: Buffer): void => {
     this.#early.add(bytes);
-    if (this.#early.length < MAX_EARLY_BYTES) return;
-    if (this.#onDrain === undefined) this.socket.pause();
-    else this.socket.destroy();
+    if (this.#early.length >= MAX_EARLY_BYTES) this.socket.destroy();
   };
 
   readonly #onError = (): void => {

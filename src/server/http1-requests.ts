@@ -123,7 +123,7 @@ export class Http1Requests {
     const { turns } = this.#connectionOf(socket);
     const setup = { runtime: this.#runtime, turns, parse: this.#parse };
     if (kind === "upgrade") turns.take(new UpgradeTurn(exchange, client, setup));
-    else turns.take(refusalTurn(socket, exchange, connectRefused(), turns));
+    else turns.take(connectTurn(client, exchange, turns));
   }
 
   /** Bytes that are no HTTP, a head that is too large, a request that takes too long; or a connection that broke. */
@@ -173,18 +173,32 @@ export class Http1Requests {
   }
 }
 
-function refusalTurn(socket: Duplex, exchange: Exchange, error: ProxyError, turns: Turns): Turn {
+/** `letGo` is called when its turn comes, or is skipped. */
+function refusalTurn(
+  socket: Duplex,
+  exchange: Exchange,
+  error: ProxyError,
+  turns: Turns,
+  letGo = () => {},
+): Turn {
   const turn: Turn = {
     begin: () => {
+      letGo();
       refuseOn(socket, exchange, error);
       // The connection ends with it, so those that wait are skipped.
       turns.done(turn);
     },
-    skip: () => exchange.settle("client_gone"),
+    skip: () => {
+      letGo();
+      exchange.settle("client_gone");
+    },
   };
   return turn;
 }
 
-function connectRefused(): ProxyError {
-  return new ProxyError("method_not_allowed", "CONNECT", { fields: [["Allow", FORWARDED_METHODS]] });
+/** Refuses CONNECT. Node listens for `drain` no more, and earlier answers of the connection may wait for it. */
+function connectTurn(client: WaitingClient, exchange: Exchange, turns: Turns): Turn {
+  const refused = new ProxyError("method_not_allowed", "CONNECT", { fields: [["Allow", FORWARDED_METHODS]] });
+  client.queue(() => turns.drained());
+  return refusalTurn(client.socket, exchange, refused, turns, () => client.release());
 }

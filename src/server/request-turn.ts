@@ -57,6 +57,8 @@ export class RequestTurn implements Turn {
     if (this.#response.isHeadSent || this.#response.isClosed) return false;
     this.#bodyFault = fault;
     if (this.#hasBegun) this.#exchange.fault(fault);
+    // No one reads the body: it would stop the connection's reading, and nothing would tell that the client has left.
+    else this.#request.resume();
     return true;
   }
 }

@@ -10,6 +10,7 @@ import { openRaw } from "../support/raw-client.ts";
 
 const get = (path: string, fields = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
 const post = (path: string) => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}`;
+const CONNECT = "CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n";
 const IGNORED = "Connection: Upgrade\r\nUpgrade: foo\r\n";
 
 /** Requests by path, answered by hand. */
@@ -40,7 +41,7 @@ test.each([
 test("CONNECT behind a request is refused behind its answer", async () => {
   const { gateway, at } = await start();
   const client = await openRaw(gateway.port);
-  client.send(`${get("/first")}CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n`);
+  client.send(get("/first") + CONNECT);
   (await at("/first")).respond(200, {}, "answer-to-first");
   await client.received("HTTP/1.1 405");
   expect(client.text).toMatch(/^HTTP\/1.1 200 .*answer-to-firstHTTP\/1.1 405 /s);
@@ -118,30 +119,64 @@ test("a body that is no HTTP ends its own request, in its turn", async () => {
   await eventually(() => gateway.requestLines().length === 2, "both log lines");
 });
 
-test("an answer larger than the connection's buffers goes on while an upgrade waits behind it", async () => {
-  const { gateway, at, backend } = await start();
-  const client = await openRaw(gateway.port);
-  client.socket.pause();
-  client.send(get("/large") + handshake("/ws"));
-  const body = Buffer.alloc(16 * 1024 * 1024, "x");
-  (await at("/large")).respond(200, {}, body);
-  await eventually(
-    () => backend.connections[0]?.socket.writableNeedDrain === true,
-    "a backend that is held back",
-  );
-  client.socket.resume();
-  (await at("/ws")).send(`${switching()}hi`);
-  await client.received("hi");
-  expect(client.bytes.length).toBeGreaterThan(body.length);
-});
+test.each([
+  ["an upgrade", handshake("/ws"), switching()],
+  ["a CONNECT", CONNECT, ""],
+])(
+  "an answer larger than the connection's buffers goes on while %s waits behind it",
+  async (_, waiting, answer) => {
+    const { gateway, at, backend } = await start();
+    const client = await openRaw(gateway.port);
+    client.socket.pause();
+    client.send(get("/large") + waiting);
+    const body = Buffer.alloc(16 * 1024 * 1024, "x");
+    (await at("/large")).respond(200, {}, body);
+    await eventually(
+      () => backend.connections[0]?.socket.writableNeedDrain === true,
+      "a backend that is held back",
+    );
+    client.socket.resume();
+    if (answer !== "") (await at("/ws")).send(answer);
+    await client.received(`HTTP/1.1 ${answer === "" ? 405 : 101}`);
+    expect(client.bytes.length).toBeGreaterThan(body.length);
+  },
+);
 
-test("a client that sends more behind an upgrade in waiting than is held is cut off", async () => {
+test.each([
+  ["an upgrade", handshake("/ws")],
+  ["a CONNECT", CONNECT],
+])("a client that sends more behind %s in waiting than is held is cut off", async (_, waiting) => {
   const { gateway, at } = await start();
   const flooding = await openRaw(gateway.port);
-  flooding.send(post("/first") + handshake("/ws"));
+  flooding.send(post("/first") + waiting);
   const request = await at("/first");
   flooding.send("x".repeat(128 * 1024));
   await flooding.ended();
+  await request.connection.closed;
+});
+
+test("a client that sends more behind its WebSocket handshake than is held is cut off", async () => {
+  const { gateway, at } = await start();
+  const flooding = await openRaw(gateway.port);
+  flooding.send(handshake("/ws"));
+  const request = await at("/ws");
+  flooding.send("x".repeat(128 * 1024));
+  await flooding.ended();
+  await request.connection.closed;
+});
+
+test("a client is known to have left when the body of a request in waiting came too late", async () => {
+  const { gateway, at } = await start({}, { limits: { requestTimeout: "1s" } });
+  const client = await openRaw(gateway.port);
+  // More than node:http holds of a body that nobody reads.
+  client.send(`${post("/first")}POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n`);
+  const request = await at("/first");
+  for (let sent = 0; sent < 10; sent++) {
+    client.send("x".repeat(10_000));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  client.leave();
   await request.connection.closed;
 });
 
