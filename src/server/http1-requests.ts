@@ -90,6 +90,8 @@ export class Http1Requests {
   }
 
   #onRequest(request: IncomingMessage, nodeResponse: ServerResponse, awaitsContinue: boolean): void {
+    // The rest of a packet with more requests than may wait.
+    if (request.socket.destroyed) return;
     const exchange = this.#receive(request, request.socket);
     exchange.awaitsContinue = awaitsContinue;
     // Whoever keeps connections to us, as nginx does, shall find none of them closed under its next request.
@@ -134,9 +136,11 @@ export class Http1Requests {
     if (isFirst) socket.once("end", () => socket.destroy());
     connection.faultBytes = (connection.faultBytes ?? 0) + (error.rawPacket?.length ?? 0);
     // Bytes behind a request that said `Connection: close`: no request, and no reason not to answer the first.
-    if (error.code === "HPE_CLOSED_CONNECTION") return;
-    const fault = parseFault(error, socket as Socket);
-    if (fault === undefined || connection.faultBytes > MAX_BYTES_BEHIND_FAULT) socket.destroy();
+    const isSurplus = error.code === "HPE_CLOSED_CONNECTION";
+    const fault = isSurplus ? undefined : parseFault(error, socket as Socket);
+    if (connection.faultBytes > MAX_BYTES_BEHIND_FAULT) socket.destroy();
+    else if (isSurplus) return;
+    else if (fault === undefined) socket.destroy();
     // Node reports each further piece of what is no HTTP: it was refused once.
     else if (!isFirst) return;
     else if (connection.last?.isArriving !== true) this.#refuseNext(socket, fault);
