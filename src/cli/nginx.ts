@@ -3,6 +3,7 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 
 /** Each is loaded when it is asked for: `lint` needs nothing of the gateway. */
 const SUBCOMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  generate: async () => (await import("./nginx-generate.ts")).nginxGenerate,
   lint: async () => (await import("./nginx-lint.ts")).nginxLint,
 };
 
@@ -10,7 +11,8 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 export const nginx: Command = {
   help: `Usage: sluice nginx COMMAND [flags]
 
-  lint  find what delays, cuts or changes event streams in a configuration
+  generate  write the configuration of nginx that suits sluice's own
+  lint      find what delays, cuts or changes event streams in a configuration
 
 sluice nginx COMMAND --help shows the flags.
 `,

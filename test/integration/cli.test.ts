@@ -40,6 +40,7 @@ describe("help and version", () => {
     ["probe", ["probe", "--help"]],
     ["schema", ["schema", "-h"]],
     ["nginx", ["nginx", "--help"]],
+    ["nginx-generate", ["nginx", "generate", "--help"]],
     ["nginx-lint", ["nginx", "lint", "--help"]],
   ])("of %s", async (name, args) => {
     const { code, stdout, stderr } = await sluice(args);

@@ -1,0 +1,40 @@
+import type { RouteConfig } from "../../config/route-schema.ts";
+
+/** What a client of a WebSocket may be expected to ping within. Milliseconds. */
+const WEBSOCKET_MS = 60_000;
+/** For a process or a network that stands still for a while. Milliseconds. */
+const MARGIN_MS = 15_000;
+/** For streams that are allowed to be silent: without a heartbeat nothing else bounds them. Milliseconds. */
+const SILENT_MS = 3_600_000;
+
+/** The longest time that sluice may send nothing without a fault, over all routes; then nginx may give up. */
+export interface Silence {
+  /** `proxy_read_timeout`. Milliseconds, whole seconds. */
+  readonly ms: number;
+  /** What the time comes from, such as `heartbeat (15s)`; the longest first. */
+  readonly reasons: readonly { readonly name: string; readonly ms: number }[];
+  /** Routes whose streams have neither a heartbeat nor an idle timeout. */
+  readonly silentRoutes: readonly string[];
+}
+
+/** Finds how long nginx has to wait for sluice. */
+export function longestSilence(routes: readonly RouteConfig[]): Silence {
+  const longest = new Map<string, number>();
+  const silentRoutes: string[] = [];
+  const take = (name: string, ms: number) => longest.set(name, Math.max(ms, longest.get(name) ?? 0));
+  for (const { name, stream, upstream, stages, websocket } of routes) {
+    const quiet = stream.heartbeat ?? stream.idleTimeout;
+    if (quiet === undefined) silentRoutes.push(name);
+    take(stream.heartbeat === undefined ? "idleTimeout" : "heartbeat", quiet ?? SILENT_MS);
+    for (const group of [upstream, ...Object.values(stages).map((stage) => stage.upstream)]) {
+      if (group === undefined) continue;
+      const attempts = Math.min(group.retries + 1, group.backends.length);
+      // Connections that fail slowly come before the wait for a head.
+      take("responseHeaderTimeout", group.responseHeaderTimeout + (attempts - 1) * group.connectTimeout);
+    }
+    if (websocket) take("websocket", WEBSOCKET_MS);
+  }
+  const reasons = [...longest].map(([name, ms]) => ({ name, ms })).toSorted((a, b) => b.ms - a.ms);
+  const ms = Math.ceil((Math.max(0, ...longest.values()) + MARGIN_MS) / 1000) * 1000;
+  return { ms, reasons, silentRoutes };
+}
