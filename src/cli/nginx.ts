@@ -4,6 +4,7 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 /** Each is loaded when it is asked for: `lint` needs nothing of the gateway. */
 const SUBCOMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   generate: async () => (await import("./nginx-generate.ts")).nginxGenerate,
+  import: async () => (await import("./nginx-import.ts")).nginxImport,
   lint: async () => (await import("./nginx-lint.ts")).nginxLint,
 };
 
@@ -12,6 +13,7 @@ export const nginx: Command = {
   help: `Usage: sluice nginx COMMAND [flags]
 
   generate  write the configuration of nginx that suits sluice's own
+  import    make route files of the locations of a configuration
   lint      find what delays, cuts or changes event streams in a configuration
 
 sluice nginx COMMAND --help shows the flags.

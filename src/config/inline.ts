@@ -37,6 +37,7 @@ export function readConfig(directory: string, env = process.env): Config {
 
 function filesOf(texts: ReadonlyMap<string, string>): ConfigFiles {
   return {
+    isOnDisk: false,
     names: (directory) => [
       ...new Set(
         [...texts.keys()]

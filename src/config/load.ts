@@ -25,12 +25,18 @@ const ROUTE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Where the files of a configuration are. */
 export interface ConfigFiles {
+  /** Whether files that sluice.yaml names are looked for beside it; else in the working directory. */
+  readonly isOnDisk: boolean;
   /** The names in a directory; throws the system's error when there is none. */
   names(directory: string): readonly string[];
   read(path: string): ReturnType<typeof readTextFile>;
 }
 
-const ON_DISK: ConfigFiles = { names: (directory) => readdirSync(directory), read: readTextFile };
+const ON_DISK: ConfigFiles = {
+  isOnDisk: true,
+  names: (directory) => readdirSync(directory),
+  read: readTextFile,
+};
 
 /** What a directory is read with, and where its problems are gathered. */
 interface Reading {
@@ -130,7 +136,7 @@ interface ReadRoute extends ReadFile<RouteFile> {
 
 function readServer(root: string, reading: Reading): ServerConfig | undefined {
   // A configuration that is on no disk names files from the working directory.
-  const schema = serverSchemaIn(reading.files === ON_DISK ? root : ".");
+  const schema = serverSchemaIn(reading.files.isOnDisk ? root : ".");
   return readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", reading, schema)?.value;
 }
 

@@ -41,6 +41,7 @@ describe("help and version", () => {
     ["schema", ["schema", "-h"]],
     ["nginx", ["nginx", "--help"]],
     ["nginx-generate", ["nginx", "generate", "--help"]],
+    ["nginx-import", ["nginx", "import", "--help"]],
     ["nginx-lint", ["nginx", "lint", "--help"]],
   ])("of %s", async (name, args) => {
     const { code, stdout, stderr } = await sluice(args);

@@ -1,0 +1,187 @@
+import { existsSync } from "node:fs";
+import { MAX_DURATION_MS } from "../../base/units.ts";
+import type { RouteInput } from "../../config/route-schema.ts";
+import type { Directive } from "../directive.ts";
+import type { Level } from "../level.ts";
+import { isVariable } from "../target.ts";
+import { parseTime } from "../units.ts";
+import { type Notes, NotImported } from "./notes.ts";
+import { hasVariable, type Proxied, type Scope } from "./scope.ts";
+
+type Upstream = NonNullable<RouteInput["upstream"]>;
+type UpstreamObject = Exclude<Upstream, string>;
+type BackendInput = UpstreamObject["backends"][number];
+
+/** nginx's defaults, which are sluice's as well. */
+const DEFAULT_READ_MS = 60_000;
+const DEFAULT_FAILS = { maxFails: 1, failTimeout: 10_000 } as const;
+
+/** The backends that a location proxies to, and how. Throws NotImported. */
+export function upstreamOf({ scope, target }: Proxied): Upstream {
+  const { directive, scheme, authority, upstream } = target;
+  if (isVariable(authority)) {
+    throw new NotImported(directive, "a variable names the backend; write upstream by hand");
+  }
+  if (scheme !== "http" && scheme !== "https") {
+    throw new NotImported(directive, `sluice speaks HTTP to backends, not ${scheme || target.family}`);
+  }
+  const backends =
+    upstream === undefined
+      ? [{ url: urlOf(scheme, authority, directive) }]
+      : groupOf(upstream, scheme, scope);
+  const rest = {
+    ...(upstream !== undefined && balanceOf(upstream, scope.notes)),
+    ...retriesOf(scope),
+    ...timeOf(scope, "proxy_connect_timeout", "connectTimeout"),
+    ...timeOf(scope, "proxy_read_timeout", "responseHeaderTimeout", DEFAULT_READ_MS),
+    ...hostHeaderOf({ scope, target }),
+    ...(scheme === "https" && { tls: tlsOf(scope, directive) }),
+  };
+  const [only, ...more] = backends;
+  const isPlain = only !== undefined && more.length === 0 && Object.keys(only).length === 1;
+  return isPlain && Object.keys(rest).length === 0 ? only.url : { backends, ...rest };
+}
+
+function urlOf(scheme: string, authority: string, at: Directive): string {
+  if (!authority.startsWith("unix:")) return `${scheme}://${authority}`;
+  if (scheme === "https") throw new NotImported(at, "sluice speaks no TLS over unix sockets");
+  return authority.replace(/:$/, "");
+}
+
+/** The servers of an upstream block. */
+function groupOf(upstream: Level, scheme: string, { notes, directive }: Scope): BackendInput[] {
+  const backends: BackendInput[] = [];
+  for (const at of upstream.own("server")) {
+    const [address = "", ...parameters] = at.args;
+    if (isVariable(address))
+      throw new NotImported(at, "a template names the backend; give the file that it renders to");
+    if (parameters.includes("down")) notes.add(at, "the server is down, so it is left out");
+    else backends.push({ url: urlOf(scheme, address, at), ...parametersOf(parameters, at, notes) });
+  }
+  // Several servers that all have `backup` are a mistake that nginx does not start with.
+  if (backends.length === 0) {
+    throw new NotImported(
+      upstream.directive ?? directive,
+      "the group has no server that is up; write upstream by hand",
+    );
+  }
+  return backends;
+}
+
+function parametersOf(parameters: readonly string[], at: Directive, notes: Notes): Omit<BackendInput, "url"> {
+  const found: { weight?: number; backup?: boolean; maxFails?: number; failTimeout?: string } = {};
+  for (const parameter of parameters) {
+    const [name = "", value = ""] = parameter.split("=");
+    const ms = parseTime(value);
+    if (name === "backup") found.backup = true;
+    else if (name === "weight" && value !== "1") found.weight = Number(value);
+    else if (name === "max_fails") {
+      if (Number(value) !== DEFAULT_FAILS.maxFails) found.maxFails = Math.min(100, Number(value));
+    } else if (name === "fail_timeout" && ms !== undefined && ms > 0) {
+      if (ms !== DEFAULT_FAILS.failTimeout) found.failTimeout = durationOf(ms);
+    } else if (name !== "weight" && name !== "resolve") notes.add(at, `${parameter} has no counterpart`);
+  }
+  return found;
+}
+
+function balanceOf(upstream: Level, notes: Notes): Pick<UpstreamObject, "balance"> {
+  for (const at of upstream.directives) {
+    if (!KNOWN_IN_UPSTREAM.has(at.name)) notes.add(at, "has no counterpart");
+  }
+  const at = upstream.directives.find(({ name }) => METHODS.has(name));
+  if (at?.name === "hash" && !/^\$(?:binary_)?remote_addr$/.test(at.arg(0))) {
+    notes.add(at, "only a client's address can choose the backend; balance: hash takes it instead");
+  }
+  // With one server there is nothing to choose.
+  if (upstream.own("server").length < 2) return {};
+  return at === undefined ? { balance: "roundRobin" } : (METHODS.get(at.name) ?? {});
+}
+
+/** nginx's methods of choice; leastConnections is sluice's default. */
+const METHODS: ReadonlyMap<string, Pick<UpstreamObject, "balance">> = new Map([
+  ["least_conn", {}],
+  ["ip_hash", { balance: "hash" }],
+  ["hash", { balance: "hash" }],
+  ["random", { balance: "randomTwo" }],
+]);
+
+/** Connections are kept and names resolved by sluice itself. */
+const KNOWN_IN_UPSTREAM = new Set([
+  ...["server", "keepalive", "keepalive_time", "keepalive_timeout", "keepalive_requests", "zone", "resolver"],
+  ...METHODS.keys(),
+]);
+
+function retriesOf(scope: Scope): Pick<UpstreamObject, "retries"> {
+  const rule = scope.set("proxy_next_upstream");
+  if (rule?.args.includes("off")) return { retries: 0 };
+  if (rule !== undefined)
+    scope.notes.add(rule, "sluice retries what did not reach a backend, and what may be repeated");
+  const tries = Number(scope.set("proxy_next_upstream_tries")?.value ?? 0);
+  return tries > 0 ? { retries: Math.min(10, tries - 1) } : {};
+}
+
+function timeOf<K extends "connectTimeout" | "responseHeaderTimeout">(
+  scope: Scope,
+  name: string,
+  key: K,
+  initialMs?: number,
+): { readonly [key in K]?: string } {
+  const at = scope.set(name);
+  const ms = parseTime(at?.value ?? "");
+  if (at === undefined || ms === initialMs) return {};
+  if (ms === undefined || ms <= 0 || ms > MAX_DURATION_MS) {
+    scope.notes.add(at, `${key} is a duration from 1ms to 24d; its default holds`);
+    return {};
+  }
+  return { [key]: durationOf(ms) } as { readonly [key in K]?: string };
+}
+
+/** Milliseconds as a route file has them. */
+export function durationOf(ms: number): string {
+  for (const [unit, size] of [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["m", 60_000],
+    ["s", 1000],
+  ] as const) {
+    if (ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return `${ms}ms`;
+}
+
+const OF_CLIENT = /^\$(?:http_host|host)(?::\$server_port)?$/;
+
+function hostHeaderOf({ scope, target }: Proxied): Pick<UpstreamObject, "hostHeader"> {
+  const at = scope.all("proxy_set_header").findLast(({ args }) => args[0]?.toLowerCase() === "host");
+  const value = at?.arg(1) ?? "$proxy_host";
+  if (OF_CLIENT.test(value)) return {};
+  if (/^\$proxy_host(?::\$proxy_port)?$/.test(value)) {
+    if (target.upstream !== undefined) {
+      scope.notes.add(
+        at ?? target.directive,
+        `nginx sends Host: ${target.authority}; the route sends the backend's own`,
+      );
+    }
+    return { hostHeader: "backend" };
+  }
+  // A name that is written out stands in headers.request.set.
+  if (at !== undefined && hasVariable(value))
+    scope.notes.add(at, "the value is put together; the client's Host is sent");
+  return {};
+}
+
+function tlsOf(scope: Scope, pass: Directive): NonNullable<UpstreamObject["tls"]> {
+  const name = scope.set("proxy_ssl_name")?.value;
+  const serverName = name !== undefined && !hasVariable(name) ? { serverName: name } : {};
+  if (scope.set("proxy_ssl_verify")?.value !== "on") {
+    scope.notes.add(
+      pass,
+      "nginx does not verify the backend's certificate; remove verify: false where it can be",
+    );
+    return { verify: false, ...serverName };
+  }
+  const ca = scope.set("proxy_ssl_trusted_certificate");
+  if (ca !== undefined && !existsSync(ca.value))
+    scope.notes.add(ca, "the file is not here; set upstream.tls.ca");
+  return { ...serverName, ...(ca !== undefined && existsSync(ca.value) && { ca: ca.value }) };
+}

@@ -1,0 +1,61 @@
+import type { RouteInput } from "../../config/route-schema.ts";
+import type { Directive } from "../directive.ts";
+import type { Level } from "../level.ts";
+import { isRegex, modifierOf, pathOf } from "../locations.ts";
+import { encoded } from "./matches.ts";
+import { type Note, type Notes, spell } from "./notes.ts";
+
+/** A route without a name. */
+export interface Draft {
+  readonly route: RouteInput;
+  readonly from: Directive;
+  readonly notes: Note[];
+}
+
+/** A location that has become no route. */
+export interface LeftOut {
+  readonly location: Level;
+  readonly at: Directive;
+  readonly message: string;
+}
+
+/**
+ * Says of every location that is left out which route takes its requests now: what nginx answered, or refused, goes
+ * to a backend there.
+ */
+export function noteCoverage(leftOut: readonly LeftOut[], drafts: readonly Draft[], left: Notes): void {
+  for (const { location, at, message } of leftOut) {
+    const covering = coveringDrafts(location, drafts);
+    const [first] = covering;
+    const now = first === undefined ? "" : `; its requests go to the route ${first.route.match.path} now`;
+    left.add(at, `not imported: ${message}${now}`);
+    const { directive } = location;
+    if (directive === undefined) continue;
+    const text = `${spell(directive)} is not imported, so this route takes its requests`;
+    for (const draft of covering) draft.notes.push({ at: draft.from, text, isInFileAlone: true });
+  }
+}
+
+/** The routes of the longest path around a location; one for each host. */
+function coveringDrafts(location: Level, drafts: readonly Draft[]): readonly Draft[] {
+  const path = startOf(location);
+  if (path === undefined) return [];
+  const around = drafts.filter(({ route }) => covers(route.match.path, path));
+  const longest = Math.max(0, ...around.map(({ route }) => route.match.path.length));
+  return around.filter(({ route }) => route.match.path.length === longest);
+}
+
+/** Whether a prefix route is around a path, which may be its own. */
+export function covers(prefix: string, path: string): boolean {
+  if (!prefix.endsWith("/*")) return false;
+  const bare = prefix.slice(0, -2);
+  return path === bare || path.startsWith(`${bare}/`);
+}
+
+/** What the paths of a location begin with, as far as it is known; undefined where it has none. */
+function startOf(location: Level): string | undefined {
+  if (modifierOf(location) === "@") return undefined;
+  if (!isRegex(location)) return encoded(pathOf(location));
+  const literal = /^\^((?:\/[\w-]+)*\/)/.exec(pathOf(location))?.[1];
+  return literal ?? "/";
+}

@@ -1,0 +1,121 @@
+import type { Directive } from "../directive.ts";
+import type { Level } from "../level.ts";
+import { isRegex, modifierOf, pathOf } from "../locations.ts";
+import { type Notes, NotImported } from "./notes.ts";
+import type { Scope } from "./scope.ts";
+
+/** Names that mean any host. */
+const ANY_HOST = new Set(["", "_", "localhost"]);
+
+/** The hosts of a server; undefined stands for any. Throws NotImported when no name of it can be a route's. */
+export function hostsOf(server: Level, notes: Notes): readonly (string | undefined)[] {
+  const directives = server.own("server_name");
+  const names = directives.flatMap(({ args }) => args);
+  if (names.every((name) => ANY_HOST.has(name))) return [undefined];
+  const hosts: string[] = [];
+  for (const at of directives) {
+    for (const name of at.args) {
+      if (/^[A-Za-z0-9._-]+$/.test(name) && !ANY_HOST.has(name)) hosts.push(name.toLowerCase());
+      else if (!ANY_HOST.has(name)) notes.add(at, `${name} is no plain name, and a route has one host`);
+    }
+  }
+  const [first] = directives;
+  if (hosts.length === 0 && first !== undefined) {
+    throw new NotImported(
+      first,
+      "none of the names is a plain one; write the routes by hand, without a host for any",
+    );
+  }
+  return [...new Set(hosts)];
+}
+
+/** The paths of a location as routes have them. Throws NotImported. */
+export function pathsOf({ location, directive, server, notes }: Scope): readonly string[] {
+  const modifier = modifierOf(location);
+  if (modifier === "@") throw new NotImported(directive, "a named location has no path of its own");
+  if (isRegex(location)) {
+    const paths = alternativesOf(pathOf(location));
+    if (paths === undefined) {
+      throw new NotImported(
+        directive,
+        "the expression is no list of paths; write a route for each path that it means",
+      );
+    }
+    if (modifier === "~*") notes.add(directive, "paths of routes are compared with case");
+    return paths;
+  }
+  const path = encoded(pathOf(location));
+  if (!path.startsWith("/")) throw new NotImported(directive, "the path does not begin with a slash");
+  if (modifier === "=") return [path];
+  if (path.endsWith("/")) {
+    const bare = path.slice(0, -1);
+    if (bare !== "" && !hasExact(server, bare)) {
+      notes.add(directive, `${bare} is redirected to ${path} there; the route takes it as it is`);
+    }
+    return [`${path}*`];
+  }
+  notes.add(
+    directive,
+    `${path} is the start of any name there, such as ${path}y; the route takes ${path} and what is below it`,
+  );
+  return [`${path}/*`];
+}
+
+const hasExact = (server: Level, path: string): boolean =>
+  server.levels.some(
+    (level) => level.kind === "location" && modifierOf(level) === "=" && pathOf(level) === path,
+  );
+
+/** A decoded path as a route spells it. */
+export const encoded = (path: string): string =>
+  path.replace(/[^!$&'()+,\-./0-9:;=@A-Z_a-z~]/gu, (character) => percent(character));
+
+const percent = (character: string): string =>
+  [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
+
+/** More alternatives than this are no list that anybody wrote. */
+const MAX_PATHS = 50;
+const GROUP = /^([^()|]*)(?:\((?:\?:)?([^()]*)\)([^()|]*))?$/;
+/** Letters, digits, and what is no operator of an expression. */
+const LITERAL = /^(?:[\w/~-]|\\[./-])*$/;
+
+/** The paths of `^/(a|b)/`, `^/a$` and the like; undefined for other expressions. */
+export function alternativesOf(source: string): string[] | undefined {
+  if (!source.startsWith("^/")) return undefined;
+  const { body, ending } = splitEnding(source.slice(1));
+  const [, before = "", list, after = ""] = GROUP.exec(body) ?? [];
+  if (GROUP.exec(body) === null) return undefined;
+  const words = list === undefined ? [""] : list.split("|");
+  const paths = words.map((each) => `${before}${each}${after}`);
+  if (paths.length > MAX_PATHS || !paths.every((path) => LITERAL.test(path))) return undefined;
+  return paths.map((path) => {
+    const plain = path.replace(/\\/g, "");
+    if (ending === "exact") return plain;
+    return plain.endsWith("/") ? `${plain}*` : `${plain}/*`;
+  });
+}
+
+function splitEnding(text: string): { readonly body: string; readonly ending: "exact" | "below" } {
+  const ending = /(?:\(\/\|\$\)|\(\?:\/\|\$\)|\(\.\*\)\$?|\.\*\$?|\(\/\.\*\)\?\$|\(\?:\/\.\*\)\?\$)$/.exec(
+    text,
+  )?.[0];
+  if (ending !== undefined) return { body: text.slice(0, -ending.length), ending: "below" };
+  return text.endsWith("$") ? { body: text.slice(0, -1), ending: "exact" } : { body: text, ending: "below" };
+}
+
+/** The methods of `^(GET|POST)$`; undefined for other expressions. */
+export function methodsOf(source: string): string[] | undefined {
+  const list = /^\^\(?(?:\?:)?([A-Z|]+)\)?\$$/.exec(source)?.[1];
+  return list?.split("|");
+}
+
+/** The methods that `limit_except` leaves open. */
+export function exceptedMethods(
+  level: Level,
+): { readonly methods: string[]; readonly at: Directive } | undefined {
+  const at = level.directive;
+  const isClosed = level.own("deny").some(({ value }) => value === "all") && level.own("allow").length === 0;
+  return at !== undefined && isClosed
+    ? { methods: at.args.filter((method) => method !== "HEAD"), at }
+    : undefined;
+}

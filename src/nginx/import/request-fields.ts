@@ -1,0 +1,40 @@
+import type { RouteInput } from "../../config/route-schema.ts";
+import { editableField, fieldValue } from "../../config/scalars.ts";
+import type { Scope } from "./scope.ts";
+import { hasVariable } from "./scope.ts";
+
+type Edits = NonNullable<NonNullable<RouteInput["headers"]>["request"]>;
+
+/** What sluice tells backends by itself, or manages for each connection. */
+const OWN =
+  /^(?:x-forwarded-(?:for|proto|host|port|server|scheme|ssl)|x-real-ip|x-request-id|forwarded|upgrade|connection|via)$/;
+
+/** The fields that a route sets and removes on the way to the backend. */
+export function requestEdits(scope: Scope): Edits | undefined {
+  const set: Record<string, string> = {};
+  const remove: string[] = [];
+  for (const at of scope.all("proxy_set_header")) {
+    const [name = "", value = ""] = at.args;
+    const lower = name.toLowerCase();
+    if (OWN.test(lower) || passes(lower, value) || (lower === "host" && hasVariable(value))) continue;
+    if (!editableField.safeParse(name).success)
+      scope.notes.add(at, "the field frames the message, which sluice does itself");
+    else if (value === "") remove.push(name);
+    else if (hasVariable(value))
+      scope.notes.add(at, "the value is put together for each request; a route sets fixed ones");
+    else if (fieldValue.safeParse(value).success) set[name] = value;
+    else scope.notes.add(at, "the value has characters that no field may have");
+  }
+  if (Object.keys(set).length === 0 && remove.length === 0) return undefined;
+  return { ...(Object.keys(set).length > 0 && { set }), ...(remove.length > 0 && { remove }) };
+}
+
+/** The client's own field in place of itself: it passes by itself. */
+const passes = (lower: string, value: string): boolean =>
+  value === `$http_${lower.replaceAll("-", "_")}` || (lower === "cookie" && value === "$http_cookie");
+
+/** Whether the location hands WebSocket upgrades on. */
+export function takesWebSockets(scope: Scope): boolean {
+  const upgrade = scope.all("proxy_set_header").findLast(({ args }) => args[0]?.toLowerCase() === "upgrade");
+  return (upgrade?.arg(1) ?? "") !== "";
+}

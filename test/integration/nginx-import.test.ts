@@ -1,0 +1,122 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { directoryOf, startSluice } from "../support/sluice-process.ts";
+
+const SITE = `server {
+    listen 80;
+    server_name app.example.com;
+    location /events {
+        proxy_pass http://127.0.0.1:9000;
+        proxy_set_header Host $host;
+        proxy_cache streams;
+    }
+}
+`;
+const ROUTE = `# nginx: from site.conf:4 location /events {}
+# nginx: site.conf:4 location /events {}: /events is the start of any name there, such as /eventsy; the route takes /events and what is below it
+# nginx: site.conf:7 proxy_cache streams: sluice has no cache; routes with shared keep the history of a stream
+match:
+  host: app.example.com
+  path: /events/*
+upstream: http://127.0.0.1:9000
+`;
+
+const run = (cwd: string, args: readonly string[] = ["site.conf"]) =>
+  startSluice(["nginx", "import", ...args], { cwd }).ended;
+
+describe("the route files", () => {
+  test("are written, and what they lack is said on standard error", async () => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    const { code, stdout, stderr } = await run(cwd, ["site.conf", "--out", "new/config"]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    expect(readFileSync(join(cwd, "new/config/routes/events.yaml"), "utf8")).toBe(ROUTE);
+    expect(stderr).toBe(
+      [
+        "site.conf:1 server {}: nginx's own, in no route (see sluice.yaml for what sluice has of it): listen",
+        ...ROUTE.split("\n")
+          .slice(1, 3)
+          .map((line) => line.slice("# nginx: ".length)),
+        "wrote new/config/routes/events.yaml",
+        "",
+      ].join("\n"),
+    );
+    const check = await startSluice(["check", "--config", "new/config"], { cwd }).ended;
+    expect(check).toMatchObject({ code: 0, stdout: expect.stringContaining("app.example.com  /events/*") });
+  });
+
+  test("are printed and not written with --dry-run", async () => {
+    const cwd = directoryOf({ "site.conf": SITE });
+    const { code, stdout } = await run(cwd, ["site.conf", "--dry-run"]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `# config/routes/events.yaml\n${ROUTE}\n` });
+    expect(readdirSync(cwd)).toEqual(["site.conf"]);
+  });
+
+  test("of the same name are replaced with --force alone", async () => {
+    const cwd = directoryOf({ "site.conf": SITE, "config/routes/events.yaml": "# mine\n" });
+    const { code, stderr } = await run(cwd);
+    expect(code).toBe(2);
+    expect(stderr).toContain("config/routes/events.yaml exists, so nothing was written; --force replaces");
+    expect(readFileSync(join(cwd, "config/routes/events.yaml"), "utf8")).toBe("# mine\n");
+    expect((await run(cwd, ["site.conf", "--force"])).code).toBe(0);
+    expect(readFileSync(join(cwd, "config/routes/events.yaml"), "utf8")).toBe(ROUTE);
+  });
+
+  test("are loaded with what is there before a byte is written", async () => {
+    const cwd = directoryOf({
+      "site.conf": SITE,
+      "config/sluice.yaml": "listen: 127.0.0.1:9000\n",
+      "config/routes/other.yaml": "match: { path: /other }\nupstream: http://127.0.0.1:9001\n",
+    });
+    const { code, stderr } = await run(cwd);
+    expect(code).toBe(2);
+    expect(stderr).toContain("the routes would not load, so nothing was written:");
+    expect(stderr).toContain(
+      "config/routes/events.yaml:7:11 upstream: http://127.0.0.1:9000 is an address that this gateway listens on",
+    );
+    expect(existsSync(join(cwd, "config/routes/events.yaml"))).toBe(false);
+  });
+
+  test("are those of the server that is asked for", async () => {
+    const other = SITE.replace("app.example.com", "other.example.com").replace("/events", "/other");
+    const cwd = directoryOf({ "site.conf": SITE + other });
+    const { code, stdout, stderr } = await run(cwd, [
+      "site.conf",
+      "--server",
+      "other.example.com",
+      "--dry-run",
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("host: other.example.com");
+    expect(stdout + stderr).not.toContain("app.example.com");
+    const wrong = await run(cwd, ["site.conf", "--server", "othr.example.com"]);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain("no server_name is othr.example.com; did you mean other.example.com?");
+  });
+});
+
+describe("what cannot be imported ends with 2 and a sentence", () => {
+  test.each([
+    [[], {}, "nginx import needs a FILE"],
+    [["nowhere.conf"], {}, "nowhere.conf does not exist; name a configuration of nginx"],
+    [["."], { "README.md": "" }, "has no configuration of nginx in it"],
+    [["site.conf"], { "site.conf": "server {\n  listen 80\n}\n" }, "site.conf:3:1: "],
+    [["site.conf"], { "site.conf": "server { listen {{ port }}; }\n" }, "site.conf:1:17: this is a template"],
+    [["site.conf"], { "site.conf": "server { root /var/www; }\n" }, "nothing could be imported"],
+    [["site.conf", "--out", "site.conf"], { "site.conf": SITE }, "site.conf"],
+  ] as const)("%j", async (args, files, message) => {
+    const { code, stdout, stderr } = await run(directoryOf(files), args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(message);
+  });
+});
+
+test("a file's own bytes do not steer the terminal, and stay comments", async () => {
+  const cwd = directoryOf({
+    "site.conf": `server { location /x/ { proxy_pass http://127.0.0.1:9000; sub_filter "a\nmatch: b\u001b[2J" c; } }\n`,
+  });
+  const { code, stdout, stderr } = await run(cwd, ["site.conf", "--dry-run"]);
+  expect(code).toBe(0);
+  expect(stdout + stderr).not.toContain("\u001b");
+  expect(stdout.split("\n").filter((line) => line.startsWith("match: b"))).toEqual([]);
+});

@@ -1,0 +1,389 @@
+import { describe, expect, test } from "vitest";
+import { parseConfig } from "../../../src/config/inline.ts";
+import type { RouteInput } from "../../../src/config/route-schema.ts";
+import { generateSite } from "../../../src/nginx/generate/site.ts";
+import { formatNote } from "../../../src/nginx/import/notes.ts";
+import { type Imported, importRoutes } from "../../../src/nginx/import/routes.ts";
+import { ASSUMED_VERSION } from "../../../src/nginx/version.ts";
+import { inlineConfig } from "../../support/gateway.ts";
+import { configurationOf } from "./configurations.ts";
+
+const imported = (text: string, server?: string): Imported =>
+  importRoutes(configurationOf({ "n.conf": text }), { version: ASSUMED_VERSION, server });
+
+/** The routes of a configuration, each of which has to load. */
+function routesOf(text: string): RouteInput[] {
+  const { routes } = imported(text);
+  if (routes.length > 0) {
+    parseConfig(
+      {
+        server: { listen: 7999 },
+        routes: Object.fromEntries(routes.map(({ name, route }) => [name, route])),
+      },
+      {},
+    );
+  }
+  return routes.map(({ route }) => route);
+}
+
+const notesOf = (text: string): string[] => {
+  const { routes, left } = imported(text);
+  return [...routes.flatMap(({ notes }) => notes), ...left].map(formatNote);
+};
+
+const APP = "http://127.0.0.1:9000";
+const KEEPS_HOST = "proxy_set_header Host $http_host;";
+const server = (text: string, around = "") => `${around} server { ${KEEPS_HOST} ${text} }`;
+const location = (text: string, around = "") => server(`location /x/ { proxy_pass ${APP}; ${text} }`, around);
+const PLAIN = { match: { path: "/x/*" }, upstream: APP };
+
+describe("locations become matches", () => {
+  test.each([
+    ["/", ["/*"]],
+    ["/x/", ["/x/*"]],
+    ["^~ /x/", ["/x/*"]],
+    ["/x", ["/x/*"]],
+    ["= /x", ["/x"]],
+    ['"/a b*%/"', ["/a%20b%2A%25/*"]],
+    ["~ ^/(a|b)/", ["/a/*", "/b/*"]],
+    ["~ ^/(?:a|b)(/|$)", ["/a/*", "/b/*"]],
+    ["~ ^/v1/(a|b-c)$", ["/v1/a", "/v1/b-c"]],
+    ["~ ^/a\\.json$", ["/a.json"]],
+    ["~ ^/a/.*$", ["/a/*"]],
+    ["~* ^/a/", ["/a/*"]],
+    ["~ \\.php$", []],
+    ["~ ^/(a|b(c|d))/", []],
+    ["~ ^/v[12]/", []],
+    ["@name", []],
+  ])("%s", (pattern, paths) => {
+    const text = server(`location ${pattern} { proxy_pass ${APP}; }`);
+    expect(routesOf(text).map(({ match }) => match.path)).toEqual(paths);
+    if (paths.length === 0) expect(notesOf(text).join("\n")).toContain("not imported: ");
+  });
+
+  test("of each plain name of the server", () => {
+    const text = server(
+      `server_name A.example *.b.example ~^c$ d.example; location / { proxy_pass ${APP}; }`,
+    );
+    expect(routesOf(text).map(({ match }) => match.host)).toEqual(["a.example", "d.example"]);
+    expect(notesOf(text).filter((note) => note.includes("no plain name"))).toHaveLength(2);
+    expect(routesOf(text.replaceAll(/[Ad]\.example/g, "")).length).toBe(0);
+  });
+
+  test("once, where servers on two ports have the same", () => {
+    const one = `server { listen 80; location /x/ { ${KEEPS_HOST} proxy_pass ${APP}; } }`;
+    expect(routesOf(`${one} ${one.replace("80", "81")}`)).toEqual([PLAIN]);
+    const other = one.replace("80", "81").replace("9000", "9001");
+    expect(routesOf(`${one} ${other}`)).toEqual([PLAIN]);
+    expect(notesOf(`${one} ${other}`).join("\n")).toContain("has the same host and path, and is imported");
+  });
+
+  test("with the methods that are left open", () => {
+    const route = { ...PLAIN, match: { path: "/x/*", methods: ["GET", "POST"] } };
+    expect(routesOf(location("limit_except GET POST { deny all; }"))).toEqual([route]);
+    expect(routesOf(location("if ($request_method !~ ^(GET|POST)$) { return 405; }"))).toEqual([route]);
+  });
+});
+
+describe("the path of proxy_pass, or a rewrite, becomes rewrite", () => {
+  test.each([
+    ["/api/", "/", { stripPrefix: "/api" }],
+    ["/api/", "/v1/", { stripPrefix: "/api", addPrefix: "/v1" }],
+    ["/api", "/v1", { stripPrefix: "/api", addPrefix: "/v1" }],
+    ["/", "/v1/", { addPrefix: "/v1" }],
+    ["/", "/", undefined],
+    ["/api/", "/api/", undefined],
+    ["/api/", "$request_uri", undefined],
+    ["= /api/x", "/x", { stripPrefix: "/api" }],
+    ["= /x", "/v1/x", { addPrefix: "/v1" }],
+  ])("location %s, %s", (pattern, uri, rewrite) => {
+    const [route] = routesOf(server(`location ${pattern} { proxy_pass ${APP}${uri}; }`));
+    expect(route?.rewrite).toEqual(rewrite);
+  });
+
+  test.each([
+    ["^/x/(.*)$ /$1 break", { stripPrefix: "/x" }],
+    ["^/x/(.*) /y/$1 break", { stripPrefix: "/x", addPrefix: "/y" }],
+    ["^/x(/.*)$ $1 break", { stripPrefix: "/x" }],
+    ["^/x/?(.*)$ /$1 break", { stripPrefix: "/x" }],
+    ["^(.*)$ /y$1 break", { addPrefix: "/y" }],
+  ])("rewrite %s", (words, rewrite) => {
+    expect(routesOf(location(`rewrite ${words};`))).toEqual([{ ...PLAIN, rewrite }]);
+  });
+
+  test.each([
+    `location /api/ { proxy_pass ${APP}/v1; }`,
+    `location = /x { proxy_pass ${APP}/y; }`,
+    `location /api/ { proxy_pass ${APP}/?a=b; }`,
+    "location / { proxy_pass http://$name; }",
+    `location / { rewrite ^/x/(.*)$ /$1 last; proxy_pass ${APP}; }`,
+    `location / { rewrite ^/x(.*)$ /$1 break; proxy_pass ${APP}; }`,
+    `location / { rewrite ^/(\\d+)/(.*)$ /$2/$1 break; proxy_pass ${APP}; }`,
+  ])("not imported: %s", (text) => {
+    expect(routesOf(server(text))).toEqual([]);
+    expect(notesOf(server(text)).join("\n")).toMatch(/not imported: .*by hand/);
+  });
+});
+
+describe("backends", () => {
+  const group = (text: string, inside = "") =>
+    server(`location /x/ { proxy_pass http://app; ${inside} }`, `upstream app { ${text} }`);
+  const upstreamOf = (text: string) => routesOf(text)[0]?.upstream;
+
+  test("of an upstream, with their parameters and the method of choice", () => {
+    const text =
+      "server a:1 weight=2; server b:2 backup max_fails=3 fail_timeout=1m; server c:3 down; server unix:/s;";
+    const backends = [
+      { url: "http://a:1", weight: 2 },
+      { url: "http://b:2", backup: true, maxFails: 3, failTimeout: "1m" },
+      { url: "unix:/s" },
+    ];
+    expect(upstreamOf(group(text))).toEqual({ backends, balance: "roundRobin" });
+    expect(upstreamOf(group(`least_conn; ${text}`))).toEqual({ backends });
+    expect(upstreamOf(group(`ip_hash; ${text}`))).toEqual({ backends, balance: "hash" });
+    expect(upstreamOf(group(`random two; ${text}`))).toEqual({ backends, balance: "randomTwo" });
+    expect(notesOf(group(text)).join("\n")).toContain("server c:3 down: the server is down");
+    expect(notesOf(group(`hash $uri; ${text}`)).join("\n")).toContain("hash $uri: only a client's address");
+  });
+
+  test("with times and retries, wherever they are set", () => {
+    const text = `proxy_read_timeout 2h; ${group("server a:1;", "proxy_connect_timeout 500ms; proxy_next_upstream_tries 3;")}`;
+    expect(upstreamOf(text)).toEqual({
+      backends: [{ url: "http://a:1" }],
+      retries: 2,
+      connectTimeout: "500ms",
+      responseHeaderTimeout: "2h",
+    });
+    expect(upstreamOf(group("server a:1;", "proxy_read_timeout 60; proxy_next_upstream off;"))).toEqual({
+      backends: [{ url: "http://a:1" }],
+      retries: 0,
+    });
+  });
+
+  test("get the Host that nginx sends", () => {
+    const of = (text: string) => routesOf(`server { location /x/ { proxy_pass ${APP}; ${text} } }`)[0];
+    const own = { backends: [{ url: APP }], hostHeader: "backend" };
+    expect(of("")?.upstream).toEqual(own);
+    expect(of("proxy_set_header Host $proxy_host;")?.upstream).toEqual(own);
+    expect(of("proxy_set_header Host $host;")?.upstream).toBe(APP);
+    expect(of("proxy_set_header Host app.example;")).toMatchObject({
+      headers: { request: { set: { Host: "app.example" } } },
+    });
+  });
+
+  test("are as little verified as nginx does", () => {
+    const of = (text: string) => upstreamOf(server(`location / { proxy_pass https://a.example; ${text} }`));
+    expect(of("proxy_ssl_name b.example;")).toMatchObject({
+      tls: { verify: false, serverName: "b.example" },
+    });
+    expect(of("proxy_ssl_verify on;")).toMatchObject({ tls: {} });
+  });
+});
+
+describe("fields", () => {
+  test("of the request: fixed ones are set, empty ones removed, sluice's own left to it", () => {
+    const text = `${KEEPS_HOST} proxy_set_header X-A b; proxy_set_header Accept-Encoding ""; proxy_set_header X-Real-IP $remote_addr;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header Connection ""; proxy_set_header Cookie $http_cookie;
+      proxy_set_header X-B $request_uri; proxy_set_header Content-Length "";`;
+    expect(routesOf(location(text))).toEqual([
+      { ...PLAIN, headers: { request: { set: { "X-A": "b" }, remove: ["Accept-Encoding"] } } },
+    ]);
+    expect(notesOf(location(text)).slice(1)).toEqual([
+      expect.stringContaining("X-B $request_uri: the value is put together"),
+      expect.stringContaining('Content-Length "": the field frames the message'),
+    ]);
+  });
+
+  test("of the answer, inherited as nginx inherits them", () => {
+    const text = server(
+      `add_header X-Outer 1; location /x/ { proxy_pass ${APP}; } location /y/ { proxy_pass ${APP}; add_header X-Inner 2 always; proxy_hide_header X-Inner; proxy_hide_header Server; }`,
+    );
+    expect(routesOf(text).map(({ headers }) => headers?.response)).toEqual([
+      { set: { "X-Outer": "1" } },
+      { set: { "X-Inner": "2" }, remove: ["Server"] },
+    ]);
+  });
+
+  test("of CORS become cors, and the answer to a preflight is part of it", () => {
+    const map = `map $http_origin $o { default ""; https://a.example $http_origin; "~^https://.*\\.b\\.example$" $http_origin; "~^https://[a-z0-9-]+\\.c\\.example:8443$" $http_origin; ~x 1; }`;
+    const text = location(
+      `add_header Access-Control-Allow-Origin $o always; add_header Access-Control-Allow-Credentials true;
+       if ($request_method = 'OPTIONS') { add_header Access-Control-Allow-Methods "GET, POST, OPTIONS"; add_header Access-Control-Max-Age 600; return 204; }`,
+      map,
+    );
+    expect(routesOf(text)).toEqual([
+      {
+        ...PLAIN,
+        cors: {
+          allowOrigins: ["https://a.example", "https://*.b.example", "https://*.c.example:8443"],
+          allowMethods: ["GET", "POST"],
+          allowCredentials: true,
+          maxAge: "600s",
+        },
+      },
+    ]);
+    expect(notesOf(text).join("\n")).toContain("~x 1: no exact origin");
+  });
+
+  test("that let every page in with its cookies become none", () => {
+    const any = location(
+      "add_header Access-Control-Allow-Origin *; add_header Access-Control-Allow-Credentials true;",
+    );
+    expect(routesOf(any)).toEqual([{ ...PLAIN, cors: { allowOrigins: ["*"] } }]);
+    const echo = location("add_header Access-Control-Allow-Origin $http_origin;");
+    expect(routesOf(echo)).toEqual([PLAIN]);
+    expect(notesOf(echo).join("\n")).toContain("write cors.allowOrigins by hand");
+  });
+});
+
+test("WebSockets, limits and fixed answers", () => {
+  expect(routesOf(location(`${KEEPS_HOST} proxy_set_header Upgrade $http_upgrade;`))).toEqual([
+    { ...PLAIN, websocket: true },
+  ]);
+  const zones =
+    "limit_req_zone $binary_remote_addr zone=r:1m rate=30r/m; limit_conn_zone $server_name zone=c:1m;";
+  expect(routesOf(location("limit_req zone=r; limit_conn c 7;", zones))).toEqual([
+    { ...PLAIN, limits: { rate: { requests: 30, per: "60s", by: "ip" }, streams: 7 } },
+  ]);
+  expect(routesOf(server('location = /ok { return 200 "ok"; } location = /no { return 403; }'))).toEqual([
+    { match: { path: "/ok" }, mock: { headers: { "Content-Type": "text/plain" }, body: "ok" } },
+    { match: { path: "/no" }, mock: { status: 403 } },
+  ]);
+  expect(routesOf(server("location / { return 301 /y; }"))).toEqual([]);
+});
+
+describe("a route is not open to more than its location was", () => {
+  const accessOf = (text: string) => routesOf(location(text))[0]?.access;
+  const CLOSED = { allow: ["192.0.2.1"] };
+
+  test.each([
+    ["allow 10.0.0.0/8; deny all;", { allow: ["10.0.0.0/8"] }],
+    ["deny 10.0.0.5; allow 10.0.0.0/8; deny all;", { allow: ["10.0.0.0/8"], deny: ["10.0.0.5"] }],
+    ["deny 10.0.0.5;", { deny: ["10.0.0.5"] }],
+    ["deny 10.0.0.5; allow all;", { deny: ["10.0.0.5"] }],
+    ["allow all;", undefined],
+    ["deny all;", CLOSED],
+    ["allow 10.0.0.5; deny 10.0.0.0/8; allow all;", CLOSED],
+    ["allow 10.0.0.5; deny 10.0.0.0/8; allow 11.0.0.1; deny all;", CLOSED],
+    ["allow unix:; deny all;", CLOSED],
+    ['auth_basic "staff"; auth_basic_user_file f;', CLOSED],
+    ["auth_request /auth;", CLOSED],
+    ["auth_basic off;", undefined],
+    ["access_by_lua_block { ngx.exit(403) }", CLOSED],
+    ["if ($http_x_key != a) { return 403; }", CLOSED],
+    ["limit_except GET { allow 10.0.0.1; deny all; }", CLOSED],
+    ["satisfy any; allow 10.0.0.1; deny all; auth_basic x;", CLOSED],
+  ])("%s", (text, access) => {
+    expect(accessOf(text)).toEqual(access);
+  });
+
+  test("also where the server, or http, says so", () => {
+    expect(
+      routesOf(
+        server(
+          `auth_basic x; location /x/ { proxy_pass ${APP}; } location /y/ { auth_basic off; proxy_pass ${APP}; }`,
+        ),
+      ).map(({ access }) => access),
+    ).toEqual([CLOSED, undefined]);
+    expect(routesOf(location("", "ssl_verify_client on;"))[0]?.access).toEqual(CLOSED);
+    expect(
+      routesOf(server(`if ($bad) { return 403; } location /x/ { proxy_pass ${APP}; }`))[0]?.access,
+    ).toEqual(CLOSED);
+  });
+
+  test("a wider route does not take what a location kept to itself", () => {
+    const text = server(
+      `location / { proxy_pass ${APP}; } location = /metrics { deny all; } location /in/ { internal; } location /gone { return 404; }
+       location /php/ { auth_basic x; fastcgi_pass unix:/p; } location ~ /\\. { deny all; } location /files/ { root /var; }`,
+    );
+    const answers = routesOf(text).map(({ match, mock }) => [match.path, mock?.status]);
+    expect(answers).toEqual([
+      ["/*", undefined],
+      ["/metrics", 403],
+      ["/in/*", 404],
+      ["/gone/*", 404],
+      ["/php/*", 403],
+    ]);
+    // What no route can say is said in the file of the route that takes it, and to whoever runs the import.
+    const { routes, left } = imported(text);
+    const inRoot = routes[0]?.notes.map(({ text: said }) => said).join("\n");
+    expect(inRoot).toContain("location ~ /\\. {} is not imported, so this route takes its requests");
+    expect(inRoot).toContain("location /files/ {} is not imported");
+    const said = left.map(formatNote).join("\n");
+    expect(said).toMatch(/location ~ \/\\\. \{\}: not imported: .*; its requests go to the route \/\* now/);
+  });
+});
+
+test.each([
+  "proxy_cache z;",
+  "proxy_buffering on;",
+  "sub_filter a b;",
+  "mirror /m;",
+  "expires 1d;",
+  "chunked_transfer_encoding off;",
+  "body_filter_by_lua_block { x() }",
+  "proxy_ignore_headers X-Accel-Buffering;",
+  "client_max_body_size 1m;",
+  "if ($arg_a) { set $b 1; }",
+  "some_module_of_others on;",
+])("what has no counterpart is said: %s", (text) => {
+  const [name = ""] = text.split(/[ ;]/);
+  expect(notesOf(location(text)).filter((note) => note.includes(` ${name} `))).toHaveLength(1);
+});
+
+test("what sluice does by itself is not said", () => {
+  const text =
+    "proxy_buffering off; proxy_request_buffering off; proxy_http_version 1.1; proxy_cache off; gzip off; client_max_body_size 0; proxy_redirect off;";
+  expect(notesOf(`server { ${KEEPS_HOST} location = /x { proxy_pass ${APP}; ${text} } }`)).toEqual([]);
+});
+
+test("only the servers that are asked for", () => {
+  const text = ["a", "b"]
+    .map((name) => `server { server_name ${name}.example; location / { proxy_pass ${APP}; } }`)
+    .join(" ");
+  expect(imported(text, "b.example").routes.map(({ route }) => route.match.host)).toEqual(["b.example"]);
+});
+
+describe("what was generated comes back", () => {
+  const routes = {
+    exact: { match: { path: "/exact" }, upstream: APP },
+    chat: { match: { path: "/chat/*" }, upstream: APP },
+    odd: { match: { path: "/a%20b;c/*" }, upstream: APP },
+    own: { match: { path: "/own/*", host: "app.example.com" }, upstream: APP },
+  };
+
+  test.each([
+    [false, [], undefined],
+    [true, [], undefined],
+    [false, ["10.0.0.0/8"], { cert: "/c.pem", key: "/k.pem" }],
+  ])("websocket %s, behind %j", (websocket, behind, tls) => {
+    const cors = { allowOrigins: ["https://a.example"] };
+    const all = Object.fromEntries(
+      Object.entries(routes).map(([name, route]) => [name, { ...route, websocket, cors }]),
+    );
+    const text = generateSite(inlineConfig({ routes: all }), {
+      listen: "80",
+      tls,
+      http2: tls !== undefined,
+      servers: ["10.0.0.9:8000"],
+      behind,
+      mode: "routes",
+      version: ASSUMED_VERSION,
+    });
+    const back = routesOf(text).map(({ match: { host, path }, upstream, websocket: taken = false }) => {
+      return { host, path, upstream, taken };
+    });
+    // The 15 s of margin come back as well.
+    const backends = [{ url: "http://10.0.0.9:8000", maxFails: 0 }];
+    const upstream = { backends, responseHeaderTimeout: "75s" };
+    const route = (path: string, host?: string) => ({ host, path, upstream, taken: websocket });
+    const open = [route("/a%20b;c/*"), route("/chat/*"), route("/exact")];
+    const named = [
+      ...open.map(({ path }) => route(path, "app.example.com")),
+      route("/own/*", "app.example.com"),
+    ];
+    const order = (a: { path: string; host: string | undefined }, b: typeof a) =>
+      `${a.host ?? ""} ${a.path}` < `${b.host ?? ""} ${b.path}` ? -1 : 1;
+    expect(back.toSorted(order)).toEqual([...open, ...named].toSorted(order));
+  });
+});
