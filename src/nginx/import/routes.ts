@@ -1,4 +1,5 @@
-import type { RouteInput } from "../../config/route-schema.ts";
+import { spellPath } from "../../config/problem.ts";
+import { type RouteInput, routeSchema } from "../../config/route-schema.ts";
 import { type Configuration, levelsOf } from "../configuration.ts";
 import type { Directive } from "../directive.ts";
 import type { Level } from "../level.ts";
@@ -144,21 +145,37 @@ function convert(scope: Scope, hosts: readonly (string | undefined)[]): Draft[] 
         path,
         ...(methods && { methods }),
       } as RouteInput["match"];
-      return { route: { match, ...body }, from: directive, notes: notes.all };
+      const route = { match, ...body };
+      checkRoute(route, directive);
+      return { route, from: directive, notes: notes.all };
     }),
   );
+}
+
+/** Throws NotImported for a value that no route may have: one such location must not keep the others out. */
+function checkRoute(route: RouteInput, at: Directive): void {
+  const issue = routeSchema.safeParse(route).error?.issues[0];
+  if (issue === undefined) return;
+  throw new NotImported(at, `${spellPath(issue.path)} of its route would be wrong: ${issue.message}`);
 }
 
 /** Routes that refuse everything, for a location that guards what cannot be imported: a wider route would open it. */
 function closedRoutes(scope: Scope, hosts: readonly (string | undefined)[]): Draft[] {
   if (isRegex(scope.location) || modifierOf(scope.location) === "@") return [];
   if (guardsOf(scope).length === 0 && accessOf(scope) === undefined) return [];
-  return hosts.flatMap((host) =>
-    pathsOf(scope).map((path): Draft => {
-      const match = { ...(host !== undefined && { host }), path };
-      return { route: { match, mock: { status: 403 } }, from: scope.directive, notes: scope.notes.all };
-    }),
-  );
+  try {
+    return hosts.flatMap((host) =>
+      pathsOf(scope).map((path): Draft => {
+        const route = { match: { ...(host !== undefined && { host }), path }, mock: { status: 403 } };
+        checkRoute(route, scope.directive);
+        return { route, from: scope.directive, notes: scope.notes.all };
+      }),
+    );
+  } catch (error) {
+    // sluice refuses such a path itself.
+    if (error instanceof NotImported) return [];
+    throw error;
+  }
 }
 
 function bodyOf(scope: Scope): Omit<RouteInput, "match"> {

@@ -125,6 +125,18 @@ describe("the path of proxy_pass, or a rewrite, becomes rewrite", () => {
   });
 });
 
+test("one location that no route could be leaves the others", () => {
+  const text = server(
+    `location /x/ { proxy_pass ${APP}; } location /y { proxy_pass http://<host>:80; } location /z/../ { deny all; proxy_pass ${APP}; }`,
+  );
+  expect(routesOf(text)).toEqual([PLAIN]);
+  const said = notesOf(text).filter((note) => note.includes("of its route would be wrong"));
+  expect(said).toEqual([
+    expect.stringMatching(/location \/y \{\}: not imported: upstream.* expected a URL/),
+    expect.stringMatching(/location \/z\/\.\.\/ \{\}: not imported: match\.path of its route/),
+  ]);
+});
+
 describe("backends", () => {
   const group = (text: string, inside = "") =>
     server(`location /x/ { proxy_pass http://app; ${inside} }`, `upstream app { ${text} }`);
