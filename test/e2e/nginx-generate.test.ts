@@ -24,10 +24,13 @@ interface Setup {
   readonly route?: Readonly<Record<string, unknown>>;
   readonly edit?: (text: string) => string;
   readonly options?: Partial<SiteOptions>;
+  /** nginx leads to the backend itself. */
+  readonly inPlaceOfSluice?: boolean;
 }
 
 /** A scripted backend, sluice, and nginx as generated for it. */
-async function startRow({ build, isTls, route = {}, edit = (text) => text, options }: Setup) {
+async function startRow(setup: Setup) {
+  const { build, isTls, route = {}, edit = (text: string) => text, options, inPlaceOfSluice } = setup;
   const backend = await startBackend();
   const routes = {
     main: {
@@ -53,7 +56,7 @@ async function startRow({ build, isTls, route = {}, edit = (text) => text, optio
   const nginx = await startNginx({
     executable: build.path,
     template,
-    upstream: gateway.host,
+    upstream: inPlaceOfSluice ? `127.0.0.1:${backend.port}` : gateway.host,
     httpVersion: "1.0",
   });
   return { backend, gateway, nginx, open: opener(nginx.port, isTls) };
@@ -141,6 +144,27 @@ describe.each(WAYS)("generated: $name", (way) => {
     }
     request.endStream();
     expect(await client.ended()).toBe(true);
+  });
+
+  test("sluice is told of the client by nginx alone", async () => {
+    // The backend stands in sluice's place, as sluice takes some of these fields off by itself.
+    const { backend, nginx } = await startRow({ ...way, inPlaceOfSluice: true });
+    const forged = ["X-Forwarded-For", "X-Real-IP", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id"];
+    const headers = Object.fromEntries([...forged, "Forwarded"].map((name) => [name, "6.6.6.6"]));
+    await opener(nginx.port, way.isTls)({ headers });
+    const request = await backend.nextRequest();
+    const told = Object.fromEntries(forged.map((name) => [name, request.fieldLines(name)]));
+    expect(told).toEqual({
+      "X-Forwarded-For": ["127.0.0.1"],
+      "X-Real-IP": ["127.0.0.1"],
+      "X-Forwarded-Proto": [way.isTls ? "https" : "http"],
+      "X-Forwarded-Host": [`127.0.0.1:${nginx.port}`],
+      "X-Request-Id": [expect.stringMatching(/^[0-9a-f]{32}$/)],
+    });
+    expect(request.fieldLines("host")).toEqual([`127.0.0.1:${nginx.port}`]);
+    expect(request.fieldLines("forwarded")).toEqual([]);
+    expect(request.head.version).toContain("1.1");
+    request.respond();
   });
 
   test("a stream that breaks off is seen as broken", async () => {

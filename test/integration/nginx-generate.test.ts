@@ -1,8 +1,10 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { afterTest } from "../support/after-test.ts";
 import { type CertificateFiles, certificateFiles } from "../support/certificate-files.ts";
+import { BUILDS } from "../support/nginx-lab.ts";
 import { directoryOf, ROOT, startSluice } from "../support/sluice-process.ts";
 
 const ROUTE = "match: { path: /events/* }\nupstream: http://127.0.0.1:9000\n";
@@ -41,6 +43,18 @@ describe("what is generated passes nginx -t and lint", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain("listen 443 ssl");
     expect(/http2/.test(stdout)).toBe(args.length === 0);
+  });
+
+  test.each(BUILDS)("for nginx $version, which is asked for its version", async ({ version, path }) => {
+    const bin = mkdtempSync(join(tmpdir(), "sluice-bin-"));
+    afterTest(() => rmSync(bin, { recursive: true, force: true }));
+    symlinkSync(path, join(bin, "nginx"));
+    const args = ["--tls", `${tls.cert},${tls.key}`, "--check", "--behind", "10.0.0.0/8"];
+    const env = { PATH: `${bin}:${process.env["PATH"]}` };
+    const { code, stdout, stderr } = await generate(args, CONFIG, env);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    if (process.env["NGINX_PATH"] === undefined) expect(stdout).toContain(`nginx ${version}.`);
+    expect(stdout.includes("http2 on;")).toBe(version !== "1.22");
   });
 
   test("with long names, many origins and paths of any characters", async () => {
