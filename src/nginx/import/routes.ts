@@ -40,6 +40,9 @@ export interface ImportOptions {
   readonly server: string | undefined;
 }
 
+/** More route files than this are no configuration that anybody keeps. */
+const MAX_ROUTES = 10_000;
+
 /** The names of all servers. */
 export const serverNames = (configuration: Configuration): string[] => [
   ...new Set(levelsOf(configuration, "server").flatMap(namesOf)),
@@ -57,7 +60,7 @@ export function importRoutes(
   for (const server of levelsOf(configuration, "server")) {
     if (only !== undefined && !namesOf(server).includes(only)) continue;
     try {
-      drafts.push(...draftsOf(configuration, version, server, left));
+      drafts.push(...draftsOf(configuration, version, server, left, MAX_ROUTES - drafts.length));
     } catch (error) {
       take(error, left);
     }
@@ -70,7 +73,13 @@ export function importRoutes(
   return { routes: named(merged(drafts, left)), left: left.all };
 }
 
-function draftsOf(configuration: Configuration, version: NginxVersion, server: Level, left: Notes): Draft[] {
+function draftsOf(
+  configuration: Configuration,
+  version: NginxVersion,
+  server: Level,
+  left: Notes,
+  maxRoutes: number,
+): Draft[] {
   const { directive } = server;
   const answer = server.last("return");
   if (answer !== undefined)
@@ -95,6 +104,9 @@ function draftsOf(configuration: Configuration, version: NginxVersion, server: L
           `not imported: ${error.message}; its route answers 403, so that no other one takes its requests`,
         );
       drafts.push(...closed);
+    }
+    if (drafts.length > maxRoutes) {
+      throw new NotImported(at, `this makes more than ${MAX_ROUTES} routes; name one server with --server`);
     }
   }
   const { needed, useless } = splitNotFound(drafts);

@@ -356,6 +356,16 @@ test("only the servers that are asked for", () => {
   expect(imported(text, "b.example").routes.map(({ route }) => route.match.host)).toEqual(["b.example"]);
 });
 
+test("a server that would make more routes than anybody keeps is left out", () => {
+  const names = Array.from({ length: 101 }, (_, at) => `h${at}.example`).join(" ");
+  const locations = Array.from({ length: 100 }, (_, at) => `location = /${at} { return 200 a; }`).join(" ");
+  const { routes, left } = imported(
+    `server { server_name ${names}; ${locations} } ${server("location = /x { return 200 a; }")}`,
+  );
+  expect(routes.map(({ route }) => route.match.path)).toEqual(["/x"]);
+  expect(left.map(formatNote).join("\n")).toContain("not imported: this makes more than 10000 routes");
+});
+
 describe("what was generated comes back", () => {
   const routes = {
     exact: { match: { path: "/exact" }, upstream: APP },
