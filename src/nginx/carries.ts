@@ -110,11 +110,21 @@ function likelyBySettings(location: Level, family: Family, isUpgraded: boolean):
 /** Locations of one server, and how many of them must be alike to say nothing of any. */
 const MANY_LOCATIONS = 5;
 
+/** By server or location and family, as each of its locations asks. */
+const houseStyles = new WeakMap<Level, Map<Family, boolean>>();
+
 /** Whether buffering is off in most locations of the server: then it is no sign of a stream. */
-function isHouseStyle(location: Level, family: Family): boolean {
-  const proxied = location.outer?.levels.filter((level) => level.last(`${family}_pass`) !== undefined) ?? [];
+function isHouseStyle({ outer }: Level, family: Family): boolean {
+  if (outer === undefined) return false;
+  const styles = houseStyles.get(outer) ?? new Map<Family, boolean>();
+  houseStyles.set(outer, styles);
+  const known = styles.get(family);
+  if (known !== undefined) return known;
+  const proxied = outer.levels.filter((level) => level.last(`${family}_pass`) !== undefined);
   const off = proxied.filter((level) => level.last(`${family}_buffering`)?.value === "off");
-  return proxied.length >= MANY_LOCATIONS && off.length * 4 >= proxied.length * 3;
+  const isStyle = proxied.length >= MANY_LOCATIONS && off.length * 4 >= proxied.length * 3;
+  styles.set(family, isStyle);
+  return isStyle;
 }
 
 /** What the configuration says of buffering; undefined where it leaves the default. */

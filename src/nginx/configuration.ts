@@ -31,21 +31,39 @@ export function levelsOf({ main }: Configuration, kind: Level["kind"]): Level[] 
   return [...main.inward()].filter((level) => level.kind === kind);
 }
 
-/** The `upstream` block of a name, within http. */
-export function findUpstream({ main }: Configuration, name: string): Level | undefined {
-  for (const http of main.levels) {
-    if (http.kind !== "http") continue;
-    const found = http.levels.find((level) => level.kind === "upstream" && level.directive?.arg(0) === name);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+/** The names of a configuration, as every location may ask for them. */
+interface Names {
+  readonly upstreams: ReadonlyMap<string, Level>;
+  readonly maps: ReadonlyMap<string, Directive>;
 }
 
-/** The `map` that sets a variable, which is named with its dollar sign. */
-export function findMap({ main }: Configuration, variable: string): Directive | undefined {
-  for (const http of main.levels) {
-    const found = http.own("map").find((directive) => directive.arg(1) === variable);
-    if (found !== undefined) return found;
+const known = new WeakMap<Configuration, Names>();
+
+function namesOf(configuration: Configuration): Names {
+  const names = known.get(configuration);
+  if (names !== undefined) return names;
+  const upstreams = new Map<string, Level>();
+  const maps = new Map<string, Directive>();
+  for (const http of configuration.main.levels) {
+    if (http.kind !== "http") continue;
+    for (const level of http.levels) {
+      const name = level.directive?.arg(0);
+      if (level.kind === "upstream" && name !== undefined && !upstreams.has(name)) upstreams.set(name, level);
+      const isMap = level.directive?.name === "map";
+      const variable = level.directive?.arg(1);
+      if (isMap && variable !== undefined && level.directive && !maps.has(variable)) {
+        maps.set(variable, level.directive);
+      }
+    }
   }
-  return undefined;
+  known.set(configuration, { upstreams, maps });
+  return { upstreams, maps };
 }
+
+/** The `upstream` block of a name, within http. */
+export const findUpstream = (configuration: Configuration, name: string): Level | undefined =>
+  namesOf(configuration).upstreams.get(name);
+
+/** The `map` that sets a variable, which is named with its dollar sign. */
+export const findMap = (configuration: Configuration, variable: string): Directive | undefined =>
+  namesOf(configuration).maps.get(variable);

@@ -13,6 +13,7 @@ export class Directive {
   /** Offset behind the `{`; undefined without a block. */
   readonly opened: number | undefined;
   readonly file: SourceFile;
+  #args: readonly string[] | undefined;
 
   constructor(words: readonly Token[], end: number, opened?: number, block?: readonly Directive[]) {
     const [first] = words;
@@ -35,7 +36,8 @@ export class Directive {
 
   /** The arguments as nginx has them. */
   get args(): readonly string[] {
-    return this.words.slice(1).map(({ value }) => value);
+    this.#args ??= this.words.slice(1).map(({ value }) => value);
+    return this.#args;
   }
 
   /** An argument's value; empty where there is none, as nginx has no empty word without quotes. */

@@ -75,7 +75,7 @@ export function effectiveFields(
   version: NginxVersion,
 ): Settings {
   const plain = effectiveAll(level, name);
-  if (!isAtLeast(version, SINCE.addHeaderInherit)) return plain;
+  if (!isAtLeast(version, SINCE.addHeaderInherit) || !hasRule(level, `${name}_inherit`)) return plain;
   const directives: Directive[] = [];
   const overridden: Directive[] = [];
   let found: Level | undefined;
@@ -89,6 +89,9 @@ export function effectiveFields(
   }
   return { name, directives, level: found, overridden, isUncertain: plain.isUncertain };
 }
+
+const hasRule = (level: Level, name: string): boolean =>
+  [...level.outward()].some((each) => each.own(name).length > 0);
 
 /** `default; nothing sets it in location /api/, server site.conf:12, http nginx.conf:9`, or where it is set. */
 export function explain({ directive, level }: Setting, from: Level): string {

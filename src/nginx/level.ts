@@ -32,6 +32,9 @@ const OF_VALUES: ReadonlySet<string> = new Set(["map", "geo", "types", "split_cl
 export const kindOfBlock = (outer: LevelKind, name: string): LevelKind =>
   BLOCKS[outer]?.[name] ?? (OF_VALUES.has(name) ? "values" : "other");
 
+/** Directives of one name in one block that are looked at; every location below may look at all of them. */
+const MAX_SAME = 1000;
+
 /** One level of a configuration: a block with its includes resolved. */
 export class Level {
   readonly kind: LevelKind;
@@ -55,10 +58,10 @@ export class Level {
     this.directives.push(directive);
     const same = this.#byName.get(directive.name);
     if (same === undefined) this.#byName.set(directive.name, [directive]);
-    else same.push(directive);
+    else if (same.length < MAX_SAME) same.push(directive);
   }
 
-  /** The directives of a name that stand in this very block, in order. */
+  /** The directives of a name that stand in this very block, in order: the first thousand. */
   own(name: string): readonly Directive[] {
     return this.#byName.get(name) ?? [];
   }

@@ -13,8 +13,17 @@ export interface Listening {
   readonly hasProxyProtocol: boolean;
 }
 
-/** Reads the `listen` directives of a server; without one nginx listens on port 80. */
-export function readListening(server: Level, version: NginxVersion): Listening {
+/** Every location of a server asks. */
+const known = new WeakMap<Level, Listening>();
+
+/** What the `listen` directives of a server say; without one nginx listens on port 80. */
+export function listeningOf(server: Level, version: NginxVersion): Listening {
+  const listening = known.get(server) ?? readListening(server, version);
+  known.set(server, listening);
+  return listening;
+}
+
+function readListening(server: Level, version: NginxVersion): Listening {
   const directives = server.own("listen");
   const has = (parameter: string) => directives.some(({ args }) => args.includes(parameter));
   const isTls = ({ args }: Directive) => args.includes("ssl") || args.includes("quic");

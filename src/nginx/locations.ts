@@ -1,4 +1,4 @@
-import { runInNewContext } from "node:vm";
+import { createContext, runInContext } from "node:vm";
 import type { Level } from "./level.ts";
 import { FAMILIES } from "./target.ts";
 
@@ -25,8 +25,8 @@ interface Found {
 }
 
 function search(level: Level, path: string): Found {
-  const locations = level.levels.filter((inner) => inner.kind === "location");
-  const prefix = longestPrefix(locations, path);
+  const index = indexOf(level);
+  const prefix = longestPrefix(index, path);
   if (prefix !== undefined && (prefix.isRedirect || isExact(prefix.location))) {
     return { choice: prefix, isFinal: true };
   }
@@ -34,7 +34,7 @@ function search(level: Level, path: string): Found {
   const choice = inner?.choice ?? prefix;
   if (inner?.isFinal) return inner;
   if (prefix === undefined || modifierOf(prefix.location) !== "^~") {
-    const matching = locations.find((location) => isRegex(location) && regexMatches(location, path));
+    const matching = index.expressions.find((location) => regexMatches(location, path));
     if (matching !== undefined) {
       const nested = search(matching, path).choice;
       return { choice: nested ?? { location: matching, isRedirect: false }, isFinal: true };
@@ -43,26 +43,62 @@ function search(level: Level, path: string): Found {
   return { choice, isFinal: false };
 }
 
-/** The exact location, or the longest prefix; a path that lacks only its slash is redirected by a proxied prefix. */
-function longestPrefix(locations: readonly Level[], path: string): Choice | undefined {
-  let longest: Level | undefined;
-  for (const location of locations) {
+/** The locations of a block by how they are looked up. */
+interface LocationIndex {
+  readonly exact: ReadonlyMap<string, Level>;
+  readonly prefixes: ReadonlyMap<string, Level>;
+  readonly longest: number;
+  readonly expressions: readonly Level[];
+}
+
+/** A block is looked up in for every stream, and may hold thousands of locations. */
+const indexes = new WeakMap<Level, LocationIndex>();
+
+function indexOf(level: Level): LocationIndex {
+  const known = indexes.get(level);
+  if (known !== undefined) return known;
+  const exact = new Map<string, Level>();
+  const prefixes = new Map<string, Level>();
+  const expressions: Level[] = [];
+  for (const location of level.levels) {
+    if (location.kind !== "location") continue;
     const modifier = modifierOf(location);
-    if (modifier === "=" && pathOf(location) === path) return { location, isRedirect: false };
-    if ((modifier !== "" && modifier !== "^~") || !path.startsWith(pathOf(location))) continue;
-    if (longest === undefined || pathOf(location).length > pathOf(longest).length) longest = location;
+    const path = pathOf(location);
+    const map = modifier === "=" ? exact : modifier === "" || modifier === "^~" ? prefixes : undefined;
+    if (map !== undefined && !map.has(path)) map.set(path, location);
+    if (modifier.startsWith("~")) expressions.push(location);
   }
-  const redirecting = locations.find((location) => redirectsTo(location, path));
-  if (redirecting !== undefined && (longest === undefined || pathOf(longest) !== path)) {
-    return { location: redirecting, isRedirect: true };
+  let longest = 0;
+  for (const { length } of prefixes.keys()) longest = Math.max(longest, Math.min(length, MAX_PATH));
+  const index = { exact, prefixes, longest, expressions };
+  indexes.set(level, index);
+  return index;
+}
+
+/** No request has a longer path (four of nginx's largest header buffers). */
+const MAX_PATH = 32_768;
+
+/** Whether a block has a prefix location for exactly this path. */
+export const hasPrefix = (level: Level, path: string): boolean => indexOf(level).prefixes.has(path);
+
+/** The locations of a block that are chosen by a regular expression, in order. */
+export const expressionsIn = (level: Level): readonly Level[] => indexOf(level).expressions;
+
+/** The exact location, or the longest prefix; a path that lacks only its slash is redirected by a proxied prefix. */
+function longestPrefix({ exact, prefixes, longest }: LocationIndex, path: string): Choice | undefined {
+  const same = exact.get(path) ?? prefixes.get(path);
+  if (same !== undefined) return { location: same, isRedirect: false };
+  const withSlash = prefixes.get(`${path}/`);
+  if (withSlash !== undefined && isProxied(withSlash)) return { location: withSlash, isRedirect: true };
+  for (let length = Math.min(path.length, longest); length >= 0; length -= 1) {
+    const location = prefixes.get(path.slice(0, length));
+    if (location !== undefined) return { location, isRedirect: false };
   }
-  return longest === undefined ? undefined : { location: longest, isRedirect: false };
+  return undefined;
 }
 
 /** A proxied prefix that ends in a slash answers the path without it with a 301. */
-const redirectsTo = (location: Level, path: string): boolean =>
-  pathOf(location) === `${path}/` &&
-  ["", "^~"].includes(modifierOf(location)) &&
+const isProxied = (location: Level): boolean =>
   FAMILIES.some((family) => location.own(`${family}_pass`).length > 0);
 
 /** `=`, `^~`, `~`, `~*`, `@` for a named location, and empty for a prefix. */
@@ -88,20 +124,38 @@ export const isRegex = (location: Level): boolean => modifierOf(location).starts
 
 /** Milliseconds for one match of an expression that may take exponential time in JavaScript. */
 const MATCH_TIMEOUT_MS = 100;
+/** Expressions that are given up before all of their kind are taken not to match. */
+const MOST_GIVEN_UP = 5;
 /** A group that is repeated: the only way to exponential time. */
 const REPEATED_GROUP = /\)(?:[*+]|\{\d)/;
+
+const sandbox = createContext({});
+let givenUp = 0;
 
 /** Whether a regex location matches a path; false also for PCRE that JavaScript does not have. */
 export function regexMatches(location: Level, path: string): boolean {
   const source = pathOf(location);
-  const expression = compile(source, modifierOf(location) === "~*");
+  const expression = expressionOf(location);
   if (expression === undefined) return false;
   if (!REPEATED_GROUP.test(source)) return expression.test(path);
+  if (givenUp >= MOST_GIVEN_UP) return false;
+  Object.assign(sandbox, { expression, path });
   try {
-    return runInNewContext("expression.test(path)", { expression, path }, { timeout: MATCH_TIMEOUT_MS });
+    return runInContext("expression.test(path)", sandbox, { timeout: MATCH_TIMEOUT_MS });
   } catch {
+    givenUp += 1;
     return false;
   }
+}
+
+const expressions = new WeakMap<Level, { readonly expression: RegExp | undefined }>();
+
+function expressionOf(location: Level): RegExp | undefined {
+  const known = expressions.get(location) ?? {
+    expression: compile(pathOf(location), modifierOf(location) === "~*"),
+  };
+  expressions.set(location, known);
+  return known.expression;
 }
 
 function compile(source: string, ignoresCase: boolean): RegExp | undefined {

@@ -8,6 +8,9 @@ import type { Token } from "./token.ts";
 /** Deeper than any configuration; nginx has no bound but its stack. */
 const MAX_DEPTH = 100;
 
+/** More directives than any configuration has: what follows them is not read. */
+export const MAX_DIRECTIVES = 500_000;
+
 /** The directives of a file, up to the place where nginx would stop reading, and why it would. */
 export interface Parsed {
   readonly directives: readonly Directive[];
@@ -33,6 +36,7 @@ class Parser {
   readonly #lexer: Lexer;
   readonly #top: Directive[] = [];
   readonly #open: OpenBlock[] = [];
+  #count = 0;
 
   constructor(file: SourceFile) {
     this.#file = file;
@@ -41,11 +45,12 @@ class Parser {
 
   parse(): Parsed {
     try {
-      while (this.#take(this.#lexer.next()));
+      while (this.#count <= MAX_DIRECTIVES && this.#take(this.#lexer.next()));
+      this.#closeAll();
       return { directives: this.#top, fault: undefined };
     } catch (error) {
       if (!(error instanceof SyntaxFault)) throw error;
-      while (this.#open.length > 0) this.#close(this.#file.text.length);
+      this.#closeAll();
       return { directives: this.#top, fault: error };
     }
   }
@@ -81,7 +86,13 @@ class Parser {
     if (block !== undefined) this.#add(new Directive(block.words, end, block.opened, block.directives));
   }
 
+  /** Blocks that are open where reading stops hold what was read of them. */
+  #closeAll(): void {
+    while (this.#open.length > 0) this.#close(this.#file.text.length);
+  }
+
   #add(directive: Directive): void {
+    this.#count += 1;
     (this.#open.at(-1)?.directives ?? this.#top).push(directive);
   }
 

@@ -14,6 +14,9 @@ export interface ProxiedLocation extends Carried {
   readonly target: Target;
 }
 
+/** More proxied locations than any configuration has; the rest is not looked at. */
+const MAX_PROXIED = 20_000;
+
 /** Every location that proxies, in the order of the text; `isStream` names those known to carry streams. */
 export function proxiedLocations(
   configuration: Configuration,
@@ -26,6 +29,7 @@ export function proxiedLocations(
       const target = findTarget(level, configuration);
       if (target === undefined) continue;
       const carried = whatItCarries(location, target.family, isStream(location, target));
+      if (found.length >= MAX_PROXIED) return found;
       found.push({ location, level, server: location.nearest("server"), target, ...carried });
     }
   }

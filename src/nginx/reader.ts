@@ -5,7 +5,7 @@ import { type ConfigurationFiles, FileFault } from "./files.ts";
 import { contextOfFragment, levelFor } from "./fragment.ts";
 import { isGlob } from "./glob.ts";
 import { kindOfBlock, Level } from "./level.ts";
-import { type Parsed, parse } from "./parse.ts";
+import { MAX_DIRECTIVES, type Parsed, parse } from "./parse.ts";
 import { SourceFile } from "./source-file.ts";
 import { findTemplateMark } from "./template.ts";
 
@@ -14,7 +14,7 @@ export const READ_LIMITS = {
   /** Of all files together. */
   bytes: 10 * 1024 * 1024,
   files: 10_000,
-  directives: 500_000,
+  directives: MAX_DIRECTIVES,
   /** Files that include one another in a chain. */
   includeDepth: 50,
   /** Blocks in blocks, over all files. */

@@ -8,6 +8,9 @@ import { changedNames, takeSnapshot } from "./snapshot.ts";
 /** A fix may bring another finding forward; what is not done after so many passes is not done by more. */
 const MAX_PASSES = 10;
 
+/** Blocks of a configuration that is mended; what is bigger is left to its generator. */
+const MAX_LEVELS = 20_000;
+
 /** A file that fixes change. */
 export interface FixedFile {
   readonly path: string;
@@ -36,6 +39,7 @@ export interface FixScope {
  */
 export function fixSource(source: Source, options: LintOptions, scope: FixScope): Fixed {
   const run = new FixRun(source, options, scope);
+  if (!run.isMendable) return run.result();
   for (let pass = 0; pass < MAX_PASSES && run.pass(); pass += 1);
   return run.result();
 }
@@ -53,6 +57,13 @@ class FixRun {
     this.#source = source;
     this.#options = options;
     this.#scope = scope;
+  }
+
+  /** Whether it is small enough to compare what holds in each block before and after. */
+  get isMendable(): boolean {
+    let levels = 0;
+    for (const _ of this.#read(this.#patches).main.inward()) levels += 1;
+    return levels <= MAX_LEVELS;
   }
 
   /** Returns false when nothing is left to mend. */

@@ -56,10 +56,13 @@ function startsByFile(main: Level): Map<SourceFile, Map<number, Directive>> {
   return starts;
 }
 
+/** Comments of one file that count, as every finding is compared with each of them. */
+const MAX_COMMENTS = 1000;
+
 function rangesOf(file: SourceFile, starts: ReadonlyMap<number, Directive>): IgnoredRange[] {
-  return file.comments.flatMap((comment) => {
-    const list = IGNORE.exec(comment.text)?.[1];
-    if (list === undefined) return [];
+  const comments = file.comments.filter(({ text }) => IGNORE.test(text)).slice(0, MAX_COMMENTS);
+  return comments.flatMap((comment) => {
+    const list = IGNORE.exec(comment.text)?.[1] ?? "";
     const names = list.split(/[\s,]+/).filter((name) => name !== "");
     const rules = names.length === 0 ? undefined : new Set(names);
     return [{ ...rangeOf(file, comment, starts), rules }];

@@ -20,6 +20,7 @@ export class Lint {
   readonly configuration: Configuration;
   readonly options: LintOptions;
   readonly views: readonly View[];
+  readonly #byLevel: ReadonlyMap<Level, View>;
   readonly #ignored: Ignored;
   readonly #findings = new Map<string, Gathered>();
 
@@ -28,10 +29,16 @@ export class Lint {
     this.options = options;
     this.#ignored = new Ignored(configuration);
     this.views = viewsOf(configuration, options);
+    this.#byLevel = new Map(this.views.map((view) => [view.level, view]));
   }
 
   get version(): NginxVersion {
     return this.options.version;
+  }
+
+  /** The view of a location that proxies; undefined for any other level. */
+  viewOf(level: Level | undefined): View | undefined {
+    return level === undefined ? undefined : this.#byLevel.get(level);
   }
 
   run(rules: readonly Rule[]): readonly Finding[] {

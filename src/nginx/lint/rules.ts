@@ -13,6 +13,7 @@ import { RATE_RULES } from "./rules/rates.ts";
 import { REQUEST_BODY_RULES } from "./rules/request-body.ts";
 import { REQUEST_FIELD_RULES } from "./rules/request-fields.ts";
 import { ROUTING_RULES } from "./rules/routing.ts";
+import { SECOND_HOP_RULES } from "./rules/second-hop.ts";
 import { STRUCTURE_RULES } from "./rules/structure.ts";
 import { TIMER_RULES } from "./rules/timers.ts";
 import { GENERAL_UPSTREAM_RULES, UPSTREAM_RULES } from "./rules/upstreams.ts";
@@ -24,6 +25,7 @@ export { STRUCTURE_RULES } from "./rules/structure.ts";
 export const RULES: readonly Rule[] = [
   ...STRUCTURE_RULES,
   ...BUFFER_SIZE_RULES,
+  ...SECOND_HOP_RULES,
   ...BUFFERING_RULES,
   ...COMPRESSION_RULES,
   ...FILTER_RULES,

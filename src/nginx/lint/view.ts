@@ -9,7 +9,7 @@ import {
   type Settings,
 } from "../effective.ts";
 import type { Level } from "../level.ts";
-import { type Listening, readListening } from "../listen.ts";
+import { type Listening, listeningOf } from "../listen.ts";
 import type { ProxiedLocation } from "../proxied.ts";
 import type { Family, Target } from "../target.ts";
 import type { NginxVersion } from "../version.ts";
@@ -36,7 +36,6 @@ export class View {
   readonly #settings = new Map<string, Setting>();
   readonly #all = new Map<string, Settings>();
   readonly #claims = new Set<string>();
-  #listening: Listening | undefined;
 
   constructor(
     configuration: Configuration,
@@ -111,8 +110,7 @@ export class View {
   }
 
   get listening(): Listening | undefined {
-    if (this.server !== undefined) this.#listening ??= readListening(this.server, this.version);
-    return this.#listening;
+    return this.server === undefined ? undefined : listeningOf(this.server, this.version);
   }
 
   /** Whether nginx passes the backend's X-Accel-Buffering by unread. */

@@ -1,15 +1,6 @@
 import type { Directive } from "../../directive.ts";
-import {
-  canRemove,
-  insertAfter,
-  removeDirective,
-  removeWord,
-  replaceWord,
-  setInLocation,
-  together,
-} from "../edits.ts";
-import type { Edit, Fix, Severity } from "../finding.ts";
-import type { Lint } from "../lint.ts";
+import { canRemove, removeDirective, removeWord, replaceWord, setInLocation, together } from "../edits.ts";
+import type { Fix, Severity } from "../finding.ts";
 import { type Rule, streamRule } from "../rule.ts";
 import { isField, type View } from "../view.ts";
 
@@ -199,53 +190,8 @@ export function ownOr(view: View, directive: Directive | undefined): Directive {
   return isOwn ? directive : (view.location.directive ?? view.target.directive);
 }
 
-const secondHop = streamRule(
-  "second-hop",
-  "D14 D15",
-  "The nginx behind this one eats X-Accel-Buffering, and this one buffers.",
-  (view, lint) => reportHops(view, lint),
-);
-
-/** `inner` proxies to sluice, whose header ends there; a server of this configuration in front needs it, too. */
-function reportHops(inner: View, lint: Lint): void {
-  if (inner.sluice === undefined || passesAccel(inner)) return;
-  const front = lint.views.find((view) => view !== inner && view.isBuffered && leadsTo(view, inner));
-  if (front === undefined) return;
-  const at = ownOr(inner, undefined);
-  const line = `proxy_pass_header ${ACCEL};`;
-  const isReported = lint.reportStream(secondHop, inner, {
-    severity: "warning",
-    at,
-    message: `${front.location.label} of ${front.server?.label ?? "another server"} stands in front and buffers, and this nginx takes ${ACCEL} out`,
-    cause: front.explain(front.own("buffering")),
-    remedy: line,
-    fix: { edits: insertLine(inner, line), changes: ["proxy_pass_header"] },
-  });
-  if (isReported) front.claim(BUFFER);
-}
-
-const insertLine = ({ target }: View, line: string): Edit[] => [insertAfter(target.directive, line)];
-
-const passesAccel = (view: View): boolean =>
-  view.addedField(ACCEL) !== undefined ||
-  view.all("proxy_pass_header").directives.some(({ args }) => isField(args[0], ACCEL));
-
-/** Whether a location proxies to the server that another location is in. */
-function leadsTo(front: View, inner: View): boolean {
-  const ports = inner.listening?.directives.map(({ args }) => args[0]?.toLowerCase() ?? "") ?? [];
-  return front.target.servers.some((server) => ports.some((listen) => isSamePort(server, listen)));
-}
-
-function isSamePort(server: string, listen: string): boolean {
-  if (server === listen) return true;
-  const [host = "", port] = server.split(/:(?=\d+$)/);
-  if (!["127.0.0.1", "localhost", "[::1]"].includes(host)) return false;
-  return listen.split(/:(?=\d+$)/).at(-1) === port;
-}
-
 /** The specific ones first: they claim the buffer, so that `response-buffered` does not say it again. */
 export const BUFFERING_RULES: readonly Rule[] = [
-  secondHop,
   accelHeaderIgnored,
   accelHeaderToTheClient,
   accelHeaderToTheBackend,

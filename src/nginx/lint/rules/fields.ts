@@ -1,6 +1,6 @@
 import type { Directive } from "../../directive.ts";
 import type { Level } from "../../level.ts";
-import { readListening } from "../../listen.ts";
+import { listeningOf } from "../../listen.ts";
 import { canRemove, insertAfter, removeDirective } from "../edits.ts";
 import type { Lint } from "../lint.ts";
 import { configurationRule, locationRule, type Rule } from "../rule.ts";
@@ -24,7 +24,7 @@ const connectionFieldInHttp2 = configurationRule(
 );
 
 function reportConnectionField(name: string, at: Directive, level: Level, lint: Lint): void {
-  const hasHttp2 = serversOf(level).some((server) => readListening(server, lint.version).hasHttp2);
+  const hasHttp2 = serversOf(level).some((server) => listeningOf(server, lint.version).hasHttp2);
   const isTransferEncoding = name === "Transfer-Encoding";
   const over1 = isTransferEncoding ? "; over HTTP/1.1 it comes twice" : "";
   lint.report(connectionFieldInHttp2, {

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { findUpstream } from "../../configuration.ts";
 import { isPlaceholder } from "../../directive.ts";
 import type { Level } from "../../level.ts";
-import { isRegex, modifierOf, pathOf } from "../../locations.ts";
+import { hasPrefix, isRegex, modifierOf, pathOf } from "../../locations.ts";
 import { isVariable } from "../../target.ts";
 import { replaceWord } from "../edits.ts";
 import type { Fix } from "../finding.ts";
@@ -51,7 +51,7 @@ const doubleSlash = locationRule(
 function withSlash(location: Level): Fix | undefined {
   const word = location.directive?.words.at(-1);
   const path = `${pathOf(location)}/`;
-  const isTaken = location.outer?.levels.some((other) => other !== location && pathOf(other) === path);
+  const isTaken = location.outer !== undefined && hasPrefix(location.outer, path);
   if (word === undefined || word.quote !== undefined || isTaken) return undefined;
   return { edits: [replaceWord(word, `${word.raw}/`)], changes: ["location"] };
 }

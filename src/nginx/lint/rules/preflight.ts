@@ -8,12 +8,14 @@ import { locationRule, type Rule } from "../rule.ts";
 import { isField, type View } from "../view.ts";
 
 /** Blocks `if ($request_method = OPTIONS)` of a location or server that answer by themselves. */
-export function preflightBlocks(level: Level): Level[] {
-  return level.levels.filter(
-    ({ kind, directive, directives }) =>
-      kind === "if" && isAboutOptions(directive) && directives.some(({ name }) => name === "return"),
-  );
-}
+export const preflightBlocks = (level: Level): Level[] =>
+  level.levels.slice(0, MAX_BLOCKS).filter(isPreflight);
+
+const isPreflight = ({ kind, directive, directives }: Level): boolean =>
+  kind === "if" && isAboutOptions(directive) && directives.some(({ name }) => name === "return");
+
+/** Blocks in one location that are looked at, as each is compared with those before it. */
+const MAX_BLOCKS = 100;
 
 function isAboutOptions(directive: Directive | undefined): boolean {
   const condition = directive?.value ?? "";
@@ -90,10 +92,11 @@ const fieldsLostInIf = locationRule(
   "H4 H5 P12",
   "Inside an if only its own fields are sent.",
   (view, lint) => {
-    for (const block of view.location.levels) {
+    const blocks = view.location.levels.slice(0, MAX_BLOCKS);
+    for (const block of blocks) {
       const [at] = block.own("add_header");
-      if (block.kind !== "if" || at === undefined || preflightBlocks(view.location).includes(block)) continue;
-      const others = earlierBlocks(view.location, block).flatMap((level) => level.own("add_header"));
+      if (block.kind !== "if" || at === undefined || isPreflight(block)) continue;
+      const others = earlierBlocks(blocks, block).flatMap((level) => level.own("add_header"));
       const lost = [...new Set([...lostFields(block, lint.version), ...missing(others, block)])];
       if (lost.length === 0 || block.own("return").length > 0) continue;
       lint.reportStream(fieldsLostInIf, view, {
@@ -107,10 +110,10 @@ const fieldsLostInIf = locationRule(
 );
 
 /** The `if`s before a block that may hold together with it: those on the same variable are taken to exclude one another. */
-function earlierBlocks(location: Level, block: Level): Level[] {
+function earlierBlocks(blocks: readonly Level[], block: Level): Level[] {
   const variable = variableOf(block);
-  return location.levels
-    .slice(0, location.levels.indexOf(block))
+  return blocks
+    .slice(0, blocks.indexOf(block))
     .filter((level) => level.kind === "if" && level.own("return").length === 0)
     .filter((level) => variableOf(level) !== variable);
 }

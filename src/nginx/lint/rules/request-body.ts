@@ -67,7 +67,7 @@ const authRequestWaits = locationRule(
     const request = view.setting("auth_request");
     if (request.directive === undefined || request.value === "off" || view.server === undefined) return;
     const location = chooseLocation(view.server, normalizePath(request.value))?.location;
-    const auth = lint.views.find((each) => each.level === location);
+    const auth = lint.viewOf(location);
     if (auth?.family !== "proxy") return;
     const hasBody = auth.setting("proxy_pass_request_body").value !== "off";
     const length = auth.requestField("Content-Length");

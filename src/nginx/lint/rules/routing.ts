@@ -1,5 +1,12 @@
 import type { Level } from "../../level.ts";
-import { chooseLocation, isRegex, modifierOf, normalizePath, pathOf, regexMatches } from "../../locations.ts";
+import {
+  chooseLocation,
+  expressionsIn,
+  modifierOf,
+  normalizePath,
+  pathOf,
+  regexMatches,
+} from "../../locations.ts";
 import { FAMILIES, findTarget } from "../../target.ts";
 import type { Lint } from "../lint.ts";
 import { configurationRule, type Rule, streamRule } from "../rule.ts";
@@ -28,6 +35,9 @@ const slashRedirect = streamRule(
   },
 );
 
+/** Regular expressions of a server that each stream is compared with. */
+const MAX_EXPRESSIONS = 200;
+
 /** Endings that the path of a stream may have. */
 const ENDINGS = /\b(?:json|xml|txt|html?|events?|stream|sse)\b/i;
 
@@ -40,7 +50,7 @@ const staticRegexFirst = streamRule(
     if (!view.isStream || server === undefined || modifierOf(location) !== "" || location.outer !== server)
       return;
     if (pathOf(location) === "/") return;
-    const expressions = server.levels.filter((level) => level.kind === "location" && isRegex(level));
+    const expressions = expressionsIn(server).slice(0, MAX_EXPRESSIONS);
     const taking = expressions.find((level) => regexMatches(level, pathOf(location)));
     const partly = expressions.find((level) => isStatic(level) && ENDINGS.test(endingsOf(level)));
     const winner = taking ?? partly;

@@ -1,5 +1,6 @@
 import { findMap } from "../../configuration.ts";
 import { effective } from "../../effective.ts";
+import type { Level } from "../../level.ts";
 import { isAtLeast, SINCE } from "../../version.ts";
 import { CONNECTION_MAP, setConnectionByMap } from "../connection-map.ts";
 import {
@@ -11,6 +12,7 @@ import {
   setRequestField,
   together,
 } from "../edits.ts";
+import type { Lint } from "../lint.ts";
 import { configurationRule, locationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 import { HTTP_VERSION } from "./request-body.ts";
@@ -59,13 +61,11 @@ const oneFailureCountsLong = configurationRule(
   "C16",
   "One refused connection takes a server out while its streams are open.",
   (lint) => {
-    for (const level of lint.configuration.main.inward()) {
-      if (level.kind !== "upstream") continue;
-      const views = lint.views.filter(({ target, isStream }) => target.upstream === level && isStream);
+    for (const [level, views] of streamsByUpstream(lint)) {
       const servers = level.own("server").filter(({ args }) => !args.includes("backup"));
       const lacking = servers.filter(({ args }) => !args.some((arg) => /^(?:max_fails=|down$)/.test(arg)));
       const [at] = lacking;
-      if (servers.length < 2 || at === undefined || views.length === 0) continue;
+      if (servers.length < 2 || at === undefined) continue;
       lint.report(oneFailureCountsLong, {
         severity: views.some(({ sluice }) => sluice) ? "warning" : "info",
         at,
@@ -77,6 +77,19 @@ const oneFailureCountsLong = configurationRule(
     }
   },
 );
+
+/** The streams that go to each upstream. */
+function streamsByUpstream({ views }: Lint): ReadonlyMap<Level, readonly View[]> {
+  const found = new Map<Level, View[]>();
+  for (const view of views) {
+    const { upstream } = view.target;
+    if (upstream === undefined || !view.isStream) continue;
+    const streams = found.get(upstream);
+    if (streams === undefined) found.set(upstream, [view]);
+    else streams.push(view);
+  }
+  return found;
+}
 
 /** Fewer are soon used up, as each stream takes two. */
 const MANY_CONNECTIONS = 1024;

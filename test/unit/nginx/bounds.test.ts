@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { DumpFiles } from "../../../src/nginx/dump.ts";
+import { lint } from "../../../src/nginx/lint/result.ts";
+import { readConfiguration } from "../../../src/nginx/reader.ts";
+import { fixtureOf } from "./fixtures.ts";
+
+const BYTES = 2 * 1024 * 1024;
+const fill = (piece: string) => piece.repeat(Math.floor(BYTES / piece.length));
+const EVENTS = "location /events { proxy_pass http://a; }\n";
+const inServer = (text: string) => `server {\n${text}}\n`;
+const inLocation = (text: string) => inServer(`location /events { proxy_pass http://a; ${text} }\n`);
+
+/** Each would take hours if something compared all of it with all of it. */
+const BIG: Readonly<Record<string, string>> = {
+  "unknown directives": fill("proxy_bufering off;\n"),
+  locations: inServer(fill(EVENTS)),
+  "locations with comments": inServer(fill(`# SSE\n${EVENTS}`)),
+  "locations with comments for lint": inServer(fill(`# sluice-ignore: x\n${EVENTS}`)),
+  servers: fill(inServer(`listen 80; ${EVENTS}`)),
+  "fields of a location": inLocation(fill("add_header A b; proxy_set_header A b;")),
+  "blocks of a location": inLocation(fill("if ($a) { add_header A b; } ")),
+  "inherited fields": inServer(
+    fill("add_header A b; ").slice(0, BYTES / 2) + fill(EVENTS).slice(0, EVENTS.length * 10_000),
+  ),
+  upstreams: `${fill("upstream a { server b; server c; }\n")}${inServer(EVENTS.repeat(10_000))}`,
+  maps: `${fill("map $a $b { '' close; }\n")}${inServer(EVENTS.repeat(10_000))}`,
+  "slow expressions": inServer(`${fill("location ~ (a+)+$ { proxy_pass http://a; }\n")}${EVENTS}`),
+};
+
+test.each(Object.entries(BIG))("two megabytes of %s end", async (_, text) => {
+  const { options } = await fixtureOf("response-buffered", "bad");
+  const files = new DumpFiles(new Map([["/n.conf", text]]));
+  const streams = ["/events", `/${"a".repeat(40)}!`];
+  const { findings } = lint(readConfiguration("/n.conf", files), { ...options, streams });
+  expect(findings.length).toBeLessThanOrEqual(10_000);
+});
