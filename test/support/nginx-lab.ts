@@ -25,13 +25,32 @@ const LAB = process.env["NGINX_LAB"];
 export interface NginxBuild {
   readonly version: string;
   readonly path: string;
+  /** The module for `stream {}`, where it is there. */
+  readonly streamModule: string | undefined;
 }
+
+/** Where Debian's packages for the lab are unpacked, by version. */
+const SUITES = [
+  ["1.26", "trixie"],
+  ["1.30", "sid"],
+] as const;
+const STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+const moduleAt = (path: string): string | undefined => (existsSync(path) ? path : undefined);
 
 /** The system's nginx, and those below NGINX_LAB. */
 export const BUILDS: readonly NginxBuild[] = [
-  { version: "1.22", path: process.env["NGINX_PATH"] ?? "/usr/sbin/nginx" },
-  ...["1.26", "1.30"].map((version) => ({ version, path: `${LAB}/bin/nginx-${version}` })),
-].filter(({ version, path }) => version === "1.22" || existsSync(path));
+  {
+    version: "1.22",
+    path: process.env["NGINX_PATH"] ?? "/usr/sbin/nginx",
+    streamModule: moduleAt(STREAM_MODULE),
+  },
+  ...SUITES.map(([version, suite]) => ({
+    version,
+    path: `${LAB}/bin/nginx-${version}`,
+    streamModule: moduleAt(`${LAB}/bin/root-${suite}${STREAM_MODULE}`),
+  })).filter(({ path }) => existsSync(path)),
+];
 
 const RULES = new URL("../unit/nginx/rules/", import.meta.url).pathname;
 
@@ -129,7 +148,9 @@ function render(text: string, ports: Readonly<Record<string, number>>, setup: La
     (name) => `${name}_temp_path t-${name};`,
   );
   const inHttp = ["access_log off;", ...temporary, setup.http ?? ""].join(" ");
+  const { streamModule } = setup.build;
   const main = [
+    /^stream \{/m.test(replaced) && streamModule !== undefined ? `load_module ${streamModule};` : "",
     `daemon off; pid nginx.pid; error_log error.log info;${process.getuid?.() === 0 ? " user root;" : ""}`,
     setup.hasMaster === true ? "" : "master_process off;",
   ].join(" ");
