@@ -75,12 +75,16 @@ export class SourceFile {
     return this.#encoding === "latin1" ? offset : Buffer.byteLength(this.text.slice(0, offset), "utf8");
   }
 
+  /** Whether a text from elsewhere means the same bytes in this file. */
+  canTake(text: string): boolean {
+    return this.#encoding === "utf8" || /^\p{ASCII}*$/u.test(text);
+  }
+
   /** The bytes of a text that takes the place of this file's. */
   encode(text: string): Buffer {
     return Buffer.from(text, this.#encoding);
   }
 
-  /** Text for messages: what Latin-1 made of bytes cannot be told apart from letters, and is left so. */
   slice(start: number, end: number): string {
     return this.text.slice(start, end);
   }

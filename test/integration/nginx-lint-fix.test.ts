@@ -37,13 +37,13 @@ const MENDED = `server {
 const REFUSING = '#!/bin/sh\nfor last; do :; done\n! grep -q "proxy_buffering off" "$last"\n';
 
 describe("--fix --dry-run", () => {
-  test("prints a unified diff that patch takes, and writes nothing", async () => {
+  test("prints a unified diff that git applies, and writes nothing", async () => {
     const cwd = directoryOf({ "site.conf": SITE });
     const { code, stdout } = await lint(cwd, "--dry-run", "site.conf");
     expect(code).toBe(1);
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(SITE);
     expect(stdout).toMatch(/^--- site\.conf\n\+\+\+ site\.conf\n@@ -4,7 \+4,10 @@\n/);
-    const patched = spawnSync("patch", ["-p0"], { cwd, input: stdout, encoding: "utf8" });
+    const patched = spawnSync("git", ["apply", "-p0", "-"], { cwd, input: stdout, encoding: "utf8" });
     expect(patched).toMatchObject({ status: 0 });
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(MENDED);
   });
@@ -56,7 +56,7 @@ describe("--fix --dry-run", () => {
   test("keeps a file without a line break at its end as it is there", async () => {
     const cwd = directoryOf({ "site.conf": SITE.trimEnd() });
     const { stdout } = await lint(cwd, "--dry-run", "site.conf");
-    const patched = spawnSync("patch", ["-p0"], { cwd, input: stdout, encoding: "utf8" });
+    const patched = spawnSync("git", ["apply", "-p0", "-"], { cwd, input: stdout, encoding: "utf8" });
     expect(patched).toMatchObject({ status: 0 });
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(MENDED.trimEnd());
   });

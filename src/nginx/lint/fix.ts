@@ -99,7 +99,9 @@ class FixRun {
 
   #isInScope(finding: Fixable): boolean {
     if (this.#refused.has(keyOf(finding)) || (finding.isPossible && !this.#scope.fixesPossible)) return false;
-    return finding.fix.edits.every(({ file }) => file.isWritable && this.#scope.mayWrite(file.path));
+    return finding.fix.edits.every(
+      ({ file, text }) => file.isWritable && file.canTake(text) && this.#scope.mayWrite(file.path),
+    );
   }
 
   #try(before: Configuration, findings: readonly Fixable[]): boolean {

@@ -104,9 +104,10 @@ export class View {
     return this.all("proxy_set_header").directives.findLast(({ args }) => isField(args[0], name));
   }
 
-  get hasHiddenField(): (name: string) => boolean {
+  /** Whether a field of the backend's answer is taken out. */
+  hides(field: string): boolean {
     const hidden = this.all(`${this.family}_hide_header`).directives;
-    return (name) => hidden.some(({ args }) => isField(args[0], name));
+    return hidden.some(({ args }) => isField(args[0], field));
   }
 
   get listening(): Listening | undefined {

@@ -23,7 +23,7 @@ const corsTwice = locationRule(
     const lines = linesOf(view.all("add_header").directives, ORIGIN);
     const [at] = lines;
     if (at === undefined) return;
-    const isByRoute = view.routes?.some(({ hasCors }) => hasCors) === true && !view.hasHiddenField(ORIGIN);
+    const isByRoute = view.routes?.some(({ hasCors }) => hasCors) === true && !view.hides(ORIGIN);
     const isTwiceHere = lines.length > 1 && lines.every(({ args }) => !args[1]?.includes("$"));
     if (!isByRoute && !isTwiceHere) return;
     const second = lines[1] ?? at;
@@ -48,7 +48,7 @@ const corsMaybeTwice = locationRule(
   (view, lint) => {
     const [at] = linesOf(view.all("add_header").directives, ORIGIN);
     const isKnown = view.routes !== undefined && view.sluice !== undefined;
-    if (at === undefined || isKnown || view.isClaimed("cors") || view.hasHiddenField(ORIGIN)) return;
+    if (at === undefined || isKnown || view.isClaimed("cors") || view.hides(ORIGIN)) return;
     const line = `${view.family}_hide_header ${ORIGIN};`;
     const name = `${view.family}_hide_header`;
     const hidden = view.all(name);

@@ -56,7 +56,7 @@ const fieldTwice = locationRule(
   (view, lint) => {
     for (const { name, severity } of OF_BACKENDS) {
       const at = view.addedField(name);
-      if (at === undefined || at.args[1] === "" || view.hasHiddenField(name)) continue;
+      if (at === undefined || at.args[1] === "" || view.hides(name)) continue;
       const hide = `${view.family}_hide_header`;
       const line = `${hide} ${name};`;
       const hidden = view.all(hide);

@@ -35,12 +35,16 @@ export const isSecurity = (name: string): boolean =>
     name,
   );
 
-/** The outer fields that an inner level puts out of force and does not set again. */
+/** The lines that would hold at a level without its own. */
+const inheritedLines = ({ outer }: Level, version: NginxVersion): readonly Directive[] =>
+  outer === undefined ? [] : effectiveFields(outer, "add_header", version).directives;
+
+/** The fields that a level would inherit, puts out of force and does not set again. */
 export function lostFields(level: Level, version: NginxVersion): string[] {
-  const { directives, overridden } = effectiveFields(level, "add_header", version);
-  const kept = namesOf(directives);
-  const lost = namesOf(overridden).filter((name) => !kept.some((other) => isField(other, name)));
-  return [...new Set(lost)];
+  if (level.own("add_header").length === 0) return [];
+  const kept = namesOf(effectiveFields(level, "add_header", version).directives);
+  const inherited = namesOf(inheritedLines(level, version));
+  return [...new Set(inherited.filter((name) => !kept.some((other) => isField(other, name))))];
 }
 
 const severityOf = (lost: readonly string[], cors: Severity, security: Severity): Severity => {
@@ -77,8 +81,9 @@ const preflightLosesFields = locationRule(
 function repeatIn(block: Level, version: NginxVersion): Fix | undefined {
   const last = block.last("add_header");
   const lost = lostFields(block, version);
-  const outer = block.outer && effectiveFields(block.outer, "add_header", version).directives;
-  const lines = outer?.filter(({ args }) => lost.some((name) => isField(args[0], name))) ?? [];
+  const lines = inheritedLines(block, version).filter(({ args }) =>
+    lost.some((name) => isField(args[0], name)),
+  );
   if (last === undefined) return undefined;
   return { edits: lines.map((line) => insertAfter(last, rawText(line))), changes: ["add_header"] };
 }
@@ -157,16 +162,16 @@ const fieldsLost = locationRule(
       severity: severityOf(lost, "warning", "warning"),
       at,
       message: `this puts the outer add_header out of force: ${lost.join(", ")}`,
-      cause: causeOf(view),
+      cause: causeOf(view, lint.version),
       remedy: "repeat them here, or add_header_inherit merge; from nginx 1.29.3 on",
     });
   },
 );
 
 /** Where the lost fields were set. */
-function causeOf(view: View): string {
-  const { overridden } = view.all("add_header");
-  return `set at ${[...new Set(overridden.map(({ at }) => at))].slice(0, 5).join(", ")}`;
+function causeOf({ location }: View, version: NginxVersion): string {
+  const places = inheritedLines(location, version).map(({ at }) => at);
+  return `set at ${[...new Set(places)].slice(0, 5).join(", ")}`;
 }
 
 export const PREFLIGHT_RULES: readonly Rule[] = [

@@ -32,16 +32,17 @@ const requestFieldsLost = locationRule(
       const [at] = view.location.own(name);
       const all = view.all(name);
       const kept = namesOf(all.directives);
-      const lost = namesOf(all.overridden).filter((field) => !kept.some((own) => isField(own, field)));
+      const inherited = inheritedLines(view, name);
+      const lost = namesOf(inherited).filter((field) => !kept.some((own) => isField(own, field)));
       if (at === undefined || all.level !== view.location || lost.length === 0 || all.isUncertain) continue;
       const isImportant = lost.some((field) => isImportantField(field, lint));
       const isReported = lint.reportStream(requestFieldsLost, view, {
         severity: isImportant ? "warning" : "info",
         at,
         message: `this puts the outer ${name} out of force: ${lost.join(", ")}`,
-        cause: `set at ${[...new Set(all.overridden.map((directive) => directive.at))].slice(0, 5).join(", ")}`,
+        cause: `set at ${[...new Set(inherited.map((directive) => directive.at))].slice(0, 5).join(", ")}`,
         remedy: "repeat them here; an include holds them in one place",
-        fix: repeat(view, name, all.overridden, kept),
+        fix: repeat(view, name, inherited, kept),
       });
       if (isReported) for (const field of lost) view.claim(subjectOf(field));
     }
@@ -56,10 +57,11 @@ const subjectOf = (field: string): string =>
 const isImportantField = (field: string, lint: Lint): boolean =>
   IMPORTANT.test(field) && !(isField(field, "Connection") && isAtLeast(lint.version, SINCE.http11Upstream));
 
-/** The lines of the nearest outer level that has any: those are what was meant to hold. */
-function repeat(view: View, name: string, overridden: readonly Directive[], kept: readonly string[]): Fix {
-  const outer = view.location.outer;
-  const inherited = outer === undefined ? overridden : effectiveAll(outer, name).directives;
+/** The lines that would hold in the location without its own: those of levels further out are lost already. */
+const inheritedLines = ({ location }: View, name: string): readonly Directive[] =>
+  location.outer === undefined ? [] : effectiveAll(location.outer, name).directives;
+
+function repeat(view: View, name: string, inherited: readonly Directive[], kept: readonly string[]): Fix {
   const lines = inherited.filter(({ args }) => !kept.some((own) => isField(own, args[0] ?? "")));
   const anchor = view.location.own(name).at(-1) ?? view.target.directive;
   return { edits: lines.map((line) => insertAfter(anchor, rawText(line))), changes: [name] };
