@@ -8,7 +8,7 @@ import { changedNames, takeSnapshot } from "./snapshot.ts";
 /** A fix may bring another finding forward; what is not done after so many passes is not done by more. */
 const MAX_PASSES = 10;
 
-/** Blocks of a configuration that is mended; what is bigger is left to its generator. */
+/** The most blocks that a configuration may have to be mended: a bigger one has a generator, which is to be mended. */
 const MAX_LEVELS = 20_000;
 
 /** A file that fixes change. */

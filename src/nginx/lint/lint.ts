@@ -12,7 +12,7 @@ import type { Rule } from "./rule.ts";
 import { sluiceBehind } from "./sluice.ts";
 import { View } from "./view.ts";
 
-/** More findings than anybody reads. */
+/** The most findings of one run; more only repeat themselves. */
 const MAX_FINDINGS = 10_000;
 
 /** One run of the rules over a configuration, and what they have found. */

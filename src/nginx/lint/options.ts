@@ -38,7 +38,7 @@ export interface LintOptions {
   readonly sluice: SluiceFacts;
   /** Paths that carry streams. */
   readonly streams: readonly string[];
-  /** How often the backends send something, at least; undefined when nobody said. Milliseconds. */
+  /** How often the backends send something, at least; in milliseconds; undefined when it is not known. */
   readonly heartbeatMs: number | undefined;
   /** Rules to run; undefined for all. */
   readonly only: ReadonlySet<string> | undefined;

@@ -29,8 +29,8 @@ export function lint(configuration: Configuration, options: LintOptions): LintRe
 }
 
 /**
- * The version to assume for configurations where no nginx is at hand: `least`, or the newest that one of their
- * directives needs, as whoever wrote them has it.
+ * The version to assume where no nginx is at hand: `least`, or the newest that a directive of the configurations
+ * needs, because they run on a machine that has it.
  */
 export function assumedVersion(configurations: readonly Configuration[], least: NginxVersion): NginxVersion {
   let version = least;

@@ -56,7 +56,7 @@ const clientAddressLost = streamRule(
 const realIpFromAnyone = configurationRule(
   "real-ip-from-anyone",
   "R5",
-  "Anyone may name an address as their own.",
+  "Every client may name any address as its own.",
   (lint) => {
     for (const level of lint.configuration.main.inward()) {
       for (const at of level.own("set_real_ip_from")) {
