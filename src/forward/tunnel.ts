@@ -67,8 +67,10 @@ export function watchTunnel(
     const backendClosed = () => {
       const isOrderly = backend.readableEnded && backend.errored === null;
       endReason ??= "backend_failed";
-      // After an orderly end the client still has to get what is on its way to it.
-      if (!isOrderly) client.destroy();
+      // After an orderly end the client still has to get what is on its way to it. The pipe has stopped to read it:
+      // nothing would tell that it has left.
+      if (isOrderly) client.resume();
+      else client.destroy();
       closed();
     };
     backend.once("close", guard(backendClosed));

@@ -39,8 +39,11 @@ function expressionsIn(file: string): { readonly literals: Found[]; readonly bui
   return { literals, built };
 }
 
+/** Commands for one person, on bounded input, in a process that serves nothing: their bounds have tests of their own. */
+const OF_COMMANDS = /^(?:nginx|probe)\/|^cli\/(?:nginx|probe)/;
+
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" })
-  .filter((name) => /\.m?[jt]s$/.test(name))
+  .filter((name) => /\.m?[jt]s$/.test(name) && !OF_COMMANDS.test(name))
   .map((name) => expressionsIn(join(SRC, name)));
 
 /** Those that are made of texts, as they are made: in the configuration alone, of which the operator is the author. */

@@ -74,6 +74,9 @@ async function isAccepted({ method, target, fields, body }: Wire): Promise<boole
   } catch (error) {
     if (error instanceof ProxyError && ["auth_failed", "bad_request"].includes(error.code)) return false;
     throw error;
+  } finally {
+    // Gives its body back.
+    exchange.settle("completed");
   }
 }
 
