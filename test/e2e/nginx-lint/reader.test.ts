@@ -11,6 +11,9 @@ import { type Random, randomFrom } from "../../support/random-bytes.ts";
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
 const WORDS = Number(process.env["FUZZ_CASES"] ?? 150);
 
+/** Each word starts an nginx once. */
+const TIMEOUT_MS = Math.max(120_000, WORDS * 200);
+
 /** Letters that nginx's reader treats in a way of its own, and some that it does not. */
 const LETTERS = [
   '"',
@@ -59,7 +62,7 @@ function readWord(word: string): string | undefined {
 }
 
 describe.each(BUILDS)("nginx $version", (build) => {
-  test(`reads ${WORDS} made-up words of seed ${SEED} as we do`, async () => {
+  test(`reads ${WORDS} made-up words of seed ${SEED} as we do`, { timeout: TIMEOUT_MS }, async () => {
     const random = randomFrom(SEED);
     const words = Array.from({ length: WORDS }, () => randomWord(random));
     const taken = words.filter((word) => testConfiguration(site(word), build).isTaken);
