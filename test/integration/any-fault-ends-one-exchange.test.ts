@@ -6,7 +6,7 @@ const CONNECTIONS = 5_000;
 const OF_ROUND = 1_250;
 const MOST_SECONDS = 50;
 
-test("connections of every kind, with faults on each side, leave the gateways as they were", async () => {
+test("connections of every kind, with faults on each side, end no process and leave no request unaccounted", async () => {
   const program = new URL("../soak/matrix.mjs", import.meta.url).pathname;
   const args = ["--connections", CONNECTIONS, "--round", OF_ROUND, "--seconds", MOST_SECONDS].map(String);
   const { stdout, output } = await attempt(process.execPath, [program, ...args], { timeoutMs: 280_000 });
