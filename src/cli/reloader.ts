@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { Loaded } from "../config/load.ts";
 import { ConfigError, formatProblem, type Problem } from "../config/problem.ts";
 import type { Config } from "../config/server-schema.ts";
+import type { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../observe/log.ts";
-import type { Gateway } from "../server/gateway.ts";
 import { listenProblem } from "./listen-problem.ts";
 
 export interface ReloaderSetup {

@@ -1,13 +1,13 @@
-import { withoutFinalSlashes } from "../base/final-slashes.ts";
-import { openFileLimit } from "../base/open-files.ts";
+import { AdminListenError } from "../admin/admin-listener.ts";
 import { configFromFlags, logFromFlags } from "../config/from-flags.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import type { Config } from "../config/server-schema.ts";
+import { drainOnCrash } from "../gateway/drain-on-crash.ts";
+import { createGateway, drainLimitMs, type Gateway, GatewayClosedError } from "../gateway/gateway.ts";
+import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import { createLog, type Log } from "../observe/log.ts";
-import { AdminListenError } from "../server/admin.ts";
-import { drainOnCrash } from "../server/drain-on-crash.ts";
-import { createGateway, drainLimitMs, type Gateway, GatewayClosedError } from "../server/gateway.ts";
+import { openFileLimit } from "../process/open-files.ts";
 import { Workers, workerCount } from "../workers/workers.ts";
 import { type Command, EXIT, refuse, UsageError } from "./command.ts";
 import { DEFAULT_DIRECTORY } from "./directory.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
+import { payloadHash } from "../auth/canonical-request.ts";
+import { createSigningKey, signRequest } from "../auth/sign-request.ts";
 import { describeSystemError } from "../config/text-file.ts";
-import { payloadHash } from "../pipeline/canonical-request.ts";
-import { createSigningKey, signRequest } from "../pipeline/sign-request.ts";
-import { readTarget } from "../routing/target.ts";
+import { readTarget } from "../exchange/target.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 

@@ -1,4 +1,4 @@
-import { routingPath } from "../base/routing-path.ts";
+import { routingPath } from "../http/routing-path.ts";
 import type { RouteMatch } from "./route-schema.ts";
 
 /** A route as far as its match goes. */

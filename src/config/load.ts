@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import type * as z from "zod";
-import { withoutFinalSlashes } from "../base/final-slashes.ts";
+import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import type { AppConfig, AppsFile } from "./apps-schema.ts";
 import { type Conflict, findConflicts } from "./conflicts.ts";
 import type { Env } from "./interpolate.ts";

@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { isIP } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { readAddress } from "../base/address.ts";
+import { readAddress } from "../http/address.ts";
 import type { ListenAddress } from "./address-schema.ts";
 import type { RouteConfig } from "./route-schema.ts";
 import type { BackendAddress } from "./scalars.ts";

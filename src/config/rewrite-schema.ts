@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { withoutFinalSlashes } from "../base/final-slashes.ts";
-import { pathFault } from "../base/routing-path.ts";
+import { withoutFinalSlashes } from "../http/final-slashes.ts";
+import { pathFault } from "../http/routing-path.ts";
 import { pathCharacters } from "./scalars.ts";
 import { unsetVariable } from "./variables.ts";
 

@@ -1,6 +1,6 @@
 import { METHODS } from "node:http";
 import * as z from "zod";
-import { pathFault } from "../base/routing-path.ts";
+import { pathFault } from "../http/routing-path.ts";
 import { accessSchema } from "./access-schema.ts";
 import { authSchema } from "./auth-schema.ts";
 import { limitsSchema } from "./limits-schema.ts";

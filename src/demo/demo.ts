@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { visibleText } from "../base/visible-text.ts";
 import { type Config, parseAddress, serverSchema } from "../config/server-schema.ts";
-import { createGateway, type Gateway } from "../server/gateway.ts";
+import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { listen, type Running, startBackends } from "./backends.ts";
 import { type PageSetup, servePage } from "./page.ts";
 import { findNginx, startPlainNginx } from "./plain-nginx.ts";

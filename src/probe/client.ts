@@ -1,4 +1,4 @@
-import { fieldValue } from "../base/fields.ts";
+import { fieldValue } from "../http/fields.ts";
 import { ACCEPT_ENCODING } from "./decoder.ts";
 import { type Dialled, dial } from "./dial.ts";
 import { type Fault, noAnswer } from "./fault.ts";

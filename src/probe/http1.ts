@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import { framingOf } from "../upstream/framing.ts";
-import { ResponseParser } from "../upstream/response-parser.ts";
+import { framingOf } from "../http/framing.ts";
+import { ResponseParser } from "../http/response-parser.ts";
 import type { Exchange, WireHead, WireListener, WireRequest } from "./wire.ts";
 
 /** `HTTP/1.x` */

@@ -1,5 +1,5 @@
-import { fieldValue, fieldValues } from "../base/fields.ts";
-import { mediaType } from "../base/media-type.ts";
+import { fieldValue, fieldValues } from "../http/fields.ts";
+import { mediaType } from "../http/media-type.ts";
 import { printable } from "./printable.ts";
 import type { Reading } from "./reading.ts";
 import { softwareOf } from "./software.ts";

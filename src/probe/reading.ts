@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { fieldValue } from "../base/fields.ts";
-import { mediaType } from "../base/media-type.ts";
+import { fieldValue } from "../http/fields.ts";
+import { mediaType } from "../http/media-type.ts";
 import { readEventFields, withoutId } from "../sse/event-fields.ts";
 import { createDecoder, type Decoder } from "./decoder.ts";
 import { LineSplitter, type Splitter, SseSplitter, type TimedEvent } from "./event-splitter.ts";

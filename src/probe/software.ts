@@ -1,4 +1,4 @@
-import { fieldValue, fieldValues, type RawFields } from "../base/fields.ts";
+import { fieldValue, fieldValues, type RawFields } from "../http/fields.ts";
 import { printable } from "./printable.ts";
 
 /** A server or proxy. */

@@ -1,4 +1,4 @@
-import type { RawFields } from "../base/fields.ts";
+import type { RawFields } from "../http/fields.ts";
 import { type Ask, type Budget, type Hop, read } from "./client.ts";
 import type { Found } from "./diagnosis.ts";
 import { type Cut, cutOf, pairCut, timerOf } from "./ending.ts";

@@ -1,4 +1,4 @@
-import type { RawFields } from "../base/fields.ts";
+import type { RawFields } from "../http/fields.ts";
 
 /** A request. */
 export interface WireRequest {

@@ -1,9 +1,9 @@
 import { ProxyError } from "../base/errors.ts";
-import { fieldValue, fieldValues } from "../base/fields.ts";
-import { mediaType } from "../base/media-type.ts";
-import { backendRetryAfter } from "../pipeline/retry-after.ts";
+import { fieldValue, fieldValues } from "../http/fields.ts";
+import { mediaType } from "../http/media-type.ts";
+import { backendRetryAfter } from "../http/retry-after.ts";
+import type { SourceHead } from "../http/source.ts";
 import { contentCoding } from "../stream/response-head.ts";
-import type { SourceHead } from "../upstream/source.ts";
 
 /** What a backend's head says of a shared stream. */
 export type Answer =

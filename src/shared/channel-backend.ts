@@ -1,6 +1,6 @@
 import type { ProxyError } from "../base/errors.ts";
-import type { Departure } from "../pipeline/client-response.ts";
-import type { Source } from "../upstream/source.ts";
+import type { Departure } from "../http/client-response.ts";
+import type { Source } from "../http/source.ts";
 import { BackendLink, type LinkListener } from "./backend-link.ts";
 import type { History } from "./history.ts";
 import { Intake, type Taken } from "./intake.ts";

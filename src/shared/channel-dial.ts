@@ -1,10 +1,10 @@
 import { ProxyError } from "../base/errors.ts";
-import type { Departure } from "../pipeline/client-response.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Departure } from "../http/client-response.ts";
+import type { Source } from "../http/source.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
-import type { Source } from "../upstream/source.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { channelExchange, channelTemplate } from "./channel-exchange.ts";
 import type { HubSurroundings } from "./hub.ts";

@@ -1,7 +1,7 @@
-import { fieldValues } from "../base/fields.ts";
 import { DEFAULT_KEY } from "../config/shared-schema.ts";
+import { Exchange } from "../exchange/exchange.ts";
+import { fieldValues } from "../http/fields.ts";
 import type { Log } from "../observe/log.ts";
-import { Exchange } from "../pipeline/exchange.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
 /** What a channel asks its backend for, whoever was the first to want it. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { fieldValues } from "../base/fields.ts";
 import { DEFAULT_KEY } from "../config/shared-schema.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { fieldValues } from "../http/fields.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
 /**

@@ -1,5 +1,5 @@
-import type { ClientResponse } from "../pipeline/client-response.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { ClientResponse } from "../http/client-response.ts";
 import type { SharedRoute } from "./shared-route.ts";
 import { pollHead, subscriberHead } from "./subscriber-head.ts";
 import type { Subscription } from "./subscription.ts";

@@ -1,4 +1,4 @@
-import { SharedBytes } from "../base/shared-bytes.ts";
+import { SharedBytes } from "../http/shared-bytes.ts";
 import { madeSeq, makeId } from "./event-id.ts";
 import type { HistoryBudget } from "./history-budget.ts";
 import { HistoryIds } from "./history-ids.ts";

@@ -1,11 +1,11 @@
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { LiveStream } from "../exchange/live-stream.ts";
+import type { ClientResponse } from "../http/client-response.ts";
+import { retrySoon } from "../http/retry-after.ts";
+import type { Capacity } from "../limits/capacity.ts";
 import type { Log } from "../observe/log.ts";
-import type { Capacity } from "../pipeline/capacity.ts";
-import type { ClientResponse } from "../pipeline/client-response.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import type { LiveStream } from "../pipeline/live-stream.ts";
-import { retrySoon } from "../pipeline/retry-after.ts";
 import type { LoopGuard } from "../upstream/loop-guard.ts";
 import { Channel } from "./channel.ts";
 import { dialChannel } from "./channel-dial.ts";

@@ -1,6 +1,6 @@
 import { guarded } from "../base/guard.ts";
-import type { BackendFiles } from "../pipeline/backend-files.ts";
-import type { Release } from "../pipeline/stream-limit.ts";
+import type { Release } from "../base/release.ts";
+import type { BackendFiles } from "../limits/backend-files.ts";
 
 export interface LingerOptions {
   readonly files: BackendFiles;

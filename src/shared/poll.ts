@@ -1,9 +1,9 @@
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
-import type { ClientResponse } from "../pipeline/client-response.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import type { LiveStream } from "../pipeline/live-stream.ts";
-import { fail as failExchange, send } from "../pipeline/reply.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { LiveStream } from "../exchange/live-stream.ts";
+import { fail as failExchange, send } from "../exchange/reply.ts";
+import type { ClientResponse } from "../http/client-response.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { eachRecipient } from "./delivery.ts";
 import type { PollAnswers } from "./poll-answer.ts";

@@ -1,5 +1,5 @@
 import type { SharedConfig } from "../config/shared-schema.ts";
-import type { Route } from "../pipeline/route.ts";
+import type { Route } from "../exchange/route.ts";
 import type { Mock } from "../stream/mock.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 

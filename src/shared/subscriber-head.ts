@@ -1,6 +1,6 @@
-import { SharedBytes } from "../base/shared-bytes.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import type { Route } from "../pipeline/route.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Route } from "../exchange/route.ts";
+import { SharedBytes } from "../http/shared-bytes.ts";
 import { openingLines } from "../stream/opening.ts";
 import { ordinaryHead, type ResponseHead, streamHead } from "../stream/response-head.ts";
 

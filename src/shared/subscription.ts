@@ -1,11 +1,11 @@
 import { ProxyError } from "../base/errors.ts";
-import { fieldValue, fieldValues } from "../base/fields.ts";
-import { acceptsEventStream } from "../base/media-type.ts";
-import { percentDecoded } from "../base/percent-encoding.ts";
-import { takeParameter } from "../base/query.ts";
 import { parseDuration } from "../base/units.ts";
 import type { SharedConfig } from "../config/shared-schema.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { fieldValue, fieldValues } from "../http/fields.ts";
+import { acceptsEventStream } from "../http/media-type.ts";
+import { percentDecoded } from "../http/percent-encoding.ts";
+import { takeParameter } from "../http/query.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
 /** What a client wants of a shared stream. */

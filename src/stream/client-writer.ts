@@ -1,7 +1,7 @@
 import { DueTimer } from "../base/due-timer.ts";
 import type { EndReason } from "../base/outcome.ts";
-import type { ClientResponse } from "../pipeline/client-response.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { ClientResponse } from "../http/client-response.ts";
 import type { ResponseHead } from "./response-head.ts";
 
 interface Bounds {

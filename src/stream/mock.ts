@@ -1,16 +1,16 @@
 import { STATUS_CODES } from "node:http";
-import { fieldValue } from "../base/fields.ts";
-import { takeParameter } from "../base/query.ts";
 import type {
   FixedAnswerConfig,
   MockConfig,
   ScriptConfig,
   ScriptEventConfig,
 } from "../config/mock-schema.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { fieldValue } from "../http/fields.ts";
+import { takeParameter } from "../http/query.ts";
+import { ReadableSource } from "../http/readable-source.ts";
+import type { Source } from "../http/source.ts";
 import { renderEventBlock } from "../sse/event-block.ts";
-import { ReadableSource } from "../upstream/readable-source.ts";
-import type { Source } from "../upstream/source.ts";
 import { Script, type Step } from "./script.ts";
 
 /** Answers a route's requests without a backend; what it answers goes the way of a backend's answer. */

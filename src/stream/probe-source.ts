@@ -1,7 +1,7 @@
-import { fieldValue } from "../base/fields.ts";
-import { takeParameter } from "../base/query.ts";
 import { parseDuration, parseSize } from "../base/units.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { fieldValue } from "../http/fields.ts";
+import { takeParameter } from "../http/query.ts";
 import { renderEventBlock } from "../sse/event-block.ts";
 import { type Mock, sourceOf } from "./mock.ts";
 import type { Step } from "./script.ts";

@@ -1,11 +1,11 @@
-import { fieldName } from "../base/field-name.ts";
-import { fieldValue, fieldValues, removeField, responseFields, setField } from "../base/fields.ts";
-import { mediaType } from "../base/media-type.ts";
-import { withCors } from "../pipeline/cors.ts";
-import { debugFields } from "../pipeline/debug.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import type { Route } from "../pipeline/route.ts";
-import type { SourceHead } from "../upstream/source.ts";
+import { debugFields } from "../exchange/debug.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Route } from "../exchange/route.ts";
+import { fieldName } from "../http/field-name.ts";
+import { fieldValue, fieldValues, removeField, responseFields, setField } from "../http/fields.ts";
+import { mediaType } from "../http/media-type.ts";
+import type { SourceHead } from "../http/source.ts";
+import { withCors } from "../policy/cors.ts";
 
 /** A response head as the client gets it. */
 export interface ResponseHead {

@@ -1,8 +1,8 @@
 import { ProxyError } from "../base/errors.ts";
 import type { FaultOwner } from "../base/guard.ts";
+import type { ResponseParser } from "../http/response-parser.ts";
+import type { Sink, Source, SourceHead } from "../http/source.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
-import type { ResponseParser } from "./response-parser.ts";
-import type { Sink, Source, SourceHead } from "./source.ts";
 
 /** How long a connection may be idle: below the 5 s after which Node's own server, and others, close it. */
 const MAX_IDLE_MS = 4_000;

@@ -1,10 +1,10 @@
 import { ProxyError } from "../base/errors.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import type { WholeBody } from "../pipeline/whole-body.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { WholeBody } from "../exchange/whole-body.ts";
+import type { Source } from "../http/source.ts";
 import type { Backend } from "./backend.ts";
 import { bodyFraming, type Dial, dial } from "./dial.ts";
 import { DialError } from "./dial-error.ts";
-import type { Source } from "./source.ts";
 import type { Upstream } from "./upstream.ts";
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);

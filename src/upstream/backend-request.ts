@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
-import { fieldValue, type RawFields, removeField, requestFields, setField } from "../base/fields.ts";
-import { acceptsEventStream } from "../base/media-type.ts";
-import { routingPath } from "../base/routing-path.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import type { Route } from "../pipeline/route.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Route } from "../exchange/route.ts";
+import { fieldValue, type RawFields, removeField, requestFields, setField } from "../http/fields.ts";
+import { acceptsEventStream } from "../http/media-type.ts";
+import { routingPath } from "../http/routing-path.ts";
 import type { Backend } from "./backend.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
 import { withoutTwinsOfEdits } from "./edited-fields.ts";

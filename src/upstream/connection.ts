@@ -1,13 +1,13 @@
 import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
-import { ROOM_BEFORE, ROOM_BEHIND } from "../base/chunk.ts";
 import { Deadline } from "../base/deadline.ts";
 import { refusalOf } from "../base/errors.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
-import { lastingConnections } from "../base/lasting-connections.ts";
-import { WholeBody } from "../pipeline/whole-body.ts";
-import { ResponseParser } from "./response-parser.ts";
+import { WholeBody } from "../exchange/whole-body.ts";
+import { ROOM_BEFORE, ROOM_BEHIND } from "../http/chunk.ts";
+import { ResponseParser } from "../http/response-parser.ts";
+import { lastingConnections } from "../process/lasting-connections.ts";
 import { Upload, type UploadBody } from "./upload.ts";
 
 /** The most that one read brings. */

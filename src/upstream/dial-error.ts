@@ -1,5 +1,5 @@
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
-import { retrySoon } from "../pipeline/retry-after.ts";
+import { retrySoon } from "../http/retry-after.ts";
 
 /**
  * A backend that gave no answer; `progress` decides whether another one may get the request.

@@ -1,16 +1,16 @@
 import { ProxyError } from "../base/errors.ts";
-import type { RawFields } from "../base/fields.ts";
-import type { RequestBody } from "../pipeline/client-request.ts";
-import type { Departure } from "../pipeline/client-response.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import type { WholeBody } from "../pipeline/whole-body.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { WholeBody } from "../exchange/whole-body.ts";
+import type { RequestBody } from "../http/client-request.ts";
+import type { Departure } from "../http/client-response.ts";
+import type { RawFields } from "../http/fields.ts";
+import { renderRequest } from "../http/render-request.ts";
+import type { ResponseParser } from "../http/response-parser.ts";
+import type { Source, SourceHead } from "../http/source.ts";
 import { Answer } from "./answer.ts";
 import type { Backend } from "./backend.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
 import { type DialError, dialError } from "./dial-error.ts";
-import { renderRequest } from "./render-request.ts";
-import type { ResponseParser } from "./response-parser.ts";
-import type { Source, SourceHead } from "./source.ts";
 import type { UploadBody } from "./upload.ts";
 import type { Timeouts } from "./upstream.ts";
 

@@ -1,6 +1,6 @@
 import { DueTimer } from "../base/due-timer.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
-import type { Source } from "./source.ts";
+import type { Source } from "../http/source.ts";
 
 /**
  * Reads an answer to its end and drops it, for the sake of a backend whose client has left before the head

@@ -1,6 +1,6 @@
-import { fieldName } from "../base/field-name.ts";
-import { nameSet } from "../base/name-set.ts";
-import type { Route } from "../pipeline/route.ts";
+import type { Route } from "../exchange/route.ts";
+import { fieldName } from "../http/field-name.ts";
+import { nameSet } from "../http/name-set.ts";
 
 const lists = new WeakMap<object, readonly string[]>();
 

@@ -1,9 +1,9 @@
-import { type FieldName, fieldName } from "../base/field-name.ts";
-import { fieldValues, type RawFields } from "../base/fields.ts";
-import { type NameSet, namePatterns, nameSet } from "../base/name-set.ts";
-import { requestTrailers } from "../base/trailers.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import type { Route } from "../pipeline/route.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Route } from "../exchange/route.ts";
+import { type FieldName, fieldName } from "../http/field-name.ts";
+import { fieldValues, type RawFields } from "../http/fields.ts";
+import { type NameSet, namePatterns, nameSet } from "../http/name-set.ts";
+import { requestTrailers } from "../http/trailers.ts";
 import { editedNames } from "./edited-fields.ts";
 
 /** The field by which the gateway tells the backend which app asks; a client must not be able to give it. */

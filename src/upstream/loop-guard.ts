@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { ProxyError } from "../base/errors.ts";
-import { fieldValue, fieldValues, type RawFields, removeField } from "../base/fields.ts";
-import { routingPath } from "../base/routing-path.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { fieldValue, fieldValues, type RawFields, removeField } from "../http/fields.ts";
+import { routingPath } from "../http/routing-path.ts";
 
 const FIELD = "CDN-Loop";
 const LOWER_FIELD = "cdn-loop";

@@ -1,8 +1,8 @@
-import { fieldName } from "../base/field-name.ts";
-import { fieldValues, type RawFields } from "../base/fields.ts";
-import { payloadHash, UNSIGNED_PAYLOAD } from "../pipeline/canonical-request.ts";
-import type { Exchange } from "../pipeline/exchange.ts";
-import { type SigningKey, signRequest } from "../pipeline/sign-request.ts";
+import { payloadHash, UNSIGNED_PAYLOAD } from "../auth/canonical-request.ts";
+import { type SigningKey, signRequest } from "../auth/sign-request.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { fieldName } from "../http/field-name.ts";
+import { fieldValues, type RawFields } from "../http/fields.ts";
 import { bodyFraming } from "./dial.ts";
 
 /**

@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
-import { toChunk } from "../base/chunk.ts";
-import type { RawFields } from "../base/fields.ts";
 import { type FaultHandler, guarded } from "../base/guard.ts";
-import { renderFields } from "../base/render-fields.ts";
-import type { RequestBody } from "../pipeline/client-request.ts";
+import { toChunk } from "../http/chunk.ts";
+import type { RequestBody } from "../http/client-request.ts";
+import type { RawFields } from "../http/fields.ts";
+import { renderFields } from "../http/render-fields.ts";
 
 /** A body, and what of its trailers goes on behind it. */
 export interface UploadBody extends RequestBody {

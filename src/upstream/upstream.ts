@@ -1,6 +1,6 @@
+import { createSigningKey, type SigningKey } from "../auth/sign-request.ts";
 import type { BalanceMethod, UpstreamConfig } from "../config/upstream-schema.ts";
 import type { Log } from "../observe/log.ts";
-import { createSigningKey, type SigningKey } from "../pipeline/sign-request.ts";
 import { ActiveHealth } from "./active-health.ts";
 import { Backend } from "./backend.ts";
 import { type Balance, createBalance } from "./balance.ts";

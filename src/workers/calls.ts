@@ -1,15 +1,15 @@
+import type { View } from "../admin/admin-view.ts";
+import type { StreamPage, StreamQuery } from "../admin/streams.ts";
 import type { ErrorCode, ProxyError } from "../base/errors.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
 import type { Config } from "../config/server-schema.ts";
+import type { RateCount } from "../limits/rate-limit.ts";
+import type { Admission } from "../limits/seen-signatures.ts";
+import type { StreamLimits } from "../limits/stream-limit.ts";
+import type { Issued } from "../limits/ticket-box.ts";
 import type { MetricValues } from "../observe/metrics.ts";
-import type { RateCount } from "../pipeline/rate-limit.ts";
-import type { Admission } from "../pipeline/seen-signatures.ts";
-import type { StreamLimits } from "../pipeline/stream-limit.ts";
-import type { Issued } from "../pipeline/ticket-box.ts";
-import type { Sample } from "../server/activity.ts";
-import type { StreamPage, StreamQuery } from "../server/admin-streams.ts";
-import type { View } from "../server/insight.ts";
-import type { Obstacle } from "../server/readiness.ts";
+import type { Sample } from "../runtime/activity.ts";
+import type { Obstacle } from "../runtime/readiness.ts";
 
 /** Why there is no place for a stream. */
 export interface NoPlace {

@@ -1,6 +1,6 @@
-import { MAX_ENDS, type Overview } from "../server/admin-overview.ts";
-import type { StreamPage, StreamQuery } from "../server/admin-streams.ts";
-import type { View } from "../server/insight.ts";
+import type { View } from "../admin/admin-view.ts";
+import { MAX_ENDS, type Overview } from "../admin/overview.ts";
+import type { StreamPage, StreamQuery } from "../admin/streams.ts";
 
 type Route = Overview["routes"][number];
 type Backend = Overview["backends"][number];

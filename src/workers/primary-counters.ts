@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { ProxyError } from "../base/errors.ts";
+import type { Release } from "../base/release.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
 import type { Config } from "../config/server-schema.ts";
-import { LocalCounters } from "../pipeline/counters.ts";
-import type { RateLimit } from "../pipeline/rate-limit.ts";
-import type { Release, StreamLimits } from "../pipeline/stream-limit.ts";
-import { MemoryTicketBox } from "../pipeline/ticket-box.ts";
+import { LocalCounters } from "../limits/counters.ts";
+import type { RateLimit } from "../limits/rate-limit.ts";
+import type { StreamLimits } from "../limits/stream-limit.ts";
+import { MemoryTicketBox } from "../limits/ticket-box.ts";
 import type { CounterCalls, NoPlace } from "./calls.ts";
 
 /** What all workers count together, in the primary. */

@@ -1,11 +1,12 @@
 import { isErrorCode, ProxyError } from "../base/errors.ts";
+import type { Release } from "../base/release.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
-import type { ConnectionCount, Counters } from "../pipeline/counters.ts";
-import { type RateCount, RateLimit } from "../pipeline/rate-limit.ts";
-import { retrySoon } from "../pipeline/retry-after.ts";
-import type { ReplayGuard } from "../pipeline/seen-signatures.ts";
-import type { Release, StreamLimit, StreamLimits } from "../pipeline/stream-limit.ts";
-import type { TicketBox } from "../pipeline/ticket-box.ts";
+import { retrySoon } from "../http/retry-after.ts";
+import type { ConnectionCount, Counters } from "../limits/counters.ts";
+import { type RateCount, RateLimit } from "../limits/rate-limit.ts";
+import type { ReplayGuard } from "../limits/seen-signatures.ts";
+import type { StreamLimit, StreamLimits } from "../limits/stream-limit.ts";
+import type { TicketBox } from "../limits/ticket-box.ts";
 import type { PrimaryCalls } from "./calls.ts";
 import type { ProcessLink } from "./process-link.ts";
 

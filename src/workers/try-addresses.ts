@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
-import { listenOn } from "../server/listen.ts";
+import { listenOn } from "../listen/listen.ts";
 
 /**
  * Rejects with the system's error when something else has one of the addresses that a configuration adds.

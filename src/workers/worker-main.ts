@@ -1,12 +1,12 @@
 import cluster from "node:cluster";
+import { LocalInsight } from "../admin/admin-view.ts";
+import { endStreams, listStreams, type StreamQuery } from "../admin/streams.ts";
 import type { Config } from "../config/server-schema.ts";
+import { CRASHED, drainOnCrash } from "../gateway/drain-on-crash.ts";
+import { drainLimitMs, type PreparedChange, RunningGateway } from "../gateway/gateway.ts";
 import { LinkMetrics } from "../observe/link-metrics.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { processMetrics } from "../observe/process-metrics.ts";
-import { endStreams, listStreams, type StreamQuery } from "../server/admin-streams.ts";
-import { CRASHED, drainOnCrash } from "../server/drain-on-crash.ts";
-import { drainLimitMs, type PreparedChange, RunningGateway } from "../server/gateway.ts";
-import { LocalInsight } from "../server/insight.ts";
 import { LoopGuard } from "../upstream/loop-guard.ts";
 import type { PrimaryCalls, WorkerCalls } from "./calls.ts";
 import { LinkFaults } from "./link-faults.ts";

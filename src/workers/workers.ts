@@ -1,14 +1,14 @@
 import cluster from "node:cluster";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { youngGenerationOptions } from "../base/young-generation.ts";
+import { type AdminServer, createAdmin } from "../admin/admin-listener.ts";
+import type { Release } from "../base/release.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import type { Config } from "../config/server-schema.ts";
+import { type Gateway, GatewayClosedError } from "../gateway/gateway.ts";
 import { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import type { Log } from "../observe/log.ts";
-import type { Release } from "../pipeline/stream-limit.ts";
-import { type AdminServer, createAdmin } from "../server/admin.ts";
-import { type Gateway, GatewayClosedError } from "../server/gateway.ts";
+import { youngGenerationOptions } from "../process/young-generation.ts";
 import { newLoopId } from "../upstream/loop-guard.ts";
 import { LinkFaults } from "./link-faults.ts";
 import { type Death, Member, WorkerStartError } from "./member.ts";
@@ -16,7 +16,7 @@ import { PrimaryCounters } from "./primary-counters.ts";
 import { LinkError } from "./process-link.ts";
 import { RestartDelay } from "./restart-delay.ts";
 import { tryAddresses } from "./try-addresses.ts";
-import { WorkersInsight } from "./workers-insight.ts";
+import { WorkersInsight } from "./workers-view.ts";
 
 /** How often in a row a worker may die before it serves, while no other serves. */
 const MAX_FAILED_STARTS = 5;

@@ -1,13 +1,13 @@
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { expect, test } from "vitest";
-import { WaitingClient } from "../../src/forward/waiting-client.ts";
-import { Http2Response } from "../../src/server/http2-response.ts";
-import { NodeResponse } from "../../src/server/node-response.ts";
-import { RawResponse } from "../../src/server/raw-response.ts";
+import { Http2Response } from "../../src/listen/http2-response.ts";
+import { NodeResponse } from "../../src/listen/node-response.ts";
+import { RawResponse } from "../../src/listen/raw-response.ts";
 import { Relay } from "../../src/stream/relay.ts";
 import { Answer } from "../../src/upstream/answer.ts";
 import { Connection } from "../../src/upstream/connection.ts";
+import { WaitingClient } from "../../src/websocket/waiting-client.ts";
 import { metricsOf, startWithAdmin } from "../support/admin.ts";
 import { afterTest } from "../support/after-test.ts";
 import { startBackend } from "../support/backend.ts";

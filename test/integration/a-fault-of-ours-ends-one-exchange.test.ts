@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
-import { Capacity } from "../../src/pipeline/capacity.ts";
-import { RateLimit } from "../../src/pipeline/rate-limit.ts";
+import { ResponseParser } from "../../src/http/response-parser.ts";
+import { Capacity } from "../../src/limits/capacity.ts";
+import { RateLimit } from "../../src/limits/rate-limit.ts";
 import { Hub } from "../../src/shared/hub.ts";
 import { Intake } from "../../src/shared/intake.ts";
 import { PollAnswers } from "../../src/shared/poll-answer.ts";
 import { Subscriber } from "../../src/shared/subscriber.ts";
 import { Boundary } from "../../src/sse/boundary.ts";
 import { ConnectionPool } from "../../src/upstream/connection-pool.ts";
-import { ResponseParser } from "../../src/upstream/response-parser.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 import { startBackend } from "../support/backend.ts";
 import { breaks, FAULT } from "../support/breaks.ts";

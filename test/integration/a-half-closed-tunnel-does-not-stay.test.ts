@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { expect, test } from "vitest";
-import { watchTunnel } from "../../src/forward/tunnel.ts";
+import { watchTunnel } from "../../src/websocket/tunnel.ts";
 import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
 

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { expect, test } from "vitest";
-import { writeRawReply } from "../../src/pipeline/raw-reply.ts";
+import { writeRawReply } from "../../src/exchange/raw-reply.ts";
 import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
 import { openRaw } from "../support/raw-client.ts";

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { createGateway } from "../../src/server/gateway.ts";
+import { createGateway } from "../../src/gateway/gateway.ts";
 import { afterTest } from "../support/after-test.ts";
 import { chunkOf } from "../support/backend.ts";
 import {

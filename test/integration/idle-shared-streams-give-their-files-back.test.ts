@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
-import { BackendFiles } from "../../src/pipeline/backend-files.ts";
+import { BackendFiles } from "../../src/limits/backend-files.ts";
 import { type BackendRequest, refusedPort, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { openRaw } from "../support/raw-client.ts";

@@ -1,6 +1,6 @@
 import { request as httpRequest } from "node:http";
 import { expect, test } from "vitest";
-import { payloadHash } from "../../src/pipeline/canonical-request.ts";
+import { payloadHash } from "../../src/auth/canonical-request.ts";
 import { startPlainBackend } from "../support/answers.ts";
 import {
   rawSigned,

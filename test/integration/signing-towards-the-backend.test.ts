@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { payloadHash } from "../../src/pipeline/canonical-request.ts";
+import { payloadHash } from "../../src/auth/canonical-request.ts";
 import { startPlainBackend } from "../support/answers.ts";
 import { rawSigned, signWithApigSdk, WEB_CLIENT } from "../support/app-signer.ts";
 import type { BackendRequest } from "../support/backend.ts";

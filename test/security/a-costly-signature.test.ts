@@ -1,9 +1,9 @@
 import { createHash, createHmac } from "node:crypto";
 import { expect, test, vi } from "vitest";
+import { createAppVerifier } from "../../src/auth/app.ts";
 import { ProxyError } from "../../src/base/errors.ts";
-import { createAppVerifier } from "../../src/pipeline/auth-app.ts";
-import { BodyBudget } from "../../src/pipeline/body-budget.ts";
-import { SeenSignatures } from "../../src/pipeline/seen-signatures.ts";
+import { BodyBudget } from "../../src/exchange/body-budget.ts";
+import { SeenSignatures } from "../../src/limits/seen-signatures.ts";
 import { startPlainBackend } from "../support/answers.ts";
 import { rawSigned, WEB_CLIENT } from "../support/app-signer.ts";
 import { fakeExchange } from "../support/fake-exchange.ts";

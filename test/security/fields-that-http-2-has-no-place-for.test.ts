@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { expect, test } from "vitest";
-import { sendFields } from "../../src/server/http2-fields.ts";
-import { Http2Response } from "../../src/server/http2-response.ts";
+import { sendFields } from "../../src/listen/http2-fields.ts";
+import { Http2Response } from "../../src/listen/http2-response.ts";
 import { startBackend } from "../support/backend.ts";
 import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 

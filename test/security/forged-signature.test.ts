@@ -323,7 +323,7 @@ test("C11: an unknown key and a wrong secret get one answer; old and new secrets
 });
 
 test("C11: an unknown key costs as many signatures as a known one", async () => {
-  const { AppKeys } = await import("../../src/pipeline/app-signature.ts");
+  const { AppKeys } = await import("../../src/auth/app-signature.ts");
   const keys = new AppKeys([{ name: "a", key: "a", secret: ["s"], appCodes: [] }]);
   expect(keys.find("nobody").secrets).toHaveLength(keys.find("a").secrets.length);
   // What fills up the list is a key that nobody can know, not an empty one.

@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { expect, test } from "vitest";
 import { limitsSchema } from "../../src/config/limits-schema.ts";
-import { RateLimit } from "../../src/pipeline/rate-limit.ts";
+import { RateLimit } from "../../src/limits/rate-limit.ts";
 import { startPlainBackend } from "../support/answers.ts";
 import { startGateway } from "../support/gateway.ts";
 

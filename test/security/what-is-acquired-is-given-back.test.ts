@@ -1,8 +1,9 @@
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { LocalCounters } from "../../src/pipeline/counters.ts";
-import type { LocalStreamLimit, Release, StreamLimits } from "../../src/pipeline/stream-limit.ts";
-import { RunningGateway } from "../../src/server/gateway.ts";
+import type { Release } from "../../src/base/release.ts";
+import { RunningGateway } from "../../src/gateway/gateway.ts";
+import { LocalCounters } from "../../src/limits/counters.ts";
+import type { LocalStreamLimit, StreamLimits } from "../../src/limits/stream-limit.ts";
 import { afterTest } from "../support/after-test.ts";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";

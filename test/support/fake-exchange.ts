@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { routeSchema } from "../../src/config/route-schema.ts";
-import { Exchange } from "../../src/pipeline/exchange.ts";
+import { Exchange } from "../../src/exchange/exchange.ts";
 import type { SharedRoute } from "../../src/shared/shared-route.ts";
 import { createMock } from "../../src/stream/mock.ts";
 

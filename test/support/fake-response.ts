@@ -1,5 +1,5 @@
-import type { SharedBytes } from "../../src/base/shared-bytes.ts";
-import type { ClientResponse } from "../../src/pipeline/client-response.ts";
+import type { ClientResponse } from "../../src/http/client-response.ts";
+import type { SharedBytes } from "../../src/http/shared-bytes.ts";
 
 /** A client's connection that takes as much as a test lets it. */
 export class FakeResponse implements ClientResponse {

@@ -4,7 +4,7 @@ import { appsSchema } from "../../src/config/apps-schema.ts";
 import { routeSchema } from "../../src/config/route-schema.ts";
 import type { Config } from "../../src/config/server-schema.ts";
 import { serverSchema } from "../../src/config/server-schema.ts";
-import { createGateway } from "../../src/server/gateway.ts";
+import { createGateway } from "../../src/gateway/gateway.ts";
 import { afterTest } from "./after-test.ts";
 import { eventually } from "./eventually.ts";
 

@@ -1,5 +1,5 @@
 import { createParser } from "eventsource-parser";
-import { ResponseParser } from "../../src/upstream/response-parser.ts";
+import { ResponseParser } from "../../src/http/response-parser.ts";
 import { type Random, spoiled } from "./random-bytes.ts";
 
 /** A byte order mark. */

@@ -1,8 +1,8 @@
 import { pino } from "pino";
 import { redisSchema } from "../../src/config/redis-schema.ts";
 import type { Log } from "../../src/observe/log.ts";
+import { RedisStore } from "../../src/redis/store.ts";
 import { History } from "../../src/shared/history.ts";
-import { RedisStore } from "../../src/shared/redis-store.ts";
 import type {
   BackendState,
   ChannelFeed,

@@ -1,14 +1,14 @@
 import { pino } from "pino";
-import { ROOM_BEFORE } from "../../src/base/chunk.ts";
 import type { StreamConfig } from "../../src/config/route-schema.ts";
 import { routeSchema } from "../../src/config/route-schema.ts";
-import { Exchange } from "../../src/pipeline/exchange.ts";
-import type { Route } from "../../src/pipeline/route.ts";
-import { RawResponse, type ResponseOwner } from "../../src/server/raw-response.ts";
+import { Exchange } from "../../src/exchange/exchange.ts";
+import type { Route } from "../../src/exchange/route.ts";
+import { ROOM_BEFORE } from "../../src/http/chunk.ts";
+import { ResponseParser } from "../../src/http/response-parser.ts";
+import { RawResponse, type ResponseOwner } from "../../src/listen/raw-response.ts";
 import { Relay } from "../../src/stream/relay.ts";
 import { Answer } from "../../src/upstream/answer.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
-import { ResponseParser } from "../../src/upstream/response-parser.ts";
 
 /** As the sockets of this simulation have it: small, so that clients fall behind often. */
 const HIGH_WATER_MARK = 32;

@@ -1,6 +1,6 @@
-import { percentDecoded } from "../../base/percent-encoding.ts";
 import { placeOf } from "../../config/conflicts.ts";
 import type { RouteConfig } from "../../config/route-schema.ts";
+import { percentDecoded } from "../../http/percent-encoding.ts";
 import { GenerateFault } from "./fault.ts";
 import { type Block, word } from "./text.ts";
 

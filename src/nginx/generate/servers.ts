@@ -1,6 +1,6 @@
-import { createTrust } from "../../base/address.ts";
 import { type ListenAddress, parseAddress } from "../../config/address-schema.ts";
 import type { ListenConfig } from "../../config/listen-schema.ts";
+import { createTrust } from "../../http/address.ts";
 import { GenerateFault } from "./fault.ts";
 import { isOpen } from "./text.ts";
 

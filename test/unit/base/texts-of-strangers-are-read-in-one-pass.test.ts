@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { createTrust } from "../../../src/base/address.ts";
-import { percentDecoded, percentEncoded, recodedPath } from "../../../src/base/percent-encoding.ts";
-import { hasParameter, takeParameter } from "../../../src/base/query.ts";
-import { pathFault, routingPath } from "../../../src/base/routing-path.ts";
-import { readParameters, signedQueries } from "../../../src/pipeline/canonical-query.ts";
-import { cookieValues } from "../../../src/pipeline/cookie.ts";
-import { takeLastEventId } from "../../../src/pipeline/last-event-id.ts";
+import { readParameters, signedQueries } from "../../../src/auth/canonical-query.ts";
+import { takeLastEventId } from "../../../src/exchange/last-event-id.ts";
+import { createTrust } from "../../../src/http/address.ts";
+import { cookieValues } from "../../../src/http/cookie.ts";
+import { percentDecoded, percentEncoded, recodedPath } from "../../../src/http/percent-encoding.ts";
+import { hasParameter, takeParameter } from "../../../src/http/query.ts";
+import { pathFault, routingPath } from "../../../src/http/routing-path.ts";
 
 /** A text that takes two steps for each pair of its characters takes a minute; one step for each, milliseconds. */
 const LENGTH = 512 * 1024;

@@ -1,8 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { expect, test } from "vitest";
-import { routingPath } from "../../../src/base/routing-path.ts";
 import { routeSchema } from "../../../src/config/route-schema.ts";
 import { serverSchema } from "../../../src/config/server-schema.ts";
+import { routingPath } from "../../../src/http/routing-path.ts";
 import { createRouter } from "../../../src/routing/router.ts";
 
 const MANY = 100_000;

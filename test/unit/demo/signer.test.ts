@@ -4,8 +4,8 @@ import { createRequire } from "node:module";
 import { createContext, runInContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { canonicalQuery, readParameters } from "../../../src/pipeline/canonical-query.ts";
-import { canonicalRequest, payloadHash, signatureOf } from "../../../src/pipeline/canonical-request.ts";
+import { canonicalQuery, readParameters } from "../../../src/auth/canonical-query.ts";
+import { canonicalRequest, payloadHash, signatureOf } from "../../../src/auth/canonical-request.ts";
 
 /** What the article's page runs in a browser: the signer unmodified, on our part of CryptoJS. */
 

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { routingPath } from "../../../src/base/routing-path.ts";
 import { findConflicts } from "../../../src/config/conflicts.ts";
 import type { RouteMatch } from "../../../src/config/route-schema.ts";
-import { hostName } from "../../../src/routing/request-head.ts";
+import { hostName } from "../../../src/http/request-head.ts";
+import { routingPath } from "../../../src/http/routing-path.ts";
 import { createRouter, inMatchingOrder, type RoutingFacts } from "../../../src/routing/router.ts";
 
 const entry = (match: RouteMatch) => {

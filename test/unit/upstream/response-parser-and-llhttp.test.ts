@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ResponseParser } from "../../../src/upstream/response-parser.ts";
+import { ResponseParser } from "../../../src/http/response-parser.ts";
 import { readWithLlhttp } from "../../support/llhttp.ts";
 import { type Random, randomFrom, spoiled } from "../../support/random-bytes.ts";
 

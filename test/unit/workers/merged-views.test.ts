@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { StreamPage, StreamQuery } from "../../../src/server/admin-streams.ts";
-import type { View } from "../../../src/server/insight.ts";
+import type { View } from "../../../src/admin/admin-view.ts";
+import type { StreamPage, StreamQuery } from "../../../src/admin/streams.ts";
 import { mergedPages, mergedViews } from "../../../src/workers/merged-views.ts";
 
 type Stream = StreamPage["streams"][number];

@@ -10,7 +10,7 @@ import { PrimaryCounters } from "../../../src/workers/primary-counters.ts";
 import { type Peer, ProcessLink } from "../../../src/workers/process-link.ts";
 import { RemoteCounters } from "../../../src/workers/remote-counters.ts";
 import { COUNTER_CHECKS, PRIMARY_CHECKS, WORKER_CHECKS } from "../../../src/workers/schemas.ts";
-import { WorkersInsight } from "../../../src/workers/workers-insight.ts";
+import { WorkersInsight } from "../../../src/workers/workers-view.ts";
 import { inlineConfig } from "../../support/gateway.ts";
 
 /** The other process, of which the test says what it sends. */

@@ -1,0 +1,87 @@
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { bearsToken, digest } from "../auth/bearer-token.ts";
+import type { ListenAddress } from "../config/address-schema.ts";
+import { isLocal, isLoopbackHost } from "../config/admin-schema.ts";
+import { cookieValues } from "../http/cookie.ts";
+import { fieldValues } from "../http/fields.ts";
+
+/** How long a browser stays signed in. */
+const SESSION_SECONDS = 12 * 3_600;
+
+const HOST = /^(?<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+const IP_LITERAL = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/i;
+
+/**
+ * Who may use the admin listener: who reaches it, and knows the token if there is one.
+ *
+ * Reaching a loopback port takes no more than a page in a browser of the machine. So a request has to name us as
+ * this machine does, which a name that an attacker points at 127.0.0.1 does not (DNS rebinding), and what changes
+ * something must not come from a page of another origin.
+ */
+export class AdminAccess {
+  readonly #address: ListenAddress;
+  readonly #token: Buffer | undefined;
+  /** Signs the cookies; made anew at each start, so a restart signs everybody out. */
+  readonly #key = randomBytes(32);
+
+  constructor(address: ListenAddress, token: string | undefined) {
+    this.#address = address;
+    this.#token = token === undefined ? undefined : digest(token);
+  }
+
+  /** Whether the Host is one that only this listener can be meant by; no browser page can send a Bearer field. */
+  isMeant(request: IncomingMessage): boolean {
+    if ("path" in this.#address) return true;
+    const [host = "", ...more] = fieldValues(request.rawHeaders, "host");
+    const name = HOST.exec(host)?.groups?.["name"]?.toLowerCase();
+    if (name === undefined || more.length > 0) return false;
+    if (isLoopbackHost(name) || name === this.#address.host?.toLowerCase()) return true;
+    if (isLocal(this.#address)) return false;
+    // Only a name can be pointed elsewhere. Monitoring that calls us by one has to bring the token.
+    return IP_LITERAL.test(name) || this.#hasBearer(request);
+  }
+
+  /** Whether a browser says that a page of ours made the request; programs say nothing, and may. */
+  isOwnPage(request: IncomingMessage): boolean {
+    const { origin, host } = request.headers;
+    const site = request.headers["sec-fetch-site"];
+    if (site !== undefined && site !== "same-origin" && site !== "none") return false;
+    return origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
+  }
+
+  isAuthorized(request: IncomingMessage): boolean {
+    return this.#token === undefined || this.#hasBearer(request) || this.#hasSession(request);
+  }
+
+  /** The Set-Cookie of a browser that brings the token; undefined for a wrong one. */
+  signIn(token: string, request: IncomingMessage): string | undefined {
+    if (!this.#isToken(token)) return undefined;
+    const expiresAt = String(Math.floor(Date.now() / 1_000) + SESSION_SECONDS);
+    const value = `${expiresAt}.${this.#sign(expiresAt)}`;
+    return `${cookieName(request)}=${value}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${SESSION_SECONDS}`;
+  }
+
+  #hasBearer(request: IncomingMessage): boolean {
+    return this.#token !== undefined && bearsToken(request.rawHeaders, this.#token);
+  }
+
+  #isToken(token: string): boolean {
+    return this.#token !== undefined && timingSafeEqual(digest(token), this.#token);
+  }
+
+  #hasSession(request: IncomingMessage): boolean {
+    return cookieValues(request.rawHeaders, cookieName(request)).some((value) => {
+      const [expiresAt = "", signature = ""] = value.split(".");
+      const isSigned = timingSafeEqual(digest(signature), digest(this.#sign(expiresAt)));
+      return isSigned && Number(expiresAt) * 1_000 > Date.now();
+    });
+  }
+
+  #sign(expiresAt: string): string {
+    return createHmac("sha256", this.#key).update(expiresAt).digest("base64url");
+  }
+}
+
+/** Cookies know no ports, and several gateways may be on one machine. */
+const cookieName = (request: IncomingMessage): string => `sluice_admin_${request.socket.localPort ?? 0}`;

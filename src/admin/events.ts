@@ -1,0 +1,84 @@
+import type { ServerResponse } from "node:http";
+import type { Log } from "../observe/log.ts";
+import type { Insight } from "./admin-view.ts";
+import { beginEvents } from "./reply.ts";
+import type { StreamQuery } from "./streams.ts";
+
+/** Dashboards at a time. */
+export const MAX_VIEWERS = 16;
+
+/** How long a dashboard may read nothing, as one whose machine has gone does; its place is another's then. */
+const STALL_MS = 30_000;
+
+/** A browser comes back at once; so it shows again now and then who it is. */
+const MAX_AGE_MS = 3_600_000;
+
+/** The dashboards' event streams: the last minutes first, then an overview once a second. */
+export class AdminEvents {
+  readonly #insight: Insight;
+  readonly #log: Log;
+  readonly #viewers = new Set<ServerResponse>();
+  /** Since when each that does not read has not, by `performance.now()`. */
+  readonly #stalls = new WeakMap<ServerResponse, number>();
+  /** Those for whom an overview is being made. */
+  readonly #awaiting = new WeakSet<ServerResponse>();
+
+  constructor(insight: Insight, log: Log) {
+    this.#insight = insight;
+    this.#log = log;
+  }
+
+  get isFull(): boolean {
+    return this.#viewers.size >= MAX_VIEWERS;
+  }
+
+  /** Sends events until the viewer leaves. */
+  open(response: ServerResponse, query: StreamQuery): void {
+    beginEvents(response);
+    this.#viewers.add(response);
+    let age = setTimeout(() => {
+      response.end();
+      age = setTimeout(() => response.destroy(), STALL_MS);
+    }, MAX_AGE_MS);
+    const unwatch = this.#insight.watch(() => void this.#send(response, query));
+    response.once("close", () => {
+      clearTimeout(age);
+      unwatch();
+      this.#viewers.delete(response);
+    });
+    response.write(`retry: 1000\n\n${event("history", this.#insight.samples)}`);
+    void this.#send(response, query);
+  }
+
+  close(): void {
+    for (const response of this.#viewers) response.end();
+  }
+
+  #endStalled(response: ServerResponse): void {
+    const now = performance.now();
+    const since = this.#stalls.get(response) ?? now;
+    this.#stalls.set(response, since);
+    if (now - since > STALL_MS) response.destroy();
+  }
+
+  async #send(response: ServerResponse, query: StreamQuery): Promise<void> {
+    if (!isOpen(response)) return;
+    // A viewer that does not keep up gets the next one instead.
+    if (response.writableNeedDrain) return this.#endStalled(response);
+    this.#stalls.delete(response);
+    if (this.#awaiting.has(response)) return;
+    this.#awaiting.add(response);
+    try {
+      const view = await this.#insight.view(query);
+      if (isOpen(response)) response.write(event("overview", view));
+    } catch (err) {
+      this.#log.error({ err }, "overview failed");
+    } finally {
+      this.#awaiting.delete(response);
+    }
+  }
+}
+
+const isOpen = (response: ServerResponse): boolean => !response.closed && !response.writableEnded;
+
+const event = (name: string, data: unknown): string => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;

@@ -1,0 +1,43 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+/** A file of the dashboard. */
+export interface AdminFile {
+  readonly body: Buffer;
+  readonly type: string;
+}
+
+const HTML = "text/html; charset=utf-8";
+const SCRIPT = "text/javascript; charset=utf-8";
+const STYLE = "text/css; charset=utf-8";
+
+const SCRIPTS = ["main", "chart", "format", "overview", "rows", "streams"];
+
+/** What the plotting library has for browsers, beside what it has for Node. */
+const LIBRARY = join(createRequire(import.meta.url).resolve("uplot"), "..");
+
+/** The page, for who may see it; and what is asked of others. */
+export const PAGE = "index.html";
+export const SIGN_IN = "sign-in.html";
+
+const SOURCES: readonly (readonly [path: string, file: string | URL, type: string])[] = [
+  [PAGE, own(PAGE), HTML],
+  [SIGN_IN, own(SIGN_IN), HTML],
+  ["/page/style.css", own("style.css"), STYLE],
+  ...SCRIPTS.map((name) => [`/page/${name}.js`, own(`${name}.js`), SCRIPT] as const),
+  ["/page/lib/uplot.js", join(LIBRARY, "uPlot.esm.js"), SCRIPT],
+  ["/page/lib/uplot.css", join(LIBRARY, "uPlot.min.css"), STYLE],
+];
+
+let files: ReadonlyMap<string, AdminFile> | undefined;
+
+/** The dashboard's files by their path; kept in memory, so that it opens at the limit of open files as well. */
+export function adminFiles(): ReadonlyMap<string, AdminFile> {
+  files ??= new Map(SOURCES.map(([path, file, type]) => [path, { body: readFileSync(file), type }]));
+  return files;
+}
+
+function own(name: string): URL {
+  return new URL(`page/${name}`, import.meta.url);
+}

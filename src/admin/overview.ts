@@ -1,0 +1,46 @@
+import { backendStates } from "../runtime/backend-states.ts";
+import type { Observatory } from "../runtime/telemetry.ts";
+
+/** Rows of a table in one overview; `/metrics` has them all. */
+const MAX_ROWS = 500;
+
+/** Ends in one overview. */
+export const MAX_ENDS = 20;
+
+/** Everything but the streams: what the dashboard gets once a second. */
+export function overview({ activity, readiness, routes, reloads }: Observatory) {
+  const all = [...routes()];
+  const backends = backendStates(all);
+  const sums = activity.byRoute();
+  return {
+    at: Date.now(),
+    startedAt: activity.startedAt,
+    isReady: readiness.isReady,
+    obstacles: readiness.obstacles,
+    sample: activity.samples.at(-1),
+    routes: all.slice(0, MAX_ROWS).map(({ config: { name, match } }) => {
+      const { requests, failures, eventsPerSecond } = activity.counts(name);
+      const { streams = 0, events = 0 } = sums.get(name) ?? {};
+      return {
+        name,
+        path: match.path,
+        host: match.host,
+        streams,
+        events,
+        eventsPerSecond,
+        requests,
+        failures,
+      };
+    }),
+    routeCount: all.length,
+    unmatched: activity.counts("").requests,
+    backends: backends.slice(0, MAX_ROWS),
+    backendCount: backends.length,
+    backendsUp: backends.filter(({ state }) => state === "up").length,
+    ends: activity.ends.slice(0, MAX_ENDS),
+    reloads,
+  };
+}
+
+/** What an overview tells. */
+export type Overview = ReturnType<typeof overview>;

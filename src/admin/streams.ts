@@ -1,0 +1,87 @@
+import type { LiveStream } from "../exchange/live-stream.ts";
+import type { Activity } from "../runtime/activity.ts";
+
+/** A list is at most this long; more is on its next pages. */
+const MAX_LIMIT = 500;
+const DEFAULT_LIMIT = 100;
+
+/** How long an event that began may still take, when an operator ends its stream. */
+const EVICTION_GRACE_MS = 5_000;
+
+const SORTS = ["oldest", "newest", "rate", "bytes"] as const;
+type Sort = (typeof SORTS)[number];
+
+/** Which streams of which page are asked for. */
+export interface StreamQuery {
+  readonly offset: number;
+  readonly limit: number;
+  readonly sort: Sort;
+  /** The route's name; undefined for all. */
+  readonly route: string | undefined;
+}
+
+/** Reads the query of a list; what is not understood has its default. */
+export function streamQuery(parameters: URLSearchParams): StreamQuery {
+  const number = (name: string, preset: number) => {
+    const text = parameters.get(name) ?? "";
+    return /^\d{1,9}$/.test(text) ? Number(text) : preset;
+  };
+  return {
+    offset: number("offset", 0),
+    limit: Math.min(Math.max(number("limit", DEFAULT_LIMIT), 1), MAX_LIMIT),
+    sort: SORTS.find((sort) => sort === parameters.get("sort")) ?? "oldest",
+    route: parameters.get("route") || undefined,
+  };
+}
+
+/** One page of the streams under way. */
+export function listStreams(activity: Activity, query: StreamQuery) {
+  const streams = [...activity.streams()].filter(
+    ({ exchange }) => query.route === undefined || exchange.route?.config.name === query.route,
+  );
+  inOrder(streams, query.sort, activity);
+  // What was the last page may be gone by now.
+  const lastPage = Math.max(0, Math.ceil(streams.length / query.limit) - 1) * query.limit;
+  const offset = Math.min(query.offset, lastPage);
+  return {
+    total: streams.length,
+    offset,
+    limit: query.limit,
+    streams: streams.slice(offset, offset + query.limit).map((stream) => describe(stream, activity)),
+  };
+}
+
+/** A page of streams, and how many there are in all. */
+export type StreamPage = ReturnType<typeof listStreams>;
+
+/** Ends the streams of a request id: between two events, or broken off when that takes too long. */
+export function endStreams(activity: Activity, id: string): boolean {
+  const found = [...activity.streams()].filter(({ exchange }) => exchange.id === id);
+  for (const stream of found) {
+    stream.endAtBorder("evicted");
+    setTimeout(() => stream.abort("evicted"), EVICTION_GRACE_MS).unref();
+  }
+  return found.length > 0;
+}
+
+/** They are kept in the order in which they began. */
+function inOrder(streams: LiveStream[], sort: Sort, activity: Activity): void {
+  if (sort === "newest") streams.reverse();
+  if (sort === "rate") streams.sort((a, b) => (activity.rateOf(b) ?? -1) - (activity.rateOf(a) ?? -1));
+  if (sort === "bytes") streams.sort((a, b) => b.exchange.bytesSent - a.exchange.bytesSent);
+}
+
+function describe(stream: LiveStream, activity: Activity) {
+  const { exchange } = stream;
+  return {
+    id: exchange.id,
+    route: exchange.route?.config.name ?? "",
+    client: exchange.client.address,
+    app: exchange.principal?.app,
+    backend: exchange.backend,
+    ageMs: exchange.elapsedMs(),
+    events: exchange.events,
+    eventsPerSecond: activity.rateOf(stream),
+    bytes: exchange.bytesSent,
+  };
+}

@@ -1,0 +1,140 @@
+import { ProxyError } from "../base/errors.ts";
+import type { AppConfig } from "../config/apps-schema.ts";
+import type { AppAuthConfig } from "../config/auth-schema.ts";
+import type { BodyBudget } from "../exchange/body-budget.ts";
+import { isDebugging } from "../exchange/debug.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { type ResumedQuery, resume, takeLastEventId } from "../exchange/last-event-id.ts";
+import { readWholeBody } from "../exchange/whole-body.ts";
+import { fieldValue } from "../http/fields.ts";
+import type { ReplayGuard } from "../limits/seen-signatures.ts";
+import { type AppClaim, appRefusal, hasAppClaim, readAppClaim } from "./app-claim.ts";
+import { AppKeys, fittingForm, parseSdkDate, spellSdkDate, WINDOW_MS } from "./app-signature.ts";
+import { StaleCredential, type Verifier } from "./auth.ts";
+import { canonicalQuery, readParameters, type SignedQuery, signedQueries } from "./canonical-query.ts";
+import {
+  ALGORITHM,
+  canonicalHashes,
+  canonicalRequest,
+  payloadHash,
+  type SignedParts,
+  UNSIGNED_PAYLOAD,
+} from "./canonical-request.ts";
+
+/** What APP signatures are checked against. */
+export interface AppAuthSetup {
+  /** All apps, so that one that may not use the route gets 403, not 401. */
+  readonly apps: readonly AppConfig[];
+  readonly seen: ReplayGuard;
+  /** The longest body, in bytes; 413 beyond. */
+  readonly maxBodyBytes: number;
+  /** The most query parameters; 400 beyond. */
+  readonly maxParameters: number;
+  /** Where the memory of bodies is counted; 503 when it is used up. */
+  readonly bodies: BodyBudget;
+}
+
+/**
+ * The verifier of `auth.app`: SDK-HMAC-SHA256.
+ *
+ * The order: form, date, size, signature, whether the app may use the route, declared body, replay. What a stranger
+ * can do without a key comes first and costs next to nothing. A key that is not known costs as much as one that
+ * is, its signature and its body included: the time of the answer must not tell which keys exist.
+ */
+export function createAppVerifier(config: AppAuthConfig, setup: AppAuthSetup): Verifier {
+  const keys = new AppKeys(setup.apps);
+  return {
+    name: "app",
+    challenge: ALGORITHM,
+    credentialFields: ["Authorization", "X-Sdk-*", "X-Apig-AppCode"],
+    identityFields: ["X-App-Id"],
+    isPresented: ({ request }) => hasAppClaim(request.rawHeaders),
+    async verify(exchange) {
+      const claim = readAppClaim(exchange.request.rawHeaders);
+      const sentAt = checkDate(claim.date, Date.now());
+      const query = readQuery(exchange, setup.maxParameters);
+      const { name, secrets } = keys.find(claim.authorization.key);
+      const payload = claim.declared ?? (await takeBodyHash(exchange, setup));
+      const parts = { ...claim, payload, method: exchange.request.method, path: exchange.target.path };
+      const hashes = canonicalHashes(
+        parts,
+        query.forms.map(({ text }) => text),
+      );
+      const fitting = fittingForm(secrets, claim.authorization.signature, { hashes, date: claim.date });
+      if (fitting < 0 || name === undefined) throw mismatch(claim, name, parts, exchange);
+      if (!config.apps.includes(name)) throw new ProxyError("app_not_authorized", `signed by ${name}`);
+      if (claim.declared !== undefined && claim.declared !== UNSIGNED_PAYLOAD) {
+        const received = await takeBodyHash(exchange, setup);
+        if (received !== claim.declared) throw appRefusal("the body differs from X-Sdk-Content-Sha256");
+      }
+      if (config.replay === "reject") await checkReplay(setup.seen, claim.authorization.signature, sentAt);
+      if (query.forms[fitting]?.isResumed && query.resumed !== undefined) resume(exchange, query.resumed);
+      // The name, not the key: it stays when the key is replaced.
+      return { app: name, key: `app:${name}`, fields: [["X-App-Id", name]], expiresAt: undefined };
+    },
+  };
+}
+
+/** A date outside of the window is refused before anything is computed, so it is no guess at a signature. */
+function checkDate(date: string, now: number): number {
+  const sentAt = parseSdkDate(date);
+  if (sentAt === undefined) throw appRefusal("X-Sdk-Date is malformed");
+  if (Math.abs(now - sentAt) <= WINDOW_MS) return sentAt;
+  const text = `signature expired, signature time:${date},server time:${spellSdkDate(now)}`;
+  throw new StaleCredential(`clock_skew: ${text}`, text);
+}
+
+/** The forms that the signed query may have, and what a polyfill has appended to it. */
+interface QueryForms {
+  readonly forms: readonly SignedQuery[];
+  readonly resumed: ResumedQuery | undefined;
+}
+
+function readQuery({ request, target }: Exchange, maxParameters: number): QueryForms {
+  const parameters = readParameters(target.query.slice(1), maxParameters);
+  if (parameters === undefined) {
+    throw new ProxyError("too_many_parameters", `more than ${maxParameters} in a signed query`);
+  }
+  const resumed = request.method === "GET" ? takeLastEventId(target.query) : undefined;
+  const appended = resumed === undefined ? undefined : parameters.at(-1);
+  return { forms: signedQueries(parameters, appended), resumed };
+}
+
+/** The hash of the whole body, which then goes to the backend as it was verified. */
+async function takeBodyHash(exchange: Exchange, { maxBodyBytes, bodies }: AppAuthSetup): Promise<string> {
+  const { request } = exchange;
+  if (request.body === undefined) return payloadHash("");
+  // Node hands the connection of an upgrade over behind its head: a body there would never come.
+  if (fieldValue(request.rawHeaders, "upgrade") !== undefined)
+    throw appRefusal("a body together with Upgrade");
+  const lease = bodies.lease();
+  exchange.onEnd(() => lease.release());
+  const onStart = () => exchange.letContinue();
+  exchange.body = await readWholeBody(request.body, { maxBytes: maxBodyBytes, lease, onStart });
+  return exchange.body.hash;
+}
+
+async function checkReplay(seen: ReplayGuard, signature: Buffer, sentAt: number): Promise<void> {
+  const admission = await seen.admit(signature, sentAt + WINDOW_MS, Date.now());
+  if (admission === "seen") throw new StaleCredential("replay: the signature was used before", "replay");
+  if (admission === "unknown") throw new ProxyError("replay_unknown", "redis is away");
+  if (admission === "full") throw new ProxyError("rate_limited", "limits.signatures are remembered");
+}
+
+/** The texts are those of the API gateway whose signature this is; its tools match on them. */
+function mismatch(
+  { authorization: { key } }: AppClaim,
+  name: string | undefined,
+  parts: SignedParts,
+  exchange: Exchange,
+): ProxyError {
+  if (name === undefined) return appRefusal(`unknown key ${key}`, `app not found, appkey ${key}`);
+  // Spelled for those alone who may read it: a stranger would have it spelled for each wrong signature.
+  const canonical = isDebugging(exchange) ? canonicalText(parts, exchange) : "";
+  return appRefusal(`wrong signature of ${name}`, `verify signature fail, canonicalRequest:${canonical}`);
+}
+
+function canonicalText(parts: SignedParts, { target }: Exchange): string {
+  const parameters = readParameters(target.query.slice(1), Number.POSITIVE_INFINITY) ?? [];
+  return canonicalRequest(parts, canonicalQuery(parameters)).replaceAll("\n", "|");
+}

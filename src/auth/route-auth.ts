@@ -1,0 +1,43 @@
+import type { AuthConfig } from "../config/auth-schema.ts";
+import type { Auth } from "../exchange/route.ts";
+import type { FailedAuth } from "../limits/failed-auth.ts";
+import type { TicketBox } from "../limits/ticket-box.ts";
+import { type AppAuthSetup, createAppVerifier } from "./app.ts";
+import { createAppCodeVerifier } from "./app-code.ts";
+import { createAuth, type Verifier } from "./auth.ts";
+import type { Jwks } from "./jwks.ts";
+import { createJwtVerifiers } from "./jwt.ts";
+import { Tickets } from "./tickets.ts";
+
+/** What the credentials of all routes are checked against. */
+export interface Credentials extends AppAuthSetup {
+  /** Counts those that are wrong. */
+  readonly failures: FailedAuth;
+  /** Where the tickets of a route wait. */
+  tickets(route: string): TicketBox;
+  /** The keys of a place; one set for all routes that name it. */
+  jwks(place: string): Jwks;
+}
+
+/** A route's `auth`, compiled. */
+export interface RouteAuth {
+  readonly auth: Auth;
+  /** Undefined when the route gives out none. */
+  readonly tickets: Tickets | undefined;
+}
+
+/** Makes the verifiers of a route, in the order in which they are asked. */
+export function createRouteAuth(route: string, config: AuthConfig, credentials: Credentials): RouteAuth {
+  const { apps, jwks } = credentials;
+  const tickets = config.ticket && new Tickets(config.ticket, credentials.tickets(route));
+  const verifiers: readonly Verifier[] = [
+    ...(config.app === undefined ? [] : [createAppVerifier(config.app, credentials)]),
+    ...(config.appCode ? [createAppCodeVerifier(apps, config.app?.apps)] : []),
+    ...(config.jwt === undefined ? [] : createJwtVerifiers(config.jwt, jwks(config.jwt.jwks))),
+    ...(tickets === undefined ? [] : [tickets.verifier]),
+  ];
+  return {
+    auth: createAuth(verifiers, { forward: config.forward, failures: credentials.failures }),
+    tickets,
+  };
+}

@@ -1,0 +1,18 @@
+import { fieldValue } from "../http/fields.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** Whether a request asks for debug fields on a route that gives them. */
+export function isDebugging({ request, route }: Exchange): boolean {
+  return route?.config.debug === true && fieldValue(request.rawHeaders, "x-apig-mode") === "debug";
+}
+
+/** What the response head says of an exchange that is debugged: limits, and ms until now. None for others. */
+export function debugFields(exchange: Exchange): readonly (readonly [name: string, value: string])[] {
+  if (!isDebugging(exchange)) return [];
+  const { limitFields, dialledAt } = exchange;
+  const own: (readonly [string, string])[] = [["X-Apig-Latency", String(exchange.elapsedMs())]];
+  if (dialledAt !== undefined) {
+    own.push(["X-Apig-Upstream-Latency", String(Math.round(performance.now() - dialledAt))]);
+  }
+  return [...own, ...limitFields];
+}

@@ -1,0 +1,63 @@
+import { type ProxyError, refusalOf } from "../base/errors.ts";
+import type { ClientResponse } from "../http/client-response.ts";
+import { isDebugging } from "./debug.ts";
+import type { Exchange } from "./exchange.ts";
+import { isWorthRetrying, retryReply } from "./retry-reply.ts";
+
+/** A response that sluice composes itself. */
+export interface Reply {
+  readonly status: number;
+  readonly fields: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
+  /** The connection ends with this response, because what follows on it is not to be trusted. */
+  readonly closes?: boolean;
+}
+
+/** What a ProxyError tells the client: the public text of its code, never its detail. */
+export function errorReply(exchange: Exchange, error: ProxyError): Reply {
+  const body = error.body(exchange.id, isDebugging(exchange));
+  if (isWorthRetrying(exchange, error.status)) return retryReply(exchange, error, body);
+  const challenge = error.status === 401 ? (exchange.route?.auth?.challenge ?? "") : "";
+  return {
+    status: error.status,
+    fields: [
+      ["Content-Type", "application/json"],
+      ...(challenge === "" ? [] : ([["WWW-Authenticate", challenge]] as const)),
+      ...error.fields,
+      ...exchange.ownFields,
+    ],
+    body,
+    closes: error.closes,
+  };
+}
+
+/** Sends a composed response whole. */
+export function send(exchange: Exchange, response: ClientResponse, reply: Reply): void {
+  const isBodyless = exchange.request.method === "HEAD" || reply.status === 204;
+  const length = reply.status === 204 ? [] : ["Content-Length", String(Buffer.byteLength(reply.body))];
+  // A client that was not told to continue may or may not send its body, so nothing can follow it.
+  const close = reply.closes || exchange.awaitsContinue ? ["Connection", "close"] : [];
+  response.writeHead(reply.status, undefined, [...reply.fields.flat(), ...length, ...close]);
+  response.end(isBodyless ? undefined : Buffer.from(reply.body));
+  exchange.headSent(reply.status);
+  if (!isBodyless) exchange.bytesSent += Buffer.byteLength(reply.body);
+}
+
+/**
+ * The only way out on error.
+ *
+ * Before the head: the error's status and JSON body. After it: the connection is destroyed, because a body
+ * that did not come whole must never look as if it had. A client that has left gets nothing.
+ */
+export function fail(exchange: Exchange, response: ClientResponse, error: unknown): void {
+  const refusal = refusalOf(error);
+  if (response.isClosed) {
+    // The log line may still be to come.
+    if (refusal.code === "internal_error") exchange.error = refusal;
+    return;
+  }
+  exchange.error = refusal;
+  if (refusal.status >= 500) exchange.endsWith("backend_failed");
+  if (response.isHeadSent) response.breakOff();
+  else send(exchange, response, errorReply(exchange, refusal));
+}

@@ -1,0 +1,107 @@
+import { ProxyError } from "../base/errors.ts";
+import type { RateConfig } from "../config/limits-schema.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { clientNetwork, createRanges, UNIX_PEER } from "../http/address.ts";
+import { fieldValue } from "../http/fields.ts";
+import { retryAfter } from "../http/retry-after.ts";
+import type { RateLimit } from "./rate-limit.ts";
+
+/** Makes the rate that counts failures: the primary's or Redis's where others count with this process. */
+type CreateRate = (config: RateConfig) => RateLimit;
+
+/**
+ * Limits the credentials of one client that turn out wrong: `limits.failedAuth`.
+ *
+ * Only failures are counted, so whoever has a right credential pays nothing, not even a look at a shared counter.
+ * Which clients are refused is known in this process alone: a client that used up its failures at others is
+ * refused here from its next failure on.
+ */
+export class FailedAuth {
+  readonly #create: CreateRate;
+  #config: RateConfig | undefined;
+  #rate: RateLimit | undefined;
+  /** When each client that is refused may try again, by `performance.now()`; at most `maxKeys` of them. */
+  readonly #refused = new Map<string, number>();
+
+  constructor(config: RateConfig | undefined, create: CreateRate) {
+    this.#create = create;
+    this.#config = config;
+    this.#rate = config && create(config);
+  }
+
+  /** Goes over to another limit; undefined for none. What was counted under the old one is forgotten. */
+  set limit(config: RateConfig | undefined) {
+    if (JSON.stringify(config) === JSON.stringify(this.#config)) return;
+    this.#rate?.close();
+    this.#refused.clear();
+    this.#config = config;
+    this.#rate = config && this.#create(config);
+  }
+
+  /** Throws `rate_limited` (429) for a client with too many failures. */
+  check(exchange: Exchange): void {
+    if (this.#refused.size === 0) return;
+    const client = countedClient(exchange);
+    const until = client === undefined ? undefined : this.#refused.get(client);
+    if (client === undefined || until === undefined) return;
+    const msLeft = until - performance.now();
+    if (msLeft <= 0) {
+      this.#refused.delete(client);
+      return;
+    }
+    throw new ProxyError("rate_limited", `limits.failedAuth for ${client}`, { fields: [retryAfter(msLeft)] });
+  }
+
+  /** Counts a credential that was wrong. */
+  async count(exchange: Exchange): Promise<void> {
+    const client = countedClient(exchange);
+    if (client === undefined || this.#rate === undefined) return;
+    const { isOver, remaining, msLeft } = await this.#rate.consume(client);
+    if (isOver || remaining === 0) this.#refuse(client, performance.now() + msLeft);
+  }
+
+  close(): void {
+    this.#rate?.close();
+    this.#refused.clear();
+  }
+
+  #refuse(client: string, until: number): void {
+    const { maxKeys } = this.#config ?? { maxKeys: 0 };
+    this.#refused.delete(client);
+    // The one refused first, whose window ends first or nearly so.
+    for (const oldest of this.#refused.keys()) {
+      if (this.#refused.size < maxKeys) break;
+      this.#refused.delete(oldest);
+    }
+    this.#refused.set(client, until);
+  }
+}
+
+/** Networks in which proxies stand that are near us: loopback, private, link-local and carriers' own addresses. */
+const NEAR = createRanges([
+  "127.0.0.0/8",
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "169.254.0.0/16",
+  "100.64.0.0/10",
+  "::1/128",
+  "fc00::/7",
+  "fe80::/10",
+]);
+
+/** Fields in which proxies say for whom they ask. */
+const FORWARDED = ["x-forwarded-for", "forwarded", "x-real-ip"];
+
+/**
+ * What failures are counted for; undefined where the address is that of a proxy for many clients, because one of
+ * them could lock out all others:
+ * - a trusted proxy that does not say for whom it asks;
+ * - a proxy in a near network that `trustedProxies` does not name. A stranger from elsewhere gains nothing by sending
+ *   the fields of a proxy.
+ */
+function countedClient({ client: { address, isTrusted }, request }: Exchange): string | undefined {
+  const isForwarded = FORWARDED.some((name) => fieldValue(request.rawHeaders, name) !== undefined);
+  const isProxy = isTrusted ? !isForwarded || address === UNIX_PEER : isForwarded && NEAR.has(address);
+  return isProxy ? undefined : clientNetwork(address);
+}

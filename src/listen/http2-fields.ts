@@ -1,0 +1,68 @@
+import type { OutgoingHttpHeaders } from "node:http2";
+import { fieldName } from "../http/field-name.ts";
+import { isFieldValue } from "../http/render-fields.ts";
+
+/** Fields of one HTTP/1 connection, which make an HTTP/2 message malformed (RFC 9113 section 8.2.2). */
+const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
+  "connection",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Spaces and tabs around a value make a message malformed too (RFC 9113 section 8.2.1). */
+const BLANKS: ReadonlySet<string> = new Set([" ", "\t"]);
+
+/**
+ * Sends flat fields as the head or the trailers of an HTTP/2 message.
+ *
+ * Node throws where a field that can stand once is there twice, as a backend may send it, and does not tell which names
+ * it means: then each repeated field is sent as one list, which says the same (RFC 9110 section 5.3). Throws a
+ * TypeError at what would be no field, or more than one.
+ */
+export function sendFields(fields: readonly string[], send: (headers: OutgoingHttpHeaders) => void): void {
+  const lines = linesByName(fields);
+  try {
+    send(Object.fromEntries(lines));
+  } catch (error) {
+    if (!isSaidTwice(error)) throw error;
+    send(Object.fromEntries([...lines].map(([name, values]) => [name, listOf(name, values)])));
+  }
+}
+
+/** Names in lower case, without what belongs to a connection; several lines of one name stay several. */
+function linesByName(fields: readonly string[]): Map<string, string | string[]> {
+  const lines = new Map<string, string | string[]>();
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const { lower: name, isToken } = fieldName(fields[at] ?? "");
+    if (CONNECTION_FIELDS.has(name)) continue;
+    if (!isToken) throw new TypeError(`invalid character in a field's name: ${name}`);
+    const value = withoutBlanks(fields[at + 1] ?? "");
+    if (!isFieldValue(value)) throw new TypeError(`invalid character in the value of ${name}`);
+    const known = lines.get(name);
+    if (known === undefined) lines.set(name, value);
+    else if (typeof known === "string") lines.set(name, [known, value]);
+    else known.push(value);
+  }
+  return lines;
+}
+
+function withoutBlanks(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && BLANKS.has(value[start] ?? "")) start++;
+  while (end > start && BLANKS.has(value[end - 1] ?? "")) end--;
+  return value.slice(start, end);
+}
+
+function isSaidTwice(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_HTTP2_HEADER_SINGLE_VALUE";
+}
+
+/** A Set-Cookie is never part of a list: its value holds commas. */
+function listOf(name: string, values: string | string[]): string | string[] {
+  return typeof values === "string" || name === "set-cookie" ? values : values.join(", ");
+}

@@ -1,0 +1,101 @@
+import type { ServerHttp2Stream } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import { ProxyError } from "../base/errors.ts";
+import type { Http2Config } from "../config/listen-schema.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { fieldValue } from "../http/fields.ts";
+import { FORWARDED_METHODS } from "../http/request-head.ts";
+import type { Arrival } from "../request/arrival.ts";
+import { answer, join, receive } from "../request/receive.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { createHttp2Request } from "./http2-request.ts";
+import { Http2Response } from "./http2-response.ts";
+import { Http2Session } from "./http2-session.ts";
+
+/** The HTTP/2 connections of one listener, and the requests on them. */
+export class Http2Sessions {
+  readonly #runtime: Runtime;
+  /** How long, in ms, a connection stays without a stream. */
+  readonly #keepAliveMs: number;
+  readonly #sessions = new Set<Http2Session>();
+
+  constructor(runtime: Runtime, keepAliveMs: number) {
+    this.#runtime = runtime;
+    this.#keepAliveMs = keepAliveMs;
+  }
+
+  /** Takes a connection whose client chose HTTP/2. */
+  accept(socket: TLSSocket, arrival: Arrival, bounds: Http2Config): void {
+    const { limits } = this.#runtime.config.server;
+    const rules = {
+      limits,
+      bounds,
+      keepAliveMs: this.#keepAliveMs,
+      answer: (stream: ServerHttp2Stream, rawHeaders: readonly string[]) =>
+        this.#answer(stream, rawHeaders, arrival),
+      tooManyResets: () => {
+        this.#runtime.log.warn({ client: arrival.peer }, "connection with too many resets");
+      },
+      onFault: (error: unknown) => this.#runtime.onFault(error),
+    };
+    const session = new Http2Session(socket, rules, () => this.#sessions.delete(session));
+    this.#sessions.add(session);
+  }
+
+  /** Tells every client to send no more on its connection, and ends each with its last stream. */
+  close(): void {
+    for (const session of this.#sessions) session.close();
+  }
+
+  closeAllConnections(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  #answer(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival): Http2Response {
+    const request = createHttp2Request(stream, raw);
+    const host = fieldValue(request.rawHeaders, "host") ?? "";
+    const exchange = receive(request, host, arrival, this.#runtime);
+    const response = new Http2Response(stream, request.body?.stream);
+    if (stream.destroyed) {
+      exchange.settle("client_gone");
+      return response;
+    }
+    join(exchange, response);
+    exchange.writeContinue = () => response.writeContinue();
+    if (request.body !== undefined) this.#boundBody(stream, exchange);
+    // Not in this turn: a reset that came in one piece with the request has then been seen, and nobody is dialled.
+    const begin = () => {
+      if (response.isClosed) return;
+      const refused = refusal(exchange);
+      if (refused === undefined) answer(exchange, response, this.#runtime);
+      else exchange.fault(refused);
+    };
+    setImmediate(exchange.guarded(begin));
+    return response;
+  }
+
+  /** A body has to come in within `limits.requestTimeout`, as on HTTP/1. */
+  #boundBody(stream: ServerHttp2Stream, exchange: Exchange): void {
+    const { requestTimeout } = this.#runtime.config.server.limits;
+    const late = exchange.guarded(() => {
+      exchange.fault(new ProxyError("request_timeout", "the body took too long"));
+    });
+    const timer = setTimeout(late, requestTimeout);
+    stream.once("end", () => clearTimeout(timer));
+    exchange.onEnd(() => clearTimeout(timer));
+  }
+}
+
+/** What is refused without a look at the route; undefined when nothing is. */
+function refusal(exchange: Exchange): ProxyError | undefined {
+  const { method, rawHeaders } = exchange.request;
+  if (method === "CONNECT") {
+    const fields = [["Allow", FORWARDED_METHODS]] as const;
+    return new ProxyError("method_not_allowed", "CONNECT", { fields });
+  }
+  const expect = fieldValue(rawHeaders, "expect");
+  if (expect === undefined) return undefined;
+  exchange.awaitsContinue = expect.toLowerCase() === "100-continue";
+  if (exchange.awaitsContinue) return undefined;
+  return new ProxyError("expectation_failed", `Expect: ${expect}`);
+}

@@ -1,0 +1,262 @@
+import { chmodSync } from "node:fs";
+import http from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { guarded } from "../base/guard.ts";
+import type { ListenConfig } from "../config/listen-schema.ts";
+import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
+import { UNIX_PEER } from "../http/address.ts";
+import { addressName } from "../http/address-name.ts";
+import type { Admission } from "../limits/capacity.ts";
+import { lastingConnections } from "../process/lasting-connections.ts";
+import { type Arrival, arrivalOf, noteArrival } from "../request/arrival.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { Lane } from "./fast-path.ts";
+import { Http1Requests } from "./http1-requests.ts";
+import { Http2Sessions } from "./http2-sessions.ts";
+import { listenOn } from "./listen.ts";
+import { type ProxyHeader, readProxyHeader } from "./proxy-protocol.ts";
+import { TlsHandshakes } from "./tls-handshakes.ts";
+
+/** nginx keeps idle connections to us for 60 s; whoever closes first must not be us (a 502 there). */
+const KEEP_ALIVE_MS = 75_000;
+
+/** How often Node looks for requests that take too long; its default of 30 s would let them take 90. */
+const CHECK_INTERVAL_MS = 1_000;
+
+/** The most that a proxy's header or a handshake may take; less where `limits.requestTimeout` is less. */
+const MAX_OPENING_MS = 10_000;
+
+/** One listening address, its connections, and the place that says what becomes of each. */
+export class Listener {
+  readonly address: ListenAddress;
+  readonly #server: http.Server;
+  readonly #http1: Http1Requests;
+  /** The way of the plain requests, which most are. */
+  readonly #lane: Lane;
+  /** Node's own listener for connections: its HTTP/1 parser. */
+  readonly #parse: (socket: Duplex) => void;
+  readonly #runtime: Runtime;
+  readonly #http2: Http2Sessions;
+  #listen: ListenConfig;
+  #tls: TlsHandshakes | undefined;
+  /** Those on which nobody speaks HTTP yet. */
+  readonly #pending = new Set<Socket>();
+
+  constructor(listen: ListenConfig, { limits }: ServerConfig, runtime: Runtime) {
+    this.address = listen.address;
+    this.#runtime = runtime;
+    this.#listen = listen;
+    this.#tls = this.#createTls(listen);
+    this.#http2 = new Http2Sessions(runtime, KEEP_ALIVE_MS);
+    this.#server = http.createServer({
+      maxHeaderSize: limits.headerBytes,
+      requestTimeout: limits.requestTimeout,
+      headersTimeout: limits.requestTimeout,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      noDelay: true,
+      highWaterMark: 16 * 1024,
+      // Refused with our own body in `checkHead`, as all that is refused.
+      requireHostHeader: false,
+      insecureHTTPParser: false,
+    });
+    // Node would drop fields beyond its own count without a word; `limits.headers` refuses them.
+    this.#server.maxHeadersCount = 0;
+    this.#parse = takeOver(this.#server, "connection");
+    this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
+    this.#http1 = new Http1Requests(this.#server, {
+      runtime,
+      parse: this.#parse,
+    });
+    this.#lane = new Lane({
+      get limits() {
+        return runtime.config.server.limits;
+      },
+      isDraining: () => runtime.isDraining,
+      keepAliveMs: KEEP_ALIVE_MS,
+      answer: (request, response, socket) => this.#http1.answerPlain(request, response, socket),
+      handOver: this.#parse,
+      timedOut: (socket) => this.#http1.timeOut(socket),
+      onFault: (error) => runtime.onFault(error),
+    });
+  }
+
+  /** Where it listens, in the form the configuration has, a free port filled in. */
+  get name(): string {
+    return addressName(this.#server.address());
+  }
+
+  /** Starts to listen; rejects with the system's error. */
+  async listen(): Promise<void> {
+    await listenOn(this.#server, this.address);
+    // What the system refuses is one connection: without a listener it would be the end of the process.
+    this.#server.on("error", (err) => this.#runtime.acceptFailed(err));
+    this.#setMode(this.#listen);
+  }
+
+  /** Takes what a new configuration says of this address; it holds from the next connection or request on. */
+  apply(listen: ListenConfig, { limits }: ServerConfig): void {
+    const before = this.#listen;
+    this.#listen = listen;
+    const isSameKind = (before.http2 === undefined) === (listen.http2 === undefined);
+    if (this.#tls !== undefined && listen.tls !== undefined && isSameKind) this.#tls.use(listen.tls);
+    else this.#tls = this.#createTls(listen);
+    if (before.mode !== listen.mode) this.#setMode(listen);
+    // Node looks at it for each new connection, though only the option is documented.
+    Object.assign(this.#server, { maxHeaderSize: limits.headerBytes });
+    this.#server.requestTimeout = limits.requestTimeout;
+    this.#server.headersTimeout = limits.requestTimeout;
+  }
+
+  /** Accepts no more connections; resolves when the last one is closed. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#http1.close();
+      // And with it the spare connections of browsers and Node's fetch, which were busy in the eyes of node:http.
+      this.#lane.close();
+      this.#http2.close();
+      for (const socket of this.#pending) socket.destroy();
+    });
+  }
+
+  closeAllConnections(): void {
+    this.#server.closeAllConnections();
+    this.#lane.closeAllConnections();
+    this.#http2.closeAllConnections();
+    for (const socket of this.#pending) socket.destroy();
+  }
+
+  /** What a connection begins with decides where it goes: the proxy's header, then TLS, then what it chose there. */
+  #accept(socket: Socket): void {
+    // Read now: after a reset the system no longer tells the address, and no access list knows its client.
+    const peer = this.#peerOf(socket);
+    if (peer === undefined) {
+      this.#refuseNameless(socket);
+      return;
+    }
+    const admission = this.#runtime.capacity.enter();
+    lastingConnections.add(socket);
+    // Not `once`: what that wraps a listener in is held as long as the connection.
+    const onClose = () => {
+      this.#pending.delete(socket);
+      lastingConnections.delete(socket);
+      this.#runtime.capacity.leave(typeof admission === "string" ? admission : "served");
+    };
+    socket.on(
+      "close",
+      guarded((error) => this.#runtime.onFault(error), onClose),
+    );
+    if (typeof admission === "string") this.#admit(socket, peer, admission);
+    else this.#wait(socket, peer, admission).catch((error: unknown) => this.#fault(socket, error));
+  }
+
+  /** The address at the other end; undefined when the client has reset the connection before it was accepted. */
+  #peerOf(socket: Socket): string | undefined {
+    return "path" in this.address ? UNIX_PEER : socket.remoteAddress;
+  }
+
+  /** Its client can receive nothing: to end it takes no answer away, and no request of it reaches a backend. */
+  #refuseNameless(socket: Socket): void {
+    socket.destroy();
+    this.#runtime.log.debug("connection reset before it was accepted");
+  }
+
+  /** Until the process that counts for all has answered; what comes meanwhile waits in the socket. */
+  async #wait(socket: Socket, peer: string, admission: Promise<Admission>): Promise<void> {
+    this.#pending.add(socket);
+    // A reset is followed by `close`, and nobody else listens yet.
+    const ignore = () => {};
+    socket.on("error", ignore);
+    const settled = await admission;
+    socket.removeListener("error", ignore);
+    if (this.#pending.delete(socket)) this.#admit(socket, peer, settled);
+  }
+
+  #admit(socket: Socket, peer: string, admission: Admission): void {
+    const arrival = { peer, tls: false, isOverflow: admission === "refused" };
+    if (admission === "closed") socket.destroy();
+    else if (this.#listen.proxyProtocol) this.#readProxyHeader(socket, arrival);
+    else this.#begin(socket, arrival);
+  }
+
+  #readProxyHeader(socket: Socket, arrival: Arrival): void {
+    this.#pending.add(socket);
+    const begin = (source: ProxyHeader["source"]) => {
+      this.#begin(socket, source.own ? arrival : { ...arrival, peer: source.address });
+    };
+    readProxyHeader(
+      socket,
+      this.#openingMs,
+      guarded((error) => this.#fault(socket, error), begin),
+    );
+  }
+
+  #begin(socket: Socket, arrival: Arrival): void {
+    noteArrival(socket, arrival);
+    this.#pending.delete(socket);
+    if (this.#tls === undefined) {
+      this.#toHttp1(socket);
+    } else {
+      this.#pending.add(socket);
+      this.#tls.accept(socket);
+    }
+  }
+
+  #onSecure(socket: TLSSocket, raw: Socket): void {
+    this.#pending.delete(raw);
+    const arrival = { ...arrivalOf(raw), tls: true };
+    const { http2 } = this.#listen;
+    if (socket.alpnProtocol === "h2" && http2 !== undefined) {
+      this.#http2.accept(socket, arrival, http2);
+      return;
+    }
+    noteArrival(socket, arrival);
+    this.#toHttp1(socket);
+  }
+
+  #createTls({ tls, http2 }: ListenConfig): TlsHandshakes | undefined {
+    if (tls === undefined) return undefined;
+    return new TlsHandshakes({
+      certificates: tls,
+      http2: http2 !== undefined,
+      timeoutMs: this.#openingMs,
+      log: this.#runtime.log,
+      onSecure: (socket, raw) => this.#guard(socket, () => this.#onSecure(socket, raw)),
+    });
+  }
+
+  /** A fault outside of any exchange ends the connection on which it happened. */
+  #guard(socket: Socket, step: () => void): void {
+    guarded((error) => this.#fault(socket, error), step)();
+  }
+
+  #fault(socket: Socket, error: unknown): void {
+    this.#runtime.onFault(error);
+    socket.destroy();
+  }
+
+  /** How long a proxy's header, and then a handshake, may take. */
+  get #openingMs(): number {
+    return Math.min(MAX_OPENING_MS, this.#runtime.config.server.limits.requestTimeout);
+  }
+
+  #setMode({ address, mode }: ListenConfig): void {
+    if ("path" in address && mode !== undefined) chmodSync(address.path, mode);
+  }
+
+  /** Where a connection goes on which HTTP/1 is spoken. */
+  #toHttp1(socket: Socket): void {
+    this.#lane.accept(socket);
+  }
+}
+
+/** Takes the listener off a server that Node has put there, to call it where it is wanted. */
+function takeOver(server: http.Server, event: "connection"): (socket: Duplex) => void {
+  const [own] = server.listeners(event);
+  if (own === undefined) throw new TypeError(`Node listens for ${event}`);
+  server.removeAllListeners(event);
+  return (socket) => Reflect.apply(own, server, [socket]);
+}

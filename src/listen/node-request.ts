@@ -1,0 +1,12 @@
+import type { IncomingMessage } from "node:http";
+import type { ClientRequest } from "../http/client-request.ts";
+
+/** A request as Node's parser has read it. */
+export function createNodeRequest(message: IncomingMessage): ClientRequest {
+  const { method = "", url = "", httpVersion, rawHeaders, headers } = message;
+  const length = headers["content-length"];
+  const isChunked = headers["transfer-encoding"] !== undefined;
+  const hasBody = isChunked || (length !== undefined && Number(length) > 0);
+  const body = hasBody ? { stream: message, length: isChunked ? undefined : Number(length) } : undefined;
+  return { method, url, httpVersion, rawHeaders, body };
+}

@@ -1,0 +1,108 @@
+import type { ServerResponse } from "node:http";
+import { type FaultOwner, guarded } from "../base/guard.ts";
+import type { ClientResponse } from "../http/client-response.ts";
+import type { SharedBytes } from "../http/shared-bytes.ts";
+import { resetConnection } from "./reset-connection.ts";
+
+/** A response that node:http frames. */
+export class NodeResponse implements ClientResponse {
+  readonly #response: ServerResponse;
+  #exchange: FaultOwner | undefined;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+    // A write to a client that left in the same moment; its `close` says all there is to say.
+    response.on("error", () => response.destroy());
+  }
+
+  get isHeadSent(): boolean {
+    return this.#response.headersSent;
+  }
+
+  get isClosed(): boolean {
+    return this.#response.closed;
+  }
+
+  get isWhole(): boolean {
+    return this.#response.writableFinished;
+  }
+
+  get pendingBytes(): number {
+    return this.#response.writableLength;
+  }
+
+  get takenBytes(): number {
+    const { socket } = this.#response;
+    return socket === null ? 0 : socket.bytesWritten - socket.writableLength;
+  }
+
+  ownedBy(owner: FaultOwner): void {
+    this.#exchange = owner;
+  }
+
+  writeContinue(): void {
+    this.#response.writeContinue();
+  }
+
+  writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
+    // Node takes flat fields as they are; its types know them as a mutable array only.
+    if (reason === undefined) this.#response.writeHead(status, fields as string[]);
+    else this.#response.writeHead(status, reason, fields as string[]);
+  }
+
+  flushHead(): void {
+    this.#response.flushHeaders();
+  }
+
+  write(bytes: Buffer, start = 0, end = bytes.length): boolean {
+    return this.#response.write(Buffer.from(bytes.subarray(start, end)));
+  }
+
+  writeShared({ plain }: SharedBytes): boolean {
+    return this.#response.write(plain);
+  }
+
+  end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
+    if (this.#response.closed) return;
+    if (trailers.length > 0) this.#response.addTrailers(trailers);
+    this.#response.end(lastPart);
+  }
+
+  /**
+   * HTTP/1.1 sees its connection closed before the last chunk. HTTP/1.0 bodies may end with the connection, so only
+   * a reset tells, where there is one: a unix socket has none.
+   */
+  breakOff(): void {
+    // What was written in this turn is corked until the next tick: let it out first.
+    const breakOff = () => {
+      const { socket, req } = this.#response;
+      if (req.httpVersion === "1.0" && socket !== null) resetConnection(socket);
+      this.#response.destroy();
+    };
+    process.nextTick(guarded((error) => this.#fault(error), breakOff));
+  }
+
+  onClose(callback: () => void): () => void {
+    const call = guarded((error) => this.#fault(error), callback);
+    // Node tells nobody who comes later.
+    if (this.#response.closed) queueMicrotask(call);
+    else this.#response.once("close", call);
+    return () => this.#response.removeListener("close", call);
+  }
+
+  onDrain(callback: () => void): void {
+    this.#response.on(
+      "drain",
+      guarded((error) => this.#fault(error), callback),
+    );
+  }
+
+  /** The connection tells that all that waited was taken, where Node no longer listens for that itself. */
+  drained(): void {
+    this.#response.emit("drain");
+  }
+
+  #fault(error: unknown): void {
+    this.#exchange?.fault(error);
+  }
+}

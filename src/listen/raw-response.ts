@@ -1,0 +1,217 @@
+import type { Socket } from "node:net";
+import { type FaultOwner, runAll } from "../base/guard.ts";
+import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
+import { toChunk, toChunkText } from "../http/chunk.ts";
+import type { ClientResponse } from "../http/client-response.ts";
+import { type Framing, type HeadContext, renderHead } from "../http/raw-head.ts";
+import { renderFields } from "../http/render-fields.ts";
+import type { SharedBytes } from "../http/shared-bytes.ts";
+
+/** The connection that a response goes out on. */
+export interface ResponseOwner {
+  readonly socket: Socket;
+  /** Asked when a head is made. */
+  headContext(): HeadContext;
+  /** The response went out whole; another may follow on the connection if it `keepsAlive`. */
+  answered(keepsAlive: boolean): void;
+}
+
+/** Node copies text of up to 16 KiB to its stack; beyond a fraction of that bytes are written as fast. */
+const MOST_TEXT_BYTES = 2048;
+const CHUNKED_END = Buffer.from("0\r\n\r\n");
+
+/**
+ * A response to an HTTP/1.1 client, framed here: what is written is one buffer and one write to the socket.
+ *
+ * The head leaves together with the first bytes behind it.
+ */
+export class RawResponse implements ClientResponse {
+  // First what each write needs.
+  readonly #socket: Socket;
+  #framing: Framing | undefined;
+  #isEnded = false;
+  #isClosed = false;
+  /** Prepared, and not sent yet. */
+  #head = "";
+  readonly #owner: ResponseOwner;
+  #keepsAlive = false;
+  #isWhole = false;
+  #onClose = NO_CALLBACKS;
+  #onDrain = NO_CALLBACKS;
+  #exchange: FaultOwner | undefined;
+
+  constructor(owner: ResponseOwner) {
+    this.#owner = owner;
+    this.#socket = owner.socket;
+  }
+
+  get isHeadSent(): boolean {
+    return this.#framing !== undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  get takenBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
+  ownedBy(owner: FaultOwner): void {
+    this.#exchange = owner;
+  }
+
+  writeContinue(): void {
+    if (this.#isWritable()) this.#socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
+  }
+
+  writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
+    if (this.#framing !== undefined) throw new TypeError("a response has one head");
+    const { text, framing, keepsAlive } = renderHead(status, reason, fields, this.#owner.headContext());
+    this.#head = text;
+    this.#framing = framing;
+    this.#keepsAlive = keepsAlive;
+  }
+
+  flushHead(): void {
+    const head = this.#takeHead();
+    if (head !== "" && this.#isWritable()) this.#socket.write(head, "latin1");
+  }
+
+  write(bytes: Buffer, start = 0, end = bytes.length): boolean {
+    if (!this.#takes(end - start)) return true;
+    const isChunked = this.#framing === "chunked";
+    // What has to wait shall not fill the heap.
+    if (end - start <= MOST_TEXT_BYTES && this.#socket.writableLength === 0) {
+      const text = isChunked ? toChunkText(bytes, start, end) : bytes.toString("latin1", start, end);
+      return this.#socket.write(this.#takeHead() + text, "latin1");
+    }
+    const part = bytes.subarray(start, end);
+    return this.#send(isChunked ? toChunk(part) : Buffer.from(part));
+  }
+
+  writeShared(bytes: SharedBytes): boolean {
+    if (!this.#takes(bytes.plain.length)) return true;
+    return this.#send(this.#framing === "chunked" ? bytes.chunk : bytes.plain);
+  }
+
+  end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
+    if (this.#isEnded || !this.#isWritable()) return;
+    if (lastPart !== undefined) this.write(lastPart);
+    // Whoever counts on the length would wait for ever for what is missing, or take the next answer for it.
+    if (typeof this.#framing === "number" && this.#framing > 0) this.breakOff();
+    if (!this.#isWritable()) return;
+    this.#isEnded = true;
+    const rest = this.#framing === "chunked" ? lastChunk(trailers) : undefined;
+    const head = this.#takeHead();
+    const whole = (error?: Error | null) => this.#wentOut(error);
+    if (head !== "") this.#socket.write(head + (rest?.toString("latin1") ?? ""), "latin1", whole);
+    else if (rest !== undefined) this.#socket.write(rest, whole);
+    else if (this.#socket.writableLength === 0) process.nextTick(whole);
+    else this.#socket.write("", whole);
+  }
+
+  breakOff(): void {
+    // Not what waits in this process either: as a part of a whole it is of no use, and it may wait for ever.
+    this.#isEnded = true;
+    this.#socket.destroy();
+  }
+
+  onClose(callback: () => void): () => void {
+    if (this.#isClosed) {
+      queueMicrotask(() => this.#call([callback]));
+      return () => {};
+    }
+    this.#onClose = withOneMore(this.#onClose, callback);
+    return () => {
+      this.#onClose = withoutOne(this.#onClose, callback);
+    };
+  }
+
+  onDrain(callback: () => void): void {
+    this.#onDrain = withOneMore(this.#onDrain, callback);
+  }
+
+  /** The connection tells that its client is done, and that nothing more is to be written. */
+  clientEnded(): void {
+    this.#isEnded = true;
+  }
+
+  /** The connection tells that the kernel has taken all that waited. */
+  drained(): void {
+    this.#call(this.#onDrain);
+  }
+
+  /** The connection tells that it is closed. */
+  closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const callbacks = this.#onClose;
+    this.#onClose = NO_CALLBACKS;
+    this.#onDrain = NO_CALLBACKS;
+    this.#call(callbacks);
+  }
+
+  /** Ends with a fault in what the connection calls; breaks off what has no exchange yet. */
+  fault(error: unknown): void {
+    if (this.#exchange === undefined) this.breakOff();
+    else this.#exchange.fault(error);
+  }
+
+  #call(callbacks: readonly (() => void)[]): void {
+    if (callbacks.length > 0) runAll(callbacks, (error) => this.fault(error));
+  }
+
+  #isWritable(): boolean {
+    return !this.#isClosed && this.#socket.writable;
+  }
+
+  #takeHead(): string {
+    const head = this.#head;
+    this.#head = "";
+    return head;
+  }
+
+  /** Whether so many bytes of a body are to be written. Where a length was said they are of it, and more is none. */
+  #takes(length: number): boolean {
+    // A socket that was destroyed takes it for nothing; to ask it first is not for nothing.
+    if (length === 0 || this.#isEnded || this.#isClosed) return false;
+    if (this.#framing === undefined) throw new TypeError("a body follows a head");
+    if (typeof this.#framing === "string") return this.#framing === "chunked";
+    if (length > this.#framing) {
+      this.breakOff();
+      return false;
+    }
+    this.#framing -= length;
+    return true;
+  }
+
+  #send(bytes: Buffer): boolean {
+    const head = this.#takeHead();
+    if (head === "") return this.#socket.write(bytes);
+    const all = Buffer.allocUnsafe(head.length + bytes.length);
+    all.write(head, 0, "latin1");
+    bytes.copy(all, head.length);
+    return this.#socket.write(all);
+  }
+
+  #wentOut(error: Error | null | undefined): void {
+    if (this.#isClosed || (error !== undefined && error !== null)) return;
+    this.#isWhole = true;
+    this.closed();
+    this.#owner.answered(this.#keepsAlive);
+  }
+}
+
+function lastChunk(trailers: readonly [name: string, value: string][]): Buffer {
+  if (trailers.length === 0) return CHUNKED_END;
+  return Buffer.from(`0\r\n${renderFields(trailers.flat())}\r\n`, "latin1");
+}

@@ -1,0 +1,23 @@
+import type { Duplex } from "node:stream";
+import { refusalOf } from "../base/errors.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { writeRawReply } from "../exchange/raw-reply.ts";
+import { errorReply } from "../exchange/reply.ts";
+
+/**
+ * Refuses on a socket for which Node has no response object, and settles the exchange; the connection ends with it.
+ * Where an answer has begun already, as that of a tunnel, the connection is broken off.
+ */
+export function refuseOn(socket: Duplex, exchange: Exchange, error: unknown): void {
+  const refusal = refusalOf(error);
+  exchange.error = refusal;
+  if (exchange.status !== 0) {
+    socket.destroy();
+    exchange.settle("backend_failed");
+    return;
+  }
+  const isAnswered = socket.writable;
+  writeRawReply(socket, errorReply(exchange, refusal));
+  exchange.headSent(refusal.status);
+  exchange.settle(!isAnswered ? "client_gone" : refusal.status >= 500 ? "backend_failed" : "completed");
+}

@@ -1,0 +1,59 @@
+import type { Duplex } from "node:stream";
+import type { Exchange } from "../exchange/exchange.ts";
+import { Tunnel } from "../request/tunnel.ts";
+import { handleUpgrade, ignoreUpgrade, upgradeRoute } from "../request/upgrade.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { WaitingClient } from "../websocket/waiting-client.ts";
+import { refuseOn } from "./refuse-on.ts";
+import type { Turn, Turns } from "./turns.ts";
+
+interface UpgradeSetup {
+  readonly runtime: Runtime;
+  readonly turns: Turns;
+  /** Gives the connection to Node's parser anew. */
+  readonly parse: (socket: Duplex) => void;
+}
+
+/** A request for an upgrade: it becomes a tunnel, or goes back to the parser as a request like any other. */
+export class UpgradeTurn implements Turn {
+  readonly #exchange: Exchange;
+  readonly #client: WaitingClient;
+  readonly #setup: UpgradeSetup;
+
+  constructor(exchange: Exchange, client: WaitingClient, setup: UpgradeSetup) {
+    this.#exchange = exchange;
+    this.#client = client;
+    this.#setup = setup;
+    exchange.answerFaultsBy((error) => {
+      client.release();
+      refuseOn(client.socket, exchange, error);
+    });
+    client.queue(() => setup.turns.drained());
+  }
+
+  begin(): void {
+    this.#client.queue(undefined);
+    this.#answer().catch((error: unknown) => this.#exchange.fault(error));
+  }
+
+  skip(): void {
+    this.#client.release();
+    this.#exchange.settle("client_gone");
+  }
+
+  async #answer(): Promise<void> {
+    const { runtime, turns, parse } = this.#setup;
+    const exchange = this.#exchange;
+    const client = this.#client;
+    const route = upgradeRoute(exchange, runtime);
+    if (route === undefined) {
+      client.letGo();
+      turns.done(this);
+      return ignoreUpgrade(parse, exchange.request, client.socket);
+    }
+    const tunnel = new Tunnel(exchange, client.socket);
+    runtime.tunnels.add(tunnel);
+    exchange.onEnd(() => runtime.tunnels.delete(tunnel));
+    await handleUpgrade(exchange, route, client);
+  }
+}

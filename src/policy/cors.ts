@@ -1,0 +1,201 @@
+import type { CorsConfig } from "../config/route-schema.ts";
+import type { Reply } from "../exchange/reply.ts";
+import type { Cors } from "../exchange/route.ts";
+import { fieldValue, fieldValues, type RawFields } from "../http/fields.ts";
+import { compileOrigins, type OriginSet } from "./origin.ts";
+
+type Fields = Reply["fields"];
+
+/** What the article's gateway answers, and Last-Event-ID, without which no polyfill can resume. */
+const SWITCH_ALLOW_HEADERS =
+  "X-Stage,X-Sdk-Date,X-Sdk-Nonce,X-Proxy-Signed-Headers,X-Sdk-Content-Sha256,X-Forwarded-For,Authorization," +
+  "Content-Type,Accept,Accept-Ranges,Cache-Control,Range,Last-Event-ID";
+const SWITCH_EXPOSE_HEADERS =
+  "X-Request-Id,X-Apig-Latency,X-Apig-Upstream-Latency,X-Apig-RateLimit-Api,X-Apig-RateLimit-User," +
+  "X-Apig-RateLimit-App,X-Apig-RateLimit-Ip,X-Apig-RateLimit-Api-Allenv";
+
+/** Event stream clients that are no native EventSource send both, and neither is on Fetch's safelist. */
+const ALWAYS_ALLOWED = ["Last-Event-ID", "Cache-Control"];
+/** Fetch forbids pages to use these, whatever a server allows; case does not help them. */
+const FORBIDDEN_METHODS = new Set(["CONNECT", "TRACE", "TRACK"]);
+
+/** Compiles `cors: true`, the switch of the article's gateway, or a policy. */
+export function createCors(config: true | CorsConfig): Cors {
+  return config === true ? createSwitch() : createPolicy(config);
+}
+
+/** Whether a request asks for permission: only then may it be answered without credentials. */
+export function isPreflight(method: string, rawHeaders: RawFields): boolean {
+  return (
+    method === "OPTIONS" &&
+    fieldValue(rawHeaders, "origin") !== undefined &&
+    fieldValue(rawHeaders, "access-control-request-method") !== undefined
+  );
+}
+
+/** Whether a backend's field is the gateway's to send on a route with `cors`. */
+export function isCorsField(lowerName: string): boolean {
+  return lowerName.startsWith("access-control-");
+}
+
+/** One Vary value of those that are there and one more; no name twice, and `*` swallows all. */
+export function mergeVary(existing: readonly string[], add: string): string {
+  const names = new Map<string, string>();
+  for (const item of [...existing, add].flatMap((value) => value.split(","))) {
+    const name = item.trim();
+    if (name === "*") return "*";
+    if (name !== "" && !names.has(name.toLowerCase())) names.set(name.toLowerCase(), name);
+  }
+  return [...names.values()].join(", ");
+}
+
+/** A backend's response fields with the route's CORS fields in place of its own, and one merged Vary. */
+export function withCors(raw: RawFields, corsFields: Fields): string[] {
+  const merged: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const lower = (raw[i] ?? "").toLowerCase();
+    if (lower !== "vary" && !isCorsField(lower)) merged.push(raw[i] ?? "", raw[i + 1] ?? "");
+  }
+  const varied = corsFields.filter(([name]) => name === "Vary").map(([, value]) => value);
+  const vary = mergeVary(fieldValues(raw, "vary"), varied.join(","));
+  if (vary !== "") merged.push("Vary", vary);
+  for (const [name, value] of corsFields) if (name !== "Vary") merged.push(name, value);
+  return merged;
+}
+
+/**
+ * Whether a page of that origin may open a WebSocket; CORS itself does not protect upgrades, and cookies
+ * travel with them.
+ *
+ * Without an Origin the client is no browser. Without `cors` on the route any origin may, as behind nginx.
+ * With it, the origin has to be allowed, or to be that of the host asked for; http or https, because the
+ * proxy in front may have taken the TLS off.
+ */
+export function isUpgradeOriginAllowed(cors: Cors | undefined, rawHeaders: RawFields, host: string): boolean {
+  const [origin, ...more] = fieldValues(rawHeaders, "origin");
+  if (cors === undefined || origin === undefined) return true;
+  if (more.length > 0) return false;
+  return isOwnOrigin(origin, host) || cors.allowsOrigin(origin);
+}
+
+/** Whether an Origin is that of the host asked for. */
+export function isOwnOrigin(origin: string, host: string): boolean {
+  const own = host.toLowerCase();
+  return origin === `http://${own.replace(/:80$/, "")}` || origin === `https://${own.replace(/:443$/, "")}`;
+}
+
+/** Any origin, no credentials. The answers depend on nothing in the request, hence no Vary. */
+function createSwitch(): Cors {
+  const origins = compileOrigins(["*"]);
+  const fields: Fields = [
+    ["Access-Control-Allow-Origin", "*"],
+    ["Access-Control-Expose-Headers", SWITCH_EXPOSE_HEADERS],
+  ];
+  const preflight: Reply = {
+    status: 200,
+    fields: [
+      ["Content-Type", "application/json"],
+      ...fields,
+      ["Access-Control-Allow-Headers", SWITCH_ALLOW_HEADERS],
+      ["Access-Control-Allow-Methods", "GET,POST,PUT,DELETE,HEAD,OPTIONS,PATCH"],
+      ["Access-Control-Max-Age", "172800"],
+    ],
+    body: "",
+  };
+  return { preflight: () => preflight, fields: () => fields, allowsOrigin: origins.has };
+}
+
+function createPolicy(config: CorsConfig): Cors {
+  const origins = compileOrigins(config.allowOrigins);
+  const methods = new Set(config.allowMethods);
+  const headers = compileHeaders(config.allowHeaders);
+  const permissions: Fields = [
+    ["Access-Control-Allow-Methods", config.allowMethods.join(", ")],
+    ["Access-Control-Allow-Headers", headers.value],
+    ["Access-Control-Max-Age", String(Math.floor(config.maxAge / 1000))],
+  ];
+  const vary = preflightVary(config);
+  const exposed: Fields =
+    config.exposeHeaders.length === 0
+      ? []
+      : [["Access-Control-Expose-Headers", config.exposeHeaders.join(", ")]];
+
+  function preflight(rawHeaders: RawFields): Reply {
+    const origin = grant(config, origins, rawHeaders);
+    const isAllowed =
+      origin.length > 0 &&
+      isMethodAllowed(methods, fieldValues(rawHeaders, "access-control-request-method")) &&
+      headers.cover(fieldValues(rawHeaders, "access-control-request-headers"));
+    const fields = isAllowed
+      ? [...origin, ...permissions, ...privateNetwork(config, rawHeaders), vary]
+      : [vary];
+    return { status: 204, fields, body: "" };
+  }
+
+  function fields(rawHeaders: RawFields): Fields {
+    // The same for every origin, so it may say nothing of the one that came, and caches need no Vary.
+    if (origins.isAny) return [["Access-Control-Allow-Origin", "*"], ...exposed];
+    const origin = grant(config, origins, rawHeaders);
+    return origin.length > 0 ? [...origin, ...exposed, ["Vary", "Origin"]] : [["Vary", "Origin"]];
+  }
+
+  return { preflight, fields, allowsOrigin: origins.has };
+}
+
+/** The fields that let the request's origin in; none when it may not. */
+function grant(config: CorsConfig, origins: OriginSet, rawHeaders: RawFields): Fields {
+  const [origin, ...more] = fieldValues(rawHeaders, "origin");
+  // Two fields, like a list in one, are no origin: another reader could take the other one.
+  if (origin === undefined || more.length > 0 || !origins.has(origin)) return [];
+  if (origins.isAny) return [["Access-Control-Allow-Origin", "*"]];
+  if (!config.allowCredentials) return [["Access-Control-Allow-Origin", origin]];
+  // Any sandboxed frame has the origin null. The schema refuses the pair; this is the second lock.
+  if (origin === "null") return [];
+  return [
+    ["Access-Control-Allow-Origin", origin],
+    ["Access-Control-Allow-Credentials", "true"],
+  ];
+}
+
+// Methods are compared with their case (Fetch section 2.2.1): `patch` is not `PATCH`.
+function isMethodAllowed(allowed: ReadonlySet<string>, requested: readonly string[]): boolean {
+  const [method, ...more] = requested;
+  if (method === undefined || more.length > 0 || FORBIDDEN_METHODS.has(method.toUpperCase())) return false;
+  return allowed.has(method) || (allowed.has("*") && /^[!#$%&'*+.^_`|~\w-]+$/.test(method));
+}
+
+interface AllowedHeaders {
+  /** What goes into Access-Control-Allow-Headers: only names of the configuration. */
+  readonly value: string;
+  cover(requested: readonly string[]): boolean;
+}
+
+function compileHeaders(allowed: readonly string[]): AllowedHeaders {
+  const names = new Map([...allowed, ...ALWAYS_ALLOWED].map((name) => [name.toLowerCase(), name]));
+
+  function isAllowed(name: string): boolean {
+    // `*` does not cover Authorization (Fetch section 4.9, the non-wildcard request-header name).
+    return names.has(name) || (names.has("*") && name !== "authorization");
+  }
+
+  function cover(requested: readonly string[]): boolean {
+    return requested
+      .flatMap((value) => value.split(","))
+      .map((item) => item.trim().toLowerCase())
+      .every((name) => name === "" || isAllowed(name));
+  }
+
+  return { value: [...names.values()].join(", "), cover };
+}
+
+function preflightVary({ allowPrivateNetwork }: CorsConfig): readonly [string, string] {
+  const names = ["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"];
+  if (allowPrivateNetwork) names.push("Access-Control-Request-Private-Network");
+  return ["Vary", names.join(", ")];
+}
+
+/** A public page asks to reach into a private network; only a configured yes answers that. */
+function privateNetwork(config: CorsConfig, rawHeaders: RawFields): Fields {
+  const isAsked = fieldValue(rawHeaders, "access-control-request-private-network") === "true";
+  return isAsked && config.allowPrivateNetwork ? [["Access-Control-Allow-Private-Network", "true"]] : [];
+}

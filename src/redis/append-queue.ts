@@ -1,0 +1,235 @@
+import { randomBytes } from "node:crypto";
+import { guarded } from "../base/guard.ts";
+import { jitter } from "../base/jitter.ts";
+import { makeId, withId } from "../shared/event-id.ts";
+import type { Draft, StoredEvent } from "../shared/store.ts";
+import { appendEvents, type Grant, type PlacedEvent, type RecordPlace } from "./append.ts";
+import type { Position } from "./entry.ts";
+import { startPatientTimer } from "./patient-timer.ts";
+import type { Ledger } from "./replica-cursor.ts";
+
+const RETRY_MS = 200;
+
+export interface OutboxOptions {
+  readonly place: RecordPlace;
+  readonly ledger: Ledger;
+  /** An event waits so long for Redis; then it is delivered without. */
+  readonly timeoutMs: number;
+  held(afterSeq: number): readonly StoredEvent[];
+  deliver(events: readonly StoredEvent[]): void;
+  /** Whether events are delivered before Redis has them. */
+  onDegraded(isDegraded: boolean): void;
+  /** Another one may lead, or the record be another one: ask. */
+  onDoubt(isOther: boolean): void;
+  /** Everything that was added has been delivered. */
+  onDelivered(): void;
+}
+
+/**
+ * What a leader has on its way to Redis.
+ *
+ * One append is under way at a time, with everything that came since the last one: under load the batches grow
+ * and not the queue. Events are delivered when they are written, or `timeoutMs` later, or at once while Redis is
+ * not to be had; what was delivered unwritten is written as soon as it can be, before anything new.
+ */
+export class Outbox {
+  readonly #options: OutboxOptions;
+  /** Made, not delivered yet. */
+  #waiting: StoredEvent[] = [];
+  #waitingBytes = 0;
+  #grant: Grant | undefined;
+  #token = 0;
+  /** Names who makes ids here and now: two leaders of one record never make the same. */
+  #maker = "";
+  #isDegraded = false;
+  #sending: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #stopWaiting: (() => void) | undefined;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  /** What was written last was written under this one; 0 before the first. */
+  get token(): number {
+    return this.#token;
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  get isSending(): boolean {
+    return this.#sending !== undefined;
+  }
+
+  /** The newest event that was made here or delivered. */
+  get newestSeq(): number {
+    return this.#waiting.at(-1)?.seq ?? this.#options.ledger.deliveredSeq;
+  }
+
+  /** A backend is asked anew: ids that are made from now on are nobody else's. */
+  begin(): void {
+    this.#maker = randomBytes(6).toString("hex");
+  }
+
+  /** Writes from now on, under this grant. */
+  write(grant: Grant): void {
+    this.#grant = grant;
+    this.#token = grant.token;
+    this.#endRetry();
+    this.send();
+  }
+
+  /** Delivers without Redis from now on: nobody else can be asked. */
+  goAlone(): void {
+    this.#grant = undefined;
+    this.#degrade();
+  }
+
+  /** Another one leads, and gets from the backend what was not written. */
+  stop(): void {
+    this.#grant = undefined;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#endWait();
+    this.#endRetry();
+    this.#recover();
+  }
+
+  add(drafts: readonly Draft[]): void {
+    const at = Date.now();
+    const events = drafts.map((draft, index) => this.#store(draft, this.newestSeq + 1 + index, at));
+    for (const { block } of events) this.#waitingBytes += block.length;
+    this.#waiting.push(...events);
+    if (this.#isDegraded || this.#waitingBytes > this.#options.place.bounds.bytes) this.#degrade();
+    else if (this.isWaiting) this.#stopWaiting ??= this.#startWait();
+    this.send();
+  }
+
+  /** Redis has everything up to here, whatever we thought. */
+  agreeOn(top: Position): void {
+    const { ledger } = this.#options;
+    if (top.seq <= ledger.accepted.seq) ledger.rewind(top);
+    else this.#accept([top]);
+  }
+
+  /** Writes what Redis lacks; after a failure not at once, because what is to be written grows and is gathered anew. */
+  send(): void {
+    if (this.#sending !== undefined || this.#retry !== undefined) return;
+    const { faults } = this.#options.place.connection;
+    this.#sending = this.#send()
+      .catch((error: unknown) => {
+        faults.onFault(error);
+        this.#sendLater();
+      })
+      .finally(() => {
+        this.#sending = undefined;
+      });
+  }
+
+  /** Writes what is waiting, once, for others to find. */
+  async flush(): Promise<void> {
+    await this.#sending;
+    const events = this.#unwritten();
+    if (this.#grant === undefined || events.length === 0) return;
+    const { place, ledger } = this.#options;
+    await appendEvents(place, this.#grant, ledger.accepted, events);
+  }
+
+  async #send(): Promise<void> {
+    const { place, ledger } = this.#options;
+    for (;;) {
+      const grant = this.#grant;
+      if (grant === undefined) return;
+      const events = this.#unwritten();
+      if (events.length === 0) return this.#recover();
+      const outcome = await appendEvents(place, grant, ledger.accepted, events);
+      // What was learnt under another grant is out of date.
+      if (this.#grant !== grant) continue;
+      if (outcome.is === "written") this.#accept(outcome.batch.map(({ position }) => position));
+      else if (outcome.is === "other" && ledger.knows(outcome.top, grant.token, this.newestSeq)) {
+        this.agreeOn(outcome.top);
+      } else if (outcome.is === "failed") return this.#sendLater();
+      else return this.#options.onDoubt(outcome.is === "other");
+    }
+  }
+
+  /** Oldest first: what was delivered without Redis, then what waits for it. */
+  #unwritten(): PlacedEvent[] {
+    const { ledger, held } = this.#options;
+    const token = this.#grant?.token ?? 0;
+    const { accepted, deliveredSeq } = ledger;
+    const delivered = deliveredSeq > accepted.seq ? held(accepted.seq) : [];
+    const waiting = this.#waiting.filter(({ seq }) => seq > accepted.seq);
+    return [...delivered, ...waiting].map((event) => ({
+      event,
+      position: { token: ledger.tokenOf(event.seq, token), seq: event.seq },
+    }));
+  }
+
+  #sendLater(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.send();
+    }, jitter(RETRY_MS));
+  }
+
+  #endRetry(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+  }
+
+  #accept(positions: readonly Position[]): void {
+    const { ledger } = this.#options;
+    for (const position of positions) ledger.accept(position);
+    this.#deliver(ledger.accepted.seq);
+  }
+
+  #deliver(upTo: number): void {
+    const { ledger, deliver, onDelivered } = this.#options;
+    const end = this.#waiting.findIndex(({ seq }) => seq > upTo);
+    const events = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+    const last = events.at(-1);
+    if (last === undefined) return;
+    for (const { block } of events) this.#waitingBytes -= block.length;
+    ledger.deliveredSeq = last.seq;
+    this.#endWait();
+    if (this.isWaiting) this.#stopWaiting = this.#startWait();
+    deliver(events);
+    if (!this.isWaiting) onDelivered();
+  }
+
+  #degrade(): void {
+    if (!this.#isDegraded) {
+      this.#isDegraded = true;
+      this.#options.onDegraded(true);
+    }
+    this.#deliver(Number.POSITIVE_INFINITY);
+  }
+
+  #recover(): void {
+    if (!this.#isDegraded) return;
+    this.#isDegraded = false;
+    this.#options.onDegraded(false);
+  }
+
+  #startWait(): () => void {
+    const { place, timeoutMs } = this.#options;
+    return startPatientTimer(
+      timeoutMs,
+      guarded(place.connection.faults.onFault, () => this.#degrade()),
+    );
+  }
+
+  #endWait(): void {
+    this.#stopWaiting?.();
+    this.#stopWaiting = undefined;
+  }
+
+  #store({ id, showsId, backendId, block }: Draft, seq: number, at: number): StoredEvent {
+    const own = id ?? makeId(this.#maker, seq);
+    return { seq, id: own, backendId, block: showsId ? withId(block, own) : block, at };
+  }
+}

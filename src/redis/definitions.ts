@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+import { guarded } from "../base/guard.ts";
+import type { Log } from "../observe/log.ts";
+import { type RedisConnection, RedisFault } from "./connection.ts";
+import { definitionsKey } from "./key.ts";
+import { definitionsAnswer } from "./schemas.ts";
+
+/** How often an instance says which definitions it has; it counts as gone after three times that. */
+const EVERY_MS = 10_000;
+const STALE_MS = 3 * EVERY_MS;
+
+/** The most that is read of one route: more different instances than that are told apart from nobody. */
+const MOST = 64;
+
+/**
+ * Tells when another instance defines a route differently, because the two then keep histories of their own and
+ * each ask the backend: right while a change is rolled out, and a mistake when it stays so.
+ */
+export class RedisDefinitions {
+  readonly #connection: RedisConnection;
+  readonly #prefix: string;
+  readonly #log: Log;
+  /** Hashes of the definitions in use here, by route, with how many records use them. */
+  readonly #own = new Map<string, Map<string, number>>();
+  /** What was logged already. */
+  readonly #told = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(connection: RedisConnection, prefix: string, log: Log) {
+    this.#connection = connection;
+    this.#prefix = prefix;
+    this.#log = log;
+    this.#timer = setInterval(
+      guarded(connection.faults.onFault, () => this.#tellAll()),
+      EVERY_MS,
+    );
+    connection.onReady(() => this.#tellAll());
+  }
+
+  /** A record of this definition is open, until what is returned is called. */
+  use(route: string, definition: string): () => void {
+    const hash = createHash("sha256").update(definition).digest("base64url").slice(0, 22);
+    const hashes = this.#own.get(route) ?? new Map<string, number>();
+    this.#own.set(route, hashes);
+    const before = hashes.get(hash) ?? 0;
+    hashes.set(hash, before + 1);
+    if (before === 0) void this.#tell(route, hash);
+    return () => {
+      const left = (hashes.get(hash) ?? 1) - 1;
+      if (left > 0) return void hashes.set(hash, left);
+      hashes.delete(hash);
+      if (hashes.size === 0) this.#own.delete(route);
+    };
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tellAll(): void {
+    for (const [route, hashes] of this.#own) for (const hash of hashes.keys()) void this.#tell(route, hash);
+  }
+
+  async #tell(route: string, hash: string): Promise<void> {
+    const key = definitionsKey(this.#prefix, route);
+    const now = Date.now();
+    try {
+      await this.#connection.command("ZADD", [key, now, hash]);
+      await this.#connection.command("ZREMRANGEBYSCORE", [key, "-inf", now - STALE_MS]);
+      await this.#connection.command("PEXPIRE", [key, STALE_MS]);
+      const others = await this.#connection.ask(definitionsAnswer, "ZRANGE", [key, 0, MOST - 1]);
+      for (const other of others) this.#compare(route, other);
+    } catch (error) {
+      // That Redis is away is told elsewhere.
+      if (!(error instanceof RedisFault)) this.#connection.faults.onFault(error);
+    }
+  }
+
+  #compare(route: string, hash: string): void {
+    const own = this.#own.get(route);
+    if (own === undefined || own.has(hash) || this.#told.has(`${route} ${hash}`)) return;
+    // Beyond that there is no line for each, or there would be one for each every few seconds.
+    if (this.#told.size >= MOST) return;
+    this.#told.add(`${route} ${hash}`);
+    const facts = { route, definitions: [...own.keys()], other: hash };
+    this.#log.warn(facts, "another instance defines this route differently: its streams are kept apart");
+  }
+}

@@ -1,0 +1,109 @@
+import type { HistoryBounds, StoredEvent } from "../shared/store.ts";
+import type { RecordPlace } from "./append.ts";
+import { RedisFault } from "./connection.ts";
+import {
+  comparePositions,
+  type Entry,
+  formatPosition,
+  ORIGIN,
+  type Position,
+  positionBehind,
+} from "./entry.ts";
+import { entriesAnswer } from "./schemas.ts";
+
+/** Entries in one answer: few in the first, and then what comes to a certain size. */
+const FIRST_PAGE = 16;
+const PAGE = 256;
+const PAGE_BYTES = 1024 * 1024;
+
+/** Reads what a record holds behind a position, oldest first, until there is no more. */
+export async function* readPages(
+  { connection, keys }: RecordPlace,
+  after: Position,
+): AsyncGenerator<readonly Entry[], void> {
+  let from = after;
+  let count = FIRST_PAGE;
+  for (;;) {
+    const range = [formatPosition(positionBehind(from)), "+", "COUNT", count];
+    const page = await connection.ask(entriesAnswer, "XRANGE", [keys.events, ...range]);
+    const last = page.at(-1);
+    if (last === undefined) return;
+    // An answer that is no later than the question would be asked for without end.
+    if (comparePositions(last.position, from) <= 0) throw new RedisFault("a page that goes back");
+    from = last.position;
+    yield page;
+    if (page.length < count) return;
+    count = nextCount(page);
+  }
+}
+
+/** An answer has to come within the timeout of a command, however large events are. */
+function nextCount(page: readonly Entry[]): number {
+  const bytes = page.reduce((sum, entry) => sum + bytesOf(entry), 0);
+  return Math.max(1, Math.min(PAGE, Math.floor((PAGE_BYTES * page.length) / Math.max(1, bytes))));
+}
+
+/**
+ * Everything that a record holds, at most as much as our own bounds allow, the newest last; after a hole, because entries
+ * were trimmed away between two pages, what follows it.
+ */
+export async function readRecord(place: RecordPlace): Promise<Entry[]> {
+  const kept = new Kept(place.bounds);
+  for await (const page of readPages(place, ORIGIN)) {
+    for (const entry of page) {
+      if (entry.event === undefined) place.connection.faults.countInvalid("entry");
+      kept.add(entry);
+    }
+  }
+  return kept.entries;
+}
+
+/** The end of a record while it is read: another instance may keep more of it than this one has memory for. */
+class Kept {
+  readonly #bounds: HistoryBounds;
+  #entries: Entry[] = [];
+  #start = 0;
+  #bytes = 0;
+
+  constructor(bounds: HistoryBounds) {
+    this.#bounds = bounds;
+  }
+
+  get entries(): Entry[] {
+    return this.#entries.slice(this.#start);
+  }
+
+  add(entry: Entry): void {
+    const before = this.#entries.at(-1)?.position.seq;
+    if (before !== undefined && entry.position.seq !== before + 1) this.#clear();
+    this.#entries.push(entry);
+    this.#bytes += bytesOf(entry);
+    while (this.#isOver()) {
+      this.#bytes -= bytesOf(this.#entries[this.#start] as Entry);
+      this.#start += 1;
+    }
+    if (this.#start * 2 <= this.#entries.length || this.#start < PAGE) return;
+    this.#entries = this.#entries.slice(this.#start);
+    this.#start = 0;
+  }
+
+  /** The newest is always kept, because it carries the position. */
+  #isOver(): boolean {
+    const count = this.#entries.length - this.#start;
+    return count > 1 && (count > this.#bounds.events || this.#bytes > this.#bounds.bytes);
+  }
+
+  #clear(): void {
+    this.#entries = [];
+    this.#start = 0;
+    this.#bytes = 0;
+  }
+}
+
+const bytesOf = ({ event }: Entry): number => event?.block.length ?? 0;
+
+/** What a channel may be given of entries: the events behind the last that is not understood. */
+export function eventsOf(entries: readonly Entry[]): StoredEvent[] {
+  const unknown = entries.findLastIndex(({ event }) => event === undefined);
+  return entries.slice(unknown + 1).flatMap(({ event }) => event ?? []);
+}

@@ -1,0 +1,216 @@
+import { randomBytes } from "node:crypto";
+import { guarded } from "../base/guard.ts";
+import type { RedisConfig } from "../config/redis-schema.ts";
+import type { Counters } from "../limits/counters.ts";
+import type { Log } from "../observe/log.ts";
+import type { ChannelStore, RecordOptions, Store } from "../shared/store.ts";
+import { RedisConnection, RedisFault } from "./connection.ts";
+import { RedisCounters } from "./counters.ts";
+import { RedisDefinitions } from "./definitions.ts";
+import { type InvalidKind, RedisFaults } from "./faults.ts";
+import { noticesKey, type RecordKeys, recordKeys } from "./key.ts";
+import { RedisReader } from "./reader.ts";
+import { RedisRecord, type Role } from "./record.ts";
+
+/** Notices are read as they come; of old ones nobody has a use. */
+const NOTICES = 1_000;
+const NOTICES_MS = 60_000;
+
+/** Redis is back when its connection has held for so long: one of a read-only replica ends at the first write. */
+const STEADY_MS = 1_000;
+
+/** How a store in Redis stands. */
+export interface RedisHealth {
+  /** Whether commands can be sent. */
+  readonly isReady: boolean;
+  /** Records of which events are delivered that Redis does not have yet. */
+  readonly degraded: number;
+  readonly roles: Readonly<Record<Exclude<Role, "closed">, number>>;
+  /** Data in Redis that had no form of this version's, by kind. */
+  readonly invalid: ReadonlyMap<InvalidKind, number>;
+}
+
+/** Whom a store tells what concerns the whole gateway. */
+export interface RedisListener {
+  /** Whether everything that is delivered is in Redis, each time that changes. */
+  onHealth(isWhole: boolean): void;
+  /** An error of our own, in a callback that belongs to no exchange. */
+  onFault(error: unknown): void;
+}
+
+/**
+ * Records that several instances share, in one Redis: one of them asks the backend of a stream, all deliver it.
+ *
+ * Two connections carry everything, however many records are open: one for commands, one that waits for events.
+ */
+export class RedisStore implements Store {
+  readonly #config: RedisConfig;
+  readonly #log: Log;
+  readonly #commands: RedisConnection;
+  readonly #waiting: RedisConnection;
+  readonly #reader: RedisReader;
+  readonly #definitions: RedisDefinitions;
+  readonly #owner = randomBytes(8).toString("hex");
+  /** Open records, by the name that notices give. */
+  readonly #records = new Map<string, Set<RedisRecord>>();
+  readonly #degraded = new Set<RedisRecord>();
+  readonly #farewells = new Set<Promise<void>>();
+  readonly #faults: RedisFaults;
+  readonly #listener: RedisListener | undefined;
+  #isClosed = false;
+  #isWhole = true;
+  #isReported = false;
+  /** Until its return is reported. */
+  #steady: NodeJS.Timeout | undefined;
+
+  /** Without a listener, faults are only logged. */
+  constructor(config: RedisConfig, log: Log, listener?: RedisListener) {
+    this.#config = config;
+    this.#log = log;
+    this.#listener = listener;
+    const onFault = (err: unknown) => log.error({ code: "internal_error", err }, "internal error");
+    const faults = new RedisFaults(log, (error) => (listener?.onFault ?? onFault)(error));
+    this.#faults = faults;
+    this.#commands = new RedisConnection(config.url, `sluice-${this.#owner}`, config.timeout, faults);
+    this.#waiting = new RedisConnection(config.url, `sluice-${this.#owner}-reader`, config.timeout, faults);
+    this.#reader = new RedisReader({
+      connection: this.#waiting,
+      commands: this.#commands,
+      notices: noticesKey(config.prefix),
+      onNotice: (name) => {
+        for (const record of this.#records.get(name) ?? []) record.look();
+      },
+      onResume: () => this.#lookAll(),
+    });
+    this.#definitions = new RedisDefinitions(this.#commands, config.prefix, log);
+    this.#commands.onReady(() => this.#onReady());
+    this.#commands.onAway(() => this.#onAway());
+    this.#commands.onRefused((fault) => this.#reportAway(fault));
+  }
+
+  get health(): RedisHealth {
+    const roles = { joining: 0, leading: 0, following: 0, alone: 0 };
+    for (const { role } of this.#open()) if (role !== "closed") roles[role] += 1;
+    const { invalid } = this.#faults;
+    return { isReady: this.#commands.isReady, degraded: this.#degraded.size, roles, invalid };
+  }
+
+  open({ key, route, definition, bounds }: RecordOptions): ChannelStore {
+    const { prefix, lease, timeout } = this.#config;
+    const keys = recordKeys(prefix, route, key, definition);
+    const connection = this.#commands;
+    const keepMs = bounds.ageMs + lease;
+    const disuse = this.#definitions.use(route, definition);
+    const record: RedisRecord = new RedisRecord({
+      place: { connection, keys, bounds, owner: this.#owner, leaseMs: lease, keepMs },
+      reader: this.#reader,
+      timeoutMs: timeout,
+      notify: () => this.#notify(keys),
+      onDegraded: (isDegraded) => this.#onDegraded(record, { route, record: keys.name, isDegraded }),
+      onReplaced: () => this.#log.warn({ route, record: keys.name }, "shared history was replaced"),
+      onClose: (farewell) => {
+        disuse();
+        this.#onClose(record, keys, farewell);
+      },
+    });
+    this.#records.set(keys.name, (this.#records.get(keys.name) ?? new Set()).add(record));
+    return record;
+  }
+
+  /** Counts that instances have in common; `own` counts what is not shared. */
+  counters(own: Counters): Counters {
+    return new RedisCounters(this.#commands, this.#config.prefix, own);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#steady);
+    for (const record of this.#open()) record.close();
+    // Each step of a farewell is bounded by the timeout of its command.
+    await Promise.all(this.#farewells);
+    this.#definitions.close();
+    this.#reader.close();
+    this.#waiting.close();
+    this.#commands.close();
+  }
+
+  #open(): RedisRecord[] {
+    return [...this.#records.values()].flatMap((group) => [...group]);
+  }
+
+  #notify({ name }: RecordKeys): void {
+    const key = noticesKey(this.#config.prefix);
+    const told = Promise.all([
+      this.#commands.command("XADD", [key, "MAXLEN", "~", NOTICES, "*", "k", name]),
+      this.#commands.command("PEXPIRE", [key, NOTICES_MS]),
+    ]);
+    told.catch((error: unknown) => {
+      // Without a notice the others look by themselves a little later.
+      if (!(error instanceof RedisFault)) this.#faults.onFault(error);
+    });
+  }
+
+  #lookAll(): void {
+    for (const record of this.#open()) record.look();
+  }
+
+  #onReady(): void {
+    if (this.#isReported) {
+      for (const record of this.#open()) record.standBack();
+      clearTimeout(this.#steady);
+      const report = guarded(this.#faults.onFault, () => this.#reportBack());
+      this.#steady = setTimeout(report, STEADY_MS);
+    }
+    this.#lookAll();
+  }
+
+  #onAway(): void {
+    clearTimeout(this.#steady);
+    this.#reportAway(this.#commands.lastFault || "the connection was lost");
+    this.#lookAll();
+  }
+
+  /** Once until it is back, however often it is asked in between. */
+  #reportAway(fault: string): void {
+    if (this.#isClosed || this.#isReported) return;
+    this.#isReported = true;
+    this.#tellHealth();
+    this.#log.error({ fault }, "redis is away");
+  }
+
+  #reportBack(): void {
+    this.#isReported = false;
+    this.#log.info({ leaseMs: this.#config.lease }, "redis is back");
+    this.#tellHealth();
+  }
+
+  #onDegraded(
+    record: RedisRecord,
+    facts: { readonly route: string; readonly record: string; readonly isDegraded: boolean },
+  ): void {
+    if (facts.isDegraded) this.#degraded.add(record);
+    else this.#degraded.delete(record);
+    this.#tellHealth();
+    const fault = this.#commands.lastFault;
+    if (facts.isDegraded) this.#log.warn({ ...facts, fault }, "shared stream goes on without redis");
+    else this.#log.info(facts, "shared stream is in redis again");
+  }
+
+  #tellHealth(): void {
+    const isWhole = !this.#isReported && this.#degraded.size === 0;
+    if (isWhole === this.#isWhole) return;
+    this.#isWhole = isWhole;
+    this.#listener?.onHealth(isWhole);
+  }
+
+  #onClose(record: RedisRecord, { name }: RecordKeys, farewell: Promise<void>): void {
+    const group = this.#records.get(name);
+    group?.delete(record);
+    if (group?.size === 0) this.#records.delete(name);
+    this.#degraded.delete(record);
+    this.#tellHealth();
+    const done = farewell.catch(this.#faults.onFault).finally(() => this.#farewells.delete(done));
+    this.#farewells.add(done);
+  }
+}

@@ -1,0 +1,113 @@
+import { performance } from "node:perf_hooks";
+import { ProxyError } from "../base/errors.ts";
+import type { Release } from "../base/release.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { isWorthRetrying } from "../exchange/retry-reply.ts";
+import type { ClientResponse } from "../http/client-response.ts";
+import { acceptsEventStream } from "../http/media-type.ts";
+import { backendRetryAfter, retrySoon } from "../http/retry-after.ts";
+import type { Source } from "../http/source.ts";
+import type { Capacity } from "../limits/capacity.ts";
+import type { StreamLimit } from "../limits/stream-limit.ts";
+import type { RuntimeRoute } from "../runtime/runtime-route.ts";
+import { isStream } from "../stream/response-head.ts";
+import { dialUpstream } from "../upstream/attempt.ts";
+import type { Backend } from "../upstream/backend.ts";
+import { createBackendRequest } from "../upstream/backend-request.ts";
+
+/**
+ * Opens what answers a request: the route's mock, or the response of a backend; undefined when the client has left.
+ *
+ * A stream holds a place of the gateway's limit and of the route's from before the dial, if the request says
+ * that it wants one, so that a crowd waiting for a slow backend is counted too. Other streams get theirs when
+ * they turn out to be one. What is returned is cancelled when the exchange ends: with the client or, where the route
+ * lets its backend finish (`onClientGone: drain`), with the backend's own end.
+ */
+export async function openAnswer(
+  exchange: Exchange,
+  response: ClientResponse,
+  route: RuntimeRoute,
+  capacity: Capacity,
+): Promise<Source | undefined> {
+  const { rawHeaders, method } = exchange.request;
+  const isStreamWanted = method !== "HEAD" && acceptsEventStream(rawHeaders);
+  const taken = isStreamWanted ? takePlace(exchange, route, capacity) : undefined;
+  let place = taken instanceof Promise ? await taken : taken;
+  if (exchange.isEnded) return undefined;
+  const letGo = route.config.stream.onClientGone === "drain" ? exchange.hold() : undefined;
+  try {
+    const source = await open(exchange, response, route);
+    exchange.onEnd(() => source.cancel());
+    if (letGo !== undefined) source.onClose(letGo);
+    if (route.mock === undefined && isWorthRetrying(exchange, source.head.status)) throw overloaded(source);
+    if (isStreaming(exchange, source, route)) place ??= await takePlace(exchange, route, capacity);
+    else place?.();
+    return exchange.isEnded ? undefined : source;
+  } catch (error) {
+    letGo?.();
+    throw error;
+  }
+}
+
+/** Whether an answer is a stream with a body to relay. */
+export function isStreaming({ request }: Exchange, { head }: Source, route: RuntimeRoute): boolean {
+  const hasBody = request.method !== "HEAD" && head.status !== 204 && head.status !== 304;
+  return hasBody && isStream(head, route);
+}
+
+function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute): Source | Promise<Source> {
+  if (route.mock !== undefined) {
+    // Nobody reads the body that came with it, and an unread one would hold up the client.
+    exchange.request.body?.stream.resume();
+    return route.mock.open(exchange);
+  }
+  const { upstream } = route;
+  exchange.dialledAt = performance.now();
+  const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
+  return dialUpstream({ exchange, response, upstream, requestFor });
+}
+
+function overloaded({ head }: Source): ProxyError {
+  return new ProxyError("backend_overloaded", `status ${head.status}`, {
+    fields: [backendRetryAfter(head) ?? retrySoon()],
+  });
+}
+
+/**
+ * Takes a place of the gateway's and one of the route's, or neither. The exchange gives them back when it ends, also
+ * where it ended while they were counted; what is returned gives them back before.
+ */
+export function takePlace(
+  exchange: Exchange,
+  { streams, upstream, hub }: RuntimeRoute,
+  capacity: Capacity,
+): Release | Promise<Release> {
+  const hasOwnBackend = upstream !== undefined && hub === undefined;
+  const ofGateway = held(exchange, capacity.acquireStream(exchange.client.address, hasOwnBackend));
+  return streams === undefined ? ofGateway : takeBoth(exchange, ofGateway, streams);
+}
+
+async function takeBoth(
+  exchange: Exchange,
+  ofGateway: Release | Promise<Release>,
+  streams: StreamLimit,
+): Promise<Release> {
+  const leaveGateway = await ofGateway;
+  try {
+    const leaveRoute = await held(exchange, streams.acquire(exchange.client.address));
+    return () => {
+      leaveRoute();
+      leaveGateway();
+    };
+  } catch (error) {
+    leaveGateway();
+    throw error;
+  }
+}
+
+/** Registers a place with the exchange as soon as it is taken. */
+function held(exchange: Exchange, place: Release | Promise<Release>): Release | Promise<Release> {
+  if (place instanceof Promise) return place.then((release) => held(exchange, release));
+  exchange.onEnd(place);
+  return () => exchange.giveBack(place);
+}

@@ -1,0 +1,111 @@
+import { isTicketRequest } from "../auth/tickets.ts";
+import { ProxyError } from "../base/errors.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { send } from "../exchange/reply.ts";
+import { readTarget } from "../exchange/target.ts";
+import type { ClientResponse } from "../http/client-response.ts";
+import { fieldValue } from "../http/fields.ts";
+import { checkHead, hostName } from "../http/request-head.ts";
+import { retrySoon } from "../http/retry-after.ts";
+import { routingPath } from "../http/routing-path.ts";
+import type { Source } from "../http/source.ts";
+import { isPreflight } from "../policy/cors.ts";
+import { runStages } from "../runtime/pipeline.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { chooseStage, type RuntimeRoute } from "../runtime/runtime-route.ts";
+import { forward } from "../stream/ordinary.ts";
+import { Relay } from "../stream/relay.ts";
+import { discard } from "../upstream/discard.ts";
+import { isStreaming, openAnswer } from "./answer.ts";
+import { checkSecondReading } from "./second-reading.ts";
+import { isShared, subscribe } from "./subscribe.ts";
+
+/** How long a mock may be silent whose client has left. */
+const MAX_SILENCE_MS = 60_000;
+
+/** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
+export async function handle(exchange: Exchange, response: ClientResponse, runtime: Runtime): Promise<void> {
+  const { request } = exchange;
+  if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
+  const route = readAndRoute(exchange, runtime);
+  // Even without stages a request waits until what came behind its head was read: it may be no HTTP, and refused.
+  const isReady = route.stages.length === 0 && request.isWhole === true;
+  const reply = isReady ? undefined : await runStages(route.stages, exchange);
+  // Meanwhile the client may have left as well.
+  if (response.isClosed || response.isHeadSent) return;
+  if (reply !== undefined) return send(exchange, response, reply);
+
+  exchange.letContinue();
+  if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
+  const backend = await openAnswer(exchange, response, route, runtime.capacity);
+  if (backend === undefined) return;
+  if (!isStreaming(exchange, backend, route)) {
+    if (response.isClosed) return finishWithoutClient(exchange, backend, route);
+    return forward(exchange, response, backend, route);
+  }
+  // Also for a client that has left, where the route lets its backend finish: the times of the route bound it.
+  const relay = new Relay(exchange, response, backend, route);
+  if (!response.isClosed) {
+    exchange.isStream = true;
+    runtime.relays.add(relay);
+    response.onClose(() => runtime.relays.delete(relay));
+    exchange.log.info(exchange.facts(), "stream opened");
+  }
+  exchange.forgetHead();
+  relay.start();
+}
+
+/** Lets a backend finish an ordinary answer whose client has left (`onClientGone: drain`). */
+function finishWithoutClient(exchange: Exchange, backend: Source, { config, upstream }: RuntimeRoute): void {
+  // A mock is never silent for long.
+  const silenceMs = config.stream.idleTimeout ?? upstream?.timeouts.responseHeaderTimeout ?? MAX_SILENCE_MS;
+  discard(backend, silenceMs, exchange);
+}
+
+/** Reads the request's head in the one way it can be read, and finds its route. */
+export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute {
+  exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
+  exchange.target = readTarget(exchange.request.url, exchange.host);
+  const route = findRoute(exchange, runtime);
+  exchange.route = route;
+  checkSecondReading(exchange, route, runtime.router);
+  const staged = chooseStage(route, exchange);
+  exchange.route = staged;
+  runtime.loops.check(exchange, runtime.config.server.limits.passes);
+  // Not before: the route knows which pages may read the refusal.
+  if (exchange.isOverflow)
+    throw new ProxyError("too_many_connections", "beyond limits.connections", { fields: [retrySoon()] });
+  runtime.capacity.checkFiles();
+  return staged;
+}
+
+/** The route of a request; of a preflight, the route of the request it asks for. */
+function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
+  const { method } = request;
+  const site = hostName(host);
+  const path = routingPath(target.path);
+  const isAsking = isPreflight(method, request.rawHeaders);
+  const wanted = isAsking ? (fieldValue(request.rawHeaders, "access-control-request-method") ?? "") : method;
+  if (isTicketRequest(wanted, target.query)) {
+    // Of the route that the ticket will open, which may well take no POST.
+    const found = router.match({ host: site, path, method: "GET" });
+    const issuer = found !== undefined && "route" in found ? found.route : undefined;
+    if (issuer?.tickets !== undefined && (!isAsking || issuer.cors !== undefined)) return issuer;
+  }
+  if (isAsking) {
+    const found = router.match({ host: site, path, method: wanted });
+    if (found !== undefined && "route" in found && found.route.cors !== undefined) return found.route;
+  }
+  const found = router.match({ host: site, path, method });
+  if (found === undefined) throw new ProxyError("no_route", "no route matches");
+  if ("route" in found) return found.route;
+  throw new ProxyError("method_not_allowed", `${method} on a route for ${found.allow.join(", ")}`, {
+    fields: [["Allow", found.allow.join(", ")]],
+  });
+}
+
+/** `OPTIONS *` asks the server as a whole, as a ping (RFC 9110 section 9.3.7). */
+function pong(exchange: Exchange, response: ClientResponse, runtime: Runtime): void {
+  exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
+  send(exchange, response, { status: 204, fields: exchange.ownFields, body: "" });
+}

@@ -1,0 +1,35 @@
+import { ProxyError } from "../base/errors.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { hostName } from "../http/request-head.ts";
+import { routingPath } from "../http/routing-path.ts";
+import type { Router } from "../routing/router.ts";
+import type { RuntimeRoute } from "../runtime/runtime-route.ts";
+
+/** A path parameter (RFC 3986 section 3.3), which ends with its segment. */
+const PARAMETERS = /;[^/]*/g;
+
+/**
+ * Refuses a path that is another route's for a backend that drops path parameters, where that route checks who asks.
+ *
+ * Tomcat and Jetty serve `/admin;a/x` as `/admin/x`; routing, as in nginx, takes the parameter for a part of the
+ * name. A path whose two readings lead to one route passes, as does one whose second reading anybody may have.
+ */
+export function checkSecondReading(
+  { host, request, target }: Exchange,
+  route: RuntimeRoute,
+  router: Router<RuntimeRoute>,
+): void {
+  if (!/;|%3b/i.test(target.path)) return;
+  const path = routingPath(target.path);
+  const bare = routingPath(path.replace(PARAMETERS, ""));
+  const found = router.match({ host: hostName(host), path: bare, method: request.method });
+  if (found === undefined || !("route" in found) || found.route === route || !isGuarded(found.route)) return;
+  throw new ProxyError(
+    "bad_request",
+    `path parameters, without which it is a path of ${found.route.config.name}`,
+  );
+}
+
+function isGuarded({ auth, config: { access } }: RuntimeRoute): boolean {
+  return auth !== undefined || access.allow.length > 0 || access.deny.length > 0;
+}

@@ -1,0 +1,29 @@
+import type { Duplex } from "node:stream";
+import type { EndReason } from "../base/outcome.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { LiveStream } from "../exchange/live-stream.ts";
+
+/** A WebSocket connection under way. Its bytes are not ours to read, so it has no border to end at. */
+export class Tunnel implements LiveStream {
+  readonly exchange: Exchange;
+  readonly #socket: Duplex;
+
+  constructor(exchange: Exchange, socket: Duplex) {
+    this.exchange = exchange;
+    this.#socket = socket;
+  }
+
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  endAtBorder(reason: EndReason): void {
+    this.abort(reason);
+  }
+
+  abort(reason: EndReason): void {
+    if (this.#socket.destroyed) return;
+    this.exchange.endsWith(reason);
+    this.#socket.destroy();
+  }
+}

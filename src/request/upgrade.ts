@@ -1,0 +1,104 @@
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { atWallClock } from "../base/at-wall-clock.ts";
+import { ProxyError } from "../base/errors.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { writeRawReply } from "../exchange/raw-reply.ts";
+import type { ClientRequest } from "../http/client-request.ts";
+import { fieldValue } from "../http/fields.ts";
+import { headOf } from "../http/readable-source.ts";
+import { isUpgradeOriginAllowed } from "../policy/cors.ts";
+import { runStages } from "../runtime/pipeline.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { UpstreamRoute } from "../runtime/runtime-route.ts";
+import { ordinaryHead } from "../stream/response-head.ts";
+import { createBackendRequest } from "../upstream/backend-request.ts";
+import { passUpgrade } from "../websocket/upgrade.ts";
+import type { WaitingClient } from "../websocket/waiting-client.ts";
+import { checkHandshake, isWebSocketUpgrade } from "../websocket/websocket.ts";
+import { readAndRoute } from "./handler.ts";
+
+/** Fields that only make sense together with the upgrade they ask for. */
+const UPGRADE_FIELDS: ReadonlySet<string> = new Set(["upgrade", "http2-settings"]);
+
+/** Reads and routes a request for an upgrade; undefined when its route does not pass it on. */
+export function upgradeRoute(exchange: Exchange, runtime: Runtime): UpstreamRoute | undefined {
+  const { request } = exchange;
+  if (!isWebSocketUpgrade(request)) return undefined;
+  const route = readAndRoute(exchange, runtime);
+  return route.config.websocket && route.upstream !== undefined ? route : undefined;
+}
+
+/**
+ * Serves a request as if it had not asked for an upgrade (RFC 9110 section 7.8).
+ *
+ * Node has taken the connection from its parser, so the head is given back without the upgrade fields.
+ * Java's HttpClient and `curl --http2` ask for h2c on every plain connection and expect just this.
+ */
+export function ignoreUpgrade(parse: (socket: Duplex) => void, request: ClientRequest, socket: Duplex): void {
+  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
+  const { rawHeaders } = request;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? "";
+    const value = rawHeaders[at + 1] ?? "";
+    if (UPGRADE_FIELDS.has(name.toLowerCase())) continue;
+    lines.push(
+      name.toLowerCase() === "connection" ? `${name}: ${withoutUpgrade(value)}` : `${name}: ${value}`,
+    );
+  }
+  socket.unshift(Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"));
+  parse(socket);
+  // It was paused, as a stream that flows has nothing to put bytes back into.
+  socket.resume();
+}
+
+function withoutUpgrade(connection: string): string {
+  const options = connection.split(",").map((option) => option.trim());
+  return options.filter((option) => !UPGRADE_FIELDS.has(option.toLowerCase())).join(", ");
+}
+
+/** Answers a WebSocket handshake: checks it as any request of its route, then joins client and backend. */
+export async function handleUpgrade(
+  exchange: Exchange,
+  route: UpstreamRoute,
+  client: WaitingClient,
+): Promise<void> {
+  const { request } = exchange;
+  const { socket } = client;
+  const reply = await runStages(route.stages, exchange);
+  if (socket.destroyed) return exchange.settle("client_gone");
+  if (reply !== undefined) {
+    client.release();
+    writeRawReply(socket, reply);
+    exchange.headSent(reply.status);
+    return exchange.settle("completed");
+  }
+  checkHandshake(request);
+  if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, exchange.client.host)) {
+    throw new ProxyError("origin_denied", `Origin ${fieldValue(request.rawHeaders, "origin")}`);
+  }
+  const { upstream } = route;
+  const expiresAt = exchange.principal?.expiresAt;
+  if (expiresAt !== undefined) {
+    const expired = exchange.guarded(() => expire(exchange, socket));
+    exchange.onEnd(atWallClock(expiresAt, expired));
+  }
+  const { bytesSent, endReason } = await passUpgrade({
+    exchange,
+    client,
+    upstream,
+    requestFor: (backend) => createBackendRequest(exchange, route, upstream, backend),
+    onAnswer: (response) => {
+      exchange.headSent(response.statusCode ?? 502);
+      return ordinaryHead(exchange, headOf(response), route);
+    },
+  });
+  exchange.bytesSent = bytesSent;
+  exchange.settle(endReason);
+}
+
+/** A tunnel has no border to end at: it is broken off with the credential that opened it. */
+function expire(exchange: Exchange, socket: Socket): void {
+  exchange.endsWith("auth_expired");
+  socket.destroy();
+}

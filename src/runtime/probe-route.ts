@@ -1,0 +1,74 @@
+import { isDeepStrictEqual } from "node:util";
+import { bearsToken, digest } from "../auth/bearer-token.ts";
+import { ProxyError } from "../base/errors.ts";
+import { asksForToken } from "../config/probe-schema.ts";
+import { type RouteConfig, routeSchema } from "../config/route-schema.ts";
+import type { ServerConfig } from "../config/server-schema.ts";
+import { DEFAULT_STAGE } from "../config/stages-schema.ts";
+import type { Stage } from "../exchange/route.ts";
+import type { Counters } from "../limits/counters.ts";
+import { probeMock, readProbeQuery } from "../stream/probe-source.ts";
+import type { CompiledRoute } from "./snapshot.ts";
+
+/** The probe's name in logs and metrics; a route file cannot have it. */
+export const PROBE_ROUTE = "sluice.probe";
+
+const PROBE_PATH = "/.sluice/probe";
+
+/**
+ * The route of `probe: true`, whose stream sluice makes itself and sends through the same relay as a backend's. Returns
+ * `previous` when nothing has changed, and undefined without `probe`.
+ */
+export function createProbeRoute(
+  { probe, listen, adminToken }: Pick<ServerConfig, "probe" | "listen" | "adminToken">,
+  counters: Pick<Counters, "streams">,
+  previous: CompiledRoute | undefined,
+): CompiledRoute | undefined {
+  if (probe === undefined) return undefined;
+  const file = routeSchema.parse({
+    match: { path: PROBE_PATH, methods: ["GET"] },
+    mock: {},
+    limits: { streams: probe.streams },
+  });
+  const config: RouteConfig = { ...file, name: PROBE_ROUTE };
+  // Validation guarantees a token here.
+  const token = asksForToken(listen) ? (adminToken ?? "") : undefined;
+  const basis = { config, auth: { auth: undefined, apps: [], maxBodyBytes: 0, maxParameters: 0, token } };
+  if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
+  const auth = { auth: undefined, tickets: undefined };
+  const route = {
+    config,
+    stage: DEFAULT_STAGE,
+    cors: undefined,
+    ...auth,
+    stages: [...(token === undefined ? [] : [askForToken(token)]), checkQuery],
+    streams: counters.streams(config.name, config.limits),
+    upstream: undefined,
+    mock: probeMock,
+    hub: undefined,
+    otherStages: new Map(),
+  };
+  return { basis, route, auth, rates: undefined, parts: [] };
+}
+
+function askForToken(token: string): Stage {
+  const expected = digest(token);
+  return ({ request }) => {
+    if (bearsToken(request.rawHeaders, expected)) return undefined;
+    throw new ProxyError("auth_failed", "the probe needs the admin token", {
+      fields: [["WWW-Authenticate", "Bearer"]],
+    });
+  };
+}
+
+/** Refuses a bad query with the reason, which contains no secret. */
+const checkQuery: Stage = (exchange) => {
+  const script = readProbeQuery(exchange.target.query);
+  if (!("fault" in script)) return undefined;
+  const error = new ProxyError("bad_request", script.fault, { debugText: script.fault });
+  return {
+    status: error.status,
+    fields: [["Content-Type", "application/json"], ...exchange.ownFields],
+    body: error.body(exchange.id, true),
+  };
+};

@@ -1,0 +1,247 @@
+import { JwksSets } from "../auth/jwks-sets.ts";
+import { ProxyError } from "../base/errors.ts";
+import type { EndReason } from "../base/outcome.ts";
+import type { ServerLimits } from "../config/server-limits-schema.ts";
+import type { Config } from "../config/server-schema.ts";
+import { BodyBudget } from "../exchange/body-budget.ts";
+import type { Exchange, Observer } from "../exchange/exchange.ts";
+import type { LiveStream } from "../exchange/live-stream.ts";
+import type { Route } from "../exchange/route.ts";
+import type { Trust } from "../http/address.ts";
+import { Capacity } from "../limits/capacity.ts";
+import { type Counters, LocalCounters } from "../limits/counters.ts";
+import { FailedAuth } from "../limits/failed-auth.ts";
+import type { Log } from "../observe/log.ts";
+import { FileReserve } from "../process/file-reserve.ts";
+import { type HeapListener, HeapWatch } from "../process/heap-watch.ts";
+import { openFileLimit } from "../process/open-files.ts";
+import { type RedisListener, RedisStore } from "../redis/store.ts";
+import type { Router } from "../routing/router.ts";
+import { HistoryBudget } from "../shared/history-budget.ts";
+import { MemoryStore } from "../shared/memory-store.ts";
+import type { Store } from "../shared/store.ts";
+import { LoopGuard } from "../upstream/loop-guard.ts";
+import { type Changes, changesBetween } from "./changes.ts";
+import type { RuntimeRoute } from "./runtime-route.ts";
+import { endLaggards } from "./slow-clients.ts";
+import { createSnapshot, type Snapshot } from "./snapshot.ts";
+import { Observatory } from "./telemetry.ts";
+
+/** A configuration that is ready to take the place of the present one: exactly one of the two is called, once. */
+export interface PreparedReload {
+  readonly changes: Changes;
+  /** Those that it has no longer, in all their stages. */
+  readonly removed: ReadonlySet<Route>;
+  /** From the next request on this is the configuration. */
+  commit(): void;
+  /** Closes what was made for it. */
+  discard(): void;
+}
+
+/**
+ * What the request path works with: the present configuration, compiled, and what outlives it.
+ *
+ * Listeners hold it for as long as they live. A reload changes what it refers to, between two requests and all
+ * at once; a stream under way keeps the route it began on.
+ */
+export class Runtime implements Observer, HeapListener, RedisListener {
+  readonly log: Log;
+  /** The streams under way. */
+  readonly relays = new Set<LiveStream>();
+  /** The WebSocket connections under way. */
+  readonly tunnels = new Set<LiveStream>();
+  /** No new connection should come; those that are there end with their answers. */
+  isDraining = false;
+  /** What all listeners and routes together may hold open. */
+  readonly capacity: Capacity;
+  /** Counts what the request path does. */
+  readonly observatory: Observatory;
+  /** Knows the requests that come back. */
+  readonly loops: LoopGuard;
+  readonly #jwksSets: JwksSets;
+  /** The same over all reloads, because a reload must not let a signature come twice. */
+  readonly #counters: Counters;
+  /** Where shared streams are kept, over all reloads. */
+  readonly #store: Store;
+  readonly #historyBudget: HistoryBudget;
+  readonly #bodies: BodyBudget;
+  readonly #failures: FailedAuth;
+  readonly #files = new FileReserve((isShort) => this.#onFiles(isShort));
+  readonly #heap = new HeapWatch(this);
+  #snapshot: Snapshot;
+
+  constructor(
+    config: Config,
+    log: Log,
+    counters: Counters = new LocalCounters(config.server.limits.signatures),
+    loops = new LoopGuard(),
+  ) {
+    this.log = log;
+    this.loops = loops;
+    const { redis } = config.server;
+    const shared = redis === null ? undefined : new RedisStore(redis, log, this);
+    this.#counters = shared?.counters(counters) ?? counters;
+    this.#store = shared ?? new MemoryStore();
+    const { limits } = config.server;
+    this.#historyBudget = new HistoryBudget(limits.historyBytes);
+    this.#bodies = new BodyBudget(bodiesBytes(limits));
+    // No route has an empty name.
+    this.#failures = new FailedAuth(limits.failedAuth, (rate) => this.#counters.rate("", rate));
+    this.capacity = new Capacity(limits, counters, openFileLimit(), this.#files, this.#heap);
+    this.observatory = new Observatory({
+      log,
+      streams: () => this.relays,
+      routes: () => [...this.#snapshot.routes.values()].map(({ route }) => route),
+      historyBytes: () => this.#historyBudget.bytes,
+      redis: () => shared?.health,
+    });
+    this.#jwksSets = new JwksSets(log);
+    this.#snapshot = this.#compile(config);
+  }
+
+  onSettled(exchange: Exchange, reason: EndReason): void {
+    this.observatory.onSettled(exchange, reason);
+    // It got no file for its backend: the next one finds that of an idle stream.
+    const { error } = exchange;
+    if (error instanceof ProxyError && error.code === "connections_exhausted") this.capacity.giveUpIdle(1);
+  }
+
+  onFault(err: unknown, facts: Readonly<Record<string, unknown>> = {}): void {
+    this.observatory.onFault();
+    this.log.error({ ...facts, code: "internal_error", err }, "internal error");
+  }
+
+  get config(): Config {
+    return this.#snapshot.config;
+  }
+
+  get router(): Router<RuntimeRoute> {
+    return this.#snapshot.router;
+  }
+
+  get trust(): Trust {
+    return this.#snapshot.trust;
+  }
+
+  get maxHeaderFields(): number {
+    return this.config.server.limits.headers;
+  }
+
+  /** Gets what has to be there before the first request; rejects with a ConfigError that names its place. */
+  async start(): Promise<void> {
+    this.#files.start();
+    this.#heap.start();
+    await this.#jwksSets.start(this.config.routes);
+  }
+
+  /**
+   * Compiles a configuration and gets what is new in it; rejects with a ConfigError, and nothing has changed.
+   * Whoever reloads waits for one to end before the next.
+   */
+  async prepare(config: Config): Promise<PreparedReload> {
+    const before = this.#snapshot;
+    const after = this.#compile(config, before);
+    const discard = () => {
+      for (const part of after.parts) if (!before.parts.has(part)) part.close();
+      this.#jwksSets.keep(before.config.routes);
+    };
+    try {
+      await this.#jwksSets.start(config.routes);
+    } catch (error) {
+      discard();
+      throw error;
+    }
+    const changes = changesBetween(before, after);
+    const removed = new Set(changes.removed.flatMap((name) => stagesOf(before.routes.get(name)?.route)));
+    return { changes, removed, commit: () => this.#replace(before, after), discard };
+  }
+
+  /** Closes the connections to backends, and what was started; resolves when others may take over. */
+  async close(): Promise<void> {
+    this.#files.stop();
+    this.#heap.stop();
+    this.#jwksSets.close();
+    this.#failures.close();
+    for (const part of this.#snapshot.parts) part.close();
+    await this.#store.close();
+  }
+
+  /** The system would not give a connection to a listener; those that stand go on. */
+  acceptFailed(err: Error): void {
+    this.#files.check();
+    this.log.warn({ err }, "connection not accepted");
+  }
+
+  onHeap(isHigh: boolean): void {
+    this.observatory.outOfMemory(isHigh);
+    if (isHigh) this.log.error("heap nearly full: further streams are refused");
+    else this.log.warn("heap has room again");
+  }
+
+  onHeapFull(): void {
+    const ended = endLaggards([...this.relays, ...this.tunnels]);
+    if (ended > 0) this.log.error({ ended }, "heap full: slow clients were ended");
+  }
+
+  #onFiles(isShort: boolean): void {
+    const openFiles = openFileLimit();
+    this.observatory.outOfFiles(isShort);
+    // Twice the reserve, or the next who come would be refused again.
+    if (isShort) {
+      this.capacity.giveUpIdle(2 * this.#files.size);
+      setImmediate(() => this.#files.check());
+    }
+    if (isShort) this.log.error({ openFiles }, "out of open files: new connections are refused");
+    else this.log.warn({ openFiles }, "open files are free again");
+  }
+
+  /** What is delivered may not be what other instances have. */
+  onHealth(isWhole: boolean): void {
+    this.observatory.readiness.set("store_degraded", !isWhole);
+  }
+
+  #compile(config: Config, previous?: Snapshot): Snapshot {
+    const credentials = {
+      apps: config.apps,
+      seen: this.#counters.seen,
+      tickets: (route: string) => this.#counters.tickets(route),
+      maxBodyBytes: config.server.limits.bodyBytes,
+      maxParameters: config.server.limits.signedParameters,
+      bodies: this.#bodies,
+      failures: this.#failures,
+      jwks: (place: string) => this.#jwksSets.at(place),
+    };
+    const means = {
+      credentials,
+      counters: this.#counters,
+      store: this.#store,
+      budget: this.#historyBudget,
+      capacity: this.capacity,
+      log: this.log,
+      loops: this.loops,
+      onFault: (error: unknown) => this.onFault(error),
+    };
+    return createSnapshot(config, means, previous);
+  }
+
+  #replace(before: Snapshot, after: Snapshot): void {
+    const { limits } = after.config.server;
+    this.#snapshot = after;
+    this.capacity.limits = limits;
+    this.#historyBudget.limitBytes = limits.historyBytes;
+    this.#bodies.limitBytes = bodiesBytes(limits);
+    this.#failures.limit = limits.failedAuth;
+    this.#counters.limitSignatures(limits.signatures);
+    this.#jwksSets.keep(after.config.routes);
+    for (const part of before.parts) if (!after.parts.has(part)) part.retire();
+  }
+}
+
+/** A body as long as `bodyBytes` lets in must find room, whatever the other limit says. */
+function bodiesBytes({ bodiesBytes: all, bodyBytes }: ServerLimits): number {
+  return Math.max(all, bodyBytes);
+}
+
+function stagesOf(route: RuntimeRoute | undefined): Route[] {
+  return route === undefined ? [] : [route, ...route.otherStages.values()];
+}

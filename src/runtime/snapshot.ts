@@ -1,0 +1,131 @@
+import { isDeepStrictEqual } from "node:util";
+import { type Credentials, createRouteAuth } from "../auth/route-auth.ts";
+import type { RouteConfig } from "../config/route-schema.ts";
+import type { Config } from "../config/server-schema.ts";
+import { DEFAULT_STAGE } from "../config/stages-schema.ts";
+import { createTrust, type Trust } from "../http/address.ts";
+import type { Counters } from "../limits/counters.ts";
+import { createRateLimits, type RateLimits } from "../limits/rate-limit.ts";
+import { createCors } from "../policy/cors.ts";
+import { createRouter, type Router } from "../routing/router.ts";
+import type { HubSurroundings } from "../shared/hub.ts";
+import type { Part } from "./part.ts";
+import { createStages } from "./pipeline.ts";
+import { createProbeRoute, PROBE_ROUTE } from "./probe-route.ts";
+import { createRuntimeRoute, hubsOf, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
+
+/** One configuration, compiled. It never changes; streams that began on it live on it. */
+export interface Snapshot {
+  readonly config: Config;
+  readonly router: Router<RuntimeRoute>;
+  readonly trust: Trust;
+  /** By name. */
+  readonly routes: ReadonlyMap<string, CompiledRoute>;
+  /** What its routes hold; two snapshots share what did not change between them. */
+  readonly parts: ReadonlySet<Part>;
+}
+
+/** A route with all that its behaviour depends on, by which a reload knows that it did not change. */
+export interface CompiledRoute {
+  readonly basis: Basis;
+  readonly route: RuntimeRoute;
+  readonly auth: Pick<RuntimeRoute, "auth" | "tickets">;
+  readonly rates: RateLimits | undefined;
+  readonly parts: readonly Part[];
+}
+
+interface Basis {
+  readonly config: Omit<RouteConfig, "file">;
+  readonly auth: AuthBasis;
+}
+
+interface AuthBasis {
+  readonly auth: RouteConfig["auth"];
+  readonly apps: Config["apps"];
+  readonly maxBodyBytes: number;
+  readonly maxParameters: number;
+  /** What the probe's own route asks for. */
+  readonly token?: string | undefined;
+}
+
+/** A route without `auth`. */
+const OPEN: Pick<RuntimeRoute, "auth" | "tickets"> = { auth: undefined, tickets: undefined };
+
+/** What routes are compiled with, and outlives them. */
+export interface Means extends HubSurroundings {
+  readonly credentials: Credentials;
+  readonly counters: Counters;
+}
+
+/** Compiles a validated configuration; what did not change since `previous` is taken from there as it is. */
+export function createSnapshot(config: Config, means: Means, previous?: Snapshot): Snapshot {
+  const routes = new Map(
+    config.routes.map((route): [string, CompiledRoute] => [
+      route.name,
+      compileRoute(route, means, previous?.routes.get(route.name)),
+    ]),
+  );
+  const own = createProbeRoute(config.server, means.counters, previous?.routes.get(PROBE_ROUTE));
+  // Before the router is made of all of them: behind the files' routes, which may take its path for themselves.
+  if (own !== undefined) routes.set(PROBE_ROUTE, own);
+  const compiled = [...routes.values()];
+  const hosts = new Set(config.routes.map(({ match }) => match.host));
+  return {
+    config,
+    router: createRouter(
+      compiled.flatMap(({ route }) => {
+        const { match, name } = route.config;
+        // A host with a route for every path leaves nothing over to a route without host.
+        const places = name === PROBE_ROUTE ? [...hosts].map((host) => ({ ...match, host })) : [];
+        return [match, ...places].map((place) => ({ match: place, value: route, name }));
+      }),
+    ),
+    trust: createTrust(config.server.trustedProxies),
+    routes,
+    parts: new Set(compiled.flatMap(({ parts }) => parts)),
+  };
+}
+
+function compileRoute(config: RouteConfig, means: Means, previous: CompiledRoute | undefined): CompiledRoute {
+  const { credentials, counters } = means;
+  const basis = basisOf(config, credentials);
+  if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
+  const { auth, rates } = keptPolicies(basis, previous, means);
+  const cors = config.cors === false ? undefined : createCors(config.cors);
+  const stages = createStages(config, { cors, rates, ...auth });
+  // Streams that are open count against a limit that a reload raises or lowers.
+  const streams = counters.streams(config.name, config.limits);
+  const policies = { config, stage: DEFAULT_STAGE, cors, stages, streams, ...auth };
+  const route = createRuntimeRoute(policies, means, previous?.route);
+  const parts: Part[] = [...hubsOf(route), ...upstreamsOf(route)];
+  if (rates !== undefined) parts.push(rates);
+  return { basis, route, auth, rates, parts };
+}
+
+/** The policies that remember something, tickets and counts: those of `previous` unless they changed. */
+function keptPolicies(
+  { config, auth }: Basis,
+  previous: CompiledRoute | undefined,
+  { credentials, counters }: Means,
+): Pick<CompiledRoute, "auth" | "rates"> {
+  const isAuthKept = isDeepStrictEqual(previous?.basis.auth, auth);
+  const areRatesKept = isDeepStrictEqual(previous?.basis.config.limits.rate, config.limits.rate);
+  const { name } = config;
+  const newAuth = () => (config.auth === undefined ? OPEN : createRouteAuth(name, config.auth, credentials));
+  const newRates = () => createRateLimits(config.limits.rate, (rate) => counters.rate(name, rate));
+  return {
+    auth: previous !== undefined && isAuthKept ? previous.auth : newAuth(),
+    rates: areRatesKept ? previous?.rates : newRates(),
+  };
+}
+
+/** Where its file is tells a problem's place, and changes nothing. */
+function basisOf({ file: _, ...config }: RouteConfig, credentials: Credentials): Basis {
+  const { auth } = config;
+  const needsApps = auth?.app !== undefined || auth?.appCode === true;
+  const { apps, maxBodyBytes, maxParameters } = needsApps ? credentials : NO_APPS;
+  return { config, auth: { auth, apps, maxBodyBytes, maxParameters } };
+}
+
+/** What a route without apps depends on. */
+const NO_APPS = { apps: [], maxBodyBytes: 0, maxParameters: 0 };

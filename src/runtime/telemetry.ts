@@ -1,0 +1,131 @@
+import type { EndReason } from "../base/outcome.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { LiveStream } from "../exchange/live-stream.ts";
+import type { Log } from "../observe/log.ts";
+import { Metrics } from "../observe/metrics.ts";
+import type { RedisState } from "../observe/redis-metrics.ts";
+import { Activity, type EndedStream } from "./activity.ts";
+import { backendStates } from "./backend-states.ts";
+import { Readiness } from "./readiness.ts";
+import type { RuntimeRoute } from "./runtime-route.ts";
+
+/** The status of a tunnel; its length tells nothing of how fast we answer. */
+const SWITCHING_PROTOCOLS = 101;
+
+/** What the observatory looks at; asked anew each time, because a reload changes it. */
+export interface Observed {
+  readonly log: Log;
+  readonly streams: () => Iterable<LiveStream>;
+  readonly routes: () => Iterable<RuntimeRoute>;
+  readonly historyBytes: () => number;
+  readonly redis: () => RedisState | undefined;
+}
+
+/** How the reloads of the configuration went. */
+export interface Reloads {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** `at` in milliseconds since 1970. */
+  readonly last: { readonly result: "success" | "failure"; readonly at: number } | undefined;
+}
+
+/** How they went before the first one. */
+export const NO_RELOADS: Reloads = { succeeded: 0, failed: 0, last: undefined };
+
+/** How they went with one more, now. */
+export function withReload({ succeeded, failed }: Reloads, result: "success" | "failure"): Reloads {
+  const last = { result, at: Date.now() };
+  return result === "success"
+    ? { succeeded: succeeded + 1, failed, last }
+    : { succeeded, failed: failed + 1, last };
+}
+
+/** All that is known of a gateway at work: its metrics, its activity and whether it is ready. */
+export class Observatory {
+  readonly readiness = new Readiness();
+  readonly activity: Activity;
+  readonly metrics: Metrics;
+  readonly routes: () => Iterable<RuntimeRoute>;
+  #reloads = NO_RELOADS;
+
+  constructor({ log, streams, routes, historyBytes, redis }: Observed) {
+    this.routes = routes;
+    this.activity = new Activity(streams, (stalledMs) => {
+      this.metrics.stalled();
+      log.warn({ stalledMs }, "event loop stalled");
+    });
+    this.metrics = new Metrics({
+      routes: () => [...routes()].map(({ config }) => config.name),
+      byRoute: () => this.activity.byRoute(),
+      backends: () =>
+        backendStates(routes()).map(({ route, backend, state }) => ({
+          route,
+          backend,
+          isUp: state === "up",
+        })),
+      isReady: () => this.readiness.isReady,
+      historyBytes,
+      redis,
+    });
+  }
+
+  /** How the reloads of the configuration went. */
+  get reloads(): Reloads {
+    return this.#reloads;
+  }
+
+  /** Notes how a reload went. */
+  reloaded(result: "success" | "failure"): void {
+    this.#reloads = withReload(this.#reloads, result);
+    this.metrics.reloaded(result);
+  }
+
+  /** Notes that the process has no file left to open, or has some again. */
+  outOfFiles(isOut: boolean): void {
+    this.readiness.set("out_of_files", isOut);
+    if (isOut) this.metrics.outOfFiles();
+  }
+
+  /** Notes that the heap is nearly full, or is not any more. */
+  outOfMemory(isOut: boolean): void {
+    this.readiness.set("out_of_memory", isOut);
+    if (isOut) this.metrics.outOfMemory();
+  }
+
+  /** Counts an error that no code expected. */
+  onFault(): void {
+    this.metrics.faulted();
+  }
+
+  /** Counts an exchange that has ended. */
+  onSettled(exchange: Exchange, reason: EndReason): void {
+    const route = exchange.route?.config.name ?? "";
+    const { status, isStream, firstEventMs } = exchange;
+    const durationMs = exchange.ageMs;
+    if (exchange.isFaulty) this.metrics.faulted();
+    this.metrics.settled({
+      route,
+      status,
+      seconds: status === SWITCHING_PROTOCOLS ? undefined : durationMs / 1_000,
+      stream: isStream ? { reason, firstEventSeconds: firstEventMs && firstEventMs / 1_000 } : undefined,
+    });
+    this.activity.settled(
+      { route, status },
+      isStream ? endedStream(exchange, reason, durationMs) : undefined,
+    );
+  }
+}
+
+function endedStream(exchange: Exchange, reason: EndReason, durationMs: number): EndedStream {
+  return {
+    id: exchange.id,
+    route: exchange.route?.config.name ?? "",
+    client: exchange.client.address,
+    backend: exchange.backend,
+    reason,
+    events: exchange.events ?? 0,
+    bytes: exchange.bytesSent,
+    durationMs: Math.round(durationMs),
+    endedAt: Date.now(),
+  };
+}

@@ -1,0 +1,57 @@
+import { ProxyError } from "../base/errors.ts";
+import type { ClientRequest } from "../http/client-request.ts";
+import { fieldValues, type RawFields, removeField } from "../http/fields.ts";
+
+/** 16 bytes in base64 (RFC 6455 section 4.1). */
+const KEY = /^[A-Za-z0-9+/]{22}==$/;
+
+/** The only version in use (RFC 6455); what came before were drafts. */
+const VERSION = "13";
+
+/**
+ * Whether a request asks for a WebSocket. Any other upgrade is none: RFC 9110 section 7.8 lets a server
+ * ignore what it does not know, and has it ignore all of them from an HTTP/1.0 client.
+ */
+export function isWebSocketUpgrade({ method, httpVersion, rawHeaders }: ClientRequest): boolean {
+  return (
+    method === "GET" &&
+    httpVersion === "1.1" &&
+    hasToken(rawHeaders, "upgrade", "websocket") &&
+    hasToken(rawHeaders, "connection", "upgrade")
+  );
+}
+
+/**
+ * Refuses a WebSocket handshake that no backend could accept (RFC 6455 section 4.2.1), with 400, or with 426
+ * and the version to use.
+ */
+export function checkHandshake({ rawHeaders }: ClientRequest): void {
+  const fields: [string, string][] = [["Sec-WebSocket-Version", VERSION]];
+  const versions = fieldValues(rawHeaders, "sec-websocket-version");
+  if (versions.length !== 1 || versions[0]?.trim() !== VERSION) {
+    throw new ProxyError("upgrade_required", `WebSocket version ${versions.join(", ")}`, {
+      fields: [["Upgrade", "websocket"], ...fields],
+    });
+  }
+  const keys = fieldValues(rawHeaders, "sec-websocket-key");
+  if (keys.length !== 1 || !KEY.test(keys[0]?.trim() ?? "")) {
+    throw new ProxyError("bad_request", "not one Sec-WebSocket-Key of 16 bytes", { fields });
+  }
+  // A body would be tunnelled as the first WebSocket bytes, past whoever counts on its length.
+  const lengths = fieldValues(rawHeaders, "content-length");
+  if (lengths.some((length) => length !== "0") || fieldValues(rawHeaders, "transfer-encoding").length > 0) {
+    throw new ProxyError("bad_request", "WebSocket handshake with a body");
+  }
+}
+
+/** The fields of a request, which have lost those of the client's connection, as those of a handshake. */
+export function handshakeFields(fields: RawFields): string[] {
+  const kept = removeField(removeField(fields, "content-length"), "te");
+  return [...kept, "Connection", "Upgrade", "Upgrade", "websocket"];
+}
+
+function hasToken(raw: RawFields, name: string, token: string): boolean {
+  return fieldValues(raw, name).some((value) =>
+    value.split(",").some((item) => item.trim().toLowerCase() === token),
+  );
+}

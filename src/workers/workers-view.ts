@@ -1,0 +1,164 @@
+import { Registry } from "prom-client";
+import type { Insight, View } from "../admin/admin-view.ts";
+import type { StreamPage, StreamQuery } from "../admin/streams.ts";
+import { guarded } from "../base/guard.ts";
+import type { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
+import { processMetrics } from "../observe/process-metrics.ts";
+import { SummedMetrics } from "../observe/summed-metrics.ts";
+import { WorkerMetrics } from "../observe/worker-metrics.ts";
+import type { Sample } from "../runtime/activity.ts";
+import { type Obstacle, Readiness } from "../runtime/readiness.ts";
+import { NO_RELOADS, withReload } from "../runtime/telemetry.ts";
+import type { Member } from "./member.ts";
+import { mergedPages, mergedViews } from "./merged-views.ts";
+
+/** Among the processes whose memory and time are added up; workers count from 1. */
+const PRIMARY = 0;
+
+const TICK_MS = 1_000;
+
+/** A worker that does not answer in that time is shown as it was, or not at all. */
+const ANSWER_MS = 2_000;
+
+/** Seconds of which the totals are remembered, as with one process. */
+const MAX_SAMPLES = 300;
+
+/** How far into the list of all streams pages go: each worker has to send all that may come before. */
+const MAX_DEPTH = 10_000;
+
+/** What the workers found to speak against new traffic; what else does is the primary's to know. */
+const OF_WORKERS: readonly Obstacle[] = ["out_of_files", "store_degraded"];
+
+/** A gateway of several processes as the admin listener shows it: as one. */
+export class WorkersInsight implements Insight {
+  readonly readiness = new Readiness();
+  readonly #members: () => readonly Member[];
+  readonly #metrics: WorkerMetrics;
+  readonly #summed: SummedMetrics;
+  readonly #own: PrimaryLinkMetrics;
+  readonly #onFault: (error: unknown) => void;
+  readonly #startedAt = Date.now();
+  readonly #samples: Sample[] = [];
+  readonly #watchers = new Set<() => void>();
+  #reloads = NO_RELOADS;
+  #timer: NodeJS.Timeout | undefined;
+  #isLooking = false;
+
+  /** `members` are those that serve; `own` are metrics of this process that are added to theirs. */
+  constructor(members: () => readonly Member[], own: PrimaryLinkMetrics, onFault: (error: unknown) => void) {
+    this.#members = members;
+    this.#own = own;
+    this.#onFault = onFault;
+    this.#summed = new SummedMetrics(onFault);
+    this.#metrics = new WorkerMetrics({
+      alive: () => members().length,
+      isReady: () => this.readiness.isReady,
+    });
+  }
+
+  get samples(): readonly Sample[] {
+    return this.#samples;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => void this.#look().catch(this.#onFault), TICK_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  watch(onLook: () => void): () => void {
+    this.#watchers.add(onLook);
+    return () => this.#watchers.delete(onLook);
+  }
+
+  restarted(): void {
+    this.#metrics.restarted();
+  }
+
+  reloaded(result: "success" | "failure"): void {
+    this.#reloads = withReload(this.#reloads, result);
+    this.#metrics.reloaded(result);
+  }
+
+  /** Notes that a worker is gone. */
+  left({ id }: Member): void {
+    this.#summed.forget(id);
+  }
+
+  async metrics(): Promise<string> {
+    await this.#ofEach(async (member) => {
+      const values = await member.link.call("metrics", undefined, ANSWER_MS);
+      if (member.isServing) this.#summed.note(member.id, values);
+    });
+    const own = Registry.merge([processMetrics(), this.#own.registry]);
+    this.#summed.note(PRIMARY, await own.getMetricsAsJSON());
+    return await this.#summed.text(this.#metrics.registry);
+  }
+
+  async view(query: StreamQuery): Promise<View> {
+    const deep = deepQuery(query);
+    const views = await this.#ofEach(({ link }) => link.call("view", deep, ANSWER_MS));
+    return {
+      ...mergedViews(views, query),
+      startedAt: this.#startedAt,
+      isReady: this.readiness.isReady,
+      obstacles: this.readiness.obstacles,
+      sample: this.#samples.at(-1),
+      reloads: this.#reloads,
+    };
+  }
+
+  async listStreams(query: StreamQuery): Promise<StreamPage> {
+    const deep = deepQuery(query);
+    return mergedPages(await this.#ofEach(({ link }) => link.call("listStreams", deep, ANSWER_MS)), query);
+  }
+
+  async endStreams(id: string): Promise<boolean> {
+    const found = await this.#ofEach(({ link }) => link.call("endStreams", id, ANSWER_MS));
+    return found.includes(true);
+  }
+
+  /** Once a second, unless the last time still waits for an answer. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const glances = await this.#ofEach(({ link }) => link.call("glance", undefined, ANSWER_MS)).finally(
+      () => {
+        this.#isLooking = false;
+      },
+    );
+    for (const obstacle of OF_WORKERS) {
+      this.readiness.set(
+        obstacle,
+        glances.some(({ obstacles }) => obstacles.includes(obstacle)),
+      );
+    }
+    this.#samples.push(sumOf(glances.flatMap(({ sample }) => sample ?? [])));
+    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
+    for (const onLook of this.#watchers) guarded(this.#onFault, onLook)();
+  }
+
+  /** What those say that answer in time. */
+  async #ofEach<T>(ask: (member: Member) => Promise<T>): Promise<T[]> {
+    const results = await Promise.allSettled(this.#members().map(ask));
+    return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  }
+}
+
+function sumOf(samples: readonly Sample[]): Sample {
+  const sum = { at: Date.now(), streams: 0, eventsPerSecond: 0, requestsPerSecond: 0 };
+  for (const { streams, eventsPerSecond, requestsPerSecond } of samples) {
+    sum.streams += streams;
+    sum.eventsPerSecond += eventsPerSecond;
+    sum.requestsPerSecond += requestsPerSecond;
+  }
+  return sum;
+}
+
+/** From the first stream on: which of them are on the page shows only when all are together. */
+function deepQuery(query: StreamQuery): StreamQuery {
+  return { ...query, offset: 0, limit: Math.min(query.offset, MAX_DEPTH) + query.limit };
+}

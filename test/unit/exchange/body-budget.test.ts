@@ -1,0 +1,134 @@
+import { PassThrough } from "node:stream";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { payloadHash } from "../../../src/auth/canonical-request.ts";
+import { BodyBudget } from "../../../src/exchange/body-budget.ts";
+import { readWholeBody, type WholeBody } from "../../../src/exchange/whole-body.ts";
+
+const KIB = 1024;
+
+/** A body that is on its way, and what becomes of it. */
+function reading(budget: BodyBudget, length?: number, maxBytes = 1024 * KIB) {
+  const stream = Object.assign(new PassThrough(), { rawTrailers: [] });
+  const lease = budget.lease();
+  const body = readWholeBody({ stream, length }, { maxBytes, lease, onStart: () => {} });
+  const outcome = body.then(
+    () => "whole",
+    (error: { code?: string }) => error.code,
+  );
+  const come = async (bytes: number, part = bytes) => {
+    for (let left = bytes; left > 0; left -= part) stream.write(Buffer.alloc(Math.min(part, left), "b"));
+    await new Promise(setImmediate);
+  };
+  return { stream, lease, body, outcome, come };
+}
+
+const bytesOf = ({ blocks }: WholeBody) => Buffer.concat(blocks);
+
+test("a body takes what has come of it, at most twice, and never what it has only announced", async () => {
+  const budget = new BodyBudget(1024 * KIB);
+  const { come, lease } = reading(budget, 500 * KIB);
+  expect(budget.heldBytes).toBe(0);
+  let sum = 0;
+  for (const bytes of [1, 100, 4 * KIB, 30 * KIB, 100 * KIB]) {
+    await come(bytes);
+    sum += bytes;
+    expect(budget.heldBytes).toBeGreaterThanOrEqual(sum);
+    expect(budget.heldBytes).toBeLessThanOrEqual(Math.max(4 * KIB, 2 * sum));
+  }
+  lease.release();
+  expect(budget.heldBytes).toBe(0);
+});
+
+test.each([
+  [100_000, 100_000, 100_000],
+  [100_000, undefined, 4_096],
+  [3, 3, 1],
+  [70_001, 70_001, 7],
+  [0, undefined, 1],
+])(
+  "a body of %i bytes, announced as %s, in parts of %i comes out as it came",
+  async (bytes, length, part) => {
+    const budget = new BodyBudget(1024 * KIB);
+    const { stream, come, body } = reading(budget, length);
+    await come(bytes, part);
+    stream.end();
+    const whole = await body;
+    expect(whole.length).toBe(bytes);
+    expect(bytesOf(whole).equals(Buffer.alloc(bytes, "b"))).toBe(true);
+    expect(whole.hash).toBe(payloadHash("b".repeat(bytes)));
+    if (length !== undefined) expect(budget.heldBytes).toBe(bytes);
+    const release = whole.hold();
+    whole.release();
+    whole.release();
+    expect(budget.heldBytes).toBeGreaterThanOrEqual(bytes);
+    release();
+    release();
+    expect(budget.heldBytes).toBe(0);
+  },
+);
+
+test("what finds no room is refused, and gives back what it had", async () => {
+  const budget = new BodyBudget(100 * KIB);
+  const first = reading(budget, 80 * KIB);
+  await first.come(80 * KIB);
+  const second = reading(budget, 40 * KIB);
+  await second.come(40 * KIB);
+  expect(await second.outcome).toBe("too_many_bodies");
+  expect(budget.heldBytes).toBe(80 * KIB);
+  first.stream.end();
+  expect(await first.outcome).toBe("whole");
+});
+
+test("a body that takes nothing for five seconds gives way to one that needs its room, and to no other", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const budget = new BodyBudget(100 * KIB);
+  const done = reading(budget, 20 * KIB);
+  await done.come(20 * KIB);
+  done.stream.end();
+  await done.outcome;
+  const slow = reading(budget, 500 * KIB);
+  // Four blocks, 32 KiB.
+  await slow.come(30 * KIB);
+  vi.advanceTimersByTime(4_000);
+  const quick = reading(budget, 20 * KIB);
+  await quick.come(19 * KIB);
+  const early = reading(budget, 40 * KIB);
+  await early.come(40 * KIB);
+  expect(await early.outcome).toBe("too_many_bodies");
+  // A byte now and then takes no block, and so is no progress.
+  vi.advanceTimersByTime(1_000);
+  await slow.come(1);
+  const next = reading(budget, 40 * KIB);
+  await next.come(40 * KIB);
+  next.stream.end();
+  expect(await slow.outcome).toBe("too_many_bodies");
+  expect(await next.outcome).toBe("whole");
+  // One that has come whole waits for its backend, and one that grows is not asked.
+  await quick.come(1);
+  quick.stream.end();
+  expect(await quick.outcome).toBe("whole");
+  for (const { lease } of [done, slow, quick, early, next]) lease.release();
+  expect(budget.heldBytes).toBe(0);
+});
+
+test("an exchange that ends before its body gives back what came, and what comes late takes nothing", async () => {
+  const budget = new BodyBudget(100 * KIB);
+  const { lease, come, stream, outcome } = reading(budget);
+  await come(50 * KIB);
+  lease.release();
+  expect(budget.heldBytes).toBe(0);
+  await come(50 * KIB);
+  expect(budget.heldBytes).toBe(0);
+  stream.destroy();
+  expect(await outcome).toBe("bad_request");
+});
+
+test("a body that breaks off gives back what came of it", async () => {
+  const budget = new BodyBudget(100 * KIB);
+  const { come, stream, outcome } = reading(budget, 80 * KIB);
+  await come(50 * KIB);
+  stream.destroy();
+  expect(await outcome).toBe("bad_request");
+  expect(budget.heldBytes).toBe(0);
+});

@@ -1,0 +1,68 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { expect, test } from "vitest";
+
+/** From the ground up: a folder imports only folders before it in this list, and files inside itself. Types count. */
+const LAYERS = [
+  "base",
+  "http",
+  "config",
+  "observe",
+  "exchange",
+  "process",
+  "limits",
+  "policy",
+  "auth",
+  "upstream",
+  "sse",
+  "stream",
+  "shared",
+  "redis",
+  "routing",
+  "runtime",
+  "admin",
+  "websocket",
+  "request",
+  "listen",
+  "gateway",
+  "workers",
+  "demo",
+  "nginx",
+  "probe",
+  "cli",
+];
+const SRC = new URL("../../src", import.meta.url).pathname;
+
+const layerOf = (folder: string): number => LAYERS.indexOf(folder);
+const folderOf = (file: string): string => relative(SRC, file).split("/")[0] ?? "";
+const sources = readdirSync(SRC, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => join(SRC, name));
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(file, "utf8");
+  return [...text.matchAll(/(?:from|import|import\()\s*"(\.[^"]+)"/g)].map((found) =>
+    resolve(dirname(file), found[1] ?? ""),
+  );
+}
+
+test("every source file is in a folder of this list", () => {
+  expect(sources.filter((file) => layerOf(folderOf(file)) < 0)).toEqual([]);
+});
+
+test("no file imports from a later folder", () => {
+  const upward = sources.flatMap((file) =>
+    importsOf(file)
+      .filter(
+        (target) =>
+          folderOf(target) !== folderOf(file) && layerOf(folderOf(target)) > layerOf(folderOf(file)),
+      )
+      .map((target) => `${relative(SRC, file)} -> ${relative(SRC, target)}`),
+  );
+  expect(upward).toEqual([]);
+});
+
+test("exactly one file imports http-proxy", () => {
+  const importers = sources.filter((file) => /["']http-proxy["']/.test(readFileSync(file, "utf8")));
+  expect(importers.map((file) => relative(SRC, file))).toEqual(["websocket/http-proxy.ts"]);
+});

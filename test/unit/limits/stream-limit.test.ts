@@ -1,0 +1,59 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { ProxyError } from "../../../src/base/errors.ts";
+import { createStreamLimit, type LocalStreamLimit } from "../../../src/limits/stream-limit.ts";
+
+const tryAcquire = (limit: LocalStreamLimit | undefined, address: string): (() => void) | string => {
+  try {
+    return limit?.acquire(address) ?? "no limit";
+  } catch (error) {
+    return error instanceof ProxyError ? error.code : "another error";
+  }
+};
+
+test("property: places taken are those not given back, however often and in whatever order they are", () => {
+  const act = fc.oneof(
+    fc.record({ client: fc.nat(3) }),
+    fc.record({ release: fc.nat(40), times: fc.integer({ min: 1, max: 3 }) }),
+  );
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.array(act, { maxLength: 80 }),
+      (streams, streamsPerClient, acts) => {
+        const limit = createStreamLimit({ streams, streamsPerClient });
+        const held: { client: string; isOpen: boolean; release: () => void }[] = [];
+        const open = (client?: string) =>
+          held.filter((one) => one.isOpen && (client === undefined || one.client === client)).length;
+        for (const one of acts) {
+          if ("release" in one) {
+            const place = held[one.release];
+            for (let n = 0; n < one.times; n++) place?.release();
+            if (place !== undefined) place.isOpen = false;
+          } else {
+            const client = `10.0.0.${one.client}`;
+            const result = tryAcquire(limit, client);
+            if (open(client) >= streamsPerClient) expect(result).toBe("too_many_streams_of_client");
+            else if (open() >= streams) expect(result).toBe("too_many_streams");
+            else if (typeof result === "string") expect.fail(result);
+            else held.push({ client, isOpen: true, release: result });
+          }
+          expect(limit?.taken).toBe(open());
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+test("addresses of one /64 are one client, addresses of two are not", () => {
+  const limit = createStreamLimit({ streams: undefined, streamsPerClient: 1 });
+  expect(tryAcquire(limit, "2001:db8::1")).toBeTypeOf("function");
+  expect(tryAcquire(limit, "2001:db8:0:0:ffff::2")).toBe("too_many_streams_of_client");
+  expect(tryAcquire(limit, "2001:db8:0:1::1")).toBeTypeOf("function");
+});
+
+test("no limit is no work", () => {
+  expect(createStreamLimit({ streams: undefined, streamsPerClient: undefined })).toBeUndefined();
+});

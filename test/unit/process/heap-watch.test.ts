@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { HeapWatch } from "../../../src/process/heap-watch.ts";
+
+test("I5: it is high from the second look at 85 % on, or the first at 95 %, until it is below 80 %", () => {
+  const said: string[] = [];
+  let use = 0;
+  const listener = {
+    onHeap: (isHigh: boolean) => void said.push(isHigh ? "high" : "low"),
+    onHeapFull: () => void said.push("full"),
+  };
+  const heap = new HeapWatch(listener, () => use);
+  const look = (next: number): string[] => {
+    use = next;
+    heap.look();
+    return said.splice(0);
+  };
+  expect(look(0.5)).toEqual([]);
+  // What is dead may be most of it.
+  expect(look(0.86)).toEqual([]);
+  expect(look(0.6)).toEqual([]);
+  expect(look(0.86)).toEqual([]);
+  expect(look(0.86)).toEqual(["high"]);
+  expect(look(0.82)).toEqual([]);
+  expect(heap.isHigh).toBe(true);
+  expect(look(0.96)).toEqual(["full"]);
+  expect(look(0.79)).toEqual(["low"]);
+  expect(look(0.96)).toEqual(["high", "full"]);
+});

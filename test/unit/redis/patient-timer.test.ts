@@ -1,0 +1,30 @@
+import { expect, test, vi } from "vitest";
+import { startPatientTimer } from "../../../src/redis/patient-timer.ts";
+
+test("it is late after its time, and not when it was stopped", () => {
+  vi.useFakeTimers();
+  const onLate = vi.fn();
+  startPatientTimer(1000, onLate);
+  const stop = startPatientTimer(1000, onLate);
+  vi.advanceTimersByTime(990);
+  expect(onLate).not.toHaveBeenCalled();
+  stop();
+  vi.advanceTimersByTime(1000);
+  expect(onLate).toHaveBeenCalledTimes(1);
+  vi.useRealTimers();
+});
+
+test("a process that did nothing for longer than its time reads what came in before it is late", async () => {
+  const order: string[] = [];
+  const late = new Promise<void>((resolve) => {
+    startPatientTimer(40, () => {
+      order.push("late");
+      resolve();
+    });
+  });
+  const until = performance.now() + 200;
+  while (performance.now() < until);
+  setImmediate(() => order.push("what came in"));
+  await late;
+  expect(order).toEqual(["what came in", "late"]);
+});

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import type { Sink, Source } from "../../../src/http/source.ts";
+import { forward } from "../../../src/stream/ordinary.ts";
+import { fakeExchange, fakeSharedRoute } from "../../support/fake-exchange.ts";
+import { FakeResponse } from "../../support/fake-response.ts";
+
+/** A backend's answer of plain text, that counts what it was told. */
+class FakeSource implements Source {
+  readonly head = { status: 200, reason: "OK", rawHeaders: ["Content-Type", "text/plain"] };
+  sink: Sink | undefined;
+  isPaused = false;
+
+  start(sink: Sink): void {
+    this.sink = sink;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
+  cancel(): void {}
+
+  onClose(): void {}
+}
+
+// `stream.clientBuffer` was the bound: 4,000 clients that read nothing of their downloads held a gigabyte.
+test("G2: of an ordinary answer one read at most waits for its client, whatever clientBuffer says", () => {
+  const exchange = fakeExchange();
+  const response = new FakeResponse();
+  const source = new FakeSource();
+  forward(exchange, response, source, fakeSharedRoute({}, { stream: { clientBuffer: "1m" } }));
+  const chunk = Buffer.alloc(32 * 1024);
+  source.sink?.onData(chunk, 0, chunk.length);
+  expect(source.isPaused).toBe(false);
+  response.isStalled = true;
+  source.sink?.onData(chunk, 0, chunk.length);
+  expect(source.isPaused).toBe(true);
+  expect(response.pendingBytes).toBe(chunk.length);
+  response.drain();
+  expect(source.isPaused).toBe(false);
+  response.close();
+});
