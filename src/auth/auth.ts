@@ -2,6 +2,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Principal, Spent } from "../exchange/principal.ts";
 import type { Auth } from "../exchange/route.ts";
+import type { Step } from "../exchange/step.ts";
 import type { FailedAuth } from "../limits/failed-auth.ts";
 
 /** One kind of credential that a route takes. */
@@ -40,6 +41,11 @@ export class StaleCredential extends ProxyError {
   }
 }
 
+/** Who may use a route, and the step that finds out. */
+export interface Authentication extends Auth {
+  readonly step: Step;
+}
+
 /** How a route handles credentials. */
 export interface AuthSetup {
   /** The credential that was verified goes on to the backend. */
@@ -55,12 +61,12 @@ export interface AuthSetup {
  * reads the request next could pick the other one. An ambient one beside another is no reason to refuse, as a
  * browser sends its cookies with everything; it is not verified, so it does not go on to the backend.
  */
-export function createAuth(verifiers: readonly Verifier[], { forward, failures }: AuthSetup): Auth {
+export function createAuth(verifiers: readonly Verifier[], { forward, failures }: AuthSetup): Authentication {
   const ways = verifiers.map((verifier) => ({ verifier, spent: spentBy(verifier, verifiers, forward) }));
   const explicit = ways.filter(({ verifier }) => verifier.isAmbient !== true);
   const ambient = ways.filter(({ verifier }) => verifier.isAmbient === true);
 
-  async function stage(exchange: Exchange): Promise<undefined> {
+  async function step(exchange: Exchange): Promise<undefined> {
     const way = presented(explicit, exchange) ?? presented(ambient, exchange);
     if (way === undefined) throw authFailed("no credential");
     failures?.check(exchange);
@@ -75,7 +81,7 @@ export function createAuth(verifiers: readonly Verifier[], { forward, failures }
 
   const challenges = verifiers.flatMap(({ challenge }) => challenge ?? []);
   return {
-    stage,
+    step,
     challenge: [...new Set(challenges)].join(", "),
     identityFields: verifiers.flatMap(({ identityFields }) => identityFields ?? []),
     credentialFields: verifiers.flatMap(({ credentialFields }) => credentialFields ?? []),

@@ -1,10 +1,9 @@
 import type { AuthConfig } from "../config/auth-schema.ts";
-import type { Auth } from "../exchange/route.ts";
 import type { FailedAuth } from "../limits/failed-auth.ts";
 import type { TicketBox } from "../limits/ticket-box.ts";
 import { type AppAuthSetup, createAppVerifier } from "./app.ts";
 import { createAppCodeVerifier } from "./app-code.ts";
-import { createAuth, type Verifier } from "./auth.ts";
+import { type Authentication, createAuth, type Verifier } from "./auth.ts";
 import type { Jwks } from "./jwks.ts";
 import { createJwtVerifiers } from "./jwt.ts";
 import { Tickets } from "./tickets.ts";
@@ -21,7 +20,7 @@ export interface Credentials extends AppAuthSetup {
 
 /** A route's `auth`, compiled. */
 export interface RouteAuth {
-  readonly auth: Auth;
+  readonly auth: Authentication;
   /** Undefined when the route gives out none. */
   readonly tickets: Tickets | undefined;
 }

@@ -5,7 +5,7 @@ import { upstream } from "./upstream-schema.ts";
 import { variablesSchema } from "./variables.ts";
 
 /** The stage that a route is by itself, and that a request without X-Stage asks for. */
-export const DEFAULT_STAGE = "RELEASE";
+export const DEFAULT_ENVIRONMENT = "RELEASE";
 
 const stageName = z
   .string()
@@ -13,7 +13,10 @@ const stageName = z
     /^[A-Za-z][A-Za-z0-9_]{2,63}$/,
     "expected a stage name of 3 to 64 letters, digits and _, a letter first",
   )
-  .refine((name) => name !== DEFAULT_STAGE, `expected no ${DEFAULT_STAGE} here: it is the route itself`);
+  .refine(
+    (name) => name !== DEFAULT_ENVIRONMENT,
+    `expected no ${DEFAULT_ENVIRONMENT} here: it is the route itself`,
+  );
 
 const stage = z.strictObject({
   upstream: upstream.optional(),

@@ -1,13 +1,23 @@
+import type { ClientRequest } from "../http/client-request.ts";
 import { fieldValue } from "../http/fields.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Route } from "./route.ts";
+
+/** What is debugged of an exchange. */
+interface Debugged {
+  readonly request: ClientRequest;
+  readonly route: Route | undefined;
+  readonly limitFields: readonly (readonly [name: string, value: string])[];
+  readonly dialledAt: number | undefined;
+  elapsedMs(): number;
+}
 
 /** Whether a request asks for debug fields on a route that gives them. */
-export function isDebugging({ request, route }: Exchange): boolean {
+export function isDebugging({ request, route }: Pick<Debugged, "request" | "route">): boolean {
   return route?.config.debug === true && fieldValue(request.rawHeaders, "x-apig-mode") === "debug";
 }
 
 /** What the response head says of an exchange that is debugged: limits, and ms until now. None for others. */
-export function debugFields(exchange: Exchange): readonly (readonly [name: string, value: string])[] {
+export function debugFields(exchange: Debugged): readonly (readonly [name: string, value: string])[] {
   if (!isDebugging(exchange)) return [];
   const { limitFields, dialledAt } = exchange;
   const own: (readonly [string, string])[] = [["X-Apig-Latency", String(exchange.elapsedMs())]];

@@ -244,7 +244,7 @@ export class Exchange implements Sent, FaultOwner {
     return {
       reqId: this.id,
       route: this.route?.config.name,
-      stage: this.route?.stage,
+      stage: this.route?.environment,
       method: this.request.method,
       path: this.target.path || this.request.url.replace(/[?#].*$/s, ""),
       status: this.status,

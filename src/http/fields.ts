@@ -1,21 +1,8 @@
-import { HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
-import { type FieldName, fieldName } from "./field-name.ts";
-import { announcedTrailers } from "./trailers.ts";
-
 /**
  * Header fields as they came off the wire: name, value, name, value… Order, case and duplicates are
  * kept, because a joined or re-ordered head is a head that two parsers can read in two ways.
  */
 export type RawFields = readonly string[];
-
-/**
- * Fields that a Connection field cannot remove. RFC 9110 says to drop what it lists; but
- * `Connection: close, Authorization` would then let a client take away what a request was authenticated
- * with, framed by or routed on, after the gateway had looked at it.
- */
-const END_TO_END = new Set(["authorization", "cookie", "host", "origin", "set-cookie", "x-apig-appcode"]);
-
-const NO_OPTIONS: ReadonlySet<string> = new Set();
 
 /** The first value of a field, which is named in lower case. */
 export function fieldValue(raw: RawFields, lowerName: string): string | undefined {
@@ -53,76 +40,11 @@ export function removeField(raw: RawFields, name: string): string[] {
   return copy;
 }
 
-/**
- * The fields of a request that may travel on: no hop-by-hop fields, none the Connection field lists, and
- * none with which a client could pose as the gateway. The gateway's own are to be added afterwards.
- *
- * Names are compared as CGI backends read them (`FieldName.canonical`): such a backend cannot tell `X_Forwarded_For`
- * from `X-Forwarded-For`, nor `Content_Length` from the field that frames the body. `X-Forwarded-Port`, `-Prefix` and
- * the like, which the gateway does not set, pass only from a trusted peer.
- */
-export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolean }): string[] {
-  const listed = connectionOptions(raw);
-  const kept = pick(raw, ({ lower, canonical }) => {
-    if (HOP_BY_HOP.has(canonical) || SET_BY_GATEWAY.has(canonical) || listed.has(lower)) return false;
-    if (canonical === "content-length") return canonical === lower;
-    return !canonical.startsWith("x-forwarded-") || (peer.isTrusted && canonical === lower);
-  });
-  // A backend may withhold trailers, and gRPC refuses to answer, unless the request says that they are
-  // welcome. They are: the gateway passes them on. Transfer codings in TE were for this hop only.
-  if (fieldValue(raw, "te") !== undefined && hasToken(fieldValues(raw, "te"), "trailers"))
-    kept.push("TE", "trailers");
-  return kept;
-}
-
-/** The fields of a response that may travel on, and the Trailer value for a body that has trailers. */
-export interface ResponseFields {
-  readonly fields: string[];
-  readonly trailer: string | undefined;
-}
-
-/** Takes the hop-by-hop fields and those the Connection field lists off a response. */
-export function responseFields(raw: RawFields): ResponseFields {
-  const listed = connectionOptions(raw);
-  const fields = pick(raw, ({ lower }) => !HOP_BY_HOP.has(lower) && !listed.has(lower));
-  return { fields, trailer: announcedTrailers(fieldValues(raw, "trailer")) };
-}
-
 /** Flat fields as pairs, for the Node APIs that want them so. */
 export function pairs(raw: RawFields): [name: string, value: string][] {
   const list: [string, string][] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i] ?? "", raw[i + 1] ?? ""]);
   return list;
-}
-
-/** What the Connection fields list, in lower case, less what they cannot remove. */
-function connectionOptions(raw: RawFields): ReadonlySet<string> {
-  if (fieldValue(raw, "connection") === undefined) return NO_OPTIONS;
-  const options = new Set<string>();
-  for (const value of fieldValues(raw, "connection")) {
-    for (const item of value.split(",")) {
-      const option = item.trim().toLowerCase();
-      if (!isEndToEnd(option)) options.add(option);
-    }
-  }
-  return options;
-}
-
-function isEndToEnd(lower: string): boolean {
-  return END_TO_END.has(lower) || lower.startsWith("content-") || lower.startsWith("x-sdk-");
-}
-
-function hasToken(values: readonly string[], token: string): boolean {
-  return values.some((value) => value.split(",").some((item) => item.trim().toLowerCase() === token));
-}
-
-function pick(raw: RawFields, isKept: (name: FieldName) => boolean): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] ?? "";
-    if (isKept(fieldName(name))) kept.push(name, raw[i + 1] ?? "");
-  }
-  return kept;
 }
 
 // The length is compared first, so that a look-up lower-cases next to nothing.

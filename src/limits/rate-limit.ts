@@ -4,7 +4,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
 import { isDebugging } from "../exchange/debug.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { Stage } from "../exchange/route.ts";
+import type { Step } from "../exchange/step.ts";
 import { clientNetwork } from "../http/address.ts";
 import { retryAfter } from "../http/retry-after.ts";
 
@@ -19,7 +19,7 @@ const NARROWEST_FIRST = ["app", "ip", "route"] as const;
 
 /** The request rates of a route. */
 export interface RateLimits {
-  readonly stage: Stage;
+  readonly step: Step;
   /** No request will be counted any more. */
   retire(): void;
   /** Forgets all counts. */
@@ -36,7 +36,7 @@ export function createRateLimits(
     .toSorted((a, b) => NARROWEST_FIRST.indexOf(a.by) - NARROWEST_FIRST.indexOf(b.by))
     .map(create);
 
-  async function stage(exchange: Exchange): Promise<undefined> {
+  async function step(exchange: Exchange): Promise<undefined> {
     const counted: { readonly limit: RateLimit; readonly key: string }[] = [];
     for (const limit of limits) {
       const key = limit.keyOf(exchange);
@@ -58,7 +58,7 @@ export function createRateLimits(
   const close = () => {
     for (const limit of limits) limit.close();
   };
-  return { stage, retire: close, close };
+  return { step, retire: close, close };
 }
 
 /** How often a key was seen in its window. */
@@ -106,13 +106,13 @@ export class RateLimit {
     return this.#windows.size;
   }
 
-  /** The stage is part of it, because a test environment must not use up what production has. */
+  /** The environment is part of it, because a test environment must not use up what production has. */
   keyOf({ route, client, principal }: Exchange): string {
     const { by } = this.#config;
-    const stage = route?.stage ?? "";
-    if (by === "route") return `${stage} route`;
-    if (by === "app" && principal !== undefined) return `${stage} app ${bounded(principal.key)}`;
-    return `${stage} ip ${clientNetwork(client.address)}`;
+    const environment = route?.environment ?? "";
+    if (by === "route") return `${environment} route`;
+    if (by === "app" && principal !== undefined) return `${environment} app ${bounded(principal.key)}`;
+    return `${environment} ip ${clientNetwork(client.address)}`;
   }
 
   async consume(key: string): Promise<RateCount> {

@@ -1,6 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import type { AccessConfig } from "../config/access-schema.ts";
-import type { Stage } from "../exchange/route.ts";
+import type { Step } from "../exchange/step.ts";
 import { createRanges, UNKNOWN } from "../http/address.ts";
 
 /**
@@ -8,7 +8,7 @@ import { createRanges, UNKNOWN } from "../http/address.ts";
  * others stay out, also a client without an IP address. A client whose address is not known may be one of those
  * in `deny`, so either list keeps it out. Undefined when anybody may come in.
  */
-export function createAccess({ allow, deny }: AccessConfig): Stage | undefined {
+export function createAccess({ allow, deny }: AccessConfig): Step | undefined {
   if (allow.length === 0 && deny.length === 0) return undefined;
   const allowed = createRanges(allow);
   const denied = createRanges(deny);

@@ -6,6 +6,12 @@ import { compileOrigins, type OriginSet } from "./origin.ts";
 
 type Fields = Reply["fields"];
 
+/** A route's cross-origin policy with its answer to preflights. */
+export interface CorsPolicy extends Cors {
+  /** Answers a preflight. What is denied gets no Access-Control-Allow-Origin, and nothing is echoed. */
+  preflight(rawHeaders: RawFields): Reply;
+}
+
 /** What the article's gateway answers, and Last-Event-ID, without which no polyfill can resume. */
 const SWITCH_ALLOW_HEADERS =
   "X-Stage,X-Sdk-Date,X-Sdk-Nonce,X-Proxy-Signed-Headers,X-Sdk-Content-Sha256,X-Forwarded-For,Authorization," +
@@ -20,7 +26,7 @@ const ALWAYS_ALLOWED = ["Last-Event-ID", "Cache-Control"];
 const FORBIDDEN_METHODS = new Set(["CONNECT", "TRACE", "TRACK"]);
 
 /** Compiles `cors: true`, the switch of the article's gateway, or a policy. */
-export function createCors(config: true | CorsConfig): Cors {
+export function createCors(config: true | CorsConfig): CorsPolicy {
   return config === true ? createSwitch() : createPolicy(config);
 }
 
@@ -85,7 +91,7 @@ export function isOwnOrigin(origin: string, host: string): boolean {
 }
 
 /** Any origin, no credentials. The answers depend on nothing in the request, hence no Vary. */
-function createSwitch(): Cors {
+function createSwitch(): CorsPolicy {
   const origins = compileOrigins(["*"]);
   const fields: Fields = [
     ["Access-Control-Allow-Origin", "*"],
@@ -105,7 +111,7 @@ function createSwitch(): Cors {
   return { preflight: () => preflight, fields: () => fields, allowsOrigin: origins.has };
 }
 
-function createPolicy(config: CorsConfig): Cors {
+function createPolicy(config: CorsConfig): CorsPolicy {
   const origins = compileOrigins(config.allowOrigins);
   const methods = new Set(config.allowMethods);
   const headers = compileHeaders(config.allowHeaders);

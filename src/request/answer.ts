@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { isWorthRetrying } from "../exchange/retry-reply.ts";
+import { isWorthRetrying } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
 import { backendRetryAfter, retrySoon } from "../http/retry-after.ts";

@@ -10,9 +10,9 @@ import { retrySoon } from "../http/retry-after.ts";
 import { routingPath } from "../http/routing-path.ts";
 import type { Source } from "../http/source.ts";
 import { isPreflight } from "../policy/cors.ts";
-import { runStages } from "../runtime/pipeline.ts";
+import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { chooseStage, type RuntimeRoute } from "../runtime/runtime-route.ts";
+import { chooseEnvironment, type RuntimeRoute } from "../runtime/runtime-route.ts";
 import { forward } from "../stream/ordinary.ts";
 import { Relay } from "../stream/relay.ts";
 import { discard } from "../upstream/discard.ts";
@@ -28,9 +28,9 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   const { request } = exchange;
   if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
   const route = readAndRoute(exchange, runtime);
-  // Even without stages a request waits until what came behind its head was read: it may be no HTTP, and refused.
-  const isReady = route.stages.length === 0 && request.isWhole === true;
-  const reply = isReady ? undefined : await runStages(route.stages, exchange);
+  // Even without steps a request waits until what came behind its head was read: it may be no HTTP, and refused.
+  const isReady = route.steps.length === 0 && request.isWhole === true;
+  const reply = isReady ? undefined : await runSteps(route.steps, exchange);
   // Meanwhile the client may have left as well.
   if (response.isClosed || response.isHeadSent) return;
   if (reply !== undefined) return send(exchange, response, reply);
@@ -69,14 +69,14 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   const route = findRoute(exchange, runtime);
   exchange.route = route;
   checkSecondReading(exchange, route, runtime.router);
-  const staged = chooseStage(route, exchange);
-  exchange.route = staged;
+  const chosen = chooseEnvironment(route, exchange);
+  exchange.route = chosen;
   runtime.loops.check(exchange, runtime.config.server.limits.passes);
   // Not before: the route knows which pages may read the refusal.
   if (exchange.isOverflow)
     throw new ProxyError("too_many_connections", "beyond limits.connections", { fields: [retrySoon()] });
   runtime.capacity.checkFiles();
-  return staged;
+  return chosen;
 }
 
 /** The route of a request; of a preflight, the route of the request it asks for. */

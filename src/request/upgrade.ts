@@ -8,7 +8,7 @@ import type { ClientRequest } from "../http/client-request.ts";
 import { fieldValue } from "../http/fields.ts";
 import { headOf } from "../http/readable-source.ts";
 import { isUpgradeOriginAllowed } from "../policy/cors.ts";
-import { runStages } from "../runtime/pipeline.ts";
+import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { UpstreamRoute } from "../runtime/runtime-route.ts";
 import { ordinaryHead } from "../stream/response-head.ts";
@@ -65,7 +65,7 @@ export async function handleUpgrade(
 ): Promise<void> {
   const { request } = exchange;
   const { socket } = client;
-  const reply = await runStages(route.stages, exchange);
+  const reply = await runSteps(route.steps, exchange);
   if (socket.destroyed) return exchange.settle("client_gone");
   if (reply !== undefined) {
     client.release();

@@ -1,43 +1,44 @@
-import { isTicketRequest } from "../auth/tickets.ts";
+import type { Authentication } from "../auth/auth.ts";
+import { isTicketRequest, type Tickets } from "../auth/tickets.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Reply } from "../exchange/reply.ts";
-import type { Cors, Route, Stage } from "../exchange/route.ts";
+import type { Step } from "../exchange/step.ts";
 import { fieldValue } from "../http/fields.ts";
 import type { RateLimits } from "../limits/rate-limit.ts";
 import { createAccess } from "../policy/access.ts";
-import { createCors, isPreflight } from "../policy/cors.ts";
+import { type CorsPolicy, createCors, isPreflight } from "../policy/cors.ts";
 
 /** The policies of a route, compiled. */
-export type Policies = Pick<Route, "cors" | "auth" | "tickets"> & {
+export interface Policies {
+  readonly cors: CorsPolicy | undefined;
+  readonly auth: Authentication | undefined;
+  readonly tickets: Tickets | undefined;
   readonly rates: RateLimits | undefined;
-};
+}
 
-/** The stages of a route, in the order in which they are asked. */
-export function createStages(
-  config: RouteConfig,
-  { cors, auth, rates, tickets }: Policies,
-): readonly Stage[] {
+/** Returns the steps of a route in the order in which they run. */
+export function createSteps(config: RouteConfig, { cors, auth, rates, tickets }: Policies): readonly Step[] {
   return [
     ...(cors === undefined ? [] : [preflight(config, cors)]),
     createAccess(config.access) ?? [],
-    ...(auth === undefined ? [] : [auth.stage]),
-    ...(rates === undefined ? [] : [rates.stage]),
+    ...(auth === undefined ? [] : [auth.step]),
+    ...(rates === undefined ? [] : [rates.step]),
     ...(tickets === undefined ? [] : [tickets.issue]),
   ].flat();
 }
 
-/** Asks the stages in turn; the first reply wins. */
-export async function runStages(stages: readonly Stage[], exchange: Exchange): Promise<Reply | undefined> {
-  for (const stage of stages) {
-    const reply = await stage(exchange);
+/** Runs the steps in turn until one of them replies. */
+export async function runSteps(steps: readonly Step[], exchange: Exchange): Promise<Reply | undefined> {
+  for (const step of steps) {
+    const reply = await step(exchange);
     if (reply !== undefined) return reply;
   }
   return undefined;
 }
 
 /** Answers a preflight itself: it never reaches a backend, which may not know OPTIONS at all. */
-function preflight(config: RouteConfig, cors: Cors): Stage {
+function preflight(config: RouteConfig, cors: CorsPolicy): Step {
   const ticketCors = createTicketCors(config) ?? cors;
   return ({ request, target, id }) => {
     if (!isPreflight(request.method ?? "", request.rawHeaders)) return undefined;
@@ -49,7 +50,7 @@ function preflight(config: RouteConfig, cors: Cors): Stage {
 }
 
 /** The policy for asking for a ticket: POST is allowed there alone, whatever the route's own methods are. */
-function createTicketCors({ cors, auth }: RouteConfig): Cors | undefined {
+function createTicketCors({ cors, auth }: RouteConfig): CorsPolicy | undefined {
   if (typeof cors === "boolean" || auth?.ticket === undefined) return undefined;
   return createCors({ ...cors, allowMethods: [...new Set([...cors.allowMethods, "POST"])] });
 }

@@ -4,11 +4,11 @@ import { ProxyError } from "../base/errors.ts";
 import { asksForToken } from "../config/probe-schema.ts";
 import { type RouteConfig, routeSchema } from "../config/route-schema.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
-import { DEFAULT_STAGE } from "../config/stages-schema.ts";
-import type { Stage } from "../exchange/route.ts";
+import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
+import type { Step } from "../exchange/step.ts";
 import type { Counters } from "../limits/counters.ts";
 import { probeMock, readProbeQuery } from "../stream/probe-source.ts";
-import type { CompiledRoute } from "./snapshot.ts";
+import type { CompiledRoute } from "./compiled-route.ts";
 
 /** The probe's name in logs and metrics; a route file cannot have it. */
 export const PROBE_ROUTE = "sluice.probe";
@@ -38,20 +38,20 @@ export function createProbeRoute(
   const auth = { auth: undefined, tickets: undefined };
   const route = {
     config,
-    stage: DEFAULT_STAGE,
+    environment: DEFAULT_ENVIRONMENT,
     cors: undefined,
     ...auth,
-    stages: [...(token === undefined ? [] : [askForToken(token)]), checkQuery],
+    steps: [...(token === undefined ? [] : [askForToken(token)]), checkQuery],
     streams: counters.streams(config.name, config.limits),
     upstream: undefined,
     mock: probeMock,
     hub: undefined,
-    otherStages: new Map(),
+    otherEnvironments: new Map(),
   };
   return { basis, route, auth, rates: undefined, parts: [] };
 }
 
-function askForToken(token: string): Stage {
+function askForToken(token: string): Step {
   const expected = digest(token);
   return ({ request }) => {
     if (bearsToken(request.rawHeaders, expected)) return undefined;
@@ -62,7 +62,7 @@ function askForToken(token: string): Stage {
 }
 
 /** Refuses a bad query with the reason, which contains no secret. */
-const checkQuery: Stage = (exchange) => {
+const checkQuery: Step = (exchange) => {
   const script = readProbeQuery(exchange.target.query);
   if (!("fault" in script)) return undefined;
   const error = new ProxyError("bad_request", script.fault, { debugText: script.fault });

@@ -1,53 +1,61 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Tickets } from "../auth/tickets.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
-import { DEFAULT_STAGE } from "../config/stages-schema.ts";
+import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
+import type { Step } from "../exchange/step.ts";
 import { fieldValues } from "../http/fields.ts";
 import type { StreamLimit } from "../limits/stream-limit.ts";
-import { Hub, type HubSurroundings } from "../shared/hub.ts";
+import { Hub } from "../shared/hub.ts";
+import type { HubSurroundings } from "../shared/hub-surroundings.ts";
 import { createMock, type Mock } from "../stream/mock.ts";
-import { Upstream, type UpstreamOwner } from "../upstream/upstream.ts";
+import { Upstream } from "../upstream/upstream.ts";
+import type { UpstreamOwner } from "../upstream/upstream-owner.ts";
 
 /** Where the requests of a route go: to backends, or to an answer that its file gives. */
 type Destination =
   | { readonly upstream: Upstream; readonly mock: undefined }
   | { readonly upstream: undefined; readonly mock: Mock };
 
-/** A route in one of its stages, with the place its requests go to. */
+/** A route in one of its environments, with its steps and its destination. */
 export type RuntimeRoute = Route &
   Destination & {
+    /** In the order in which they run; the first reply wins. */
+    readonly steps: readonly Step[];
+    /** The route's tickets; undefined when it gives out none. */
+    readonly tickets: Tickets | undefined;
     readonly streams: StreamLimit | undefined;
     /** Where its streams are shared; undefined when each client has its own. */
     readonly hub: Hub | undefined;
-    /** The same route in its other stages, by name. */
-    readonly otherStages: ReadonlyMap<string, RuntimeRoute>;
+    /** The same route in its other environments, by name. */
+    readonly otherEnvironments: ReadonlyMap<string, RuntimeRoute>;
   };
 
 /** One that sends its requests to backends. */
 export type UpstreamRoute = Extract<RuntimeRoute, { readonly upstream: Upstream }>;
 
 /**
- * Adds to a route's policies, which all of its stages share, where each stage goes. A group of backends that is
+ * Adds to a route's policies, which all of its environments share, the destination of each. A group of backends that is
  * as it was in `previous` is that group, with its connections and what is known of its health.
  */
 export function createRuntimeRoute(
-  route: Route & Pick<RuntimeRoute, "streams">,
+  route: Route & Pick<RuntimeRoute, "steps" | "tickets" | "streams">,
   surroundings: HubSurroundings,
   previous?: RuntimeRoute,
 ): RuntimeRoute {
   const { log, loops } = surroundings;
   const { name, stages } = route.config;
   const owner = { name, log, loops };
-  const others = Object.entries(stages).map(([stage, own]): [string, RuntimeRoute] => {
+  const others = Object.entries(stages).map(([environment, own]): [string, RuntimeRoute] => {
     const config = { ...route.config, ...own };
-    const destination = destinationOf(own, owner, previous?.otherStages.get(stage));
-    const staged = withHub({ ...route, config, stage, ...destination }, surroundings);
-    return [stage, { ...staged, otherStages: new Map() }];
+    const destination = destinationOf(own, owner, previous?.otherEnvironments.get(environment));
+    const staged = withHub({ ...route, config, environment, ...destination }, surroundings);
+    return [environment, { ...staged, otherEnvironments: new Map() }];
   });
   const own = destinationOf(route.config, owner, previous);
-  return { ...withHub({ ...route, ...own }, surroundings), otherStages: new Map(others) };
+  return { ...withHub({ ...route, ...own }, surroundings), otherEnvironments: new Map(others) };
 }
 
 function withHub<T extends Route & Destination>(
@@ -58,23 +66,26 @@ function withHub<T extends Route & Destination>(
 }
 
 /** A route as the request's X-Stage asks for it; one that the route does not have is the gateway's 404. */
-export function chooseStage(route: RuntimeRoute, { request }: Exchange): RuntimeRoute {
+export function chooseEnvironment(route: RuntimeRoute, { request }: Exchange): RuntimeRoute {
   const [name, ...more] = fieldValues(request.rawHeaders, "x-stage");
   if (more.length > 0) throw new ProxyError("bad_request", "more than one X-Stage");
-  if (name === undefined || name === DEFAULT_STAGE) return route;
-  const chosen = route.otherStages.get(name);
+  if (name === undefined || name === DEFAULT_ENVIRONMENT) return route;
+  const chosen = route.otherEnvironments.get(name);
   if (chosen === undefined) throw new ProxyError("no_route", "the route has no such stage");
   return chosen;
 }
 
 /** Every hub of a route. */
-export function hubsOf({ hub, otherStages }: RuntimeRoute): Hub[] {
-  return [...(hub === undefined ? [] : [hub]), ...[...otherStages.values()].flatMap(hubsOf)];
+export function hubsOf({ hub, otherEnvironments }: RuntimeRoute): Hub[] {
+  return [...(hub === undefined ? [] : [hub]), ...[...otherEnvironments.values()].flatMap(hubsOf)];
 }
 
 /** Every upstream of a route. */
-export function upstreamsOf({ upstream, otherStages }: RuntimeRoute): Upstream[] {
-  return [...(upstream === undefined ? [] : [upstream]), ...[...otherStages.values()].flatMap(upstreamsOf)];
+export function upstreamsOf({ upstream, otherEnvironments }: RuntimeRoute): Upstream[] {
+  return [
+    ...(upstream === undefined ? [] : [upstream]),
+    ...[...otherEnvironments.values()].flatMap(upstreamsOf),
+  ];
 }
 
 function destinationOf(

@@ -243,5 +243,5 @@ function bodiesBytes({ bodiesBytes: all, bodyBytes }: ServerLimits): number {
 }
 
 function stagesOf(route: RuntimeRoute | undefined): Route[] {
-  return route === undefined ? [] : [route, ...route.otherStages.values()];
+  return route === undefined ? [] : [route, ...route.otherEnvironments.values()];
 }

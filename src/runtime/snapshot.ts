@@ -2,15 +2,16 @@ import { isDeepStrictEqual } from "node:util";
 import { type Credentials, createRouteAuth } from "../auth/route-auth.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
-import { DEFAULT_STAGE } from "../config/stages-schema.ts";
+import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
 import { createTrust, type Trust } from "../http/address.ts";
 import type { Counters } from "../limits/counters.ts";
-import { createRateLimits, type RateLimits } from "../limits/rate-limit.ts";
+import { createRateLimits } from "../limits/rate-limit.ts";
 import { createCors } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
-import type { HubSurroundings } from "../shared/hub.ts";
+import type { HubSurroundings } from "../shared/hub-surroundings.ts";
+import type { Basis, CompiledRoute, Credentialed } from "./compiled-route.ts";
 import type { Part } from "./part.ts";
-import { createStages } from "./pipeline.ts";
+import { createSteps } from "./pipeline.ts";
 import { createProbeRoute, PROBE_ROUTE } from "./probe-route.ts";
 import { createRuntimeRoute, hubsOf, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
 
@@ -25,31 +26,8 @@ export interface Snapshot {
   readonly parts: ReadonlySet<Part>;
 }
 
-/** A route with all that its behaviour depends on, by which a reload knows that it did not change. */
-export interface CompiledRoute {
-  readonly basis: Basis;
-  readonly route: RuntimeRoute;
-  readonly auth: Pick<RuntimeRoute, "auth" | "tickets">;
-  readonly rates: RateLimits | undefined;
-  readonly parts: readonly Part[];
-}
-
-interface Basis {
-  readonly config: Omit<RouteConfig, "file">;
-  readonly auth: AuthBasis;
-}
-
-interface AuthBasis {
-  readonly auth: RouteConfig["auth"];
-  readonly apps: Config["apps"];
-  readonly maxBodyBytes: number;
-  readonly maxParameters: number;
-  /** What the probe's own route asks for. */
-  readonly token?: string | undefined;
-}
-
 /** A route without `auth`. */
-const OPEN: Pick<RuntimeRoute, "auth" | "tickets"> = { auth: undefined, tickets: undefined };
+const OPEN: Credentialed = { auth: undefined, tickets: undefined };
 
 /** What routes are compiled with, and outlives them. */
 export interface Means extends HubSurroundings {
@@ -92,10 +70,10 @@ function compileRoute(config: RouteConfig, means: Means, previous: CompiledRoute
   if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
   const { auth, rates } = keptPolicies(basis, previous, means);
   const cors = config.cors === false ? undefined : createCors(config.cors);
-  const stages = createStages(config, { cors, rates, ...auth });
+  const steps = createSteps(config, { cors, rates, ...auth });
   // Streams that are open count against a limit that a reload raises or lowers.
   const streams = counters.streams(config.name, config.limits);
-  const policies = { config, stage: DEFAULT_STAGE, cors, stages, streams, ...auth };
+  const policies = { config, environment: DEFAULT_ENVIRONMENT, cors, steps, streams, ...auth };
   const route = createRuntimeRoute(policies, means, previous?.route);
   const parts: Part[] = [...hubsOf(route), ...upstreamsOf(route)];
   if (rates !== undefined) parts.push(rates);

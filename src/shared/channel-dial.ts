@@ -7,7 +7,7 @@ import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { channelExchange, channelTemplate } from "./channel-exchange.ts";
-import type { HubSurroundings } from "./hub.ts";
+import type { HubSurroundings } from "./hub-surroundings.ts";
 import type { SharedRoute } from "./shared-route.ts";
 
 /**

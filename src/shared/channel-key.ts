@@ -12,7 +12,7 @@ import { type SharedRoute, sharedOf } from "./shared-route.ts";
  */
 export function channelKey(exchange: Exchange, route: SharedRoute): string {
   const { client, host, target, principal, request } = exchange;
-  const parts = [route.config.name, route.stage, client.proto, host, client.host];
+  const parts = [route.config.name, route.environment, client.proto, host, client.host];
   for (const part of sharedOf(route).by ?? DEFAULT_KEY) {
     if (part === "path") parts.push(target.path);
     else if (part === "query") parts.push(target.query);

@@ -298,9 +298,15 @@ export class Channel implements ChannelFeed, Membership {
   }
 
   #log(level: "info" | "warn", facts: Record<string, unknown>, message: string): void {
-    const { config, stage } = this.route;
+    const { config, environment } = this.route;
     const durationMs = Math.round(performance.now() - this.#openedAt);
-    const own = { route: config.name, stage, channel: this.name, clients: this.size, durationMs };
+    const own = {
+      route: config.name,
+      stage: environment,
+      channel: this.name,
+      clients: this.size,
+      durationMs,
+    };
     this.#options.log[level]({ ...own, ...facts }, message);
   }
 }

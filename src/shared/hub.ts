@@ -4,32 +4,18 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { retrySoon } from "../http/retry-after.ts";
-import type { Capacity } from "../limits/capacity.ts";
-import type { Log } from "../observe/log.ts";
-import type { LoopGuard } from "../upstream/loop-guard.ts";
 import { Channel } from "./channel.ts";
 import { dialChannel } from "./channel-dial.ts";
 import { channelKey, keyName } from "./channel-key.ts";
 import { answerHead } from "./head-answer.ts";
 import { History } from "./history.ts";
-import type { HistoryBudget } from "./history-budget.ts";
+import type { HubSurroundings } from "./hub-surroundings.ts";
 import { Poll } from "./poll.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
-import type { HistoryBounds, Store } from "./store.ts";
+import type { HistoryBounds } from "./store.ts";
 import { streamDefinition } from "./stream-definition.ts";
 import { Subscriber } from "./subscriber.ts";
 import { readSubscription, type Subscription } from "./subscription.ts";
-
-/** What all hubs of a gateway have in common. */
-export interface HubSurroundings {
-  readonly store: Store;
-  readonly budget: HistoryBudget;
-  readonly capacity: Pick<Capacity, "backendFiles" | "checkBackendFile">;
-  readonly log: Log;
-  readonly loops: LoopGuard;
-  /** Reports an error of our own, in a callback that belongs to no exchange. */
-  onFault(error: unknown): void;
-}
 
 /** The channels of one route in one of its stages: who asks for the same gets the same. */
 export class Hub {

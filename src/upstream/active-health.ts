@@ -3,7 +3,7 @@ import { jitter } from "../base/jitter.ts";
 import type { HealthCheckConfig } from "../config/upstream-schema.ts";
 import type { Log } from "../observe/log.ts";
 import type { Backend } from "./backend.ts";
-import type { UpstreamOwner } from "./upstream.ts";
+import type { UpstreamOwner } from "./upstream-owner.ts";
 
 /** The first checks come within this part of the interval: soon, and not all in one moment. */
 const FIRST_CHECK_PART = 0.2;

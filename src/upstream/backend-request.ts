@@ -1,7 +1,8 @@
 import { isIP } from "node:net";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
-import { fieldValue, type RawFields, removeField, requestFields, setField } from "../http/fields.ts";
+import { fieldValue, type RawFields, removeField, setField } from "../http/fields.ts";
+import { requestFields } from "../http/forwarded-fields.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
 import { routingPath } from "../http/routing-path.ts";
 import type { Backend } from "./backend.ts";

@@ -6,19 +6,12 @@ import { Backend } from "./backend.ts";
 import { type Balance, createBalance } from "./balance.ts";
 import { createLookup } from "./lookup.ts";
 import type { LoopGuard } from "./loop-guard.ts";
+import type { UpstreamOwner } from "./upstream-owner.ts";
 
 /** How long, in ms, a backend may take to be connected and to answer. */
 export interface Timeouts {
   readonly connectTimeout: number;
   readonly responseHeaderTimeout: number;
-}
-
-/** What an upstream belongs to. */
-export interface UpstreamOwner {
-  /** The route's name. */
-  readonly name: string;
-  readonly log: Log;
-  readonly loops: LoopGuard;
 }
 
 /** Where a route's requests go: a group of backends, of which each request gets one. */

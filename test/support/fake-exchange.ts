@@ -39,11 +39,9 @@ export function fakeSharedRoute(
   if (config.mock === undefined) throw new TypeError("it has a mock");
   return {
     config,
-    stage: "RELEASE",
+    environment: "RELEASE",
     cors: undefined,
     auth: undefined,
-    tickets: undefined,
-    stages: [],
     upstream: undefined,
     mock: createMock(config.mock),
   };

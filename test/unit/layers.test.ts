@@ -62,6 +62,26 @@ test("no file imports from a later folder", () => {
   expect(upward).toEqual([]);
 });
 
+/** Files that import each other, over any number of steps: a file that reaches itself. */
+function cycles(): string[] {
+  const graph = new Map(sources.map((file) => [file, importsOf(file)]));
+  const reaches = (from: string): boolean => {
+    const seen = new Set<string>();
+    const open = [...(graph.get(from) ?? [])];
+    for (let file = open.pop(); file !== undefined; file = open.pop()) {
+      if (file === from) return true;
+      if (!seen.has(file)) open.push(...(graph.get(file) ?? []));
+      seen.add(file);
+    }
+    return false;
+  };
+  return sources.filter(reaches).map((file) => relative(SRC, file));
+}
+
+test("no files import each other, not even for types", () => {
+  expect(cycles()).toEqual([]);
+});
+
 test("exactly one file imports http-proxy", () => {
   const importers = sources.filter((file) => /["']http-proxy["']/.test(readFileSync(file, "utf8")));
   expect(importers.map((file) => relative(SRC, file))).toEqual(["websocket/http-proxy.ts"]);

@@ -8,12 +8,18 @@ import type { NginxVersion } from "../version.ts";
 import { type Edit, type Finding, isAsBadAs, type Report } from "./finding.ts";
 import { Ignored } from "./ignore.ts";
 import type { LintOptions, SluiceRoute } from "./options.ts";
-import type { Rule } from "./rule.ts";
 import { sluiceBehind } from "./sluice.ts";
 import { View } from "./view.ts";
 
 /** The most findings of one run; more only repeat themselves. */
 const MAX_FINDINGS = 10_000;
+
+/** What a finding says of its rule. */
+export interface RuleFacts {
+  readonly id: string;
+  /** The measured facts behind it; docs/nginx.md has them. */
+  readonly facts: readonly string[];
+}
 
 /** One run of the rules over a configuration, and what they have found. */
 export class Lint {
@@ -41,11 +47,14 @@ export class Lint {
     return level === undefined ? undefined : this.#byLevel.get(level);
   }
 
-  run(rules: readonly Rule[]): readonly Finding[] {
+  /** Whether the options leave a rule out. */
+  isOff({ id }: RuleFacts): boolean {
     const { only, off } = this.options;
-    for (const rule of rules) {
-      if (!off.has(rule.id) && (only?.has(rule.id) ?? true)) rule.check(this);
-    }
+    return off.has(id) || only?.has(id) === false;
+  }
+
+  /** What the rules have reported, in the order of the files. */
+  findings(): readonly Finding[] {
     return inFileOrder([...this.#findings.values()].map((gathered) => gathered.toFinding()));
   }
 
@@ -53,18 +62,18 @@ export class Lint {
    * Takes a finding, unless a comment rules it out. Findings of one rule at one place become one, of the worst
    * severity, with all their locations. Returns whether it counts.
    */
-  report(rule: Rule, report: Report): boolean {
+  report(rule: RuleFacts, report: Report): boolean {
     return this.#take(rule, report, false);
   }
 
   /** The same, for a finding about a stream: where the location only may carry one, it is of severity `info`. */
-  reportStream(rule: Rule, view: View, report: Report): boolean {
+  reportStream(rule: RuleFacts, view: View, report: Report): boolean {
     const isPossible = view.carries === "possible";
     const severity = isPossible ? "info" : report.severity;
     return this.#take(rule, { ...report, severity, location: view.location }, isPossible);
   }
 
-  #take(rule: Rule, report: Report, isPossible: boolean): boolean {
+  #take(rule: RuleFacts, report: Report, isPossible: boolean): boolean {
     const { at, location } = report;
     if (this.#ignored.has(rule.id, at) || this.#ignored.hasLevel(rule.id, location)) return false;
     const key = `${rule.id} ${at.start} ${at.file.path}`;
@@ -81,12 +90,12 @@ export class Lint {
 class Gathered {
   #worst: Report;
   #isPossible: boolean;
-  readonly #rule: Rule;
+  readonly #rule: RuleFacts;
   readonly #locations = new Set<string>();
   readonly #edits = new Map<string, Edit>();
   readonly #changes = new Set<string>();
 
-  constructor(rule: Rule, report: Report, isPossible: boolean) {
+  constructor(rule: RuleFacts, report: Report, isPossible: boolean) {
     this.#rule = rule;
     this.#worst = report;
     this.#isPossible = isPossible;

@@ -20,9 +20,10 @@ export interface LintResult {
 export function lint(configuration: Configuration, options: LintOptions): LintResult {
   const isBroken = configuration.problems.some(({ kind }) => kind === "syntax" || kind === "template");
   const run = new Lint(configuration, options);
+  for (const rule of isBroken ? STRUCTURE_RULES : RULES) if (!run.isOff(rule)) rule.check(run);
   return {
     configuration,
-    findings: run.run(isBroken ? STRUCTURE_RULES : RULES),
+    findings: run.findings(),
     views: run.views,
     isBroken,
   };

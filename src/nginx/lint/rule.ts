@@ -1,13 +1,10 @@
-import type { Lint } from "./lint.ts";
+import type { Lint, RuleFacts } from "./lint.ts";
 import type { View } from "./view.ts";
 
 /** A check with an id that users name in `--only`, `--off` and comments. */
-export interface Rule {
-  readonly id: string;
+export interface Rule extends RuleFacts {
   /** What the rule warns of, in one sentence. */
   readonly summary: string;
-  /** The measured facts behind it; docs/nginx.md has them. */
-  readonly facts: readonly string[];
   check(lint: Lint): void;
 }
 

@@ -1,13 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  fieldValue,
-  fieldValues,
-  removeField,
-  requestFields,
-  responseFields,
-  setField,
-} from "../../../src/http/fields.ts";
+import { fieldValue, fieldValues, removeField, setField } from "../../../src/http/fields.ts";
+import { requestFields, responseFields } from "../../../src/http/forwarded-fields.ts";
 import { requestTrailers, responseTrailers } from "../../../src/http/trailers.ts";
 
 const HOP_BY_HOP = [

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { CorsConfig } from "../../../src/config/route-schema.ts";
-import type { Cors } from "../../../src/exchange/route.ts";
+import type { CorsPolicy } from "../../../src/policy/cors.ts";
 import {
   createCors,
   isCorsField,
@@ -31,7 +31,7 @@ const ask = (origin: string, method = "GET", headers?: string): string[] => [
   ...["Origin", origin, "Access-Control-Request-Method", method],
   ...(headers === undefined ? [] : ["Access-Control-Request-Headers", headers]),
 ];
-const isGranted = (cors: Cors, raw: string[]): boolean =>
+const isGranted = (cors: CorsPolicy, raw: string[]): boolean =>
   cors.preflight(raw).fields.some(([name]) => name === "Access-Control-Allow-Origin");
 const DENIED = { status: 204, fields: [["Vary", PREFLIGHT_VARY]], body: "" };
 
