@@ -4,7 +4,7 @@ import type { ServerConfig } from "../config/server-schema.ts";
 import { addressName } from "../http/address-name.ts";
 import type { Log } from "../observe/log.ts";
 import { AdminAccess } from "./access.ts";
-import type { Insight } from "./admin-view.ts";
+import type { AdminView } from "./admin-view.ts";
 import { AdminConnections } from "./connections.ts";
 import { AdminEvents } from "./events.ts";
 import { type AdminFile, adminFiles, PAGE, SIGN_IN } from "./files.ts";
@@ -25,17 +25,17 @@ export class AdminListenError extends Error {}
 /** The admin listener of a configuration; undefined when it has none. */
 export function createAdmin(
   { admin, adminToken }: Pick<ServerConfig, "admin" | "adminToken">,
-  insight: Insight,
+  adminView: AdminView,
   log: Log,
 ): AdminServer | undefined {
-  return admin && new AdminServer({ admin, adminToken }, insight, log);
+  return admin && new AdminServer({ admin, adminToken }, adminView, log);
 }
 
 /** The admin listener: health, readiness, metrics, streams and the dashboard. */
 export class AdminServer {
   readonly #address: ListenAddress;
   readonly #access: AdminAccess;
-  readonly #insight: Insight;
+  readonly #adminView: AdminView;
   readonly #events: AdminEvents;
   readonly #log: Log;
   readonly #server: http.Server;
@@ -44,13 +44,13 @@ export class AdminServer {
 
   constructor(
     { admin, adminToken }: { readonly admin: ListenAddress; readonly adminToken: string | undefined },
-    insight: Insight,
+    adminView: AdminView,
     log: Log,
   ) {
     this.#address = admin;
     this.#access = new AdminAccess(admin, adminToken);
-    this.#insight = insight;
-    this.#events = new AdminEvents(insight, log);
+    this.#adminView = adminView;
+    this.#events = new AdminEvents(adminView, log);
     this.#log = log;
     this.#server = http.createServer({
       maxHeaderSize: 8 * 1024,
@@ -76,7 +76,7 @@ export class AdminServer {
       this.#server.listen(this.#address, () => {
         this.#server.removeListener("error", refuse);
         this.#server.on("error", (err) => this.#log.warn({ err }, "admin listener failed"));
-        this.#insight.start();
+        this.#adminView.start();
         resolve(addressName(this.#server.address()));
       });
     });
@@ -84,7 +84,7 @@ export class AdminServer {
 
   /** Ends its event streams and connections. */
   close(): Promise<void> {
-    this.#insight.stop();
+    this.#adminView.stop();
     this.#events.close();
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
@@ -131,9 +131,9 @@ export class AdminServer {
       case "/":
         return this.#page(PAGE, 200, response);
       case "/metrics":
-        return reply(response, 200, await this.#insight.metrics(), METRICS);
+        return reply(response, 200, await this.#adminView.metrics(), METRICS);
       case "/api/streams":
-        return replyJson(response, 200, await this.#insight.listStreams(streamQuery(query)));
+        return replyJson(response, 200, await this.#adminView.listStreams(streamQuery(query)));
       case "/api/events":
         if (!this.#access.isOwnPage(request)) return replyJson(response, 403, { error: "another origin" });
         if (this.#events.isFull) return replyJson(response, 503, { error: "too many dashboards" });
@@ -154,7 +154,7 @@ export class AdminServer {
     if (!this.#isAuthorized(request, response)) return this.#refuse(path, response);
     const id = END_STREAM.exec(path)?.[1];
     if (id === undefined) return replyJson(response, 404, { error: "not found" });
-    const isEnded = await this.#insight.endStreams(decoded(id));
+    const isEnded = await this.#adminView.endStreams(decoded(id));
     this.#log.info({ reqId: decoded(id), isEnded }, "stream ended by hand");
     if (isEnded) return replyJson(response, 200, { status: "ended" });
     return replyJson(response, 404, { error: "no such stream" });
@@ -173,7 +173,7 @@ export class AdminServer {
   }
 
   #readiness(response: ServerResponse): void {
-    const { isReady, obstacles } = this.#insight.readiness;
+    const { isReady, obstacles } = this.#adminView.readiness;
     const status = isReady ? "ready" : "not ready";
     replyJson(response, isReady ? 200 : 503, { status, reasons: obstacles });
   }

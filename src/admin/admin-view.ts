@@ -1,7 +1,7 @@
 import { processMetrics } from "../observe/process-metrics.ts";
 import type { Sample } from "../runtime/activity.ts";
 import type { Readiness } from "../runtime/readiness.ts";
-import type { Observatory } from "../runtime/telemetry.ts";
+import type { Telemetry } from "../runtime/telemetry.ts";
 import { type Overview, overview } from "./overview.ts";
 import { endStreams, listStreams, type StreamPage, type StreamQuery } from "./streams.ts";
 
@@ -9,7 +9,7 @@ import { endStreams, listStreams, type StreamPage, type StreamQuery } from "./st
 export type View = Overview & { readonly streams: StreamPage };
 
 /** What the admin listener shows of a gateway, which may be one process or several. */
-export interface Insight {
+export interface AdminView {
   readonly readiness: Pick<Readiness, "isReady" | "obstacles">;
   /** The totals of the last minutes, oldest first. */
   readonly samples: readonly Sample[];
@@ -27,48 +27,48 @@ export interface Insight {
 }
 
 /** That of a gateway in this process. */
-export class LocalInsight implements Insight {
-  readonly #observatory: Observatory;
+export class LocalAdminView implements AdminView {
+  readonly #telemetry: Telemetry;
 
-  constructor(observatory: Observatory) {
-    this.#observatory = observatory;
+  constructor(telemetry: Telemetry) {
+    this.#telemetry = telemetry;
   }
 
   get readiness(): Readiness {
-    return this.#observatory.readiness;
+    return this.#telemetry.readiness;
   }
 
   get samples(): readonly Sample[] {
-    return this.#observatory.activity.samples;
+    return this.#telemetry.activity.samples;
   }
 
   start(): void {
     // Before files are scarce: some of it is read once.
     processMetrics();
-    this.#observatory.activity.start();
+    this.#telemetry.activity.start();
   }
 
   stop(): void {
-    this.#observatory.activity.stop();
+    this.#telemetry.activity.stop();
   }
 
   watch(onLook: () => void): () => void {
-    return this.#observatory.activity.watch(onLook);
+    return this.#telemetry.activity.watch(onLook);
   }
 
   metrics(): Promise<string> {
-    return this.#observatory.metrics.text(processMetrics());
+    return this.#telemetry.metrics.text(processMetrics());
   }
 
   async view(query: StreamQuery): Promise<View> {
-    return { ...overview(this.#observatory), streams: listStreams(this.#observatory.activity, query) };
+    return { ...overview(this.#telemetry), streams: listStreams(this.#telemetry.activity, query) };
   }
 
   async listStreams(query: StreamQuery): Promise<StreamPage> {
-    return listStreams(this.#observatory.activity, query);
+    return listStreams(this.#telemetry.activity, query);
   }
 
   async endStreams(id: string): Promise<boolean> {
-    return endStreams(this.#observatory.activity, id);
+    return endStreams(this.#telemetry.activity, id);
   }
 }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Log } from "../observe/log.ts";
-import type { Insight } from "./admin-view.ts";
+import type { AdminView } from "./admin-view.ts";
 import { beginEvents } from "./reply.ts";
 import type { StreamQuery } from "./streams.ts";
 
@@ -15,7 +15,7 @@ const MAX_AGE_MS = 3_600_000;
 
 /** The dashboards' event streams: the last minutes first, then an overview once a second. */
 export class AdminEvents {
-  readonly #insight: Insight;
+  readonly #adminView: AdminView;
   readonly #log: Log;
   readonly #viewers = new Set<ServerResponse>();
   /** Since when each that does not read has not, by `performance.now()`. */
@@ -23,8 +23,8 @@ export class AdminEvents {
   /** Those for whom an overview is being made. */
   readonly #awaiting = new WeakSet<ServerResponse>();
 
-  constructor(insight: Insight, log: Log) {
-    this.#insight = insight;
+  constructor(adminView: AdminView, log: Log) {
+    this.#adminView = adminView;
     this.#log = log;
   }
 
@@ -40,13 +40,13 @@ export class AdminEvents {
       response.end();
       age = setTimeout(() => response.destroy(), STALL_MS);
     }, MAX_AGE_MS);
-    const unwatch = this.#insight.watch(() => void this.#send(response, query));
+    const unwatch = this.#adminView.watch(() => void this.#send(response, query));
     response.once("close", () => {
       clearTimeout(age);
       unwatch();
       this.#viewers.delete(response);
     });
-    response.write(`retry: 1000\n\n${event("history", this.#insight.samples)}`);
+    response.write(`retry: 1000\n\n${event("history", this.#adminView.samples)}`);
     void this.#send(response, query);
   }
 
@@ -69,7 +69,7 @@ export class AdminEvents {
     if (this.#awaiting.has(response)) return;
     this.#awaiting.add(response);
     try {
-      const view = await this.#insight.view(query);
+      const view = await this.#adminView.view(query);
       if (isOpen(response)) response.write(event("overview", view));
     } catch (err) {
       this.#log.error({ err }, "overview failed");

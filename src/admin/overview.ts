@@ -1,5 +1,5 @@
 import { backendStates } from "../runtime/backend-states.ts";
-import type { Observatory } from "../runtime/telemetry.ts";
+import type { Telemetry } from "../runtime/telemetry.ts";
 
 /** Rows of a table in one overview; `/metrics` has them all. */
 const MAX_ROWS = 500;
@@ -8,7 +8,7 @@ const MAX_ROWS = 500;
 export const MAX_ENDS = 20;
 
 /** Everything but the streams: what the dashboard gets once a second. */
-export function overview({ activity, readiness, routes, reloads }: Observatory) {
+export function overview({ activity, readiness, routes, reloads }: Telemetry) {
   const all = [...routes()];
   const backends = backendStates(all);
   const sums = activity.byRoute();

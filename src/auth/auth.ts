@@ -1,12 +1,12 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { Principal, Spent } from "../exchange/principal.ts";
+import type { ConsumedCredential, Principal } from "../exchange/principal.ts";
 import type { Auth } from "../exchange/route.ts";
 import type { Step } from "../exchange/step.ts";
 import type { FailedAuth } from "../limits/failed-auth.ts";
 
 /** One kind of credential that a route takes. */
-export interface Verifier extends Spent {
+export interface Verifier extends ConsumedCredential {
   /** What logs call it. */
   readonly name: string;
   /** Its name in WWW-Authenticate, which RFC 9110 section 11.6.1 wants with every 401. */
@@ -62,7 +62,10 @@ export interface AuthSetup {
  * browser sends its cookies with everything; it is not verified, so it does not go on to the backend.
  */
 export function createAuth(verifiers: readonly Verifier[], { forward, failures }: AuthSetup): Authentication {
-  const ways = verifiers.map((verifier) => ({ verifier, spent: spentBy(verifier, verifiers, forward) }));
+  const ways = verifiers.map((verifier) => ({
+    verifier,
+    consumed: consumedBy(verifier, verifiers, forward),
+  }));
   const explicit = ways.filter(({ verifier }) => verifier.isAmbient !== true);
   const ambient = ways.filter(({ verifier }) => verifier.isAmbient === true);
 
@@ -76,7 +79,7 @@ export function createAuth(verifiers: readonly Verifier[], { forward, failures }
       if (isGuess(error)) await failures?.count(exchange);
       throw error;
     }
-    exchange.spent = way.spent;
+    exchange.consumed = way.consumed;
   }
 
   const challenges = verifiers.flatMap(({ challenge }) => challenge ?? []);
@@ -91,7 +94,7 @@ export function createAuth(verifiers: readonly Verifier[], { forward, failures }
 /** A kind of credential, and what is taken off a request that it lets in. */
 interface Way {
   readonly verifier: Verifier;
-  readonly spent: Spent;
+  readonly consumed: ConsumedCredential;
 }
 
 function presented(ways: readonly Way[], exchange: Exchange): Way | undefined {
@@ -112,7 +115,7 @@ const isGuess = (error: unknown): boolean =>
  * `Authorization` of others stays: with a scheme of ours it would have been a second credential, and been refused;
  * with any other scheme it is the backend's own.
  */
-function spentBy(own: Verifier, all: readonly Verifier[], forward: boolean): Spent {
+function consumedBy(own: Verifier, all: readonly Verifier[], forward: boolean): ConsumedCredential {
   const others = all.filter((verifier) => verifier !== own);
   const ownFields = own.credentialFields ?? [];
   const otherFields = others

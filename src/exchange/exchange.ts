@@ -9,7 +9,7 @@ import type { ClientRequest } from "../http/client-request.ts";
 import type { Log } from "../observe/log.ts";
 import { debugFields } from "./debug.ts";
 import { Holdings } from "./holdings.ts";
-import type { Principal, Spent } from "./principal.ts";
+import type { ConsumedCredential, Principal } from "./principal.ts";
 import type { Route } from "./route.ts";
 import type { Target } from "./target.ts";
 import type { WholeBody } from "./whole-body.ts";
@@ -31,7 +31,7 @@ export interface Observer {
   onFault(error: unknown, facts?: Readonly<Record<string, unknown>>): void;
 }
 
-const NOTHING_SPENT: Spent = {};
+const NOTHING_CONSUMED: ConsumedCredential = {};
 const NO_FIELDS: readonly (readonly [name: string, value: string])[] = [];
 const NO_HEADERS: readonly string[] = [];
 const noContinue = (): void => {};
@@ -55,7 +55,7 @@ export class Exchange implements Sent, FaultOwner {
   /** Who the request is from; undefined until a stage has verified a credential. */
   principal: Principal | undefined;
   /** What the credential travelled in that was verified and is not for the backend. */
-  spent: Spent = NOTHING_SPENT;
+  consumed: ConsumedCredential = NOTHING_CONSUMED;
   /** The body, where a stage had to read it whole; it goes to the backend in place of the stream. */
   body: WholeBody | undefined;
   /** The event id that a polyfill had put into the query; the backend gets it as Last-Event-ID. */

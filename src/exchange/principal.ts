@@ -11,7 +11,7 @@ export interface Principal {
 }
 
 /** Where credentials stand in a request that are not for the backend. */
-export interface Spent {
+export interface ConsumedCredential {
   /** Names of fields; a final `*` stands for any rest. */
   readonly credentialFields?: readonly string[];
   /** Fields that go on to the backend, whichever of `credentialFields` they fit as well. */

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AdminServer, createAdmin } from "../admin/admin-listener.ts";
-import { LocalInsight } from "../admin/admin-view.ts";
+import { LocalAdminView } from "../admin/admin-view.ts";
 import type { Config, ServerConfig } from "../config/server-schema.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Counters } from "../limits/counters.ts";
 import { Listeners, type PreparedListeners } from "../listen/listeners.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { type PreparedReload, Runtime } from "../runtime/runtime.ts";
-import type { Observatory } from "../runtime/telemetry.ts";
+import type { Telemetry } from "../runtime/telemetry.ts";
 import type { LoopGuard } from "../upstream/loop-guard.ts";
 import { drainStreams } from "./drain.ts";
 
@@ -67,7 +67,7 @@ export class GatewayClosedError extends Error {
 /** A gateway in this process. */
 export class RunningGateway implements Gateway {
   /** What is known of it. */
-  readonly observatory: Observatory;
+  readonly telemetry: Telemetry;
   readonly #runtime: Runtime;
   readonly #listeners: Listeners;
   readonly #admin: AdminServer | undefined;
@@ -87,8 +87,8 @@ export class RunningGateway implements Gateway {
     if (workers !== 1)
       this.#runtime.log.warn({ workers }, "workers are for sluice serve: this is one process");
     this.#listeners = new Listeners(this.#runtime);
-    this.observatory = this.#runtime.observatory;
-    this.#admin = createAdmin(config.server, new LocalInsight(this.observatory), this.#runtime.log);
+    this.telemetry = this.#runtime.telemetry;
+    this.#admin = createAdmin(config.server, new LocalAdminView(this.telemetry), this.#runtime.log);
   }
 
   get adminAddress(): string | undefined {
@@ -106,7 +106,7 @@ export class RunningGateway implements Gateway {
       await this.#runtime.close();
       throw error;
     }
-    this.#runtime.observatory.readiness.set("starting", false);
+    this.#runtime.telemetry.readiness.set("starting", false);
     return this.#listeners.names;
   }
 
@@ -114,8 +114,8 @@ export class RunningGateway implements Gateway {
     // One after the other, so that each knows what it is compared with.
     const done = this.#reloading.then(async () => (await this.prepare(config)).commit());
     this.#reloading = done.then(
-      () => this.observatory.reloaded("success"),
-      () => this.observatory.reloaded("failure"),
+      () => this.telemetry.reloaded("success"),
+      () => this.telemetry.reloaded("failure"),
     );
     return done;
   }
@@ -144,7 +144,7 @@ export class RunningGateway implements Gateway {
   }
 
   rejected(): void {
-    this.observatory.reloaded("failure");
+    this.telemetry.reloaded("failure");
   }
 
   close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
@@ -174,10 +174,10 @@ export class RunningGateway implements Gateway {
   }
 
   async #close(): Promise<void> {
-    const { log, observatory, config } = this.#runtime;
+    const { log, telemetry, config } = this.#runtime;
     const { drain } = config.server;
     this.#runtime.isDraining = true;
-    observatory.readiness.set("draining", true);
+    telemetry.readiness.set("draining", true);
     const { signal } = this.#hurry;
     if (drain.delay !== undefined) await sleep(drain.delay, undefined, { signal }).catch(() => {});
     const closed = this.#listeners.close();

@@ -46,4 +46,4 @@ export interface ClientResponse {
 }
 
 /** What tells that nobody wants an answer any more. */
-export type Departure = Pick<ClientResponse, "isClosed" | "onClose">;
+export type Cancellation = Pick<ClientResponse, "isClosed" | "onClose">;

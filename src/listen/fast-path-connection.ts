@@ -5,17 +5,17 @@ import type { HeadContext } from "../http/raw-head.ts";
 import { RawResponse, type ResponseOwner } from "./raw-response.ts";
 import { type HeadLimits, type PlainRequest, parseRequest } from "./request-parser.ts";
 
-/** What connections need of the lane that they are in. */
-export interface LaneRules {
+/** What connections need of the fast path that they are in. */
+export interface FastPathRules {
   readonly limits: HeadLimits;
   readonly keepAliveMs: number;
   /** No further request is taken. */
   isClosing(): boolean;
   answer(request: PlainRequest, response: RawResponse, socket: Socket): void;
-  /** Takes a connection over on which something came that this lane does not read; the socket has it again. */
+  /** Takes a connection over on which something came that the fast path does not read; the socket has it again. */
   handOver(socket: Socket): void;
   /** The connection is closed, or another's. */
-  forget(connection: LaneConnection): void;
+  forget(connection: FastPathConnection): void;
   /** Reports an error that no code expected, of a connection on which nothing was being answered. */
   onFault(error: unknown): void;
 }
@@ -25,12 +25,12 @@ const MAX_EARLY_BYTES = 64 * 1024;
 
 /** Where a socket has its connection: one property instead of a closure for each listener. */
 const CONNECTION = Symbol("connection");
-type LaneSocket = Socket & { [CONNECTION]?: LaneConnection };
+type FastPathSocket = Socket & { [CONNECTION]?: FastPathConnection };
 
 /** A client's connection, as long as its requests are plain and come one at a time. */
-export class LaneConnection implements ResponseOwner {
+export class FastPathConnection implements ResponseOwner {
   readonly socket: Socket;
-  readonly #rules: LaneRules;
+  readonly #rules: FastPathRules;
   #response: RawResponse | undefined;
   /** The client has not said that the request that is being answered is its last. */
   #keepsAlive = false;
@@ -41,10 +41,10 @@ export class LaneConnection implements ResponseOwner {
   /** Since when it has been without a request, by `performance.now()`. */
   waitsSince = performance.now();
 
-  constructor(socket: Socket, rules: LaneRules) {
+  constructor(socket: Socket, rules: FastPathRules) {
     this.socket = socket;
     this.#rules = rules;
-    (socket as LaneSocket)[CONNECTION] = this;
+    (socket as FastPathSocket)[CONNECTION] = this;
     socket.on("data", onData);
     socket.on("drain", onDrain);
     socket.on("end", onEnd);
@@ -138,7 +138,7 @@ export class LaneConnection implements ResponseOwner {
 }
 
 /** Runs one step of a socket's connection; an error in it is that connection's fault. */
-function step(socket: LaneSocket, run: (connection: LaneConnection) => void): void {
+function step(socket: FastPathSocket, run: (connection: FastPathConnection) => void): void {
   const connection = socket[CONNECTION];
   if (connection === undefined) return;
   try {
@@ -148,26 +148,26 @@ function step(socket: LaneSocket, run: (connection: LaneConnection) => void): vo
   }
 }
 
-function onData(this: LaneSocket, bytes: Buffer): void {
+function onData(this: FastPathSocket, bytes: Buffer): void {
   step(this, (connection) => connection.received(bytes));
 }
 
-function onDrain(this: LaneSocket): void {
+function onDrain(this: FastPathSocket): void {
   step(this, drained);
 }
 
 /** A client that has ended its half is done with us: what is being answered ends too, as node:http has it. */
-function onEnd(this: LaneSocket): void {
+function onEnd(this: FastPathSocket): void {
   step(this, ended);
 }
 
 /** The socket is destroyed behind it, and `close` says all there is to say. */
 function onError(): void {}
 
-function onClose(this: LaneSocket): void {
+function onClose(this: FastPathSocket): void {
   step(this, closed);
 }
 
-const drained = (connection: LaneConnection): void => connection.drained();
-const ended = (connection: LaneConnection): void => connection.ended();
-const closed = (connection: LaneConnection): void => connection.closed();
+const drained = (connection: FastPathConnection): void => connection.drained();
+const ended = (connection: FastPathConnection): void => connection.ended();
+const closed = (connection: FastPathConnection): void => connection.closed();

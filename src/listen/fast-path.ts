@@ -1,11 +1,11 @@
 import type { Socket } from "node:net";
 import { guarded } from "../base/guard.ts";
-import { LaneConnection, type LaneRules } from "./fast-path-connection.ts";
+import { FastPathConnection, type FastPathRules } from "./fast-path-connection.ts";
 import type { RawResponse } from "./raw-response.ts";
 import type { HeadLimits, PlainRequest } from "./request-parser.ts";
 
-/** What becomes of a lane's connections and requests. */
-export interface LaneSetup {
+/** What becomes of the fast path's connections and requests. */
+export interface FastPathSetup {
   /** `requestTimeout` in ms, for a connection on which nothing has come. */
   readonly limits: HeadLimits & { readonly requestTimeout: number };
   /** How long, in ms, a connection stays without a further request. */
@@ -29,14 +29,14 @@ const SWEEP_MS = 1_000;
  *
  * At the first that is not of that sort a connection goes over to node:http, once and for all.
  */
-export class Lane {
-  readonly #setup: LaneSetup;
-  readonly #rules: LaneRules;
-  readonly #connections = new Set<LaneConnection>();
+export class FastPath {
+  readonly #setup: FastPathSetup;
+  readonly #rules: FastPathRules;
+  readonly #connections = new Set<FastPathConnection>();
   #sweep: NodeJS.Timeout | undefined;
   #isClosing = false;
 
-  constructor(setup: LaneSetup) {
+  constructor(setup: FastPathSetup) {
     this.#setup = setup;
     this.#rules = {
       // A reload changes them.
@@ -54,7 +54,7 @@ export class Lane {
 
   /** Takes a new connection, of which nothing has been read. */
   accept(socket: Socket): void {
-    this.#connections.add(new LaneConnection(socket, this.#rules));
+    this.#connections.add(new FastPathConnection(socket, this.#rules));
     // After what has come was read: a process that stood still has not looked meanwhile.
     const endLate = guarded(
       (error) => this.#setup.onFault(error),
@@ -88,7 +88,7 @@ export class Lane {
     }
   }
 
-  #forget(connection: LaneConnection): void {
+  #forget(connection: FastPathConnection): void {
     this.#connections.delete(connection);
     if (this.#connections.size > 0) return;
     clearInterval(this.#sweep);

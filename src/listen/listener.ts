@@ -12,7 +12,7 @@ import type { Admission } from "../limits/capacity.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
 import { type Arrival, arrivalOf, noteArrival } from "../request/arrival.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { Lane } from "./fast-path.ts";
+import { FastPath } from "./fast-path.ts";
 import { Http1Requests } from "./http1-requests.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { listenOn } from "./listen.ts";
@@ -34,7 +34,7 @@ export class Listener {
   readonly #server: http.Server;
   readonly #http1: Http1Requests;
   /** The way of the plain requests, which most are. */
-  readonly #lane: Lane;
+  readonly #fastPath: FastPath;
   /** Node's own listener for connections: its HTTP/1 parser. */
   readonly #parse: (socket: Duplex) => void;
   readonly #runtime: Runtime;
@@ -70,7 +70,7 @@ export class Listener {
       runtime,
       parse: this.#parse,
     });
-    this.#lane = new Lane({
+    this.#fastPath = new FastPath({
       get limits() {
         return runtime.config.server.limits;
       },
@@ -116,7 +116,7 @@ export class Listener {
       this.#server.close(() => resolve());
       this.#http1.close();
       // And with it the spare connections of browsers and Node's fetch, which were busy in the eyes of node:http.
-      this.#lane.close();
+      this.#fastPath.close();
       this.#http2.close();
       for (const socket of this.#pending) socket.destroy();
     });
@@ -124,7 +124,7 @@ export class Listener {
 
   closeAllConnections(): void {
     this.#server.closeAllConnections();
-    this.#lane.closeAllConnections();
+    this.#fastPath.closeAllConnections();
     this.#http2.closeAllConnections();
     for (const socket of this.#pending) socket.destroy();
   }
@@ -249,7 +249,7 @@ export class Listener {
 
   /** Where a connection goes on which HTTP/1 is spoken. */
   #toHttp1(socket: Socket): void {
-    this.#lane.accept(socket);
+    this.#fastPath.accept(socket);
   }
 }
 

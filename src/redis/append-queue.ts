@@ -6,13 +6,13 @@ import type { Draft, StoredEvent } from "../shared/store.ts";
 import { appendEvents, type Grant, type PlacedEvent, type RecordPlace } from "./append.ts";
 import type { Position } from "./entry.ts";
 import { startPatientTimer } from "./patient-timer.ts";
-import type { Ledger } from "./replica-cursor.ts";
+import type { ReplicaCursor } from "./replica-cursor.ts";
 
 const RETRY_MS = 200;
 
-export interface OutboxOptions {
+export interface AppendQueueOptions {
   readonly place: RecordPlace;
-  readonly ledger: Ledger;
+  readonly cursor: ReplicaCursor;
   /** An event waits so long for Redis; then it is delivered without. */
   readonly timeoutMs: number;
   held(afterSeq: number): readonly StoredEvent[];
@@ -32,8 +32,8 @@ export interface OutboxOptions {
  * and not the queue. Events are delivered when they are written, or `timeoutMs` later, or at once while Redis is
  * not to be had; what was delivered unwritten is written as soon as it can be, before anything new.
  */
-export class Outbox {
-  readonly #options: OutboxOptions;
+export class AppendQueue {
+  readonly #options: AppendQueueOptions;
   /** Made, not delivered yet. */
   #waiting: StoredEvent[] = [];
   #waitingBytes = 0;
@@ -46,7 +46,7 @@ export class Outbox {
   #retry: NodeJS.Timeout | undefined;
   #stopWaiting: (() => void) | undefined;
 
-  constructor(options: OutboxOptions) {
+  constructor(options: AppendQueueOptions) {
     this.#options = options;
   }
 
@@ -65,7 +65,7 @@ export class Outbox {
 
   /** The newest event that was made here or delivered. */
   get newestSeq(): number {
-    return this.#waiting.at(-1)?.seq ?? this.#options.ledger.deliveredSeq;
+    return this.#waiting.at(-1)?.seq ?? this.#options.cursor.deliveredSeq;
   }
 
   /** A backend is asked anew: ids that are made from now on are nobody else's. */
@@ -109,8 +109,8 @@ export class Outbox {
 
   /** Redis has everything up to here, whatever we thought. */
   agreeOn(top: Position): void {
-    const { ledger } = this.#options;
-    if (top.seq <= ledger.accepted.seq) ledger.rewind(top);
+    const { cursor } = this.#options;
+    if (top.seq <= cursor.accepted.seq) cursor.rewind(top);
     else this.#accept([top]);
   }
 
@@ -133,22 +133,22 @@ export class Outbox {
     await this.#sending;
     const events = this.#unwritten();
     if (this.#grant === undefined || events.length === 0) return;
-    const { place, ledger } = this.#options;
-    await appendEvents(place, this.#grant, ledger.accepted, events);
+    const { place, cursor } = this.#options;
+    await appendEvents(place, this.#grant, cursor.accepted, events);
   }
 
   async #send(): Promise<void> {
-    const { place, ledger } = this.#options;
+    const { place, cursor } = this.#options;
     for (;;) {
       const grant = this.#grant;
       if (grant === undefined) return;
       const events = this.#unwritten();
       if (events.length === 0) return this.#recover();
-      const outcome = await appendEvents(place, grant, ledger.accepted, events);
+      const outcome = await appendEvents(place, grant, cursor.accepted, events);
       // What was learnt under another grant is out of date.
       if (this.#grant !== grant) continue;
       if (outcome.is === "written") this.#accept(outcome.batch.map(({ position }) => position));
-      else if (outcome.is === "other" && ledger.knows(outcome.top, grant.token, this.newestSeq)) {
+      else if (outcome.is === "other" && cursor.knows(outcome.top, grant.token, this.newestSeq)) {
         this.agreeOn(outcome.top);
       } else if (outcome.is === "failed") return this.#sendLater();
       else return this.#options.onDoubt(outcome.is === "other");
@@ -157,14 +157,14 @@ export class Outbox {
 
   /** Oldest first: what was delivered without Redis, then what waits for it. */
   #unwritten(): PlacedEvent[] {
-    const { ledger, held } = this.#options;
+    const { cursor, held } = this.#options;
     const token = this.#grant?.token ?? 0;
-    const { accepted, deliveredSeq } = ledger;
+    const { accepted, deliveredSeq } = cursor;
     const delivered = deliveredSeq > accepted.seq ? held(accepted.seq) : [];
     const waiting = this.#waiting.filter(({ seq }) => seq > accepted.seq);
     return [...delivered, ...waiting].map((event) => ({
       event,
-      position: { token: ledger.tokenOf(event.seq, token), seq: event.seq },
+      position: { token: cursor.tokenOf(event.seq, token), seq: event.seq },
     }));
   }
 
@@ -182,19 +182,19 @@ export class Outbox {
   }
 
   #accept(positions: readonly Position[]): void {
-    const { ledger } = this.#options;
-    for (const position of positions) ledger.accept(position);
-    this.#deliver(ledger.accepted.seq);
+    const { cursor } = this.#options;
+    for (const position of positions) cursor.accept(position);
+    this.#deliver(cursor.accepted.seq);
   }
 
   #deliver(upTo: number): void {
-    const { ledger, deliver, onDelivered } = this.#options;
+    const { cursor, deliver, onDelivered } = this.#options;
     const end = this.#waiting.findIndex(({ seq }) => seq > upTo);
     const events = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
     const last = events.at(-1);
     if (last === undefined) return;
     for (const { block } of events) this.#waitingBytes -= block.length;
-    ledger.deliveredSeq = last.seq;
+    cursor.deliveredSeq = last.seq;
     this.#endWait();
     if (this.isWaiting) this.#stopWaiting = this.#startWait();
     deliver(events);

@@ -2,7 +2,7 @@ import type { BackendState } from "../shared/store.ts";
 import type { RedisFaults } from "./faults.ts";
 import { readState, writeState } from "./state.ts";
 
-export interface WordOptions {
+export interface BackendStatusOptions {
   readonly faults: RedisFaults;
   /** How long clients are told to wait when a leader's word cannot be read. */
   readonly unreadableMs: number;
@@ -17,10 +17,10 @@ export interface WordOptions {
 }
 
 /** What is said about a record's backend: heard from who leads, or said by us, at its place among the events. */
-export class BackendWord {
+export class BackendStatus {
   /** Our own word, until Redis has it; empty for none. */
   unwritten = "";
-  readonly #options: WordOptions;
+  readonly #options: BackendStatusOptions;
   /** The last word that the channel got; undefined before the first. */
   #said: string | undefined;
   /** Said behind events that are not delivered yet. */
@@ -29,7 +29,7 @@ export class BackendWord {
   /** The backend streams, as far as was said. */
   #isOpen = false;
 
-  constructor(options: WordOptions) {
+  constructor(options: BackendStatusOptions) {
     this.#options = options;
   }
 

@@ -5,12 +5,12 @@ import { RedisFault } from "./connection.ts";
 import type { Entry, Position } from "./entry.ts";
 import { readPages } from "./pages.ts";
 import type { RedisReader } from "./reader.ts";
-import type { Ledger } from "./replica-cursor.ts";
+import type { ReplicaCursor } from "./replica-cursor.ts";
 
 export interface RedisIntakeOptions {
   readonly place: RecordPlace;
   readonly reader: RedisReader;
-  readonly ledger: Ledger;
+  readonly cursor: ReplicaCursor;
   /** So long Redis may be away before those who wait for what it has go on without. */
   readonly timeoutMs: number;
   /** Another one leads, so that what is read continues what the channel has. */
@@ -57,8 +57,8 @@ export class RedisIntake {
 
   /** Reads what there is over the connection for commands: the reader may be cut off, or late. */
   async catchUp(): Promise<void> {
-    const { place, ledger, onOther } = this.#options;
-    for await (const page of readPages(place, ledger.accepted)) {
+    const { place, cursor, onOther } = this.#options;
+    for await (const page of readPages(place, cursor.accepted)) {
       if (!this.#take(page)) return onOther();
     }
   }
@@ -99,12 +99,12 @@ export class RedisIntake {
 
   /** Delivers what comes next; false when it does not continue what the channel has. */
   #take(entries: readonly Entry[]): boolean {
-    const { place, ledger, held, deliver } = this.#options;
+    const { place, cursor, held, deliver } = this.#options;
     if (this.isOther) return false;
     const next: StoredEvent[] = [];
     for (const entry of entries) {
       if (entry.event === undefined) place.connection.faults.countInvalid("entry");
-      const verdict = ledger.take(entry, held);
+      const verdict = cursor.take(entry, held);
       this.isOther = verdict === "other";
       if (this.isOther) break;
       if (verdict === "next" && entry.event !== undefined) next.push(entry.event);

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { BackendState, ChannelFeed, ChannelStore, Draft } from "../shared/store.ts";
 import type { RecordPlace } from "./append.ts";
-import { Outbox } from "./append-queue.ts";
-import { BackendWord } from "./backend-status.ts";
+import { AppendQueue } from "./append-queue.ts";
+import { BackendStatus } from "./backend-status.ts";
 import { RedisFault } from "./connection.ts";
 import { isSamePosition, ORIGIN, type Position } from "./entry.ts";
 import type { RedisFaults } from "./faults.ts";
@@ -10,7 +10,7 @@ import { RedisIntake } from "./intake.ts";
 import { Lease } from "./lease.ts";
 import { eventsOf, readRecord } from "./pages.ts";
 import type { RedisReader } from "./reader.ts";
-import { Ledger } from "./replica-cursor.ts";
+import { ReplicaCursor } from "./replica-cursor.ts";
 import type { LeaseAnswer } from "./schemas.ts";
 
 /** What a channel is to its record. */
@@ -47,10 +47,10 @@ export interface RecordContext {
  */
 export class RedisRecord implements ChannelStore {
   readonly #context: RecordContext;
-  readonly #ledger = new Ledger();
+  readonly #cursor = new ReplicaCursor();
   readonly #lease: Lease;
-  readonly #outbox: Outbox;
-  readonly #word: BackendWord;
+  readonly #appendQueue: AppendQueue;
+  readonly #word: BackendStatus;
   readonly #intake: RedisIntake;
   #feed: ChannelFeed | undefined;
   #role: Role = "joining";
@@ -73,10 +73,10 @@ export class RedisRecord implements ChannelStore {
       onAnswer: (answer) => this.#onAnswer(answer),
       onSilence: (ms) => this.#onSilence(ms),
     });
-    this.#outbox = new Outbox({
+    this.#appendQueue = new AppendQueue({
       place,
       timeoutMs,
-      ledger: this.#ledger,
+      cursor: this.#cursor,
       held: (afterSeq) => this.#feed?.held(afterSeq) ?? [],
       deliver: (events) => this.#open?.onEvents(events),
       onDegraded: (isDegraded) => this.#onDegraded(isDegraded),
@@ -86,18 +86,18 @@ export class RedisRecord implements ChannelStore {
     this.#intake = new RedisIntake({
       place,
       reader: context.reader,
-      ledger: this.#ledger,
+      cursor: this.#cursor,
       timeoutMs,
       isFollowing: () => this.#role === "following",
       held: (seq) => this.#feed?.held(seq - 1)[0],
       deliver: (events) => this.#open?.onEvents(events),
       onOther: () => this.#lease.ask(),
     });
-    this.#word = new BackendWord({
+    this.#word = new BackendStatus({
       faults: this.#faults,
       unreadableMs: place.leaseMs,
       give: (state) => this.#open?.onState(state),
-      isWaiting: () => this.#outbox.isWaiting,
+      isWaiting: () => this.#appendQueue.isWaiting,
       write: () => this.#lease.ask(),
       notify: () => context.notify(),
     });
@@ -122,7 +122,7 @@ export class RedisRecord implements ChannelStore {
   }
 
   append(drafts: readonly Draft[]): void {
-    if (this.#isAsking()) this.#outbox.add(drafts);
+    if (this.#isAsking()) this.#appendQueue.add(drafts);
   }
 
   catchUp(): Promise<void> | undefined {
@@ -154,9 +154,9 @@ export class RedisRecord implements ChannelStore {
 
   async #farewell(wasLeading: boolean): Promise<void> {
     try {
-      if (wasLeading) await this.#outbox.flush();
+      if (wasLeading) await this.#appendQueue.flush();
       this.#feed = undefined;
-      this.#outbox.stop();
+      this.#appendQueue.stop();
       if (wasLeading && (await this.#lease.release(this.#epoch))) this.#context.notify();
     } catch (error) {
       // The lease runs out by itself.
@@ -211,11 +211,11 @@ export class RedisRecord implements ChannelStore {
     const entries = await readRecord(this.#context.place);
     if (this.#role === "closed") return;
     if (this.#hasRecord) this.#context.onReplaced();
-    this.#ledger.reset(entries);
+    this.#cursor.reset(entries);
     this.#epoch = epoch;
     this.#hasRecord = true;
     this.#intake.isOther = false;
-    this.#feed?.onRecord({ epoch, lastSeq: this.#ledger.accepted.seq, events: eventsOf(entries) });
+    this.#feed?.onRecord({ epoch, lastSeq: this.#cursor.accepted.seq, events: eventsOf(entries) });
   }
 
   async #lead({ token, epoch, top, state }: LeaseAnswer): Promise<void> {
@@ -226,16 +226,16 @@ export class RedisRecord implements ChannelStore {
       if (this.#role === "closed") return;
       if (this.#intake.isOther || !this.#agreesWith(top)) return this.#doubt(true);
     }
-    if (!this.#outbox.isSending) this.#outbox.agreeOn(top);
+    if (!this.#appendQueue.isSending) this.#appendQueue.agreeOn(top);
     const wasAsking = this.#isAsking();
     this.#intake.stop();
     if (!wasAsking) {
       this.#word.hear(state);
-      this.#outbox.begin();
+      this.#appendQueue.begin();
     }
     this.#role = "leading";
     this.#word.compare(state);
-    this.#outbox.write({ token, epoch });
+    this.#appendQueue.write({ token, epoch });
     if (!wasAsking) this.#feed?.onLead();
   }
 
@@ -247,12 +247,12 @@ export class RedisRecord implements ChannelStore {
       this.#role = "following";
       this.#feed?.onFollow();
     }
-    if (!this.#intake.isReading) this.#intake.read(this.#ledger.accepted);
+    if (!this.#intake.isReading) this.#intake.read(this.#cursor.accepted);
     // Events stand in front of what is said of the backend behind them; and a reader may be cut off for long.
-    const isStuck = isSamePosition(this.#ledger.accepted, this.#acceptedBefore);
-    const isBehind = !isSamePosition(this.#ledger.accepted, top);
+    const isStuck = isSamePosition(this.#cursor.accepted, this.#acceptedBefore);
+    const isBehind = !isSamePosition(this.#cursor.accepted, top);
     if (isBehind && (isStuck || this.#word.isNews(state))) await this.#intake.catchUp();
-    this.#acceptedBefore = this.#ledger.accepted;
+    this.#acceptedBefore = this.#cursor.accepted;
     if (this.#role !== "following") return;
     if (this.#intake.isOther) this.#lease.ask();
     else this.#word.hear(state);
@@ -266,8 +266,8 @@ export class RedisRecord implements ChannelStore {
       this.#word.hear("");
     }
     this.#role = "alone";
-    this.#outbox.begin();
-    this.#outbox.goAlone();
+    this.#appendQueue.begin();
+    this.#appendQueue.goAlone();
     this.#feed?.onLead();
   }
 
@@ -276,7 +276,7 @@ export class RedisRecord implements ChannelStore {
     if (!this.#isAsking()) return;
     this.#role = "following";
     this.#word.stop();
-    this.#outbox.stop();
+    this.#appendQueue.stop();
     this.#feed?.onFollow();
   }
 
@@ -285,7 +285,7 @@ export class RedisRecord implements ChannelStore {
   }
 
   #agreesWith(top: Position): boolean {
-    return this.#ledger.knows(top, this.#outbox.token, this.#outbox.newestSeq);
+    return this.#cursor.knows(top, this.#appendQueue.token, this.#appendQueue.newestSeq);
   }
 
   #doubt(isOther: boolean): void {

@@ -23,7 +23,7 @@ const MAX_TERMS = 1_000;
  * They differ while Redis is away or has lost its tail. Positions count without holes, so nothing can be missing
  * between two entries and not be noticed.
  */
-export class Ledger {
+export class ReplicaCursor {
   accepted: Position = ORIGIN;
   deliveredSeq = 0;
   /** From which seq on each leader wrote, oldest first: to write events again under the position they had. */

@@ -23,9 +23,9 @@ import type { Store } from "../shared/store.ts";
 import { LoopGuard } from "../upstream/loop-guard.ts";
 import { type Changes, changesBetween } from "./changes.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
-import { endLaggards } from "./slow-clients.ts";
+import { endSlowClients } from "./slow-clients.ts";
 import { createSnapshot, type Snapshot } from "./snapshot.ts";
-import { Observatory } from "./telemetry.ts";
+import { Telemetry } from "./telemetry.ts";
 
 /** A configuration that is ready to take the place of the present one: exactly one of the two is called, once. */
 export interface PreparedReload {
@@ -55,7 +55,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   /** What all listeners and routes together may hold open. */
   readonly capacity: Capacity;
   /** Counts what the request path does. */
-  readonly observatory: Observatory;
+  readonly telemetry: Telemetry;
   /** Knows the requests that come back. */
   readonly loops: LoopGuard;
   readonly #jwksSets: JwksSets;
@@ -88,7 +88,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     // No route has an empty name.
     this.#failures = new FailedAuth(limits.failedAuth, (rate) => this.#counters.rate("", rate));
     this.capacity = new Capacity(limits, counters, openFileLimit(), this.#files, this.#heap);
-    this.observatory = new Observatory({
+    this.telemetry = new Telemetry({
       log,
       streams: () => this.relays,
       routes: () => [...this.#snapshot.routes.values()].map(({ route }) => route),
@@ -100,14 +100,14 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   }
 
   onSettled(exchange: Exchange, reason: EndReason): void {
-    this.observatory.onSettled(exchange, reason);
+    this.telemetry.onSettled(exchange, reason);
     // It got no file for its backend: the next one finds that of an idle stream.
     const { error } = exchange;
     if (error instanceof ProxyError && error.code === "connections_exhausted") this.capacity.giveUpIdle(1);
   }
 
   onFault(err: unknown, facts: Readonly<Record<string, unknown>> = {}): void {
-    this.observatory.onFault();
+    this.telemetry.onFault();
     this.log.error({ ...facts, code: "internal_error", err }, "internal error");
   }
 
@@ -173,19 +173,19 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   }
 
   onHeap(isHigh: boolean): void {
-    this.observatory.outOfMemory(isHigh);
+    this.telemetry.outOfMemory(isHigh);
     if (isHigh) this.log.error("heap nearly full: further streams are refused");
     else this.log.warn("heap has room again");
   }
 
   onHeapFull(): void {
-    const ended = endLaggards([...this.relays, ...this.tunnels]);
+    const ended = endSlowClients([...this.relays, ...this.tunnels]);
     if (ended > 0) this.log.error({ ended }, "heap full: slow clients were ended");
   }
 
   #onFiles(isShort: boolean): void {
     const openFiles = openFileLimit();
-    this.observatory.outOfFiles(isShort);
+    this.telemetry.outOfFiles(isShort);
     // Twice the reserve, or the next who come would be refused again.
     if (isShort) {
       this.capacity.giveUpIdle(2 * this.#files.size);
@@ -197,7 +197,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
 
   /** What is delivered may not be what other instances have. */
   onHealth(isWhole: boolean): void {
-    this.observatory.readiness.set("store_degraded", !isWhole);
+    this.telemetry.readiness.set("store_degraded", !isWhole);
   }
 
   #compile(config: Config, previous?: Snapshot): Snapshot {
@@ -211,7 +211,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       failures: this.#failures,
       jwks: (place: string) => this.#jwksSets.at(place),
     };
-    const means = {
+    const context = {
       credentials,
       counters: this.#counters,
       store: this.#store,
@@ -221,7 +221,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       loops: this.loops,
       onFault: (error: unknown) => this.onFault(error),
     };
-    return createSnapshot(config, means, previous);
+    return createSnapshot(config, context, previous);
   }
 
   #replace(before: Snapshot, after: Snapshot): void {

@@ -4,7 +4,7 @@ import type { LiveStream } from "../exchange/live-stream.ts";
 const PART = 0.5;
 
 /** Ends those streams that are furthest behind, to have the memory of what waits for their clients; returns how many. */
-export function endLaggards(streams: Iterable<LiveStream>): number {
+export function endSlowClients(streams: Iterable<LiveStream>): number {
   const behind = [...streams].filter(({ waitingBytes }) => waitingBytes > 0);
   behind.sort((a, b) => b.waitingBytes - a.waitingBytes);
   const ended = behind.slice(0, Math.ceil(behind.length * PART));

@@ -30,20 +30,20 @@ export interface Snapshot {
 const OPEN: Credentialed = { auth: undefined, tickets: undefined };
 
 /** What routes are compiled with, and outlives them. */
-export interface Means extends HubSurroundings {
+export interface CompileContext extends HubSurroundings {
   readonly credentials: Credentials;
   readonly counters: Counters;
 }
 
 /** Compiles a validated configuration; what did not change since `previous` is taken from there as it is. */
-export function createSnapshot(config: Config, means: Means, previous?: Snapshot): Snapshot {
+export function createSnapshot(config: Config, context: CompileContext, previous?: Snapshot): Snapshot {
   const routes = new Map(
     config.routes.map((route): [string, CompiledRoute] => [
       route.name,
-      compileRoute(route, means, previous?.routes.get(route.name)),
+      compileRoute(route, context, previous?.routes.get(route.name)),
     ]),
   );
-  const own = createProbeRoute(config.server, means.counters, previous?.routes.get(PROBE_ROUTE));
+  const own = createProbeRoute(config.server, context.counters, previous?.routes.get(PROBE_ROUTE));
   // Before the router is made of all of them: behind the files' routes, which may take its path for themselves.
   if (own !== undefined) routes.set(PROBE_ROUTE, own);
   const compiled = [...routes.values()];
@@ -64,17 +64,21 @@ export function createSnapshot(config: Config, means: Means, previous?: Snapshot
   };
 }
 
-function compileRoute(config: RouteConfig, means: Means, previous: CompiledRoute | undefined): CompiledRoute {
-  const { credentials, counters } = means;
+function compileRoute(
+  config: RouteConfig,
+  context: CompileContext,
+  previous: CompiledRoute | undefined,
+): CompiledRoute {
+  const { credentials, counters } = context;
   const basis = basisOf(config, credentials);
   if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
-  const { auth, rates } = keptPolicies(basis, previous, means);
+  const { auth, rates } = keptPolicies(basis, previous, context);
   const cors = config.cors === false ? undefined : createCors(config.cors);
   const steps = createSteps(config, { cors, rates, ...auth });
   // Streams that are open count against a limit that a reload raises or lowers.
   const streams = counters.streams(config.name, config.limits);
   const policies = { config, environment: DEFAULT_ENVIRONMENT, cors, steps, streams, ...auth };
-  const route = createRuntimeRoute(policies, means, previous?.route);
+  const route = createRuntimeRoute(policies, context, previous?.route);
   const parts: Part[] = [...hubsOf(route), ...upstreamsOf(route)];
   if (rates !== undefined) parts.push(rates);
   return { basis, route, auth, rates, parts };
@@ -84,7 +88,7 @@ function compileRoute(config: RouteConfig, means: Means, previous: CompiledRoute
 function keptPolicies(
   { config, auth }: Basis,
   previous: CompiledRoute | undefined,
-  { credentials, counters }: Means,
+  { credentials, counters }: CompileContext,
 ): Pick<CompiledRoute, "auth" | "rates"> {
   const isAuthKept = isDeepStrictEqual(previous?.basis.auth, auth);
   const areRatesKept = isDeepStrictEqual(previous?.basis.config.limits.rate, config.limits.rate);

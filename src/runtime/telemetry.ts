@@ -12,8 +12,8 @@ import type { RuntimeRoute } from "./runtime-route.ts";
 /** The status of a tunnel; its length tells nothing of how fast we answer. */
 const SWITCHING_PROTOCOLS = 101;
 
-/** What the observatory looks at; asked anew each time, because a reload changes it. */
-export interface Observed {
+/** What the telemetry looks at; asked anew each time, because a reload changes it. */
+export interface TelemetrySources {
   readonly log: Log;
   readonly streams: () => Iterable<LiveStream>;
   readonly routes: () => Iterable<RuntimeRoute>;
@@ -41,14 +41,14 @@ export function withReload({ succeeded, failed }: Reloads, result: "success" | "
 }
 
 /** All that is known of a gateway at work: its metrics, its activity and whether it is ready. */
-export class Observatory {
+export class Telemetry {
   readonly readiness = new Readiness();
   readonly activity: Activity;
   readonly metrics: Metrics;
   readonly routes: () => Iterable<RuntimeRoute>;
   #reloads = NO_RELOADS;
 
-  constructor({ log, streams, routes, historyBytes, redis }: Observed) {
+  constructor({ log, streams, routes, historyBytes, redis }: TelemetrySources) {
     this.routes = routes;
     this.activity = new Activity(streams, (stalledMs) => {
       this.metrics.stalled();

@@ -2,7 +2,7 @@ import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError, refusalOf } from "../base/errors.ts";
 import { guarded } from "../base/guard.ts";
 import type { RedialConfig } from "../config/shared-schema.ts";
-import type { Departure } from "../http/client-response.ts";
+import type { Cancellation } from "../http/client-response.ts";
 import type { Sink, Source } from "../http/source.ts";
 import { judgeAnswer } from "./backend-answer.ts";
 import type { Intake, Taken } from "./intake.ts";
@@ -26,7 +26,7 @@ interface LinkOptions {
   readonly idleMs: number | undefined;
   readonly intake: Intake;
   /** Sends one request that resumes behind an id, and resolves with the answer's head. */
-  dial(lastEventId: string, asker: Departure): Promise<Source>;
+  dial(lastEventId: string, asker: Cancellation): Promise<Source>;
   /** Reports an error of our own. */
   onFault(error: unknown): void;
 }
@@ -128,7 +128,7 @@ export class BackendLink implements Sink {
   #dial(): void {
     let isClosed = false;
     const callbacks = new Set<() => void>();
-    const asker: Departure = {
+    const asker: Cancellation = {
       get isClosed() {
         return isClosed;
       },

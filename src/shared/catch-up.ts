@@ -11,7 +11,7 @@ interface Returning {
  * is on its way here. Without that, a client that changes from one instance to the other would be told of a gap
  * that there is not.
  */
-export class Seeker {
+export class CatchUp {
   readonly #history: History;
   readonly #store: ChannelStore;
   readonly #onFault: (error: unknown) => void;

@@ -1,5 +1,5 @@
 import type { ProxyError } from "../base/errors.ts";
-import type { Departure } from "../http/client-response.ts";
+import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
 import { BackendLink, type LinkListener } from "./backend-link.ts";
 import type { History } from "./history.ts";
@@ -12,7 +12,7 @@ interface ChannelBackendOptions {
   readonly history: History;
   /** Takes what the backend sends, and what is known of it. */
   readonly store: ChannelStore;
-  dial(lastEventId: string, asker: Departure): Promise<Source>;
+  dial(lastEventId: string, asker: Cancellation): Promise<Source>;
   /** The reconnection time that is known already. */
   retryMs(): number | undefined;
   log(level: "info" | "warn", facts: Record<string, unknown>, message: string): void;

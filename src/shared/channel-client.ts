@@ -1,13 +1,13 @@
 import type { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
-import type { Mortal } from "./deadlines.ts";
+import type { Expiring } from "./deadlines.ts";
 import type { Recipient } from "./delivery.ts";
 import type { History } from "./history.ts";
 import type { Start } from "./resume.ts";
 import type { SharedRoute } from "./shared-route.ts";
 
 /** Somebody who asked for a channel's stream, however the answer is given. */
-export interface ChannelClient extends Recipient, Mortal {
+export interface ChannelClient extends Recipient, Expiring {
   /** The id of the last event that it had before it came; bytes as latin1, empty for none. */
   readonly lastEventId: string;
   /** The position up to which it has been given everything. */

@@ -1,6 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { Departure } from "../http/client-response.ts";
+import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
@@ -19,9 +19,9 @@ export function dialChannel(
   first: Exchange,
   route: SharedRoute,
   { log, capacity }: Pick<HubSurroundings, "log" | "capacity">,
-): (lastEventId: string, asker: Departure) => Promise<Source> {
+): (lastEventId: string, asker: Cancellation) => Promise<Source> {
   const template = channelTemplate(first, route);
-  const dial = async (upstream: Upstream, lastEventId: string, asker: Departure): Promise<Source> => {
+  const dial = async (upstream: Upstream, lastEventId: string, asker: Cancellation): Promise<Source> => {
     const exchange = channelExchange(template, lastEventId, log);
     const requestFor = (backend: Backend) => ({
       ...createBackendRequest(exchange, route, upstream, backend),

@@ -5,7 +5,7 @@ import type { Log } from "../observe/log.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
 /** What a channel asks its backend for, whoever was the first to want it. */
-export type ChannelTemplate = Pick<Exchange, "host" | "target" | "principal" | "spent" | "client"> & {
+export type ChannelTemplate = Pick<Exchange, "host" | "target" | "principal" | "consumed" | "client"> & {
   readonly route: SharedRoute;
   /** The fields of the request that are in the key, and our own word on how often it has passed. */
   readonly fields: readonly string[];
@@ -33,12 +33,12 @@ export function channelTemplate(first: Exchange, route: SharedRoute): ChannelTem
   const loop = route.upstream?.loops.ownEntry(first.request.rawHeaders) ?? [];
   const fields = [...by.flatMap((part) => namedFields(part, first)), ...loop];
   const principal = by.includes("principal") ? first.principal : undefined;
-  return { route, target, client, fields, principal, host: first.host, spent: first.spent };
+  return { route, target, client, fields, principal, host: first.host, consumed: first.consumed };
 }
 
 /** A request of the channel's own, to go on behind an id (bytes as latin1; empty for none). */
 export function channelExchange(template: ChannelTemplate, lastEventId: string, log: Log): Exchange {
-  const { route, target, client, fields, principal, host, spent } = template;
+  const { route, target, client, fields, principal, host, consumed } = template;
   const rawHeaders = [
     ...(host === "" ? [] : ["Host", host]),
     "Accept",
@@ -55,7 +55,7 @@ export function channelExchange(template: ChannelTemplate, lastEventId: string, 
     onSettled() {},
     onFault: (err, facts) => log.error({ ...facts, code: "internal_error", err }, "internal error"),
   });
-  return Object.assign(exchange, { host, target, route, principal, spent });
+  return Object.assign(exchange, { host, target, route, principal, consumed });
 }
 
 function namedFields(part: string, { request }: Exchange): string[] {

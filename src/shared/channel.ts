@@ -1,10 +1,10 @@
 import { guarded } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
-import type { Departure } from "../http/client-response.ts";
+import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
 import type { BackendFiles } from "../limits/backend-files.ts";
 import type { Log } from "../observe/log.ts";
-import { Seeker } from "./catch-up.ts";
+import { CatchUp } from "./catch-up.ts";
 import { ChannelBackend } from "./channel-backend.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -37,7 +37,7 @@ export interface ChannelOptions {
   readonly files: BackendFiles;
   /** Reports an error of our own, in a callback that belongs to no exchange. */
   readonly onFault: (error: unknown) => void;
-  dial(lastEventId: string, asker: Departure): Promise<Source>;
+  dial(lastEventId: string, asker: Cancellation): Promise<Source>;
   /** It has closed by itself, and takes nobody any more. */
   onClosed(channel: Channel): void;
 }
@@ -57,7 +57,7 @@ export class Channel implements ChannelFeed, Membership {
   readonly #store: ChannelStore;
   readonly #backend: ChannelBackend;
   readonly #delivery: Delivery;
-  readonly #seeker: Seeker;
+  readonly #catchUp: CatchUp;
   readonly #stalls: StallWatch;
   readonly #deadlines: Deadlines;
   readonly #linger: Linger;
@@ -80,7 +80,7 @@ export class Channel implements ChannelFeed, Membership {
     this.answers = new PollAnswers(this.history);
     this.#store = options.store;
     const { onFault, files } = options;
-    this.#seeker = new Seeker(this.history, this.#store, onFault);
+    this.#catchUp = new CatchUp(this.history, this.#store, onFault);
     this.#deadlines = new Deadlines(onFault);
     const { sendTimeout, heartbeat } = this.route.config.stream;
     this.#backend = new ChannelBackend({
@@ -227,7 +227,7 @@ export class Channel implements ChannelFeed, Membership {
   #answer(client: ChannelClient, isSought = false): void {
     const state = this.#state;
     if (state.is === "connecting" || !this.#waiting.has(client)) return;
-    if (!isSought && this.#seeker.seek(client, () => this.#answerSought(client))) return;
+    if (!isSought && this.#catchUp.seek(client, () => this.#answerSought(client))) return;
     this.#waiting.delete(client);
     if (state.is === "failed") return void client.refuse(failureOf(state));
     this.#clients.add(client);

@@ -5,7 +5,7 @@ import { eachRecipient } from "./delivery.ts";
 const MAX_SLEEP_MS = 60_000;
 
 /** Whoever has a last moment. */
-export interface Mortal {
+export interface Expiring {
   /** In ms since the epoch of the clock; Infinity for none. */
   readonly deadline: number;
   /** The moment has come. */
@@ -19,7 +19,7 @@ export interface Mortal {
  * would be most of what they cost.
  */
 export class Deadlines {
-  readonly #mortals = new Set<Mortal>();
+  readonly #members = new Set<Expiring>();
   readonly #onTime: () => void;
   #timer: NodeJS.Timeout | undefined;
   #next = Number.POSITIVE_INFINITY;
@@ -28,14 +28,14 @@ export class Deadlines {
     this.#onTime = guarded(onFault, () => this.#sweep());
   }
 
-  add(mortal: Mortal): void {
-    if (mortal.deadline === Number.POSITIVE_INFINITY) return;
-    this.#mortals.add(mortal);
-    if (mortal.deadline < this.#next) this.#arm(mortal.deadline);
+  add(member: Expiring): void {
+    if (member.deadline === Number.POSITIVE_INFINITY) return;
+    this.#members.add(member);
+    if (member.deadline < this.#next) this.#arm(member.deadline);
   }
 
-  delete(mortal: Mortal): void {
-    if (!this.#mortals.delete(mortal) || this.#mortals.size > 0) return;
+  delete(member: Expiring): void {
+    if (!this.#members.delete(member) || this.#members.size > 0) return;
     clearTimeout(this.#timer);
     this.#next = Number.POSITIVE_INFINITY;
   }
@@ -48,13 +48,13 @@ export class Deadlines {
 
   #sweep(): void {
     const now = Date.now();
-    for (const mortal of this.#mortals) {
-      if (mortal.deadline > now) continue;
-      this.#mortals.delete(mortal);
-      eachRecipient([mortal], (due) => due.expire());
+    for (const member of this.#members) {
+      if (member.deadline > now) continue;
+      this.#members.delete(member);
+      eachRecipient([member], (due) => due.expire());
     }
     let next = Number.POSITIVE_INFINITY;
-    for (const { deadline } of this.#mortals) next = Math.min(next, deadline);
+    for (const { deadline } of this.#members) next = Math.min(next, deadline);
     if (next === Number.POSITIVE_INFINITY) this.#next = next;
     else this.#arm(next);
   }

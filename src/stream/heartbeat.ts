@@ -1,7 +1,7 @@
 import type { FaultOwner } from "../base/guard.ts";
 
 /** What has a heartbeat. */
-export interface Beating extends FaultOwner {
+export interface HeartbeatTarget extends FaultOwner {
   /** When something came last, by `performance.now()`. */
   readonly trafficAt: number;
   beat(): void;
@@ -15,10 +15,10 @@ export interface Beating extends FaultOwner {
  */
 export class Heartbeat {
   readonly #ms: number;
-  readonly #owner: Beating;
+  readonly #owner: HeartbeatTarget;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(ms: number, owner: Beating) {
+  constructor(ms: number, owner: HeartbeatTarget) {
     this.#ms = ms;
     this.#owner = owner;
     this.#beatIn(ms);

@@ -15,7 +15,7 @@ import type { Sink, Source } from "../http/source.ts";
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
 import { ClientWriter } from "./client-writer.ts";
-import { type Beating, Heartbeat } from "./heartbeat.ts";
+import { Heartbeat, type HeartbeatTarget } from "./heartbeat.ts";
 import { HEARTBEAT, openingLines } from "./opening.ts";
 import { contentCoding, streamHead } from "./response-head.ts";
 
@@ -34,7 +34,7 @@ const EXPIRY_GRACE_MS = 5_000;
  * Every byte goes out in the turn in which it came in. Comment lines are added at the borders of event
  * blocks only; the timers are the only other thing that happens.
  */
-export class Relay implements Sink, LiveStream, Sent, Beating {
+export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   // First what every event needs: with thousands of streams each line of the cache is another wait for memory.
   bytesSent = 0;
   /** When the backend sent something last, by `performance.now()` in whole ms: a number with a fraction is an object. */

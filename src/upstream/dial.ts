@@ -2,7 +2,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
 import type { RequestBody } from "../http/client-request.ts";
-import type { Departure } from "../http/client-response.ts";
+import type { Cancellation } from "../http/client-response.ts";
 import type { RawFields } from "../http/fields.ts";
 import { renderRequest } from "../http/render-request.ts";
 import type { ResponseParser } from "../http/response-parser.ts";
@@ -28,7 +28,7 @@ export interface BackendRequest {
 /** The request that is to be sent, and what bounds its way. */
 export interface Dial {
   readonly exchange: Exchange;
-  readonly response: Departure;
+  readonly response: Cancellation;
   readonly backend: Backend;
   readonly timeouts: Timeouts;
   readonly request: BackendRequest;
@@ -90,7 +90,7 @@ class Dialling implements ConnectionUser {
     if (!way.isReused) connection.setDeadline(details.timeouts.connectTimeout);
   }
 
-  giveUpWith(response: Departure): void {
+  giveUpWith(response: Cancellation): void {
     this.#stay = response.onClose(() => this.#fail(new Error("the client has left")));
   }
 

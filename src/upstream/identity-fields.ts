@@ -30,16 +30,16 @@ const OWN_NAMES = nameSet(APP_ID);
  * takes it for the one that was.
  */
 export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): string[] {
-  const { principal, spent, client } = exchange;
+  const { principal, consumed, client } = exchange;
   const isTaken = takenNames(exchange, route, client.isTrusted ? NO_NAMES : OWN_NAMES);
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = fieldName(raw[at] ?? "");
     if (isTaken(name)) continue;
-    if (name.lower === "cookie" && spent.credentialCookie !== undefined) continue;
+    if (name.lower === "cookie" && consumed.credentialCookie !== undefined) continue;
     fields.push(raw[at] ?? "", raw[at + 1] ?? "");
   }
-  if (spent.credentialCookie !== undefined) fields.push(...otherCookies(raw, spent.credentialCookie));
+  if (consumed.credentialCookie !== undefined) fields.push(...otherCookies(raw, consumed.credentialCookie));
   for (const [name, value] of principal?.fields ?? []) fields.push(name, value);
   return fields;
 }
@@ -53,10 +53,14 @@ export function withoutIdentity(rawTrailers: RawFields, exchange: Exchange, rout
 }
 
 /** Tells which names of the client's are the gateway's to give; `unverified` are those of a route without `auth`. */
-function takenNames({ spent }: Exchange, { auth }: Route, unverified: NameSet): (name: FieldName) => boolean {
+function takenNames(
+  { consumed }: Exchange,
+  { auth }: Route,
+  unverified: NameSet,
+): (name: FieldName) => boolean {
   const { asserted, exact } = auth === undefined ? { asserted: unverified, exact: OWN_NAMES } : namesOf(auth);
-  const used = namePatterns(spent.credentialFields ?? NONE);
-  const forwarded = namePatterns(spent.forwardedFields ?? NONE);
+  const used = namePatterns(consumed.credentialFields ?? NONE);
+  const forwarded = namePatterns(consumed.forwardedFields ?? NONE);
   const isForwarded = (name: FieldName) => forwarded.has(name) && !forwarded.hasTwinOf(name);
   return (name) => asserted.has(name) || (used.has(name) && !isForwarded(name)) || exact.hasTwinOf(name);
 }
@@ -81,10 +85,10 @@ function namesOf(auth: NonNullable<Route["auth"]>): AuthNames {
   return names;
 }
 
-function otherCookies(raw: RawFields, spent: string): string[] {
+function otherCookies(raw: RawFields, consumed: string): string[] {
   const others = fieldValues(raw, "cookie")
     .flatMap((line) => line.split(";"))
     .map((pair) => pair.trim())
-    .filter((pair) => pair !== "" && pair.split("=", 1)[0]?.trim() !== spent);
+    .filter((pair) => pair !== "" && pair.split("=", 1)[0]?.trim() !== consumed);
   return others.length === 0 ? [] : ["Cookie", others.join("; ")];
 }

@@ -71,7 +71,7 @@ export interface WorkerCalls {
   discard(of: undefined): Promise<void>;
   /** Ends the worker as a gateway is closed; its process exits. */
   close(how: { readonly now: boolean }): Promise<void>;
-  glance(of: undefined): Glance;
+  status(of: undefined): WorkerStatus;
   view(query: StreamQuery): Promise<View>;
   listStreams(query: StreamQuery): Promise<StreamPage>;
   endStreams(id: string): Promise<boolean>;
@@ -79,7 +79,7 @@ export interface WorkerCalls {
 }
 
 /** What is known of a worker from one second to the next. */
-export interface Glance {
+export interface WorkerStatus {
   readonly sample: Sample | undefined;
   readonly obstacles: readonly Obstacle[];
 }

@@ -4,7 +4,7 @@ import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
 import type { LinkFaults } from "./link-faults.ts";
 import { ProcessLink } from "./process-link.ts";
 import { PRIMARY_CHECKS, WORKER_CHECKS } from "./schemas.ts";
-import { closeUntaken } from "./undelivered-connections.ts";
+import { closeUndelivered } from "./undelivered-connections.ts";
 
 /** A process, its configuration read, its keys fetched; a worker that takes longer counts as dead. */
 const START_MS = 60_000;
@@ -46,7 +46,7 @@ export class Member {
   ) {
     this.number = number;
     this.#worker = cluster.fork();
-    closeUntaken(this.#worker, faults.onFault);
+    closeUndelivered(this.#worker, faults.onFault);
     const startedAt = performance.now();
     this.ended = new Promise((resolve) => {
       this.#worker.once("exit", (code: number | null, signal: string | null) => {

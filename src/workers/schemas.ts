@@ -199,7 +199,7 @@ export const WORKER_CHECKS: ChecksOf<WorkerCalls> = {
   commit: { argument: isAny, answer: isAny },
   discard: { argument: isAny, answer: isAny },
   close: { argument: fits(z.object({ now: z.boolean() })), answer: isAny },
-  glance: {
+  status: {
     argument: isAny,
     answer: fits(z.object({ sample: sample.optional(), obstacles: z.array(z.string()) })),
   },

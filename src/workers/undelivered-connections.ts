@@ -23,7 +23,7 @@ const holders = new WeakMap<Handle, Worker>();
  * one the client of that connection would wait for as long as it likes, and the worker would get no other ever
  * again. To close one that was taken does nothing.
  */
-export function closeUntaken(worker: Worker, onFault: (error: unknown) => void): void {
+export function closeUndelivered(worker: Worker, onFault: (error: unknown) => void): void {
   const given = new Map<unknown, Handle>();
   /** Those on their way; Node sends one after the other. */
   const underWay: { readonly seq: number; readonly handle: Handle }[] = [];

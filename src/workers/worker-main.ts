@@ -1,5 +1,5 @@
 import cluster from "node:cluster";
-import { LocalInsight } from "../admin/admin-view.ts";
+import { LocalAdminView } from "../admin/admin-view.ts";
 import { endStreams, listStreams, type StreamQuery } from "../admin/streams.ts";
 import type { Config } from "../config/server-schema.ts";
 import { CRASHED, drainOnCrash } from "../gateway/drain-on-crash.ts";
@@ -30,7 +30,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"] as const) proces
 /** What there is once it has started. */
 interface Started {
   readonly gateway: RunningGateway;
-  readonly insight: LocalInsight;
+  readonly adminView: LocalAdminView;
   readonly log: Log;
 }
 
@@ -56,8 +56,8 @@ async function start({
   const gateway = new RunningGateway(config, workerLog, counters, new LoopGuard(loopId));
   const limitMs = () => TAKE_OVER_MS + drainLimitMs(config);
   drainOnCrash({ log: workerLog, limitMs, drain: () => drainWhenReplaced(gateway) });
-  started = { gateway, insight: new LocalInsight(gateway.observatory), log: workerLog };
-  started.insight.start();
+  started = { gateway, adminView: new LocalAdminView(gateway.telemetry), log: workerLog };
+  started.adminView.start();
   return await gateway.listen();
 }
 
@@ -92,13 +92,13 @@ async function drainWhenReplaced(gateway: RunningGateway): Promise<void> {
 /** An error of our own in a callback that belongs to no exchange; before the start there is nowhere to tell it. */
 function onFault(err: unknown): void {
   if (started === undefined) return;
-  started.gateway.observatory.onFault();
+  started.gateway.telemetry.onFault();
   started.log.error({ code: "internal_error", err }, "internal error");
 }
 
 /** What a stream has of events in a second is known only while somebody watches. */
 function watch(): void {
-  unwatch ??= now().insight.watch(() => {});
+  unwatch ??= now().adminView.watch(() => {});
   watchTimer ??= setTimeout(() => {
     unwatch?.();
     unwatch = undefined;
@@ -118,17 +118,17 @@ const answers: WorkerCalls = {
   commit: () => settle(true),
   discard: () => settle(false),
   close,
-  glance: () => {
-    const { insight } = now();
-    return { sample: insight.samples.at(-1), obstacles: insight.readiness.obstacles };
+  status: () => {
+    const { adminView } = now();
+    return { sample: adminView.samples.at(-1), obstacles: adminView.readiness.obstacles };
   },
   view: (query) => {
     watch();
-    return now().insight.view(query);
+    return now().adminView.view(query);
   },
-  listStreams: async (query: StreamQuery) => listStreams(now().gateway.observatory.activity, query),
-  endStreams: async (id) => endStreams(now().gateway.observatory.activity, id),
-  metrics: () => now().gateway.observatory.metrics.values(processMetrics(), linkMetrics.registry),
+  listStreams: async (query: StreamQuery) => listStreams(now().gateway.telemetry.activity, query),
+  endStreams: async (id) => endStreams(now().gateway.telemetry.activity, id),
+  metrics: () => now().gateway.telemetry.metrics.values(processMetrics(), linkMetrics.registry),
 };
 
 const linkMetrics = new LinkMetrics();

@@ -1,5 +1,5 @@
 import { Registry } from "prom-client";
-import type { Insight, View } from "../admin/admin-view.ts";
+import type { AdminView, View } from "../admin/admin-view.ts";
 import type { StreamPage, StreamQuery } from "../admin/streams.ts";
 import { guarded } from "../base/guard.ts";
 import type { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
@@ -30,7 +30,7 @@ const MAX_DEPTH = 10_000;
 const OF_WORKERS: readonly Obstacle[] = ["out_of_files", "store_degraded"];
 
 /** A gateway of several processes as the admin listener shows it: as one. */
-export class WorkersInsight implements Insight {
+export class WorkersAdminView implements AdminView {
   readonly readiness = new Readiness();
   readonly #members: () => readonly Member[];
   readonly #metrics: WorkerMetrics;
@@ -125,7 +125,7 @@ export class WorkersInsight implements Insight {
   async #look(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
-    const glances = await this.#ofEach(({ link }) => link.call("glance", undefined, ANSWER_MS)).finally(
+    const statuses = await this.#ofEach(({ link }) => link.call("status", undefined, ANSWER_MS)).finally(
       () => {
         this.#isLooking = false;
       },
@@ -133,10 +133,10 @@ export class WorkersInsight implements Insight {
     for (const obstacle of OF_WORKERS) {
       this.readiness.set(
         obstacle,
-        glances.some(({ obstacles }) => obstacles.includes(obstacle)),
+        statuses.some(({ obstacles }) => obstacles.includes(obstacle)),
       );
     }
-    this.#samples.push(sumOf(glances.flatMap(({ sample }) => sample ?? [])));
+    this.#samples.push(sumOf(statuses.flatMap(({ sample }) => sample ?? [])));
     if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
     for (const onLook of this.#watchers) guarded(this.#onFault, onLook)();
   }

@@ -16,7 +16,7 @@ import { PrimaryCounters } from "./primary-counters.ts";
 import { LinkError } from "./process-link.ts";
 import { RestartDelay } from "./restart-delay.ts";
 import { tryAddresses } from "./try-addresses.ts";
-import { WorkersInsight } from "./workers-view.ts";
+import { WorkersAdminView } from "./workers-view.ts";
 
 /** How often in a row a worker may die before it serves, while no other serves. */
 const MAX_FAILED_STARTS = 5;
@@ -47,7 +47,7 @@ export class Workers implements Gateway {
   readonly #setup: WorkersSetup;
   readonly #log: Log;
   readonly #counters: PrimaryCounters;
-  readonly #insight: WorkersInsight;
+  readonly #adminView: WorkersAdminView;
   readonly #faults: LinkFaults;
   readonly #admin: AdminServer | undefined;
   readonly #delay = new RestartDelay();
@@ -78,8 +78,8 @@ export class Workers implements Gateway {
       setup.log.error({ code: "internal_error", err }, "internal error");
     };
     this.#faults = new LinkFaults(metrics, () => setup.log, onFault);
-    this.#insight = new WorkersInsight(() => this.#serving, metrics, onFault);
-    this.#admin = createAdmin(config.server, this.#insight, setup.log);
+    this.#adminView = new WorkersAdminView(() => this.#serving, metrics, onFault);
+    this.#admin = createAdmin(config.server, this.#adminView, setup.log);
     // In turn: the kernel would give most of a crowd to one of them.
     cluster.schedulingPolicy = cluster.SCHED_RR;
     cluster.setupPrimary({
@@ -104,7 +104,7 @@ export class Workers implements Gateway {
       const addresses = await this.#startFirst();
       const numbers = Array.from({ length: this.#setup.count - 1 }, (_, at) => at + 2);
       await Promise.all(numbers.map((number) => this.#start(number)));
-      this.#insight.readiness.set("starting", false);
+      this.#adminView.readiness.set("starting", false);
       return addresses;
     } catch (error) {
       await this.close({ now: true });
@@ -116,14 +116,14 @@ export class Workers implements Gateway {
   reload(config: Config): Promise<void> {
     const done = this.#reloading.then(() => this.#reload(config));
     this.#reloading = done.then(
-      () => this.#insight.reloaded("success"),
-      () => this.#insight.reloaded("failure"),
+      () => this.#adminView.reloaded("success"),
+      () => this.#adminView.reloaded("failure"),
     );
     return done;
   }
 
   rejected(): void {
-    this.#insight.reloaded("failure");
+    this.#adminView.reloaded("failure");
   }
 
   close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
@@ -166,12 +166,12 @@ export class Workers implements Gateway {
   #onDeath(member: Member, death: Death, release: Release): void {
     this.#members.delete(member);
     release();
-    this.#insight.left(member);
+    this.#adminView.left(member);
     // Whoever started it knows of one that never served.
     if (!member.hasServed || member.isReplaced || this.#closing !== undefined) return;
     const { number, pid } = member;
     this.#log.error({ worker: number, pid, ...death }, "worker died");
-    if (this.#serving.length === 0) this.#insight.readiness.set("starting", true);
+    if (this.#serving.length === 0) this.#adminView.readiness.set("starting", true);
     void this.#replace(number, this.#delay.next(death.livedMs)).catch(this.#faults.onFault);
   }
 
@@ -197,8 +197,8 @@ export class Workers implements Gateway {
     try {
       await start;
       this.#failedStarts = 0;
-      this.#insight.readiness.set("starting", false);
-      this.#insight.restarted();
+      this.#adminView.readiness.set("starting", false);
+      this.#adminView.restarted();
       this.#log.info({ worker: number }, "worker restarted");
     } catch (error) {
       if (this.#closing === undefined) this.#onFailedStart(number, error);
@@ -250,7 +250,7 @@ export class Workers implements Gateway {
   }
 
   async #close(now: boolean): Promise<void> {
-    this.#insight.readiness.set("draining", true);
+    this.#adminView.readiness.set("draining", true);
     for (const timer of this.#waits) clearTimeout(timer);
     await this.#closeAll(now);
     await this.#admin?.close();

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
 import { pino } from "pino";
 import { describe, expect, test, vi } from "vitest";
-import type { Insight } from "../../src/admin/admin-view.ts";
+import type { AdminView } from "../../src/admin/admin-view.ts";
 import { AdminEvents } from "../../src/admin/events.ts";
 import { askAdmin, startWithAdmin } from "../support/admin.ts";
 import { openCrowd } from "../support/admin-crowd.ts";
@@ -110,15 +110,15 @@ test("with workers the listener of the primary is the same", async () => {
 
 test("a dashboard that reads nothing for half a minute gives its place up", async () => {
   const watchers = new Set<() => void>();
-  const insight = {
+  const adminView = {
     samples: [],
     view: async () => ({ text: "x".repeat(8_000_000) }),
     watch(callback: () => void) {
       watchers.add(callback);
       return () => watchers.delete(callback);
     },
-  } as unknown as Insight;
-  const events = new AdminEvents(insight, pino({ level: "silent" }));
+  } as unknown as AdminView;
+  const events = new AdminEvents(adminView, pino({ level: "silent" }));
   const server = createServer((_request, response) => events.open(response, {} as never));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   afterTest(() => void server.close());

@@ -35,7 +35,7 @@ test("a hundred thousand addresses take as many places as maxKeys says", async (
   for (let n = 0; n < ATTACK; n++) await limit.consume(`10.0.${n}`);
   expect(limit.size).toBe(KEYS);
   expect(heapMiB() - before).toBeLessThan(5);
-  // Who was known keeps a count of his own; strangers are refused together, once their common count is spent.
+  // Who was known keeps a count of his own; strangers are refused together, once their common count is consumed.
   expect(await limit.consume("known before")).toMatchObject({ isOver: false, remaining: 3 });
   expect(await limit.consume("stranger")).toMatchObject({ isOver: true });
   limit.close();

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Entry } from "../../../src/redis/entry.ts";
-import { Ledger } from "../../../src/redis/replica-cursor.ts";
+import { ReplicaCursor } from "../../../src/redis/replica-cursor.ts";
 import type { StoredEvent } from "../../../src/shared/store.ts";
 
 const event = (seq: number, id = `e${seq}`): StoredEvent => ({
@@ -18,72 +18,72 @@ const entry = (token: number, seq: number, id?: string): Entry => ({
 const nothingHeld = () => undefined;
 
 test("what comes next is next, what was there is known, and a hole is other", () => {
-  const ledger = new Ledger();
-  expect(ledger.take(entry(5, 1), nothingHeld)).toBe("next");
-  expect(ledger.take(entry(5, 2), nothingHeld)).toBe("next");
-  expect(ledger.take(entry(5, 2), nothingHeld)).toBe("known");
-  expect(ledger.take(entry(5, 4), nothingHeld)).toBe("other");
-  expect(ledger.take(entry(7, 3), nothingHeld)).toBe("next");
-  expect(ledger.take(entry(5, 4), nothingHeld)).toBe("known");
-  expect(ledger.accepted).toEqual({ token: 7, seq: 3 });
+  const cursor = new ReplicaCursor();
+  expect(cursor.take(entry(5, 1), nothingHeld)).toBe("next");
+  expect(cursor.take(entry(5, 2), nothingHeld)).toBe("next");
+  expect(cursor.take(entry(5, 2), nothingHeld)).toBe("known");
+  expect(cursor.take(entry(5, 4), nothingHeld)).toBe("other");
+  expect(cursor.take(entry(7, 3), nothingHeld)).toBe("next");
+  expect(cursor.take(entry(5, 4), nothingHeld)).toBe("known");
+  expect(cursor.accepted).toEqual({ token: 7, seq: 3 });
 });
 
 test("an entry that nobody can read is a hole", () => {
-  const ledger = new Ledger();
-  expect(ledger.take({ position: { token: 5, seq: 1 }, event: undefined }, nothingHeld)).toBe("other");
+  const cursor = new ReplicaCursor();
+  expect(cursor.take({ position: { token: 5, seq: 1 }, event: undefined }, nothingHeld)).toBe("other");
 });
 
 test("a record whose entries count from 0, which no version writes, ends in no endless loop", () => {
-  const ledger = new Ledger();
-  ledger.reset([entry(5, 0), entry(6, 0)]);
-  expect(ledger.deliveredSeq).toBe(0);
-  expect(ledger.take(entry(7, 1), nothingHeld)).toBe("next");
+  const cursor = new ReplicaCursor();
+  cursor.reset([entry(5, 0), entry(6, 0)]);
+  expect(cursor.deliveredSeq).toBe(0);
+  expect(cursor.take(entry(7, 1), nothingHeld)).toBe("next");
 });
 
 test("a later leader's entry in the place of one that was delivered is known by its id, or other", () => {
-  const ledger = new Ledger();
-  ledger.reset([entry(5, 1), entry(5, 2), entry(5, 3)]);
+  const cursor = new ReplicaCursor();
+  cursor.reset([entry(5, 1), entry(5, 2), entry(5, 3)]);
   const held = (seq: number) => event(seq);
-  expect(ledger.take(entry(6, 2), held)).toBe("known");
-  expect(ledger.take(entry(6, 3, "another"), held)).toBe("other");
-  expect(ledger.deliveredSeq).toBe(3);
+  expect(cursor.take(entry(6, 2), held)).toBe("known");
+  expect(cursor.take(entry(6, 3, "another"), held)).toBe("other");
+  expect(cursor.deliveredSeq).toBe(3);
 });
 
 test("an emptied Redis that another leader fills from its history goes on where the channel is", () => {
-  const ledger = new Ledger();
+  const cursor = new ReplicaCursor();
   const held = (seq: number) => (seq > 2 && seq <= 6 ? event(seq) : undefined);
   const filledFrom = (seq: number, id?: string) => {
-    ledger.reset([1, 2, 3, 4, 5, 6].map((at) => entry(5, at)));
-    ledger.rewind({ token: 0, seq: 0 });
-    return ledger.take(entry(7, seq, id), held);
+    cursor.reset([1, 2, 3, 4, 5, 6].map((at) => entry(5, at)));
+    cursor.rewind({ token: 0, seq: 0 });
+    return cursor.take(entry(7, seq, id), held);
   };
   expect(filledFrom(4)).toBe("known");
-  expect(ledger.take(entry(7, 6), held)).toBe("other");
-  expect(ledger.take(entry(7, 5), held)).toBe("known");
-  expect(ledger.take(entry(7, 6), held)).toBe("known");
-  expect(ledger.take(entry(7, 7), held)).toBe("next");
+  expect(cursor.take(entry(7, 6), held)).toBe("other");
+  expect(cursor.take(entry(7, 5), held)).toBe("known");
+  expect(cursor.take(entry(7, 6), held)).toBe("known");
+  expect(cursor.take(entry(7, 7), held)).toBe("next");
   expect(filledFrom(7)).toBe("next");
   // Others than those that were delivered, no longer held, or behind some that never came.
   expect([filledFrom(4, "another"), filledFrom(2), filledFrom(8)]).toEqual(["other", "other", "other"]);
 });
 
 test("events that Redis lost are written again under the leaders that wrote them first", () => {
-  const ledger = new Ledger();
-  ledger.reset([entry(5, 1), entry(5, 2), entry(6, 3), entry(6, 4), entry(9, 5)]);
-  ledger.deliveredSeq = 7;
-  const tokens = () => [1, 2, 3, 4, 5, 6, 7].map((seq) => ledger.tokenOf(seq, 12));
+  const cursor = new ReplicaCursor();
+  cursor.reset([entry(5, 1), entry(5, 2), entry(6, 3), entry(6, 4), entry(9, 5)]);
+  cursor.deliveredSeq = 7;
+  const tokens = () => [1, 2, 3, 4, 5, 6, 7].map((seq) => cursor.tokenOf(seq, 12));
   expect(tokens()).toEqual([5, 5, 6, 6, 9, 12, 12]);
-  ledger.rewind({ token: 5, seq: 2 });
+  cursor.rewind({ token: 5, seq: 2 });
   expect(tokens()).toEqual([5, 5, 6, 6, 9, 12, 12]);
-  for (const seq of [3, 4, 5, 6, 7]) ledger.accept({ token: ledger.tokenOf(seq, 12), seq });
+  for (const seq of [3, 4, 5, 6, 7]) cursor.accept({ token: cursor.tokenOf(seq, 12), seq });
   expect(tokens()).toEqual([5, 5, 6, 6, 9, 12, 12]);
-  expect(ledger.accepted).toEqual({ token: 12, seq: 7 });
+  expect(cursor.accepted).toEqual({ token: 12, seq: 7 });
 });
 
 test("a position is known if the event at it was written by the leader that it names", () => {
-  const ledger = new Ledger();
-  ledger.reset([entry(5, 1), entry(6, 2)]);
-  const knows = (token: number, seq: number) => ledger.knows({ token, seq }, 8, 3);
+  const cursor = new ReplicaCursor();
+  cursor.reset([entry(5, 1), entry(6, 2)]);
+  const knows = (token: number, seq: number) => cursor.knows({ token, seq }, 8, 3);
   expect([knows(0, 0), knows(5, 1), knows(6, 2), knows(8, 3)]).toEqual([true, true, true, true]);
   expect([knows(6, 1), knows(5, 2), knows(7, 3), knows(8, 4)]).toEqual([false, false, false, false]);
 });
@@ -97,17 +97,17 @@ test("whatever comes in whatever order, nothing is delivered twice or left out u
   );
   fc.assert(
     fc.property(steps, (taken) => {
-      const ledger = new Ledger();
+      const cursor = new ReplicaCursor();
       const delivered: StoredEvent[] = [];
       for (const { token, seq } of taken) {
         // Two leaders disagree about every third event.
         const id = seq % 3 === 0 ? `e${seq}-${token}` : `e${seq}`;
-        const verdict = ledger.take(entry(token, seq, id), (at) => delivered[at - 1]);
+        const verdict = cursor.take(entry(token, seq, id), (at) => delivered[at - 1]);
         if (verdict === "next") delivered.push(event(seq, id));
         if (verdict === "other") break;
       }
       expect(delivered.map(({ seq }) => seq)).toEqual(delivered.map((_, at) => at + 1));
-      expect(ledger.deliveredSeq).toBe(delivered.length);
+      expect(cursor.deliveredSeq).toBe(delivered.length);
     }),
     { numRuns: 10_000 },
   );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { LiveStream } from "../../../src/exchange/live-stream.ts";
-import { endLaggards } from "../../../src/runtime/slow-clients.ts";
+import { endSlowClients } from "../../../src/runtime/slow-clients.ts";
 import { fakeExchange } from "../../support/fake-exchange.ts";
 
 test("I5: of those that are behind the half that is furthest behind is ended; nobody who keeps up", () => {
@@ -11,11 +11,11 @@ test("I5: of those that are behind the half that is furthest behind is ended; no
     endAtBorder() {},
     abort: (reason) => void ended.push([waitingBytes, reason]),
   });
-  expect(endLaggards([0, 10, 300, 0, 200, 100, 20].map(stream))).toBe(3);
+  expect(endSlowClients([0, 10, 300, 0, 200, 100, 20].map(stream))).toBe(3);
   expect(ended).toEqual([
     [300, "slow_client"],
     [200, "slow_client"],
     [100, "slow_client"],
   ]);
-  expect(endLaggards([stream(0)])).toBe(0);
+  expect(endSlowClients([stream(0)])).toBe(0);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Seeker } from "../../../src/shared/catch-up.ts";
+import { CatchUp } from "../../../src/shared/catch-up.ts";
 import { History } from "../../../src/shared/history.ts";
 import { MemoryStore } from "../../../src/shared/memory-store.ts";
 import type { ChannelStore } from "../../../src/shared/store.ts";
@@ -34,7 +34,7 @@ function createSlowStore() {
 
 test("who comes with no id or a known one does not wait", () => {
   const { store, reads } = createSlowStore();
-  const seeker = new Seeker(createHistory(), store, onFault);
+  const seeker = new CatchUp(createHistory(), store, onFault);
   expect(seeker.seek({ lastEventId: "" }, () => {})).toBe(false);
   expect(seeker.seek({ lastEventId: "known" }, () => {})).toBe(false);
   expect(reads()).toBe(0);
@@ -42,7 +42,7 @@ test("who comes with no id or a known one does not wait", () => {
 
 test("who comes with an id that is not there waits once, until everything is there", async () => {
   const { store, finish, reads } = createSlowStore();
-  const seeker = new Seeker(createHistory(), store, onFault);
+  const seeker = new CatchUp(createHistory(), store, onFault);
   const client = { lastEventId: "on its way" };
   let sought = 0;
   const seek = () => seeker.seek(client, () => (sought += 1));
@@ -55,6 +55,6 @@ test("who comes with an id that is not there waits once, until everything is the
 });
 
 test("where nothing can be on its way nobody waits", () => {
-  const seeker = new Seeker(createHistory(), new MemoryStore().open(), onFault);
+  const seeker = new CatchUp(createHistory(), new MemoryStore().open(), onFault);
   expect(seeker.seek({ lastEventId: "unknown" }, () => {})).toBe(false);
 });

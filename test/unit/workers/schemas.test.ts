@@ -10,7 +10,7 @@ import { PrimaryCounters } from "../../../src/workers/primary-counters.ts";
 import { type Peer, ProcessLink } from "../../../src/workers/process-link.ts";
 import { RemoteCounters } from "../../../src/workers/remote-counters.ts";
 import { COUNTER_CHECKS, PRIMARY_CHECKS, WORKER_CHECKS } from "../../../src/workers/schemas.ts";
-import { WorkersInsight } from "../../../src/workers/workers-view.ts";
+import { WorkersAdminView } from "../../../src/workers/workers-view.ts";
 import { inlineConfig } from "../../support/gateway.ts";
 
 /** The other process, of which the test says what it sends. */
@@ -162,7 +162,7 @@ test("property: whatever workers say of themselves, the admin listener shows wha
     isServing: true,
     link: new ProcessLink(other, { answers: {}, ...checks, faults: link }),
   };
-  const insight = new WorkersInsight(
+  const adminView = new WorkersAdminView(
     () => [member as unknown as Member],
     metrics,
     (error) => faults.push(error),
@@ -176,11 +176,11 @@ test("property: whatever workers say of themselves, the admin listener shows wha
   await fc.assert(
     fc.asyncProperty(answer, async (value) => {
       other.answer = value;
-      expect((await insight.listStreams(query)).streams.length).toBeLessThanOrEqual(10);
-      expect((await insight.view(query)).backendsUp).toBeDefined();
-      expect(await insight.metrics()).toContain("sluice_worker_messages_invalid_total");
-      insight.left(member as unknown as Member);
-      expect(await insight.endStreams("i")).toBe(value === true);
+      expect((await adminView.listStreams(query)).streams.length).toBeLessThanOrEqual(10);
+      expect((await adminView.view(query)).backendsUp).toBeDefined();
+      expect(await adminView.metrics()).toContain("sluice_worker_messages_invalid_total");
+      adminView.left(member as unknown as Member);
+      expect(await adminView.endStreams("i")).toBe(value === true);
     }),
     { numRuns: 300 },
   );
