@@ -63,7 +63,8 @@ export class BackendStatus {
     if (text === "") return void this.#give({ is: "connecting" });
     const { faults } = this.#options;
     const state = readState(text, () => faults.countInvalid("state"));
-    if (state !== undefined) this.#give(state);
+    // A refusal stays written while nobody asks: it would be the answer of all who come later, one by one.
+    if (state !== undefined) this.#give(isOver(state) && !this.#isOpen ? { is: "connecting" } : state);
     else if (!this.#isOpen) this.#give(this.#unreadable());
   }
 
@@ -97,3 +98,6 @@ export class BackendStatus {
     this.unwritten = "";
   }
 }
+
+/** Whether a refusal has held for its time: the backend is to be asked again. */
+const isOver = (state: BackendState): boolean => state.is === "failed" && state.retryAt <= Date.now();

@@ -9,7 +9,7 @@ import { ChannelBackend } from "./channel-backend.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Delivery, eachRecipient } from "./delivery.ts";
-import { failureOf } from "./failure.ts";
+import { boundedState, failureOf } from "./failure.ts";
 import { isGap } from "./gap.ts";
 import type { History } from "./history.ts";
 import { Linger } from "./linger.ts";
@@ -189,8 +189,9 @@ export class Channel implements ChannelFeed, Membership {
     }
   }
 
-  onState(state: BackendState): void {
+  onState(said: BackendState): void {
     const before = this.#state;
+    const state = boundedState(said, sharedOf(this.route).redial);
     this.#state = state;
     if (state.is === "connecting") return;
     clearTimeout(this.#patience);

@@ -14,18 +14,23 @@ export interface LingerOptions {
 export class Linger {
   readonly #options: LingerOptions;
   #timer: NodeJS.Timeout | undefined;
+  /** When it closes, by `performance.now()`. */
+  #endsAt = 0;
   #withdraw: Release | undefined;
 
   constructor(options: LingerOptions) {
     this.#options = options;
   }
 
-  /** Closes the channel in `ms`, unless it lingers already. */
+  /** Closes the channel in `ms`, unless it would close sooner already. */
   start(ms: number): void {
-    if (this.#timer !== undefined) return;
+    const endsAt = performance.now() + ms;
+    if (this.#timer !== undefined && this.#endsAt <= endsAt) return;
     const { files, close, onFault } = this.#options;
+    clearTimeout(this.#timer);
+    this.#endsAt = endsAt;
     this.#timer = setTimeout(guarded(onFault, close), ms);
-    this.#withdraw = files.offer(() => this.#giveUp());
+    this.#withdraw ??= files.offer(() => this.#giveUp());
   }
 
   /** A client is there, or the channel has closed. */

@@ -1,5 +1,12 @@
 import type { RedialConfig } from "../config/shared-schema.ts";
 
+/** What is added to a Retry-After at most, as a share of it, so that not all come back together. */
+const RETRY_AFTER_JITTER = 0.1;
+
+/** The longest wait that a configuration leads to, in ms. */
+export const longestDelay = ({ max, maxRetryAfter }: RedialConfig): number =>
+  Math.max(max, maxRetryAfter * (1 + RETRY_AFTER_JITTER));
+
 /** Doubling further would only overflow. */
 const MAX_DOUBLINGS = 30;
 
@@ -32,6 +39,6 @@ export class RedialDelay {
     const drawn = grown * (0.5 + 0.5 * Math.random());
     if (retryAfterMs === undefined) return drawn;
     const asked = Math.min(retryAfterMs, maxRetryAfter);
-    return Math.max(drawn, asked * (1 + 0.1 * Math.random()));
+    return Math.max(drawn, asked * (1 + RETRY_AFTER_JITTER * Math.random()));
   }
 }
