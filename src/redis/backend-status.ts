@@ -56,15 +56,16 @@ export class BackendStatus {
     this.#options.write();
   }
 
-  /** Another one says it. */
-  hear(text: string): void {
+  /** Another one says it, or has left it to us, who lead now: then a refusal whose time is over holds no more. */
+  hear(text: string, isLeft = false): void {
     if (this.#said !== undefined && text === this.#said) return;
     this.#said = text;
     if (text === "") return void this.#give({ is: "connecting" });
     const { faults } = this.#options;
     const state = readState(text, () => faults.countInvalid("state"));
     // A refusal stays written while nobody asks: it would be the answer of all who come later, one by one.
-    if (state !== undefined) this.#give(isOver(state) && !this.#isOpen ? { is: "connecting" } : state);
+    if (isLeft && !this.#isOpen && isOver(state)) this.#give({ is: "connecting" });
+    else if (state !== undefined) this.#give(state);
     else if (!this.#isOpen) this.#give(this.#unreadable());
   }
 
@@ -100,4 +101,5 @@ export class BackendStatus {
 }
 
 /** Whether a refusal has held for its time: the backend is to be asked again. */
-const isOver = (state: BackendState): boolean => state.is === "failed" && state.retryAt <= Date.now();
+const isOver = (state: BackendState | undefined): boolean =>
+  state?.is === "failed" && state.retryAt <= Date.now();

@@ -230,7 +230,7 @@ export class RedisRecord implements ChannelStore {
     const wasAsking = this.#isAsking();
     this.#intake.stop();
     if (!wasAsking) {
-      this.#word.hear(state);
+      this.#word.hear(state, true);
       this.#appendQueue.begin();
     }
     this.#role = "leading";
