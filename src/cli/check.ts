@@ -1,8 +1,6 @@
 import { visibleText } from "../base/visible-text.ts";
-import { loadConfig } from "../config/load.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { BackendConfig } from "../config/upstream-schema.ts";
-import { inMatchingOrder } from "../routing/router.ts";
 import { type Command, EXIT, refuse } from "./command.ts";
 import { DEFAULT_DIRECTORY } from "./directory.ts";
 import { parseFlags } from "./flags.ts";
@@ -17,11 +15,14 @@ error and exits with 2.
 
   --config DIR  the configuration directory (${DEFAULT_DIRECTORY})
 `,
-  run(args) {
+  async run(args) {
     const flags = parseFlags(args, { config: "one" });
+    // Loaded only now: the help and a wrong flag need no schemas.
+    const { loadConfig } = await import("../config/load.ts");
+    const { inMatchingOrder } = await import("../routing/router.ts");
     const loaded = loadConfig(flags.one("config") ?? DEFAULT_DIRECTORY, process.env);
     if ("problems" in loaded) return refuse(loaded.problems);
-    process.stdout.write(visibleText(routeTable(loaded.config.routes)));
+    process.stdout.write(visibleText(routeTable(inMatchingOrder(loaded.config.routes))));
     return EXIT.done;
   },
 };
@@ -29,7 +30,7 @@ error and exits with 2.
 function routeTable(routes: readonly RouteConfig[]): string {
   return table([
     ["ROUTE", "HOST", "PATH", "METHODS", "UPSTREAM"],
-    ...inMatchingOrder(routes).map(({ name, match, upstream, mock }) => [
+    ...routes.map(({ name, match, upstream, mock }) => [
       name,
       match.host ?? "any",
       match.path,

@@ -1,4 +1,4 @@
-import { jsonSchema, SCHEMAS, type SchemaName } from "../config/json-schema.ts";
+import type { SchemaName } from "../config/json-schema.ts";
 import { suggestion } from "../config/nearest.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { parseFlags } from "./flags.ts";
@@ -13,9 +13,12 @@ when the file starts with
 
   # yaml-language-server: $schema=PATH
 `,
-  run(args) {
+  async run(args) {
     const [name = "route"] = parseFlags(args, {}, 1).words;
+    // Loaded only now: the help needs no schemas.
+    const { jsonSchema, SCHEMAS } = await import("../config/json-schema.ts");
     const names = Object.keys(SCHEMAS);
+    const isSchemaName = (text: string): text is SchemaName => Object.hasOwn(SCHEMAS, text);
     if (!isSchemaName(name)) {
       throw new UsageError(
         `unknown schema ${name}; expected ${names.join(" or ")}${suggestion(name, names)}`,
@@ -25,5 +28,3 @@ when the file starts with
     return EXIT.done;
   },
 };
-
-const isSchemaName = (name: string): name is SchemaName => Object.hasOwn(SCHEMAS, name);

@@ -1,0 +1,123 @@
+import { AdminListenError } from "../admin/admin-listener.ts";
+import { configFromFlags, logFromFlags } from "../config/from-flags.ts";
+import { type Loaded, loadConfig } from "../config/load.ts";
+import { ConfigError, type Problem } from "../config/problem.ts";
+import type { Config } from "../config/server-schema.ts";
+import { drainOnCrash } from "../gateway/drain-on-crash.ts";
+import { createGateway, drainLimitMs, type Gateway, GatewayClosedError } from "../gateway/gateway.ts";
+import { withoutFinalSlashes } from "../http/final-slashes.ts";
+import { createLog, type Log } from "../observe/log.ts";
+import { openFileLimit } from "../process/open-files.ts";
+import { Workers, workerCount } from "../workers/workers.ts";
+import { EXIT, refuse, UsageError } from "./command.ts";
+import { DEFAULT_DIRECTORY } from "./directory.ts";
+import type { ParsedFlags } from "./flags.ts";
+import { followConfig } from "./follow-config.ts";
+import { listenProblem } from "./listen-problem.ts";
+import type { Signals } from "./signals.ts";
+
+/** Runs the gateway that the flags of `sluice serve` describe until a signal stops it; resolves with the exit code. */
+export async function runGateway(flags: ParsedFlags, signals: Signals): Promise<number> {
+  const loaded = load(flags);
+  if ("problems" in loaded) return refuseConfig(loaded.problems, flags);
+  const { config } = loaded;
+  const log = createLog(config.server.log);
+  const gateway = createServing(config, log);
+  drainOnCrash({ log, limitMs: () => drainLimitMs(config), drain: () => gateway.close() });
+  const begun = await Promise.race([begin(gateway, flags), signals.stop]);
+  if (typeof begun === "string") return await stop(gateway, begun, log);
+  if ("problems" in begun) return refuse(begun.problems);
+  for (const address of begun.addresses) log.info({ address }, "listening");
+  if (gateway.adminAddress !== undefined) log.info({ address: gateway.adminAddress }, "admin listening");
+  const directory = flags.has("to") ? undefined : directoryOf(flags);
+  const follow = { gateway, config, log, signals, directory, listenKey: listenKey(flags) };
+  const unfollow = followConfig({ ...follow, load: () => load(flags) });
+  const openFiles = openFileLimit();
+  if (openFiles < FEW_FILES) log.warn({ openFiles }, "few open files allowed: raise the limit (ulimit -n)");
+  log.info({ openFiles }, "ready");
+  const signal = await signals.stop;
+  unfollow();
+  return await stop(gateway, signal, log);
+}
+
+/** One process, or one that has others. */
+function createServing(config: Config, log: Log): Gateway {
+  const count = workerCount(config.server);
+  if (count === 1) return createGateway(config, { log });
+  const onHopeless = (err: unknown) => {
+    log.fatal({ err }, "no worker comes up");
+    process.exit(EXIT.crashed);
+  };
+  return new Workers(config, { log, count, onHopeless });
+}
+
+type Begun = { readonly addresses: readonly string[] } | { readonly problems: readonly Problem[] };
+
+/** Starts to listen; resolves with where, or with what speaks against it. */
+async function begin(gateway: Gateway, flags: ParsedFlags): Promise<Begun> {
+  try {
+    return { addresses: await gateway.listen() };
+  } catch (error) {
+    if (error instanceof ConfigError) return { problems: error.problems };
+    const problem =
+      error instanceof AdminListenError
+        ? listenProblem(error.cause, { ...listenKey(flags), key: "admin" })
+        : listenProblem(error, listenKey(flags));
+    if (problem !== undefined) return { problems: [problem] };
+    // Stopped before it stood: the signal was there first.
+    if (error instanceof GatewayClosedError) return { addresses: [] };
+    throw error;
+  }
+}
+
+/** SIGTERM comes from whoever starts another one in its place; SIGINT from somebody at a terminal, who waits. */
+async function stop(gateway: Gateway, signal: NodeJS.Signals, log: Log): Promise<number> {
+  log.info({ signal }, "stopping");
+  await gateway.close({ now: signal === "SIGINT" });
+  log.info("stopped");
+  return process.exit(EXIT.done);
+}
+
+/** Below this many files a crowd of a few hundred streams is refused; 1024 is what many shells give. */
+const FEW_FILES = 4096;
+
+/** A newcomer without a directory gets to know what works without one. */
+function refuseConfig(problems: readonly Problem[], flags: ParsedFlags): number {
+  const code = refuse(problems);
+  const isBare = !flags.has("config") && problems[0]?.file === DEFAULT_DIRECTORY;
+  if (isBare) process.stderr.write("Without files: sluice serve --to URL, or sluice demo.\n");
+  return code;
+}
+
+function load(flags: ParsedFlags): Loaded {
+  const loaded = loadSource(flags);
+  const log = logFromFlags({ level: flags.one("log-level"), format: flags.one("log-format") });
+  const problems: readonly Problem[] = [
+    ...("problems" in log ? log.problems : []),
+    ...("problems" in loaded ? loaded.problems : []),
+  ];
+  if ("problems" in loaded || "problems" in log) return { problems };
+  const { config } = loaded;
+  return { config: { ...config, server: { ...config.server, log: { ...config.server.log, ...log } } } };
+}
+
+function loadSource(flags: ParsedFlags): Loaded {
+  const to = flags.one("to");
+  if (to !== undefined) {
+    if (flags.has("config")) throw new UsageError("--config and --to exclude each other");
+    return configFromFlags({ to, listen: flags.one("listen"), cors: flags.many("cors") });
+  }
+  if (flags.has("listen"))
+    throw new UsageError("--listen goes with --to; otherwise listen is in sluice.yaml");
+  if (flags.has("cors")) throw new UsageError("--cors goes with --to; otherwise cors is in the route's file");
+  return loadConfig(directoryOf(flags), process.env);
+}
+
+function listenKey(flags: ParsedFlags): Pick<Problem, "file" | "key"> {
+  if (flags.has("to")) return { file: undefined, key: "--listen" };
+  return { file: `${withoutFinalSlashes(directoryOf(flags), 1)}/sluice.yaml`, key: "listen" };
+}
+
+function directoryOf(flags: ParsedFlags): string {
+  return flags.one("config") ?? DEFAULT_DIRECTORY;
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { directoryOf, ROOT, startSluice } from "../support/sluice-process.ts";
+
+/**
+ * Modules are counted and no time is taken: a machine under load makes any bound of time fail, and each package that a
+ * command loads without need costs 20 to 150 ms of CPU at every call.
+ */
+
+/** Writes the URL of each module that the process resolves into the file of that variable. */
+const LOADER = `
+import { appendFileSync } from "node:fs";
+export async function resolve(specifier, context, next) {
+  const resolved = await next(specifier, context);
+  appendFileSync(process.env.MODULE_LIST, resolved.url + "\\n");
+  return resolved;
+}`;
+const script = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
+const PRELOAD = script(
+  `import { register } from "node:module"; register(${JSON.stringify(script(LOADER))});`,
+);
+
+/** What the command loads: the packages by name, and the number of our own modules. */
+async function loadedBy(args: readonly string[]) {
+  const list = join(directoryOf({ "modules.txt": "" }), "modules.txt");
+  const env = { NODE_OPTIONS: `--import=${PRELOAD}`, MODULE_LIST: list };
+  const { code, stderr } = await startSluice(args, { env }).ended;
+  const urls = new Set(readFileSync(list, "utf8").split("\n"));
+  const packages = [...urls].flatMap((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? []);
+  const own = [...urls].filter((url) => url.startsWith(`file://${join(ROOT, "dist")}/`)).length;
+  return { code, stderr, packages: [...new Set(packages)].toSorted(), own };
+}
+
+test.each([
+  ["--version", 12],
+  ["--help", 12],
+  ["serve --help", 20],
+  ["serve --version", 20],
+  ["check --help", 20],
+  ["demo --help", 20],
+  ["schema --help", 20],
+  ["nginx --help", 20],
+  ["nginx generate --help", 20],
+  ["nginx import --help", 20],
+  ["probe --help", 80],
+  ["sign --help", 40],
+  ["nginx lint --help", 100],
+  ["nginx lint --nginx 1.26 docker/nginx/recommended.conf.template", 100],
+  ["sign http://127.0.0.1:1/ --key k --secret s", 40],
+])("%s loads no package, and at most %i modules", async (line, most) => {
+  const { own, ...rest } = await loadedBy(line.split(" "));
+  expect(rest).toEqual({ code: 0, stderr: "", packages: [] });
+  expect(own).toBeGreaterThan(0);
+  expect(own).toBeLessThanOrEqual(most);
+});
+
+test("a wrong flag of serve is refused before the gateway is loaded", async () => {
+  const { code, packages, own } = await loadedBy(["serve", "--lisen", "1"]);
+  expect({ code, packages }).toEqual({ code: 2, packages: [] });
+  expect(own).toBeLessThanOrEqual(20);
+});
+
+test("check loads the packages of the configuration alone", async () => {
+  const { code, packages } = await loadedBy(["check"]);
+  expect({ code, packages }).toEqual({ code: 0, packages: ["yaml", "zod"] });
+});
+
+test("the list sees what serve loads", async () => {
+  const { code, packages } = await loadedBy(["serve", "--config", "nowhere"]);
+  expect(code).toBe(2);
+  expect(packages).toEqual(expect.arrayContaining(["pino", "prom-client", "yaml", "zod"]));
+});
