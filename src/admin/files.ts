@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
+import { browserLibrary } from "../base/browser-libraries.ts";
 
 /** A file of the dashboard. */
 export interface AdminFile {
@@ -14,20 +13,17 @@ const STYLE = "text/css; charset=utf-8";
 
 const SCRIPTS = ["main", "chart", "format", "overview", "rows", "streams"];
 
-/** What the plotting library has for browsers, beside what it has for Node. */
-const LIBRARY = join(createRequire(import.meta.url).resolve("uplot"), "..");
-
 /** The page, for who may see it; and what is asked of others. */
 export const PAGE = "index.html";
 export const SIGN_IN = "sign-in.html";
 
-const SOURCES: readonly (readonly [path: string, file: string | URL, type: string])[] = [
+const SOURCES: readonly (readonly [path: string, file: URL, type: string])[] = [
   [PAGE, own(PAGE), HTML],
   [SIGN_IN, own(SIGN_IN), HTML],
   ["/page/style.css", own("style.css"), STYLE],
   ...SCRIPTS.map((name) => [`/page/${name}.js`, own(`${name}.js`), SCRIPT] as const),
-  ["/page/lib/uplot.js", join(LIBRARY, "uPlot.esm.js"), SCRIPT],
-  ["/page/lib/uplot.css", join(LIBRARY, "uPlot.min.css"), STYLE],
+  ["/page/lib/uplot.js", browserLibrary("uplot.js"), SCRIPT],
+  ["/page/lib/uplot.css", browserLibrary("uplot.css"), STYLE],
 ];
 
 let files: ReadonlyMap<string, AdminFile> | undefined;

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
+import { browserLibrary } from "../base/browser-libraries.ts";
 import type { AppConfig } from "../config/apps-schema.ts";
 
 interface PageFile {
@@ -27,8 +26,8 @@ const FILES: ReadonlyMap<string, PageFile> = new Map([
   ["/page/style.css", own("style.css", STYLE)],
   ...SCRIPTS.map((name) => [`/page/${name}.js`, own(`${name}.js`, SCRIPT)] as const),
   // As their packages have them: the article's page is about software that people already use.
-  ["/page/lib/signer.js", library("apigateway-sdk-nodejs", "signer.js")],
-  ["/page/lib/eventsource.js", library("event-source-polyfill", "eventsource.js")],
+  ["/page/lib/signer.js", { url: browserLibrary("signer.js"), type: SCRIPT }],
+  ["/page/lib/eventsource.js", { url: browserLibrary("eventsource.js"), type: SCRIPT }],
 ]);
 
 /** Every path of the page. */
@@ -85,10 +84,4 @@ export function pathOf(req: IncomingMessage): string {
 
 function own(name: string, type: string): PageFile {
   return { url: new URL(`page/${name}`, import.meta.url), type };
-}
-
-/** A file beside the one that a package names as its main. */
-function library(name: string, file: string): PageFile {
-  const main = createRequire(import.meta.url).resolve(name);
-  return { url: new URL(file, pathToFileURL(main)), type: SCRIPT };
 }

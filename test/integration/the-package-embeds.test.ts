@@ -1,27 +1,21 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { run } from "../support/command.ts";
+import { installPackage } from "../support/installed-package.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const CONSUMERS = new URL("../support/embedding", import.meta.url).pathname;
 
 let project: string;
 
-/** A project that has the packed tarball installed, with the dependencies that are installed here. */
 beforeAll(async () => {
-  project = mkdtempSync(join(tmpdir(), "sluice-embedding-"));
-  const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", project];
-  const [{ filename }] = JSON.parse(await run("npm", pack, { cwd: ROOT })) as [{ filename: string }];
-  const installed = join(project, "node_modules/sluice");
-  mkdirSync(installed, { recursive: true });
-  await run("tar", ["-xzf", join(project, filename), "-C", installed, "--strip-components=1"]);
-  symlinkSync(join(ROOT, "node_modules"), join(installed, "node_modules"));
-  mkdirSync(join(project, "node_modules/@types"));
+  const installed = await installPackage();
+  project = installed.project;
+  mkdirSync(join(project, "node_modules/@types"), { recursive: true });
   symlinkSync(join(ROOT, "node_modules/@types/node"), join(project, "node_modules/@types/node"));
   cpSync(CONSUMERS, project, { recursive: true });
-  return () => rmSync(project, { recursive: true, force: true });
+  return installed.remove;
 });
 
 test("a JavaScript program listens, reloads, closes, and is told every problem of a configuration", async () => {
@@ -45,4 +39,29 @@ test("a TypeScript program compiles against the types, strictly", async () => {
   writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module" }));
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["consumer.ts"] }));
   await run(join(ROOT, "node_modules/.bin/tsc"), ["-p", project], { cwd: project });
+});
+
+/** What a module of the project prints. */
+async function printed(text: string): Promise<unknown> {
+  writeFileSync(join(project, "probe.mjs"), text);
+  return JSON.parse(await run(process.execPath, ["probe.mjs"], { cwd: project }));
+}
+
+test("exports are the gateway, the schemas and package.json, and nothing inside", async () => {
+  const names = [
+    "sluice",
+    "sluice/package.json",
+    "sluice/config/schema/route.json",
+    "sluice/dist/cli/run.js",
+  ];
+  const resolved = await printed(`
+    const found = (name) => { try { return import.meta.resolve(name); } catch (error) { return error.code; } };
+    console.log(JSON.stringify(${JSON.stringify(names)}.map(found)));`);
+  const inside = (path: string) => expect.stringMatching(new RegExp(`/node_modules/sluice/${path}$`));
+  expect(resolved).toEqual([
+    inside("dist/server/sluice\\.js"),
+    inside("package\\.json"),
+    inside("config/schema/route\\.json"),
+    "ERR_PACKAGE_PATH_NOT_EXPORTED",
+  ]);
 });

@@ -15,12 +15,17 @@ export interface SluiceSetup {
   readonly env?: Readonly<Record<string, string>>;
   /** What runs it, such as `unshare` with its flags; node by itself otherwise. */
   readonly under?: readonly string[];
+  /** The command's file; that of this tree's dist by itself. */
+  readonly main?: string;
 }
 
 /** A run of the built command; killed when the test ends, if it still runs. */
-export function startSluice(args: readonly string[], { cwd = ROOT, env = {}, under = [] }: SluiceSetup = {}) {
-  if (!existsSync(MAIN)) throw new Error("dist is missing: npm run build");
-  const [program = process.execPath, ...words] = [...under, process.execPath, MAIN, ...args];
+export function startSluice(
+  args: readonly string[],
+  { cwd = ROOT, env = {}, under = [], main = MAIN }: SluiceSetup = {},
+) {
+  if (!existsSync(main)) throw new Error("dist is missing: npm run build");
+  const [program = process.execPath, ...words] = [...under, process.execPath, main, ...args];
   const child: ChildProcess = spawn(program, words, {
     cwd,
     env: { ...process.env, ...env },

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import packageFile from "../../package.json" with { type: "json" };
+import { BROWSER_LIBRARIES } from "../../src/base/browser-libraries.ts";
 import { referenceTable } from "../support/reference.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -22,12 +23,13 @@ test.each(["route", "server", "apps"] as const)(
   },
 );
 
-test("every runtime dependency has its line in Built on, and nothing else has", () => {
+test("every runtime dependency and every copied library has its line in Built on, and nothing else has", () => {
   const section = /## Built on\n([\s\S]*?)\n## /.exec(text())?.[1] ?? "";
   const named = [...section.matchAll(/^\| \[?`?([\w@/-]+)`?/gm)]
     .map(([, name]) => name)
     .filter((name) => name !== "package" && name !== "---");
-  expect(named.sort()).toEqual(Object.keys(packageFile.dependencies).sort());
+  const copied = new Set(Object.values(BROWSER_LIBRARIES).map((library) => library.package));
+  expect(named.sort()).toEqual([...Object.keys(packageFile.dependencies), ...copied].sort());
 });
 
 test("every file that the README names is there", () => {

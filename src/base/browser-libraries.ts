@@ -1,0 +1,23 @@
+/** A file that a package publishes for browsers. */
+interface BrowserLibrary {
+  readonly package: string;
+  readonly file: string;
+}
+
+/**
+ * The libraries that our pages load, as their packages publish them. The build copies them with their licences into
+ * dist, so that the packages are needed to build sluice and not to run it.
+ */
+export const BROWSER_LIBRARIES = {
+  // The plot of the dashboard.
+  "uplot.js": { package: "uplot", file: "dist/uPlot.esm.js" },
+  "uplot.css": { package: "uplot", file: "dist/uPlot.min.css" },
+  // The demo's page that signs its stream.
+  "signer.js": { package: "apigateway-sdk-nodejs", file: "src/signer.js" },
+  "eventsource.js": { package: "event-source-polyfill", file: "src/eventsource.js" },
+} as const satisfies Readonly<Record<string, BrowserLibrary>>;
+
+/** Where the build has put a library: the same place for the sources and for what is built of them. */
+export function browserLibrary(name: keyof typeof BROWSER_LIBRARIES): URL {
+  return new URL(`../../dist/browser-libraries/${name}`, import.meta.url);
+}
