@@ -59,7 +59,7 @@ test("exports are the gateway, the schemas and package.json, and nothing inside"
     console.log(JSON.stringify(${JSON.stringify(names)}.map(found)));`);
   const inside = (path: string) => expect.stringMatching(new RegExp(`/node_modules/sluice/${path}$`));
   expect(resolved).toEqual([
-    inside("dist/server/sluice\\.js"),
+    inside("dist/gateway/sluice\\.js"),
     inside("package\\.json"),
     inside("config/schema/route\\.json"),
     "ERR_PACKAGE_PATH_NOT_EXPORTED",
