@@ -4,7 +4,7 @@
  * `APIG.*` codes and texts are those of the API gateway that clients may already know; a tool that
  * matches on them keeps working. `SLUICE.*` codes are ours, where that gateway has none.
  */
-const table = {
+export const PUBLIC_ERRORS = {
   bad_request: { status: 400, publicCode: "APIG.0201", text: "API request error." },
   auth_failed: { status: 401, publicCode: "APIG.0303", text: "Incorrect app authentication information" },
   app_not_authorized: {
@@ -77,10 +77,10 @@ const table = {
   internal_error: { status: 500, publicCode: "APIG.0601", text: "Internal server error." },
 } as const satisfies Record<string, { status: number; publicCode: string; text: string }>;
 
-export type ErrorCode = keyof typeof table;
+export type ErrorCode = keyof typeof PUBLIC_ERRORS;
 
 /** Whether a text from another process is a code of this version. */
-export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(table, text);
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(PUBLIC_ERRORS, text);
 
 /** Refusals after which no request can follow: its bytes were not understood as sent, or its place is wanted. */
 const CLOSING: ReadonlySet<ErrorCode> = new Set([
@@ -123,7 +123,7 @@ export class ProxyError extends Error {
   }
 
   get status(): number {
-    return this.#status ?? table[this.code].status;
+    return this.#status ?? PUBLIC_ERRORS[this.code].status;
   }
 
   /** Whether the client's connection ends with the answer. */
@@ -131,9 +131,9 @@ export class ProxyError extends Error {
     return CLOSING.has(this.code);
   }
 
-  /** The JSON body of section 4 of the README; `requestId` ties it to the log line. */
+  /** The JSON body that docs/errors.md describes; `requestId` is also in the log line. */
   body(requestId: string, isDebugging = false): string {
-    const { publicCode, text } = table[this.code];
+    const { publicCode, text } = PUBLIC_ERRORS[this.code];
     const message = isDebugging && this.debugText !== undefined ? `${text}: ${this.debugText}` : text;
     return JSON.stringify({ error_code: publicCode, error_msg: message, request_id: requestId });
   }

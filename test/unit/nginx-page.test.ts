@@ -14,7 +14,7 @@ test("the table of the rules is what lint's rules say of themselves", async () =
   const block = /(<!-- rules -->\n)[\s\S]*?(<!-- end -->)/;
   const table = await ruleTable();
   const current = text().replace(block, (_, open: string, end: string) => `${open}${table}\n${end}`);
-  if (process.env["WRITE_README"] === "true") writeFileSync(NGINX_PAGE, current);
+  if (process.env["WRITE_DOCS"] === "true") writeFileSync(NGINX_PAGE, current);
   expect(text()).toMatch(block);
   expect(text()).toBe(current);
 });

@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { benchMachine, benchTable } from "../../support/bench-table.ts";
+import { errorTable } from "../../support/error-table.ts";
+import { generated, pageText } from "../../support/pages.ts";
+import { referenceTable } from "../../support/reference.ts";
+
+/** `npm run docs` writes these parts; without it the test says that they are out of date. */
+test.each(["route", "server", "apps"] as const)(
+  "the keys of the %s file are those that validate it",
+  (name) => {
+    const { is, shouldBe } = generated("docs/configuration.md", `reference:${name}`, referenceTable(name));
+    expect(is).toBe(shouldBe);
+  },
+);
+
+test("the table of errors has each code of the code", () => {
+  const { is, shouldBe } = generated("docs/errors.md", "errors", errorTable());
+  expect(is).toBe(shouldBe);
+});
+
+test.each(["streams", "shared", "growth"] as const)(
+  "the figures of %s are those that were measured",
+  (name) => {
+    const { is, shouldBe } = generated("docs/benchmarks.md", `bench:${name}`, benchTable(name));
+    expect(is).toBe(shouldBe);
+  },
+);
+
+test("the machine of the figures is that of the run", () => {
+  const { is, shouldBe } = generated("docs/benchmarks.md", "bench:machine", benchMachine());
+  expect(is).toBe(shouldBe);
+});
+
+/** Of a declaration such as `name: "sluice_ready", help: "…", labelNames: ["route"]`. */
+const DECLARATION = /new (Counter|Gauge|RouteHistogram)\(\{\s*name: "(sluice_\w+)"([\s\S]*?)\n\s*\}\)/g;
+const ROW = /^\| `(sluice_\w+)` \| (\w+) \| ((?:`\w+`(?:, )?)*) ?\|/gm;
+
+const metricsOf = (text: string): string[] =>
+  [...text.matchAll(DECLARATION)].map(([, kind, name, rest = ""]) => {
+    const labels = /labelNames: \[([^\]]*)\]/.exec(rest)?.[1]?.replaceAll('"', "") ?? "";
+    return kind === "RouteHistogram" ? `${name} histogram route` : `${name} ${kind?.toLowerCase()} ${labels}`;
+  });
+
+test("each metric has its row with its type and labels, and each row its metric", () => {
+  const directory = new URL("../../../src/observe/", import.meta.url);
+  const declared = readdirSync(directory).flatMap((file) =>
+    metricsOf(readFileSync(new URL(file, directory), "utf8")),
+  );
+  const described = [...pageText("docs/metrics.md").matchAll(ROW)].map(
+    ([, name, kind, labels = ""]) => `${name} ${kind} ${labels.replaceAll("`", "")}`,
+  );
+  expect(described.length).toBeGreaterThan(15);
+  expect(described.toSorted()).toEqual([...new Set(declared)].toSorted());
+});

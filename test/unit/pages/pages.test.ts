@@ -1,0 +1,98 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import packageFile from "../../../package.json" with { type: "json" };
+import { BROWSER_LIBRARIES } from "../../../src/base/browser-libraries.ts";
+import {
+  anchorsOf,
+  contentsOf,
+  headingsOf,
+  linksOf,
+  PAGES,
+  pageText,
+  proseOf,
+  sectionAnchors,
+} from "../../support/pages.ts";
+
+const ROOT = new URL("../../..", import.meta.url).pathname;
+const DOCS = PAGES.filter((page) => page.startsWith("docs/") && page !== "docs/README.md");
+
+describe.each(PAGES)("%s", (page) => {
+  test("every link leads to a file and an anchor that are there", () => {
+    const broken = linksOf(page).filter(({ target, anchor }) => {
+      if (!existsSync(join(ROOT, target))) return true;
+      return anchor !== undefined && !anchorsOf(target).has(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test("every file that it names is there", () => {
+    const paths = [
+      ...pageText(page).matchAll(/(?<![\w/.])((?:test|src|docker|config\/schema)\/[\w./-]*\w)/g),
+    ];
+    const missing = paths.map(([, path = ""]) => path).filter((path) => !existsSync(ROOT + path));
+    expect(missing).toEqual([]);
+  });
+
+  test("every script of npm that it names is one of the package", () => {
+    const named = [...pageText(page).matchAll(/`?npm run (?:-s )?([a-z][\w:]*)/g)].map(
+      ([, name]) => name ?? "",
+    );
+    expect(named.filter((name) => !(name in packageFile.scripts))).toEqual([]);
+  });
+});
+
+describe.each(DOCS)("%s", (page) => {
+  test("begins with a list of its sections, in their order", () => {
+    expect(contentsOf(page)).toEqual(sectionAnchors(page));
+    expect(headingsOf(page, "#")).toHaveLength(1);
+  });
+
+  test("is in the list of all pages", () => {
+    const targets = linksOf("docs/README.md").map(({ target }) => target);
+    expect(targets).toContain(page);
+  });
+
+  test("every key that it names in a configuration is one", () => {
+    const keys = new Set(
+      [...pageText("docs/configuration.md").matchAll(/^\| `([\w.[\]]+)`/gm)].map(([, key]) => key),
+    );
+    const isKey = (key: string) =>
+      keys.has(key) || keys.has(key.replace(/^limits\.rate\./, "limits.rate[]."));
+    const roots = new Set([...keys].map((key) => key?.split(/[.[]/)[0]));
+    const named = [...proseOf(page).matchAll(/`([a-z]\w*(?:\.[a-z]\w*)+)(?::[^`]*)?`/g)]
+      .map(([, key = ""]) => key)
+      .filter((key) => roots.has(key.split(".")[0]) && !/\.(?:ya?ml|mjs|js|ts|json|conf)$/.test(key));
+    expect(named.filter((key) => !isKey(key))).toEqual([]);
+  });
+});
+
+test("the README is short enough to be read", () => {
+  expect(pageText("README.md").split("\n").length).toBeLessThanOrEqual(201);
+});
+
+test("each package that runs in sluice or in its pages has a line in Built on, and no other package has", () => {
+  const section = /## Built on\n([\s\S]*?)\n## /.exec(pageText("README.md"))?.[1] ?? "";
+  const named = [...section.matchAll(/^\| `([\w@/-]+)`/gm)].map(([, name]) => name);
+  const copied = new Set(Object.values(BROWSER_LIBRARIES).map((library) => library.package));
+  expect(named.sort()).toEqual([...Object.keys(packageFile.dependencies), ...copied].sort());
+});
+
+test("the package holds the documents", () => {
+  const documents = [...new Set(PAGES.map((page) => page.split("/")[0] ?? ""))];
+  const always = ["README.md"];
+  for (const name of documents) expect([...always, ...packageFile.files]).toContain(name);
+});
+
+test("every line of the log that the pages explain is one that the code writes", () => {
+  const source = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => readFileSync(join(ROOT, "src", name), "utf8"))
+    .join("\n");
+  const table = /## Lines in the log\n([\s\S]*)/.exec(pageText("docs/troubleshooting.md"))?.[1] ?? "";
+  const lines = [...table.matchAll(/^\| (`.*?`) \|/gm)].flatMap(([, cell = ""]) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, line = ""]) => line),
+  );
+  expect(lines.length).toBeGreaterThan(10);
+  expect(lines.filter((line) => !source.includes(line))).toEqual([]);
+});
