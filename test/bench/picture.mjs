@@ -1,6 +1,6 @@
 import { median } from "./report.mjs";
 
-/** The picture for the README: for each bound figure one bar a proxy, as a ratio to nginx. */
+/** The picture for docs/benchmarks.md: for each bound figure one bar a proxy, as a ratio to nginx. */
 const WIDTH = 860;
 const LABEL = 170;
 const VALUE = 110;

@@ -20,7 +20,7 @@ import { measureOnce, startSession } from "./session.mjs";
  *   --cpu-prof DIR       sluice runs with --cpu-prof: one profile a measurement, for Chrome's DevTools
  *   --cli FILE           another build of sluice: its dist/cli/main.js
  *   --baseline FILE      a second build of sluice, as a proxy of its own named baseline, in the same rounds
- *   --save               writes results/bench.json and results/bench.svg, which the README shows
+ *   --save               writes results/bench.json and results/bench.svg, which docs/benchmarks.md shows
  *
  * To see the kernel's part as well: `perf record -g -p PID` on the proxy while a measurement runs.
  */
