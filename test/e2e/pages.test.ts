@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { refusedPort } from "../support/backend.ts";
 import { attempt } from "../support/command.ts";
 import { PageReader, stepsOf } from "../support/page-reader.ts";
-import { allBlocks, type Block, blocksOf } from "../support/pages.ts";
+import { allBlocks, type Block, blocksOf, pageText } from "../support/pages.ts";
 import { startRedis } from "../support/redis.ts";
 import { ROOT, startSluice } from "../support/sluice-process.ts";
 
@@ -26,6 +26,11 @@ const WAYS: Readonly<Record<string, Readonly<Record<string, Way>>>> = {
     "sluice probe http://127.0.0.1:8080/events --hop backend=http://127.0.0.1:3000/events": {
       elsewhere: "test/e2e/nginx-page.test.ts",
     },
+  },
+  "CONTRIBUTING.md": {
+    "npm ci": { below: "the README's first commands" },
+    "npm run build": { elsewhere: "package.json" },
+    "npm run soak -- reload drain": { elsewhere: "test/soak/run.mjs" },
   },
   "docs/getting-started.md": {
     "npm ci": { below: "the README's first commands" },
@@ -149,6 +154,18 @@ describe("the README's first commands", () => {
     expect(output.startsWith(shown)).toBe(true);
     expect(shown).toContain("data: hello");
   });
+});
+
+test("the test and the long runs that CONTRIBUTING.md names are there", () => {
+  const files = [...pageText("CONTRIBUTING.md").matchAll(/vitest run --config (\S+) (\S+)/g)].flatMap(
+    ([, ...paths]) => paths,
+  );
+  const soaks = [...pageText("CONTRIBUTING.md").matchAll(/^\| `([a-z\d-]+)` \|/gm)].map(
+    ([, name]) => `test/soak/${name}.mjs`,
+  );
+  expect(files).toHaveLength(2);
+  expect(soaks.length).toBeGreaterThan(10);
+  expect([...files, ...soaks].filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
 });
 
 test("check of the samples", async () => {

@@ -42,12 +42,12 @@ describe.each(PAGES)("%s", (page) => {
   });
 });
 
-describe.each(DOCS)("%s", (page) => {
-  test("begins with a list of its sections, in their order", () => {
-    expect(contentsOf(page)).toEqual(sectionAnchors(page));
-    expect(headingsOf(page, "#")).toHaveLength(1);
-  });
+test.each([...DOCS, "CONTRIBUTING.md"])("%s begins with a list of its sections, in their order", (page) => {
+  expect(contentsOf(page)).toEqual(sectionAnchors(page));
+  expect(headingsOf(page, "#")).toHaveLength(1);
+});
 
+describe.each(DOCS)("%s", (page) => {
   test("is in the list of all pages", () => {
     const targets = linksOf("docs/README.md").map(({ target }) => target);
     expect(targets).toContain(page);
