@@ -1,8 +1,14 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { refusedPort } from "../support/backend.ts";
 import { run } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { installPackage } from "../support/installed-package.ts";
+import { blocksOf } from "../support/pages.ts";
+import { START_MS } from "../support/sluice-process.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const CONSUMERS = new URL("../support/embedding", import.meta.url).pathname;
@@ -64,4 +70,45 @@ test("exports are the gateway, the schemas and package.json, and nothing inside"
     inside("config/schema/route\\.json"),
     "ERR_PACKAGE_PATH_NOT_EXPORTED",
   ]);
+});
+
+/** The programs of docs/embedding.md, by the name in their first line. */
+const PROGRAMS = new Map(
+  blocksOf("docs/embedding.md")
+    .filter(({ language }) => language === "js")
+    .map(({ text }) => [/^\/\/ (\S+)\n/.exec(text)?.[1] ?? "", text]),
+);
+
+describe("docs/embedding.md", () => {
+  test("has a test for each of its programs", () => {
+    expect([...PROGRAMS.keys()]).toEqual(["gateway.mjs", "files.mjs", "mistakes.mjs"]);
+  });
+
+  test.each(["gateway.mjs", "files.mjs"])("%s serves until SIGTERM", async (name) => {
+    const port = await refusedPort();
+    mkdirSync(join(project, "config/routes"), { recursive: true });
+    writeFileSync(join(project, "config/sluice.yaml"), `listen: 127.0.0.1:${port}\nadmin: false\n`);
+    writeFileSync(
+      join(project, "config/routes/hello.yaml"),
+      "match: { path: /hello }\nmock: { body: hello }\n",
+    );
+    const text = PROGRAMS.get(name)?.replace("127.0.0.1:8000", `127.0.0.1:${port}`) ?? "";
+    writeFileSync(join(project, name), text);
+    const program = spawn(process.execPath, [name], { cwd: project, stdio: ["ignore", "ignore", "inherit"] });
+    const ended = once(program, "close");
+    try {
+      const body = async () => (await fetch(`http://127.0.0.1:${port}/hello`)).text();
+      expect(await eventually(body, `${name} to serve`, { timeoutMs: START_MS })).toBe("hello");
+    } finally {
+      program.kill("SIGTERM");
+    }
+    expect(await ended).toEqual([0, null]);
+  });
+
+  test("mistakes.mjs prints each problem", async () => {
+    writeFileSync(join(project, "mistakes.mjs"), PROGRAMS.get("mistakes.mjs") ?? "");
+    const lines = (await run(process.execPath, ["mistakes.mjs"], { cwd: project })).trim().split("\n");
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toContain("config/routes/bad.yaml match.path");
+  });
 });

@@ -84,6 +84,38 @@ test("the package holds the documents", () => {
   for (const name of documents) expect([...always, ...packageFile.files]).toContain(name);
 });
 
+/** The help of each command, as the tests of the command line have it. */
+const HELP = new URL("../../integration/help/", import.meta.url);
+const helpOf = (name: string): string | undefined => {
+  const file = new URL(`${name}.txt`, HELP);
+  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+};
+
+test("every command of sluice that a page names is one, with flags that it has", () => {
+  const used = PAGES.flatMap((page) =>
+    [...pageText(page).matchAll(/`(?:npx )?sluice ([a-z][^`\n]*)`/g)].map(([, words = ""]) => ({
+      page,
+      words,
+    })),
+  );
+  const unknown = used.filter(({ words }) => {
+    const [command = "", sub = ""] = words.split(" ");
+    const help = command === "nginx" ? (helpOf(`nginx-${sub}`) ?? helpOf("nginx")) : helpOf(command);
+    const flags = [...words.matchAll(/(?<= )--[a-z][\w-]*/g)].map(([flag]) => flag);
+    return help === undefined || flags.some((flag) => !help.includes(flag));
+  });
+  expect(used.length).toBeGreaterThan(20);
+  expect(unknown).toEqual([]);
+});
+
+test("the package holds every file that the documents link to", () => {
+  const held = ["README.md", ...packageFile.files];
+  const links = PAGES.flatMap(linksOf).map(({ target }) => target);
+  expect(links.filter((path) => !held.some((name) => path === name || path.startsWith(`${name}/`)))).toEqual(
+    [],
+  );
+});
+
 test("every line of the log that the pages explain is one that the code writes", () => {
   const source = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"))
