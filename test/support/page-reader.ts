@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { afterTest } from "./after-test.ts";
 import { refusedPort } from "./backend.ts";
-import { attempt } from "./command.ts";
+import { attempt, type CommandSetup } from "./command.ts";
 import { eventually } from "./eventually.ts";
 import type { Block } from "./pages.ts";
 import { directoryOf, ROOT, START_MS, startSluice } from "./sluice-process.ts";
@@ -79,7 +80,8 @@ export class PageReader {
     }
     if (/127\.0\.0\.1:8000|www\.example\.com/.test(command) && !command.startsWith("sluice sign"))
       await this.#startGateway([]);
-    if (command.startsWith("curl -N")) return await this.#readStream(command, shown?.length ?? 1);
+    if (command.startsWith("curl -N"))
+      return await firstLines(this.#toReal(command), shown?.length ?? 1, this.#setup());
     // curl shows its progress where its output is no terminal.
     const quiet = this.#toReal(command).replace(/^curl /, "curl --silent ");
     const { code, stdout, output } = await attempt("bash", ["-c", quiet], this.#setup());
@@ -103,28 +105,6 @@ export class PageReader {
     const address = isBare && !flags.includes("--listen") ? ["--listen", listen] : [];
     const { env, cwd } = this.#setup();
     await startSluice(["serve", ...flags, ...address], { env, cwd }).logged("ready");
-  }
-
-  /** Reads as many lines of a stream as the page shows. */
-  async #readStream(command: string, lines: number): Promise<string> {
-    const child = spawn("bash", ["-c", `exec ${this.#toReal(command)} --silent`], this.#setup());
-    const closed = new Promise((resolve) => {
-      child.once("close", resolve);
-    });
-    let text = "";
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-      text += chunk;
-    });
-    const firstLines = () => text.split("\n").slice(0, lines);
-    try {
-      await eventually(() => text.split("\n").length > lines, `${lines} lines of ${command}`, {
-        timeoutMs: START_MS,
-      });
-    } finally {
-      child.kill("SIGTERM");
-      await closed;
-    }
-    return firstLines().join("\n");
   }
 
   #setup(): { cwd: string; env: Record<string, string> } {
@@ -158,6 +138,28 @@ export class PageReader {
   }
 }
 
+/** Reads that many lines of an endless stream with a curl command, and ends it. */
+export async function firstLines(command: string, count: number, setup: CommandSetup = {}): Promise<string> {
+  const child = spawn("bash", ["-c", `exec ${command} --silent`], {
+    ...setup,
+    env: { ...process.env, ...setup.env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const closed = once(child, "close");
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  try {
+    const isEnough = () => text.split("\n").length > count;
+    await eventually(isEnough, `${count} lines of ${command}`, { timeoutMs: START_MS });
+  } finally {
+    child.kill("SIGTERM");
+    await closed;
+  }
+  return text.split("\n").slice(0, count).join("\n");
+}
+
 /** The commands of a block: of a console those behind `$`, of a shell each line. */
 export function stepsOf({ language, text }: Block): readonly Step[] {
   if (language === "sh") {
@@ -187,7 +189,7 @@ function comparable(text: string): string[] {
 }
 
 /** A backend that answers any GET with the time as an event stream; endless without `events`. */
-async function startClock({ gapMs, events = Number.POSITIVE_INFINITY }: ClockSetup): Promise<number> {
+export async function startClock({ gapMs, events = Number.POSITIVE_INFINITY }: ClockSetup): Promise<number> {
   const server = createServer((_, response) => {
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" });
     let count = 0;
