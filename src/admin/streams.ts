@@ -58,7 +58,7 @@ export type StreamPage = ReturnType<typeof listStreams>;
 export function endStreams(activity: Activity, id: string): boolean {
   const found = [...activity.streams()].filter(({ exchange }) => exchange.id === id);
   for (const stream of found) {
-    stream.endAtBorder("evicted");
+    stream.endAtBoundary("evicted");
     setTimeout(() => stream.abort("evicted"), EVICTION_GRACE_MS).unref();
   }
   return found.length > 0;

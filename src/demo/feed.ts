@@ -20,7 +20,7 @@ interface Remembered {
 
 const MAX_CLIENTS = 500;
 /** A client that is this far behind is dropped; its browser comes back and catches up from the history. */
-const MAX_WAITING_BYTES = 64 * 1024;
+const MAX_PENDING_BYTES = 64 * 1024;
 
 /** An event stream for any number of clients, with a short history for those that come back. */
 export class Feed {
@@ -101,7 +101,7 @@ export class Feed {
 
   #send(block: string): void {
     for (const res of this.#clients) {
-      if (res.writableLength > MAX_WAITING_BYTES) res.destroy();
+      if (res.writableLength > MAX_PENDING_BYTES) res.destroy();
       else res.write(block);
     }
   }

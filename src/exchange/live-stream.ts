@@ -7,12 +7,12 @@ export interface LiveStream {
   /** Whether it is one of several clients of one backend stream. */
   readonly isShared?: boolean;
   /** What was written for its client and waits in this process. */
-  readonly waitingBytes: number;
+  readonly pendingBytes: number;
   /**
    * Ends it between two events: now if it stands there, else when it next does. `retryMs`, if given, is the
    * reconnection time that its client is told before.
    */
-  endAtBorder(reason: EndReason, retryMs?: number): void;
+  endAtBoundary(reason: EndReason, retryMs?: number): void;
   /** Breaks it off where it stands; does nothing once it is over. */
   abort(reason: EndReason): void;
 }

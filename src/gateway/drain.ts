@@ -21,7 +21,7 @@ export function drainStreams(
   { timeout, retry }: DrainTimes,
   onTimeout: () => void = () => {},
 ): () => void {
-  const end = (stream: LiveStream) => stream.endAtBorder("drained", retry);
+  const end = (stream: LiveStream) => stream.endAtBoundary("drained", retry);
   const window = timeout * SPREAD;
   const planned = shuffled([...streams()]);
   const timers = new Set<NodeJS.Timeout>();

@@ -190,7 +190,7 @@ export class RunningGateway implements Gateway {
     const cancel = signal.aborted ? () => {} : drainStreams(left, drain, breakOff);
     const onHurry = () => {
       cancel();
-      for (const stream of left()) stream.endAtBorder("drained");
+      for (const stream of left()) stream.endAtBoundary("drained");
       grace = setTimeout(breakOff, CLOSE_GRACE_MS);
     };
     let grace: NodeJS.Timeout | undefined;

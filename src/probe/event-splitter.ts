@@ -68,7 +68,7 @@ export class SseSplitter implements Splitter {
     const own = this.#pending.isEmpty ? withoutLineEnds(part) : part;
     this.#pending.add(own, at);
     if (endsEvent) this.#output.onEvent(this.#pending.take(at));
-    else if (this.#boundary.atBorder && !this.#pending.isEmpty) {
+    else if (this.#boundary.isAtBoundary && !this.#pending.isEmpty) {
       this.#pending.take(at);
       this.#output.onComment(at);
     }

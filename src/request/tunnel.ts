@@ -13,11 +13,11 @@ export class Tunnel implements LiveStream {
     this.#socket = socket;
   }
 
-  get waitingBytes(): number {
+  get pendingBytes(): number {
     return this.#socket.writableLength;
   }
 
-  endAtBorder(reason: EndReason): void {
+  endAtBoundary(reason: EndReason): void {
     this.abort(reason);
   }
 

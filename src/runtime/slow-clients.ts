@@ -5,8 +5,8 @@ const PART = 0.5;
 
 /** Ends those streams that are furthest behind, to have the memory of what waits for their clients; returns how many. */
 export function endSlowClients(streams: Iterable<LiveStream>): number {
-  const behind = [...streams].filter(({ waitingBytes }) => waitingBytes > 0);
-  behind.sort((a, b) => b.waitingBytes - a.waitingBytes);
+  const behind = [...streams].filter(({ pendingBytes }) => pendingBytes > 0);
+  behind.sort((a, b) => b.pendingBytes - a.pendingBytes);
   const ended = behind.slice(0, Math.ceil(behind.length * PART));
   for (const stream of ended) stream.abort("slow_client");
   return ended.length;

@@ -27,7 +27,7 @@ export interface ChannelClient extends Recipient, Expiring {
   /** It broke: what was sent is not all. */
   abort(reason: EndReason, error?: unknown): void;
   /** The answer ends now, between two events; who has not begun is turned away. */
-  endAtBorder(reason: EndReason): void;
+  endAtBoundary(reason: EndReason): void;
   /** The stream was silent for `stream.heartbeat`. */
   beat(): void;
   /** The backend has set a reconnection time. */

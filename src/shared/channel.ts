@@ -159,7 +159,7 @@ export class Channel implements ChannelFeed, Membership {
   close(reason: EndReason = "drained"): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    eachRecipient([...this.#waiting, ...this.#clients], (client) => client.endAtBorder(reason));
+    eachRecipient([...this.#waiting, ...this.#clients], (client) => client.endAtBoundary(reason));
     clearTimeout(this.#heartbeat);
     clearTimeout(this.#patience);
     this.#linger.stop();

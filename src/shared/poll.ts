@@ -23,7 +23,7 @@ export class Poll implements ChannelClient, LiveStream {
   readonly exchange: Exchange;
   readonly isShared = true;
   /** It is written whole, and ends with that. */
-  readonly waitingBytes = 0;
+  readonly pendingBytes = 0;
   readonly deadline = Number.POSITIVE_INFINITY;
   readonly #response: ClientResponse;
   readonly #channel: Membership & { readonly answers: PollAnswers };
@@ -102,7 +102,7 @@ export class Poll implements ChannelClient, LiveStream {
 
   /** What was kept can still be had, so a stream that broke is no failure of this answer. */
   abort(_reason: EndReason): void {
-    this.endAtBorder();
+    this.endAtBoundary();
   }
 
   fail(error: unknown): void {
@@ -110,7 +110,7 @@ export class Poll implements ChannelClient, LiveStream {
     failExchange(this.exchange, this.#response, error);
   }
 
-  endAtBorder(): void {
+  endAtBoundary(): void {
     if (this.#seq === Number.POSITIVE_INFINITY) this.refuse(new ProxyError("closing", "not open yet"));
     else this.#answer();
   }

@@ -65,7 +65,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     return this.#response.takenBytes;
   }
 
-  get waitingBytes(): number {
+  get pendingBytes(): number {
     return this.#response.pendingBytes;
   }
 
@@ -132,7 +132,7 @@ export class Subscriber implements ChannelClient, LiveStream {
   }
 
   /** It always stands between two events, so the end is now. */
-  endAtBorder(reason: EndReason, retryMs?: number): void {
+  endAtBoundary(reason: EndReason, retryMs?: number): void {
     if (!this.#hasBegun) return void this.#turnAway();
     if (this.#isOver) return;
     if (retryMs !== undefined) this.#write(new SharedBytes(Buffer.from(`retry: ${retryMs}\n\n`)));
@@ -141,7 +141,7 @@ export class Subscriber implements ChannelClient, LiveStream {
 
   expire(): void {
     const { expiresAt = Number.POSITIVE_INFINITY } = this.exchange.principal ?? {};
-    this.endAtBorder(Date.now() >= expiresAt ? "auth_expired" : "max_duration");
+    this.endAtBoundary(Date.now() >= expiresAt ? "auth_expired" : "max_duration");
   }
 
   refuse(error: ProxyError): void {

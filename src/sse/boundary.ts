@@ -20,7 +20,7 @@ export class Boundary {
   #loneCr = false;
   /** No field line since the last block ended. */
   #blockIsEmpty = true;
-  #atBorder = true;
+  #isAtBoundary = true;
 
   /**
    * Whether the bytes so far end a block, so that a comment line may follow. Comment lines behind a block
@@ -29,16 +29,16 @@ export class Boundary {
    * After a CR this is open, because an LF may still belong to it. Where the line before ended with a lone CR,
    * this one is taken to do likewise; elsewhere the border is reported once the LF has come.
    */
-  get atBorder(): boolean {
-    return this.#atBorder;
+  get isAtBoundary(): boolean {
+    return this.#isAtBoundary;
   }
 
   /**
-   * Follows what is in `bytes` from `start` up to `end`. With `stopAtBorder` it stops behind the first border.
+   * Follows what is in `bytes` from `start` up to `end`. With `stopAtBoundary` it stops behind the first border.
    *
    * @returns where it stopped: at `end`, or behind the end of the first block.
    */
-  scan(bytes: Uint8Array, start: number, end: number, stopAtBorder = false): number {
+  scan(bytes: Uint8Array, start: number, end: number, stopAtBoundary = false): number {
     for (let at = start; at < end; at++) {
       const byte = bytes[at] as number;
       if (byte === LF) {
@@ -49,7 +49,7 @@ export class Boundary {
         if (this.#lineIsEmpty) this.#lineStart(byte);
         at = lineEnd(bytes, at, end) - 1;
       }
-      if (stopAtBorder && this.#atBorder) return at + 1;
+      if (stopAtBoundary && this.#isAtBoundary) return at + 1;
     }
     return end;
   }
@@ -58,7 +58,7 @@ export class Boundary {
     if (this.#isAfterCr) this.#loneCr = true;
     this.#isAfterCr = false;
     this.#lineIsEmpty = false;
-    this.#atBorder = false;
+    this.#isAtBoundary = false;
     if (byte !== COLON) this.#blockIsEmpty = false;
   }
 
@@ -66,7 +66,7 @@ export class Boundary {
     if (this.#isAfterCr) this.#loneCr = true;
     this.#isAfterCr = true;
     this.#endLine();
-    this.#atBorder = this.#blockIsEmpty && this.#loneCr;
+    this.#isAtBoundary = this.#blockIsEmpty && this.#loneCr;
   }
 
   #lineFeed(): void {
@@ -74,7 +74,7 @@ export class Boundary {
     // Behind a CR the line has ended already; this LF only completes its end.
     if (!this.#isAfterCr) this.#endLine();
     this.#isAfterCr = false;
-    this.#atBorder = this.#blockIsEmpty;
+    this.#isAtBoundary = this.#blockIsEmpty;
   }
 
   #endLine(): void {

@@ -11,13 +11,13 @@ import { isStream, ordinaryHead, streamHead } from "./response-head.ts";
  * The most of an ordinary answer that waits for its client; the last read may be on top of it. Nothing is gained by
  * more, and 4,000 clients that read next to nothing of their downloads would hold a gigabyte at `clientBuffer`.
  */
-const MAX_WAITING_BYTES = 16 * 1024;
+const MAX_PENDING_BYTES = 16 * 1024;
 
 /** Passes on an ordinary answer as it is, trailers included; cancelled when the client leaves. */
 export function forward(exchange: Exchange, response: ClientResponse, backend: Source, route: Route): void {
   const { head } = backend;
   const writer = new ClientWriter(exchange, response, {
-    clientBuffer: MAX_WAITING_BYTES,
+    clientBuffer: MAX_PENDING_BYTES,
     sendTimeout: route.config.stream.sendTimeout,
   });
   // HEAD on a stream: the same head as GET, and no stream.

@@ -20,7 +20,7 @@ import { HEARTBEAT, openingLines } from "./opening.ts";
 import { contentCoding, streamHead } from "./response-head.ts";
 
 /** How long past `maxDuration` a stream may go on without an end of an event to be cut at. */
-const BORDER_GRACE = 1.2;
+const BOUNDARY_GRACE = 1.2;
 
 const NONE: readonly NodeJS.Timeout[] = [];
 const NOTHING = Buffer.alloc(0);
@@ -43,14 +43,14 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
 
   #isOver = false;
   /** The body is a plain text/event-stream: its events can be told apart, and comment lines added. */
-  readonly #hasBorders: boolean;
+  readonly #hasBoundaries: boolean;
   readonly #boundary = new Boundary();
   #idle: DueTimer | undefined;
   #mark: ByteOrderMark | undefined;
   /** What goes out with the head, before the first event; undefined once it is out. */
   #opening: Buffer | undefined = NOTHING;
   /** Set when the stream shall end at its next border. */
-  #endAtBorder: { readonly reason: EndReason; readonly retryMs: number | undefined } | undefined;
+  #endAtBoundary: { readonly reason: EndReason; readonly retryMs: number | undefined } | undefined;
 
   readonly exchange: Exchange;
   readonly #backend: Source;
@@ -70,8 +70,8 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#writer = new ClientWriter(exchange, response, this.#config);
     const isEventStream =
       mediaType(fieldValue(backend.head.rawHeaders, "content-type")) === "text/event-stream";
-    this.#hasBorders = isEventStream && contentCoding(backend.head) === undefined;
-    if (isEventStream && !this.#hasBorders) {
+    this.#hasBoundaries = isEventStream && contentCoding(backend.head) === undefined;
+    if (isEventStream && !this.#hasBoundaries) {
       exchange.log.warn(
         { reqId: exchange.id, route: route.config.name },
         "stream is encoded: no comment lines",
@@ -86,7 +86,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#startTimers();
     this.#response.onClose(() => this.#onClientClose());
     const opening = openingLines(this.#config);
-    if (this.#hasBorders && opening !== "") {
+    if (this.#hasBoundaries && opening !== "") {
       this.#mark = new ByteOrderMark();
       this.#opening = Buffer.from(opening);
     }
@@ -95,10 +95,10 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   }
 
   get events(): number | undefined {
-    return this.#hasBorders ? this.#boundary.events : undefined;
+    return this.#hasBoundaries ? this.#boundary.events : undefined;
   }
 
-  get waitingBytes(): number {
+  get pendingBytes(): number {
     return this.#response.pendingBytes;
   }
 
@@ -107,10 +107,10 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
    * events cannot be told apart is broken off, as a clean end would say that it was whole. With `retryMs` the
    * client is told before the end how long to wait until it comes back.
    */
-  endAtBorder(reason: EndReason, retryMs?: number): void {
-    if (!this.#hasBorders) this.abort(reason);
-    else if (this.#boundary.atBorder) this.#end(reason, retryMs);
-    else this.#endAtBorder = { reason, retryMs };
+  endAtBoundary(reason: EndReason, retryMs?: number): void {
+    if (!this.#hasBoundaries) this.abort(reason);
+    else if (this.#boundary.isAtBoundary) this.#end(reason, retryMs);
+    else this.#endAtBoundary = { reason, retryMs };
   }
 
   /** Breaks the stream off where it stands. */
@@ -131,7 +131,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   #startTimers(): void {
     const { heartbeat, idleTimeout, maxDuration } = this.#config;
     this.trafficAt = Math.trunc(performance.now());
-    if (heartbeat !== undefined && this.#hasBorders) this.#heartbeat = new Heartbeat(heartbeat, this);
+    if (heartbeat !== undefined && this.#hasBoundaries) this.#heartbeat = new Heartbeat(heartbeat, this);
     const { exchange } = this;
     const guard = (callback: () => void) => exchange.guarded(callback);
     if (idleTimeout !== undefined)
@@ -149,18 +149,18 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     // Drawn, so that streams that began together do not all come back together.
     this.#deadlines = [
       setTimeout(
-        guard(() => this.endAtBorder("max_duration")),
+        guard(() => this.endAtBoundary("max_duration")),
         jitter(maxDuration),
       ),
       setTimeout(
         guard(() => this.abort("max_duration")),
-        Math.min(maxDuration * BORDER_GRACE, MAX_DURATION_MS),
+        Math.min(maxDuration * BOUNDARY_GRACE, MAX_DURATION_MS),
       ),
     ];
   }
 
   #expire(): void {
-    this.endAtBorder("auth_expired");
+    this.endAtBoundary("auth_expired");
     if (this.#isOver) return;
     const abort = this.exchange.guarded(() => this.abort("auth_expired"));
     const grace = setTimeout(abort, EXPIRY_GRACE_MS);
@@ -170,7 +170,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   /** Writes a comment line if the stream stands between two events. */
   beat(): void {
     // A client that has not taken what it was sent needs no sign of life.
-    if (!this.#boundary.atBorder || this.#writer.isBehind) return;
+    if (!this.#boundary.isAtBoundary || this.#writer.isBehind) return;
     if (this.bytesSent === 0) this.#mark = new ByteOrderMark();
     this.#write(HEARTBEAT);
   }
@@ -196,10 +196,10 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   }
 
   #relay(bytes: Buffer, start: number, end: number): void {
-    const stop = this.#hasBorders ? this.#scan(bytes, start, end) : end;
+    const stop = this.#hasBoundaries ? this.#scan(bytes, start, end) : end;
     const isTaken = stop === start || this.#write(bytes, start, stop);
-    if (this.#endAtBorder !== undefined && this.#boundary.atBorder) {
-      const { reason, retryMs } = this.#endAtBorder;
+    if (this.#endAtBoundary !== undefined && this.#boundary.isAtBoundary) {
+      const { reason, retryMs } = this.#endAtBoundary;
       this.#end(reason, retryMs);
     } else if (!isTaken) {
       this.#pause();
@@ -239,7 +239,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   /** Up to where what came may go out: all of it, or what is left until the border to end at. */
   #scan(bytes: Buffer, start: number, end: number): number {
     const before = this.#boundary.events;
-    const stop = this.#boundary.scan(bytes, start, end, this.#endAtBorder !== undefined);
+    const stop = this.#boundary.scan(bytes, start, end, this.#endAtBoundary !== undefined);
     if (before === 0 && this.#boundary.events > 0) this.exchange.firstEventMs = this.exchange.elapsedMs();
     return stop;
   }

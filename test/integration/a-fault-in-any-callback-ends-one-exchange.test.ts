@@ -69,7 +69,7 @@ const POST = { method: "POST", body: "{}" };
 
 test.each([
   ["a heartbeat", { heartbeat: "100ms" }, () => breaks(Relay.prototype, "beat")],
-  ["the timer of maxDuration", { maxDuration: "1s" }, () => breaks(Relay.prototype, "endAtBorder")],
+  ["the timer of maxDuration", { maxDuration: "1s" }, () => breaks(Relay.prototype, "endAtBoundary")],
   ["the timer of idleTimeout", { idleTimeout: "300ms" }, () => breaks(Relay.prototype, "abort")],
 ])("a fault in %s breaks that stream off", async (_, stream, breakIt) => {
   for (const request of [{}, POST]) {

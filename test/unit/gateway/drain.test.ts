@@ -17,17 +17,17 @@ interface Played extends LiveStream {
 }
 
 /** A stream that ends when it is told to, or one that never comes to a border. */
-function play(open: Set<LiveStream>, { findsBorder = true } = {}): Played {
+function play(open: Set<LiveStream>, { findsBoundary = true } = {}): Played {
   const stream: Played = {
     exchange: {} as Exchange,
-    waitingBytes: 0,
+    pendingBytes: 0,
     endedAt: [],
     retries: [],
     isAborted: false,
-    endAtBorder(_reason, retryMs) {
+    endAtBoundary(_reason, retryMs) {
       stream.endedAt.push(Date.now());
       stream.retries.push(retryMs);
-      if (findsBorder) open.delete(stream);
+      if (findsBoundary) open.delete(stream);
     },
     abort() {
       stream.isAborted = true;
@@ -65,7 +65,7 @@ test("ends are spread over four fifths of the time, and not in the order in whic
 
 test("a stream that was opened meanwhile ends too, and one without a border is broken off", () => {
   const open = new Set<LiveStream>();
-  const stuck = play(open, { findsBorder: false });
+  const stuck = play(open, { findsBoundary: false });
   let isOver = false;
   drainStreams(
     () => open,

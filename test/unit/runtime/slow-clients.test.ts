@@ -5,11 +5,11 @@ import { fakeExchange } from "../../support/fake-exchange.ts";
 
 test("I5: of those that are behind the half that is furthest behind is ended; nobody who keeps up", () => {
   const ended: [bytes: number, reason: string][] = [];
-  const stream = (waitingBytes: number): LiveStream => ({
+  const stream = (pendingBytes: number): LiveStream => ({
     exchange: fakeExchange(),
-    waitingBytes,
-    endAtBorder() {},
-    abort: (reason) => void ended.push([waitingBytes, reason]),
+    pendingBytes,
+    endAtBoundary() {},
+    abort: (reason) => void ended.push([pendingBytes, reason]),
   });
   expect(endSlowClients([0, 10, 300, 0, 200, 100, 20].map(stream))).toBe(3);
   expect(ended).toEqual([

@@ -62,10 +62,10 @@ function scan(boundary: Boundary, chunk: Uint8Array): number {
 /** Every position of the text at which the scanner reports a border. */
 function borders(text: string): number[] {
   const boundary = new Boundary();
-  const found = boundary.atBorder ? [0] : [];
+  const found = boundary.isAtBoundary ? [0] : [];
   [...Buffer.from(text)].forEach((byte, at) => {
     scan(boundary, Uint8Array.of(byte));
-    if (boundary.atBorder) found.push(at + 1);
+    if (boundary.isAtBoundary) found.push(at + 1);
   });
   return found;
 }
@@ -97,7 +97,7 @@ test("however a stream is cut, the state behind it is the same", () => {
       scan(whole, Buffer.from(text));
       const pieces = new Boundary();
       for (const chunk of cut(text, cuts)) expect(scan(pieces, chunk)).toBe(chunk.length);
-      expect([pieces.atBorder, pieces.events]).toEqual([whole.atBorder, whole.events]);
+      expect([pieces.isAtBoundary, pieces.events]).toEqual([whole.isAtBoundary, whole.events]);
     }),
     { numRuns: 3000 },
   );
@@ -172,19 +172,19 @@ test.each([
   for (let at = 0; at <= event.length; at++) {
     const boundary = new Boundary();
     scan(boundary, Buffer.from(event.slice(0, at)));
-    expect(boundary.atBorder).toBe(at === 0 || at === event.length);
+    expect(boundary.isAtBoundary).toBe(at === 0 || at === event.length);
     scan(boundary, Buffer.from(event.slice(at)));
-    expect([boundary.atBorder, boundary.events]).toEqual([true, 1]);
+    expect([boundary.isAtBoundary, boundary.events]).toEqual([true, 1]);
   }
 });
 
 test("between the CR and the LF of an empty line is no border", () => {
   const boundary = new Boundary();
   scan(boundary, Buffer.from("data: 1\r\n\r"));
-  expect(boundary.atBorder).toBe(false);
+  expect(boundary.isAtBoundary).toBe(false);
 });
 
-test("stopAtBorder reads up to the end of the first block, and no further", () => {
+test("stopAtBoundary reads up to the end of the first block, and no further", () => {
   fc.assert(
     fc.property(streamText, fc.constantFrom("data: open", "id: 7\ndata: open\r\n"), (text, open) => {
       const boundary = new Boundary();

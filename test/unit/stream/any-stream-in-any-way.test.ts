@@ -95,7 +95,7 @@ async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Rel
     }
     if (sim.relay !== undefined && chance(0.01)) {
       ending.drained = true;
-      sim.relay.endAtBorder("drained");
+      sim.relay.endAtBoundary("drained");
     }
     // Three turns in which the client had taken all: whoever paused the backend has forgotten it.
     stuck = sim.isPaused && sim.relay !== undefined && sim.client.writableLength === 0 ? stuck + 1 : 0;
