@@ -1,18 +1,18 @@
 import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** A stream under way, whatever carries it: what it has sent is on its exchange. */
+/** An open stream or tunnel; the bytes that it has sent are counted on its exchange. */
 export interface LiveStream {
   readonly exchange: Exchange;
   /** Whether it is one of several clients of one backend stream. */
   readonly isShared?: boolean;
-  /** What was written for its client and waits in this process. */
+  /** Bytes written to its client that wait in this process. */
   readonly pendingBytes: number;
   /**
-   * Ends it between two events: now if it stands there, else when it next does. `retryMs`, if given, is the
-   * reconnection time that its client is told before.
+   * Ends it at an event boundary: now if it is at one, else at the next. `retryMs` is a reconnection time to send to
+   * the client before.
    */
   endAtBoundary(reason: EndReason, retryMs?: number): void;
-  /** Breaks it off where it stands; does nothing once it is over. */
+  /** Aborts it at once, even inside an event; has no effect after its end. */
   abort(reason: EndReason): void;
 }

@@ -64,8 +64,8 @@ function askForToken(token: string): Step {
 /** Refuses a bad query with the reason, which contains no secret. */
 const checkQuery: Step = (exchange) => {
   const script = readProbeQuery(exchange.target.query);
-  if (!("fault" in script)) return undefined;
-  const error = new ProxyError("bad_request", script.fault, { debugText: script.fault });
+  if (!("problem" in script)) return undefined;
+  const error = new ProxyError("bad_request", script.problem, { debugText: script.problem });
   return {
     status: error.status,
     fields: [["Content-Type", "application/json"], ...exchange.ownFields],

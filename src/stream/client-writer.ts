@@ -5,15 +5,17 @@ import type { ClientResponse } from "../http/client-response.ts";
 import type { ResponseHead } from "./response-head.ts";
 
 interface Bounds {
-  /** The most bytes that wait for the client before the backend is no longer read. */
+  /** Pending bytes from which on the backend is not read. */
   readonly clientBuffer: number;
-  /** How long, in ms, the client may take nothing of what waits; undefined: for ever. */
+  /** How long, in ms, a client may take none of its pending bytes; undefined for no limit. */
   readonly sendTimeout: number | undefined;
 }
 
 /**
- * The bounds of one client's response: what the client does not take is watched, and a body that did not come whole
- * is never ended cleanly.
+ * The bounds of one client's response: a client that stops reading is ended, and an incomplete body never ends cleanly.
+ *
+ * It has a stall timer of its own, unlike the clients of a shared stream (`StallWatch`): a relay has one client, and most
+ * are never behind, so most need no timer.
  */
 export class ClientWriter {
   readonly #exchange: Exchange;
@@ -29,12 +31,12 @@ export class ClientWriter {
     this.#bounds = bounds;
   }
 
-  /** Whether the client has yet to take some of what was written. */
+  /** Whether bytes are pending. */
   get isBehind(): boolean {
     return this.#response.pendingBytes > 0;
   }
 
-  /** Prepares the head; it leaves with the first write, or with `flush`. */
+  /** Prepares the head; it is sent with the first write, or by `flush`. */
   head({ status, reason, fields }: ResponseHead): void {
     this.#response.writeHead(status, reason, fields);
     this.#exchange.headSent(status);
@@ -46,20 +48,20 @@ export class ClientWriter {
   }
 
   /**
-   * To be asked when the response's `write` returned false, after which `onDrain` comes: sees to it that the client
-   * takes something in time, and returns false when its buffer is full; `onceDrained` tells when it is not.
+   * Starts the stall timer, and returns whether the client's buffer has room. To be called when the response's `write`
+   * has returned false; without room, `onceDrained` tells when the buffer is empty.
    */
   hasRoom(): boolean {
     this.#watchStall();
     return this.#response.pendingBytes < this.#bounds.clientBuffer;
   }
 
-  /** Calls back once, when the client has taken all that waited; a later callback takes the place of this one. */
+  /** Calls back once, when no bytes are pending; a later callback replaces this one. */
   onceDrained(callback: () => void): void {
     this.#whenDrained = callback;
   }
 
-  /** Ends a body that is whole. */
+  /** Ends a complete body. */
   end(reason: EndReason, trailers: readonly [string, string][] = []): void {
     if (this.#response.isClosed) return;
     this.#exchange.endsWith(reason);
@@ -67,7 +69,7 @@ export class ClientWriter {
     if (this.isBehind) this.#watchStall();
   }
 
-  /** Breaks off a body that is not whole. */
+  /** Aborts an incomplete body. */
   abort(reason: EndReason, error?: unknown): void {
     if (this.#response.isClosed) return;
     this.#exchange.endsWith(reason);
@@ -75,7 +77,7 @@ export class ClientWriter {
     this.#response.breakOff();
   }
 
-  /** From the first time on that the client is behind; most never are. */
+  /** Registers the listeners at the first stall: most clients never need them. */
   #listen(): void {
     if (this.#isListening) return;
     this.#isListening = true;

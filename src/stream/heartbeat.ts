@@ -1,17 +1,18 @@
 import type { FaultOwner } from "../base/guard.ts";
 
-/** What has a heartbeat. */
+/** A stream with a heartbeat. */
 export interface HeartbeatTarget extends FaultOwner {
-  /** When something came last, by `performance.now()`. */
+  /** When the backend last sent something, by `performance.now()`. */
   readonly trafficAt: number;
+  /** The stream was silent for the whole interval. */
   beat(): void;
 }
 
 /**
- * Has its owner beat whenever nothing has come for `ms`.
+ * Calls its owner's `beat` whenever the backend was silent for `ms`.
  *
- * A beat is put off here, when it would be due, and not as something comes: to move a timer is to look at those of
- * three other streams.
+ * The timer is not moved with every event: it runs out, and then waits for the rest of the interval. Moving a timer
+ * touches its neighbours in Node's timer list, which are timers of other streams: three cache misses per event.
  */
 export class Heartbeat {
   readonly #ms: number;
@@ -36,7 +37,7 @@ export class Heartbeat {
   #onTime(): void {
     const left = Math.floor(this.#ms - (performance.now() - this.#owner.trafficAt));
     if (left <= 0) this.#beat();
-    // A beat may have been the end of its stream.
+    // `beat` may have ended the stream.
     if (this.#timer !== undefined) this.#beatIn(left <= 0 ? this.#ms : left);
   }
 

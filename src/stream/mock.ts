@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import type {
   FixedAnswerConfig,
   MockConfig,
@@ -8,12 +7,11 @@ import type {
 import type { Exchange } from "../exchange/exchange.ts";
 import { fieldValue } from "../http/fields.ts";
 import { takeParameter } from "../http/query.ts";
-import { ReadableSource } from "../http/readable-source.ts";
 import type { Source } from "../http/source.ts";
 import { renderEventBlock } from "../sse/event-block.ts";
-import { Script, type Step } from "./script.ts";
+import { type TimedPart, timedSource } from "./timed-source.ts";
 
-/** Answers a route's requests without a backend; what it answers goes the way of a backend's answer. */
+/** Answers a route's requests without a backend; its response is relayed like a backend's. */
 export interface Mock {
   open(exchange: Exchange): Source;
 }
@@ -36,14 +34,14 @@ function createFixedAnswer({ status, headers, body }: FixedAnswerConfig): Mock {
   return {
     open: (exchange) => {
       const isSent = !isBodyless && exchange.request.method !== "HEAD";
-      const steps = isSent ? [{ block: () => bytes, after: 0 }] : [];
-      return sourceOf(exchange, { status, fields }, through(steps, 0, false));
+      const parts = isSent ? [{ block: () => bytes, after: 0 }] : [];
+      return timedSource(exchange, { status, fields }, through(parts, 0, false));
     },
   };
 }
 
 function createScript({ headers, events, repeat }: ScriptConfig): Mock {
-  const steps = events.map((event): Step => {
+  const parts = events.map((event): TimedPart => {
     const block = Buffer.from(blockOf(event));
     return { block: () => block, after: event.after ?? 0 };
   });
@@ -52,10 +50,11 @@ function createScript({ headers, events, repeat }: ScriptConfig): Mock {
     open: (exchange) => {
       const seen = lastEventId(exchange);
       const begin = seen === "" ? 0 : 1 + events.findIndex(({ id }) => id === seen);
-      // The whole script was seen: 204 tells an EventSource not to come back (WHATWG HTML, section 9.2.3).
-      if (begin === events.length && !repeat) return sourceOf(exchange, { status: 204, fields: {} }, nothing);
-      if (exchange.request.method === "HEAD") return sourceOf(exchange, head, nothing);
-      return sourceOf(exchange, head, through(steps, begin, repeat));
+      // The client has seen the whole script: 204 stops an EventSource (WHATWG HTML, section 9.2.3).
+      if (begin === events.length && !repeat)
+        return timedSource(exchange, { status: 204, fields: {} }, nothing);
+      if (exchange.request.method === "HEAD") return timedSource(exchange, head, nothing);
+      return timedSource(exchange, head, through(parts, begin, repeat));
     },
   };
 }
@@ -65,33 +64,22 @@ function blockOf({ data, ...rest }: ScriptEventConfig): string {
   return renderEventBlock({ ...rest, data: text });
 }
 
-/** As EventSource sends it, or as polyfills do that cannot set the field; empty when there is none. */
+/** Returns the id from Last-Event-ID or, for polyfills that cannot set the field, from the query; empty without one. */
 function lastEventId({ request, target, lastEventId: taken }: Exchange): string {
   const field = fieldValue(request.rawHeaders, "last-event-id") ?? taken;
-  // Ids travel in UTF-8 (WHATWG HTML, section 9.2.2), and Node reads fields as latin1.
+  // Clients send ids in UTF-8 (WHATWG HTML, section 9.2.2), and Node reads fields as latin1.
   if (field !== undefined) return Buffer.from(field, "latin1").toString("utf8");
   return takeParameter(target.query, "lastEventId").values[0] ?? "";
 }
 
-/** Goes through `steps` from `begin` on, and round and round where it `repeats`. */
-function through(steps: readonly Step[], begin: number, repeats: boolean): () => Step | undefined {
+/** Returns `parts` one by one from `begin` on, without end if `repeats`. */
+function through(parts: readonly TimedPart[], begin: number, repeats: boolean): () => TimedPart | undefined {
   let next = begin;
   return () => {
-    if (next === steps.length && repeats) next = 0;
+    if (next === parts.length && repeats) next = 0;
     next += 1;
-    return steps[next - 1];
+    return parts[next - 1];
   };
-}
-
-/** An answer whose body is what `next` returns, part by part. `exchange` ends with a fault of who takes it. */
-export function sourceOf(
-  exchange: Exchange,
-  { status, fields }: { readonly status: number; readonly fields: Readonly<Record<string, string>> },
-  next: () => Step | undefined,
-): Source {
-  const body = new Script(next);
-  const head = { status, reason: STATUS_CODES[status] ?? "", rawHeaders: Object.entries(fields).flat() };
-  return new ReadableSource(head, body, exchange);
 }
 
 const nothing = (): undefined => undefined;

@@ -1,11 +1,11 @@
 import type { StreamConfig } from "../config/route-schema.ts";
 
-/** The shortest comment. No empty line behind it: some decoders dispatch an empty event there. */
+/** The shortest comment line. No empty line follows it: some decoders would dispatch an empty event. */
 export const HEARTBEAT = Buffer.from(":\n");
 
 /**
- * What goes out before the first event, empty if the route wants nothing: HTTP/2 hops hold a head until a byte
- * of body follows it. `retryMs` is the reconnection time to send where the route does not say one.
+ * Returns the lines before the first event, empty if the route has none: HTTP/2 hops hold a response head back until a
+ * byte of the body follows. `retryMs` is the reconnection time to send if the route sets none.
  */
 export function openingLines(
   { retry, prelude, padding }: Pick<StreamConfig, "retry" | "prelude" | "padding">,

@@ -8,23 +8,23 @@ import { ClientWriter } from "./client-writer.ts";
 import { isStream, ordinaryHead, streamHead } from "./response-head.ts";
 
 /**
- * The most of an ordinary answer that waits for its client; the last read may be on top of it. Nothing is gained by
- * more, and 4,000 clients that read next to nothing of their downloads would hold a gigabyte at `clientBuffer`.
+ * Pending bytes of an ordinary response from which on the backend is not read; one read may exceed it. A larger buffer
+ * gains nothing, and with `clientBuffer` 4,000 clients that hardly read their downloads would hold a gigabyte.
  */
 const MAX_PENDING_BYTES = 16 * 1024;
 
-/** Passes on an ordinary answer as it is, trailers included; cancelled when the client leaves. */
+/** Forwards an ordinary response unchanged, trailer fields included; cancels it when the client leaves. */
 export function forward(exchange: Exchange, response: ClientResponse, backend: Source, route: Route): void {
   const { head } = backend;
   const writer = new ClientWriter(exchange, response, {
     clientBuffer: MAX_PENDING_BYTES,
     sendTimeout: route.config.stream.sendTimeout,
   });
-  // HEAD on a stream: the same head as GET, and no stream.
+  // HEAD on a stream gets the head that GET would get (RFC 9110, section 9.3.2).
   const isHeadOfStream = exchange.request.method === "HEAD" && isStream(head, route);
   writer.head((isHeadOfStream ? streamHead : ordinaryHead)(exchange, head, route));
 
-  // A body that came along leaves with the head in one write.
+  // Body bytes that have arrived with the head are sent with it, in one write.
   backend.start({
     onData(bytes, start, end) {
       exchange.bytesSent += end - start;
@@ -38,7 +38,7 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
   response.onClose(() => {
     if (!response.isWhole) backend.cancel();
   });
-  // One that is yet to come does not hold it back.
+  // A body that has not begun must not hold the head back.
   if (exchange.bytesSent === 0) {
     const flush = exchange.guarded(() => {
       if (!response.isClosed && exchange.bytesSent === 0) writer.flush();

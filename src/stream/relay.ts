@@ -19,37 +19,37 @@ import { Heartbeat, type HeartbeatTarget } from "./heartbeat.ts";
 import { HEARTBEAT, openingLines } from "./opening.ts";
 import { contentCoding, streamHead } from "./response-head.ts";
 
-/** How long past `maxDuration` a stream may go on without an end of an event to be cut at. */
+/** Multiple of `maxDuration` after which a stream is aborted if no event boundary came to end it at. */
 const BOUNDARY_GRACE = 1.2;
 
 const NONE: readonly NodeJS.Timeout[] = [];
 const NOTHING = Buffer.alloc(0);
 
-/** How long an event that began before the credential expired may still take to end. */
+/** How long an event that began before the credential expired may take to end, in ms. */
 const EXPIRY_GRACE_MS = 5_000;
 
 /**
- * One backend's event stream on its way to one client.
+ * Relays one backend's event stream to one client.
  *
- * Every byte goes out in the turn in which it came in. Comment lines are added at the borders of event
- * blocks only; the timers are the only other thing that happens.
+ * Every byte is written in the turn of the event loop in which it was read. Comment lines are added only at event
+ * boundaries. Only timers do anything else.
  */
 export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
-  // First what every event needs: with thousands of streams each line of the cache is another wait for memory.
+  // The fields that every event needs come first: with thousands of streams each further cache line is a cache miss.
   bytesSent = 0;
-  /** When the backend sent something last, by `performance.now()` in whole ms: a number with a fraction is an object. */
+  /** When the backend last sent something, by `performance.now()`; in whole ms, as V8 allocates an object for a fraction. */
   trafficAt = 0;
   readonly #response: ClientResponse;
 
   #isOver = false;
-  /** The body is a plain text/event-stream: its events can be told apart, and comment lines added. */
+  /** Whether the body is a text/event-stream without a content coding, so that event boundaries can be found. */
   readonly #hasBoundaries: boolean;
   readonly #boundary = new Boundary();
   #idle: DueTimer | undefined;
   #mark: ByteOrderMark | undefined;
-  /** What goes out with the head, before the first event; undefined once it is out. */
+  /** The bytes to send with the head, before the first event; undefined once sent. */
   #opening: Buffer | undefined = NOTHING;
-  /** Set when the stream shall end at its next border. */
+  /** Set if the stream is to end at its next boundary. */
   #endAtBoundary: { readonly reason: EndReason; readonly retryMs: number | undefined } | undefined;
 
   readonly exchange: Exchange;
@@ -57,7 +57,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   readonly #config: StreamConfig;
   readonly #writer: ClientWriter;
   #heartbeat: Heartbeat | undefined;
-  /** The backend is not read, for the sake of a client that is behind. */
+  /** Whether the backend is paused because the client's buffer is full. */
   #isPaused = false;
   #deadlines: readonly NodeJS.Timeout[] = NONE;
   #stopExpiry: (() => void) | undefined;
@@ -74,14 +74,14 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     if (isEventStream && !this.#hasBoundaries) {
       exchange.log.warn(
         { reqId: exchange.id, route: route.config.name },
-        "stream is encoded: no comment lines",
+        "stream has a content coding: no comment lines are added",
       );
     }
     this.#writer.head(streamHead(exchange, backend.head, route));
     exchange.sent = this;
   }
 
-  /** Sends the head, and then what the backend sends. */
+  /** Sends the head and starts to relay. */
   start(): void {
     this.#startTimers();
     this.#response.onClose(() => this.#onClientClose());
@@ -103,9 +103,8 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   }
 
   /**
-   * Ends the stream between two events: now if it stands there, else when it next does. A stream whose
-   * events cannot be told apart is broken off, as a clean end would say that it was whole. With `retryMs` the
-   * client is told before the end how long to wait until it comes back.
+   * Ends the stream at an event boundary: now if it is at one, else at the next. A stream whose boundaries are unknown
+   * is aborted, because a clean end would mark it as complete. `retryMs` is a reconnection time to send before the end.
    */
   endAtBoundary(reason: EndReason, retryMs?: number): void {
     if (!this.#hasBoundaries) this.abort(reason);
@@ -113,14 +112,14 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     else this.#endAtBoundary = { reason, retryMs };
   }
 
-  /** Breaks the stream off where it stands. */
+  /** Aborts the stream at once, even inside an event. */
   abort(reason: EndReason, error?: unknown): void {
     if (!this.#finish()) return;
     this.#writer.abort(reason, error);
     this.#backend.cancel();
   }
 
-  /** Sends the head and the opening lines, if they did not leave with a first event. */
+  /** Sends the head and the opening lines, unless they were sent with a first event. */
   #open(): void {
     const opening = this.#opening;
     this.#opening = undefined;
@@ -146,7 +145,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
         guard(() => this.#expire()),
       );
     if (maxDuration === undefined) return;
-    // Drawn, so that streams that began together do not all come back together.
+    // Drawn at random, so that clients that connected together do not all reconnect together.
     this.#deadlines = [
       setTimeout(
         guard(() => this.endAtBoundary("max_duration")),
@@ -167,9 +166,9 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#deadlines = this.#deadlines.concat(grace);
   }
 
-  /** Writes a comment line if the stream stands between two events. */
+  /** Writes a comment line if the stream is at an event boundary. */
   beat(): void {
-    // A client that has not taken what it was sent needs no sign of life.
+    // With bytes pending, a heartbeat would only queue behind them.
     if (!this.#boundary.isAtBoundary || this.#writer.isBehind) return;
     if (this.bytesSent === 0) this.#mark = new ByteOrderMark();
     this.#write(HEARTBEAT);
@@ -188,7 +187,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     else this.#relayBehindMark(this.#mark, bytes.subarray(start, end));
   }
 
-  /** The start of a stream; what follows needs no look at every byte but for its borders. */
+  /** Relays the start of a stream, where a byte order mark has to be removed. */
   #relayBehindMark(mark: ByteOrderMark, received: Buffer): void {
     const part = mark.strip(received);
     if (mark.isOver) this.#mark = undefined;
@@ -212,7 +211,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#writer.onceDrained(() => this.#resume());
   }
 
-  /** False when the client's buffer is full. */
+  /** Returns false when the client's buffer is full. */
   #write(bytes: Buffer, start = 0, end = bytes.length): boolean {
     if (this.#opening !== undefined) return this.#writeFirst(this.#opening, bytes.subarray(start, end));
     this.bytesSent += end - start;
@@ -230,13 +229,13 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#backend.resume();
   }
 
-  /** A backend that nobody listens to is not silent; `sendTimeout` bounds that. */
+  /** While the backend is paused, its silence does not count; `sendTimeout` bounds the pause. */
   #onIdle(): void {
     if (this.#isPaused) this.#idle?.refresh();
     else this.abort("idle_timeout");
   }
 
-  /** Up to where what came may go out: all of it, or what is left until the border to end at. */
+  /** Returns the end of the bytes to send: all of them, or those up to the boundary where the stream is to end. */
   #scan(bytes: Buffer, start: number, end: number): number {
     const before = this.#boundary.events;
     const stop = this.#boundary.scan(bytes, start, end, this.#endAtBoundary !== undefined);
@@ -269,12 +268,12 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
       this.#backend.cancel();
       return;
     }
-    // Read on for the sake of the backend's books, until it ends or a timer of the route says stop.
+    // `onClientGone: drain` reads the backend to its end, so that it can finish its work; the route's timers bound that.
     this.#heartbeat?.stop();
     this.#resume();
   }
 
-  /** Stops the timers, and tells whether this was the end; whatever follows it is its consequence. */
+  /** Stops the timers; returns false if the stream had ended before. */
   #finish(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;

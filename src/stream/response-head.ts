@@ -16,25 +16,25 @@ export interface ResponseHead {
   readonly fields: string[];
 }
 
-/** Whether a backend's answer is relayed as a stream: its media type decides, whatever the method. */
+/** Whether a backend's response is relayed as a stream: its media type decides, not the method. */
 export function isStream(head: SourceHead, { config }: Route): boolean {
   return config.stream.contentTypes.includes(mediaType(fieldValue(head.rawHeaders, "content-type")));
 }
 
-/** The content coding of a body, undefined when it is plain. */
+/** Returns the content coding of a body; undefined without one, or for identity. */
 export function contentCoding(head: SourceHead): string | undefined {
   const coding = fieldValue(head.rawHeaders, "content-encoding")?.trim().toLowerCase();
   return coding === undefined || coding === "" || coding === "identity" ? undefined : coding;
 }
 
-/** The backend's head, less what was meant for this hop, with the route's edits and our own fields. */
+/** Returns the backend's head without its hop-by-hop fields, with the route's edits and our own fields. */
 export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   const { fields, trailer } = responseFields(head.rawHeaders);
   if (trailer !== undefined && hasTrailers(exchange, head)) fields.push("Trailer", trailer);
   return finish(exchange, head, route, fields);
 }
 
-/** Whether trailers can follow: Node throws on a Trailer field where the body is not in chunks, or where there is none. */
+/** Whether trailer fields can follow: Node throws on a Trailer field if the response has no chunked body. */
 function hasTrailers({ request }: Exchange, { status, rawHeaders }: SourceHead): boolean {
   const isBodyless = request.method === "HEAD" || status < 200 || status === 204 || status === 304;
   const isChunked = fieldValue(rawHeaders, "transfer-encoding") !== undefined;
@@ -42,10 +42,10 @@ function hasTrailers({ request }: Exchange, { status, rawHeaders }: SourceHead):
 }
 
 /**
- * The head of an event stream.
+ * Returns the head of an event stream.
  *
- * `X-Accel-Buffering: no` turns buffering off in an nginx in front (ngx_http_proxy_module); `no-transform`
- * keeps compressors off. A stream has no length, whatever its backend believes.
+ * `X-Accel-Buffering: no` turns buffering off in an nginx in front (ngx_http_proxy_module); `no-transform` keeps
+ * compressors off. A Content-Length is removed: sluice may add comment lines, and a stream has no known length.
  */
 export function streamHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   let { fields } = responseFields(head.rawHeaders);
@@ -56,7 +56,7 @@ export function streamHead(exchange: Exchange, head: SourceHead, route: Route): 
   return { ...done, fields: setField(done.fields, "X-Accel-Buffering", "no") };
 }
 
-/** The backend's directives, completed by those a stream needs. */
+/** Returns the backend's Cache-Control directives with those that a stream needs. */
 function streamCacheControl(values: readonly string[]): string {
   const directives = values.join(",").split(",");
   const kept = directives.map((directive) => directive.trim()).filter((directive) => directive !== "");
@@ -71,7 +71,7 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
   let done = accel ? fields : withoutAccel(fields);
   for (const name of remove) done = removeField(done, name);
   for (const [name, value] of Object.entries(set)) done = setField(done, name, value);
-  // Ours come after the route's edits, which could otherwise take Vary: Origin away.
+  // Our fields come after the route's edits, which could otherwise remove Vary: Origin.
   if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
   done = setField(done, "X-Request-Id", exchange.id);
   const debugging = debugFields(exchange);
@@ -80,7 +80,7 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
   return { status: head.status, reason: reasonPhrase(head), fields: done };
 }
 
-/** A backend must not steer the nginx in front: X-Accel-Redirect opens its internal locations. */
+/** Removes X-Accel-*: a backend must not control the nginx in front, where X-Accel-Redirect opens internal locations. */
 function withoutAccel(fields: string[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
@@ -90,7 +90,7 @@ function withoutAccel(fields: string[]): string[] {
   return kept;
 }
 
-/** Node's client accepts control characters that its server then throws on. */
+/** Drops a reason phrase with control characters: Node's client accepts them, and its server throws on them. */
 function reasonPhrase({ reason }: SourceHead): string {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(reason) ? reason : "";
 }
