@@ -10,7 +10,7 @@ async function run(script: string, ...args: readonly string[]): Promise<Record<s
   return JSON.parse(last) as Record<string, unknown>;
 }
 
-test("H9: kill -9 of the instance that asks the backend loses no event, and another asks within 3 s", async () => {
+test("kill -9 of the instance that asks the backend loses no event, and another asks within 3 s", async () => {
   const verdict = await run("leader-kill.mjs", "--rounds", "3", "--rate", "1000");
   expect(verdict).toMatchObject({ rounds: 3, lost: 0, duplicated: 0, gaps: 0, exits: [] });
   // 99 of 100 have to be so quick; the machine may have stood still in one of three.

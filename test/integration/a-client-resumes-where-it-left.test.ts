@@ -3,7 +3,7 @@ import { startBackend } from "../support/backend.ts";
 import { dataOf, event, idsOf, startSharing, streaming, subscribe } from "../support/shared.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("H1: a backend without ids becomes resumable: ours stand in its events", async () => {
+test("a backend without ids becomes resumable: ours stand in its events", async () => {
   const backend = await startBackend(streaming(event("1"), event("2"), event("3")));
   const { port } = await startSharing(backend.url);
   const first = subscribe(port);
@@ -16,7 +16,7 @@ test("H1: a backend without ids becomes resumable: ours stand in its events", as
   expect(backend.requests).toHaveLength(1);
 });
 
-test("H1: a backend's own ids stay as they are, gapped and in no order", async () => {
+test("a backend's own ids stay as they are, gapped and in no order", async () => {
   const blocks = [event("a", "100"), event("b", "7"), event("c"), event("d", "x y")];
   const backend = await startBackend(streaming(...blocks));
   const { port } = await startSharing(backend.url);

@@ -17,7 +17,7 @@ async function expectCancelled(connection: BackendConnection, gateway: GatewayFi
 }
 
 for (const how of ["leave", "reset"] as const) {
-  test(`G3: in the middle of a stream (${how})`, async () => {
+  test(`in the middle of a stream (${how})`, async () => {
     const { client, request, gateway } = await openRelay();
     request.emit("data: 1\n\ndata: ha");
     await client.received("data: ha");
@@ -26,14 +26,14 @@ for (const how of ["leave", "reset"] as const) {
     await expectCancelled(request.connection, gateway, since);
   });
 
-  test(`G3: while the stream is silent (${how})`, async () => {
+  test(`while the stream is silent (${how})`, async () => {
     const { client, request, gateway } = await openRelay({ route: { stream: { heartbeat: "off" } } });
     const since = performance.now();
     client[how]();
     await expectCancelled(request.connection, gateway, since);
   });
 
-  test(`G3: before the backend answered (${how})`, async () => {
+  test(`before the backend answered (${how})`, async () => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port);
@@ -43,7 +43,7 @@ for (const how of ["leave", "reset"] as const) {
     await expectCancelled(connection, gateway, since);
   });
 
-  test(`G3: in the middle of an ordinary download (${how})`, async () => {
+  test(`in the middle of an ordinary download (${how})`, async () => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port);
@@ -55,7 +55,7 @@ for (const how of ["leave", "reset"] as const) {
     await expectCancelled(request.connection, gateway, since);
   });
 
-  test(`G3: in the middle of its own upload (${how})`, async () => {
+  test(`in the middle of its own upload (${how})`, async () => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "1000" } });

@@ -4,7 +4,7 @@ import { startGateway } from "../support/gateway.ts";
 
 // Before, nobody listened: one connection that the system would not give was the end of the process.
 test.each(["EMFILE", "ENFILE", "ENOBUFS", "EPERM"])(
-  "I4: %s at a new connection is a line in the log, and the listener goes on",
+  "%s at a new connection is a line in the log, and the listener goes on",
   async (code) => {
     const listen = vi.spyOn(Server.prototype, "listen");
     onTestFinished(() => listen.mockRestore());

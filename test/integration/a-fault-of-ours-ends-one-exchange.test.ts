@@ -45,7 +45,7 @@ test.each([
   ["the choice of a backend", "/", () => breaks(Upstream.prototype, "choose")],
   ["the dial", "/", () => breaks(ConnectionPool.prototype, "take")],
   ["the hub of a shared stream", "/shared", () => breaks(Hub.prototype, "subscribe")],
-])("I9: a throw in %s is the 500 of that request alone", async (_, path, breakIt) => {
+])("a throw in %s is the 500 of that request alone", async (_, path, breakIt) => {
   const { gateway, openOne } = await start();
   const other = await openOne("/other");
   breakIt();
@@ -64,7 +64,7 @@ test.each([
   await openOne(path);
 });
 
-test("I9: a throw in the reading of an answer's head is a 500, and in its body the end of that stream", async () => {
+test("a throw in the reading of an answer's head is a 500, and in its body the end of that stream", async () => {
   const { backend, gateway, openOne } = await start();
   const other = await openOne("/other");
   const waiting = openStream(gateway.port);
@@ -85,7 +85,7 @@ test("I9: a throw in the reading of an answer's head is a 500, and in its body t
   await other.client.received("data: on");
 });
 
-test("I9: a throw in what all clients of a shared stream get costs a redial, and none of them its stream", async () => {
+test("a throw in what all clients of a shared stream get costs a redial, and none of them its stream", async () => {
   const { backend, openOne } = await start();
   const { client, request } = await openOne("/shared");
   request.emit("id: 1\ndata: 1\n\n");
@@ -102,7 +102,7 @@ test("I9: a throw in what all clients of a shared stream get costs a redial, and
   expect(client.end).toBeUndefined();
 });
 
-test("I9: a throw in the delivery to one client of a shared stream ends that client alone", async () => {
+test("a throw in the delivery to one client of a shared stream ends that client alone", async () => {
   const { gateway, openOne } = await start();
   const { client: first, request } = await openOne("/shared");
   const second = openStream(gateway.port, { path: "/shared", headers: { Accept: "text/event-stream" } });
@@ -118,7 +118,7 @@ test("I9: a throw in the delivery to one client of a shared stream ends that cli
   expect(stackOf(line).cause).toMatch(new RegExp(`${FAULT}\\n +at `));
 });
 
-test("I9: a throw in a callback that belongs to no exchange is a line with its stack, and is counted", async () => {
+test("a throw in a callback that belongs to no exchange is a line with its stack, and is counted", async () => {
   const { gateway, openOne } = await start();
   const { client, request } = await openOne("/shared");
   breaks(PollAnswers.prototype, "release");

@@ -30,7 +30,7 @@ async function tunnel(halfClosedMs: number) {
   return { client, backend, over };
 }
 
-test("G14: a client that does not close after its backend did is closed", async () => {
+test("a client that does not close after its backend did is closed", async () => {
   const { client, backend, over } = await tunnel(100);
   const begun = performance.now();
   backend.far.end("bye");
@@ -39,7 +39,7 @@ test("G14: a client that does not close after its backend did is closed", async 
   await eventually(() => client.far.readableEnded, "the client's end");
 });
 
-test("G14: a backend that does not close after its client did is closed", async () => {
+test("a backend that does not close after its client did is closed", async () => {
   const { client, over } = await tunnel(100);
   client.far.end();
   expect((await over).endReason).toBe("client_gone");

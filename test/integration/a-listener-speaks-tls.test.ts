@@ -106,7 +106,7 @@ test("a renewed certificate is for new connections, and streams on old ones go o
   expect((await client.request().opened())[":status"]).toBe(200);
 });
 
-test("E10: a certificate that is none keeps the old one, and everything goes on", async () => {
+test("a certificate that is none keeps the old one, and everything goes on", async () => {
   const { backend, gateway, reload } = await startWith(await certificateFiles(one));
   const { stream } = await openOne(gateway);
   const wrong = await certificateFiles({ cert: "none", key: one.key });

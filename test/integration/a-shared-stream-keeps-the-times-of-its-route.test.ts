@@ -94,7 +94,7 @@ test("each client leaves one line when its stream opens and one when it ends, th
   expect(gateway.requestLines()[0]).toMatchObject({ endReason: "client_gone", status: 499, route: "main" });
 });
 
-test("F25: the events of a shared stream are WHATWG's: any line ends, a mark, comments and bogus fields", async () => {
+test("the events of a shared stream are WHATWG's: any line ends, a mark, comments and bogus fields", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url, { ids: "never" }, { stream: { prelude: false } });
   const client = subscribe(port);

@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { dataOf, event, idsOf, startSharing, subscribe } from "../support/shared.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("H6: one that takes nothing is ended by slow_client; the others miss nothing and wait for nothing", async () => {
+test("one that takes nothing is ended by slow_client; the others miss nothing and wait for nothing", async () => {
   const backend = await startBackend();
   const gateway = await startSharing(
     backend.url,

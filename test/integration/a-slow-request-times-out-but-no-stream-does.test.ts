@@ -7,7 +7,7 @@ import { openStream } from "../support/sse-client.ts";
 
 const quick = { limits: { requestTimeout: "500ms" } };
 
-test("G1: a head that trickles in is a 408, and the connection closes", async () => {
+test("a head that trickles in is a 408, and the connection closes", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGatewayTo(backend.url, {}, quick);
   const client = await openRaw(gateway.port);
@@ -18,7 +18,7 @@ test("G1: a head that trickles in is a 408, and the connection closes", async ()
   expect(backend.bytesReceived).toBe(0);
 });
 
-test("G2: a body that trickles in is a 408, and its backend request is cancelled", async () => {
+test("a body that trickles in is a 408, and its backend request is cancelled", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { cors: true }, quick);
   const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "100" } });

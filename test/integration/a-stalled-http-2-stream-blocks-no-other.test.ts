@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 import { CODE, FRAME, frame, get, openFrames, uint32 } from "../support/http2-frames.ts";
 
-test("G2: a client that does not read its stream holds its backend back within clientBuffer", async () => {
+test("a client that does not read its stream holds its backend back within clientBuffer", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {
     stream: { clientBuffer: "64k", sendTimeout: "1h" },
@@ -32,7 +32,7 @@ test("G2: a client that does not read its stream holds its backend back within c
   expect(exchange.text).toBe(`:\n${event.repeat(sent / event.length)}`);
 });
 
-test("G2: a client that takes nothing for stream.sendTimeout is ended, by a reset", async () => {
+test("a client that takes nothing for stream.sendTimeout is ended, by a reset", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {
     stream: { sendTimeout: "300ms", clientBuffer: "16k" },
@@ -49,7 +49,7 @@ test("G2: a client that takes nothing for stream.sendTimeout is ended, by a rese
   expect(await exchange.closed()).toBe(CODE.internal);
 });
 
-test("G11: 99 streams of one connection go on beside one that its client does not read", async () => {
+test("99 streams of one connection go on beside one that its client does not read", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, { stream: { clientBuffer: "64k" } });
   const client = await openHttp2(gateway.port, { settings: { initialWindowSize: 16_384 } });
@@ -71,7 +71,7 @@ test("G11: 99 streams of one connection go on beside one that its client does no
   }
 });
 
-test("G11: streams that are all busy share a connection fairly", async () => {
+test("streams that are all busy share a connection fairly", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url);
   const client = await openHttp2(gateway.port);
@@ -98,7 +98,7 @@ test("G11: streams that are all busy share a connection fairly", async () => {
   });
 });
 
-test("G11: beyond http2.maxConcurrentStreams a client waits, and goes on when a stream ends", async () => {
+test("beyond http2.maxConcurrentStreams a client waits, and goes on when a stream ends", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { maxConcurrentStreams: 3 } });
   const client = await openHttp2(gateway.port);
@@ -117,7 +117,7 @@ test("G11: beyond http2.maxConcurrentStreams a client waits, and goes on when a 
   expect(backend.requests.length).toBe(4);
 });
 
-test("G11: a client that does not wait is refused, and nobody is dialled for it", async () => {
+test("a client that does not wait is refused, and nobody is dialled for it", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(
     backend.url,

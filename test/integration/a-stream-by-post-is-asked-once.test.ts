@@ -4,7 +4,7 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
-// G6: a prompt that is sent twice is paid for twice.
+// A prompt that is sent twice is paid for twice.
 
 const PROMPT = JSON.stringify({ prompt: "é".repeat(20_000), stream: true });
 
@@ -23,7 +23,7 @@ async function startBreaking(isBeforeHead: boolean) {
   return { bodies, upstream: { backends: backends.map(({ url }) => ({ url })), retries: 3 } };
 }
 
-test("G6: over HTTP/1.1, broken off behind an event", async () => {
+test("over HTTP/1.1, broken off behind an event", async () => {
   const { bodies, upstream } = await startBreaking(false);
   const gateway = await startGatewayTo("", { upstream });
   const client = openStream(gateway.port, { method: "POST", body: PROMPT });
@@ -32,7 +32,7 @@ test("G6: over HTTP/1.1, broken off behind an event", async () => {
   expect(bodies).toEqual([PROMPT]);
 });
 
-test("G6: over HTTP/1.1, broken off before the head", async () => {
+test("over HTTP/1.1, broken off before the head", async () => {
   const { bodies, upstream } = await startBreaking(true);
   const gateway = await startGatewayTo("", { upstream });
   const client = openStream(gateway.port, { method: "POST", body: PROMPT });
@@ -41,7 +41,7 @@ test("G6: over HTTP/1.1, broken off before the head", async () => {
   expect(bodies).toEqual([PROMPT]);
 });
 
-test("G6: over HTTP/2", async () => {
+test("over HTTP/2", async () => {
   const { bodies, upstream } = await startBreaking(false);
   const gateway = await startSecureGatewayTo("", { upstream });
   const client = await openHttp2(gateway.port);

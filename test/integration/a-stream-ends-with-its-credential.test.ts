@@ -23,7 +23,7 @@ async function startProtected(script: (request: BackendRequest) => void, auth: R
 const lineOf = async (gateway: GatewayFixture, path: string) =>
   eventually(() => gateway.requestLines().find((line) => line["path"] === path), `the line of ${path}`);
 
-test("C13: a stream ends between two events when its token expires, and the reconnect is refused", async () => {
+test("a stream ends between two events when its token expires, and the reconnect is refused", async () => {
   const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
   const token = await issuer.token(BRIEF);
   const expiresAt = epoch(BRIEF.expiresIn) * 1000;
@@ -43,7 +43,7 @@ test("C13: a stream ends between two events when its token expires, and the reco
   expect((await fetch(`${gateway.url}/feed`, { headers: { authorization } })).status).toBe(401);
 });
 
-test("C13: of a shared stream only the client ends whose token expires", async () => {
+test("of a shared stream only the client ends whose token expires", async () => {
   const backend = await startBackend((request) => request.openStream());
   const issuer = await startIssuer();
   const gateway = await startGatewayTo(backend.url, {

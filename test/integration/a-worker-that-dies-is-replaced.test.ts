@@ -12,7 +12,7 @@ const TICKS = {
 };
 const HELLO = { match: { path: "/*" }, mock: { status: 200, body: "hello" } };
 
-test("I2: the others serve on, its places are free, and no counter goes back", async () => {
+test("the others serve on, its places are free, and no counter goes back", async () => {
   const served = await serveWorkers({ routes: { ticks: TICKS, main: HELLO } });
   const streams: ReturnType<typeof openStream>[] = [];
   for (let n = 0; n < 4; n++) {
@@ -64,7 +64,7 @@ test("when all die it is not ready, and all come back, on the same address", asy
   expect(await (await fetchOnce(served.url)).text()).toBe("hello");
 });
 
-test("I3: a worker that cannot start any more ends serve, with 1 and the reason, when no other serves", async () => {
+test("a worker that cannot start any more ends serve, with 1 and the reason, when no other serves", async () => {
   const free = await serveWorkers({ routes: { main: HELLO } });
   free.sluice.kill("SIGTERM");
   await free.sluice.ended;

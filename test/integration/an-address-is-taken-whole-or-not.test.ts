@@ -46,7 +46,7 @@ const answerOf = async (path: string) => {
   return text;
 };
 
-describe("I11", () => {
+describe("addresses to listen on", () => {
   test("a port in use: the address, the key and 2", async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));

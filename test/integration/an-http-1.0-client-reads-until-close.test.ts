@@ -8,7 +8,7 @@ for (const [name, headers] of [
   ["without keep-alive", {}],
   ["with keep-alive", { Connection: "keep-alive" }],
 ] as const) {
-  test(`E13: a stream to an HTTP/1.0 client ${name} is delimited by close alone`, async () => {
+  test(`a stream to an HTTP/1.0 client ${name} is delimited by close alone`, async () => {
     const { client, request } = await openRelay({
       request: { version: "1.0", headers },
       route: { stream: { heartbeat: "30ms" } },
@@ -22,7 +22,7 @@ for (const [name, headers] of [
     expect(await client.ended()).toBe("closed");
   });
 
-  test(`G5: a stream that breaks off is reset for an HTTP/1.0 client ${name}`, async () => {
+  test(`a stream that breaks off is reset for an HTTP/1.0 client ${name}`, async () => {
     // Without framing a plain close would look like a whole body.
     const { client, request } = await openRelay({ request: { version: "1.0", headers } });
     request.emit("data: ha");
@@ -44,7 +44,7 @@ for (const [name, headers] of [
   });
 }
 
-test("G5: an HTTP/1.0 client that asks for it keeps its connection after a counted body", async () => {
+test("an HTTP/1.0 client that asks for it keeps its connection after a counted body", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const gateway = await startGatewayTo(backend.url);
   const client = openStream(gateway.port, { version: "1.0", headers: { Connection: "keep-alive" } });

@@ -183,7 +183,7 @@ test("a backend that does not read holds its client's upload back, and no other"
   expect(await other.closed()).toBe(0);
 });
 
-test("G2: a body that takes longer than limits.requestTimeout is a 408", async () => {
+test("a body that takes longer than limits.requestTimeout is a 408", async () => {
   const { backend, client } = await start(BRIEF);
   const exchange = client.request(POST, { endStream: false });
   exchange.stream.write("slow");
@@ -194,7 +194,7 @@ test("G2: a body that takes longer than limits.requestTimeout is a 408", async (
   expect(request.isComplete).toBe(false);
 });
 
-test("G1: a connection without a request is ended after limits.requestTimeout, one with a stream is not", async () => {
+test("a connection without a request is ended after limits.requestTimeout, one with a stream is not", async () => {
   const { backend, gateway, client } = await start(BRIEF);
   const exchange = client.request();
   (await backend.nextRequest()).openStream();

@@ -31,7 +31,7 @@ test("an event leaves in the turn in which it came, byte for byte, behind the op
   expect(exchange.hasEnded).toBe(true);
 });
 
-test("B8: the head says what nginx has to know, and nothing that HTTP/2 has no place for", async () => {
+test("the head says what nginx has to know, and nothing that HTTP/2 has no place for", async () => {
   const { exchange, request } = await openStream();
   request.openStream({
     Connection: "keep-alive, X-Hop",

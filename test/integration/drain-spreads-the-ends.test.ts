@@ -22,7 +22,7 @@ async function openMany(gateway: GatewayFixture, backend: Backend, count: number
   return clients;
 }
 
-test("I1: streams end between events, spread over the timeout, each told when to come back", async () => {
+test("streams end between events, spread over the timeout, each told when to come back", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {}, drain("5s"));
   const clients = await openMany(gateway, backend, 40);
@@ -101,7 +101,7 @@ test("ordinary requests finish, their connections end with them, and idle ones a
   await eventually(() => busy.socket.closed || busy.socket.readableEnded, "the end of the busy connection");
 });
 
-test("I1: for drain.delay it goes on accepting, asks for no further request, and then stops", async () => {
+test("for drain.delay it goes on accepting, asks for no further request, and then stops", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "served"));
   const gateway = await startGatewayTo(backend.url, {}, drain("1s", { delay: "1500ms" }));
   const drained = gateway.drain();

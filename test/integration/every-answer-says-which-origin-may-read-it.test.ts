@@ -62,7 +62,7 @@ async function startApi(): Promise<{ gateway: GatewayFixture; backend: Backend }
 const names = (client: StreamClient, start: string): string[] =>
   (client.head?.fields ?? []).map(([name]) => name.toLowerCase()).filter((name) => name.startsWith(start));
 
-describe("D6, D9: on a route with allowOrigins", () => {
+describe("on a route with allowOrigins", () => {
   let gateway: GatewayFixture;
   beforeAll(async () => {
     const api = await startApi();

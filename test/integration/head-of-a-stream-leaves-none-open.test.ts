@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("G6: HEAD gets the head of the stream and leaves nothing open at the backend", async () => {
+test("HEAD gets the head of the stream and leaves nothing open at the backend", async () => {
   const backend = await startBackend((request) =>
     request.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"),
   );
@@ -18,7 +18,7 @@ test("G6: HEAD gets the head of the stream and leaves nothing open at the backen
   expect(backend.requests.map(({ method }) => method)).toEqual(["HEAD"]);
 });
 
-test("G6: a backend that streams in answer to HEAD is cut off", async () => {
+test("a backend that streams in answer to HEAD is cut off", async () => {
   const backend = await startBackend((request) => {
     request.openStream();
     request.emit("data: 1\n\n");

@@ -4,7 +4,7 @@ import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("J6: a gateway that drains lives and is not ready, and says why", async () => {
+test("a gateway that drains lives and is not ready, and says why", async () => {
   const backend = await startBackend();
   const gateway = await startWithAdmin({
     routes: { main: { match: { path: "/*" }, upstream: backend.url } },
@@ -40,7 +40,7 @@ test("J6: a gateway that drains lives and is not ready, and says why", async () 
   );
 });
 
-test("J6: health is answered while every place for a stream is taken", async () => {
+test("health is answered while every place for a stream is taken", async () => {
   const backend = await startBackend();
   const gateway = await startWithAdmin({
     routes: { main: { match: { path: "/*" }, upstream: backend.url } },

@@ -48,7 +48,7 @@ async function get({ port }: GatewayFixture, path = "/") {
   return { status: client.head?.status, text: client.text };
 }
 
-test("F20: an authority of one's own, by address and by name", async () => {
+test("an authority of one's own, by address and by name", async () => {
   const secure = await startSecure(valid);
   const byAddress = await startSecureGateway(secure.url, { ca: caFile() });
   expect(await get(byAddress)).toEqual({ status: 200, text: "data: secret\n\n" });
@@ -59,7 +59,7 @@ test("F20: an authority of one's own, by address and by name", async () => {
   expect(secure.hosts).toEqual([byAddress.host, byName.host]);
 });
 
-test("F20: serverName is asked for and verified in place of the url's host", async () => {
+test("serverName is asked for and verified in place of the url's host", async () => {
   const secure = await startSecure(forOtherName);
   const gateway = await startSecureGateway(
     secure.url,
@@ -79,7 +79,7 @@ const REFUSED: Record<string, [server: ServerOptions, isTrusted: boolean, reason
 };
 
 test.each(Object.entries(REFUSED))(
-  "F20: a certificate that is %s: 502, the reason in the log alone",
+  "a certificate that is %s: 502, the reason in the log alone",
   async (_name, row) => {
     const [options, isTrusted, reason] = row;
     const secure = await startSecure(options);
@@ -102,7 +102,7 @@ test.each(Object.entries(REFUSED))(
   },
 );
 
-test("F20: NODE_TLS_REJECT_UNAUTHORIZED=0 switches nothing off", async () => {
+test("NODE_TLS_REJECT_UNAUTHORIZED=0 switches nothing off", async () => {
   vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
   onTestFinished(() => {
     vi.unstubAllEnvs();
@@ -114,7 +114,7 @@ test("F20: NODE_TLS_REJECT_UNAUTHORIZED=0 switches nothing off", async () => {
   expect((await fetch(secure.url)).status).toBe(200);
 });
 
-test("F20: a backend that speaks TLS 1.1 at most is a 502", async () => {
+test("a backend that speaks TLS 1.1 at most is a 502", async () => {
   const secure = await startSecure({
     ...valid,
     minVersion: "TLSv1",
@@ -126,7 +126,7 @@ test("F20: a backend that speaks TLS 1.1 at most is a 502", async () => {
   expect((await gateway.requestLine())["err"]).toMatchObject({ code: "backend_connect_failed" });
 });
 
-test("F20: a handshake that stalls is a 504 after connectTimeout", async () => {
+test("a handshake that stalls is a 504 after connectTimeout", async () => {
   const sockets: { destroy(): void }[] = [];
   const mute = createTcpServer((socket) => sockets.push(socket.on("error", () => {})));
   await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));

@@ -58,7 +58,7 @@ const read = (url: string, agent: Agent): Promise<string> =>
   });
 
 // process.memoryUsage() and readings of /proc throw there; a scrape that fails hides the incident itself.
-test("I4: a scrape on a connection that stands works at the limit, and says that no file is left", async () => {
+test("a scrape on a connection that stands works at the limit, and says that no file is left", async () => {
   const { data, admin } = await startWithFewFiles();
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   afterTest(() => agent.destroy());

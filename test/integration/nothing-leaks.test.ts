@@ -53,7 +53,7 @@ async function visits(port: number, count: number): Promise<void> {
   }
 }
 
-test("G7: after a thousand connects and aborts no socket, timer or listener is left", async () => {
+test("after a thousand connects and aborts no socket, timer or listener is left", async () => {
   const warnings: string[] = [];
   const onWarning = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
   process.on("warning", onWarning);

@@ -3,7 +3,7 @@ import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { dataOf, event, idsOf, startSharing, subscribe } from "../support/shared.ts";
 
-test("H7: a thousand first joins dial once, and each gets every event once", async () => {
+test("a thousand first joins dial once, and each gets every event once", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url);
   const clients = Array.from({ length: 1000 }, () => subscribe(port));
@@ -18,7 +18,7 @@ test("H7: a thousand first joins dial once, and each gets every event once", asy
   expect(backend.requests).toHaveLength(1);
 });
 
-test("H7: after the last client the backend request lingers, and a join in that time uses it", async () => {
+test("after the last client the backend request lingers, and a join in that time uses it", async () => {
   const backend = await startBackend();
   // Longer than a machine stands still between two clients.
   const { port } = await startSharing(backend.url, { linger: "1500ms" });

@@ -19,7 +19,7 @@ async function takenPort(): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-test("E10: one address of two that is in use leaves routes and listeners as they were", async () => {
+test("one address of two that is in use leaves routes and listeners as they were", async () => {
   const gateway = await startGateway({ routes: { main: saying("before") } });
   const taken = await takenPort();
   const listen = ["127.0.0.1:0", "127.0.0.1:0", `127.0.0.1:${taken}`];

@@ -31,7 +31,7 @@ async function expectAlive({ client, request }: Open, text: string): Promise<voi
   expect(client.end).toBeUndefined();
 }
 
-test("E9: streams of an unchanged route go on, on the connections they had, and its pool takes the next request", async () => {
+test("streams of an unchanged route go on, on the connections they had, and its pool takes the next request", async () => {
   const backend = await startBackend();
   const setup = (heartbeat: string): GatewaySetup => ({
     routes: {
@@ -51,7 +51,7 @@ test("E9: streams of an unchanged route go on, on the connections they had, and 
   );
 });
 
-test("E9: an upstream that changed takes new streams, and the old ones stay on the old until they end", async () => {
+test("an upstream that changed takes new streams, and the old ones stay on the old until they end", async () => {
   const before = await startBackend();
   const after = await startBackend();
   const gateway = await startGateway({ routes: { main: routeTo("/*", before.url) } });
@@ -65,7 +65,7 @@ test("E9: an upstream that changed takes new streams, and the old ones stay on t
   await expectAlive(next, "still here too");
 });
 
-test("E9: a retired pool keeps no idle connection, and serves the request that it already had", async () => {
+test("a retired pool keeps no idle connection, and serves the request that it already had", async () => {
   const before = await startBackend();
   const after = await startBackend((request) => request.respond(200, {}, "after"));
   const gateway = await startGateway({ routes: { main: routeTo("/*", before.url) } });
@@ -84,7 +84,7 @@ test("E9: a retired pool keeps no idle connection, and serves the request that i
   await eventually(() => before.openConnections === 0, "the old pool to be closed");
 });
 
-test("E9: a route that was removed is 404 at once, and its streams end one by one with a retry hint", async () => {
+test("a route that was removed is 404 at once, and its streams end one by one with a retry hint", async () => {
   const backend = await startBackend();
   const other = routeTo("/other", backend.url);
   // Spread over 2 s: ends that fall due while a machine stands still come together.

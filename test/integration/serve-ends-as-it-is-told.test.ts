@@ -28,7 +28,7 @@ async function serveStream(drain: string, under: readonly string[] = []) {
   return { cwd, sluice, client, request, admin };
 }
 
-test("I1: SIGTERM says not ready, ends streams with a retry hint, and exits with 0 within the timeout + 1 s", async () => {
+test("SIGTERM says not ready, ends streams with a retry hint, and exits with 0 within the timeout + 1 s", async () => {
   const { sluice, client, admin } = await serveStream("{ timeout: 2s, retry: 4s }");
   const ready = async () => (await fetch(`${admin}/readyz`)).status;
   expect(await ready()).toBe(200);
@@ -42,7 +42,7 @@ test("I1: SIGTERM says not ready, ends streams with a retry hint, and exits with
   expect(performance.now() - startedAt).toBeLessThan(4000);
 });
 
-test("I1: a stream that never comes to a border does not hold the end beyond the timeout + 1 s", async () => {
+test("a stream that never comes to a border does not hold the end beyond the timeout + 1 s", async () => {
   const { sluice, client, request } = await serveStream("{ timeout: 1s }");
   request.emit("data: half");
   await client.received("half");
@@ -63,7 +63,7 @@ test("SIGINT, as Ctrl-C sends it, waits for no timeout", async () => {
   expect(await client.ended()).toBe("clean");
 });
 
-test("I1: a second signal ends the process at once, with 1", async () => {
+test("a second signal ends the process at once, with 1", async () => {
   const { sluice } = await serveStream("{ delay: 20s, timeout: 20s }");
   sluice.kill("SIGTERM");
   await sluice.logged("stopping");
@@ -91,7 +91,7 @@ async function slowIssuer(): Promise<{ url: string; asked: () => boolean }> {
 
 const secured = (jwks: string) => `${MOCK}auth: { jwt: { issuer: i, audience: a, jwks: "${jwks}" } }\n`;
 
-test("I10: SIGTERM while it starts is a clean end, and nothing listens", async () => {
+test("SIGTERM while it starts is a clean end, and nothing listens", async () => {
   const issuer = await slowIssuer();
   const cwd = directoryOf({
     "config/sluice.yaml": server("{ timeout: 1s }"),
@@ -104,7 +104,7 @@ test("I10: SIGTERM while it starts is a clean end, and nothing listens", async (
   expect(sluice.lines().some(({ msg }) => msg === "listening" || msg === "ready")).toBe(false);
 });
 
-test("I10: SIGTERM in the middle of a reload, and of a storm of them, is a clean end", async () => {
+test("SIGTERM in the middle of a reload, and of a storm of them, is a clean end", async () => {
   const issuer = await slowIssuer();
   const { cwd, sluice, client } = await serveStream("{ timeout: 1s }");
   writeFiles(cwd, { "config/routes/secured.yaml": secured(issuer.url).replace("/*", "/secured") });
@@ -132,7 +132,7 @@ const SIGNALLED_EARLY = `data:text/javascript,${encodeURIComponent(
 const UNSHARE = ["unshare", "--fork", "--pid", "--kill-child"];
 const mayUnshare = spawnSync("unshare", ["--fork", "--pid", "true"]).status === 0;
 
-test("I12: as process 1 of a container it takes SIGTERM and drains", async () => {
+test("as process 1 of a container it takes SIGTERM and drains", async () => {
   expect(mayUnshare, "unshare --pid, which root may").toBe(true);
   const say = `data:text/javascript,${encodeURIComponent("console.log(JSON.stringify({msg:'pid',pid:process.pid}))")}`;
   const backend = await startBackend();
@@ -155,7 +155,7 @@ test("I12: as process 1 of a container it takes SIGTERM and drains", async () =>
   expect(await sluice.ended).toMatchObject({ code: 0 });
 });
 
-test("I12: it says how many files it may open, and warns when they are few", async () => {
+test("it says how many files it may open, and warns when they are few", async () => {
   const cwd = directoryOf({ "config/sluice.yaml": server("{}"), "config/routes/main.yaml": MOCK });
   const limited = (files: number) => ["sh", "-c", `ulimit -n ${files} && exec "$@"`, "sh"];
   const few = startSluice(["serve"], { cwd, under: limited(512) });

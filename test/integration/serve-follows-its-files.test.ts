@@ -81,7 +81,7 @@ test("a secret outside the directory is taken up when its file changes", async (
   expect(changed).toEqual(["main"]);
 });
 
-test("E1, E6: whatever is wrong with the files, the present configuration stays, and the log says what", async () => {
+test("whatever is wrong with the files, the present configuration stays, and the log says what", async () => {
   const { cwd, server, ask, says, reloads } = await serve({ "config/routes/main.yaml": saying("good") });
   const route = join(cwd, "config/routes/main.yaml");
   const faults: readonly (readonly [make: () => void, said: string])[] = [
@@ -123,7 +123,7 @@ test("SIGHUP with a fault says it again each time, counts it, and ends nothing",
   expect(await ask()).toBe("good");
 });
 
-test("E8: 100 SIGHUPs in a second are few reloads, the last content wins, and no stream ends", async () => {
+test("100 SIGHUPs in a second are few reloads, the last content wins, and no stream ends", async () => {
   const backend = await startBackend();
   const stream = `match: { path: /stream }\nupstream: ${backend.url}\n`;
   const { cwd, server, port, says, reloads } = await serve({

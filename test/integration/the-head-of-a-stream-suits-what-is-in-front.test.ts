@@ -4,7 +4,7 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("E13: a stream says no to buffering, caches and transformation, each once", async () => {
+test("a stream says no to buffering, caches and transformation, each once", async () => {
   const { client } = await openRelay();
   expect(client.fieldLines("x-accel-buffering")).toEqual(["no"]);
   expect(client.fieldLines("cache-control")).toEqual(["no-cache, no-transform"]);

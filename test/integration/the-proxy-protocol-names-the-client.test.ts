@@ -157,7 +157,7 @@ test.each([
   ["of a family that is none", "PROXY TCP5 1.2.3.4 5.6.7.8 1 2\r\n"],
   ["too long", `PROXY UNKNOWN ${"x".repeat(200)}`],
   ["half of one, and then the end", "PROXY TCP4 1.2"],
-])("G16: a connection whose header is %s is closed, without an answer", async (_, bytes) => {
+])("a connection whose header is %s is closed, without an answer", async (_, bytes) => {
   const { backend, gateway } = await startProxied();
   const client = await openRaw(gateway.port);
   client.send(bytes);
@@ -167,7 +167,7 @@ test.each([
   expect(backend.connections).toEqual([]);
 });
 
-test("G16: a header that does not come in time closes the connection", async () => {
+test("a header that does not come in time closes the connection", async () => {
   const { gateway } = await startProxied({ limits: { requestTimeout: "200ms" } });
   const client = await openRaw(gateway.port);
   client.send("PROXY TCP4 ");
@@ -175,7 +175,7 @@ test("G16: a header that does not come in time closes the connection", async () 
   expect(client.text).toBe("");
 });
 
-test("G16: where none is expected, one is a bad request", async () => {
+test("where none is expected, one is a bad request", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGatewayTo(backend.url);
   for (const header of [proxyV1("203.0.113.7"), proxyV2("203.0.113.7")]) {

@@ -12,7 +12,7 @@ const TUNNELS = 500;
 const PING = Buffer.from([0x89, 0x82, 1, 2, 3, 4, 0x69, 0x6b]);
 const PONG = Buffer.from([0x8a, 2, 0x68, 0x69]);
 
-test("G14: hundreds of tunnels that say nothing outlive every timer of requests, and carry on", async () => {
+test("hundreds of tunnels that say nothing outlive every timer of requests, and carry on", async () => {
   const backend = await startBackend((request) => {
     request.send(switching());
     request.connection.socket.on("data", (bytes) => {

@@ -83,7 +83,7 @@ test("messages are echoed over TLS when the backend's certificate is trusted, an
   await eventually(() => state.messages.length === 1, "the echo");
 });
 
-test("G14: messages of many megabytes arrive whole, both ways", async () => {
+test("messages of many megabytes arrive whole, both ways", async () => {
   const echo = await startEcho();
   const gateway = await startGatewayTo(echo.url, { websocket: true });
   const { socket, state } = await connect(gateway);
@@ -99,7 +99,7 @@ test("G14: messages of many megabytes arrive whole, both ways", async () => {
   expect((await gateway.requestLine())["bytesSent"]).toBeGreaterThan(big.length);
 });
 
-test("G14: a client that reads nothing holds the backend back", async () => {
+test("a client that reads nothing holds the backend back", async () => {
   const backend = await startBackend((request) => request.send(switching()));
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const client = await openRaw(gateway.port);
@@ -187,7 +187,7 @@ test("the handshake travels as it was sent, less what was meant for the gateway"
   ]);
 });
 
-test("G14: a backend that dies takes its client along", async () => {
+test("a backend that dies takes its client along", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const client = await openRaw(gateway.port);
@@ -202,7 +202,7 @@ test("G14: a backend that dies takes its client along", async () => {
 });
 
 test.each(["leave", "reset"] as const)(
-  "G14: a client that dies takes its backend connection along: %s",
+  "a client that dies takes its backend connection along: %s",
   async (how) => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url, { websocket: true });

@@ -10,7 +10,7 @@ const start = (server: Record<string, unknown> = {}) =>
 const PATHS = ["/", "/healthz", "/readyz", "/metrics", "/api/streams", "/api/events", "/page/main.js"];
 
 // A page of the attacker's whose name resolves to 127.0.0.1 a moment later is of the same origin as we are then.
-test("J1: a name that somebody else can point at this machine gets nothing (DNS rebinding)", async () => {
+test("a name that somebody else can point at this machine gets nothing (DNS rebinding)", async () => {
   const gateway = await start();
   for (const Host of [
     "evil.example",
@@ -25,14 +25,14 @@ test("J1: a name that somebody else can point at this machine gets nothing (DNS 
   }
 });
 
-test("J1: the machine's own names get in", async () => {
+test("the machine's own names get in", async () => {
   const gateway = await start();
   for (const Host of ["localhost:9900", "LOCALHOST", "127.0.0.1:1", "127.1.2.3", "[::1]:9900"]) {
     expect((await askAdmin(gateway, "/readyz", { headers: { Host } })).status).toBe(200);
   }
 });
 
-test("J1: on a public address an IP address will do, a name only with the token", async () => {
+test("on a public address an IP address will do, a name only with the token", async () => {
   const gateway = await start({ admin: "0.0.0.0:0", adminToken: "a-token" });
   const adminUrl = gateway.adminUrl.replace("0.0.0.0", "127.0.0.1");
   const ask = (Host: string, token?: string) =>
@@ -99,7 +99,7 @@ test("other methods, odd paths and large bodies are refused", async () => {
   expect(large.status).toBe(413);
 });
 
-test("J1: admin paths on the data port are the route's own, or nobody's", async () => {
+test("admin paths on the data port are the route's own, or nobody's", async () => {
   const gateway = await startWithAdmin({
     routes: { main: { match: { path: "/only" }, mock: { status: 200, body: "route" } } },
   });

@@ -39,7 +39,7 @@ test("control: a reset before the 101 ends a process with bare http-proxy", asyn
   await eventually(() => /ECONNRESET/.test(stderr), "the error that ended it");
 });
 
-test("G14: a reset before, with or right after the 101 ends that client alone", async () => {
+test("a reset before, with or right after the 101 ends that client alone", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const reset = async (act: (client: Awaited<ReturnType<typeof openRaw>>) => Promise<void>) => {

@@ -4,7 +4,7 @@ import { refusedPort } from "../support/backend.ts";
 import { startGateway } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("J5: a refusal names no backend, no version, no file and no stack", async () => {
+test("a refusal names no backend, no version, no file and no stack", async () => {
   const port = await refusedPort();
   const gateway = await startGateway({
     routes: {

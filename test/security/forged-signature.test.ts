@@ -61,7 +61,7 @@ test("control: what is signed as it should be is served", async () => {
   expect(await send(rawSigned(unsigned))).toMatchObject(SERVED);
 });
 
-test("C2: a date outside of the window, or in any other form, is refused", async () => {
+test("a date outside of the window, or in any other form, is refused", async () => {
   const { unsigned, send } = await startSigned();
   const at = (ms: number) => new Date(Date.now() + ms).toISOString().replace(/[-:]|\.\d+/g, "");
   const minutes = 60_000;
@@ -88,7 +88,7 @@ test("C2: a date outside of the window, or in any other form, is refused", async
   }
 });
 
-test("C3: when the clock jumps, the window follows it and the log says so", async () => {
+test("when the clock jumps, the window follows it and the log says so", async () => {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
   onTestFinished(() => void vi.useRealTimers());
   const { gateway, unsigned, send } = await startSigned();
@@ -107,7 +107,7 @@ test("C3: when the clock jumps, the window follows it and the log says so", asyn
   expect(messages.filter((text) => text?.startsWith("clock_skew: "))).toHaveLength(2);
 });
 
-test("C4: a field of the signature that occurs twice is refused, whichever of the two is right", async () => {
+test("a field of the signature that occurs twice is refused, whichever of the two is right", async () => {
   const { unsigned, send } = await startSigned();
   const signed = { ...unsigned, headers: { "X-Field": "1" } };
   for (const name of ["authorization", "x-sdk-date", "x-field"]) {
@@ -207,7 +207,7 @@ test("a body that is not the signed one is refused, whatever is declared", async
   expect(await send(rawSigned(whole, { edit: unsignedName }))).toEqual(REFUSED);
 });
 
-test("C5: one reading of the path: what is signed is what is routed and sent, or 400", async () => {
+test("one reading of the path: what is signed is what is routed and sent, or 400", async () => {
   const { backend, unsigned, send } = await startSigned();
   const signedAs = (target: string) => {
     const decoded = target.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
@@ -229,7 +229,7 @@ test("C5: one reading of the path: what is signed is what is routed and sent, or
   }
 });
 
-test("C6: a target in absolute form changes neither the backend nor what was signed", async () => {
+test("a target in absolute form changes neither the backend nor what was signed", async () => {
   const { gateway, backend, unsigned, send } = await startSigned();
   expect(await send(rawSigned(unsigned, { target: `http://${gateway.host}/stream` }))).toMatchObject(SERVED);
   expect(backend.requests[0]?.target).toBe("/stream");
@@ -238,7 +238,7 @@ test("C6: a target in absolute form changes neither the backend nor what was sig
   expect(await send(rawSigned(unsigned, { target: "//other.example.com/stream" }))).toEqual(REFUSED);
 });
 
-test("C8: a signature is for one method, and no method is exempt", async () => {
+test("a signature is for one method, and no method is exempt", async () => {
   const { unsigned, send } = await startSigned();
   for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
     const edit = (lines: readonly string[]) => lines.map((line) => line.replace(/^GET /, `${method} `));
@@ -249,7 +249,7 @@ test("C8: a signature is for one method, and no method is exempt", async () => {
   expect(await send(rawSigned(unsigned, { edit: head }))).toMatchObject({ status: 401, reached: false });
 });
 
-test("C9: what only looks like a preflight is not exempt, and an upgrade is not either", async () => {
+test("what only looks like a preflight is not exempt, and an upgrade is not either", async () => {
   const { unsigned, gateway, send } = await startSigned();
   const options = (...lines: string[]) =>
     Buffer.from(["OPTIONS /stream HTTP/1.1", `Host: ${gateway.host}`, ...lines, "", ""].join("\r\n"));
@@ -270,7 +270,7 @@ test("C9: what only looks like a preflight is not exempt, and an upgrade is not 
   expect(await send(rawSigned(unsigned, { edit }))).toMatchObject({ reached: true });
 });
 
-test("C10: a signature in any other spelling is refused", async () => {
+test("a signature in any other spelling is refused", async () => {
   const { unsigned, send } = await startSigned();
   const spelled = (edit: (hex: string) => string) =>
     rawSigned(
@@ -303,7 +303,7 @@ test("C10: a signature in any other spelling is refused", async () => {
   expect(await send(spelled((hex) => hex.repeat(16_384)))).toMatchObject({ status: 431, reached: false });
 });
 
-test("C11: an unknown key and a wrong secret get one answer; old and new secrets hold until one is taken out", async () => {
+test("an unknown key and a wrong secret get one answer; old and new secrets hold until one is taken out", async () => {
   const rotating = { key: "rotating", secret: ["new-secret", "old-secret"] };
   const { unsigned, send } = await startSigned({ apps: ["web-client", "rotating"] }, { rotating });
   const by = (key: string, secret: string) => rawSigned(unsigned, { app: { key, secret } });
@@ -322,7 +322,7 @@ test("C11: an unknown key and a wrong secret get one answer; old and new secrets
   expect(await after.send(later("old-secret"))).toEqual(REFUSED);
 });
 
-test("C11: an unknown key costs as many signatures as a known one", async () => {
+test("an unknown key costs as many signatures as a known one", async () => {
   const { AppKeys } = await import("../../src/auth/app-signature.ts");
   const keys = new AppKeys([{ name: "a", key: "a", secret: ["s"], appCodes: [] }]);
   expect(keys.find("nobody").secrets).toHaveLength(keys.find("a").secrets.length);

@@ -6,7 +6,7 @@ import { startRedis } from "../support/redis.ts";
 import { event, idsOf, type Polled, QUICK } from "../support/shared.ts";
 import { openStream, type StreamClient } from "../support/sse-client.ts";
 
-/** Whoever is let in tries everything to read what is another's: C14 with histories, polls, tickets and Redis. */
+/** Whoever is let in tries everything to read what is another's: histories, polls, tickets and Redis. */
 
 const CODE = "code-of-the-app-anna-".padEnd(64, "0");
 /** An app whose name is a subject of the issuer, and subjects that are spelled as others' keys are. */

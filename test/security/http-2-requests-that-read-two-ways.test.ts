@@ -44,7 +44,7 @@ test("the crumbs of a cookie are one field behind the gateway", async () => {
   expect(backend.requests[0]?.fieldLines("cookie")).toEqual(["a=1; b=2"]);
 });
 
-test("A28: an authority that differs from Host is refused", async () => {
+test("an authority that differs from Host is refused", async () => {
   const { status, backend } = await answerTo([...get(), ["host", "b.test"]]);
   expect(status).toBe(400);
   expect(backend.requests).toEqual([]);
@@ -88,13 +88,13 @@ test.each([
   ["two Hosts", [...get().slice(0, 3), ["host", "a.test"], ["host", "b.test"]]],
   ["no Host at all", get().slice(0, 3)],
   ["an authority with user information", get("/", "u@a.test")],
-] as [string, Fields][])("A29: %s is refused", async (_, fields) => {
+] as [string, Fields][])("%s is refused", async (_, fields) => {
   const { status, reset, backend } = await answerTo(fields);
   expect(status ?? reset).toBe(status === undefined ? CODE.protocol : 400);
   expect(backend.requests).toEqual([]);
 });
 
-test("A29: CONNECT, with or without a protocol to speak in it, is refused", async () => {
+test("CONNECT, with or without a protocol to speak in it, is refused", async () => {
   const { client, backend } = await answerTo([
     [":method", "CONNECT"],
     [":authority", "a.test:443"],
@@ -120,7 +120,7 @@ test("TRACE is refused", async () => {
 test.each([
   ["longer", "3"],
   ["shorter", "9"],
-])("A29: a body %s than its length ends it, and the backend gets no whole request", async (_, length) => {
+])("a body %s than its length ends it, and the backend gets no whole request", async (_, length) => {
   const backend = await startBackend();
   const gateway = await startSecureGatewayTo(backend.url);
   // Each on a connection of its own: Node 22.23 aborts at frames behind such an error (nodejs/node#64850).
@@ -151,7 +151,7 @@ const UNSAID = [
   ["a tab before its value", "authorization", "\tBearer x"],
 ] as const;
 
-test.each(UNSAID)("A27: a credential with %s lets nobody in", async (_, name, value) => {
+test.each(UNSAID)("a credential with %s lets nobody in", async (_, name, value) => {
   const backend = await startBackend((request) => request.respond());
   const tls = await certificateFiles();
   const gateway = await startGateway({
@@ -168,7 +168,7 @@ test.each(UNSAID)("A27: a credential with %s lets nobody in", async (_, name, va
   expect(backend.requests).toEqual([]);
 });
 
-test.each(UNSAID)("A27: no byte of a field with %s gets to a backend", async (_, name, value) => {
+test.each(UNSAID)("no byte of a field with %s gets to a backend", async (_, name, value) => {
   const { backend, client } = await answerTo([...get(), [name, value]]);
   expect(client.isClosed).toBe(false);
   for (const request of backend.requests) {

@@ -21,7 +21,7 @@ function start(args: readonly string[]) {
 }
 
 // Node opens its inspector on SIGUSR1, and whoever reaches that port runs code as us.
-test("J6: SIGUSR1 opens no inspector and ends nothing", async () => {
+test("SIGUSR1 opens no inspector and ends nothing", async () => {
   const { child, said } = start([MAIN, "serve", "--to", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"]);
   await eventually(() => said.text.includes('"msg":"ready"'), "ready", { timeoutMs: 15_000 });
   child.kill("SIGUSR1");

@@ -11,7 +11,7 @@ const AT_A_TIME = 10;
 const PIPELINED = 10;
 
 // A label that a client chooses makes a series for each of its inventions, and the memory of two programs is full.
-test("J3: ten thousand invented paths, origins, apps and addresses leave the number of series as it was", async () => {
+test("ten thousand invented paths, origins, apps and addresses leave the number of series as it was", async () => {
   const gateway = await startWithAdmin({
     routes: { main: { match: { path: "/main/*" }, mock: { status: 200 } } },
     server: { trustedProxies: ["127.0.0.1"], log: { level: "silent" } },

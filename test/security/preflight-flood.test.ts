@@ -13,7 +13,7 @@ const PIPELINED = 10;
 const preflight = (...fields: readonly string[]) =>
   `${["OPTIONS / HTTP/1.1", "Host: a", "Access-Control-Request-Method: GET", ...fields].join("\r\n")}\r\n\r\n`;
 
-test("D10: 10,000 preflights open no backend connection, use up no limit, and leave a stream as it was", async () => {
+test("10,000 preflights open no backend connection, use up no limit, and leave a stream as it was", async () => {
   const backend = await startBackend();
   const limits = { streams: 1, rate: { requests: 1, per: "1d" } };
   const gateway = await startGatewayTo(backend.url, { cors: { allowOrigins: [APP] }, limits });
@@ -49,14 +49,14 @@ test("D10: 10,000 preflights open no backend connection, use up no limit, and le
 });
 
 test.each([
-  ["D1: null", ["Origin: null"]],
-  ["D2: a longer name", [`Origin: ${APP}.evil.net`]],
-  ["D2: another port", [`Origin: ${APP}:444`]],
-  ["D3: another letter for the dot", ["Origin: https://appXexample.com"]],
-  ["D7: two fields", [`Origin: ${APP}`, `Origin: ${APP}`]],
-  ["D7: a list", [`Origin: ${APP}, https://evil.example`]],
-  ["D7: 8 KiB", [`Origin: ${APP}${"a".repeat(8192)}`]],
-  ["D8: a field that is not allowed", [`Origin: ${APP}`, "Access-Control-Request-Headers: x-evil"]],
+  ["null", ["Origin: null"]],
+  ["a longer name", [`Origin: ${APP}.evil.net`]],
+  ["another port", [`Origin: ${APP}:444`]],
+  ["another letter for the dot", ["Origin: https://appXexample.com"]],
+  ["two fields", [`Origin: ${APP}`, `Origin: ${APP}`]],
+  ["a list", [`Origin: ${APP}, https://evil.example`]],
+  ["8 KiB", [`Origin: ${APP}${"a".repeat(8192)}`]],
+  ["a field that is not allowed", [`Origin: ${APP}`, "Access-Control-Request-Headers: x-evil"]],
 ])("%s is granted nothing on the wire", async (_, fields) => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {

@@ -28,7 +28,7 @@ test("control: without `replay: reject` a signature can be used again, as frozen
   expect([await send(raw), await send(raw)]).toEqual([200, 200]);
 });
 
-test("C1: a signature that was used is refused, also on another route, and of two at once one wins", async () => {
+test("a signature that was used is refused, also on another route, and of two at once one wins", async () => {
   const { backend, gateway, signed, send } = await startReplay("reject");
   const raw = signed("/a");
   expect([await send(raw), await send(raw)]).toEqual([200, 401]);
@@ -45,7 +45,7 @@ test("C1: a signature that was used is refused, also on another route, and of tw
   expect(reasons.filter((text) => text?.startsWith("replay: "))).toHaveLength(5);
 });
 
-test("C1: a refused request uses nothing up, and a full memory refuses rather than forgets", async () => {
+test("a refused request uses nothing up, and a full memory refuses rather than forgets", async () => {
   const { signed, send } = await startReplay("reject", 2);
   const raw = signed("/b");
   const forged = Buffer.from(raw.toString("latin1").replace("n=0", "n=9"), "latin1");

@@ -36,7 +36,7 @@ const personal = (request: BackendRequest) => {
   request.emit(event(`for ${request.field("x-app-id")}`));
 };
 
-test("C14: with principal in the key each app has a stream and a history of its own", async () => {
+test("with principal in the key each app has a stream and a history of its own", async () => {
   const backend = await startBackend(personal);
   const { port } = await forApps(backend.url, ["path", "query", "principal"]);
   const alpha = as(port, "alpha");
@@ -54,7 +54,7 @@ test("C14: with principal in the key each app has a stream and a history of its 
   expect(thief.text).not.toContain("for alpha");
 });
 
-test("H20: without it the backend request is in nobody's name", async () => {
+test("without it the backend request is in nobody's name", async () => {
   const backend = await startBackend(personal);
   const { port } = await forApps(backend.url, ["path", "query"]);
   const alpha = as(port, "alpha", {
@@ -98,7 +98,7 @@ test("a field in the key parts the streams by its bytes, and is all the backend 
   for (const { target } of backend.requests) expect(target).toBe("/news");
 });
 
-test("C14: no two keys can be spelled to be one", async () => {
+test("no two keys can be spelled to be one", async () => {
   const backend = await startBackend((request) => request.openStream());
   const { port } = await startSharing(backend.url, { by: ["path", "query", "header:a", "header:b"] });
   const asking = (path: string, headers: Record<string, string>) => openStream(port, { path, headers });
@@ -114,7 +114,7 @@ test("C14: no two keys can be spelled to be one", async () => {
   expect(backend.requests).toHaveLength(6);
 });
 
-test("B9: what the backend set for the one that asked is shown to nobody", async () => {
+test("what the backend set for the one that asked is shown to nobody", async () => {
   const backend = await startBackend((request) => {
     request.openStream({
       "Set-Cookie": "session=private",

@@ -21,7 +21,7 @@ test("control: http-proxy closes without an answer when the backend refuses the 
   expect((await upgrade(port)).text).toBe("");
 });
 
-test("G14: a backend that refuses the connection is a 502", async () => {
+test("a backend that refuses the connection is a 502", async () => {
   const gateway = await startGatewayTo(`http://127.0.0.1:${await refusedPort()}`, { websocket: true });
   const client = await upgrade(gateway.port);
   expect(client.status).toBe(502);
@@ -29,20 +29,20 @@ test("G14: a backend that refuses the connection is a 502", async () => {
   expect(await gateway.requestLine()).toMatchObject({ status: 502, endReason: "backend_failed" });
 });
 
-test("G14: a backend that swallows the connection is a 504 after connectTimeout", async () => {
+test("a backend that swallows the connection is a 504 after connectTimeout", async () => {
   const hole = await startBlackHole();
   const upstream = { backends: [{ url: hole.url }], connectTimeout: "200ms" };
   const gateway = await startGatewayTo(hole.url, { upstream, websocket: true });
   expect((await upgrade(gateway.port)).status).toBe(504);
 });
 
-test("G14: a backend that resets before its answer is a 502", async () => {
+test("a backend that resets before its answer is a 502", async () => {
   const backend = await startBackend((request) => request.reset());
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   expect((await upgrade(gateway.port)).status).toBe(502);
 });
 
-test("G14: a 101 that switches to nothing is no answer", async () => {
+test("a 101 that switches to nothing is no answer", async () => {
   const backend = await startBackend((request) => request.send("HTTP/1.1 101 Switching Protocols\r\n\r\n"));
   const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "200ms" };
   const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });

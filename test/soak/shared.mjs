@@ -8,7 +8,7 @@ import { startClients } from "./parts/shared-clients.mjs";
 import { TimedBackend } from "./parts/timed-backend.mjs";
 
 /**
- * I13, and the long run of H: one shared stream for ten minutes: 60 million deliveries to 2,000 clients, a hundred of which are cut off each
+ * One shared stream for ten minutes: 60 million deliveries to 2,000 clients, a hundred of which are cut off each
  * second and come back with the id of their last event, while its backend breaks off now and then. Nobody loses
  * an event, gets one twice or out of order, and memory is flat as `parts/memory.mjs` defines it.
  *

@@ -6,7 +6,7 @@ import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, startPart, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
 /**
- * I2: SIGKILL for one of two workers, 100 times, with 1,000 streams under way. Another takes its place within a
+ * SIGKILL for one of two workers, 100 times, with 1,000 streams under way. Another takes its place within a
  * second (the median, from the kill until it serves), the other one's streams go on, every client comes back and
  * misses nothing, and the primary holds no more files than before.
  *

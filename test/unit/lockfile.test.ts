@@ -33,12 +33,12 @@ const packages = Object.entries(
 const running = packages.filter(([name, { dev }]) => name !== "" && dev !== true);
 
 // A package that runs something when it is installed runs it on the machine of whoever builds.
-test("J7: no package that sluice runs with does anything when it is installed", () => {
+test("no package that sluice runs with does anything when it is installed", () => {
   expect(running.length).toBeGreaterThan(10);
   expect(running.filter(([, { hasInstallScript }]) => hasInstallScript === true)).toEqual([]);
 });
 
-test("J7: every package that sluice runs with is held to its contents", () => {
+test("every package that sluice runs with is held to its contents", () => {
   expect(running.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
 });
 

@@ -3,7 +3,7 @@ import { eventually } from "../../support/eventually.ts";
 import { idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 
-test("H15: connections that Redis cuts, again and again, leave no hole and no repeated event", async () => {
+test("connections that Redis cuts, again and again, leave no hole and no repeated event", async () => {
   const server = await startRedis();
   // Who leads is not to change while both have no connection.
   const leader = new RecordFeed(startStore(server.url, { lease: "5s" })).start();

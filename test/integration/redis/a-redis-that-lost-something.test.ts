@@ -24,7 +24,7 @@ const seen = async (feed: RecordFeed, ids: readonly string[], timeoutMs = 10_000
   expect(feed.live).toEqual(ids);
 };
 
-test("H12: a Redis that comes back empty gets the history from the leader, and nobody misses or repeats anything", async () => {
+test("a Redis that comes back empty gets the history from the leader, and nobody misses or repeats anything", async () => {
   const server = await startRedis();
   const { leader, follower } = await startPair(server.url);
   leader.append(...idsFrom(1, 100));
@@ -41,7 +41,7 @@ test("H12: a Redis that comes back empty gets the history from the leader, and n
   expect(third.ids).toEqual(idsFrom(1, 200));
 });
 
-test("H12: when Redis is empty and its leader gone too, ids of before are not found any more", async () => {
+test("when Redis is empty and its leader gone too, ids of before are not found any more", async () => {
   const server = await startRedis();
   const before = new RecordFeed(startStore(server.url)).start();
   await eventually(() => before.isLeading);
@@ -70,7 +70,7 @@ test("a Redis that comes back with its data goes on where it was", async () => {
   expect([leader.records, follower.records]).toEqual([1, 1]);
 });
 
-test("H13: after a failover to a replica that lags, the leader writes its tail again", async () => {
+test("after a failover to a replica that lags, the leader writes its tail again", async () => {
   const primary = await startRedis();
   const replica = await startReplica(primary);
   const network = await startTcpProxy(primary.port);
@@ -94,7 +94,7 @@ test("H13: after a failover to a replica that lags, the leader writes its tail a
   expect(third.ids).toEqual(idsFrom(1, 150));
 });
 
-test("H13: on a read-only replica events are delivered at once, and written when it is promoted", async () => {
+test("on a read-only replica events are delivered at once, and written when it is promoted", async () => {
   const primary = await startRedis();
   const replica = await startReplica(primary);
   const network = await startTcpProxy(primary.port);

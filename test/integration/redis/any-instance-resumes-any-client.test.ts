@@ -59,7 +59,7 @@ test("clients of two instances share one backend request, and each instance resu
   expect(backend.requests).toHaveLength(1);
 });
 
-test("H9: an instance that closes hands its streams over, and the backend is asked behind the last event", async () => {
+test("an instance that closes hands its streams over, and the backend is asked behind the last event", async () => {
   const [backend, redis] = await Promise.all([startBackend(), startRedis()]);
   const a = await startInstance(backend, redis.url);
   const b = await startInstance(backend, redis.url);
@@ -96,7 +96,7 @@ test("a refusal of the backend is the answer of the other instance's clients too
   expect(backend.requests).toHaveLength(1);
 });
 
-test("H11: without Redis the stream is there, /readyz and the metrics say so, and both recover", async () => {
+test("without Redis the stream is there, /readyz and the metrics say so, and both recover", async () => {
   const [backend, port] = await Promise.all([startBackend(), refusedPort()]);
   const gateway = await startGateway({
     server: {

@@ -4,7 +4,7 @@ import { eventually } from "../../support/eventually.ts";
 import { draft, idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 
-test("E11: instances whose routes are defined differently share nothing", async () => {
+test("instances whose routes are defined differently share nothing", async () => {
   const { url } = await startRedis();
   const one = new RecordFeed(startStore(url), { definition: "backend a" }).start();
   await eventually(() => one.isLeading);
@@ -19,14 +19,14 @@ test("E11: instances whose routes are defined differently share nothing", async 
   await eventually(() => logged.join("").includes("another instance defines this route differently"));
 });
 
-test("E11: two prefixes share nothing either", async () => {
+test("two prefixes share nothing either", async () => {
   const { url } = await startRedis();
   const one = new RecordFeed(startStore(url, { prefix: "blue" })).start();
   const two = new RecordFeed(startStore(url, { prefix: "green" })).start();
   await eventually(() => one.isLeading && two.isLeading);
 });
 
-test("H18: fields that a newer version adds are passed over, and entries it cannot read are no silent hole", async () => {
+test("fields that a newer version adds are passed over, and entries it cannot read are no silent hole", async () => {
   const server = await startRedis();
   const leader = new RecordFeed(startStore(server.url)).start();
   await eventually(() => leader.isLeading);

@@ -29,7 +29,7 @@ test("the admin listener is on the loopback unless something else is said, also 
   expect(load("admin: ${ADMIN:-false}")).toBeUndefined();
 });
 
-test("J1: an address that others can reach without a token is refused with its place", () => {
+test("an address that others can reach without a token is refused with its place", () => {
   for (const address of ["0.0.0.0:9900", "10.0.0.1:9900", '"[::]:9900"', "example.com:9900", "128.0.0.1:1"]) {
     expect(load(`# the server\nadmin: ${address}\n`)).toEqual([
       `config/sluice.yaml:2:8 admin: ${NEEDS_TOKEN}`,

@@ -21,7 +21,7 @@ function load(apps: string, auth = "app: [web]", secretFile = "") {
     : loaded.config.apps;
 }
 
-test("E12: an app with one secret, with two, and with one in a file, whose last line end is none of it", () => {
+test("an app with one secret, with two, and with one in a file, whose last line end is none of it", () => {
   expect(load("web: { key: k, secret: s }")).toEqual([
     { name: "web", key: "k", secret: ["s"], appCodes: [] },
   ]);
@@ -33,17 +33,17 @@ test("E12: an app with one secret, with two, and with one in a file, whose last 
 
 test.each([
   [
-    "C15: an empty secret",
+    "an empty secret",
     'web: { key: k, secret: "" }',
     "apps.yaml:1:24 web.secret: expected a secret that is not empty",
   ],
   [
-    "C15: a secret that is an empty variable",
+    "a secret that is an empty variable",
     `web: { key: k, secret: "\${EMPTY}" }`,
     "apps.yaml:1:24 web.secret: expected a secret that is not empty",
   ],
   [
-    "C15: no secret",
+    "no secret",
     "web: { key: k }",
     "apps.yaml:1:1 web.secret: missing; expected a secret, or a list of the new and the old one",
   ],

@@ -42,7 +42,7 @@ test.each([
   ["${HOST", "expected ${NAME} or ${NAME:-default}; a plain ${ is written $${"],
   ["${HO-ST}", "expected ${NAME} or ${NAME:-default}; a plain ${ is written $${"],
   ["${}", "expected ${NAME} or ${NAME:-default}; a plain ${ is written $${"],
-])("E12: %s is a problem with its place", (text, message) => {
+])("%s is a problem with its place", (text, message) => {
   expect(interpolate({ a: [text] }, env).faults).toEqual([{ path: ["a", 0], message }]);
 });
 

@@ -102,11 +102,11 @@ test.each([
     "1:36 listen.tls.cert: tls/expired.pem: the certificate expired on 2026-11-22",
   ],
   ["cert: tls/cert.pem", "1:23 listen.tls.key: missing; expected the path of a PEM file"],
-])("E10: tls: { %s } is a problem with its place", (tls, problem) => {
+])("tls: { %s } is a problem with its place", (tls, problem) => {
   expect(load(`listen: { address: 1, tls: { ${tls} } }`).problems).toEqual([problem]);
 });
 
-test("E10: of several certificates the one that is wrong is named", () => {
+test("of several certificates the one that is wrong is named", () => {
   const yaml =
     "listen:\n  - address: 1\n    tls:\n      - { cert: tls/cert.pem, key: tls/key.pem }\n      - { cert: tls/cert.pem, key: tls/other-key.pem }\n";
   expect(load(yaml).problems).toEqual([

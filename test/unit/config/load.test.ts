@@ -82,7 +82,7 @@ describe("a good directory", () => {
   });
 });
 
-test("E1, E2: every problem of every file is reported at once, in the order of files and lines", () => {
+test("every problem of every file is reported at once, in the order of files and lines", () => {
   expect(
     problemsOf({
       "sluice.yaml": "log: { level: wrn }\nlimits:\n  headers: 0\n",
@@ -102,7 +102,7 @@ test("E1, E2: every problem of every file is reported at once, in the order of f
   ]);
 });
 
-describe("E2: wrong values say what would be right", () => {
+describe("wrong values say what would be right", () => {
   const URL_OR_OBJECT = "expected a URL such as http://127.0.0.1:8080, or an object with backends";
 
   test.each([
@@ -199,7 +199,7 @@ describe("E2: wrong values say what would be right", () => {
   });
 });
 
-describe("E3: routes that could never match", () => {
+describe("routes that could never match", () => {
   test.each(["/a/../b", "/a/%2e%2e/b", "/./a", "/a/..;x/b", "/a%2f..%2fb", "/..", "/../*"])(
     "%s: a dot segment",
     (path) => {
@@ -233,7 +233,7 @@ describe("E3: routes that could never match", () => {
     ]);
   });
 
-  test("E3: two files with the same match name each other", () => {
+  test("two files with the same match name each other", () => {
     expect(
       problemsOf({
         "routes/a.yaml": "match: { path: /x, methods: [GET] }\nupstream: http://a",
@@ -280,7 +280,7 @@ describe("files", () => {
     ]);
   });
 
-  test("E6: a directory, a FIFO, a loop of links and a file too big are problems, and nothing hangs", () => {
+  test("a directory, a FIFO, a loop of links and a file too big are problems, and nothing hangs", () => {
     const root = directoryOf({
       "routes/big.yaml": `#${"x".repeat(1024 * 1024)}`,
       "routes/dir.yaml/x": "",
@@ -301,7 +301,7 @@ describe("files", () => {
     ]);
   });
 
-  test("E6: what may not be read is a problem", () => {
+  test("what may not be read is a problem", () => {
     const root = directoryOf({ "sluice.yaml": "", "routes/r.yaml": GOOD });
     chmodSync(root, 0o755);
     chmodSync(join(root, "sluice.yaml"), 0);
@@ -325,7 +325,7 @@ describe("files", () => {
     expect(loaded).toMatchObject({ problems: [{ file: "./config/nowhere" }] });
   });
 
-  test("E4: nothing in a file pollutes a prototype", () => {
+  test("nothing in a file pollutes a prototype", () => {
     const problems = withLines(
       "__proto__: { isAdmin: true }\nheaders: { request: { set: { __proto__: x } } }",
     );

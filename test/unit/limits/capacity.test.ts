@@ -135,7 +135,7 @@ describe("streams", () => {
     expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
   });
 
-  test("I5: while the heap is nearly full one comes for each that goes, and no more", async () => {
+  test("while the heap is nearly full one comes for each that goes, and no more", async () => {
     const heap = { isHigh: false };
     const reserve = { isShort: false, size: 0 };
     const capacity = new Capacity(NONE, new LocalCounters(1), 1000, reserve, heap);

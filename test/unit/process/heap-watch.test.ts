@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { HeapWatch } from "../../../src/process/heap-watch.ts";
 
-test("I5: it is high from the second look at 85 % on, or the first at 95 %, until it is below 80 %", () => {
+test("it is high from the second look at 85 % on, or the first at 95 %, until it is below 80 %", () => {
   const said: string[] = [];
   let use = 0;
   const listener = {

@@ -25,13 +25,13 @@ function historyOf(count: number, bounds = {}, budget?: HistoryBudget): History 
 test.each([
   ["count", { events: 3 }, 0],
   ["bytes", { bytes: 3 * BLOCK }, 0],
-])("H17: is bounded by %s", (_, bounds, now) => {
+])("is bounded by %s", (_, bounds, now) => {
   const history = historyOf(1000, bounds);
   history.trim(now);
   expect([history.firstSeq, history.lastSeq, history.bytes]).toEqual([998, 1000, 3 * BLOCK]);
 });
 
-test("H17: is bounded by age", () => {
+test("is bounded by age", () => {
   const history = new History({ events: 10, bytes: 1e6, ageMs: 100 });
   history.reset({ epoch: "e", lastSeq: 0, events: [] });
   for (let seq = 1; seq <= 5; seq++) history.push(stored(seq, { at: seq * 50 }));
@@ -100,7 +100,7 @@ test("another record's events take the place of its own, and its ids find nothin
   expect(history.seqOf("f-7")).toBe(7);
 });
 
-test("H17: all of them together are bounded; the one used longest ago gives way first", () => {
+test("all of them together are bounded; the one used longest ago gives way first", () => {
   const block = Buffer.alloc(8_000, "x");
   const push = (history: History, count: number) => {
     for (let seq = 1; seq <= count; seq++) history.push(stored(seq, { block }));

@@ -28,7 +28,7 @@ class FakeSource implements Source {
 }
 
 // `stream.clientBuffer` was the bound: 4,000 clients that read nothing of their downloads held a gigabyte.
-test("G2: of an ordinary answer one read at most waits for its client, whatever clientBuffer says", () => {
+test("of an ordinary answer one read at most waits for its client, whatever clientBuffer says", () => {
   const exchange = fakeExchange();
   const response = new FakeResponse();
   const source = new FakeSource();

@@ -67,14 +67,11 @@ describe("checkHandshake", () => {
     expect(refusal([...SOUND, "Content-Length", "0"])).toBeUndefined();
   });
 
-  test.each([[[]], [["8"]], [["13, 8"]], [["13", "13"]], [["013"]]])(
-    "G14: version %j is a 426",
-    (versions) => {
-      const error = refusal(replaced("Sec-WebSocket-Version", ...versions));
-      expect(error?.status).toBe(426);
-      expect(error?.fields).toContainEqual(["Sec-WebSocket-Version", "13"]);
-    },
-  );
+  test.each([[[]], [["8"]], [["13, 8"]], [["13", "13"]], [["013"]]])("version %j is a 426", (versions) => {
+    const error = refusal(replaced("Sec-WebSocket-Version", ...versions));
+    expect(error?.status).toBe(426);
+    expect(error?.fields).toContainEqual(["Sec-WebSocket-Version", "13"]);
+  });
 
   test.each([[[]], [[KEY, KEY]], [["short=="]], [[KEY.slice(0, -2)]], [["{GhlIHNhbXBsZSBub25jZQ=="]]])(
     "key %j is a 400",
