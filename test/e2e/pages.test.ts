@@ -53,6 +53,7 @@ const WAYS: Readonly<Record<string, Readonly<Record<string, Way>>>> = {
       before: "http://127.0.0.1:3000",
     },
     'sluice sign http://127.0.0.1:8000/prices --key shop --secret "$SHOP_SECRET" --curl': "as a reader",
+    "sluice nginx generate --config config --listen 80 --nginx 1.22": "as a reader",
     "sluice schema route": "as a reader",
   },
   "docs/cors.md": {
