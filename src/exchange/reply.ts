@@ -35,16 +35,26 @@ export function errorReply(exchange: Exchange, error: ProxyError): Reply {
   };
 }
 
-/** Sends a composed response whole. */
+/** Sends a reply whole. */
 export function send(exchange: Exchange, response: ClientResponse, reply: Reply): void {
-  const isBodyless = exchange.request.method === "HEAD" || reply.status === 204;
-  const length = reply.status === 204 ? [] : ["Content-Length", String(Buffer.byteLength(reply.body))];
-  // A client that was not told to continue may or may not send its body, so nothing can follow it.
-  const close = reply.closes || exchange.awaitsContinue ? ["Connection", "close"] : [];
-  response.writeHead(reply.status, undefined, [...reply.fields.flat(), ...length, ...close]);
-  response.end(isBodyless ? undefined : Buffer.from(reply.body));
+  const isHead = exchange.request.method === "HEAD";
+  // A client that was not told to continue may or may not send its body, so no request can follow it.
+  writeReply(response, reply, { isHead, closes: exchange.awaitsContinue });
   exchange.headSent(reply.status);
-  if (!isBodyless) exchange.bytesSent += Buffer.byteLength(reply.body);
+  if (!isHead && reply.status !== 204) exchange.bytesSent += Buffer.byteLength(reply.body);
+}
+
+/** Writes a reply whole, as the response to a HEAD request or another one; `closes` ends the connection with it. */
+export function writeReply(
+  response: ClientResponse,
+  { status, fields, body, closes }: Reply,
+  { isHead, closes: closesAnyway } = { isHead: false, closes: false },
+): void {
+  const hasBody = status !== 204;
+  const length = hasBody ? ["Content-Length", String(Buffer.byteLength(body))] : [];
+  const close = closes || closesAnyway ? ["Connection", "close"] : [];
+  response.writeHead(status, undefined, [...fields.flat(), ...length, ...close]);
+  response.end(hasBody && !isHead ? Buffer.from(body) : undefined);
 }
 
 /**

@@ -1,17 +1,22 @@
-/** One chunk of HTTP/1.1's chunked coding (RFC 9112 section 7.1). No part may be empty: that would be the end. */
+import type { RawFields } from "./fields.ts";
+import { renderFields } from "./render-head.ts";
+import type { BorrowedBytes } from "./source.ts";
+
+/** Encodes HTTP/1.1's chunked coding (RFC 9112 section 7.1). No part may be empty: an empty chunk ends the body. */
 
 const CR = 0x0d;
 const LF = 0x0a;
 const DIGITS = Buffer.from("0123456789abcdef");
 const BITS_OF_A_DIGIT = 4;
 const MAX_DIGITS = 8;
+const NO_TRAILERS = "0\r\n\r\n";
 
-/** What a chunk takes up before its part, at most: digits for 4 GiB and CRLF. */
+/** Bytes of a chunk before its part, at most: the digits of 4 GiB and CRLF. */
 export const ROOM_BEFORE = MAX_DIGITS + 2;
-/** And behind it: CRLF. */
+/** Bytes of a chunk behind its part: CRLF. */
 export const ROOM_BEHIND = 2;
 
-/** A part as a chunk, in bytes of its own. */
+/** Returns a part as a chunk, in a new buffer. */
 export function toChunk(part: Uint8Array): Buffer {
   const chunk = Buffer.allocUnsafe(ROOM_BEFORE + part.length + ROOM_BEHIND);
   chunk.set(part, ROOM_BEFORE);
@@ -19,16 +24,26 @@ export function toChunk(part: Uint8Array): Buffer {
 }
 
 /**
- * A part of `bytes` as a chunk, as text in latin1: of all ways to write a few bytes that of the fewest objects, but
- * what has to wait then waits in the heap. Where there is room around the part it is written over.
+ * Returns a part of `bytes` as a chunk, as text in latin1: writing text to a socket makes the fewest objects for a few
+ * bytes, but text that has to wait for the client waits in the heap.
+ *
+ * Writes into `bytes` around the part where there is room, as the lender of borrowed bytes allows.
  */
-export function toChunkText(bytes: Buffer, start: number, end: number): string {
+export function toChunkText(bytes: BorrowedBytes, start: number, end: number): string {
   if (start < ROOM_BEFORE || end + ROOM_BEHIND > bytes.length)
     return toChunk(bytes.subarray(start, end)).toString("latin1");
   return bytes.toString("latin1", frame(bytes, start, end), end + ROOM_BEHIND);
 }
 
-/** Writes what makes a chunk of a part around it, and returns where that begins. `toString(16)` is a call into V8. */
+/** Returns the last chunk with its trailers. Throws a TypeError at a character that could end a field line early. */
+export function lastChunk(trailers: RawFields): string {
+  return trailers.length === 0 ? NO_TRAILERS : `0\r\n${renderFields(trailers)}\r\n`;
+}
+
+/**
+ * Writes size and CRLF before a part and CRLF behind it, and returns where the chunk begins. Digits are written by
+ * hand because `toString(16)` is a call into V8.
+ */
 function frame(bytes: Buffer, start: number, end: number): number {
   bytes[end] = CR;
   bytes[end + 1] = LF;

@@ -1,5 +1,6 @@
 import type { FaultOwner } from "../base/guard.ts";
 import type { SharedBytes } from "./shared-bytes.ts";
+import type { BorrowedBytes } from "./source.ts";
 
 /**
  * The way back to one client, whatever it speaks: HTTP/1.0, HTTP/1.1 or HTTP/2.
@@ -28,10 +29,10 @@ export interface ClientResponse {
   /** Sends the head now, ahead of any body. */
   flushHead(): void;
   /**
-   * Writes a part of the body: what is in `bytes` from `start` up to `end`, or all of it. The caller may reuse them, and
-   * may find those around the part written over. False once more waits than fits: see `onDrain`.
+   * Writes a part of the body: the bytes from `start` up to `end`, or all of them. They are borrowed: an implementation
+   * copies what it keeps. Returns false when more is pending than the connection buffers; `onDrain` then calls back.
    */
-  write(bytes: Buffer, start?: number, end?: number): boolean;
+  write(bytes: BorrowedBytes, start?: number, end?: number): boolean;
   /** Writes a part of the body that many clients get; its bytes must never change. */
   writeShared(bytes: SharedBytes): boolean;
   /** Ends a body that is whole, with its last part if there is one, and its trailer fields. */

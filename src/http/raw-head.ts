@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { renderFields } from "./render-fields.ts";
+import { renderFields, renderStatusLine } from "./render-head.ts";
 
 /** How a body's end is told: by chunks, by a length in bytes, or there is none. */
 export type Framing = "chunked" | "none" | number;
@@ -19,7 +19,6 @@ export interface HeadContext {
   readonly keepAliveMs: number;
 }
 
-const PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
 
 /**
@@ -32,10 +31,8 @@ export function renderHead(
   fields: readonly string[],
   context: HeadContext,
 ): RawHead {
-  const phrase = reason ?? STATUS_CODES[status] ?? "unknown";
-  if (!Number.isInteger(status) || status < 200 || status > 999) throw new RangeError(`no status: ${status}`);
-  if (!PHRASE.test(phrase)) throw new TypeError("invalid character in a reason phrase");
-  let text = `HTTP/1.1 ${status} ${phrase}\r\n${renderFields(fields)}`;
+  if (status < 200) throw new RangeError(`not a final status: ${status}`);
+  let text = renderStatusLine(status, reason ?? STATUS_CODES[status] ?? "unknown") + renderFields(fields);
   let hasDate = false;
   let connection: string | undefined;
   let length: string | undefined;

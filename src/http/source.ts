@@ -1,3 +1,12 @@
+/**
+ * Bytes that belong to a read buffer of the process (upstream/connection.ts), lent for the time of one call.
+ *
+ * The next read of any backend connection overwrites them, so a borrower that needs them later copies them. Until the
+ * call returns, the borrower may write into the bytes around the part that it was lent: `toChunkText` (http/chunk.ts)
+ * frames a chunk there.
+ */
+export type BorrowedBytes = Buffer;
+
 /** The head of an answer on its way to a client. */
 export interface SourceHead {
   readonly status: number;
@@ -12,7 +21,7 @@ export interface Sink {
    * A part of the body, never empty: what is in `bytes` from `start` up to `end`. They are valid during the call only,
    * and those around the part are the sink's to write over.
    */
-  onData(bytes: Buffer, start: number, end: number): void;
+  onData(bytes: BorrowedBytes, start: number, end: number): void;
   /** The body came whole. */
   onEnd(rawTrailers: readonly string[]): void;
   /** The body broke off. */

@@ -1,7 +1,7 @@
 import { HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
 import { type FieldName, fieldName } from "./field-name.ts";
 import type { RawFields } from "./fields.ts";
-import { isFieldValue } from "./render-fields.ts";
+import { isFieldValue } from "./render-head.ts";
 
 /** Fields that may not come late (RFC 9110 section 6.5.1): routing, credentials, framing, CORS. */
 const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set([

@@ -2,8 +2,8 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { GrowingBytes } from "../base/growing-bytes.ts";
 import type { HeadContext } from "../http/raw-head.ts";
-import { RawResponse, type ResponseOwner } from "./raw-response.ts";
-import { type HeadLimits, type PlainRequest, parseRequest } from "./request-parser.ts";
+import { RawResponse, type ResponseOwner } from "../http/raw-response.ts";
+import { type HeadLimits, type PlainRequest, parseRequest } from "../http/request-parser.ts";
 
 /** What connections need of the fast path that they are in. */
 export interface FastPathRules {

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import { guarded } from "../base/guard.ts";
+import type { RawResponse } from "../http/raw-response.ts";
+import type { HeadLimits, PlainRequest } from "../http/request-parser.ts";
 import { FastPathConnection, type FastPathRules } from "./fast-path-connection.ts";
-import type { RawResponse } from "./raw-response.ts";
-import type { HeadLimits, PlainRequest } from "./request-parser.ts";
 
 /** What becomes of the fast path's connections and requests. */
 export interface FastPathSetup {

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from "node:http2";
 import { fieldName } from "../http/field-name.ts";
-import { isFieldValue } from "../http/render-fields.ts";
+import { isFieldValue } from "../http/render-head.ts";
 
 /** Fields of one HTTP/1 connection, which make an HTTP/2 message malformed (RFC 9113 section 8.2.2). */
 const CONNECTION_FIELDS: ReadonlySet<string> = new Set([

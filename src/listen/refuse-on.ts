@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { refusalOf } from "../base/errors.ts";
+import { sendOnSocket } from "../exchange/bare-reply.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { writeRawReply } from "../exchange/raw-reply.ts";
 import { errorReply } from "../exchange/reply.ts";
 
 /**
@@ -17,7 +17,7 @@ export function refuseOn(socket: Duplex, exchange: Exchange, error: unknown): vo
     return;
   }
   const isAnswered = socket.writable;
-  writeRawReply(socket, errorReply(exchange, refusal));
+  sendOnSocket(socket, errorReply(exchange, refusal));
   exchange.headSent(refusal.status);
   exchange.settle(!isAnswered ? "client_gone" : refusal.status >= 500 ? "backend_failed" : "completed");
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { framingOf } from "../http/framing.ts";
+import { renderRequest } from "../http/render-head.ts";
 import { ResponseParser } from "../http/response-parser.ts";
 import type { Exchange, WireHead, WireListener, WireRequest } from "./wire.ts";
 
@@ -17,7 +18,7 @@ export function exchangeHttp1(socket: Socket, request: WireRequest, listener: Wi
   socket.on("end", () => reader.ended());
   socket.on("error", (error: NodeJS.ErrnoException) => reader.broken(error));
   socket.on("close", () => reader.ended());
-  socket.write(renderHead(request));
+  socket.write(renderHead(request), "latin1");
   if (request.body !== undefined) socket.write(request.body);
   return {
     close: () => {
@@ -27,11 +28,9 @@ export function exchangeHttp1(socket: Socket, request: WireRequest, listener: Wi
   };
 }
 
-function renderHead({ method, path, host, version, fields, body }: WireRequest): Buffer {
-  const own: (readonly [string, string])[] = [["Host", host]];
-  if (body !== undefined) own.push(["Content-Length", String(body.length)]);
-  const lines = [...own, ...fields].map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  return Buffer.from(`${method} ${path} HTTP/${version}\r\n${lines}\r\n`, "latin1");
+function renderHead({ method, path, host, version, fields, body }: WireRequest): string {
+  const length = body === undefined ? [] : ["Content-Length", String(body.length)];
+  return renderRequest(method, path, ["Host", host, ...length, ...fields.flat()], version);
 }
 
 class Http1Reader {

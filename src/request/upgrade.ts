@@ -2,11 +2,12 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { atWallClock } from "../base/at-wall-clock.ts";
 import { ProxyError } from "../base/errors.ts";
+import { sendOnSocket } from "../exchange/bare-reply.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { writeRawReply } from "../exchange/raw-reply.ts";
 import type { ClientRequest } from "../http/client-request.ts";
-import { fieldValue } from "../http/fields.ts";
+import { fieldValue, pairs } from "../http/fields.ts";
 import { headOf } from "../http/readable-source.ts";
+import { renderRequest } from "../http/render-head.ts";
 import { isUpgradeOriginAllowed } from "../policy/cors.ts";
 import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -32,23 +33,17 @@ export function upgradeRoute(exchange: Exchange, runtime: Runtime): UpstreamRout
 /**
  * Serves a request as if it had not asked for an upgrade (RFC 9110 section 7.8).
  *
- * Node has taken the connection from its parser, so the head is given back without the upgrade fields.
- * Java's HttpClient and `curl --http2` ask for h2c on every plain connection and expect just this.
+ * Node has detached the connection from its parser, so the parser gets the head again, without the upgrade fields.
+ * Java's HttpClient and `curl --http2` ask for h2c on every plain connection and expect an ordinary response.
  */
 export function ignoreUpgrade(parse: (socket: Duplex) => void, request: ClientRequest, socket: Duplex): void {
-  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
-  const { rawHeaders } = request;
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? "";
-    const value = rawHeaders[at + 1] ?? "";
-    if (UPGRADE_FIELDS.has(name.toLowerCase())) continue;
-    lines.push(
-      name.toLowerCase() === "connection" ? `${name}: ${withoutUpgrade(value)}` : `${name}: ${value}`,
-    );
-  }
-  socket.unshift(Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"));
+  const { method, url, httpVersion, rawHeaders } = request;
+  const fields = pairs(rawHeaders)
+    .filter(([name]) => !UPGRADE_FIELDS.has(name.toLowerCase()))
+    .map(([name, value]) => [name, name.toLowerCase() === "connection" ? withoutUpgrade(value) : value]);
+  socket.unshift(Buffer.from(renderRequest(method, url, fields.flat(), httpVersion), "latin1"));
   parse(socket);
-  // It was paused, as a stream that flows has nothing to put bytes back into.
+  // The socket was paused: bytes cannot be put back into a flowing stream.
   socket.resume();
 }
 
@@ -69,7 +64,7 @@ export async function handleUpgrade(
   if (socket.destroyed) return exchange.settle("client_gone");
   if (reply !== undefined) {
     client.release();
-    writeRawReply(socket, reply);
+    sendOnSocket(socket, reply);
     exchange.headSent(reply.status);
     return exchange.settle("completed");
   }

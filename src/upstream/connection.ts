@@ -7,6 +7,7 @@ import { type FaultOwner, guarded } from "../base/guard.ts";
 import { WholeBody } from "../exchange/whole-body.ts";
 import { ROOM_BEFORE, ROOM_BEHIND } from "../http/chunk.ts";
 import { ResponseParser } from "../http/response-parser.ts";
+import type { BorrowedBytes } from "../http/source.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
 import { Upload, type UploadBody } from "./upload.ts";
 
@@ -14,11 +15,11 @@ import { Upload, type UploadBody } from "./upload.ts";
 const READ_BYTES = 64 * 1024;
 
 /**
- * Where every backend connection of the process reads into. What a read brings is used up before the next one, of
- * whichever connection, so a buffer each would only be memory that idles with its stream. Around it is room for what
- * makes a chunk of it.
+ * The read buffer of all backend connections of the process. The bytes of a read are used before the next read of any
+ * connection, so a buffer for each connection would only be memory that idles with its stream. Readers get the bytes as
+ * `BorrowedBytes` (http/source.ts), with room around them for what makes a chunk of them.
  */
-const BYTES = Buffer.allocUnsafeSlow(ROOM_BEFORE + READ_BYTES + ROOM_BEHIND);
+const BYTES: BorrowedBytes = Buffer.allocUnsafeSlow(ROOM_BEFORE + READ_BYTES + ROOM_BEHIND);
 const READ_BUFFER = BYTES.subarray(ROOM_BEFORE, ROOM_BEFORE + READ_BYTES);
 
 /** Where connections of one backend go, and all that they are made with: merged once, as each merge is slow. */
@@ -48,7 +49,7 @@ export interface ConnectionUser extends FaultOwner {
   /** What the connection's deadline was set for takes too long. */
   onLate(): void;
   /** The parser has read; its payload is in `bytes`, which are valid during the call only. */
-  onRead(parser: ResponseParser, bytes: Buffer): void;
+  onRead(parser: ResponseParser, bytes: BorrowedBytes): void;
   /** The connection has ended, with a whole answer or without. Nothing more is called. */
   onEnd(isWhole: boolean): void;
   /** The connection broke. Nothing more is called. */

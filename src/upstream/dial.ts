@@ -4,7 +4,7 @@ import type { WholeBody } from "../exchange/whole-body.ts";
 import type { RequestBody } from "../http/client-request.ts";
 import type { Cancellation } from "../http/client-response.ts";
 import type { RawFields } from "../http/fields.ts";
-import { renderRequest } from "../http/render-request.ts";
+import { renderRequest } from "../http/render-head.ts";
 import type { ResponseParser } from "../http/response-parser.ts";
 import type { Source, SourceHead } from "../http/source.ts";
 import { Answer } from "./answer.ts";
@@ -54,7 +54,8 @@ export function bodyFraming({
 export function dial(details: Dial, reuse: boolean): void {
   const { exchange, response, backend, request } = details;
   const { method } = exchange.request;
-  const head = renderRequest(method, request.path, request.fields, reuse);
+  const fields = [...request.fields, "Connection", reuse ? "keep-alive" : "close"];
+  const head = renderRequest(method, request.path, fields);
   const kept = reuse ? backend.connections.take() : undefined;
   const connection = kept ?? backend.connections.connect();
   const dialling = new Dialling(details, connection, { head, reuse, isReused: kept !== undefined });

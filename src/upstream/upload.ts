@@ -1,9 +1,8 @@
 import type { Socket } from "node:net";
 import { type FaultHandler, guarded } from "../base/guard.ts";
-import { toChunk } from "../http/chunk.ts";
+import { lastChunk, toChunk } from "../http/chunk.ts";
 import type { RequestBody } from "../http/client-request.ts";
 import type { RawFields } from "../http/fields.ts";
-import { renderFields } from "../http/render-fields.ts";
 
 /** A body, and what of its trailers goes on behind it. */
 export interface UploadBody extends RequestBody {
@@ -108,8 +107,4 @@ export class Upload {
     this.stop();
     this.#onDone(isWhole);
   }
-}
-
-function lastChunk(trailers: RawFields): string {
-  return `0\r\n${renderFields(trailers)}\r\n`;
 }

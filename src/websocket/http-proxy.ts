@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import { guarded } from "../base/guard.ts";
 import { pairs, type RawFields } from "../http/fields.ts";
+import { checkFields, checkTarget } from "../http/render-head.ts";
 import type { Backend } from "../upstream/backend.ts";
 
 /**
@@ -50,11 +51,15 @@ export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): 
     // Emitted before the head is rendered, so the exact bytes of path and fields can still be put in.
     // http-proxy's own come from url.parse, which rewrites `\`, `//`, spaces and `#`, and from
     // `request.headers`, which has lost duplicates, order and case.
+    checkTarget(upgrade.path);
     request.path = upgrade.path;
     replaceFields(request, upgrade.fields);
     // Ours is the first listener. http-proxy's is the second: it renders the 101 from `headers`.
     request.once("upgrade", (response) => {
-      response.headers = grouped(events.switching(response));
+      const fields = events.switching(response);
+      // http-proxy writes them unchecked.
+      checkFields(fields);
+      response.headers = grouped(fields);
     });
   });
   proxy.once("open", (backend: Socket) => events.open(backend));

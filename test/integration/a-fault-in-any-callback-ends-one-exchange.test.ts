@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { expect, test } from "vitest";
+import { RawResponse } from "../../src/http/raw-response.ts";
 import { Http2Response } from "../../src/listen/http2-response.ts";
 import { NodeResponse } from "../../src/listen/node-response.ts";
-import { RawResponse } from "../../src/listen/raw-response.ts";
 import { Relay } from "../../src/stream/relay.ts";
 import { Answer } from "../../src/upstream/answer.ts";
 import { Connection } from "../../src/upstream/connection.ts";

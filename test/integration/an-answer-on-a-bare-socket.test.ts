@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { expect, test } from "vitest";
-import { writeRawReply } from "../../src/exchange/raw-reply.ts";
+import { sendOnSocket } from "../../src/exchange/bare-reply.ts";
 import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
 import { openRaw } from "../support/raw-client.ts";
@@ -19,26 +19,26 @@ async function answering(answer: (socket: Socket) => void) {
   return { port: (server.address() as AddressInfo).port, sockets };
 }
 
-test("it is one whole response", async () => {
-  const { port } = await answering((socket) => writeRawReply(socket, REPLY));
+test("a reply on a bare socket is one whole response", async () => {
+  const { port } = await answering((socket) => sendOnSocket(socket, REPLY));
   const client = await openRaw(port);
   expect(await client.ended()).toBe("end");
   const [head = "", body = ""] = client.bytes.toString().split("\r\n\r\n");
   const [line, ...fields] = head.split("\r\n");
   expect(line).toBe("HTTP/1.1 426 Upgrade Required");
   expect(fields).toEqual([
-    expect.stringMatching(/^Date: .* GMT$/),
     "Sec-WebSocket-Version: 13",
-    "Connection: close",
     "Content-Length: 10",
+    expect.stringMatching(/^Date: .* GMT$/),
+    "Connection: close",
   ]);
   expect(body).toBe(REPLY.body);
 });
 
-test("a client that is still sending gets the answer, not a reset", async () => {
+test("a client that is still sending gets the reply, not a reset", async () => {
   const { port } = await answering((socket) => {
     socket.pause();
-    socket.once("readable", () => writeRawReply(socket, REPLY));
+    socket.once("readable", () => sendOnSocket(socket, REPLY));
   });
   const client = await openRaw(port);
   client.send(Buffer.alloc(4 << 20));
@@ -47,7 +47,7 @@ test("a client that is still sending gets the answer, not a reset", async () => 
 });
 
 test("a client that never stops is cut off within about a second", async () => {
-  const { port, sockets } = await answering((socket) => writeRawReply(socket, REPLY));
+  const { port, sockets } = await answering((socket) => sendOnSocket(socket, REPLY));
   const client = await openRaw(port);
   const begun = performance.now();
   const drip = setInterval(() => client.send("x"), 20);
@@ -57,15 +57,15 @@ test("a client that never stops is cut off within about a second", async () => {
   expect(performance.now() - begun).toBeLessThan(5000);
 });
 
-test("a second answer, and one on a socket that is gone, write nothing", async () => {
+test("a second reply, or a reply on a destroyed socket, writes nothing", async () => {
   const { port, sockets } = await answering((socket) => {
-    writeRawReply(socket, REPLY);
-    writeRawReply(socket, REPLY);
+    sendOnSocket(socket, REPLY);
+    sendOnSocket(socket, REPLY);
   });
   const client = await openRaw(port);
   await client.ended();
   expect(client.text.match(/HTTP/g)).toHaveLength(1);
   const [socket] = sockets;
   socket?.destroy();
-  if (socket !== undefined) writeRawReply(socket, REPLY);
+  if (socket !== undefined) sendOnSocket(socket, REPLY);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseRequest } from "../../src/listen/request-parser.ts";
+import { parseRequest } from "../../src/http/request-parser.ts";
 import { outcomeOf, WAYS } from "../support/answers-by-both.ts";
 import { type BackendRequest, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";

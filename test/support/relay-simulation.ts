@@ -5,7 +5,7 @@ import { Exchange } from "../../src/exchange/exchange.ts";
 import type { Route } from "../../src/exchange/route.ts";
 import { ROOM_BEFORE } from "../../src/http/chunk.ts";
 import { ResponseParser } from "../../src/http/response-parser.ts";
-import { RawResponse, type ResponseOwner } from "../../src/listen/raw-response.ts";
+import { RawResponse, type ResponseOwner } from "../../src/http/raw-response.ts";
 import { Relay } from "../../src/stream/relay.ts";
 import { Answer } from "../../src/upstream/answer.ts";
 import type { Connection } from "../../src/upstream/connection.ts";

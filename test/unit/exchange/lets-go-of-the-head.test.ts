@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { Exchange } from "../../../src/exchange/exchange.ts";
 import { createTrust, UNIX_PEER } from "../../../src/http/address.ts";
-import { parseRequest } from "../../../src/listen/request-parser.ts";
+import { parseRequest } from "../../../src/http/request-parser.ts";
 import { createLog } from "../../../src/observe/log.ts";
 
 const STREAMS = 200;

@@ -1,5 +1,5 @@
-import type { ClientRequest } from "../http/client-request.ts";
-import { fieldName } from "../http/field-name.ts";
+import type { ClientRequest } from "./client-request.ts";
+import { fieldName } from "./field-name.ts";
 
 /** What a request's head may be at most. */
 export interface HeadLimits {

@@ -1,11 +1,10 @@
 import type { Socket } from "node:net";
 import { type FaultOwner, runAll } from "../base/guard.ts";
 import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
-import { toChunk, toChunkText } from "../http/chunk.ts";
-import type { ClientResponse } from "../http/client-response.ts";
-import { type Framing, type HeadContext, renderHead } from "../http/raw-head.ts";
-import { renderFields } from "../http/render-fields.ts";
-import type { SharedBytes } from "../http/shared-bytes.ts";
+import { lastChunk, toChunk, toChunkText } from "./chunk.ts";
+import type { ClientResponse } from "./client-response.ts";
+import { type Framing, type HeadContext, renderHead } from "./raw-head.ts";
+import type { SharedBytes } from "./shared-bytes.ts";
 
 /** The connection that a response goes out on. */
 export interface ResponseOwner {
@@ -18,7 +17,6 @@ export interface ResponseOwner {
 
 /** Node copies text of up to 16 KiB to its stack; beyond a fraction of that bytes are written as fast. */
 const MOST_TEXT_BYTES = 2048;
-const CHUNKED_END = Buffer.from("0\r\n\r\n");
 
 /**
  * A response to an HTTP/1.1 client, framed here: what is written is one buffer and one write to the socket.
@@ -110,11 +108,10 @@ export class RawResponse implements ClientResponse {
     if (typeof this.#framing === "number" && this.#framing > 0) this.breakOff();
     if (!this.#isWritable()) return;
     this.#isEnded = true;
-    const rest = this.#framing === "chunked" ? lastChunk(trailers) : undefined;
+    const rest = this.#framing === "chunked" ? lastChunk(trailers.flat()) : "";
     const head = this.#takeHead();
     const whole = (error?: Error | null) => this.#wentOut(error);
-    if (head !== "") this.#socket.write(head + (rest?.toString("latin1") ?? ""), "latin1", whole);
-    else if (rest !== undefined) this.#socket.write(rest, whole);
+    if (head !== "" || rest !== "") this.#socket.write(head + rest, "latin1", whole);
     else if (this.#socket.writableLength === 0) process.nextTick(whole);
     else this.#socket.write("", whole);
   }
@@ -209,9 +206,4 @@ export class RawResponse implements ClientResponse {
     this.closed();
     this.#owner.answered(this.#keepsAlive);
   }
-}
-
-function lastChunk(trailers: readonly [name: string, value: string][]): Buffer {
-  if (trailers.length === 0) return CHUNKED_END;
-  return Buffer.from(`0\r\n${renderFields(trailers.flat())}\r\n`, "latin1");
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseRequest } from "../../../src/listen/request-parser.ts";
+import { parseRequest } from "../../../src/http/request-parser.ts";
 
 const LIMITS = { headerBytes: 200, headers: 5 };
 const parse = (text: string) => parseRequest(Buffer.from(text, "latin1"), LIMITS);

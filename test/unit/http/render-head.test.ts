@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { renderFields } from "../../../src/http/render-fields.ts";
+import { renderFields } from "../../../src/http/render-head.ts";
 
 test("fields are lines in their order and spelling", () => {
   expect(renderFields([])).toBe("");

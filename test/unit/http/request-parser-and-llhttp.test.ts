@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseRequest } from "../../../src/listen/request-parser.ts";
+import { parseRequest } from "../../../src/http/request-parser.ts";
 import { readRequestsWithLlhttp } from "../../support/llhttp.ts";
 import { randomFrom } from "../../support/random-bytes.ts";
 import { oddRequest } from "../../support/random-requests.ts";
