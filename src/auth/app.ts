@@ -7,7 +7,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { type ResumedQuery, resume, takeLastEventId } from "../exchange/last-event-id.ts";
 import { readWholeBody } from "../exchange/whole-body.ts";
 import { fieldValue } from "../http/fields.ts";
-import type { ReplayGuard } from "../limits/seen-signatures.ts";
+import { knownUse, type Signatures } from "../limits/counter-store.ts";
 import { type AppClaim, appRefusal, hasAppClaim, readAppClaim } from "./app-claim.ts";
 import { AppKeys, fittingForm, parseSdkDate, spellSdkDate, WINDOW_MS } from "./app-signature.ts";
 import { StaleCredential, type Verifier } from "./auth.ts";
@@ -25,7 +25,7 @@ import {
 export interface AppAuthSetup {
   /** All apps, so that one that may not use the route gets 403, not 401. */
   readonly apps: readonly AppConfig[];
-  readonly seen: ReplayGuard;
+  readonly signatures: Signatures;
   /** The longest body, in bytes; 413 beyond. */
   readonly maxBodyBytes: number;
   /** The most query parameters; 400 beyond. */
@@ -67,7 +67,8 @@ export function createAppVerifier(config: AppAuthConfig, setup: AppAuthSetup): V
         const received = await takeBodyHash(exchange, setup);
         if (received !== claim.declared) throw appRefusal("the body differs from X-Sdk-Content-Sha256");
       }
-      if (config.replay === "reject") await checkReplay(setup.seen, claim.authorization.signature, sentAt);
+      if (config.replay === "reject")
+        await checkReplay(setup.signatures, claim.authorization.signature, sentAt);
       if (query.forms[fitting]?.isResumed && query.resumed !== undefined) resume(exchange, query.resumed);
       // The name, not the key: it stays when the key is replaced.
       return { app: name, key: `app:${name}`, fields: [["X-App-Id", name]], expiresAt: undefined };
@@ -114,11 +115,10 @@ async function takeBodyHash(exchange: Exchange, { maxBodyBytes, bodies }: AppAut
   return exchange.body.hash;
 }
 
-async function checkReplay(seen: ReplayGuard, signature: Buffer, sentAt: number): Promise<void> {
-  const admission = await seen.admit(signature, sentAt + WINDOW_MS, Date.now());
-  if (admission === "seen") throw new StaleCredential("replay: the signature was used before", "replay");
-  if (admission === "unknown") throw new ProxyError("replay_unknown", "redis is away");
-  if (admission === "full") throw new ProxyError("rate_limited", "limits.signatures are remembered");
+async function checkReplay(signatures: Signatures, signature: Buffer, sentAt: number): Promise<void> {
+  const use = await knownUse(signatures.useOnce(signature, sentAt + WINDOW_MS, Date.now()));
+  if (use === "seen") throw new StaleCredential("replay: the signature was used before", "replay");
+  if (use === "full") throw new ProxyError("rate_limited", "limits.signatures are remembered");
 }
 
 /** The texts are those of the API gateway whose signature this is; its tools match on them. */

@@ -1,6 +1,6 @@
 import type { AuthConfig } from "../config/auth-schema.ts";
+import type { TicketStore } from "../limits/counter-store.ts";
 import type { FailedAuth } from "../limits/failed-auth.ts";
-import type { TicketBox } from "../limits/ticket-box.ts";
 import { type AppAuthSetup, createAppVerifier } from "./app.ts";
 import { createAppCodeVerifier } from "./app-code.ts";
 import { type Authentication, createAuth, type Verifier } from "./auth.ts";
@@ -12,8 +12,8 @@ import { Tickets } from "./tickets.ts";
 export interface Credentials extends AppAuthSetup {
   /** Counts those that are wrong. */
   readonly failures: FailedAuth;
-  /** Where the tickets of a route wait. */
-  tickets(route: string): TicketBox;
+  /** Returns the unused tickets of a route. */
+  tickets(route: string): TicketStore;
   /** The keys of a place; one set for all routes that name it. */
   jwks(place: string): Jwks;
 }

@@ -5,7 +5,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { resume, takeLastEventId } from "../exchange/last-event-id.ts";
 import type { Reply } from "../exchange/reply.ts";
 import { hasParameter, takeParameter } from "../http/query.ts";
-import { MemoryTicketBox, type TicketBox } from "../limits/ticket-box.ts";
+import { knownUse, type TicketStore } from "../limits/counter-store.ts";
 import { authFailed, StaleCredential, type Verifier } from "./auth.ts";
 
 /** The query parameter that asks for a ticket, and carries one. */
@@ -28,11 +28,11 @@ export function isTicketRequest(method: string, query: string): boolean {
 export class Tickets {
   readonly #config: TicketConfig;
   /** By hash, so that a heap dump opens nothing. */
-  readonly #box: TicketBox;
+  readonly #store: TicketStore;
 
-  constructor(config: TicketConfig, box: TicketBox = new MemoryTicketBox()) {
+  constructor(config: TicketConfig, store: TicketStore) {
     this.#config = config;
-    this.#box = box;
+    this.#store = store;
   }
 
   /** Answers a request for a ticket of a principal who was verified; undefined for any other request. */
@@ -43,7 +43,7 @@ export class Tickets {
     const ticket = randomBytes(32).toString("base64url");
     const lifetime = Math.min(this.#config.ttl, (principal.expiresAt ?? Number.POSITIVE_INFINITY) - now);
     const issued = { principal, path: target.path, expiresAt: now + lifetime };
-    const freeAt = await this.#box.put(hashOf(ticket), issued, this.#config.limit);
+    const freeAt = await knownUse(this.#store.put(hashOf(ticket), issued, this.#config.limit));
     if (freeAt !== undefined) throw this.#full(freeAt - now);
     return {
       status: 201,
@@ -63,7 +63,7 @@ export class Tickets {
       const [ticket = "", ...more] = values;
       exchange.target = { ...target, query };
       if (!TICKET.test(ticket)) throw authFailed("no ticket of ours");
-      const issued = await this.#box.take(hashOf(ticket));
+      const issued = await knownUse(this.#store.take(hashOf(ticket)));
       if (more.length > 0) throw authFailed("two tickets");
       if (request.method !== "GET") throw authFailed("a ticket on another method than GET");
       // A native EventSource comes back with the one that it has used, a whole office at once after a restart of

@@ -3,7 +3,7 @@ import { type AdminServer, createAdmin } from "../admin/admin-listener.ts";
 import { LocalAdminView } from "../admin/admin-view.ts";
 import type { Config, ServerConfig } from "../config/server-schema.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
-import type { Counters } from "../limits/counters.ts";
+import type { CounterStore } from "../limits/counter-store.ts";
 import { Listeners, type PreparedListeners } from "../listen/listeners.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { type PreparedReload, Runtime } from "../runtime/runtime.ts";
@@ -80,7 +80,7 @@ export class RunningGateway implements Gateway {
   #hurry = new AbortController();
 
   /** It counts what it limits by itself, unless `counters` do; `loops` are those of the processes it is one of. */
-  constructor(config: Config, log: Log | undefined, counters?: Counters, loops?: LoopGuard) {
+  constructor(config: Config, log: Log | undefined, counters?: CounterStore, loops?: LoopGuard) {
     this.#hasOwnLog = log === undefined;
     this.#runtime = new Runtime(config, log ?? createLog(config.server.log), counters, loops);
     const { workers } = config.server;

@@ -6,8 +6,8 @@ import type { FileReserve } from "../process/file-reserve.ts";
 import type { HeapWatch } from "../process/heap-watch.ts";
 import { openFileLimit } from "../process/open-files.ts";
 import { BackendFiles } from "./backend-files.ts";
-import type { Counters } from "./counters.ts";
-import type { StreamLimit } from "./stream-limit.ts";
+import { type CounterStore, CounterStoreUnavailable, type Places } from "./counter-store.ts";
+import { createStreamLimit } from "./stream-limit.ts";
 
 /** Files kept back for logs, listeners, certificates, stores, and the connections of ordinary requests. */
 const RESERVED_FILES = 256;
@@ -38,9 +38,9 @@ type Reserve = Pick<FileReserve, "isShort" | "size">;
  */
 export class Capacity {
   readonly #files: number;
-  readonly #counters: Pick<Counters, "streams" | "connections">;
+  readonly #counters: Pick<CounterStore, "places" | "connections">;
   #limits: Limits;
-  #streamLimit: StreamLimit | undefined;
+  #places: Places | undefined;
   /** Connections that came while there were no files. */
   #exhausted = 0;
   /** Backend connections of the streams, those of shared streams among them. */
@@ -54,7 +54,7 @@ export class Capacity {
 
   constructor(
     limits: Limits,
-    counters: Pick<Counters, "streams" | "connections">,
+    counters: Pick<CounterStore, "places" | "connections">,
     fileLimit = openFileLimit(),
     reserve: Reserve = { isShort: false, size: 0 },
     heap: Pick<HeapWatch, "isHigh"> = { isHigh: false },
@@ -65,12 +65,12 @@ export class Capacity {
     this.#files = fileLimit - Math.min(RESERVED_FILES, Math.ceil(fileLimit / 4));
     this.#counters = counters;
     this.#limits = limits;
-    this.#streamLimit = this.#limitStreams();
+    this.#places = this.#limitStreams();
   }
 
   set limits(limits: Limits) {
     this.#limits = limits;
-    this.#streamLimit = this.#limitStreams();
+    this.#places = this.#limitStreams();
   }
 
   get connections(): number {
@@ -80,18 +80,17 @@ export class Capacity {
   /** Notes a new connection; `leave` is called when it has closed. Only a count is over all processes. */
   enter(): Admission | Promise<Admission> {
     const { connections } = this.#limits;
-    const count = this.#counters.connections.enter(typeof connections === "number");
+    const count = this.#counters.connections.take(typeof connections === "number");
     if (this.#reserve.isShort) return this.#enterExhausted();
     if (connections === undefined) return "served";
     if (connections === "auto") this.#makeRoom(this.connections);
     const places = connections === "auto" ? this.#files - this.backendFiles.held : connections;
-    return typeof count === "number"
-      ? admissionOf(count, places)
-      : count.then((open) => admissionOf(open, places));
+    if (typeof count === "number") return admissionOf(count, places);
+    return count.catch((error) => this.#countAlone(error)).then((open) => admissionOf(open, places));
   }
 
   leave(admission: Admission): void {
-    this.#counters.connections.leave();
+    this.#counters.connections.release();
     if (admission === "exhausted") this.#exhausted--;
   }
 
@@ -109,7 +108,7 @@ export class Capacity {
     this.#checkHeap();
     const files = hasOwnBackend ? 1 : 0;
     if (this.#limits.streams === "auto") this.#checkRoom(files);
-    const place = this.#streamLimit?.acquire(address);
+    const place = this.#places?.take(address);
     if (!(place instanceof Promise)) return this.#hold(files, place);
     return place.then((release) => this.#hold(files, release));
   }
@@ -140,13 +139,19 @@ export class Capacity {
     return true;
   }
 
-  #limitStreams(): StreamLimit | undefined {
+  #limitStreams(): Places | undefined {
     const { streams, streamsPerClient } = this.#limits;
     // No route has an empty name.
-    return this.#counters.streams("", {
+    return createStreamLimit(this.#counters, "", {
       streams: streams === "auto" ? undefined : streams,
       streamsPerClient,
     });
+  }
+
+  /** Without the count of all processes, the limit holds for the connections of this process. */
+  #countAlone(error: unknown): number {
+    if (error instanceof CounterStoreUnavailable) return this.connections;
+    throw error;
   }
 
   #enterExhausted(): Admission {

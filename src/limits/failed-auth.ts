@@ -4,10 +4,10 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { clientNetwork, createRanges, UNIX_PEER } from "../http/address.ts";
 import { fieldValue } from "../http/fields.ts";
 import { retryAfter } from "../http/retry-after.ts";
-import type { RateLimit } from "./rate-limit.ts";
+import type { Windows } from "./counter-store.ts";
 
-/** Makes the rate that counts failures: the primary's or Redis's where others count with this process. */
-type CreateRate = (config: RateConfig) => RateLimit;
+/** Returns the windows in which failures are counted, in this process or together with others. */
+type WindowsOf = (config: RateConfig) => Windows;
 
 /**
  * Limits the credentials of one client that turn out wrong: `limits.failedAuth`.
@@ -17,25 +17,25 @@ type CreateRate = (config: RateConfig) => RateLimit;
  * refused here from its next failure on.
  */
 export class FailedAuth {
-  readonly #create: CreateRate;
+  readonly #windowsOf: WindowsOf;
   #config: RateConfig | undefined;
-  #rate: RateLimit | undefined;
+  #windows: Windows | undefined;
   /** When each client that is refused may try again, by `performance.now()`; at most `maxKeys` of them. */
   readonly #refused = new Map<string, number>();
 
-  constructor(config: RateConfig | undefined, create: CreateRate) {
-    this.#create = create;
+  constructor(config: RateConfig | undefined, windowsOf: WindowsOf) {
+    this.#windowsOf = windowsOf;
     this.#config = config;
-    this.#rate = config && create(config);
+    this.#windows = config && windowsOf(config);
   }
 
   /** Goes over to another limit; undefined for none. What was counted under the old one is forgotten. */
   set limit(config: RateConfig | undefined) {
     if (JSON.stringify(config) === JSON.stringify(this.#config)) return;
-    this.#rate?.close();
+    this.#windows?.close();
     this.#refused.clear();
     this.#config = config;
-    this.#rate = config && this.#create(config);
+    this.#windows = config && this.#windowsOf(config);
   }
 
   /** Throws `rate_limited` (429) for a client with too many failures. */
@@ -55,13 +55,13 @@ export class FailedAuth {
   /** Counts a credential that was wrong. */
   async count(exchange: Exchange): Promise<void> {
     const client = countedClient(exchange);
-    if (client === undefined || this.#rate === undefined) return;
-    const { isOver, remaining, msLeft } = await this.#rate.consume(client);
+    if (client === undefined || this.#windows === undefined) return;
+    const { isOver, remaining, msLeft } = await this.#windows.take(client);
     if (isOver || remaining === 0) this.#refuse(client, performance.now() + msLeft);
   }
 
   close(): void {
-    this.#rate?.close();
+    this.#windows?.close();
     this.#refused.clear();
   }
 

@@ -3,7 +3,7 @@ import { guarded } from "../base/guard.ts";
 import type { Log } from "../observe/log.ts";
 import { type RedisConnection, RedisFault } from "./connection.ts";
 import { definitionsKey } from "./key.ts";
-import { definitionsAnswer } from "./schemas.ts";
+import { definitionsReply } from "./schemas.ts";
 
 /** How often an instance says which definitions it has; it counts as gone after three times that. */
 const EVERY_MS = 10_000;
@@ -68,7 +68,7 @@ export class RedisDefinitions {
       await this.#connection.command("ZADD", [key, now, hash]);
       await this.#connection.command("ZREMRANGEBYSCORE", [key, "-inf", now - STALE_MS]);
       await this.#connection.command("PEXPIRE", [key, STALE_MS]);
-      const others = await this.#connection.ask(definitionsAnswer, "ZRANGE", [key, 0, MOST - 1]);
+      const others = await this.#connection.ask(definitionsReply, "ZRANGE", [key, 0, MOST - 1]);
       for (const other of others) this.#compare(route, other);
     } catch (error) {
       // That Redis is away is told elsewhere.

@@ -1,7 +1,7 @@
 import { jitter } from "../base/jitter.ts";
 import type { RecordPlace } from "./append.ts";
 import { RedisFault } from "./connection.ts";
-import type { LeaseAnswer } from "./schemas.ts";
+import type { LeaseReply } from "./schemas.ts";
 import { LEASE, RELEASE } from "./scripts.ts";
 
 export interface LeaseOptions {
@@ -10,7 +10,7 @@ export interface LeaseOptions {
   epoch(): string;
   /** What is written when the lease is renewed; empty leaves what is there. */
   state(): string;
-  onAnswer(answer: LeaseAnswer): void;
+  onAnswer(answer: LeaseReply): void;
   /** Redis gave no answer for `ms`, or none that tells of a record, however often it was asked. Called with each failure. */
   onSilence(ms: number): void;
 }
@@ -85,7 +85,7 @@ export class Lease {
     }
   }
 
-  async #answer(): Promise<LeaseAnswer | undefined> {
+  async #answer(): Promise<LeaseReply | undefined> {
     const { connection, keys, owner, leaseMs, keepMs } = this.#options.place;
     const wants = this.token !== 0 || performance.now() >= this.#wantsFrom ? "1" : "0";
     const numbers = [String(this.token), String(leaseMs), wants] as const;
@@ -112,7 +112,7 @@ export class Lease {
     return now - this.#silentSince;
   }
 
-  #schedule(answer: LeaseAnswer | undefined): void {
+  #schedule(answer: LeaseReply | undefined): void {
     if (this.#isStopped) return;
     const { leaseMs } = this.#options.place;
     let delay = jitter(leaseMs / 4);

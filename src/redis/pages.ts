@@ -9,7 +9,7 @@ import {
   type Position,
   positionBehind,
 } from "./entry.ts";
-import { entriesAnswer } from "./schemas.ts";
+import { entriesReply } from "./schemas.ts";
 
 /** Entries in one answer: few in the first, and then what comes to a certain size. */
 const FIRST_PAGE = 16;
@@ -25,7 +25,7 @@ export async function* readPages(
   let count = FIRST_PAGE;
   for (;;) {
     const range = [formatPosition(positionBehind(from)), "+", "COUNT", count];
-    const page = await connection.ask(entriesAnswer, "XRANGE", [keys.events, ...range]);
+    const page = await connection.ask(entriesReply, "XRANGE", [keys.events, ...range]);
     const last = page.at(-1);
     if (last === undefined) return;
     // An answer that is no later than the question would be asked for without end.

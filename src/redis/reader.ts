@@ -4,11 +4,11 @@ import { type RedisConnection, RedisFault } from "./connection.ts";
 import { comparePositions, decodeEntries, type Entry, formatPosition, type Position } from "./entry.ts";
 import type { RedisReply } from "./reply.ts";
 import {
-  connectionIdAnswer,
-  newestNoticeAnswer,
+  connectionIdReply,
+  newestNoticeReply,
   readNotice,
   type StreamPart,
-  streamsAnswer,
+  streamsReply,
 } from "./schemas.ts";
 
 /**
@@ -93,10 +93,10 @@ export class RedisReader {
     const { connection } = this.#options;
     try {
       const { notices } = this.#options;
-      this.#connectionId = await connection.ask(connectionIdAnswer, "CLIENT", ["ID"]).catch(() => undefined);
+      this.#connectionId = await connection.ask(connectionIdReply, "CLIENT", ["ID"]).catch(() => undefined);
       // Notices are not kept for anybody; only those from now on count.
       const newest = [notices, "+", "-", "COUNT", 1];
-      this.#noticeId = await connection.ask(newestNoticeAnswer, "XREVRANGE", newest);
+      this.#noticeId = await connection.ask(newestNoticeReply, "XREVRANGE", newest);
       this.#options.onResume();
       while (connection.isReady && !this.#isClosed) {
         this.#give(await this.#read());
@@ -123,7 +123,7 @@ export class RedisReader {
     const options = ["COUNT", this.#page, "BLOCK", BLOCK_MS, "STREAMS"];
     this.#isBlocked = true;
     try {
-      return await connection.ask(streamsAnswer, "XREAD", [...options, ...streams], BLOCK_MS);
+      return await connection.ask(streamsReply, "XREAD", [...options, ...streams], BLOCK_MS);
     } finally {
       this.#isBlocked = false;
       clearTimeout(this.#wakeTimer);

@@ -11,7 +11,7 @@ import { Lease } from "./lease.ts";
 import { eventsOf, readRecord } from "./pages.ts";
 import type { RedisReader } from "./reader.ts";
 import { ReplicaCursor } from "./replica-cursor.ts";
-import type { LeaseAnswer } from "./schemas.ts";
+import type { LeaseReply } from "./schemas.ts";
 
 /** What a channel is to its record. */
 export type Role =
@@ -164,7 +164,7 @@ export class RedisRecord implements ChannelStore {
     }
   }
 
-  #onAnswer(answer: LeaseAnswer): void {
+  #onAnswer(answer: LeaseReply): void {
     if (this.#isSettling) {
       this.#asksAgain = true;
       return;
@@ -189,7 +189,7 @@ export class RedisRecord implements ChannelStore {
   }
 
   /** Does what an answer asks for; one at a time, because it may have to read first. */
-  async #settle(answer: LeaseAnswer): Promise<void> {
+  async #settle(answer: LeaseReply): Promise<void> {
     try {
       if (!this.#hasRecord || this.#intake.isOther || answer.epoch !== this.#epoch)
         await this.#load(answer.epoch);
@@ -218,7 +218,7 @@ export class RedisRecord implements ChannelStore {
     this.#feed?.onRecord({ epoch, lastSeq: this.#cursor.accepted.seq, events: eventsOf(entries) });
   }
 
-  async #lead({ token, epoch, top, state }: LeaseAnswer): Promise<void> {
+  async #lead({ token, epoch, top, state }: LeaseReply): Promise<void> {
     if (!this.#agreesWith(top)) {
       // Others wrote behind what we have, so the backend is asked anew behind what they wrote.
       this.#stopAsking();
@@ -239,7 +239,7 @@ export class RedisRecord implements ChannelStore {
     if (!wasAsking) this.#feed?.onLead();
   }
 
-  async #follow({ state, top }: LeaseAnswer): Promise<void> {
+  async #follow({ state, top }: LeaseReply): Promise<void> {
     this.#stopAsking();
     this.#lease.forget();
     if (this.#role === "joining") {

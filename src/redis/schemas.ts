@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { fieldValue, token } from "../config/scalars.ts";
-import type { Issued } from "../limits/ticket-box.ts";
+import type { Issued } from "../limits/counter-store.ts";
 import { decodeEntries, type Entry, type Position, parsePosition } from "./entry.ts";
 import type { RedisReply, ReplySchema } from "./reply.ts";
 
 /** The schemas of all answers of Redis. Those that come with each event or request are written out by hand. */
 
 /** How a record stands, and whether its lease is ours. */
-export interface LeaseAnswer {
+export interface LeaseReply {
   readonly isGranted: boolean;
   /** The newest that was granted to anybody; 0 for none. */
   readonly token: number;
@@ -29,7 +29,7 @@ const INTEGER = /^\d{1,16}$/;
 /** A word is a few hundred bytes; a field of a backend's refusal can make it some kilobytes. */
 const MAX_STATE_BYTES = 256 * 1024;
 
-export const leaseAnswer: ReplySchema<LeaseAnswer> = {
+export const leaseReply: ReplySchema<LeaseReply> = {
   kind: "lease",
   read(reply) {
     const [granted, token, epoch, state, left, top] = listOf(reply);
@@ -48,12 +48,12 @@ export const leaseAnswer: ReplySchema<LeaseAnswer> = {
 };
 
 /** What the script says of an append. */
-export type AppendAnswer =
+export type AppendReply =
   | { readonly is: "ok" }
   | { readonly is: "fenced" }
   | { readonly is: "other"; readonly top: Position };
 
-export const appendAnswer: ReplySchema<AppendAnswer> = {
+export const appendReply: ReplySchema<AppendReply> = {
   kind: "append",
   read(reply) {
     const [word, top] = listOf(reply);
@@ -65,10 +65,10 @@ export const appendAnswer: ReplySchema<AppendAnswer> = {
 };
 
 /** How many keys were deleted. */
-export const releaseAnswer: ReplySchema<number> = { kind: "release", read: integerOf };
+export const releaseReply: ReplySchema<number> = { kind: "release", read: integerOf };
 
 /** Entries of one stream, oldest first. */
-export const entriesAnswer: ReplySchema<readonly Entry[]> = {
+export const entriesReply: ReplySchema<readonly Entry[]> = {
   kind: "entry",
   read(reply) {
     const { entries, isWhole } = decodeEntries(reply);
@@ -83,7 +83,7 @@ export interface StreamPart {
 }
 
 /** An empty list when the wait was over before an entry came. */
-export const streamsAnswer: ReplySchema<readonly StreamPart[]> = {
+export const streamsReply: ReplySchema<readonly StreamPart[]> = {
   kind: "reader",
   read(reply) {
     if (reply === null) return [];
@@ -116,7 +116,7 @@ export function readNotice(entry: RedisReply): Notice | undefined {
 }
 
 /** The id of the newest notice; `0-0` before the first. */
-export const newestNoticeAnswer: ReplySchema<string> = {
+export const newestNoticeReply: ReplySchema<string> = {
   kind: "reader",
   read(reply) {
     if (!Array.isArray(reply)) return undefined;
@@ -124,10 +124,10 @@ export const newestNoticeAnswer: ReplySchema<string> = {
   },
 };
 
-export const connectionIdAnswer: ReplySchema<number> = { kind: "reader", read: integerOf };
+export const connectionIdReply: ReplySchema<number> = { kind: "reader", read: integerOf };
 
 /** Hashes of the definitions in use. Those that another version spells otherwise are passed over. */
-export const definitionsAnswer: ReplySchema<readonly string[]> = {
+export const definitionsReply: ReplySchema<readonly string[]> = {
   kind: "definition",
   read(reply) {
     if (!Array.isArray(reply)) return undefined;
@@ -142,7 +142,7 @@ export interface WindowCount {
   readonly leftMs: number;
 }
 
-export const countAnswer: ReplySchema<WindowCount> = {
+export const countReply: ReplySchema<WindowCount> = {
   kind: "count",
   read(reply) {
     const [count, leftMs] = listOf(reply);
@@ -152,7 +152,7 @@ export const countAnswer: ReplySchema<WindowCount> = {
 };
 
 /** Whether a signature was new. Any other answer than these two says neither, so the request is refused. */
-export const signatureAnswer: ReplySchema<"new" | "seen"> = {
+export const signatureReply: ReplySchema<"new" | "seen"> = {
   kind: "signature",
   read(reply) {
     if (reply === null) return "seen";
@@ -161,7 +161,7 @@ export const signatureAnswer: ReplySchema<"new" | "seen"> = {
 };
 
 /** Null when the ticket was kept, else when the oldest of those that wait expires, in ms since the epoch. */
-export const ticketKeptAnswer: ReplySchema<number | null> = {
+export const ticketKeptReply: ReplySchema<number | null> = {
   kind: "ticket",
   read: (reply) => (reply === null ? null : integerOf(reply)),
 };
@@ -182,7 +182,7 @@ const issuedSchema = z.object({
 const MAX_TICKET_BYTES = 256 * 1024;
 
 /** Null when there is no such ticket. */
-export const ticketAnswer: ReplySchema<Issued | null> = {
+export const ticketReply: ReplySchema<Issued | null> = {
   kind: "ticket",
   read(reply) {
     if (reply === null) return null;

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Readable, ReplySchema } from "./reply.ts";
 import {
-  appendAnswer,
-  countAnswer,
-  leaseAnswer,
-  releaseAnswer,
-  ticketAnswer,
-  ticketKeptAnswer,
+  appendReply,
+  countReply,
+  leaseReply,
+  releaseReply,
+  ticketKeptReply,
+  ticketReply,
 } from "./schemas.ts";
 
 /** A Lua script with the hash by which Redis knows it, and the schema of its answer. */
@@ -31,7 +31,7 @@ const script = <T extends Readable>(answer: ReplySchema<T>, text: string): Scrip
  * runs out counts as none, because no version of ours writes one and its record would have no leader for ever.
  */
 export const LEASE = script(
-  leaseAnswer,
+  leaseReply,
   `
 local lease, meta, events = KEYS[1], KEYS[2], KEYS[3]
 local owner, token, leaseMs, wants, epoch, seen, keepMs, state =
@@ -76,7 +76,7 @@ return {
  * lost, or Redis lost what it had. The newest event is never trimmed, because it carries the position.
  */
 export const APPEND = script(
-  appendAnswer,
+  appendReply,
   `
 local lease, meta, events = KEYS[1], KEYS[2], KEYS[3]
 local owner, token, epoch, leaseMs, keepMs, after = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -126,7 +126,7 @@ return { 'ok' }
 
 /** Gives a lease up, if it is still the caller's. */
 export const RELEASE = script(
-  releaseAnswer,
+  releaseReply,
   `
 local now = redis.call('HMGET', KEYS[2], 'token', 'epoch')
 if now[1] ~= ARGV[1] or now[2] ~= ARGV[2] then return 0 end
@@ -139,7 +139,7 @@ return redis.call('DEL', KEYS[1])
  * back when the window is over opens no new one.
  */
 export const COUNT = script(
-  countAnswer,
+  countReply,
   `
 if tonumber(ARGV[1]) < 0 and redis.call('EXISTS', KEYS[1]) == 0 then return { 0, 0 } end
 redis.call('SET', KEYS[1], 0, 'PX', ARGV[2], 'NX')
@@ -156,7 +156,7 @@ return { count, left }
 
 /** Keeps a ticket; when too many wait already, answers instead when the oldest of them expires. */
 export const PUT_TICKET = script(
-  ticketKeptAnswer,
+  ticketKeptReply,
   `
 local ticket, waiting = KEYS[1], KEYS[2]
 local hash, issued, limit, now, expiresAt, keepMs = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -173,7 +173,7 @@ return false
 
 /** Takes a ticket out: of two who ask for it exactly one gets it. */
 export const TAKE_TICKET = script(
-  ticketAnswer,
+  ticketReply,
   `
 local issued = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])

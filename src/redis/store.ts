@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { guarded } from "../base/guard.ts";
 import type { RedisConfig } from "../config/redis-schema.ts";
-import type { Counters } from "../limits/counters.ts";
+import type { CounterStore } from "../limits/counter-store.ts";
 import type { Log } from "../observe/log.ts";
 import type { ChannelStore, RecordOptions, Store } from "../shared/store.ts";
 import { RedisConnection, RedisFault } from "./connection.ts";
-import { RedisCounters } from "./counters.ts";
+import { RedisCounterStore } from "./counter-store.ts";
 import { RedisDefinitions } from "./definitions.ts";
 import { type InvalidKind, RedisFaults } from "./faults.ts";
 import { noticesKey, type RecordKeys, recordKeys } from "./key.ts";
@@ -118,8 +118,8 @@ export class RedisStore implements Store {
   }
 
   /** Counts that instances have in common; `own` counts what is not shared. */
-  counters(own: Counters): Counters {
-    return new RedisCounters(this.#commands, this.#config.prefix, own);
+  counters(own: CounterStore): CounterStore {
+    return new RedisCounterStore(this.#commands, this.#config.prefix, own);
   }
 
   async close(): Promise<void> {

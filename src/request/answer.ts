@@ -8,7 +8,7 @@ import { acceptsEventStream } from "../http/media-type.ts";
 import { backendRetryAfter, retrySoon } from "../http/retry-after.ts";
 import type { Source } from "../http/source.ts";
 import type { Capacity } from "../limits/capacity.ts";
-import type { StreamLimit } from "../limits/stream-limit.ts";
+import type { Places } from "../limits/counter-store.ts";
 import type { RuntimeRoute } from "../runtime/runtime-route.ts";
 import { isStream } from "../stream/response-head.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
@@ -90,11 +90,11 @@ export function takePlace(
 async function takeBoth(
   exchange: Exchange,
   ofGateway: Release | Promise<Release>,
-  streams: StreamLimit,
+  streams: Places,
 ): Promise<Release> {
   const leaveGateway = await ofGateway;
   try {
-    const leaveRoute = await held(exchange, streams.acquire(exchange.client.address));
+    const leaveRoute = await held(exchange, streams.take(exchange.client.address));
     return () => {
       leaveRoute();
       leaveGateway();

@@ -6,7 +6,8 @@ import { type RouteConfig, routeSchema } from "../config/route-schema.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
 import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
 import type { Step } from "../exchange/step.ts";
-import type { Counters } from "../limits/counters.ts";
+import type { CounterStore } from "../limits/counter-store.ts";
+import { createStreamLimit } from "../limits/stream-limit.ts";
 import { probeMock, readProbeQuery } from "../stream/probe-source.ts";
 import type { CompiledRoute } from "./compiled-route.ts";
 
@@ -21,7 +22,7 @@ const PROBE_PATH = "/.sluice/probe";
  */
 export function createProbeRoute(
   { probe, listen, adminToken }: Pick<ServerConfig, "probe" | "listen" | "adminToken">,
-  counters: Pick<Counters, "streams">,
+  counters: Pick<CounterStore, "places">,
   previous: CompiledRoute | undefined,
 ): CompiledRoute | undefined {
   if (probe === undefined) return undefined;
@@ -42,7 +43,7 @@ export function createProbeRoute(
     cors: undefined,
     ...auth,
     steps: [...(token === undefined ? [] : [askForToken(token)]), checkQuery],
-    streams: counters.streams(config.name, config.limits),
+    streams: createStreamLimit(counters, config.name, config.limits),
     upstream: undefined,
     mock: probeMock,
     hub: undefined,

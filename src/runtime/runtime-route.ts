@@ -7,7 +7,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Step } from "../exchange/step.ts";
 import { fieldValues } from "../http/fields.ts";
-import type { StreamLimit } from "../limits/stream-limit.ts";
+import type { Places } from "../limits/counter-store.ts";
 import { Hub } from "../shared/hub.ts";
 import type { HubSurroundings } from "../shared/hub-surroundings.ts";
 import { createMock, type Mock } from "../stream/mock.ts";
@@ -26,7 +26,7 @@ export type RuntimeRoute = Route &
     readonly steps: readonly Step[];
     /** The route's tickets; undefined when it gives out none. */
     readonly tickets: Tickets | undefined;
-    readonly streams: StreamLimit | undefined;
+    readonly streams: Places | undefined;
     /** Where its streams are shared; undefined when each client has its own. */
     readonly hub: Hub | undefined;
     /** The same route in its other environments, by name. */

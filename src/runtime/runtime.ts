@@ -9,8 +9,9 @@ import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Trust } from "../http/address.ts";
 import { Capacity } from "../limits/capacity.ts";
-import { type Counters, LocalCounters } from "../limits/counters.ts";
+import type { CounterStore } from "../limits/counter-store.ts";
 import { FailedAuth } from "../limits/failed-auth.ts";
+import { MemoryCounterStore } from "../limits/memory-counter-store.ts";
 import type { Log } from "../observe/log.ts";
 import { FileReserve } from "../process/file-reserve.ts";
 import { type HeapListener, HeapWatch } from "../process/heap-watch.ts";
@@ -60,7 +61,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   readonly loops: LoopGuard;
   readonly #jwksSets: JwksSets;
   /** The same over all reloads, because a reload must not let a signature come twice. */
-  readonly #counters: Counters;
+  readonly #counters: CounterStore;
   /** Where shared streams are kept, over all reloads. */
   readonly #store: Store;
   readonly #historyBudget: HistoryBudget;
@@ -73,7 +74,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   constructor(
     config: Config,
     log: Log,
-    counters: Counters = new LocalCounters(config.server.limits.signatures),
+    counters: CounterStore = new MemoryCounterStore(config.server.limits.signatures),
     loops = new LoopGuard(),
   ) {
     this.log = log;
@@ -86,7 +87,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     this.#historyBudget = new HistoryBudget(limits.historyBytes);
     this.#bodies = new BodyBudget(bodiesBytes(limits));
     // No route has an empty name.
-    this.#failures = new FailedAuth(limits.failedAuth, (rate) => this.#counters.rate("", rate));
+    this.#failures = new FailedAuth(limits.failedAuth, (rate) => this.#counters.windows("", rate));
     this.capacity = new Capacity(limits, counters, openFileLimit(), this.#files, this.#heap);
     this.telemetry = new Telemetry({
       log,
@@ -203,7 +204,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   #compile(config: Config, previous?: Snapshot): Snapshot {
     const credentials = {
       apps: config.apps,
-      seen: this.#counters.seen,
+      signatures: this.#counters.signatures,
       tickets: (route: string) => this.#counters.tickets(route),
       maxBodyBytes: config.server.limits.bodyBytes,
       maxParameters: config.server.limits.signedParameters,

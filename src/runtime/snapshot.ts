@@ -4,8 +4,9 @@ import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
 import { createTrust, type Trust } from "../http/address.ts";
-import type { Counters } from "../limits/counters.ts";
+import type { CounterStore } from "../limits/counter-store.ts";
 import { createRateLimits } from "../limits/rate-limit.ts";
+import { createStreamLimit } from "../limits/stream-limit.ts";
 import { createCors } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { HubSurroundings } from "../shared/hub-surroundings.ts";
@@ -32,7 +33,7 @@ const OPEN: Credentialed = { auth: undefined, tickets: undefined };
 /** What routes are compiled with, and outlives them. */
 export interface CompileContext extends HubSurroundings {
   readonly credentials: Credentials;
-  readonly counters: Counters;
+  readonly counters: CounterStore;
 }
 
 /** Compiles a validated configuration; what did not change since `previous` is taken from there as it is. */
@@ -76,7 +77,7 @@ function compileRoute(
   const cors = config.cors === false ? undefined : createCors(config.cors);
   const steps = createSteps(config, { cors, rates, ...auth });
   // Streams that are open count against a limit that a reload raises or lowers.
-  const streams = counters.streams(config.name, config.limits);
+  const streams = createStreamLimit(counters, config.name, config.limits);
   const policies = { config, environment: DEFAULT_ENVIRONMENT, cors, steps, streams, ...auth };
   const route = createRuntimeRoute(policies, context, previous?.route);
   const parts: Part[] = [...hubsOf(route), ...upstreamsOf(route)];
@@ -94,7 +95,7 @@ function keptPolicies(
   const areRatesKept = isDeepStrictEqual(previous?.basis.config.limits.rate, config.limits.rate);
   const { name } = config;
   const newAuth = () => (config.auth === undefined ? OPEN : createRouteAuth(name, config.auth, credentials));
-  const newRates = () => createRateLimits(config.limits.rate, (rate) => counters.rate(name, rate));
+  const newRates = () => createRateLimits(config.limits.rate, (rate) => counters.windows(name, rate));
   return {
     auth: previous !== undefined && isAuthKept ? previous.auth : newAuth(),
     rates: areRatesKept ? previous?.rates : newRates(),

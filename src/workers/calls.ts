@@ -3,10 +3,7 @@ import type { StreamPage, StreamQuery } from "../admin/streams.ts";
 import type { ErrorCode, ProxyError } from "../base/errors.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
 import type { Config } from "../config/server-schema.ts";
-import type { RateCount } from "../limits/rate-limit.ts";
-import type { Admission } from "../limits/seen-signatures.ts";
-import type { StreamLimits } from "../limits/stream-limit.ts";
-import type { Issued } from "../limits/ticket-box.ts";
+import type { Issued, SignatureUse, StreamLimits, WindowCount } from "../limits/counter-store.ts";
 import type { MetricValues } from "../observe/metrics.ts";
 import type { Sample } from "../runtime/activity.ts";
 import type { Obstacle } from "../runtime/readiness.ts";
@@ -30,7 +27,11 @@ export interface PrimaryCalls extends CounterCalls {
 export interface CounterCalls {
   /** Notes how many connections the worker has; how many all have. */
   countConnections(open: number): number;
-  admit(of: { readonly signature: Uint8Array; readonly expiresAt: number; readonly now: number }): Admission;
+  admit(of: {
+    readonly signature: Uint8Array;
+    readonly expiresAt: number;
+    readonly now: number;
+  }): SignatureUse;
   putTicket(of: {
     readonly route: string;
     readonly hash: string;
@@ -38,7 +39,7 @@ export interface CounterCalls {
     readonly limit: number;
   }): number | undefined;
   takeTicket(of: { readonly route: string; readonly hash: string }): Issued | undefined;
-  countRequest(of: RateKey): Promise<RateCount>;
+  countRequest(of: RateKey): Promise<WindowCount>;
   uncountRequest(of: RateKey): Promise<void>;
   /** The worker numbers its streams, so that it can give a place back of which it never heard. */
   enterStream(of: {

@@ -38,7 +38,7 @@ const fits =
     schema.safeParse(value).success;
 
 const RATE_SUBJECTS: ReadonlySet<unknown> = new Set(["app", "ip", "route"]);
-const ADMISSIONS: ReadonlySet<unknown> = new Set(["new", "seen", "full", "unknown"]);
+const SIGNATURE_USES: ReadonlySet<unknown> = new Set(["new", "seen", "full"]);
 
 const isRateKey: Check = (value) => {
   if (!isObject(value) || !isText(value["route"]) || !isText(value["key"])) return false;
@@ -48,7 +48,7 @@ const isRateKey: Check = (value) => {
   return [requests, per, maxKeys].every((count) => isCount(count) && count !== 0) && RATE_SUBJECTS.has(by);
 };
 
-const isRateCount: Check = (value) =>
+const isWindowCount: Check = (value) =>
   isObject(value) &&
   typeof value["isOver"] === "boolean" &&
   Number.isFinite(value["remaining"]) &&
@@ -75,7 +75,7 @@ const issued = z.object({
 });
 const ticketKey = { route: z.string(), hash: z.string().max(256) };
 
-/** Its code may be one of a newer version: `RemoteCounters` has one of this version for that. */
+/** Its code may be one of a newer version: `PrimaryCounterStore` has one of this version for that. */
 const noPlace = z.object({ code: z.string().max(64), detail: z.string(), fields });
 
 const signature = z.object({
@@ -86,13 +86,13 @@ const signature = z.object({
 
 export const COUNTER_CHECKS: ChecksOf<CounterCalls> = {
   countConnections: { argument: isCount, answer: isCount },
-  admit: { argument: fits(signature), answer: (value) => ADMISSIONS.has(value) },
+  admit: { argument: fits(signature), answer: (value) => SIGNATURE_USES.has(value) },
   putTicket: {
     argument: fits(z.object({ ...ticketKey, issued, limit: z.int() })),
     answer: fits(z.number().optional()),
   },
   takeTicket: { argument: fits(z.object(ticketKey)), answer: fits(issued.optional()) },
-  countRequest: { argument: isRateKey, answer: isRateCount },
+  countRequest: { argument: isRateKey, answer: isWindowCount },
   uncountRequest: { argument: isRateKey, answer: isNothing },
   enterStream: { argument: isStreamEntry, answer: (value) => value === undefined || fits(noPlace)(value) },
   leaveStream: { argument: isCount, answer: isNothing },

@@ -10,8 +10,8 @@ import { processMetrics } from "../observe/process-metrics.ts";
 import { LoopGuard } from "../upstream/loop-guard.ts";
 import type { PrimaryCalls, WorkerCalls } from "./calls.ts";
 import { LinkFaults } from "./link-faults.ts";
+import { PrimaryCounterStore } from "./primary-counter-store.ts";
 import { ProcessLink } from "./process-link.ts";
-import { RemoteCounters } from "./remote-counters.ts";
 import { PRIMARY_CHECKS, WORKER_CHECKS } from "./schemas.ts";
 
 /** A worker: one gateway in a process of its own, which does what the primary says. */
@@ -138,7 +138,7 @@ const link = new ProcessLink<PrimaryCalls>(process, {
   theirs: PRIMARY_CHECKS,
   faults: new LinkFaults(linkMetrics, () => started?.log, onFault),
 });
-const counters = new RemoteCounters(link);
+const counters = new PrimaryCounterStore(link);
 link.tell("up", undefined);
 
 // node:cluster would exit at once when the primary is gone; the streams of this process need not end for that.

@@ -10,9 +10,9 @@ import { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { youngGenerationOptions } from "../process/young-generation.ts";
 import { newLoopId } from "../upstream/loop-guard.ts";
+import { CounterServer } from "./counter-server.ts";
 import { LinkFaults } from "./link-faults.ts";
 import { type Death, Member, WorkerStartError } from "./member.ts";
-import { PrimaryCounters } from "./primary-counters.ts";
 import { LinkError } from "./process-link.ts";
 import { RestartDelay } from "./restart-delay.ts";
 import { tryAddresses } from "./try-addresses.ts";
@@ -46,7 +46,7 @@ export interface WorkersSetup {
 export class Workers implements Gateway {
   readonly #setup: WorkersSetup;
   readonly #log: Log;
-  readonly #counters: PrimaryCounters;
+  readonly #counters: CounterServer;
   readonly #adminView: WorkersAdminView;
   readonly #faults: LinkFaults;
   readonly #admin: AdminServer | undefined;
@@ -71,7 +71,7 @@ export class Workers implements Gateway {
     this.#log = setup.log;
     this.#first = config;
     this.#config = config;
-    this.#counters = new PrimaryCounters(config);
+    this.#counters = new CounterServer(config);
     const metrics = new PrimaryLinkMetrics();
     const onFault = (err: unknown) => {
       metrics.internalError();

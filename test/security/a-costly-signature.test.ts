@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import { createAppVerifier } from "../../src/auth/app.ts";
 import { ProxyError } from "../../src/base/errors.ts";
 import { BodyBudget } from "../../src/exchange/body-budget.ts";
-import { SeenSignatures } from "../../src/limits/seen-signatures.ts";
+import { MemorySignatures } from "../../src/limits/memory-signatures.ts";
 import { startPlainBackend } from "../support/answers.ts";
 import { rawSigned, WEB_CLIENT } from "../support/app-signer.ts";
 import { fakeExchange } from "../support/fake-exchange.ts";
@@ -18,7 +18,7 @@ const verifier = createAppVerifier(
   { apps: ["web-client"], replay: "allow" },
   {
     apps: [{ name: "web-client", key: WEB_CLIENT.key, secret: [WEB_CLIENT.secret], appCodes: [] }],
-    seen: new SeenSignatures(10),
+    signatures: new MemorySignatures(10),
     maxBodyBytes: 0,
     maxParameters: MAX_PARAMETERS,
     bodies: new BodyBudget(0),

@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { expect, test } from "vitest";
 import { limitsSchema } from "../../src/config/limits-schema.ts";
-import { RateLimit } from "../../src/limits/rate-limit.ts";
+import { memoryWindows } from "../../src/limits/windows.ts";
 import { startPlainBackend } from "../support/answers.ts";
 import { startGateway } from "../support/gateway.ts";
 
@@ -29,16 +29,16 @@ test("control: the library alone keeps every key", async () => {
 test("a hundred thousand addresses take as many places as maxKeys says", async () => {
   const [config] = limitsSchema.parse({ rate: { requests: 5, per: "1d", by: "ip", maxKeys: KEYS } }).rate;
   if (config === undefined) throw new TypeError("a rate was given");
-  const limit = new RateLimit(config);
-  await limit.consume("known before");
+  const windows = memoryWindows(config);
+  await windows.take("known before");
   const before = heapMiB();
-  for (let n = 0; n < ATTACK; n++) await limit.consume(`10.0.${n}`);
-  expect(limit.size).toBe(KEYS);
+  for (let n = 0; n < ATTACK; n++) await windows.take(`10.0.${n}`);
+  expect(windows.size).toBe(KEYS);
   expect(heapMiB() - before).toBeLessThan(5);
   // Who was known keeps a count of his own; strangers are refused together, once their common count is consumed.
-  expect(await limit.consume("known before")).toMatchObject({ isOver: false, remaining: 3 });
-  expect(await limit.consume("stranger")).toMatchObject({ isOver: true });
-  limit.close();
+  expect(await windows.take("known before")).toMatchObject({ isOver: false, remaining: 3 });
+  expect(await windows.take("stranger")).toMatchObject({ isOver: true });
+  windows.close();
 });
 
 test("over sockets: strangers beyond maxKeys share one count, those who are known do not pay for it", async () => {

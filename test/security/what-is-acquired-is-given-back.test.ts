@@ -2,8 +2,8 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import type { Release } from "../../src/base/release.ts";
 import { RunningGateway } from "../../src/gateway/gateway.ts";
-import { LocalCounters } from "../../src/limits/counters.ts";
-import type { LocalStreamLimit, StreamLimits } from "../../src/limits/stream-limit.ts";
+import { MemoryCounterStore } from "../../src/limits/memory-counter-store.ts";
+import type { MemoryPlaces } from "../../src/limits/memory-places.ts";
 import { afterTest } from "../support/after-test.ts";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
@@ -15,14 +15,13 @@ import { openStream } from "../support/sse-client.ts";
 // were read into nothing for ever.
 
 /** Counters whose places are given when the test says so, as those of another process are. */
-class SlowCounters extends LocalCounters {
+class SlowCounters extends MemoryCounterStore {
   readonly asked: (() => void)[] = [];
   given = 0;
   returned = 0;
 
-  override streams(_place: string, { streams }: StreamLimits): LocalStreamLimit | undefined {
-    if (streams === undefined) return undefined;
-    const acquire = () =>
+  override places(): MemoryPlaces {
+    const take = () =>
       new Promise<Release>((resolve) => {
         this.asked.push(() => {
           this.given++;
@@ -31,7 +30,7 @@ class SlowCounters extends LocalCounters {
           });
         });
       });
-    return { acquire } as unknown as LocalStreamLimit;
+    return { take } as unknown as MemoryPlaces;
   }
 }
 

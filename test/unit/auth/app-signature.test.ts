@@ -6,7 +6,7 @@ import {
   spellSdkDate,
 } from "../../../src/auth/app-signature.ts";
 import { takeLastEventId } from "../../../src/exchange/last-event-id.ts";
-import { SeenSignatures } from "../../../src/limits/seen-signatures.ts";
+import { MemorySignatures } from "../../../src/limits/memory-signatures.ts";
 
 const HEX = "7be6668032f70418fcc22abc52071e57aff61b84a1d2381bb430d6870f4f6ebe";
 const GOOD = `SDK-HMAC-SHA256 Access=K, SignedHeaders=host;x-sdk-date, Signature=${HEX}`;
@@ -97,16 +97,16 @@ test.each([
 });
 
 test("a signature is remembered until its window is over, and none is forgotten early", () => {
-  const seen = new SeenSignatures(2);
+  const seen = new MemorySignatures(2);
   const [a, b, c] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer, Buffer];
   const minutes = (count: number) => count * 60_000;
-  expect(seen.admit(a, minutes(15), 0)).toBe("new");
-  expect(seen.admit(a, minutes(15), minutes(15))).toBe("seen");
-  expect(seen.admit(b, minutes(30), minutes(1))).toBe("new");
-  expect(seen.admit(c, minutes(30), minutes(1))).toBe("full");
-  expect(seen.admit(a, minutes(15), minutes(2))).toBe("seen");
+  expect(seen.useOnce(a, minutes(15), 0)).toBe("new");
+  expect(seen.useOnce(a, minutes(15), minutes(15))).toBe("seen");
+  expect(seen.useOnce(b, minutes(30), minutes(1))).toBe("new");
+  expect(seen.useOnce(c, minutes(30), minutes(1))).toBe("full");
+  expect(seen.useOnce(a, minutes(15), minutes(2))).toBe("seen");
   // Nothing says `full` for longer than a window and a minute.
-  expect(seen.admit(c, minutes(32), minutes(17))).toBe("new");
-  expect(seen.admit(b, minutes(30), minutes(17))).toBe("seen");
+  expect(seen.useOnce(c, minutes(32), minutes(17))).toBe("new");
+  expect(seen.useOnce(b, minutes(30), minutes(17))).toBe("seen");
   expect(seen.size).toBe(2);
 });

@@ -9,7 +9,7 @@ import { appsSchema } from "../../../src/config/apps-schema.ts";
 import { BodyBudget } from "../../../src/exchange/body-budget.ts";
 import { Exchange } from "../../../src/exchange/exchange.ts";
 import { readTarget } from "../../../src/exchange/target.ts";
-import { SeenSignatures } from "../../../src/limits/seen-signatures.ts";
+import { MemorySignatures } from "../../../src/limits/memory-signatures.ts";
 import { createNodeRequest } from "../../../src/listen/node-request.ts";
 import { signWithApigSdk, WEB_CLIENT } from "../../support/app-signer.ts";
 
@@ -21,7 +21,7 @@ const verifier = createAppVerifier(
   { apps: ["web-client"], replay: "allow" },
   {
     apps: [{ ...appsSchema.parse({ web: { ...WEB_CLIENT } })["web"], name: "web-client" } as never],
-    seen: new SeenSignatures(10),
+    signatures: new MemorySignatures(10),
     maxBodyBytes: 1000,
     maxParameters: 100,
     bodies: new BodyBudget(100_000),

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
 import { Capacity } from "../../../src/limits/capacity.ts";
-import { LocalCounters } from "../../../src/limits/counters.ts";
+import { MemoryCounterStore } from "../../../src/limits/memory-counter-store.ts";
 
 const NONE = { connections: undefined, streams: undefined, streamsPerClient: undefined };
 
 const capacityOf = (limits: ConstructorParameters<typeof Capacity>[0], files?: number) =>
-  new Capacity(limits, new LocalCounters(1), files);
+  new Capacity(limits, new MemoryCounterStore(1), files);
 
 const enterMany = (capacity: Capacity, count: number) =>
   Array.from({ length: count }, () => capacity.enter());
@@ -138,7 +138,7 @@ describe("streams", () => {
   test("while the heap is nearly full one comes for each that goes, and no more", async () => {
     const heap = { isHigh: false };
     const reserve = { isShort: false, size: 0 };
-    const capacity = new Capacity(NONE, new LocalCounters(1), 1000, reserve, heap);
+    const capacity = new Capacity(NONE, new MemoryCounterStore(1), 1000, reserve, heap);
     const release = await capacity.acquireStream("10.0.0.1", true);
     await capacity.acquireStream("10.0.0.1", true);
     heap.isHigh = true;

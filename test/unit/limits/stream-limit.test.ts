@@ -1,11 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
-import { createStreamLimit, type LocalStreamLimit } from "../../../src/limits/stream-limit.ts";
+import { MemoryCounterStore } from "../../../src/limits/memory-counter-store.ts";
+import type { MemoryPlaces } from "../../../src/limits/memory-places.ts";
+import { createStreamLimit } from "../../../src/limits/stream-limit.ts";
 
-const tryAcquire = (limit: LocalStreamLimit | undefined, address: string): (() => void) | string => {
+const placesOf = (streams: number | undefined, streamsPerClient: number) =>
+  new MemoryCounterStore(1).places("main", { streams, streamsPerClient });
+
+const tryTake = (places: MemoryPlaces, address: string): (() => void) | string => {
   try {
-    return limit?.acquire(address) ?? "no limit";
+    return places.take(address);
   } catch (error) {
     return error instanceof ProxyError ? error.code : "another error";
   }
@@ -22,7 +27,7 @@ test("property: places taken are those not given back, however often and in what
       fc.integer({ min: 1, max: 4 }),
       fc.array(act, { maxLength: 80 }),
       (streams, streamsPerClient, acts) => {
-        const limit = createStreamLimit({ streams, streamsPerClient });
+        const places = placesOf(streams, streamsPerClient);
         const held: { client: string; isOpen: boolean; release: () => void }[] = [];
         const open = (client?: string) =>
           held.filter((one) => one.isOpen && (client === undefined || one.client === client)).length;
@@ -33,13 +38,13 @@ test("property: places taken are those not given back, however often and in what
             if (place !== undefined) place.isOpen = false;
           } else {
             const client = `10.0.0.${one.client}`;
-            const result = tryAcquire(limit, client);
+            const result = tryTake(places, client);
             if (open(client) >= streamsPerClient) expect(result).toBe("too_many_streams_of_client");
             else if (open() >= streams) expect(result).toBe("too_many_streams");
             else if (typeof result === "string") expect.fail(result);
             else held.push({ client, isOpen: true, release: result });
           }
-          expect(limit?.taken).toBe(open());
+          expect(places.taken).toBe(open());
         }
       },
     ),
@@ -48,12 +53,14 @@ test("property: places taken are those not given back, however often and in what
 });
 
 test("addresses of one /64 are one client, addresses of two are not", () => {
-  const limit = createStreamLimit({ streams: undefined, streamsPerClient: 1 });
-  expect(tryAcquire(limit, "2001:db8::1")).toBeTypeOf("function");
-  expect(tryAcquire(limit, "2001:db8:0:0:ffff::2")).toBe("too_many_streams_of_client");
-  expect(tryAcquire(limit, "2001:db8:0:1::1")).toBeTypeOf("function");
+  const places = placesOf(undefined, 1);
+  expect(tryTake(places, "2001:db8::1")).toBeTypeOf("function");
+  expect(tryTake(places, "2001:db8:0:0:ffff::2")).toBe("too_many_streams_of_client");
+  expect(tryTake(places, "2001:db8:0:1::1")).toBeTypeOf("function");
 });
 
 test("no limit is no work", () => {
-  expect(createStreamLimit({ streams: undefined, streamsPerClient: undefined })).toBeUndefined();
+  expect(
+    createStreamLimit(new MemoryCounterStore(1), "main", { streams: undefined, streamsPerClient: undefined }),
+  ).toBeUndefined();
 });

@@ -73,23 +73,23 @@ function expectSound({ position, event }: Entry): void {
 test("property: whatever Redis answers, no schema throws, and what one takes ends no line", () => {
   fc.assert(
     fc.property(anything, (answer) => {
-      const lease = schemas.leaseAnswer.read(answer);
+      const lease = schemas.leaseReply.read(answer);
       if (lease !== undefined) {
         expect(isLine(lease.epoch)).toBe(true);
         for (const value of [lease.token, lease.leftMs, lease.top.token, lease.top.seq])
           expect(Number.isSafeInteger(value)).toBe(true);
       }
-      const append = schemas.appendAnswer.read(answer);
+      const append = schemas.appendReply.read(answer);
       if (append?.is === "other") expect(Number.isSafeInteger(append.top.seq)).toBe(true);
-      for (const entry of schemas.entriesAnswer.read(answer) ?? []) expectSound(entry);
-      for (const part of schemas.streamsAnswer.read(answer) ?? []) decodeEntries(part.entries);
-      for (const hash of schemas.definitionsAnswer.read(answer) ?? []) expect(hash).toMatch(/^[\w-]{1,64}$/);
-      const count = schemas.countAnswer.read(answer);
+      for (const entry of schemas.entriesReply.read(answer) ?? []) expectSound(entry);
+      for (const part of schemas.streamsReply.read(answer) ?? []) decodeEntries(part.entries);
+      for (const hash of schemas.definitionsReply.read(answer) ?? []) expect(hash).toMatch(/^[\w-]{1,64}$/);
+      const count = schemas.countReply.read(answer);
       if (count !== undefined) expect(count.leftMs).toBeGreaterThanOrEqual(0);
-      expect(["new", "seen", undefined]).toContain(schemas.signatureAnswer.read(answer));
-      for (const { read } of [schemas.ticketAnswer, schemas.ticketKeptAnswer, schemas.releaseAnswer])
+      expect(["new", "seen", undefined]).toContain(schemas.signatureReply.read(answer));
+      for (const { read } of [schemas.ticketReply, schemas.ticketKeptReply, schemas.releaseReply])
         read(answer);
-      for (const { read } of [schemas.newestNoticeAnswer, schemas.connectionIdAnswer]) read(answer);
+      for (const { read } of [schemas.newestNoticeReply, schemas.connectionIdReply]) read(answer);
     }),
     { numRuns: 20_000 },
   );

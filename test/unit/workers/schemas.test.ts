@@ -3,12 +3,15 @@ import fc from "fast-check";
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
+import { Capacity } from "../../../src/limits/capacity.ts";
+import { knownUse } from "../../../src/limits/counter-store.ts";
+import { createStreamLimit } from "../../../src/limits/stream-limit.ts";
 import { PrimaryLinkMetrics } from "../../../src/observe/link-metrics.ts";
+import { CounterServer } from "../../../src/workers/counter-server.ts";
 import { LinkFaults } from "../../../src/workers/link-faults.ts";
 import type { Member } from "../../../src/workers/member.ts";
-import { PrimaryCounters } from "../../../src/workers/primary-counters.ts";
+import { PrimaryCounterStore } from "../../../src/workers/primary-counter-store.ts";
 import { type Peer, ProcessLink } from "../../../src/workers/process-link.ts";
-import { RemoteCounters } from "../../../src/workers/remote-counters.ts";
 import { COUNTER_CHECKS, PRIMARY_CHECKS, WORKER_CHECKS } from "../../../src/workers/schemas.ts";
 import { WorkersAdminView } from "../../../src/workers/workers-view.ts";
 import { inlineConfig } from "../../support/gateway.ts";
@@ -73,7 +76,7 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 
 test("property: whatever a worker asks, the primary answers or refuses it, and throws nothing", async () => {
   const { faults, link } = faultsOf();
-  const { answers, release } = new PrimaryCounters(inlineConfig({ routes: {} })).serve();
+  const { answers, release } = new CounterServer(inlineConfig({ routes: {} })).serve();
   const other = new Other();
   const checks = { ours: PRIMARY_CHECKS, theirs: WORKER_CHECKS };
   new ProcessLink(other, { answers: { ...answers }, ...checks, faults: link });
@@ -97,8 +100,9 @@ test("property: whatever a primary answers, a worker counts, refuses or says tha
   const { faults, link } = faultsOf();
   const other = new Other();
   const checks = { ours: WORKER_CHECKS, theirs: PRIMARY_CHECKS };
-  const counters = new RemoteCounters(new ProcessLink(other, { answers: {}, ...checks, faults: link }));
+  const counters = new PrimaryCounterStore(new ProcessLink(other, { answers: {}, ...checks, faults: link }));
   const limits = { streams: 1, streamsPerClient: undefined };
+  const capacity = new Capacity({ ...limits, connections: 5 }, counters);
   const refusal = { code: "later", detail: "d", fields: [["Retry-After", "1"]] };
   const answer = fc.oneof(
     fc.anything(),
@@ -115,13 +119,14 @@ test("property: whatever a primary answers, a worker counts, refuses or says tha
   await fc.assert(
     fc.asyncProperty(answer, async (value) => {
       other.answer = value;
-      expect(["new", "seen", "full", "unknown"]).toContain(await counters.seen.admit(Buffer.from("s"), 1, 0));
-      expect(await counters.connections.enter(true)).toBeGreaterThanOrEqual(0);
-      counters.connections.leave();
-      const count = await counters.rate("main", { ...RATE, by: "ip" }).consume("k");
+      const use = await knownUse(counters.signatures.useOnce(Buffer.from("s"), 1, 0)).catch(refused);
+      expect([undefined, "new", "seen", "full"]).toContain(use);
+      expect(typeof (await capacity.enter())).toBe("string");
+      capacity.leave("served");
+      const count = await counters.windows("main", { ...RATE, by: "ip" }).take("k");
       expect(Number.isFinite(count.remaining)).toBe(true);
-      await Promise.resolve(counters.streams("main", limits)?.acquire("10.0.0.1")).catch(refused);
-      const issued = await Promise.resolve(counters.tickets("main").take("h")).catch(refused);
+      await Promise.resolve(createStreamLimit(counters, "main", limits)?.take("10.0.0.1")).catch(refused);
+      const issued = await knownUse(counters.tickets("main").take("h")).catch(refused);
       if (issued !== undefined) expect(typeof issued.principal.key).toBe("string");
     }),
     { numRuns: 2_000 },

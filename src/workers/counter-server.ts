@@ -3,68 +3,67 @@ import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
 import type { Config } from "../config/server-schema.ts";
-import { LocalCounters } from "../limits/counters.ts";
-import type { RateLimit } from "../limits/rate-limit.ts";
-import type { StreamLimits } from "../limits/stream-limit.ts";
-import { MemoryTicketBox } from "../limits/ticket-box.ts";
+import type { StreamLimits, Windows } from "../limits/counter-store.ts";
+import { MemoryCounterStore } from "../limits/memory-counter-store.ts";
+import type { MemoryTickets } from "../limits/memory-tickets.ts";
 import type { CounterCalls, NoPlace } from "./calls.ts";
 
-/** What all workers count together, in the primary. */
-export class PrimaryCounters {
-  readonly #counters: LocalCounters;
+/** Answers the calls of all workers from one store in the primary. */
+export class CounterServer {
+  readonly #store: MemoryCounterStore;
   /** By route. */
-  readonly #boxes = new Map<string, MemoryTicketBox>();
-  /** By route and rate: one that a reload changed is another. */
-  readonly #rates = new Map<string, RateLimit>();
-  /** How many connections each worker has that told. */
+  readonly #tickets = new Map<string, MemoryTickets>();
+  /** By route and rate: a rate that a reload changes starts anew. */
+  readonly #windows = new Map<string, Windows>();
+  /** The number of open connections, by worker. */
   readonly #connections = new Map<object, number>();
   #config: Config;
 
   constructor(config: Config) {
     this.#config = config;
-    this.#counters = new LocalCounters(config.server.limits.signatures);
+    this.#store = new MemoryCounterStore(config.server.limits.signatures);
   }
 
-  /** Goes over to another configuration: what a route no longer has, or has otherwise, is forgotten. */
+  /** Adopts a new configuration, and forgets the tickets and counts of routes that were removed or changed. */
   keep(config: Config): void {
     const before = new Map(this.#config.routes.map(({ name, auth }) => [name, auth]));
     const after = new Map(config.routes.map(({ name, auth }) => [name, auth]));
     const haveAppsChanged = !isDeepStrictEqual(this.#config.apps, config.apps);
     this.#config = config;
-    this.#counters.limitSignatures(config.server.limits.signatures);
-    for (const name of this.#boxes.keys()) {
-      // A ticket stands for a credential that may not be one any more.
+    this.#store.limitSignatures(config.server.limits.signatures);
+    for (const name of this.#tickets.keys()) {
+      // The credential for which a ticket was issued may no longer be valid.
       const isKept = after.has(name) && isDeepStrictEqual(before.get(name), after.get(name));
-      if (!isKept || haveAppsChanged) this.#boxes.delete(name);
+      if (!isKept || haveAppsChanged) this.#tickets.delete(name);
     }
     const kept = new Set(
       config.routes.flatMap(({ name, limits }) => limits.rate.map((rate) => keyOf(name, rate))),
     );
     const { failedAuth } = config.server.limits;
     if (failedAuth !== undefined) kept.add(keyOf("", failedAuth));
-    for (const [key, rate] of this.#rates) {
+    for (const [key, windows] of this.#windows) {
       if (kept.has(key)) continue;
-      rate.close();
-      this.#rates.delete(key);
+      windows.close();
+      this.#windows.delete(key);
     }
   }
 
-  /** The answers to the calls of one worker, and what gives back all that it has when it is gone. */
+  /** Returns the answers to the calls of one worker, and a function that releases all that it holds when it is gone. */
   serve(): { readonly answers: CounterCalls; readonly release: Release } {
     const places = new Map<number, Release>();
     const answers: CounterCalls = {
       countConnections: (open) => this.#countConnections(places, open),
       admit: ({ signature, expiresAt, now }) =>
-        this.#counters.seen.admit(Buffer.from(signature), expiresAt, now),
-      putTicket: ({ route, hash, issued, limit }) => this.#box(route).put(hash, issued, limit),
-      takeTicket: ({ route, hash }) => this.#boxes.get(route)?.take(hash),
-      countRequest: ({ route, config, key }) => this.#rate(route, config).consume(key),
-      uncountRequest: ({ route, config, key }) => this.#rate(route, config).giveBack(key),
+        this.#store.signatures.useOnce(Buffer.from(signature), expiresAt, now),
+      putTicket: ({ route, hash, issued, limit }) => this.#ticketsOf(route).put(hash, issued, limit),
+      takeTicket: ({ route, hash }) => this.#tickets.get(route)?.take(hash),
+      countRequest: ({ route, config, key }) => this.#windowsOf(route, config).take(key),
+      uncountRequest: ({ route, config, key }) => this.#windowsOf(route, config).release(key),
       enterStream: ({ id, place, limits, address }) =>
-        this.#enter(place, limits, address, (leave) => {
-          // A number that is used twice must not keep the place of the first.
+        this.#takePlace(place, limits, address, (release) => {
+          // If a worker uses a number twice, its first place must not stay taken.
           places.get(id)?.();
-          places.set(id, leave);
+          places.set(id, release);
         }),
       leaveStream: (id) => {
         places.get(id)?.();
@@ -72,7 +71,7 @@ export class PrimaryCounters {
       },
     };
     const release = () => {
-      for (const leave of places.values()) leave();
+      for (const releasePlace of places.values()) releasePlace();
       places.clear();
       this.#connections.delete(places);
     };
@@ -86,15 +85,14 @@ export class PrimaryCounters {
     return sum;
   }
 
-  #enter(
-    place: string,
+  #takePlace(
+    name: string,
     limits: StreamLimits,
     address: string,
-    onPlace: (leave: Release) => void,
+    onPlace: (release: Release) => void,
   ): NoPlace | undefined {
     try {
-      const leave = this.#counters.streams(place, limits)?.acquire(address);
-      if (leave !== undefined) onPlace(leave);
+      onPlace(this.#store.places(name, limits).take(address));
       return undefined;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
@@ -102,17 +100,17 @@ export class PrimaryCounters {
     }
   }
 
-  #box(route: string): MemoryTicketBox {
-    const box = this.#boxes.get(route) ?? new MemoryTicketBox();
-    this.#boxes.set(route, box);
-    return box;
+  #ticketsOf(route: string): MemoryTickets {
+    const tickets = this.#tickets.get(route) ?? this.#store.tickets(route);
+    this.#tickets.set(route, tickets);
+    return tickets;
   }
 
-  #rate(route: string, config: RateConfig): RateLimit {
+  #windowsOf(route: string, config: RateConfig): Windows {
     const key = keyOf(route, config);
-    const rate = this.#rates.get(key) ?? this.#counters.rate(route, config);
-    this.#rates.set(key, rate);
-    return rate;
+    const windows = this.#windows.get(key) ?? this.#store.windows(route, config);
+    this.#windows.set(key, windows);
+    return windows;
   }
 }
 

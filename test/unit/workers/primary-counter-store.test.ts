@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
 import type { RateConfig } from "../../../src/config/limits-schema.ts";
+import { CounterStoreUnavailable, knownUse } from "../../../src/limits/counter-store.ts";
+import { createStreamLimit } from "../../../src/limits/stream-limit.ts";
 import type { CounterCalls } from "../../../src/workers/calls.ts";
-import { PrimaryCounters } from "../../../src/workers/primary-counters.ts";
-import { RemoteCounters } from "../../../src/workers/remote-counters.ts";
+import { CounterServer } from "../../../src/workers/counter-server.ts";
+import { PrimaryCounterStore } from "../../../src/workers/primary-counter-store.ts";
 import { inlineConfig } from "../../support/gateway.ts";
 
 const MOCK = { match: { path: "/*" }, mock: { status: 200 } };
@@ -13,7 +15,7 @@ const configOf = (route: Readonly<Record<string, unknown>> = {}) =>
 
 /** Workers of one primary, without processes in between. */
 function startPrimary() {
-  const primary = new PrimaryCounters(configOf());
+  const primary = new CounterServer(configOf());
   const calls: string[] = [];
   const startWorker = () => {
     const { answers, release } = primary.serve();
@@ -31,7 +33,7 @@ function startPrimary() {
     const silence = () => {
       isSilent = true;
     };
-    return { counters: new RemoteCounters(link as never), release, silence };
+    return { counters: new PrimaryCounterStore(link as never), release, silence };
   };
   return { primary, calls, startWorker };
 }
@@ -45,10 +47,10 @@ const codeOf = (promise: unknown): Promise<string> =>
 test("nothing is asked where nothing is limited", async () => {
   const { calls, startWorker } = startPrimary();
   const { counters } = startWorker();
-  expect(counters.streams("main", {})).toBeUndefined();
-  expect(counters.connections.enter(false)).toBe(1);
-  expect(counters.connections.enter(false)).toBe(2);
-  counters.connections.leave();
+  expect(createStreamLimit(counters, "main", {})).toBeUndefined();
+  expect(counters.connections.take(false)).toBe(1);
+  expect(counters.connections.take(false)).toBe(2);
+  counters.connections.release();
   expect(counters.connections.own).toBe(1);
   expect(calls).toEqual([]);
 });
@@ -57,18 +59,18 @@ test("streams: one count for all, by place; a worker that is gone leaves its pla
   const { startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()];
   const limits = { streams: 2, streamsPerClient: undefined };
-  const inA = a.counters.streams("main", limits);
-  const inB = b.counters.streams("main", limits);
-  const leave = await inA?.acquire("10.0.0.1");
-  await inB?.acquire("10.0.0.2");
-  expect(await codeOf(inA?.acquire("10.0.0.3"))).toBe("too_many_streams");
-  expect(await codeOf(b.counters.streams("other", limits)?.acquire("10.0.0.3"))).toBe("none");
+  const inA = createStreamLimit(a.counters, "main", limits);
+  const inB = createStreamLimit(b.counters, "main", limits);
+  const leave = await inA?.take("10.0.0.1");
+  await inB?.take("10.0.0.2");
+  expect(await codeOf(inA?.take("10.0.0.3"))).toBe("too_many_streams");
+  expect(await codeOf(createStreamLimit(b.counters, "other", limits)?.take("10.0.0.3"))).toBe("none");
   leave?.();
   leave?.();
-  await inA?.acquire("10.0.0.3");
-  expect(await codeOf(inA?.acquire("10.0.0.4"))).toBe("too_many_streams");
+  await inA?.take("10.0.0.3");
+  expect(await codeOf(inA?.take("10.0.0.4"))).toBe("too_many_streams");
   b.release();
-  expect(await codeOf(inA?.acquire("10.0.0.4"))).toBe("none");
+  expect(await codeOf(inA?.take("10.0.0.4"))).toBe("none");
 });
 
 test("streams: without an answer there is no place, and one that was given comes back", async () => {
@@ -76,32 +78,34 @@ test("streams: without an answer there is no place, and one that was given comes
   const [a, b] = [startWorker(), startWorker()];
   const limits = { streams: 1, streamsPerClient: undefined };
   a.silence();
-  expect(await codeOf(a.counters.streams("main", limits)?.acquire("10.0.0.1"))).toBe("too_many_streams");
-  expect(await codeOf(b.counters.streams("main", limits)?.acquire("10.0.0.1"))).toBe("none");
+  expect(await codeOf(createStreamLimit(a.counters, "main", limits)?.take("10.0.0.1"))).toBe(
+    "too_many_streams",
+  );
+  expect(await codeOf(createStreamLimit(b.counters, "main", limits)?.take("10.0.0.1"))).toBe("none");
 });
 
 test("connections: those of all, once there is a limit", async () => {
   const { startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()];
-  void a.counters.connections.enter(false);
-  void a.counters.connections.enter(false);
-  expect(await b.counters.connections.enter(true)).toBe(1);
+  void a.counters.connections.take(false);
+  void a.counters.connections.take(false);
+  expect(await b.counters.connections.take(true)).toBe(1);
   a.counters.connections.limit();
-  expect(await b.counters.connections.enter(true)).toBe(4);
-  a.counters.connections.leave();
-  expect(await b.counters.connections.enter(true)).toBe(4);
+  expect(await b.counters.connections.take(true)).toBe(4);
+  a.counters.connections.release();
+  expect(await b.counters.connections.take(true)).toBe(4);
   a.release();
-  expect(await b.counters.connections.enter(true)).toBe(4);
+  expect(await b.counters.connections.take(true)).toBe(4);
   b.silence();
-  expect(await b.counters.connections.enter(true)).toBe(5);
+  await expect(b.counters.connections.take(true)).rejects.toThrow(CounterStoreUnavailable);
 });
 
 test("rates: one window for all, which a reload of something else leaves alone", async () => {
   const { primary, startWorker } = startPrimary();
-  const [a, b] = [startWorker(), startWorker()].map(({ counters }) => counters.rate("main", RATE));
-  const over = async () => [await a?.consume("k"), await b?.consume("k")].map((count) => count?.isOver);
+  const [a, b] = [startWorker(), startWorker()].map(({ counters }) => counters.windows("main", RATE));
+  const over = async () => [await a?.take("k"), await b?.take("k")].map((count) => count?.isOver);
   expect(await over()).toEqual([false, false]);
-  await a?.giveBack("k");
+  await a?.release("k");
   primary.keep(configOf({ limits: { rate: { requests: 3, per: "60s", maxKeys: 10 } }, websocket: true }));
   expect(await over()).toEqual([false, false]);
   expect(await over()).toEqual([true, true]);
@@ -112,10 +116,10 @@ test("rates: one window for all, which a reload of something else leaves alone",
 test("rates: without an answer each counts for itself", async () => {
   const { startWorker } = startPrimary();
   const worker = startWorker();
-  const rate = worker.counters.rate("main", RATE);
+  const rate = worker.counters.windows("main", RATE);
   worker.silence();
   const counts = [];
-  for (let n = 0; n < 4; n++) counts.push((await rate.consume("k")).isOver);
+  for (let n = 0; n < 4; n++) counts.push((await rate.take("k")).isOver);
   expect(counts).toEqual([false, false, false, true]);
 });
 
@@ -124,8 +128,8 @@ test("signatures and tickets: used once by all; without an answer not known to b
   const [a, b] = [startWorker(), startWorker()];
   const signature = Buffer.from("signature");
   const now = Date.now();
-  expect(await a.counters.seen.admit(signature, now + 1000, now)).toBe("new");
-  expect(await b.counters.seen.admit(signature, now + 1000, now)).toBe("seen");
+  expect(await a.counters.signatures.useOnce(signature, now + 1000, now)).toBe("new");
+  expect(await b.counters.signatures.useOnce(signature, now + 1000, now)).toBe("seen");
   const principal = { app: undefined, key: "k", fields: [["X-App-Id", "k"]] as const, expiresAt: undefined };
   const issued = { principal, path: "/", expiresAt: now + 1000 };
   expect(await a.counters.tickets("main").put("hash", issued, 1)).toBeUndefined();
@@ -137,5 +141,7 @@ test("signatures and tickets: used once by all; without an answer not known to b
   primary.keep(configOf({ auth: { app: ["app"] } }));
   expect(await a.counters.tickets("main").take("third")).toBeUndefined();
   a.silence();
-  expect(await a.counters.seen.admit(Buffer.from("another"), now + 1000, now)).toBe("unknown");
+  const another = a.counters.signatures.useOnce(Buffer.from("another"), now + 1000, now);
+  expect(await codeOf(knownUse(another))).toBe("replay_unknown");
+  expect(await codeOf(knownUse(a.counters.tickets("main").take("hash")))).toBe("replay_unknown");
 });

@@ -1,0 +1,127 @@
+import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
+import type { RateConfig } from "../config/limits-schema.ts";
+import {
+  CounterStoreUnavailable,
+  type WindowCount,
+  type WindowCounter,
+  type Windows,
+} from "./counter-store.ts";
+
+/** The key that all keys beyond `maxKeys` share; the keys of requests all contain a space. */
+const OTHERS = "others";
+
+/** A counter whose keys are bounded by its user. */
+export interface ForgettingCounter extends WindowCounter {
+  /** Drops what this process holds of a key. */
+  forget(key: string): void;
+}
+
+/** Returns the windows of a rate in this process. */
+export function memoryWindows(config: RateConfig): BoundedWindows {
+  return new BoundedWindows(config, new MemoryWindows(config));
+}
+
+/** Returns the state of a window in which a key was counted `count` times, for the limit of a rate. */
+export function windowCount({ requests, per }: RateConfig, count: number, msLeft: number): WindowCount {
+  return {
+    isOver: count > requests,
+    remaining: Math.max(0, requests - count),
+    // A wall clock that was set back makes the rest longer than the whole window.
+    msLeft: Math.min(Math.max(0, msLeft), per),
+  };
+}
+
+/** Counts in `shared`, and in `own` whenever `shared` is unavailable: each process then admits the whole rate. */
+export function withFallback(shared: WindowCounter, own: WindowCounter): WindowCounter {
+  const isUnavailable = (error: unknown): true => {
+    if (error instanceof CounterStoreUnavailable) return true;
+    throw error;
+  };
+  return {
+    take: (key) => shared.take(key).catch((error) => isUnavailable(error) && own.take(key)),
+    release: (key) => shared.release(key).catch((error) => void (isUnavailable(error) && own.release(key))),
+  };
+}
+
+/** Counts with the library, which keeps every key until its window ends. */
+export class MemoryWindows implements ForgettingCounter {
+  readonly #config: RateConfig;
+  readonly #limiter: RateLimiterMemory;
+
+  constructor(config: RateConfig) {
+    this.#config = config;
+    this.#limiter = new RateLimiterMemory({ points: config.requests, duration: config.per / 1000 });
+  }
+
+  async take(key: string): Promise<WindowCount> {
+    const { consumedPoints, msBeforeNext } = await this.#limiter.consume(key).catch(asResult);
+    return windowCount(this.#config, consumedPoints, msBeforeNext);
+  }
+
+  async release(key: string): Promise<void> {
+    const window = await this.#limiter.get(key);
+    // The library would open a window with a negative count.
+    if (window !== null && window.msBeforeNext > 0) await this.#limiter.reward(key);
+  }
+
+  forget(key: string): void {
+    void this.#limiter.delete(key);
+  }
+}
+
+/** The library rejects with the result when a key is over its limit. */
+function asResult(error: unknown): RateLimiterRes {
+  if (error instanceof RateLimiterRes) return error;
+  throw error;
+}
+
+/**
+ * Bounds the keys of a counter to `maxKeys`.
+ *
+ * A client with many addresses could otherwise fill the memory. When `maxKeys` is reached, further keys share one
+ * count until a window ends: new clients may be refused, known clients keep their own counts.
+ */
+export class BoundedWindows implements Windows {
+  readonly #config: RateConfig;
+  readonly #counter: ForgettingCounter;
+  /** When the window of each key ends, by `performance.now()`. All windows are equally long, so the first ends first. */
+  readonly #ends = new Map<string, number>();
+
+  constructor(config: RateConfig, counter: ForgettingCounter) {
+    this.#config = config;
+    this.#counter = counter;
+  }
+
+  /** How many keys have their own count now. */
+  get size(): number {
+    return this.#ends.size;
+  }
+
+  take(key: string): Promise<WindowCount> {
+    return this.#counter.take(this.#admit(key));
+  }
+
+  release(key: string): Promise<void> {
+    return this.#counter.release(this.#ends.has(key) ? key : OTHERS);
+  }
+
+  close(): void {
+    for (const key of [...this.#ends.keys(), OTHERS]) this.#counter.forget(key);
+    this.#ends.clear();
+  }
+
+  /** Returns the key itself if it has its own count or gets one. */
+  #admit(key: string): string {
+    const now = performance.now();
+    for (const [oldest, end] of this.#ends) {
+      if (end > now) break;
+      this.#ends.delete(oldest);
+      // The window is over, but the library's own timer may be late.
+      this.#counter.forget(oldest);
+    }
+    if (this.#ends.has(key)) return key;
+    if (this.#ends.size >= this.#config.maxKeys) return OTHERS;
+    this.#ends.set(key, now + this.#config.per);
+    return key;
+  }
+}
