@@ -11,9 +11,9 @@ export interface Certificate {
 }
 
 /** What is wrong, and in which of the two files. */
-interface CertificateFault {
+interface CertificateProblem {
   readonly key: "cert" | "key";
-  readonly fault: string;
+  readonly problem: string;
 }
 
 /**
@@ -23,50 +23,52 @@ interface CertificateFault {
 export function readCertificate(
   files: { readonly cert: string; readonly key: string },
   directory: string,
-): { readonly certificate: Certificate } | CertificateFault {
+): { readonly certificate: Certificate } | CertificateProblem {
   const cert = readTextFile(resolve(directory, files.cert));
-  if ("fault" in cert) return { key: "cert", fault: `${files.cert}: ${cert.fault.message}` };
+  if ("problem" in cert) return { key: "cert", problem: `${files.cert}: ${cert.problem.message}` };
   const key = readTextFile(resolve(directory, files.key));
-  if ("fault" in key) return { key: "key", fault: `${files.key}: ${key.fault.message}` };
-  const fault = certificateFault(cert.text) ?? keyFault(key.text) ?? pairFault(cert.text, key.text);
-  if (fault !== undefined) return { key: fault.key, fault: `${files[fault.key]}: ${fault.fault}` };
+  if ("problem" in key) return { key: "key", problem: `${files.key}: ${key.problem.message}` };
+  const problem = certificateProblem(cert.text) ?? keyProblem(key.text) ?? pairProblem(cert.text, key.text);
+  if (problem !== undefined)
+    return { key: problem.key, problem: `${files[problem.key]}: ${problem.problem}` };
   return { certificate: { cert: cert.text, key: key.text } };
 }
 
-function certificateFault(text: string): CertificateFault | undefined {
+function certificateProblem(text: string): CertificateProblem | undefined {
   const key = "cert";
   const blocks = certificatesIn(text);
-  if (blocks.length === 0) return { key, fault: "expected a certificate in PEM form" };
+  if (blocks.length === 0) return { key, problem: "expected a certificate in PEM form" };
   let own: X509Certificate | undefined;
   try {
     for (const block of blocks.toReversed()) own = new X509Certificate(block);
   } catch {
-    return { key, fault: "expected certificates that can be read" };
+    return { key, problem: "expected certificates that can be read" };
   }
   const { validFrom = "", validTo = "" } = own ?? {};
-  if (Date.parse(validTo) < Date.now()) return { key, fault: `the certificate expired on ${dayOf(validTo)}` };
+  if (Date.parse(validTo) < Date.now())
+    return { key, problem: `the certificate expired on ${dayOf(validTo)}` };
   if (Date.parse(validFrom) > Date.now())
-    return { key, fault: `the certificate is not valid before ${dayOf(validFrom)}` };
+    return { key, problem: `the certificate is not valid before ${dayOf(validFrom)}` };
   return undefined;
 }
 
-function keyFault(text: string): CertificateFault | undefined {
+function keyProblem(text: string): CertificateProblem | undefined {
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text))
-    return { key: "key", fault: "expected a key without a passphrase" };
+    return { key: "key", problem: "expected a key without a passphrase" };
   return privateKey(text) === undefined
-    ? { key: "key", fault: "expected a private key in PEM form" }
+    ? { key: "key", problem: "expected a private key in PEM form" }
     : undefined;
 }
 
-function pairFault(cert: string, key: string): CertificateFault | undefined {
+function pairProblem(cert: string, key: string): CertificateProblem | undefined {
   const own = privateKey(key);
   if (own === undefined || !new X509Certificate(cert).checkPrivateKey(own))
-    return { key: "key", fault: "the key is not the certificate's" };
+    return { key: "key", problem: "the key is not the certificate's" };
   try {
     // OpenSSL has rules of its own, such as for short keys.
     createSecureContext({ cert, key });
   } catch (error) {
-    return { key: "cert", fault: `cannot be served with (${(error as NodeJS.ErrnoException).code ?? ""})` };
+    return { key: "cert", problem: `cannot be served with (${(error as NodeJS.ErrnoException).code ?? ""})` };
   }
   return undefined;
 }

@@ -1,9 +1,9 @@
-import { faultsOf, phrase } from "./issues.ts";
 import { jsonSchema, type SchemaName } from "./json-schema.ts";
 import type { Loaded } from "./load.ts";
 import { describeOwnBackend, ownBackends } from "./own-backends.ts";
 import type { Problem } from "./problem.ts";
 import { routeSchema } from "./route-schema.ts";
+import { phrase, problemsIn } from "./schema-problems.ts";
 import { type ServerConfig, serverSchema } from "./server-schema.ts";
 
 /** What `serve --to` says instead of files. */
@@ -35,8 +35,8 @@ export function configFromFlags({ to, listen, cors }: Flags): Loaded {
     }
     return { config: { server: server.data, routes: [{ ...route.data, name: "default" }], apps: [] } };
   }
-  const flagged = (issues: Parameters<typeof faultsOf>[0], name: SchemaName): Problem[] =>
-    faultsOf(issues, jsonSchema(name)).map(({ path, message }) => {
+  const flagged = (issues: Parameters<typeof problemsIn>[0], name: SchemaName): Problem[] =>
+    problemsIn(issues, jsonSchema(name)).map(({ path, message }) => {
       const flag = FLAGS[String(path[0])] ?? "--to";
       const index = path.find((step) => typeof step === "number");
       const key = index === undefined ? flag : `${flag} ${JSON.stringify(cors[index])}`;
@@ -58,7 +58,7 @@ export function logFromFlags(given: {
   const log = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const parsed = serverSchema.safeParse({ log }, { error: phrase, reportInput: true });
   if (!parsed.success) {
-    const problems = faultsOf(parsed.error.issues, jsonSchema("server")).map(({ path, message }) => {
+    const problems = problemsIn(parsed.error.issues, jsonSchema("server")).map(({ path, message }) => {
       return { file: undefined, at: undefined, key: `--log-${String(path[1])}`, message };
     });
     return { problems };

@@ -6,7 +6,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** A value with its variables filled in. */
 export interface Interpolated {
   readonly value: unknown;
-  readonly faults: readonly { readonly path: Path; readonly message: string }[];
+  readonly problems: readonly { readonly path: Path; readonly message: string }[];
   /** The scalars that consist of one variable and nothing else. */
   readonly wholes: readonly Path[];
 }
@@ -23,18 +23,18 @@ const WHOLE = /^\$\{[^}]*\}$/;
  * scalar is one variable and nothing else, `validate` reads it as one.
  */
 export function interpolate(value: unknown, env: Env): Interpolated {
-  const faults: { path: Path; message: string }[] = [];
+  const problems: { path: Path; message: string }[] = [];
   const wholes: Path[] = [];
   const visit = (node: unknown, path: Path): unknown => {
     if (typeof node === "string") {
       if (WHOLE.test(node)) wholes.push(path);
-      return fill(node, env, (message) => faults.push({ path, message }));
+      return fill(node, env, (message) => problems.push({ path, message }));
     }
     if (Array.isArray(node)) return node.map((item, index) => visit(item, [...path, index]));
     if (typeof node !== "object" || node === null) return node;
     return Object.fromEntries(Object.entries(node).map(([key, item]) => [key, visit(item, [...path, key])]));
   };
-  return { value: visit(value, []), faults, wholes };
+  return { value: visit(value, []), problems, wholes };
 }
 
 function fill(text: string, env: Env, report: (message: string) => void): string {

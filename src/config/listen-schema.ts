@@ -58,7 +58,7 @@ export function listenIn(directory: string) {
     .transform((files, ctx): Certificate => {
       const read = readCertificate(files, directory);
       if ("certificate" in read) return read.certificate;
-      ctx.addIssue({ code: "custom", path: [read.key], message: read.fault });
+      ctx.addIssue({ code: "custom", path: [read.key], message: read.problem });
       return z.NEVER;
     });
   const listener = z

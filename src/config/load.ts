@@ -108,17 +108,17 @@ function readFile<T>(
     return undefined;
   };
   const read = files.read(path);
-  if ("fault" in read) return report("", read.fault.message, read.fault.at);
-  const { file, faults } = parseYaml(read.text);
-  for (const fault of faults) report(spellPath(fault.path), fault.message, fault.at);
+  if ("problem" in read) return report("", read.problem.message, read.problem.at);
+  const { file, problems: found } = parseYaml(read.text);
+  for (const problem of found) report(spellPath(problem.path), problem.message, problem.at);
   if (file === undefined) return undefined;
   if (file.value === null && name === "route") {
     return report("", "the file is empty; expected at least match.path and upstream", undefined);
   }
   const yaml = file.value === null ? EMPTY : file;
   const validated = validate(yaml, { schema: schema as z.ZodType<T>, json: () => jsonSchema(name) }, env);
-  if ("value" in validated) return faults.length > 0 ? undefined : { value: validated.value, yaml };
-  for (const fault of validated.faults) report(spellPath(fault.path), fault.message, fault.at);
+  if ("value" in validated) return found.length > 0 ? undefined : { value: validated.value, yaml };
+  for (const problem of validated.problems) report(spellPath(problem.path), problem.message, problem.at);
   return undefined;
 }
 

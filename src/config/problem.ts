@@ -1,5 +1,5 @@
 /** A place in a file, both counted from 1, the column in UTF-16 units as editors count it. */
-export interface Position {
+export interface SourcePosition {
   readonly line: number;
   readonly column: number;
 }
@@ -8,7 +8,7 @@ export interface Position {
 export interface Problem {
   /** The file or directory as the user named it; undefined for a flag. */
   readonly file: string | undefined;
-  readonly at: Position | undefined;
+  readonly at: SourcePosition | undefined;
   /** `stream.heartbeat`, or `--to`; empty when the file as a whole is meant. */
   readonly key: string;
   readonly message: string;

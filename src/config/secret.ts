@@ -21,16 +21,16 @@ export const secret = z
     }
     const read = text.startsWith(FILE) ? readSecret(text.slice(FILE.length)) : { text };
     if ("text" in read) return read.text;
-    ctx.addIssue(read.fault);
+    ctx.addIssue(read.problem);
     return z.NEVER;
   });
 
-function readSecret(path: string): { readonly text: string } | { readonly fault: string } {
-  if (!path.startsWith("/")) return { fault: "expected an absolute path after file:" };
+function readSecret(path: string): { readonly text: string } | { readonly problem: string } {
+  if (!path.startsWith("/")) return { problem: "expected an absolute path after file:" };
   const read = readTextFile(path);
-  if ("fault" in read) return { fault: `${path}: ${read.fault.message}` };
+  if ("problem" in read) return { problem: `${path}: ${read.problem.message}` };
   const text = read.text.replace(/\r?\n$/, "");
-  if (text === "") return { fault: `${path}: expected a secret that is not empty` };
-  if (/[\r\n]/.test(text)) return { fault: `${path}: expected one line` };
+  if (text === "") return { problem: `${path}: expected a secret that is not empty` };
+  if (/[\r\n]/.test(text)) return { problem: `${path}: expected one line` };
   return { text };
 }

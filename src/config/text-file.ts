@@ -1,13 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import type { Position } from "./problem.ts";
+import type { SourcePosition } from "./problem.ts";
 
 /** More than any configuration needs; what is bigger is the wrong file. */
 export const MAX_FILE_BYTES = 1024 * 1024;
 
 /** What is wrong with a file's bytes, and where. */
-export interface TextFault {
+export interface TextProblem {
   readonly message: string;
-  readonly at?: Position;
+  readonly at?: SourcePosition;
 }
 
 /** Where `noteReads` gathers; undefined when nobody asks. */
@@ -25,15 +25,15 @@ export function noteReads<T>(read: () => T): { readonly value: T; readonly paths
 }
 
 /** Reads a small UTF-8 file, or says why it cannot; never throws and never blocks. */
-export function readTextFile(path: string): { readonly text: string } | { readonly fault: TextFault } {
+export function readTextFile(path: string): { readonly text: string } | { readonly problem: TextProblem } {
   noted?.add(path);
   let bytes: Buffer | string;
   try {
     bytes = readRegularFile(path);
   } catch (error) {
-    return { fault: { message: describeSystemError(error) } };
+    return { problem: { message: describeSystemError(error) } };
   }
-  return typeof bytes === "string" ? { fault: { message: bytes } } : decodeText(bytes);
+  return typeof bytes === "string" ? { problem: { message: bytes } } : decodeText(bytes);
 }
 
 function readRegularFile(path: string): Buffer | string {
@@ -56,22 +56,22 @@ function readRegularFile(path: string): Buffer | string {
 }
 
 /** Decodes UTF-8, a byte order mark removed; refuses control characters, which no editor shows. */
-export function decodeText(bytes: Buffer): { readonly text: string } | { readonly fault: TextFault } {
+export function decodeText(bytes: Buffer): { readonly text: string } | { readonly problem: TextProblem } {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     const lossy = bytes.toString("utf8");
-    return { fault: { message: "expected UTF-8", at: positionOf(lossy, lossy.indexOf("\ufffd")) } };
+    return { problem: { message: "expected UTF-8", at: positionOf(lossy, lossy.indexOf("\ufffd")) } };
   }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   const control = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/.exec(text);
   if (control === null) return { text };
   const name = control[0] === "\0" ? "NUL" : "control character";
-  return { fault: { message: `expected no ${name}`, at: positionOf(text, control.index) } };
+  return { problem: { message: `expected no ${name}`, at: positionOf(text, control.index) } };
 }
 
-function positionOf(text: string, offset: number): Position {
+function positionOf(text: string, offset: number): SourcePosition {
   const before = text.slice(0, offset);
   const lineStart = before.lastIndexOf("\n") + 1;
   return { line: before.split("\n").length, column: offset - lineStart + 1 };

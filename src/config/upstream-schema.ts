@@ -69,7 +69,7 @@ const tls = z.strictObject({
     .transform((path, ctx) => {
       const pem = readCertificates(path);
       if ("certificates" in pem) return pem.certificates;
-      ctx.addIssue(pem.fault);
+      ctx.addIssue(pem.problem);
       return z.NEVER;
     })
     .optional()
@@ -85,15 +85,15 @@ const tls = z.strictObject({
     .describe("false takes any certificate: whoever is in between can read and change everything."),
 });
 
-function readCertificates(path: string): { certificates: string } | { fault: string } {
+function readCertificates(path: string): { certificates: string } | { problem: string } {
   const read = readTextFile(path);
-  if ("fault" in read) return { fault: `${path}: ${read.fault.message}` };
+  if ("problem" in read) return { problem: `${path}: ${read.problem.message}` };
   const blocks = certificatesIn(read.text);
-  if (blocks.length === 0) return { fault: `${path}: expected certificates in PEM form` };
+  if (blocks.length === 0) return { problem: `${path}: expected certificates in PEM form` };
   try {
     for (const block of blocks) new X509Certificate(block);
   } catch {
-    return { fault: `${path}: expected certificates that can be read` };
+    return { problem: `${path}: expected certificates that can be read` };
   }
   return { certificates: blocks.join("\n") };
 }

@@ -1,18 +1,18 @@
 import type * as z from "zod";
 import { type Env, interpolate } from "./interpolate.ts";
-import { faultsOf, phrase } from "./issues.ts";
 import type { JsonSchema } from "./json-schema.ts";
-import type { Position } from "./problem.ts";
+import type { SourcePosition } from "./problem.ts";
+import { phrase, problemsIn } from "./schema-problems.ts";
 import type { Path, YamlFile } from "./yaml-file.ts";
 
 /** One thing that is wrong in a file. */
-export interface PlacedFault {
+export interface PlacedProblem {
   readonly path: Path;
-  readonly at: Position;
+  readonly at: SourcePosition;
   readonly message: string;
 }
 
-export type Validated<T> = { readonly value: T } | { readonly faults: readonly PlacedFault[] };
+export type Validated<T> = { readonly value: T } | { readonly problems: readonly PlacedProblem[] };
 
 /** Fills in the variables of a parsed file and validates it; `json` is the same schema for its prose. */
 export function validate<T>(
@@ -20,15 +20,15 @@ export function validate<T>(
   { schema, json }: { schema: z.ZodType<T>; json: () => JsonSchema },
   env: Env,
 ): Validated<T> {
-  const { value, faults: unset, wholes } = interpolate(file.value, env);
+  const { value, problems: unset, wholes } = interpolate(file.value, env);
   const result = parse(schema, value, wholes);
   if (result.success && unset.length === 0) return { value: result.data };
   const isUnset = new Set(unset.map(({ path }) => JSON.stringify(path)));
   const invalid = result.success
     ? []
-    : faultsOf(result.error.issues, json()).filter(({ path }) => !isUnset.has(JSON.stringify(path)));
+    : problemsIn(result.error.issues, json()).filter(({ path }) => !isUnset.has(JSON.stringify(path)));
   return {
-    faults: [
+    problems: [
       ...unset.map(({ path, message }) => ({ path, message, at: file.valuePlace(path) })),
       ...invalid.map(({ path, message, isKey, isMissing }) => ({
         path,

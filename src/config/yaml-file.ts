@@ -10,20 +10,20 @@ import {
   type Pair,
   parseAllDocuments,
 } from "yaml";
-import type { Position } from "./problem.ts";
+import type { SourcePosition } from "./problem.ts";
 
 /** Where a key and its value stand. */
 interface Place {
-  readonly key: Position | undefined;
-  readonly value: Position;
+  readonly key: SourcePosition | undefined;
+  readonly value: SourcePosition;
 }
 
 export type Path = readonly PropertyKey[];
 
 /** What is wrong with a text as YAML. */
-export interface YamlFault {
+export interface YamlProblem {
   readonly message: string;
-  readonly at: Position;
+  readonly at: SourcePosition;
   readonly path: Path;
 }
 
@@ -31,12 +31,12 @@ export interface YamlFault {
 export interface YamlFile {
   readonly value: unknown;
   /** The key's place, or that of the nearest key above when the path has none in this file. */
-  keyPlace(path: Path): Position;
+  keyPlace(path: Path): SourcePosition;
   /** The value's place, or that of the nearest value above. */
-  valuePlace(path: Path): Position;
+  valuePlace(path: Path): SourcePosition;
 }
 
-const START: Position = { line: 1, column: 1 };
+const START: SourcePosition = { line: 1, column: 1 };
 
 // A route file has some fifty values, five deep.
 const MAX_DEPTH = 32;
@@ -49,19 +49,19 @@ const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 /** What a text says, as far as it can be read, and what is wrong with it. */
 export interface ParsedYaml {
   readonly file: YamlFile | undefined;
-  readonly faults: readonly YamlFault[];
+  readonly problems: readonly YamlProblem[];
 }
 
 /** Reads one YAML 1.2 document; an empty text has the value null. Never throws. */
 export function parseYaml(text: string): ParsedYaml {
   const lines = new LineCounter();
-  const position = (offset: number): Position => {
+  const position = (offset: number): SourcePosition => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return line === 0 ? START : { line, column: col };
   };
-  const unreadable = ({ message, offset }: Flaw): ParsedYaml => ({
+  const unreadable = ({ message, offset }: SyntaxProblem): ParsedYaml => ({
     file: undefined,
-    faults: [{ message, at: position(offset), path: [] }],
+    problems: [{ message, at: position(offset), path: [] }],
   });
   const excess = findExcess(text);
   if (excess !== undefined) {
@@ -78,18 +78,18 @@ export function parseYaml(text: string): ParsedYaml {
     version: "1.2",
   });
   const [document, second] = Array.isArray(documents) ? documents : [];
-  if (document === undefined) return { file: new PlacedValue(null, new Map()), faults: [] };
-  const broken = syntaxFault(text, document) ?? secondDocument(second);
+  if (document === undefined) return { file: new PlacedValue(null, new Map()), problems: [] };
+  const broken = syntaxProblem(text, document) ?? secondDocument(second);
   if (broken !== undefined) return unreadable(broken);
   const reader = new Reader(position);
   for (const { message, pos } of document.warnings)
-    reader.fault(`invalid YAML: ${message.slice(0, 200)}`, pos[0], []);
+    reader.report(`invalid YAML: ${message.slice(0, 200)}`, pos[0], []);
   const value = reader.read(document.contents, []);
   const file = reader.isOverfull ? undefined : new PlacedValue(value, reader.places);
-  return { file, faults: reader.faults };
+  return { file, problems: reader.problems };
 }
 
-interface Flaw {
+interface SyntaxProblem {
   readonly message: string;
   readonly offset: number;
 }
@@ -98,7 +98,7 @@ interface Flaw {
  * Bounds tokens and nesting before the parser sees the text: half a million `[` end the whole process in it
  * (V8 runs out of memory), which no catch can prevent.
  */
-function findExcess(text: string): Flaw | undefined {
+function findExcess(text: string): SyntaxProblem | undefined {
   let offset = 0;
   let tokens = 0;
   let flowDepth = 0;
@@ -124,7 +124,7 @@ function findExcess(text: string): Flaw | undefined {
 }
 
 /** The first error only: after it the parser guesses, and the rest are its consequences. */
-function syntaxFault(text: string, document: Document.Parsed): Flaw | undefined {
+function syntaxProblem(text: string, document: Document.Parsed): SyntaxProblem | undefined {
   const error = document.errors[0];
   if (error !== undefined) {
     const offset = error.pos[0];
@@ -140,7 +140,7 @@ function syntaxFault(text: string, document: Document.Parsed): Flaw | undefined 
 
 const lowerFirst = (text: string): string => text.slice(0, 1).toLowerCase() + text.slice(1, 200);
 
-function secondDocument(document: Document.Parsed | undefined): Flaw | undefined {
+function secondDocument(document: Document.Parsed | undefined): SyntaxProblem | undefined {
   return document && { message: "expected one YAML document, found a second", offset: document.range[0] };
 }
 
@@ -155,7 +155,7 @@ class PlacedValue implements YamlFile {
     this.#places = places;
   }
 
-  keyPlace(path: Path): Position {
+  keyPlace(path: Path): SourcePosition {
     for (let end = path.length; end > 0; end -= 1) {
       const key = this.#places.get(pathKey(path.slice(0, end)))?.key;
       if (key !== undefined) return key;
@@ -163,7 +163,7 @@ class PlacedValue implements YamlFile {
     return START;
   }
 
-  valuePlace(path: Path): Position {
+  valuePlace(path: Path): SourcePosition {
     for (let end = path.length; end >= 0; end -= 1) {
       const place = this.#places.get(pathKey(path.slice(0, end)));
       if (place !== undefined) return place.value;
@@ -174,9 +174,9 @@ class PlacedValue implements YamlFile {
 
 /** Turns the parser's nodes into plain values; aliases are followed, within a bound on the values they make. */
 class Reader {
-  readonly faults: YamlFault[] = [];
+  readonly problems: YamlProblem[] = [];
   readonly places = new Map<string, Place>();
-  readonly #position: (offset: number) => Position;
+  readonly #position: (offset: number) => SourcePosition;
   readonly #anchors = new Map<string, unknown>();
   /** Nodes being read now; an alias to one of them would never end. */
   readonly #open = new Set<unknown>();
@@ -184,12 +184,12 @@ class Reader {
   /** Reading stopped half-way. */
   isOverfull = false;
 
-  constructor(position: (offset: number) => Position) {
+  constructor(position: (offset: number) => SourcePosition) {
     this.#position = position;
   }
 
-  fault(message: string, offset: number, path: Path): void {
-    this.faults.push({ message, at: this.#position(offset), path });
+  report(message: string, offset: number, path: Path): void {
+    this.problems.push({ message, at: this.#position(offset), path });
   }
 
   /** `key` is the offset of the key that the node is the value of. */
@@ -203,7 +203,7 @@ class Reader {
     // An alias bomb is a few lines of aliases to aliases: a billion values.
     if (this.#values > MAX_VALUES || path.length > MAX_DEPTH) {
       if (!this.isOverfull) {
-        this.fault(
+        this.report(
           `expected at most ${MAX_VALUES} values, ${MAX_DEPTH} levels deep, aliases included`,
           offset,
           [],
@@ -229,9 +229,9 @@ class Reader {
 
   #readAlias(name: string, path: Path, offset: number, key: number | undefined): unknown {
     const node = this.#anchors.get(name);
-    if (node === undefined) this.fault(`no anchor &${name} stands above this alias`, offset, path);
+    if (node === undefined) this.report(`no anchor &${name} stands above this alias`, offset, path);
     else if (this.#open.has(node))
-      this.fault(`the alias *${name} stands inside its own anchor`, offset, path);
+      this.report(`the alias *${name} stands inside its own anchor`, offset, path);
     else {
       const value = this.read(node, path, key);
       // What is wrong with the value is wrong for the use of it, so that is where problems point.
@@ -261,7 +261,7 @@ class Reader {
       const name = isScalar(key) ? String(key.value ?? "") : "";
       const refusal = refusalOf(name, values);
       if (refusal === undefined) values[name] = this.read(value, [...path, name], offset);
-      else this.fault(refusal, offset, [...path, name]);
+      else this.report(refusal, offset, [...path, name]);
     }
     return values;
   }

@@ -43,7 +43,7 @@ test.each([
   ["${HO-ST}", "expected ${NAME} or ${NAME:-default}; a plain ${ is written $${"],
   ["${}", "expected ${NAME} or ${NAME:-default}; a plain ${ is written $${"],
 ])("%s is a problem with its place", (text, message) => {
-  expect(interpolate({ a: [text] }, env).faults).toEqual([{ path: ["a", 0], message }]);
+  expect(interpolate({ a: [text] }, env).problems).toEqual([{ path: ["a", 0], message }]);
 });
 
 test("any text without a dollar sign stays as it is", () => {
@@ -73,12 +73,12 @@ describe("a variable is a text until a number or boolean is expected", () => {
     ["count: ${V}", "", "expected a whole number"],
     ["isOn: ${V}", "yes", "expected true or false"],
   ])("%s with %j is a problem", (text, value, message) => {
-    expect(read(text, { V: value })).toMatchObject({ faults: [{ message, at: { line: 1 } }] });
+    expect(read(text, { V: value })).toMatchObject({ problems: [{ message, at: { line: 1 } }] });
   });
 
   test("part of a text is never a number", () => {
     expect(read("count: 8${V}", { V: "0" })).toMatchObject({
-      faults: [{ message: "expected a whole number" }],
+      problems: [{ message: "expected a whole number" }],
     });
   });
 });

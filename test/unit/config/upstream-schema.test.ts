@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { faultsOf, phrase } from "../../../src/config/issues.ts";
 import { jsonSchema } from "../../../src/config/json-schema.ts";
 import { spellPath } from "../../../src/config/problem.ts";
 import { routeSchema } from "../../../src/config/route-schema.ts";
+import { phrase, problemsIn } from "../../../src/config/schema-problems.ts";
 import { afterTest } from "../../support/after-test.ts";
 import { certificate } from "../../support/certificate.ts";
 
@@ -20,7 +20,7 @@ function parse(upstream: unknown) {
 function problems(upstream: unknown): string[] {
   const result = parse(upstream);
   if (result.success) return [];
-  return faultsOf(result.error.issues, jsonSchema("route")).map(
+  return problemsIn(result.error.issues, jsonSchema("route")).map(
     ({ path, message }) => `${spellPath(path)}: ${message}`,
   );
 }

@@ -4,13 +4,13 @@ import { decodeText } from "../../../src/config/text-file.ts";
 import { parseYaml } from "../../../src/config/yaml-file.ts";
 
 const read = (text: string): unknown => {
-  const { file, faults } = parseYaml(text);
-  expect(faults).toEqual([]);
+  const { file, problems } = parseYaml(text);
+  expect(problems).toEqual([]);
   return file?.value;
 };
-/** The faults as `line:column message`. */
-const faultsOf = (text: string): string[] =>
-  parseYaml(text).faults.map(({ at, message }) => `${at.line}:${at.column} ${message}`);
+/** The problems as `line:column message`. */
+const problemsIn = (text: string): string[] =>
+  parseYaml(text).problems.map(({ at, message }) => `${at.line}:${at.column} ${message}`);
 
 describe("values and places", () => {
   const text = "match:\n  path: /a\nlist: [1, x]\nempty:\n";
@@ -73,11 +73,11 @@ describe("refused, with the place", () => {
       "1:7 invalid YAML: flow sequence in block collection must be sufficiently indented and end with a ]",
     ],
   ])("%j", (text, fault) => {
-    expect(faultsOf(text)[0]).toBe(fault);
+    expect(problemsIn(text)[0]).toBe(fault);
   });
 
   test("keys that reach a prototype are errors, and nothing is polluted", () => {
-    expect(faultsOf("__proto__: {isAdmin: true}\nconstructor: {prototype: {isAdmin: true}}")).toEqual([
+    expect(problemsIn("__proto__: {isAdmin: true}\nconstructor: {prototype: {isAdmin: true}}")).toEqual([
       "1:1 unknown key",
       "2:1 unknown key",
     ]);
@@ -103,9 +103,9 @@ describe("bombs", () => {
     ],
   ])("%s end quickly, with a problem", (_, text, word) => {
     const startedAt = performance.now();
-    const faults = faultsOf(text);
-    expect(faults).toHaveLength(1);
-    expect(faults[0]).toContain(word);
+    const problems = problemsIn(text);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(word);
     expect(performance.now() - startedAt).toBeLessThan(4000);
   });
 
@@ -138,6 +138,6 @@ describe("bytes", () => {
     [[0x61, 0x3a, 0x00], "expected no NUL", 1, 3],
     [[0x0a, 0x1b], "expected no control character", 2, 1],
   ])("%j is refused", (bytes, message, line, column) => {
-    expect(decode(bytes)).toEqual({ fault: { message, at: { line, column } } });
+    expect(decode(bytes)).toEqual({ problem: { message, at: { line, column } } });
   });
 });

@@ -6,7 +6,7 @@ type Issue = z.core.$ZodIssue;
 type RawIssue = z.core.$ZodRawIssue;
 
 /** What is wrong at a path, in words a reader of the file knows. */
-export interface Fault {
+export interface SchemaProblem {
   readonly path: readonly PropertyKey[];
   readonly message: string;
   /** Whether the key itself is wrong, not its value. */
@@ -53,20 +53,20 @@ function expectedOneOf(values: readonly string[], input: unknown): string {
   return `expected ${listed}${typeof input === "string" ? suggestion(input, values) : ""}`;
 }
 
-/** Turns the issues of one file into faults; `schema` knows which keys there are. */
-export function faultsOf(issues: readonly Issue[], schema: JsonSchema): Fault[] {
-  const faults = issues.flatMap((issue) => explain(issue, [], schema));
+/** Turns the issues of one file into problems; `schema` knows which keys there are. */
+export function problemsIn(issues: readonly Issue[], schema: JsonSchema): SchemaProblem[] {
+  const problems = issues.flatMap((issue) => explain(issue, [], schema));
   // `allowOrigin` is unknown and `allowOrigins` missing: one slip of the pen, so one problem.
   const meant = new Set(
-    faults.flatMap(({ path, message }) => {
+    problems.flatMap(({ path, message }) => {
       const name = /did you mean (\w+)\?$/.exec(message)?.[1];
       return name === undefined ? [] : [JSON.stringify([...path.slice(0, -1), name])];
     }),
   );
-  return faults.filter(({ path, isMissing }) => !(isMissing && meant.has(JSON.stringify(path))));
+  return problems.filter(({ path, isMissing }) => !(isMissing && meant.has(JSON.stringify(path))));
 }
 
-function explain(issue: Issue, above: Fault["path"], schema: JsonSchema): Fault[] {
+function explain(issue: Issue, above: SchemaProblem["path"], schema: JsonSchema): SchemaProblem[] {
   const path = [...above, ...issue.path];
   const plain = { path, isKey: false, isMissing: false };
   if (issue.code === "unrecognized_keys") {
@@ -86,13 +86,18 @@ function explain(issue: Issue, above: Fault["path"], schema: JsonSchema): Fault[
 }
 
 /** Names the keys where an object was expected: `stream:` with nothing below it is a common remainder. */
-function withKeys(issue: Issue, path: Fault["path"], schema: JsonSchema): string {
+function withKeys(issue: Issue, path: SchemaProblem["path"], schema: JsonSchema): string {
   if (issue.code !== "invalid_type" || issue.expected !== "object") return issue.message;
   const keys = keysAt(schema, path);
   return keys.length === 0 ? issue.message : `${issue.message} with ${keys.join(", ")}`;
 }
 
-function unknownKey(path: Fault["path"], key: string, parent: Fault["path"], schema: JsonSchema): Fault {
+function unknownKey(
+  path: SchemaProblem["path"],
+  key: string,
+  parent: SchemaProblem["path"],
+  schema: JsonSchema,
+): SchemaProblem {
   const known = keysAt(schema, parent);
   const everywhere = keyPaths(schema);
   const meant =
