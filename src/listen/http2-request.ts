@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { Readable } from "node:stream";
 import type { ClientRequest, RequestBody } from "../http/client-request.ts";
+import { onceTrailers } from "../process/internals/http2-trailers.ts";
 
 /**
  * A request as nghttp2 has read it, in the terms that HTTP/1 has for it.
@@ -67,9 +68,7 @@ class Http2Body extends Readable {
     stream.on("data", (chunk: Buffer) => {
       if (!this.push(chunk)) stream.pause();
     });
-    stream.once("trailers", (_fields: unknown, _flags: unknown, raw?: readonly string[]) => {
-      this.rawTrailers.push(...(raw ?? []));
-    });
+    onceTrailers(stream, (raw) => this.rawTrailers.push(...raw));
     stream.once("end", () => {
       if (stream.aborted || stream.rstCode !== 0) this.destroy(brokenOff());
       else this.push(null);

@@ -9,6 +9,8 @@ import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
 import { UNIX_PEER } from "../http/address.ts";
 import { addressName } from "../http/address-name.ts";
 import type { Admission } from "../limits/capacity.ts";
+import { takeConnectionListener } from "../process/internals/connection-listener.ts";
+import { setMaxHeaderSize } from "../process/internals/max-header-size.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
 import { type Arrival, arrivalOf, noteArrival } from "../request/arrival.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -64,7 +66,7 @@ export class Listener {
     });
     // Node would drop fields beyond its own count without a word; `limits.headers` refuses them.
     this.#server.maxHeadersCount = 0;
-    this.#parse = takeOver(this.#server, "connection");
+    this.#parse = takeConnectionListener(this.#server);
     this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
     this.#http1 = new Http1Requests(this.#server, {
       runtime,
@@ -104,8 +106,7 @@ export class Listener {
     if (this.#tls !== undefined && listen.tls !== undefined && isSameKind) this.#tls.use(listen.tls);
     else this.#tls = this.#createTls(listen);
     if (before.mode !== listen.mode) this.#setMode(listen);
-    // Node looks at it for each new connection, though only the option is documented.
-    Object.assign(this.#server, { maxHeaderSize: limits.headerBytes });
+    setMaxHeaderSize(this.#server, limits.headerBytes);
     this.#server.requestTimeout = limits.requestTimeout;
     this.#server.headersTimeout = limits.requestTimeout;
   }
@@ -251,12 +252,4 @@ export class Listener {
   #toHttp1(socket: Socket): void {
     this.#fastPath.accept(socket);
   }
-}
-
-/** Takes the listener off a server that Node has put there, to call it where it is wanted. */
-function takeOver(server: http.Server, event: "connection"): (socket: Duplex) => void {
-  const [own] = server.listeners(event);
-  if (own === undefined) throw new TypeError(`Node listens for ${event}`);
-  server.removeAllListeners(event);
-  return (socket) => Reflect.apply(own, server, [socket]);
 }

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Certificate } from "../config/certificate-file.ts";
 import type { Log } from "../observe/log.ts";
+import { underlyingSocket } from "../process/internals/underlying-socket.ts";
 import { contextOptions, TlsCertificates } from "./tls-certificates.ts";
 
 /** How the handshakes of a listener are made, and what becomes of a connection that has it behind itself. */
@@ -31,7 +32,7 @@ export class TlsHandshakes {
       highWaterMark: 16 * 1024,
     });
     this.#server.on("secureConnection", (socket) => {
-      const raw = rawOf(socket);
+      const raw = underlyingSocket(socket);
       // An error between this turn and the next listener would be nobody's, and end the process.
       socket.on("error", () => socket.destroy());
       if (raw === undefined) socket.destroy();
@@ -66,12 +67,4 @@ export class TlsHandshakes {
       return this.#certificates.first;
     }
   }
-}
-
-/**
- * The connection under a TLS socket. Node keeps it in a field that has no public name; without it nobody could
- * tell whose connection it is, so the caller closes one that has none.
- */
-export function rawOf(socket: TLSSocket): Socket | undefined {
-  return (socket as TLSSocket & { readonly _parent?: Socket })._parent;
 }

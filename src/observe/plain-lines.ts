@@ -1,8 +1,5 @@
-import { type DestinationStream, type Logger, pino } from "pino";
-
-const writeSym: typeof pino.symbols.writeSym = pino.symbols.writeSym;
-
-type Write = (this: Logger, facts: object | null, message: string | undefined, level: number) => void;
+import type { DestinationStream, Logger } from "pino";
+import { replaceLogWrite } from "../process/internals/log-write.ts";
 
 /**
  * Anything but what stands in a log as it is: no quote, no backslash, no half of a pair, nothing that `visibleText`
@@ -19,14 +16,12 @@ const ESCAPED = /[^ !#-[\]-~\u00a0-\u061b\u061d-\u200d\u2010-\u2027\u202f-\u2065
  * `log` has no bindings and no redaction, `time` is its timestamp, and the names of facts are to need no escape.
  */
 export function writePlainLines(log: Logger, target: DestinationStream, time: () => string): void {
-  const own = log as Logger & { [writeSym]: Write };
-  const writeAny = own[writeSym];
-  own[writeSym] = function write(facts, message, level) {
+  const writeAny = replaceLogWrite(log, function write(facts, message, level) {
     const isOurs = this === log && message !== undefined && isPlain(facts);
     const rest = isOurs ? plainRest(facts, message) : undefined;
     if (rest === undefined) writeAny.call(this, facts, message, level);
     else target.write(`{"level":${level}${time()}${rest}`);
-  };
+  });
 }
 
 function isPlain(facts: object | null): facts is Record<string, unknown> {

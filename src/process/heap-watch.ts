@@ -1,4 +1,4 @@
-import { getHeapSpaceStatistics, getHeapStatistics } from "node:v8";
+import { heapUse } from "./internals/heap-use.ts";
 
 /** From here on nothing more is taken on that stays. */
 const HIGH = 0.85;
@@ -14,27 +14,6 @@ export interface HeapListener {
   onHeap(isHigh: boolean): void;
   /** Called at each look at which it is as good as full. */
   onHeapFull(): void;
-}
-
-/** The part of the limit that V8 reports that is there for what lives longer, where it was not set by a flag. */
-const OLD_PART = 0.97;
-
-/** What V8 ends the process at: the most that may have lived longer. The limit that it reports has the young in it. */
-const OLD_LIMIT = flaggedLimit() ?? getHeapStatistics().heap_size_limit * OLD_PART;
-
-function flaggedLimit(): number | undefined {
-  const flags = [process.env["NODE_OPTIONS"], ...process.execArgv].join(" ");
-  const megabytes = [...flags.matchAll(/--max[-_]old[-_]space[-_]size[= ](\d+)/g)].at(-1)?.[1];
-  return megabytes === undefined || Number(megabytes) === 0 ? undefined : Number(megabytes) * 2 ** 20;
-}
-
-/** How much of the heap is used, from 0 to 1; what is dead and not collected yet counts. */
-function heapUse(): number {
-  let used = 0;
-  for (const { space_name: name, space_used_size: size } of getHeapSpaceStatistics()) {
-    if (!name.startsWith("new")) used += size;
-  }
-  return used / OLD_LIMIT;
 }
 
 /** Watches the heap: V8 ends a process whose heap is full, with everything that it does. */

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { guarded } from "../base/guard.ts";
 import { pairs, type RawFields } from "../http/fields.ts";
 import { checkFields, checkTarget } from "../http/render-head.ts";
+import { withoutDeprecatedExtend } from "../process/internals/deprecated-extend.ts";
 import type { Backend } from "../upstream/backend.ts";
 
 /**
@@ -14,7 +15,9 @@ import type { Backend } from "../upstream/backend.ts";
  * what our own dial has to know before. What upgrades have of that is contained here; each defect has its
  * file in test/security.
  */
-const httpProxy = loadHttpProxy();
+const httpProxy = withoutDeprecatedExtend<typeof import("http-proxy")>(() =>
+  createRequire(import.meta.url)("http-proxy"),
+);
 
 /** An upgrade request as it goes out. */
 export interface UpgradeRequest {
@@ -132,22 +135,4 @@ function grouped(fields: RawFields): Record<string, string[]> {
     else group[1].push(value);
   }
   return Object.fromEntries(groups.values());
-}
-
-/**
- * Loads http-proxy with Object.assign in the place of util._extend.
- *
- * It keeps the function that it finds at load, and calling Node's prints DEP0060. Node's own is back
- * before anything else runs.
- */
-function loadHttpProxy(): typeof import("http-proxy") {
-  const require = createRequire(import.meta.url);
-  const util: { _extend: unknown } = require("node:util");
-  const deprecated = util._extend;
-  util._extend = Object.assign;
-  try {
-    return require("http-proxy");
-  } finally {
-    util._extend = deprecated;
-  }
 }

@@ -1,13 +1,12 @@
 import type { Socket } from "node:net";
 import { GrowingBytes } from "../base/growing-bytes.ts";
+import { restartReading } from "../process/internals/restart-reading.ts";
 
 /**
  * Most that is held of what a client sends before it is answered; one that sends more is cut off. To stop reading
  * instead would hide that the client leaves. A WebSocket client waits for its 101 before it sends (RFC 6455 section 4.1).
  */
 const MAX_EARLY_BYTES = 64 * 1024;
-
-const NOTHING = Buffer.alloc(0);
 
 /**
  * A client that waits for the answer to its upgrade, on a connection that nobody else reads.
@@ -30,8 +29,7 @@ export class WaitingClient {
     socket.on("data", this.#hold);
     socket.once("end", this.#leave);
     socket.once("close", this.#leave);
-    // Node's parser may have stopped the reading for a body before, and the stream would take it for still under way.
-    socket.push(NOTHING);
+    restartReading(socket);
   }
 
   /**

@@ -1,10 +1,10 @@
 import cluster, { type Worker } from "node:cluster";
 import type { Config } from "../config/server-schema.ts";
+import { closeUndelivered } from "../process/internals/undelivered-connections.ts";
 import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
 import type { LinkFaults } from "./link-faults.ts";
 import { ProcessLink } from "./process-link.ts";
 import { PRIMARY_CHECKS, WORKER_CHECKS } from "./schemas.ts";
-import { closeUndelivered } from "./undelivered-connections.ts";
 
 /** A process, its configuration read, its keys fetched; a worker that takes longer counts as dead. */
 const START_MS = 60_000;

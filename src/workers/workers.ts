@@ -8,7 +8,7 @@ import type { Config } from "../config/server-schema.ts";
 import { type Gateway, GatewayClosedError } from "../gateway/gateway.ts";
 import { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import type { Log } from "../observe/log.ts";
-import { youngGenerationOptions } from "../process/young-generation.ts";
+import { youngGenerationOptions } from "../process/internals/young-generation.ts";
 import { newLoopId } from "../upstream/loop-guard.ts";
 import { CounterServer } from "./counter-server.ts";
 import { LinkFaults } from "./link-faults.ts";

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { youngGenerationOptions } from "../../src/process/young-generation.ts";
+import { youngGenerationOptions } from "../../src/process/internals/young-generation.ts";
 
 const GROWTH = new URL("../support/history-growth.mjs", import.meta.url).pathname;
 

@@ -1,15 +1,15 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { expect, test } from "vitest";
 
 /** From the ground up: a folder imports only folders before it in this list, and files inside itself. Types count. */
 const LAYERS = [
   "base",
+  "process",
   "http",
   "config",
   "observe",
   "exchange",
-  "process",
   "limits",
   "policy",
   "auth",
@@ -85,4 +85,28 @@ test("no files import each other, not even for types", () => {
 test("exactly one file imports http-proxy", () => {
   const importers = sources.filter((file) => /["']http-proxy["']/.test(readFileSync(file, "utf8")));
   expect(importers.map((file) => relative(SRC, file))).toEqual(["websocket/http-proxy.ts"]);
+});
+
+/** Members without a public name, and calls that reach into Node or a library. */
+const INTERNALS =
+  /\._[a-z]|_handle\b|process\.binding|"internalMessage"|setFlagsFromString|getHeapSpaceStatistics|pino\.symbols\.\w+;|\.listeners\("connection"\)|\.push\(NOTHING\)|maxHeaderSize: \w+ \}\)|\.(?:on|once)\("trailers"/;
+
+test("internals of Node and of libraries are relied on in process/internals alone", () => {
+  const users = sources.filter((file) => INTERNALS.test(readFileSync(file, "utf8")));
+  const outside = users
+    .map((file) => relative(SRC, file))
+    .filter((name) => !name.startsWith("process/internals/"));
+  expect(outside).toEqual([]);
+});
+
+test("each internal says what it assumes, what fails without it and when it can go, and has a test", () => {
+  const files = sources.filter((file) => relative(SRC, file).startsWith("process/internals/"));
+  expect(files.length).toBeGreaterThan(0);
+  for (const file of files) {
+    const text = readFileSync(file, "utf8");
+    for (const part of [/^ \* - Assumed of /m, /^ \* - Without it: /m, /^ \* - Can go when /m])
+      expect(text, relative(SRC, file)).toMatch(part);
+    const twin = join(SRC, "../test/unit", relative(SRC, file).replace(/\.ts$/, ".test.ts"));
+    expect(existsSync(twin), twin).toBe(true);
+  }
 });

@@ -1,31 +1,39 @@
 import type { Worker } from "node:cluster";
-import { guarded } from "../base/guard.ts";
+import { guarded } from "../../base/guard.ts";
 
-/** A connection that the primary has accepted, as node:cluster passes it on. */
+/** A connection that the primary has accepted, as node:cluster sends it to a worker. */
 interface Handle {
   close(): void;
 }
 
-/** What node:cluster sends with a connection: `key` is its listener, and `seq` what the answer refers to. */
+/** The message with which node:cluster sends a connection: `key` names the listener, `seq` the message. */
 interface NewConnection {
   readonly act: "newconn";
   readonly key: unknown;
   readonly seq: number;
 }
 
-/** To whom each was given last: one that a worker did not want is given to another. */
+/** The worker that each connection was sent to last: node:cluster sends a refused connection to another worker. */
 const holders = new WeakMap<Handle, Worker>();
 
 /**
- * Closes the connections that a worker was given and did not take: because it died, or has no file left for them.
+ * Closes the connections that a worker was sent and did not take: because the worker died, or had no file descriptor
+ * left for them.
  *
- * node:cluster gives each worker one at a time for each listener and waits for its word, however long. Without
- * one the client of that connection would wait for as long as it likes, and the worker would get no other ever
- * again. To close one that was taken does nothing.
+ * node:cluster sends a worker one connection at a time for each listener, and waits without a bound for the worker to
+ * acknowledge it. Without an acknowledgement the client of that connection waits for ever, and the worker gets no
+ * further connection. Closing the primary's handle of a connection that the worker has taken has no effect.
+ *
+ * - Assumed of Node 20, 22 and 24: the primary sends `{ act: "newconn", key, seq }` with the handle by
+ *   `worker.process.send`; the process emits `internalMessage` with `NODE_HANDLE_ACK` or `NODE_HANDLE_NACK` for each
+ *   handle, in the order of sending, and takes `{ cmd: "NODE_CLUSTER", ack: seq, accepted }` for the worker's answer.
+ * - Without it: after a shortage of files a worker serves no new client, and clients of a worker that died hang.
+ * - Can go when node:cluster closes a handle that was not acknowledged (NODE_HANDLE_NACK), and those of a worker that
+ *   exits.
  */
 export function closeUndelivered(worker: Worker, onFault: (error: unknown) => void): void {
   const given = new Map<unknown, Handle>();
-  /** Those on their way; Node sends one after the other. */
+  /** Connections that are not acknowledged yet, in the order of sending. */
   const underWay: { readonly seq: number; readonly handle: Handle }[] = [];
   const channel = worker.process;
   const send = channel.send.bind(channel);
@@ -44,7 +52,8 @@ export function closeUndelivered(worker: Worker, onFault: (error: unknown) => vo
     if (!isLost && message?.cmd !== "NODE_HANDLE_ACK") return;
     const first = underWay.shift();
     if (first === undefined || !isLost) return;
-    // The word that will not come, as if it had been taken: another worker may have no file for it either.
+    // The answer that the worker will not send. As if it had taken the connection: another worker may have no file
+    // descriptor for it either.
     first.handle.close();
     channel.emit("internalMessage", { cmd: "NODE_CLUSTER", ack: first.seq, accepted: true });
   };

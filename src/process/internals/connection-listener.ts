@@ -1,0 +1,23 @@
+import type { Server } from "node:http";
+import type { Duplex } from "node:stream";
+
+/**
+ * Takes from an HTTP server its own listener for connections, which gives a socket to Node's HTTP/1 parser, and returns
+ * it. The server goes on accepting; the caller gives the returned function each socket that the parser is to read, also
+ * one that the parser gave away in an `upgrade` event.
+ *
+ * - Assumed of Node 20, 22 and 24: a new server has one `connection` listener, which needs nothing but the socket, at
+ *   any time after it was accepted. The sockets that it gets are those of `requestTimeout` and of
+ *   `closeIdleConnections`.
+ * - Without it: `connection` would have to be emitted on a second server that does not listen, and on such a server
+ *   Node enforces no `headersTimeout`, no `requestTimeout` and closes no idle connections.
+ * - Can go when Node tracks the connections of a server that does not listen.
+ *
+ * Throws a TypeError if the server has no such listener.
+ */
+export function takeConnectionListener(server: Server): (socket: Duplex) => void {
+  const [own] = server.listeners("connection");
+  if (own === undefined) throw new TypeError("an HTTP server has no listener for connections");
+  server.removeAllListeners("connection");
+  return (socket) => Reflect.apply(own, server, [socket]);
+}

@@ -1,0 +1,48 @@
+import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
+
+/**
+ * The size to which V8's space for new objects is brought, in bytes. By itself it grows to 32 MiB as streams open, and
+ * stays so. With a quarter of that 5,000 idle streams took 7 KiB each instead of 13, and requests were served no
+ * slower; with less than a quarter they were.
+ */
+const YOUNG_BYTES = 8 * 1024 * 1024;
+
+/** The most arrays that are made to fill the space; 200 arrays of 16 KiB let it grow to that size. */
+const MAX_ARRAYS = 1_000;
+const ARRAY_LENGTH = 2_048;
+
+/** The option of Node with the same effect, half of the size in MiB; it counts only at the start of a process. */
+const OPTION = "--max-semi-space-size=4";
+
+/**
+ * Makes the space for new objects grow to 8 MiB at once, and no further. Does nothing if the space is larger already,
+ * or if the user has chosen a size.
+ *
+ * - Assumed of the V8 of Node 20, 22 and 24: the space is called `new_space`, it grows while it holds live objects, and
+ *   the flag `--semi-space-growth-factor=1`, set while the process runs, stops its growth.
+ * - Without it: an idle stream costs nearly twice the memory. A V8 without the flag prints an error and goes on.
+ * - Can go when Node has a way to set the size from within a running process.
+ */
+export function keepYoungGenerationSmall(): void {
+  if (isChosen()) return;
+  const arrays: number[][] = [];
+  while (youngBytes() < YOUNG_BYTES && arrays.length < MAX_ARRAYS) {
+    arrays.push(new Array<number>(ARRAY_LENGTH).fill(0));
+  }
+  setFlagsFromString("--semi-space-growth-factor=1");
+}
+
+/** Returns the command-line options for a new process of Node with the same effect. */
+export function youngGenerationOptions(): readonly string[] {
+  return isChosen() ? [] : [OPTION];
+}
+
+/** Whether the user has given this process a size. */
+function isChosen(): boolean {
+  return [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ").includes("semi-space");
+}
+
+function youngBytes(): number {
+  const space = getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space");
+  return space?.space_size ?? YOUNG_BYTES;
+}

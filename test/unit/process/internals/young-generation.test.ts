@@ -1,0 +1,44 @@
+import { execFileSync } from "node:child_process";
+import { getHeapSpaceStatistics } from "node:v8";
+import { expect, test } from "vitest";
+import { youngGenerationOptions } from "../../../../src/process/internals/young-generation.ts";
+
+const MIB = 2 ** 20;
+
+/** Returns the size of new space, in MiB, after a load that lets it grow; `first` runs before. */
+function newSpaceAfter(first: string, ...flags: readonly string[]): number {
+  const program = `
+    const v8 = require("node:v8");
+    const size = () => v8.getHeapSpaceStatistics().find((space) => space.space_name === "new_space").space_size;
+    ${first}
+    const kept = [];
+    for (let i = 0; i < 2_000_000; i++) {
+      kept.push({ i, list: [i] });
+      if (kept.length > 60_000) kept.length = 0;
+    }
+    console.log(size());`;
+  const output = execFileSync(process.execPath, [...flags, "--eval", program], { env: {}, encoding: "utf8" });
+  return Number(output) / MIB;
+}
+
+const KEEP_SMALL = `
+  const arrays = [];
+  while (size() < 8 * 2 ** 20 && arrays.length < 1_000) arrays.push(new Array(2_048).fill(0));
+  v8.setFlagsFromString("--semi-space-growth-factor=1");`;
+
+test("V8 has a space called new_space", () => {
+  expect(getHeapSpaceStatistics().map(({ space_name: name }) => name)).toContain("new_space");
+});
+
+test("control: new space grows beyond 8 MiB under load", () => {
+  expect(newSpaceAfter("")).toBeGreaterThan(8);
+});
+
+test("new space stops growing once the flag is set, while the process runs", () => {
+  // A collection that finds little in it may halve it.
+  expect(newSpaceAfter(KEEP_SMALL)).toBeLessThanOrEqual(8);
+});
+
+test("the option has the same effect on a new process", () => {
+  expect(newSpaceAfter("", ...youngGenerationOptions())).toBeLessThanOrEqual(8);
+});
