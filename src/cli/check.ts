@@ -1,8 +1,8 @@
 import { visibleText } from "../base/visible-text.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { BackendConfig } from "../config/upstream-schema.ts";
-import { type Command, EXIT, refuse } from "./command.ts";
-import { DEFAULT_DIRECTORY } from "./directory.ts";
+import { type Command, DEFAULT_DIRECTORY, EXIT, refuse } from "./command.ts";
+
 import { parseFlags } from "./flags.ts";
 
 /** `sluice check`: validates a configuration directory and shows its routes. */

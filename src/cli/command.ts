@@ -4,6 +4,9 @@ import { formatProblem, type Problem } from "../config/problem.ts";
 /** Exit codes: done, crashed, wrong usage or configuration. */
 export const EXIT = { done: 0, crashed: 1, refused: 2 } as const;
 
+/** The configuration directory if `--config` names none. */
+export const DEFAULT_DIRECTORY = "./config";
+
 /** One subcommand. */
 export interface Command {
   /** What `--help` prints. */

@@ -13,8 +13,8 @@ import { isOpen } from "../nginx/generate/text.ts";
 import { longestSilence } from "../nginx/generate/timeouts.ts";
 import { installedVersion } from "../nginx/lint/nginx-check.ts";
 import { ASSUMED_VERSION, formatVersion, type NginxVersion, parseVersion } from "../nginx/version.ts";
-import { EXIT, refuse, UsageError } from "./command.ts";
-import { DEFAULT_DIRECTORY } from "./directory.ts";
+import { DEFAULT_DIRECTORY, EXIT, refuse, UsageError } from "./command.ts";
+
 import type { ParsedFlags } from "./flags.ts";
 import { checkSite } from "./nginx-generate-check.ts";
 

@@ -13,8 +13,8 @@ import { findSources, InputError, readSource } from "../nginx/lint/inputs.ts";
 import { installedVersion } from "../nginx/lint/nginx-check.ts";
 import { assumedVersion } from "../nginx/lint/result.ts";
 import { ASSUMED_VERSION } from "../nginx/version.ts";
-import { EXIT, UsageError } from "./command.ts";
-import { DEFAULT_DIRECTORY } from "./directory.ts";
+import { DEFAULT_DIRECTORY, EXIT, UsageError } from "./command.ts";
+
 import type { ParsedFlags } from "./flags.ts";
 
 /** Imports the file that the flags of `sluice nginx import` name; returns the exit code. */

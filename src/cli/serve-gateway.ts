@@ -9,8 +9,8 @@ import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { openFileLimit } from "../process/open-files.ts";
 import { Workers, workerCount } from "../workers/workers.ts";
-import { EXIT, refuse, UsageError } from "./command.ts";
-import { DEFAULT_DIRECTORY } from "./directory.ts";
+import { DEFAULT_DIRECTORY, EXIT, refuse, UsageError } from "./command.ts";
+
 import type { ParsedFlags } from "./flags.ts";
 import { followConfig } from "./follow-config.ts";
 import { listenProblem } from "./listen-problem.ts";

@@ -1,5 +1,5 @@
-import type { Command } from "./command.ts";
-import { DEFAULT_DIRECTORY } from "./directory.ts";
+import { type Command, DEFAULT_DIRECTORY } from "./command.ts";
+
 import { parseFlags } from "./flags.ts";
 import { takeSignals } from "./signals.ts";
 

@@ -1,27 +1,26 @@
+import { atWallClock } from "../base/at-wall-clock.ts";
 import { guarded } from "../base/guard.ts";
 import { eachRecipient } from "./delivery.ts";
 
-/** The longest sleep: a clock that is set meanwhile is noticed no later than this. */
-const MAX_SLEEP_MS = 60_000;
-
-/** Whoever has a last moment. */
+/** A client whose stream ends at a deadline. */
 export interface Expiring {
-  /** In ms since the epoch of the clock; Infinity for none. */
+  /** In ms since the Unix epoch; Infinity for none. */
   readonly deadline: number;
-  /** The moment has come. */
+  /** The deadline has passed. */
   expire(): void;
-  /** Ends it alone, with an error of our own. */
+  /** Ends this client alone, with a fault. */
   fail(error: unknown): void;
 }
 
 /**
- * Ends streams at their deadlines with one timer for all of a channel: a timer for each of ten thousand clients
+ * Ends streams at their deadlines with one timer for all clients of a channel: a timer for each of ten thousand clients
  * would be most of what they cost.
  */
 export class Deadlines {
   readonly #members = new Set<Expiring>();
   readonly #onTime: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: (() => void) | undefined;
+  /** The deadline that the timer waits for. */
   #next = Number.POSITIVE_INFINITY;
 
   constructor(onFault: (error: unknown) => void) {
@@ -36,14 +35,14 @@ export class Deadlines {
 
   delete(member: Expiring): void {
     if (!this.#members.delete(member) || this.#members.size > 0) return;
-    clearTimeout(this.#timer);
+    this.#cancel?.();
     this.#next = Number.POSITIVE_INFINITY;
   }
 
   #arm(at: number): void {
-    clearTimeout(this.#timer);
+    this.#cancel?.();
     this.#next = at;
-    this.#timer = setTimeout(this.#onTime, Math.max(0, Math.min(at - Date.now(), MAX_SLEEP_MS)));
+    this.#cancel = atWallClock(at, this.#onTime);
   }
 
   #sweep(): void {

@@ -7,7 +7,6 @@ import { retrySoon } from "../http/retry-after.ts";
 import { Channel } from "./channel.ts";
 import { dialChannel } from "./channel-dial.ts";
 import { channelKey, keyName } from "./channel-key.ts";
-import { answerHead } from "./head-answer.ts";
 import { History } from "./history.ts";
 import type { HubSurroundings } from "./hub-surroundings.ts";
 import { Poll } from "./poll.ts";
@@ -15,6 +14,7 @@ import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import type { HistoryBounds } from "./store.ts";
 import { streamDefinition } from "./stream-definition.ts";
 import { Subscriber } from "./subscriber.ts";
+import { answerHead } from "./subscriber-head.ts";
 import { readSubscription, type Subscription } from "./subscription.ts";
 
 /** The channels of one route in one of its stages: who asks for the same gets the same. */

@@ -1,8 +1,10 @@
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
+import type { ClientResponse } from "../http/client-response.ts";
 import { SharedBytes } from "../http/shared-bytes.ts";
 import { openingLines } from "../stream/opening.ts";
 import { ordinaryHead, type ResponseHead, streamHead } from "../stream/response-head.ts";
+import type { Subscription } from "./subscription.ts";
 
 /**
  * Nothing of the backend's own head: what it set, a cookie among it, was meant for one who asked, and nobody
@@ -27,6 +29,20 @@ export function subscriberHead(
 /** The head of an answer to a poll. */
 export function pollHead(exchange: Exchange, route: Route, resumedFrom: string | undefined): ResponseHead {
   return resumed(ordinaryHead(exchange, POLL, route), resumedFrom);
+}
+
+/** Answers a HEAD with the head that a GET would get if its stream is open; the backend is not asked. */
+export function answerHead(
+  exchange: Exchange,
+  response: ClientResponse,
+  route: Route,
+  { poll }: Subscription,
+): void {
+  const head =
+    poll === undefined ? subscriberHead(exchange, route, undefined) : pollHead(exchange, route, undefined);
+  response.writeHead(head.status, head.reason, head.fields);
+  exchange.headSent(head.status);
+  response.end();
 }
 
 function resumed(head: ResponseHead, from: string | undefined): ResponseHead {

@@ -1,2 +1,0 @@
-/** Where the configuration is looked for when `--config` does not say. */
-export const DEFAULT_DIRECTORY = "./config";
