@@ -90,7 +90,19 @@ export class PageReader {
     // Standard error behind standard output: the order of two pipes is not certain.
     const lines = stdout.split("\n");
     const errors = output.split("\n").filter((line) => !lines.includes(line));
+    if (command.startsWith("sluice sign") && this.#hasRoutes()) await this.#sendSigned(stdout.trim());
     return `${stdout}${errors.join("\n")}`.trim();
+  }
+
+  #hasRoutes(): boolean {
+    return existsSync(join(this.#directory, "config/routes"));
+  }
+
+  /** Runs the curl line that was printed; the routes of the section accept it. */
+  async #sendSigned(command: string): Promise<void> {
+    await this.#startGateway([]);
+    const answer = await firstLines(`${command} --include`, 1, this.#setup());
+    if (!answer.startsWith("HTTP/1.1 200")) throw new Error(`${command}: ${answer}`);
   }
 
   async #startGateway(flags: readonly string[]): Promise<void> {
@@ -98,7 +110,7 @@ export class PageReader {
     this.#isServing = true;
     const listen = `127.0.0.1:${this.#ports.get("8000")}`;
     const isBare = flags.includes("--to");
-    if (!isBare && !existsSync(join(this.#directory, "config/routes")))
+    if (!isBare && !this.#hasRoutes())
       this.#write("config/routes/any.yaml", "match: { path: /* }\nmock: { status: 204 }\n");
     if (!isBare && !existsSync(join(this.#directory, "config/sluice.yaml")))
       this.#write("config/sluice.yaml", `listen: ${listen}\nadmin: false\n`);
