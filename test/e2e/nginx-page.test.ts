@@ -8,7 +8,8 @@ import { refusedPort } from "../support/backend.ts";
 import { attempt } from "../support/command.ts";
 import { startNginx } from "../support/nginx.ts";
 import { BUILDS, testConfiguration } from "../support/nginx-lab.ts";
-import { blocksOf, NGINX_PAGE, nginxBlocks, type PageBlock } from "../support/nginx-page.ts";
+import { nginxBlocks } from "../support/nginx-page.ts";
+import { type Block, blocksOf } from "../support/pages.ts";
 import { directoryOf, ROOT, startSluice } from "../support/sluice-process.ts";
 
 const EVENTS = 10;
@@ -49,7 +50,7 @@ class Reader {
     this.#ports.set("8000", await refusedPort());
   }
 
-  async follow({ language, text }: PageBlock): Promise<void> {
+  async follow({ language, text }: Block): Promise<void> {
     if (language === "nginx" && text.startsWith("# site.conf\n")) this.#write(text);
     else if (language === "sh") await this.#serve(text);
     else if (language === "console") await this.#runAll(text);
@@ -121,7 +122,7 @@ describe("docs/nginx.md", { retry: 2 }, () => {
   test("a reader who runs its commands in order sees its output", async () => {
     const reader = new Reader();
     await reader.start();
-    const blocks = blocksOf(NGINX_PAGE);
+    const blocks = blocksOf("docs/nginx.md");
     expect(blocks.filter(({ language }) => language === "console").length).toBeGreaterThan(2);
     for (const block of blocks) await reader.follow(block);
   });
@@ -129,10 +130,8 @@ describe("docs/nginx.md", { retry: 2 }, () => {
   test("the verdict on the first page of the README is that of a run", async () => {
     const reader = new Reader();
     await reader.start();
-    const site = blocksOf(NGINX_PAGE).find(({ language }) => language === "nginx");
-    const verdicts = blocksOf(join(ROOT, "README.md")).filter(({ text }) =>
-      text.startsWith("$ sluice probe"),
-    );
+    const site = blocksOf("docs/nginx.md").find(({ language }) => language === "nginx");
+    const verdicts = blocksOf("README.md").filter(({ text }) => text.startsWith("$ sluice probe"));
     expect(verdicts).toHaveLength(1);
     for (const block of [site, ...verdicts]) if (block !== undefined) await reader.follow(block);
   });

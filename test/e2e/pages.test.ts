@@ -8,17 +8,18 @@ import { allBlocks, type Block, blocksOf, pageText } from "../support/pages.ts";
 import { startRedis } from "../support/redis.ts";
 import { ROOT, startSluice } from "../support/sluice-process.ts";
 
-/** How a block of commands is run: here, as a reader of its section runs it, or by another test. */
+/** How a block of commands is tested. */
 type Way =
+  /** A reader of its section runs it: `PageReader`. */
   | "as a reader"
-  /** As a reader whose gateway serves this backend already. */
+  /** The same, with a gateway that already serves this backend. */
   | { readonly before: string }
-  /** By a test of this file, below. */
+  /** A test of this file, with this title. */
   | { readonly below: string }
-  /** By another test, or by people: the file that has it. */
+  /** Another file tests or contains it. */
   | { readonly elsewhere: string };
 
-/** Each block of commands, by its page and its first command. One that is not here fails the test. */
+/** Each block of commands, by page and first command. A block without an entry fails the test. */
 const WAYS: Readonly<Record<string, Readonly<Record<string, Way>>>> = {
   "README.md": {
     "npm ci": { below: "the README's first commands" },
@@ -79,7 +80,7 @@ const WAYS: Readonly<Record<string, Readonly<Record<string, Way>>>> = {
   },
 };
 
-/** Pages whose commands have a test of their own. */
+/** Pages whose commands have a separate test. */
 const OWN_TEST: Readonly<Record<string, string>> = { "docs/nginx.md": "test/e2e/nginx-page.test.ts" };
 
 const isCommands = ({ language }: Block) => language === "sh" || language === "console";
@@ -92,7 +93,7 @@ test("every block of commands is run by a test", () => {
   expect(unknown.map((block) => `${block.page}: ${firstCommand(block)}`)).toEqual([]);
 });
 
-test("the table has no block that no page has any more", () => {
+test("every entry of the table belongs to a block", () => {
   const rows = Object.entries(WAYS).flatMap(([page, ways]) =>
     Object.keys(ways).map((command) => `${page}: ${command}`),
   );
@@ -100,7 +101,7 @@ test("the table has no block that no page has any more", () => {
   expect(rows.filter((row) => !known.has(row))).toEqual([]);
 });
 
-test("every other test that the table names is there", () => {
+test("every file that the table names exists", () => {
   const files = Object.values(WAYS)
     .flatMap((ways) => Object.values(ways))
     .map((way) => (typeof way === "object" && "elsewhere" in way ? way.elsewhere : "package.json"));
@@ -118,7 +119,7 @@ const sections = [
 ];
 
 describe.each(sections)("$page, $section", ({ page, section }) => {
-  test("a reader who runs its commands in order sees what it shows", async () => {
+  test("its commands, run in order, print what the page shows", async () => {
     const reader = new PageReader();
     await reader.start();
     for (const block of blocksOf(page).filter((one) => one.section === section)) {
@@ -134,14 +135,14 @@ describe.each(sections)("$page, $section", ({ page, section }) => {
 });
 
 describe("the README's first commands", () => {
-  test("the lockfile is one that npm ci takes", async () => {
+  test("npm ci accepts the lockfile", async () => {
     const { code, output } = await attempt("npm", ["ci", "--dry-run", "--offline", "--ignore-scripts"], {
       cwd: ROOT,
     });
     expect({ code, output }).toMatchObject({ code: 0 });
   });
 
-  test("npm start serves what the first curl reads, without a backend", async () => {
+  test("the first curl reads a stream from npm start, without a backend", async () => {
     const [block] = blocksOf("README.md").filter(({ language }) => language === "console");
     const [step] = block === undefined ? [] : stepsOf(block);
     expect(step?.command).toBe("curl -N http://127.0.0.1:8000/hello");
@@ -156,7 +157,7 @@ describe("the README's first commands", () => {
   });
 });
 
-test("the test and the long runs that CONTRIBUTING.md names are there", () => {
+test("the tests and long runs that CONTRIBUTING.md names exist", () => {
   const files = [...pageText("CONTRIBUTING.md").matchAll(/vitest run --config (\S+) (\S+)/g)].flatMap(
     ([, ...paths]) => paths,
   );
@@ -168,7 +169,7 @@ test("the test and the long runs that CONTRIBUTING.md names are there", () => {
   expect([...files, ...soaks].filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
 });
 
-test("the line of the log that docs/operating.md shows has the fields of a real one", async () => {
+test("the log line in docs/operating.md has the fields of a real one", async () => {
   const [block] = blocksOf("docs/operating.md").filter(({ language }) => language === "json");
   const backend = `http://127.0.0.1:${await startClock({ gapMs: 50 })}`;
   const gateway = startSluice(["serve", "--to", backend, "--listen", "127.0.0.1:0"]);

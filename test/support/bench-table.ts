@@ -21,10 +21,10 @@ interface Results {
 
 const RESULTS = new URL("../bench/results/bench.json", import.meta.url);
 
-/** What `npm run bench -- --save` wrote last. */
+/** The results that `npm run bench -- --save` wrote last. */
 const results = (): Results => JSON.parse(readFileSync(RESULTS, "utf8")) as Results;
 
-/** A row of a table: its words, and the measurement and figure that it shows. */
+/** A row of a table: its label, its measurement and its figure. */
 type Line = readonly [label: string, id: string, key: string];
 
 const STREAMS: readonly Line[] = [
@@ -67,7 +67,7 @@ export function benchMachine(): string {
   return `Measured on ${cores} cores of a virtual ${cpu} with Node ${node.replace(/^v(\d+)\..*/, "$1")}.`;
 }
 
-/** Medians of the ratios to nginx as a Markdown table. */
+/** The medians of the ratios to nginx, as a Markdown table. */
 export function benchTable(name: keyof typeof TABLES): string {
   const { lines, others } = TABLES[name];
   const { rows } = results();

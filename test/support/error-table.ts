@@ -1,6 +1,6 @@
 import { type ErrorCode, PUBLIC_ERRORS } from "../../src/base/errors.ts";
 
-/** Why a client gets an error, and what to do about it. The type asks for a row for each code. */
+/** The cause and the remedy of each error. The type requires an entry for each code. */
 const CAUSES: Readonly<Record<ErrorCode, readonly [cause: string, remedy: string]>> = {
   bad_request: [
     "the request breaks HTTP, or could be read in two ways",

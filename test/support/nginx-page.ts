@@ -1,11 +1,9 @@
-import { readFileSync } from "node:fs";
 import { parseFlags } from "../../src/cli/flags.ts";
 import { LINT_FLAGS, readOptions } from "../../src/cli/nginx-lint.ts";
 import { DumpFiles } from "../../src/nginx/dump.ts";
 import { lint } from "../../src/nginx/lint/result.ts";
 import { readConfiguration } from "../../src/nginx/reader.ts";
-
-export const NGINX_PAGE = new URL("../../docs/nginx.md", import.meta.url).pathname;
+import { pageText } from "./pages.ts";
 
 /** A configuration of docs/nginx.md. */
 export interface NginxBlock {
@@ -22,7 +20,7 @@ export interface NginxBlock {
  * what lint finds; a block without it, or one that finds nothing, has to be clean.
  */
 export function nginxBlocks(): readonly NginxBlock[] {
-  const page = readFileSync(NGINX_PAGE, "utf8");
+  const page = pageText("docs/nginx.md");
   const pattern = /(?:^<!-- lint (.*?) ?finds (.*?) -->\n)?^```nginx\n([\s\S]*?)^```$/gm;
   return [...page.matchAll(pattern)].map(({ 1: flags = "", 2: rules = "", 3: text = "", index }) => ({
     line: page.slice(0, index).split("\n").length,
@@ -42,17 +40,4 @@ export async function lintBlock({ text, flags }: NginxBlock): Promise<readonly s
   const options = await readOptions(parseFlags(words, LINT_FLAGS), [configuration]);
   const { findings } = lint(configuration, options);
   return [...new Set(findings.map(({ rule }) => rule))].toSorted();
-}
-
-/** A fenced block of a page. */
-export interface PageBlock {
-  readonly language: string;
-  readonly text: string;
-}
-
-/** The blocks of a page, in its order. */
-export function blocksOf(path: string): readonly PageBlock[] {
-  return [...readFileSync(path, "utf8").matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(
-    ([, language = "", text = ""]) => ({ language, text }),
-  );
 }

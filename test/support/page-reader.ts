@@ -11,17 +11,17 @@ import { eventually } from "./eventually.ts";
 import type { Block } from "./pages.ts";
 import { directoryOf, ROOT, START_MS, startSluice } from "./sluice-process.ts";
 
-/** A command of a page and the lines that the page shows below it; none for a block without output. */
+/** A command of a page, and the output that the page shows; undefined for a block without output. */
 interface Step {
   readonly command: string;
   readonly shown: readonly string[] | undefined;
 }
 
 /**
- * A reader who follows one section of a page: saves its files, runs its commands, and sees what the page shows.
+ * Follows one section of a page as a reader does: saves its files and runs its commands.
  *
- * Ports of a page are free ports here: 8080 and 3000 are backends, 8000 is the gateway. A command that asks port 8000
- * gets a gateway that serves the files of the section, as far as they have been saved.
+ * Free ports replace those of the page: 8080 and 3000 are backends, 8000 is the gateway. The first command that uses
+ * port 8000 starts a gateway with the files that have been saved so far.
  */
 export class PageReader {
   readonly #directory: string;
@@ -42,20 +42,20 @@ export class PageReader {
     this.#ports.set("8000", await refusedPort());
   }
 
-  /** Saves a block that names its file in its first line; a file that is `(wrong)` as well. */
+  /** Saves a block whose first line names a file, also if it is marked as `(wrong)`. */
   save({ text }: Block): void {
     const name = /^# ((?:config\/|site\.)[\w./-]+)/.exec(text)?.[1];
     if (name !== undefined) this.#write(name, this.#toReal(text));
   }
 
-  /** Runs the commands of a block, and returns for each what was seen and what the page shows, made comparable. */
+  /** Runs the commands of a block. Returns the output of each and that of the page, both in comparable form. */
   async run(block: Block): Promise<readonly { command: string; seen: string[]; shown: string[] }[]> {
     const results = [];
     for (const { command, shown } of stepsOf(block)) {
       const seen = await this.#execute(command, shown);
       const isPart = shown !== undefined && command.startsWith("curl -i");
       const lines = comparable(this.#toPage(seen));
-      // Of a response's head a page shows what matters.
+      // A page shows only some fields of a response head.
       const kept = isPart ? lines.filter((line) => comparable(shown.join("\n")).includes(line)) : lines;
       const wanted = shown === undefined ? lines : comparable(shown.join("\n"));
       results.push({
@@ -67,7 +67,7 @@ export class PageReader {
     return results;
   }
 
-  /** Serves one backend without files, for a section whose commands ask a gateway that is there already. */
+  /** Starts the gateway for one backend, for a section whose commands expect a running gateway. */
   async serve(backend: string): Promise<void> {
     await this.#startGateway(["--to", this.#toReal(backend)]);
   }
@@ -82,12 +82,12 @@ export class PageReader {
       await this.#startGateway([]);
     if (command.startsWith("curl -N"))
       return await firstLines(this.#toReal(command), shown?.length ?? 1, this.#setup());
-    // curl shows its progress where its output is no terminal.
+    // Without a terminal, curl prints its progress.
     const quiet = this.#toReal(command).replace(/^curl /, "curl --silent ");
     const { code, stdout, output } = await attempt("bash", ["-c", quiet], this.#setup());
-    // What is wrong on purpose ends with 2, and the page shows what is said.
+    // A page may show a command that fails; a command without shown output must succeed.
     if (code !== 0 && shown === undefined) throw new Error(`${command}: exit code ${code}\n${output}`);
-    // Standard error behind standard output: the order of two pipes is not certain.
+    // Standard error comes last: the order of the two pipes varies.
     const lines = stdout.split("\n");
     const errors = output.split("\n").filter((line) => !lines.includes(line));
     if (command.startsWith("sluice sign") && this.#hasRoutes()) await this.#sendSigned(stdout.trim());
@@ -98,7 +98,7 @@ export class PageReader {
     return existsSync(join(this.#directory, "config/routes"));
   }
 
-  /** Runs the curl line that was printed; the routes of the section accept it. */
+  /** Runs the printed curl line; the routes of the section must accept it. */
   async #sendSigned(command: string): Promise<void> {
     await this.#startGateway([]);
     const answer = await firstLines(`${command} --include`, 1, this.#setup());
@@ -150,7 +150,7 @@ export class PageReader {
   }
 }
 
-/** Reads that many lines of an endless stream with a curl command, and ends it. */
+/** Reads `count` lines of an endless stream with a curl command, and then ends the command. */
 export async function firstLines(command: string, count: number, setup: CommandSetup = {}): Promise<string> {
   const child = spawn("bash", ["-c", `exec ${command} --silent`], {
     ...setup,
@@ -172,7 +172,7 @@ export async function firstLines(command: string, count: number, setup: CommandS
   return text.split("\n").slice(0, count).join("\n");
 }
 
-/** The commands of a block: of a console those behind `$`, of a shell each line. */
+/** The commands of a block: in a console block the lines with `$`, in a shell block every line. */
 export function stepsOf({ language, text }: Block): readonly Step[] {
   if (language === "sh") {
     const lines = text.trim().split("\n");
@@ -187,7 +187,7 @@ export function stepsOf({ language, text }: Block): readonly Step[] {
     });
 }
 
-/** Lines without what differs from run to run: times, ids, signatures, the widths of columns. */
+/** The lines without values that differ in each run: times, ids, signatures, widths of columns. */
 function comparable(text: string): string[] {
   return text
     .replaceAll("\r", "")
@@ -200,7 +200,7 @@ function comparable(text: string): string[] {
     .split("\n");
 }
 
-/** A backend that answers any GET with the time as an event stream; endless without `events`. */
+/** Starts a backend that sends the time as an event stream, endless without `events`. Returns its port. */
 export async function startClock({ gapMs, events = Number.POSITIVE_INFINITY }: ClockSetup): Promise<number> {
   const server = createServer((_, response) => {
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" });

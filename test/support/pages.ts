@@ -19,7 +19,7 @@ export interface Block {
   readonly page: string;
   /** The line of the fence, counted from 1. */
   readonly line: number;
-  /** The `##` heading that it stands under; empty above the first one. */
+  /** The nearest `##` heading above the block; empty without one. */
   readonly section: string;
   readonly language: string;
   readonly text: string;
@@ -43,7 +43,7 @@ export function blocksOf(page: string): readonly Block[] {
 /** The blocks of all pages. */
 export const allBlocks = (): readonly Block[] => PAGES.flatMap(blocksOf);
 
-/** A page without its fenced blocks, in which `#` begins a comment and no heading. */
+/** The text of a page without its fenced blocks: in a block, `#` begins a comment and not a heading. */
 export const proseOf = (page: string): string => pageText(page).replaceAll(/^```\w*\n[\s\S]*?^```$/gm, "");
 
 /** The anchor that GitHub gives a heading. */
@@ -59,7 +59,7 @@ export const headingsOf = (page: string, level: string): readonly string[] =>
     .filter(([, marks]) => marks === level)
     .map(([, , heading = ""]) => heading);
 
-/** Every anchor of a page: its headings, and `<a id="…">`. */
+/** All anchors of a page: headings and `<a id="…">`. */
 export function anchorsOf(page: string): ReadonlySet<string> {
   const prose = proseOf(page);
   const headings = [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => anchorOf(heading));
@@ -67,7 +67,7 @@ export function anchorsOf(page: string): ReadonlySet<string> {
   return new Set([...headings, ...named]);
 }
 
-/** The anchors that the list of contents of a page leads to: the list before its first `##`. */
+/** The anchors in the list of contents of a page, which comes before the first `##`. */
 export function contentsOf(page: string): readonly string[] {
   const top = proseOf(page).split(/^## /m)[0] ?? "";
   return [...top.matchAll(/^- \[([^\]]+)\]\(#([^)]+)\)$/gm)].map(([, , anchor = ""]) => anchor);
@@ -76,15 +76,15 @@ export function contentsOf(page: string): readonly string[] {
 /** The anchors of the `##` headings of a page. */
 export const sectionAnchors = (page: string): readonly string[] => headingsOf(page, "##").map(anchorOf);
 
-/** A link that stays in the repository. */
+/** A link to a file of the repository. */
 export interface Link {
   readonly page: string;
-  /** The file it leads to, relative to the root. */
+  /** The path of the file, relative to the root. */
   readonly target: string;
   readonly anchor: string | undefined;
 }
 
-/** Links and pictures of a page, but for those to other hosts. */
+/** The links and pictures of a page, without those to other hosts. */
 export function linksOf(page: string): readonly Link[] {
   const found = [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, href = ""]) => href);
   return found
@@ -97,8 +97,8 @@ export function linksOf(page: string): readonly Link[] {
 }
 
 /**
- * What a page has between `<!-- NAME -->` and `<!-- end -->`, and should have: with WRITE_DOCS=true, as `npm run docs`
- * sets it, the page is written.
+ * Returns the generated part of a page, between `<!-- NAME -->` and `<!-- end -->`, and the text that it should be.
+ * With WRITE_DOCS=true, as `npm run docs` sets it, first writes that text into the page.
  */
 export function generated(page: string, name: string, content: string): { is: string; shouldBe: string } {
   const text = pageText(page);

@@ -20,11 +20,11 @@ const of = (...languages: string[]) =>
     .filter(({ language }) => languages.includes(language))
     .map((block) => ({ ...block, place: `${block.page}:${block.line}` }));
 
-/** The file that a block is, from its first line: `# config/routes/feed.yaml`, or `(wrong)` behind it. */
+/** The file name in the first line of a block: `# config/routes/feed.yaml`, optionally with `(wrong)`. */
 const titleOf = ({ text }: Block): string => /^(?:#|\/\/) (.*)\n/.exec(text)?.[1] ?? "";
 const CONFIG_FILE = /^config\/(sluice\.yaml|apps\.yaml|routes\/[\w-]+\.yaml)( \(wrong\))?$/;
 
-/** Every language of a block, and the test that looks at it. */
+/** The languages of blocks, and the test of each. */
 const LANGUAGES: Readonly<Record<string, string>> = {
   "": "pictures, trees of files and events",
   yaml: "below",
@@ -35,7 +35,7 @@ const LANGUAGES: Readonly<Record<string, string>> = {
   console: "test/e2e/pages.test.ts",
 };
 
-test("every block has a language that a test knows", () => {
+test("a test knows the language of every block", () => {
   expect(blocks.filter(({ language }) => !(language in LANGUAGES))).toEqual([]);
 });
 
@@ -54,14 +54,14 @@ describe("YAML", () => {
     }
   });
 
-  test("the first route of the README is one that npm start serves", () => {
+  test("npm start serves the first route of the README", () => {
     const [first] = blocksOf("README.md").filter(({ language }) => language === "yaml");
     const served = readFileSync(join(ROOT, "config/routes/hello.yaml"), "utf8");
     expect(parse(served)).toEqual(parse(first?.text ?? ""));
   });
 });
 
-/** What is wrong with a file of a configuration, beside the apps above it on its page, and a route. */
+/** Returns the problems of a configuration file, loaded with a route and with the apps above it on the page. */
 function problemsOf(block: Block, file: string): string[] {
   const root = mkdtempSync(join(tmpdir(), "pages-"));
   afterTest(() => rmSync(root, { recursive: true }));
@@ -85,7 +85,7 @@ function problemsOf(block: Block, file: string): string[] {
   return "problems" in loaded ? loaded.problems.map(formatProblem) : [];
 }
 
-/** A file of Prometheus is YAML, and asks for metrics that there are, with labels that they have. */
+/** Checks a file for Prometheus: it is YAML, and its metrics and labels exist. */
 function checkPrometheus(text: string): void {
   expect(parse(text)).toBeTypeOf("object");
   const rows = pageText("docs/metrics.md");
@@ -100,7 +100,7 @@ test.each(of("json"))("JSON at $place is JSON", ({ text }) => {
   expect(() => JSON.parse(text)).not.toThrow();
 });
 
-test.each(of("nginx"))("nginx's configuration at $place is one that lint can read", async (block) => {
+test.each(of("nginx"))("lint can read the nginx configuration at $place", async (block) => {
   const flags = ["--sluice", "127.0.0.1:8000"];
   expect(await lintBlock({ line: block.line, text: block.text, flags, rules: [] })).not.toContain("syntax");
 });

@@ -5,34 +5,28 @@ import { errorTable } from "../../support/error-table.ts";
 import { generated, pageText } from "../../support/pages.ts";
 import { referenceTable } from "../../support/reference.ts";
 
-/** `npm run docs` writes these parts; without it the test says that they are out of date. */
-test.each(["route", "server", "apps"] as const)(
-  "the keys of the %s file are those that validate it",
-  (name) => {
-    const { is, shouldBe } = generated("docs/configuration.md", `reference:${name}`, referenceTable(name));
-    expect(is).toBe(shouldBe);
-  },
-);
+/** `npm run docs` writes these parts. Without it, the tests fail if a part is out of date. */
+test.each(["route", "server", "apps"] as const)("the reference lists the keys of the %s file", (name) => {
+  const { is, shouldBe } = generated("docs/configuration.md", `reference:${name}`, referenceTable(name));
+  expect(is).toBe(shouldBe);
+});
 
-test("the table of errors has each code of the code", () => {
+test("the table of errors lists every error", () => {
   const { is, shouldBe } = generated("docs/errors.md", "errors", errorTable());
   expect(is).toBe(shouldBe);
 });
 
-test.each(["streams", "shared", "growth"] as const)(
-  "the figures of %s are those that were measured",
-  (name) => {
-    const { is, shouldBe } = generated("docs/benchmarks.md", `bench:${name}`, benchTable(name));
-    expect(is).toBe(shouldBe);
-  },
-);
+test.each(["streams", "shared", "growth"] as const)("the table of %s shows the saved results", (name) => {
+  const { is, shouldBe } = generated("docs/benchmarks.md", `bench:${name}`, benchTable(name));
+  expect(is).toBe(shouldBe);
+});
 
-test("the machine of the figures is that of the run", () => {
+test("the benchmarks name the machine of the saved results", () => {
   const { is, shouldBe } = generated("docs/benchmarks.md", "bench:machine", benchMachine());
   expect(is).toBe(shouldBe);
 });
 
-/** Of a declaration such as `name: "sluice_ready", help: "…", labelNames: ["route"]`. */
+/** Matches a declaration such as `new Gauge({ name: "sluice_ready", help: "…", labelNames: ["route"] })`. */
 const DECLARATION = /new (Counter|Gauge|RouteHistogram)\(\{\s*name: "(sluice_\w+)"([\s\S]*?)\n\s*\}\)/g;
 const ROW = /^\| `(sluice_\w+)` \| (\w+) \| ((?:`\w+`(?:, )?)*) ?\|/gm;
 
@@ -42,7 +36,7 @@ const metricsOf = (text: string): string[] =>
     return kind === "RouteHistogram" ? `${name} histogram route` : `${name} ${kind?.toLowerCase()} ${labels}`;
   });
 
-test("each metric has its row with its type and labels, and each row its metric", () => {
+test("the table of metrics lists every metric with its type and labels", () => {
   const directory = new URL("../../../src/observe/", import.meta.url);
   const declared = readdirSync(directory).flatMap((file) =>
     metricsOf(readFileSync(new URL(file, directory), "utf8")),

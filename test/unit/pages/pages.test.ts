@@ -18,7 +18,7 @@ const ROOT = new URL("../../..", import.meta.url).pathname;
 const DOCS = PAGES.filter((page) => page.startsWith("docs/") && page !== "docs/README.md");
 
 describe.each(PAGES)("%s", (page) => {
-  test("every link leads to a file and an anchor that are there", () => {
+  test("every link leads to an existing file and anchor", () => {
     const broken = linksOf(page).filter(({ target, anchor }) => {
       if (!existsSync(join(ROOT, target))) return true;
       return anchor !== undefined && !anchorsOf(target).has(anchor);
@@ -26,7 +26,7 @@ describe.each(PAGES)("%s", (page) => {
     expect(broken).toEqual([]);
   });
 
-  test("every file that it names is there", () => {
+  test("every file that it names exists", () => {
     const paths = [
       ...pageText(page).matchAll(/(?<![\w/.])((?:test|src|docker|config\/schema)\/[\w./-]*\w)/g),
     ];
@@ -34,7 +34,7 @@ describe.each(PAGES)("%s", (page) => {
     expect(missing).toEqual([]);
   });
 
-  test("every script of npm that it names is one of the package", () => {
+  test("every npm script that it names exists", () => {
     const named = [...pageText(page).matchAll(/`?npm run (?:-s )?([a-z][\w:]*)/g)].map(
       ([, name]) => name ?? "",
     );
@@ -53,7 +53,7 @@ describe.each(DOCS)("%s", (page) => {
     expect(targets).toContain(page);
   });
 
-  test("every key that it names in a configuration is one", () => {
+  test("every configuration key that it names exists", () => {
     const keys = new Set(
       [...pageText("docs/configuration.md").matchAll(/^\| `([\w.[\]]+)`/gm)].map(([, key]) => key),
     );
@@ -67,7 +67,7 @@ describe.each(DOCS)("%s", (page) => {
   });
 });
 
-test("the README is short enough to be read", () => {
+test("the README has at most 200 lines", () => {
   expect(pageText("README.md").split("\n").length).toBeLessThanOrEqual(201);
 });
 
@@ -78,20 +78,20 @@ test("each package that runs in sluice or in its pages has a line in Built on, a
   expect(named.sort()).toEqual([...Object.keys(packageFile.dependencies), ...copied].sort());
 });
 
-test("the package holds the documents", () => {
+test("the package contains the documents", () => {
   const documents = [...new Set(PAGES.map((page) => page.split("/")[0] ?? ""))];
   const always = ["README.md"];
   for (const name of documents) expect([...always, ...packageFile.files]).toContain(name);
 });
 
-/** The help of each command, as the tests of the command line have it. */
+/** The help of each command: the snapshots of the command-line tests. */
 const HELP = new URL("../../integration/help/", import.meta.url);
 const helpOf = (name: string): string | undefined => {
   const file = new URL(`${name}.txt`, HELP);
   return existsSync(file) ? readFileSync(file, "utf8") : undefined;
 };
 
-test("every command of sluice that a page names is one, with flags that it has", () => {
+test("every command and flag of sluice that a page names exists", () => {
   const used = PAGES.flatMap((page) =>
     [...pageText(page).matchAll(/`(?:npx )?sluice ([a-z][^`\n]*)`/g)].map(([, words = ""]) => ({
       page,
@@ -108,7 +108,7 @@ test("every command of sluice that a page names is one, with flags that it has",
   expect(unknown).toEqual([]);
 });
 
-test("the package holds every file that the documents link to", () => {
+test("the package contains every file that the documents link to", () => {
   const held = ["README.md", ...packageFile.files];
   const links = PAGES.flatMap(linksOf).map(({ target }) => target);
   expect(links.filter((path) => !held.some((name) => path === name || path.startsWith(`${name}/`)))).toEqual(
@@ -116,7 +116,7 @@ test("the package holds every file that the documents link to", () => {
   );
 });
 
-test("every line of the log that the pages explain is one that the code writes", () => {
+test("the code writes every log line that the pages explain", () => {
   const source = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"))
     .map((name) => readFileSync(join(ROOT, "src", name), "utf8"))
