@@ -57,15 +57,13 @@ function unknown(name: string): string {
   return `unknown command ${name}${suggestion(name, Object.keys(COMMANDS))}`;
 }
 
-// `sluice schema | head` closes the pipe early; that is no crash.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-});
-
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`sluice: ${visibleText(error.message)}\nTry sluice --help.\n`);
-  process.exitCode = EXIT.refused;
+/** Runs a command line to its end and resolves with the exit code; a wrong one is told on standard error. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  try {
+    return await main(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`sluice: ${visibleText(error.message)}\nTry sluice --help.\n`);
+    return EXIT.refused;
+  }
 }

@@ -3,14 +3,9 @@ import http, { type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { runSluice as sluice } from "../support/command-line.ts";
 import { eventually } from "../support/eventually.ts";
-import {
-  directoryOf,
-  ROOT,
-  type SluiceSetup,
-  START_MS,
-  startSluice as start,
-} from "../support/sluice-process.ts";
+import { directoryOf, ROOT, START_MS, startSluice as start } from "../support/sluice-process.ts";
 
 /** A backend with its port; closed when the test ends. */
 async function startBackend(answer: RequestListener): Promise<number> {
@@ -26,7 +21,8 @@ async function startBackend(answer: RequestListener): Promise<number> {
 }
 
 const START = { timeoutMs: START_MS };
-const sluice = (args: readonly string[], setup?: SluiceSetup) => start(args, setup).ended;
+/** A command that a process of its own runs, to show what only the end of a process can. */
+const ended = (args: readonly string[], cwd = ROOT) => start(args, { cwd }).ended;
 
 const ROUTE = "match: { path: /x }\nupstream: http://127.0.0.1:1\n";
 
@@ -64,12 +60,12 @@ describe("help and version", () => {
       ["serve", "--version"],
       ["check", "--config", "nowhere", "--version"],
     ]) {
-      expect(await sluice(args)).toEqual({ code: 0, stdout: `sluice ${version}\n`, stderr: "" });
+      expect(await ended(args)).toEqual({ code: 0, stdout: `sluice ${version}\n`, stderr: "" });
     }
   });
 
   test("nothing asked for: the help, on standard error", async () => {
-    const { code, stdout, stderr } = await sluice([]);
+    const { code, stdout, stderr } = await ended([]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain("Usage: sluice COMMAND");
   });
@@ -110,6 +106,11 @@ describe("a wrong command line ends with 2 and one line on standard error", () =
   ])("%j", async (args, message) => {
     const stderr = `sluice: ${message}\nTry sluice --help.\n`;
     expect(await sluice(args)).toEqual({ code: 2, stdout: "", stderr });
+  });
+
+  test("so does its process", async () => {
+    const stderr = "sluice: unknown command serv; did you mean serve?\nTry sluice --help.\n";
+    expect(await ended(["serv"])).toEqual({ code: 2, stdout: "", stderr });
   });
 });
 
@@ -181,6 +182,13 @@ describe("bad input ends serve and check with 2 and the place", () => {
     expect(await sluice(["serve", "--config", "config"], { cwd })).toEqual({ code: 2, stdout: "", stderr });
   });
 
+  test("their processes end so too", async () => {
+    const cwd = directoryOf({});
+    const result = { code: 2, stdout: "", stderr: "config: does not exist\n" };
+    expect(await ended(["check", "--config", "config"], cwd)).toEqual(result);
+    expect(await ended(["serve", "--config", "config"], cwd)).toEqual(result);
+  });
+
   test("a newcomer without files gets to know what works without", async () => {
     expect(await sluice(["serve"], { cwd: directoryOf({}) })).toEqual({
       code: 2,
@@ -216,14 +224,14 @@ describe("an address that cannot be listened on ends serve with 2, the address a
   test("in use, by --listen and by file", async () => {
     const port = await startBackend((_, response) => response.end());
     const message = `cannot listen on 127.0.0.1:${port}: the address is in use (EADDRINUSE)\n`;
-    const byFlag = await sluice(["serve", "--to", "http://127.0.0.1:1", "--listen", `127.0.0.1:${port}`]);
+    const byFlag = await ended(["serve", "--to", "http://127.0.0.1:1", "--listen", `127.0.0.1:${port}`]);
     expect(byFlag).toEqual({ code: 2, stdout: "", stderr: `--listen: ${message}` });
     // The other address was free; it must not keep the process alive.
     const cwd = directoryOf({
       "config/sluice.yaml": `admin: false\nlisten: ["127.0.0.1:0", "127.0.0.1:${port}"]`,
       "config/routes/r.yaml": ROUTE,
     });
-    const byFile = await sluice(["serve"], { cwd });
+    const byFile = await ended(["serve"], cwd);
     expect(byFile).toEqual({ code: 2, stdout: "", stderr: `./config/sluice.yaml listen: ${message}` });
   });
 
@@ -234,7 +242,7 @@ describe("an address that cannot be listened on ends serve with 2, the address a
       /^--listen: cannot listen on 192\.0\.2\.1(:0)?: this machine has no such address \(EADDRNOTAVAIL\)\n$/,
     ],
   ])("%s", async (address, stderr) => {
-    const result = await sluice(["serve", "--to", "http://127.0.0.1:1", "--listen", address]);
+    const result = await ended(["serve", "--to", "http://127.0.0.1:1", "--listen", address]);
     expect(result).toEqual({ code: 2, stdout: "", stderr: expect.stringMatching(stderr) });
   });
 });

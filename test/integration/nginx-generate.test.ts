@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { afterTest } from "../support/after-test.ts";
 import { type CertificateFiles, certificateFiles } from "../support/certificate-files.ts";
+import { runSluice } from "../support/command-line.ts";
 import { BUILDS } from "../support/nginx-lab.ts";
-import { directoryOf, ROOT, startSluice } from "../support/sluice-process.ts";
+import { directoryOf, ROOT } from "../support/sluice-process.ts";
 
 const ROUTE = "match: { path: /events/* }\nupstream: http://127.0.0.1:9000\n";
 const CONFIG = {
@@ -16,7 +17,7 @@ const CONFIG = {
 };
 
 const generate = (args: readonly string[], files: Readonly<Record<string, string>> = CONFIG, env = {}) =>
-  startSluice(["nginx", "generate", ...args], { cwd: directoryOf(files), env }).ended;
+  runSluice(["nginx", "generate", ...args], { cwd: directoryOf(files), env });
 
 let tls: CertificateFiles;
 beforeAll(async () => {
@@ -96,14 +97,14 @@ describe("where the check finds something", () => {
 describe("a file", () => {
   test("is written, and written again", async () => {
     const cwd = directoryOf(CONFIG);
-    const run = () => startSluice(["nginx", "generate", "--out", "site.conf"], { cwd }).ended;
+    const run = () => runSluice(["nginx", "generate", "--out", "site.conf"], { cwd });
     for (let time = 0; time < 2; time += 1) expect((await run()).code).toBe(0);
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toContain("upstream sluice_servers");
   });
 
   test("that somebody wrote is left alone", async () => {
     const cwd = directoryOf({ ...CONFIG, "site.conf": "server {}\n" });
-    const { code, stderr } = await startSluice(["nginx", "generate", "--out", "site.conf"], { cwd }).ended;
+    const { code, stderr } = await runSluice(["nginx", "generate", "--out", "site.conf"], { cwd });
     expect(code).toBe(2);
     expect(stderr).toContain("site.conf was not generated, so it is left alone");
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe("server {}\n");
@@ -171,10 +172,14 @@ describe("what nginx cannot mend is said", () => {
 
 test("the sample of nginx in front of sluice is what is generated for the sample of sluice", async () => {
   const args = ["--listen", "${RECOMMENDED_LISTEN}", "--server", "${SLUICE_UPSTREAM}", "--nginx", "1.22"];
-  const { code, stdout } = await startSluice(
-    ["nginx", "generate", "--config", "docker/config", ...args, "--check"],
-    { cwd: ROOT },
-  ).ended;
+  const { code, stdout } = await runSluice([
+    "nginx",
+    "generate",
+    "--config",
+    "docker/config",
+    ...args,
+    "--check",
+  ]);
   expect(code).toBe(0);
   const path = join(ROOT, "docker/nginx/recommended.conf.template");
   if (process.env["WRITE_SAMPLE"] !== undefined) writeFileSync(path, stdout);

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { directoryOf, startSluice } from "../support/sluice-process.ts";
+import { runSluice } from "../support/command-line.ts";
+import { directoryOf } from "../support/sluice-process.ts";
 
 const SITE = `server {
     listen 80;
@@ -23,7 +24,7 @@ upstream: http://127.0.0.1:9000
 `;
 
 const run = (cwd: string, args: readonly string[] = ["site.conf"]) =>
-  startSluice(["nginx", "import", ...args], { cwd }).ended;
+  runSluice(["nginx", "import", ...args], { cwd });
 
 describe("the route files", () => {
   test("are written, and what they lack is said on standard error", async () => {
@@ -41,7 +42,7 @@ describe("the route files", () => {
         "",
       ].join("\n"),
     );
-    const check = await startSluice(["check", "--config", "new/config"], { cwd }).ended;
+    const check = await runSluice(["check", "--config", "new/config"], { cwd });
     expect(check).toMatchObject({ code: 0, stdout: expect.stringContaining("app.example.com  /events/*") });
   });
 

@@ -2,10 +2,11 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { directoryOf, startSluice as start } from "../support/sluice-process.ts";
+import { runSluice } from "../support/command-line.ts";
+import { directoryOf } from "../support/sluice-process.ts";
 
 const lint = (cwd: string, ...args: string[]) =>
-  start(["nginx", "lint", "--nginx", "1.22", "--fix", ...args], { cwd }).ended;
+  runSluice(["nginx", "lint", "--nginx", "1.22", "--fix", ...args], { cwd });
 
 const SITE = `server {
     listen 80;
@@ -148,7 +149,7 @@ describe("--fix", () => {
     chmodSync(join(cwd, "bin/nginx"), 0o755);
     const env = { PATH: `${join(cwd, "bin")}:${process.env["PATH"]}` };
     const args = ["nginx", "lint", "--nginx", "1.22", "--fix", "nginx.conf"];
-    expect(await start(args, { cwd, env }).ended).toEqual({
+    expect(await runSluice(args, { cwd, env })).toEqual({
       code: 2,
       stdout: "",
       stderr: "sluice nginx lint: nginx -t refuses the mended configuration, so nothing was written\n",

@@ -2,11 +2,12 @@ import { spawnSync } from "node:child_process";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { directoryOf, ROOT, type SluiceSetup, startSluice as start } from "../support/sluice-process.ts";
+import { type CommandLineSetup, runSluice } from "../support/command-line.ts";
+import { directoryOf, ROOT } from "../support/sluice-process.ts";
 
 /** The version is named, so that what is found does not depend on the nginx of the machine. */
-const lint = (args: readonly string[], setup?: SluiceSetup) =>
-  start(["nginx", "lint", "--nginx", "1.22", ...args], setup).ended;
+const lint = (args: readonly string[], setup?: CommandLineSetup) =>
+  runSluice(["nginx", "lint", "--nginx", "1.22", ...args], setup);
 
 const SITE = `server {
     listen 80;

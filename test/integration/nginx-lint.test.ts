@@ -2,11 +2,12 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { directoryOf, ROOT, type SluiceSetup, startSluice as start } from "../support/sluice-process.ts";
+import { type CommandLineSetup, runSluice } from "../support/command-line.ts";
+import { directoryOf, ROOT } from "../support/sluice-process.ts";
 
 /** The version is named, so that what is found does not depend on the nginx of the machine. */
-const lint = (args: readonly string[], setup?: SluiceSetup) =>
-  start(["nginx", "lint", "--nginx", "1.22", ...args], setup).ended;
+const lint = (args: readonly string[], setup?: CommandLineSetup) =>
+  runSluice(["nginx", "lint", "--nginx", "1.22", ...args], setup);
 
 const SITE = `server {
     listen 80;
@@ -76,7 +77,7 @@ test("the sample of nginx in front of sluice is clean", async () => {
   const cwd = directoryOf({ "site.conf": text });
   for (const version of ["1.22", "1.26", "1.30"]) {
     const args = ["nginx", "lint", "site.conf", "--sluice", "127.0.0.1:8000", "--all", "--nginx", version];
-    expect(await start(args, { cwd }).ended).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(await runSluice(args, { cwd })).toEqual({ code: 0, stdout: "", stderr: "" });
   }
 });
 
@@ -197,7 +198,7 @@ describe("bad input ends with 2 and a sentence with the remedy", () => {
     [["--fixx"], "unknown flag --fixx; did you mean --fix?"],
   ])("a wrong flag: %j", async (args, message) => {
     const cwd = directoryOf({ "site.conf": SITE });
-    const { code, stdout, stderr } = await start(["nginx", "lint", "site.conf", ...args], { cwd }).ended;
+    const { code, stdout, stderr } = await runSluice(["nginx", "lint", "site.conf", ...args], { cwd });
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
       stdout: "",

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { WEB_CLIENT } from "../support/app-signer.ts";
 import { startBackend } from "../support/backend.ts";
-import { attempt, run } from "../support/command.ts";
+import { run } from "../support/command.ts";
+import { runSluice } from "../support/command-line.ts";
 import { startGateway } from "../support/gateway.ts";
 
 const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
@@ -49,7 +50,7 @@ test.each([
   [["http://127.0.0.1/", ...KEY, "--data", "@/no/such"], "does not exist"],
   [["http://127.0.0.1/", ...KEY, "--metod", "GET"], "did you mean --method?"],
 ])("%j is refused", async (args, message) => {
-  const { code, output } = await attempt(process.execPath, [MAIN, "sign", ...args]);
-  expect(output).toContain(message);
+  const { code, stderr } = await runSluice(["sign", ...args]);
+  expect(stderr).toContain(message);
   expect(code).toBe(2);
 });
