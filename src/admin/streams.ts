@@ -68,7 +68,7 @@ export function endStreams(activity: Activity, id: string): boolean {
 function inOrder(streams: LiveStream[], sort: Sort, activity: Activity): void {
   if (sort === "newest") streams.reverse();
   if (sort === "rate") streams.sort((a, b) => (activity.rateOf(b) ?? -1) - (activity.rateOf(a) ?? -1));
-  if (sort === "bytes") streams.sort((a, b) => b.exchange.bytesSent - a.exchange.bytesSent);
+  if (sort === "bytes") streams.sort((a, b) => b.exchange.account.bytesSent - a.exchange.account.bytesSent);
 }
 
 function describe(stream: LiveStream, activity: Activity) {
@@ -79,9 +79,9 @@ function describe(stream: LiveStream, activity: Activity) {
     client: exchange.client.address,
     app: exchange.principal?.app,
     backend: exchange.backend,
-    ageMs: exchange.elapsedMs(),
-    events: exchange.events,
+    ageMs: exchange.account.elapsedMs(),
+    events: exchange.account.events,
     eventsPerSecond: activity.rateOf(stream),
-    bytes: exchange.bytesSent,
+    bytes: exchange.account.bytesSent,
   };
 }

@@ -111,8 +111,9 @@ async function takeBodyHash(exchange: Exchange, { maxBodyBytes, bodies }: AppAut
   const lease = bodies.lease();
   exchange.onEnd(() => lease.release());
   const onStart = () => exchange.letContinue();
-  exchange.body = await readWholeBody(request.body, { maxBytes: maxBodyBytes, lease, onStart });
-  return exchange.body.hash;
+  const body = await readWholeBody(request.body, { maxBytes: maxBodyBytes, lease, onStart });
+  exchange.readWhole(body);
+  return body.hash;
 }
 
 async function checkReplay(signatures: Signatures, signature: Buffer, sentAt: number): Promise<void> {

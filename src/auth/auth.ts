@@ -74,12 +74,12 @@ export function createAuth(verifiers: readonly Verifier[], { forward, failures }
     if (way === undefined) throw authFailed("no credential");
     failures?.check(exchange);
     try {
-      exchange.principal = await way.verifier.verify(exchange);
+      exchange.verified(await way.verifier.verify(exchange));
     } catch (error) {
       if (isGuess(error)) await failures?.count(exchange);
       throw error;
     }
-    exchange.consumed = way.consumed;
+    exchange.consume(way.consumed);
   }
 
   const challenges = verifiers.flatMap(({ challenge }) => challenge ?? []);

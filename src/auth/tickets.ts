@@ -61,7 +61,7 @@ export class Tickets {
       const { request, target } = exchange;
       const { values, query } = takeParameter(target.query, PARAMETER);
       const [ticket = "", ...more] = values;
-      exchange.target = { ...target, query };
+      exchange.foundTarget({ ...target, query });
       if (!TICKET.test(ticket)) throw authFailed("no ticket of ours");
       const issued = await knownUse(this.#store.take(hashOf(ticket)));
       if (more.length > 0) throw authFailed("two tickets");

@@ -1,14 +1,14 @@
 import type { ClientRequest } from "../http/client-request.ts";
 import { fieldValue } from "../http/fields.ts";
+import type { Account } from "./account.ts";
 import type { Route } from "./route.ts";
 
 /** What is debugged of an exchange. */
 interface Debugged {
   readonly request: ClientRequest;
   readonly route: Route | undefined;
-  readonly limitFields: readonly (readonly [name: string, value: string])[];
   readonly dialledAt: number | undefined;
-  elapsedMs(): number;
+  readonly account: Pick<Account, "limitFields" | "elapsedMs">;
 }
 
 /** Whether a request asks for debug fields on a route that gives them. */
@@ -19,10 +19,10 @@ export function isDebugging({ request, route }: Pick<Debugged, "request" | "rout
 /** What the response head says of an exchange that is debugged: limits, and ms until now. None for others. */
 export function debugFields(exchange: Debugged): readonly (readonly [name: string, value: string])[] {
   if (!isDebugging(exchange)) return [];
-  const { limitFields, dialledAt } = exchange;
-  const own: (readonly [string, string])[] = [["X-Apig-Latency", String(exchange.elapsedMs())]];
+  const { account, dialledAt } = exchange;
+  const own: (readonly [string, string])[] = [["X-Apig-Latency", String(account.elapsedMs())]];
   if (dialledAt !== undefined) {
     own.push(["X-Apig-Upstream-Latency", String(Math.round(performance.now() - dialledAt))]);
   }
-  return [...own, ...limitFields];
+  return [...own, ...account.limitFields];
 }

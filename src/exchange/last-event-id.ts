@@ -42,6 +42,6 @@ export function resume(exchange: Exchange, { query, lastEventId }: ResumedQuery)
   if (/[^\t\x20-\x7e\x80-\xff]/.test(lastEventId)) {
     throw new ProxyError("bad_request", "lastEventId holds a control character");
   }
-  exchange.target = { path: exchange.target.path, query };
-  if (lastEventId !== "") exchange.lastEventId = lastEventId;
+  exchange.foundTarget({ path: exchange.target.path, query });
+  if (lastEventId !== "") exchange.foundLastEventId(lastEventId);
 }

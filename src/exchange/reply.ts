@@ -40,8 +40,8 @@ export function send(exchange: Exchange, response: ClientResponse, reply: Reply)
   const isHead = exchange.request.method === "HEAD";
   // A client that was not told to continue may or may not send its body, so no request can follow it.
   writeReply(response, reply, { isHead, closes: exchange.awaitsContinue });
-  exchange.headSent(reply.status);
-  if (!isHead && reply.status !== 204) exchange.bytesSent += Buffer.byteLength(reply.body);
+  exchange.account.headSent(reply.status);
+  if (!isHead && reply.status !== 204) exchange.account.addBytes(Buffer.byteLength(reply.body));
 }
 
 /** Writes a reply whole, as the response to a HEAD request or another one; `closes` ends the connection with it. */
@@ -67,11 +67,11 @@ export function fail(exchange: Exchange, response: ClientResponse, error: unknow
   const refusal = refusalOf(error);
   if (response.isClosed) {
     // The log line may still be to come.
-    if (refusal.code === "internal_error") exchange.error = refusal;
+    if (refusal.code === "internal_error") exchange.account.replaceError(refusal);
     return;
   }
-  exchange.error = refusal;
-  if (refusal.status >= 500) exchange.endsWith("backend_failed");
+  exchange.account.replaceError(refusal);
+  if (refusal.status >= 500) exchange.account.endsWith("backend_failed");
   if (response.isHeadSent) response.breakOff();
   else send(exchange, response, errorReply(exchange, refusal));
 }

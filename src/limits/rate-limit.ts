@@ -38,8 +38,7 @@ export function createRateLimits(
     for (const limit of limits) {
       const key = limit.keyOf(exchange);
       const count = await limit.windows.take(key);
-      if (isDebugging(exchange))
-        exchange.limitFields = [...exchange.limitFields, limit.debugField(key, count)];
+      if (isDebugging(exchange)) exchange.account.addLimitField(limit.debugField(key, count));
       if (!count.isOver) {
         counted.push({ limit, key });
         continue;

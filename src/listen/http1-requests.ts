@@ -93,13 +93,12 @@ export class Http1Requests {
     // The rest of a packet with more requests than may wait.
     if (request.socket.destroyed) return;
     const exchange = this.#receive(request, request.socket);
-    exchange.awaitsContinue = awaitsContinue;
     // Whoever keeps connections to us, as nginx does, shall find none of them closed under its next request.
     if (this.#runtime.isDraining) nodeResponse.shouldKeepAlive = false;
     // An answer may be ahead of the rest of its request, which held the end for the whole grace of five seconds.
     request.once("end", this.#letGo);
     const response = new NodeResponse(nodeResponse);
-    exchange.writeContinue = () => response.writeContinue();
+    if (awaitsContinue) exchange.waitsForContinue(response);
     this.#take(request, exchange, response, () => answer(exchange, response, this.#runtime));
   }
 

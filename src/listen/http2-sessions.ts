@@ -61,12 +61,11 @@ export class Http2Sessions {
       return response;
     }
     join(exchange, response);
-    exchange.writeContinue = () => response.writeContinue();
     if (request.body !== undefined) this.#boundBody(stream, exchange);
     // Not in this turn: a reset that came in one piece with the request has then been seen, and nobody is dialled.
     const begin = () => {
       if (response.isClosed) return;
-      const refused = refusal(exchange);
+      const refused = refusal(exchange, response);
       if (refused === undefined) answer(exchange, response, this.#runtime);
       else exchange.fault(refused);
     };
@@ -87,7 +86,7 @@ export class Http2Sessions {
 }
 
 /** What is refused without a look at the route; undefined when nothing is. */
-function refusal(exchange: Exchange): ProxyError | undefined {
+function refusal(exchange: Exchange, response: Http2Response): ProxyError | undefined {
   const { method, rawHeaders } = exchange.request;
   if (method === "CONNECT") {
     const fields = [["Allow", FORWARDED_METHODS]] as const;
@@ -95,7 +94,9 @@ function refusal(exchange: Exchange): ProxyError | undefined {
   }
   const expect = fieldValue(rawHeaders, "expect");
   if (expect === undefined) return undefined;
-  exchange.awaitsContinue = expect.toLowerCase() === "100-continue";
-  if (exchange.awaitsContinue) return undefined;
+  if (expect.toLowerCase() === "100-continue") {
+    exchange.waitsForContinue(response);
+    return undefined;
+  }
   return new ProxyError("expectation_failed", `Expect: ${expect}`);
 }

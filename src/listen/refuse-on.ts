@@ -10,14 +10,14 @@ import { errorReply } from "../exchange/reply.ts";
  */
 export function refuseOn(socket: Duplex, exchange: Exchange, error: unknown): void {
   const refusal = refusalOf(error);
-  exchange.error = refusal;
-  if (exchange.status !== 0) {
+  exchange.account.replaceError(refusal);
+  if (exchange.account.status !== 0) {
     socket.destroy();
     exchange.settle("backend_failed");
     return;
   }
   const isAnswered = socket.writable;
   sendOnSocket(socket, errorReply(exchange, refusal));
-  exchange.headSent(refusal.status);
+  exchange.account.headSent(refusal.status);
   exchange.settle(!isAnswered ? "client_gone" : refusal.status >= 500 ? "backend_failed" : "completed");
 }

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
 import type { Exchange } from "../exchange/exchange.ts";
@@ -62,7 +61,7 @@ function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute)
     return route.mock.open(exchange);
   }
   const { upstream } = route;
-  exchange.dialledAt = performance.now();
+  exchange.beginsDialling();
   const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
   return dialUpstream({ exchange, response, upstream, requestFor });
 }

@@ -46,10 +46,9 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   // Also for a client that has left, where the route lets its backend finish: the times of the route bound it.
   const relay = new Relay(exchange, response, backend, route);
   if (!response.isClosed) {
-    exchange.isStream = true;
     runtime.relays.add(relay);
     response.onClose(() => runtime.relays.delete(relay));
-    exchange.log.info(exchange.facts(), "stream opened");
+    exchange.streamOpened();
   }
   exchange.forgetHead();
   relay.start();
@@ -64,13 +63,13 @@ function finishWithoutClient(exchange: Exchange, backend: Source, { config, upst
 
 /** Reads the request's head in the one way it can be read, and finds its route. */
 export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute {
-  exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
-  exchange.target = readTarget(exchange.request.url, exchange.host);
+  exchange.foundHost(checkHead(exchange.request, runtime.maxHeaderFields));
+  exchange.foundTarget(readTarget(exchange.request.url, exchange.host));
   const route = findRoute(exchange, runtime);
-  exchange.route = route;
+  exchange.routedTo(route);
   checkSecondReading(exchange, route, runtime.router);
   const chosen = chooseEnvironment(route, exchange);
-  exchange.route = chosen;
+  exchange.routedTo(chosen);
   runtime.loops.check(exchange, runtime.config.server.limits.passes);
   // Not before: the route knows which pages may read the refusal.
   if (exchange.isOverflow)
@@ -106,6 +105,6 @@ function findRoute({ request, host, target }: Exchange, { router }: Runtime): Ru
 
 /** `OPTIONS *` asks the server as a whole, as a ping (RFC 9110 section 9.3.7). */
 function pong(exchange: Exchange, response: ClientResponse, runtime: Runtime): void {
-  exchange.host = checkHead(exchange.request, runtime.maxHeaderFields);
+  exchange.foundHost(checkHead(exchange.request, runtime.maxHeaderFields));
   send(exchange, response, { status: 204, fields: exchange.ownFields, body: "" });
 }

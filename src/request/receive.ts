@@ -10,9 +10,7 @@ import { handle } from "./handler.ts";
 export function receive(request: ClientRequest, host: string, arrival: Arrival, runtime: Runtime): Exchange {
   const { rawHeaders } = request;
   const client = runtime.trust.resolveClient({ peer: arrival.peer, tls: arrival.tls, rawHeaders, host });
-  const exchange = new Exchange(request, client, runtime);
-  exchange.isOverflow = arrival.isOverflow;
-  return exchange;
+  return new Exchange(request, client, runtime, arrival.isOverflow);
 }
 
 /**

@@ -23,7 +23,7 @@ export class Tunnel implements LiveStream {
 
   abort(reason: EndReason): void {
     if (this.#socket.destroyed) return;
-    this.exchange.endsWith(reason);
+    this.exchange.account.endsWith(reason);
     this.#socket.destroy();
   }
 }

@@ -65,7 +65,7 @@ export async function handleUpgrade(
   if (reply !== undefined) {
     client.release();
     sendOnSocket(socket, reply);
-    exchange.headSent(reply.status);
+    exchange.account.headSent(reply.status);
     return exchange.settle("completed");
   }
   checkHandshake(request);
@@ -84,16 +84,16 @@ export async function handleUpgrade(
     upstream,
     requestFor: (backend) => createBackendRequest(exchange, route, upstream, backend),
     onAnswer: (response) => {
-      exchange.headSent(response.statusCode ?? 502);
+      exchange.account.headSent(response.statusCode ?? 502);
       return ordinaryHead(exchange, headOf(response), route);
     },
   });
-  exchange.bytesSent = bytesSent;
+  exchange.account.addBytes(bytesSent);
   exchange.settle(endReason);
 }
 
 /** A tunnel has no border to end at: it is broken off with the credential that opened it. */
 function expire(exchange: Exchange, socket: Socket): void {
-  exchange.endsWith("auth_expired");
+  exchange.account.endsWith("auth_expired");
   socket.destroy();
 }

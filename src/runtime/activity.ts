@@ -87,7 +87,7 @@ export class Activity {
 
   /** Those under way; who waits for one to begin is not among them. */
   *streams(): Iterable<LiveStream> {
-    for (const stream of this.#live()) if (stream.exchange.isStream) yield stream;
+    for (const stream of this.#live()) if (stream.exchange.account.isStream) yield stream;
   }
 
   /** Looks at the streams once a second, until `stop`. */
@@ -142,7 +142,7 @@ export class Activity {
       const sum = sums.get(route) ?? { streams: 0, subscribers: 0, events: 0 };
       sum.streams++;
       if (isShared) sum.subscribers++;
-      sum.events += exchange.events ?? 0;
+      sum.events += exchange.account.events ?? 0;
       sums.set(route, sum);
     }
     return sums;
@@ -177,7 +177,7 @@ export class Activity {
 
   #lookAtEach(seconds: number): void {
     for (const stream of this.streams()) {
-      const events = stream.exchange.events ?? 0;
+      const events = stream.exchange.account.events ?? 0;
       const before = this.#rates.get(stream);
       if (before === undefined) {
         this.#rates.set(stream, { events, perSecond: undefined });

@@ -103,7 +103,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   onSettled(exchange: Exchange, reason: EndReason): void {
     this.telemetry.onSettled(exchange, reason);
     // It got no file for its backend: the next one finds that of an idle stream.
-    const { error } = exchange;
+    const { error } = exchange.account;
     if (error instanceof ProxyError && error.code === "connections_exhausted") this.capacity.giveUpIdle(1);
   }
 

@@ -100,9 +100,8 @@ export class Telemetry {
   /** Counts an exchange that has ended. */
   onSettled(exchange: Exchange, reason: EndReason): void {
     const route = exchange.route?.config.name ?? "";
-    const { status, isStream, firstEventMs } = exchange;
-    const durationMs = exchange.ageMs;
-    if (exchange.isFaulty) this.metrics.faulted();
+    const { status, isStream, firstEventMs, ageMs: durationMs, isFaulty } = exchange.account;
+    if (isFaulty) this.metrics.faulted();
     this.metrics.settled({
       route,
       status,
@@ -123,8 +122,8 @@ function endedStream(exchange: Exchange, reason: EndReason, durationMs: number):
     client: exchange.client.address,
     backend: exchange.backend,
     reason,
-    events: exchange.events ?? 0,
-    bytes: exchange.bytesSent,
+    events: exchange.account.events ?? 0,
+    bytes: exchange.account.bytesSent,
     durationMs: Math.round(durationMs),
     endedAt: Date.now(),
   };

@@ -55,7 +55,12 @@ export function channelExchange(template: ChannelTemplate, lastEventId: string, 
     onSettled() {},
     onFault: (err, facts) => log.error({ ...facts, code: "internal_error", err }, "internal error"),
   });
-  return Object.assign(exchange, { host, target, route, principal, consumed });
+  exchange.foundHost(host);
+  exchange.foundTarget(target);
+  exchange.routedTo(route);
+  if (principal !== undefined) exchange.verified(principal);
+  exchange.consume(consumed);
+  return exchange;
 }
 
 function namedFields(part: string, { request }: Exchange): string[] {

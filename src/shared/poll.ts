@@ -131,8 +131,8 @@ export class Poll implements ChannelClient, LiveStream {
     const head = pollHead(this.exchange, route, this.#resumedFrom);
     head.fields.push("Content-Length", String(body.length));
     this.#response.writeHead(head.status, head.reason, head.fields);
-    this.exchange.headSent(head.status);
-    this.exchange.bytesSent += body.length;
+    this.exchange.account.headSent(head.status);
+    this.exchange.account.addBytes(body.length);
     this.#response.end(body);
   }
 

@@ -41,7 +41,7 @@ export function answerHead(
   const head =
     poll === undefined ? subscriberHead(exchange, route, undefined) : pollHead(exchange, route, undefined);
   response.writeHead(head.status, head.reason, head.fields);
-  exchange.headSent(head.status);
+  exchange.account.headSent(head.status);
   response.end();
 }
 

@@ -3,6 +3,7 @@ import { ProxyError } from "../base/errors.ts";
 import { jitter } from "../base/jitter.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { ownText } from "../base/own-text.ts";
+import type { Account } from "../exchange/account.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import { fail as failExchange, send } from "../exchange/reply.ts";
@@ -29,6 +30,8 @@ export class Subscriber implements ChannelClient, LiveStream {
   readonly exchange: Exchange;
   readonly isShared = true;
   readonly deadline: number;
+  /** The exchange's; a field of its own because each batch is noted in it. */
+  readonly #account: Account;
   readonly #response: ClientResponse;
   readonly #channel: Membership;
   readonly lastEventId: string;
@@ -44,6 +47,7 @@ export class Subscriber implements ChannelClient, LiveStream {
 
   constructor(exchange: Exchange, response: ClientResponse, channel: Membership, lastEventId: string) {
     this.exchange = exchange;
+    this.#account = exchange.account;
     this.#response = response;
     this.#channel = channel;
     this.lastEventId = ownText(lastEventId);
@@ -79,11 +83,8 @@ export class Subscriber implements ChannelClient, LiveStream {
     const { exchange } = this;
     const head = subscriberHead(exchange, route, start.resumedFrom);
     this.#response.writeHead(head.status, head.reason, head.fields);
-    exchange.headSent(head.status);
-    exchange.events = 0;
-    exchange.isStream = true;
-    exchange.log.info(exchange.facts(), "stream opened");
-    exchange.forgetHead();
+    exchange.account.headSent(head.status);
+    exchange.streamOpened();
     const gap = start.isGap ? this.#gap(start, this.lastEventId) : undefined;
     const opening = openingOf(route, retryMs, gap);
     if (opening === undefined) this.#response.flushHead();
@@ -109,8 +110,7 @@ export class Subscriber implements ChannelClient, LiveStream {
       // The history no longer holds what comes next: it was evicted before this client took it.
       if (batch === undefined) return void this.abort("slow_client");
       this.#seq = batch.to;
-      this.#count(batch.events);
-      if (batch.events > 0) this.exchange.firstEventMs ??= this.exchange.elapsedMs();
+      this.#account.addEvents(batch.events);
       if (!this.#write(batch.bytes)) return;
     }
     if (this.#ending !== undefined) this.#end(this.#ending);
@@ -165,8 +165,8 @@ export class Subscriber implements ChannelClient, LiveStream {
     if (this.#isOver) return;
     if (!this.#hasBegun) return void this.#turnAway();
     this.#leave();
-    this.exchange.endsWith(reason);
-    this.exchange.error ??= error;
+    this.#account.endsWith(reason);
+    this.#account.noteError(error);
     this.#response.breakOff();
   }
 
@@ -187,17 +187,11 @@ export class Subscriber implements ChannelClient, LiveStream {
 
   /** Writes, and returns whether the connection takes more. */
   #write(bytes: SharedBytes): boolean {
-    this.exchange.bytesSent += bytes.plain.length;
+    this.#account.addBytes(bytes.plain.length);
     if (this.#response.writeShared(bytes)) return true;
     this.#isBlocked = true;
     this.#channel.blocked(this, true);
     return false;
-  }
-
-  #count(events: number): void {
-    const { exchange } = this;
-    exchange.firstEventMs ??= exchange.elapsedMs();
-    exchange.events = (exchange.events ?? 0) + events;
   }
 
   #onDrain(): void {
@@ -218,7 +212,7 @@ export class Subscriber implements ChannelClient, LiveStream {
   #end(reason: EndReason): void {
     if (this.#isOver) return;
     this.#leave();
-    this.exchange.endsWith(reason);
+    this.#account.endsWith(reason);
     const response = this.#response;
     response.end();
     const { sendTimeout } = this.#channel.route.config.stream;

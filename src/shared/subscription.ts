@@ -66,7 +66,7 @@ function prefersJson({ request: { rawHeaders } }: Exchange): boolean {
 function taken(exchange: Exchange, name: string): string | undefined {
   const { path, query } = exchange.target;
   const { values, query: rest } = takeParameter(query, name, decoded);
-  if (values.length > 0) exchange.target = { path, query: rest };
+  if (values.length > 0) exchange.foundTarget({ path, query: rest });
   return values.at(-1);
 }
 

@@ -39,7 +39,7 @@ export class ClientWriter {
   /** Prepares the head; it is sent with the first write, or by `flush`. */
   head({ status, reason, fields }: ResponseHead): void {
     this.#response.writeHead(status, reason, fields);
-    this.#exchange.headSent(status);
+    this.#exchange.account.headSent(status);
   }
 
   /** Sends the head now, ahead of any body. */
@@ -64,7 +64,7 @@ export class ClientWriter {
   /** Ends a complete body. */
   end(reason: EndReason, trailers: readonly [string, string][] = []): void {
     if (this.#response.isClosed) return;
-    this.#exchange.endsWith(reason);
+    this.#exchange.account.endsWith(reason);
     this.#response.end(undefined, trailers);
     if (this.isBehind) this.#watchStall();
   }
@@ -72,8 +72,8 @@ export class ClientWriter {
   /** Aborts an incomplete body. */
   abort(reason: EndReason, error?: unknown): void {
     if (this.#response.isClosed) return;
-    this.#exchange.endsWith(reason);
-    this.#exchange.error ??= error;
+    this.#exchange.account.endsWith(reason);
+    this.#exchange.account.noteError(error);
     this.#response.breakOff();
   }
 

@@ -27,7 +27,7 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
   // Body bytes that have arrived with the head are sent with it, in one write.
   backend.start({
     onData(bytes, start, end) {
-      exchange.bytesSent += end - start;
+      exchange.account.addBytes(end - start);
       if (response.write(bytes, start, end) || writer.hasRoom()) return;
       backend.pause();
       writer.onceDrained(() => backend.resume());
@@ -39,9 +39,9 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
     if (!response.isWhole) backend.cancel();
   });
   // A body that has not begun must not hold the head back.
-  if (exchange.bytesSent === 0) {
+  if (exchange.account.bytesSent === 0) {
     const flush = exchange.guarded(() => {
-      if (!response.isClosed && exchange.bytesSent === 0) writer.flush();
+      if (!response.isClosed && exchange.account.bytesSent === 0) writer.flush();
     });
     setImmediate(flush);
   }

@@ -5,7 +5,8 @@ import { jitter } from "../base/jitter.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { MAX_DURATION_MS } from "../base/units.ts";
 import type { StreamConfig } from "../config/route-schema.ts";
-import type { Exchange, Sent } from "../exchange/exchange.ts";
+import type { Sent } from "../exchange/account.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Route } from "../exchange/route.ts";
 import type { ClientResponse } from "../http/client-response.ts";
@@ -78,7 +79,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
       );
     }
     this.#writer.head(streamHead(exchange, backend.head, route));
-    exchange.sent = this;
+    exchange.account.countedBy(this);
   }
 
   /** Sends the head and starts to relay. */
@@ -239,7 +240,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   #scan(bytes: Buffer, start: number, end: number): number {
     const before = this.#boundary.events;
     const stop = this.#boundary.scan(bytes, start, end, this.#endAtBoundary !== undefined);
-    if (before === 0 && this.#boundary.events > 0) this.exchange.firstEventMs = this.exchange.elapsedMs();
+    if (before === 0 && this.#boundary.events > 0) this.exchange.account.firstEventSent();
     return stop;
   }
 

@@ -64,7 +64,7 @@ class Attempts<T> {
 
   #send(backend: Backend, isAlone: boolean): void {
     const { exchange, upstream, send } = this.#details;
-    exchange.backend = backend.url;
+    exchange.dialling(backend.url);
     const answered = (answer: T) => {
       upstream.succeeded(backend);
       this.#resolve(answer);

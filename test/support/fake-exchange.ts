@@ -24,8 +24,8 @@ export function fakeExchange(fields: readonly string[] = [], query = ""): Exchan
     isTrusted: false,
   };
   const exchange = new Exchange(request, client, { log, onSettled() {}, onFault() {} });
-  exchange.host = "h";
-  exchange.target = { path: "/news", query };
+  exchange.foundHost("h");
+  exchange.foundTarget({ path: "/news", query });
   return exchange;
 }
 

@@ -69,7 +69,7 @@ async function isAccepted({ method, target, fields, body }: Wire): Promise<boole
     onFault: () => {},
   });
   try {
-    exchange.target = readTarget(target, HOST);
+    exchange.foundTarget(readTarget(target, HOST));
     return (await verifier.verify(exchange)).app === "web-client";
   } catch (error) {
     if (error instanceof ProxyError && ["auth_failed", "bad_request"].includes(error.code)) return false;

@@ -25,9 +25,9 @@ function open(number: number): Exchange {
   const { rawHeaders, host } = request;
   const client = trust.resolveClient({ peer: UNIX_PEER, tls: false, rawHeaders, host });
   const exchange = new Exchange(request, client, { log, onSettled() {}, onFault() {} });
-  exchange.host = host;
+  exchange.foundHost(host);
   const [path = "", query = ""] = request.url.split("?");
-  exchange.target = { path, query: `?${query}` };
+  exchange.foundTarget({ path, query: `?${query}` });
   return exchange;
 }
 

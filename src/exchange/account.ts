@@ -1,0 +1,158 @@
+import { performance } from "node:perf_hooks";
+import { ProxyError } from "../base/errors.ts";
+import type { EndReason } from "../base/outcome.ts";
+
+/** What was sent of a response's body. */
+export interface Sent {
+  /** Bytes given to the client's connection. */
+  readonly bytesSent: number;
+  /** Event blocks relayed; undefined for an ordinary response. */
+  readonly events: number | undefined;
+}
+
+type Fields = readonly (readonly [name: string, value: string])[];
+
+const NO_FIELDS: Fields = [];
+/** nginx's status for a request whose client closed the connection. */
+const CLIENT_CLOSED_REQUEST = 499;
+
+/** The account of one response: what was sent, when, and how it ended. It is read by the log, metrics and /streams. */
+export class Account implements Sent {
+  readonly #receivedAt = performance.now();
+  #status = 0;
+  #isStream = false;
+  #bytesSent = 0;
+  #events: number | undefined;
+  #sent: Sent | undefined;
+  #firstByteMs: number | undefined;
+  #firstEventMs: number | undefined;
+  #endReason: EndReason | undefined;
+  #error: unknown;
+  #limitFields = NO_FIELDS;
+
+  /** Of the response head that was sent; 0 before, 499 when the client left first. */
+  get status(): number {
+    return this.#status;
+  }
+
+  /** Whether the response is an event stream, and counts as one. */
+  get isStream(): boolean {
+    return this.#isStream;
+  }
+
+  get bytesSent(): number {
+    return this.#sent?.bytesSent ?? this.#bytesSent;
+  }
+
+  get events(): number | undefined {
+    return this.#sent === undefined ? this.#events : this.#sent.events;
+  }
+
+  /** From the request's head to the response head, in ms. */
+  get firstByteMs(): number | undefined {
+    return this.#firstByteMs;
+  }
+
+  /** From the request's head to the first event, in ms. */
+  get firstEventMs(): number | undefined {
+    return this.#firstEventMs;
+  }
+
+  /** Undefined until a reason is noted. */
+  get endReason(): EndReason | undefined {
+    return this.#endReason;
+  }
+
+  /** The error that ended the exchange, for the log alone. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** Whether an error that no code expected has ended the exchange. */
+  get isFaulty(): boolean {
+    return this.#error !== undefined && !isExpected(this.#error);
+  }
+
+  /** What clients that ask for debug fields are told about rate limits. */
+  get limitFields(): Fields {
+    return this.#limitFields;
+  }
+
+  /** Since the request's head was read, in ms; not rounded. */
+  get ageMs(): number {
+    return performance.now() - this.#receivedAt;
+  }
+
+  /** Since the request's head was read, in whole ms. */
+  elapsedMs(): number {
+    return Math.round(this.ageMs);
+  }
+
+  headSent(status: number): void {
+    this.#status = status;
+    this.#firstByteMs ??= this.elapsedMs();
+  }
+
+  streamOpened(): void {
+    this.#isStream = true;
+    this.#events ??= 0;
+  }
+
+  /** Adds bytes of the body that were given to the client's connection. */
+  addBytes(bytes: number): void {
+    this.#bytesSent += bytes;
+  }
+
+  /** Adds event blocks that were given to the client's connection. */
+  addEvents(events: number): void {
+    this.firstEventSent();
+    this.#events = (this.#events ?? 0) + events;
+  }
+
+  firstEventSent(): void {
+    this.#firstEventMs ??= this.elapsedMs();
+  }
+
+  /** Reads the numbers from `sent` from now on: a relay that counts in its own fields touches less memory per event. */
+  countedBy(sent: Sent): void {
+    this.#sent = sent;
+  }
+
+  /** Notes why the exchange ends; the first reason stands, because later ones are its consequences. */
+  endsWith(reason: EndReason): void {
+    this.#endReason ??= reason;
+  }
+
+  /** Notes an error; the first one stands. */
+  noteError(error: unknown): void {
+    this.#error ??= error;
+  }
+
+  /** Notes the error that the client is told, in place of any before. */
+  replaceError(error: unknown): void {
+    this.#error = error;
+  }
+
+  addLimitField(field: readonly [name: string, value: string]): void {
+    this.#limitFields = [...this.#limitFields, field];
+  }
+
+  /** Ends the account, with `reason` unless another one was noted before; returns the reason that stands. */
+  settle(reason: EndReason): EndReason {
+    this.endsWith(reason);
+    const endReason = this.#endReason ?? reason;
+    if (endReason === "client_gone") this.#status = CLIENT_CLOSED_REQUEST;
+    return endReason;
+  }
+
+  /** The level of the exchange's log line, once it has ended. */
+  get logLevel(): "error" | "warn" | "info" {
+    if (this.isFaulty) return "error";
+    return this.#status >= 500 || this.#endReason === "backend_failed" ? "warn" : "info";
+  }
+}
+
+/** Whether an error is a refusal or a failure of another side; any other error is a defect of sluice. */
+export function isExpected(error: unknown): boolean {
+  return error instanceof ProxyError && error.code !== "internal_error";
+}

@@ -1,0 +1,39 @@
+import { performance } from "node:perf_hooks";
+import { ReceivedRequest } from "./received-request.ts";
+import type { Route } from "./route.ts";
+
+/** A request and where it goes: its route, and the backend that was dialled for it. */
+export class RoutedRequest extends ReceivedRequest {
+  #route: Route | undefined;
+  #backend: string | undefined;
+  #dialledAt: number | undefined;
+
+  /** Undefined until a route has matched. */
+  get route(): Route | undefined {
+    return this.#route;
+  }
+
+  /** URL of the backend that was dialled last. */
+  get backend(): string | undefined {
+    return this.#backend;
+  }
+
+  /** When the route's upstream was called, by `performance.now()`; undefined without an upstream. */
+  get dialledAt(): number | undefined {
+    return this.#dialledAt;
+  }
+
+  /** Notes the route; noted again when X-Stage chooses another environment of it. */
+  routedTo(route: Route): void {
+    this.#route = route;
+  }
+
+  beginsDialling(): void {
+    this.#dialledAt = performance.now();
+  }
+
+  /** Notes the backend of the attempt that begins. */
+  dialling(url: string): void {
+    this.#backend = url;
+  }
+}
