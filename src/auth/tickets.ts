@@ -4,7 +4,8 @@ import type { TicketConfig } from "../config/ticket-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { resume, takeLastEventId } from "../exchange/last-event-id.ts";
 import type { Reply } from "../exchange/reply.ts";
-import { hasParameter, takeParameter } from "../http/query.ts";
+import { takeTargetParameter } from "../exchange/take-parameter.ts";
+import { hasParameter } from "../http/query.ts";
 import { knownUse, type TicketStore } from "../limits/counter-store.ts";
 import { authFailed, StaleCredential, type Verifier } from "./auth.ts";
 
@@ -59,9 +60,8 @@ export class Tickets {
       !isTicketRequest(request.method, target.query) && hasParameter(target.query, PARAMETER),
     verify: async (exchange) => {
       const { request, target } = exchange;
-      const { values, query } = takeParameter(target.query, PARAMETER);
+      const values = takeTargetParameter(exchange, PARAMETER);
       const [ticket = "", ...more] = values;
-      exchange.foundTarget({ ...target, query });
       if (!TICKET.test(ticket)) throw authFailed("no ticket of ours");
       const issued = await knownUse(this.#store.take(hashOf(ticket)));
       if (more.length > 0) throw authFailed("two tickets");
@@ -72,7 +72,7 @@ export class Tickets {
       if (issued.expiresAt <= Date.now()) throw new StaleCredential("expired ticket");
       if (issued.path !== target.path) throw authFailed("ticket of another path");
       // With each ticket a page makes a new EventSource, which has forgotten what the last one had seen.
-      const resumed = takeLastEventId(query);
+      const resumed = takeLastEventId(exchange.target.query);
       if (resumed !== undefined) resume(exchange, resumed);
       return issued.principal;
     },

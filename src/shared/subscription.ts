@@ -2,10 +2,10 @@ import { ProxyError } from "../base/errors.ts";
 import { parseDuration } from "../base/units.ts";
 import type { SharedConfig } from "../config/shared-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { takeTargetParameter } from "../exchange/take-parameter.ts";
 import { fieldValue, fieldValues } from "../http/fields.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
 import { percentDecoded } from "../http/percent-encoding.ts";
-import { takeParameter } from "../http/query.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
 /** What a client wants of a shared stream. */
@@ -64,10 +64,7 @@ function prefersJson({ request: { rawHeaders } }: Exchange): boolean {
 
 /** Takes a parameter out of the query however it is encoded; its last value, bytes as latin1. */
 function taken(exchange: Exchange, name: string): string | undefined {
-  const { path, query } = exchange.target;
-  const { values, query: rest } = takeParameter(query, name, decoded);
-  if (values.length > 0) exchange.foundTarget({ path, query: rest });
-  return values.at(-1);
+  return takeTargetParameter(exchange, name, decoded).at(-1);
 }
 
 const decoded = (text: string): string => percentDecoded(text.replaceAll("+", " "));
