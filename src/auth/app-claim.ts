@@ -4,7 +4,7 @@ import { fieldValues, type RawFields } from "../http/fields.ts";
 import { type AppAuthorization, parseAuthorization } from "./app-signature.ts";
 import { type SignedParts, UNSIGNED_PAYLOAD } from "./canonical-request.ts";
 
-/** What a request says of its APP signature; nothing of it is believed yet. */
+/** The unverified content of a request's APP signature. */
 export interface AppClaim {
   readonly authorization: AppAuthorization;
   readonly headers: SignedParts["headers"];
@@ -15,7 +15,10 @@ export interface AppClaim {
 
 const CONTENT_HASH = "x-sdk-content-sha256";
 
-/** What the Connection field of a signed request may list; clients list one or two, and each takes a look-up. */
+/**
+ * How many options the Connection field of a signed request may list; clients list one or two, and each costs a
+ * lookup.
+ */
 const MAX_OPTIONS = 32;
 
 /** Whether a request carries an APP signature, well-formed or not. */
@@ -24,10 +27,10 @@ export function hasAppClaim(raw: RawFields): boolean {
 }
 
 /**
- * Reads what carries the signature from the raw fields, because `headers` hides duplicates.
+ * Reads the signature from the raw fields, because `headers` hides duplicates.
  *
- * Takes one look at each field, however many are signed, and computes nothing: what is wrong in the form is
- * refused before anything is paid for.
+ * Reads each field once, however many are signed, and computes nothing: a malformed signature is refused before it
+ * costs anything.
  */
 export function readAppClaim(raw: RawFields): AppClaim {
   const [value = "", ...more] = fieldValues(raw, "authorization");
@@ -35,27 +38,28 @@ export function readAppClaim(raw: RawFields): AppClaim {
   const authorization = parseAuthorization(value);
   if (authorization === undefined) throw appRefusal("Authorization is malformed");
   const { signedHeaders } = authorization;
-  if (signedHeaders.length > raw.length / 2) throw appRefusal("more signed fields than there are");
+  if (signedHeaders.length > raw.length / 2) throw appRefusal("more signed fields than the request has");
   const headers = signedFields(raw, signedHeaders);
   const declared = declaredHash(raw);
-  // Whoever could add this field to a signed request could otherwise replace its body.
+  // Otherwise anyone able to add this field to a signed request could replace the body.
   if (declared === UNSIGNED_PAYLOAD && !signedHeaders.includes(CONTENT_HASH)) {
-    throw appRefusal("UNSIGNED-PAYLOAD is not signed itself");
+    throw appRefusal("X-Sdk-Content-Sha256 is UNSIGNED-PAYLOAD, but not signed");
   }
   const [, date = ""] = headers.find(([name]) => name === "x-sdk-date") ?? [];
   return { authorization, headers, date, declared };
 }
 
-/** The refusal of an APP signature: the reason for the log, and what a debugging client may read. */
+/** Returns the refusal of an APP signature: `reason` is for the log, `debugText` for a client that may debug. */
 export function appRefusal(reason: string, debugText: string = reason): ProxyError {
   return new ProxyError("auth_failed", reason, { debugText });
 }
 
 /**
- * The signed fields with their values. Each has to stand in the request once, in one spelling, and to travel on:
- * - of two, a backend may read the other one;
- * - a CGI backend cannot tell `X_Role`, which is not signed, from `X-Role`, which is;
- * - with `Connection: x-role`, which is not signed, somebody on the way could take `X-Role` off.
+ * Returns the signed fields with their values. Each must be in the request once, in one spelling, and must be
+ * forwarded:
+ * - of two fields, a backend may read the other one;
+ * - a CGI backend cannot distinguish `X_Role`, which is not signed, from `X-Role`, which is;
+ * - with an unsigned `Connection: x-role`, an intermediary could remove `X-Role`.
  */
 function signedFields(raw: RawFields, names: readonly string[]): SignedParts["headers"] {
   const signed = new Set(names);
@@ -68,7 +72,7 @@ function signedFields(raw: RawFields, names: readonly string[]): SignedParts["he
       if (values.has(lower)) throw appRefusal(`signed field ${lower} occurs twice`);
       values.set(lower, value);
     } else if (spellings.has(canonical)) {
-      throw appRefusal(`signed field ${spellings.get(canonical)} occurs in another spelling`);
+      throw appRefusal(`signed field ${spellings.get(canonical)} also occurs in another spelling`);
     }
   }
   checkConnection(raw, spellings);

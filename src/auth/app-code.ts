@@ -12,10 +12,10 @@ interface Code {
 }
 
 /**
- * The verifier of `auth.appCode`: a fixed text that stands for an app.
+ * Creates the verifier of `auth.appCode`: a fixed text that identifies an app.
  *
- * Codes of every app are known, so that one of an app that may not use the route gets 403, not 401. Hashes are
- * compared, all of them, so that time tells neither how much of a code is right nor whose it is.
+ * It knows the codes of every app, so that an app that may not use the route gets 403, not 401. It compares hashes,
+ * and always all of them, so that the time reveals neither how much of a code is right nor whose code it is.
  */
 export function createAppCodeVerifier(
   apps: readonly AppConfig[],
@@ -49,7 +49,7 @@ function appOf(value: string, codes: readonly Code[]): string | undefined {
   return app;
 }
 
-// latin1, as the value came off the wire.
+// latin1, as Node reads the value from the connection.
 function hashOf(code: string): Buffer {
   return createHash("sha256").update(code, "latin1").digest();
 }

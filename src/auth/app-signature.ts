@@ -2,19 +2,19 @@ import { createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from "n
 import type { AppConfig } from "../config/apps-schema.ts";
 import { ALGORITHM, signatureOfHash } from "./canonical-request.ts";
 
-/** What an Authorization field of an APP signature says. */
+/** The content of an Authorization field with an APP signature. */
 export interface AppAuthorization {
   readonly key: string;
-  /** In lower case, sorted, each once, `host` and `x-sdk-date` among them. */
+  /** In lower case, sorted, without duplicates; includes `host` and `x-sdk-date`. */
   readonly signedHeaders: readonly string[];
   readonly signature: Buffer;
 }
 
-// The hex digits in lower case only: one signature has one spelling, so a replay has no other one.
+// Hex digits in lower case only: with a second spelling, a signature could be used twice.
 const AUTHORIZATION =
   /^SDK-HMAC-SHA256 {1,8}Access=([^, ]{1,128}), ?SignedHeaders=([!#$%&'*+.^_`|~0-9a-z;-]+), ?Signature=([0-9a-f]{64})$/;
 
-/** Reads an Authorization field; undefined when it is not in the one form it can have. */
+/** Reads an Authorization field; returns undefined unless it has the one valid form. */
 export function parseAuthorization(value: string): AppAuthorization | undefined {
   const [, key = "", names = "", signature = ""] = AUTHORIZATION.exec(value) ?? [];
   const signedHeaders = names.split(";");
@@ -32,12 +32,12 @@ export function spellAuthorization({ key, signedHeaders, signature }: AppAuthori
   return `${ALGORITHM} Access=${key}, SignedHeaders=${signedHeaders.join(";")}, Signature=${signature.toString("hex")}`;
 }
 
-/** How far X-Sdk-Date may be from our clock, either way: what the protocol's own gateway allows. */
+/** The largest difference between X-Sdk-Date and our clock in either direction: the protocol's own limit. */
 export const WINDOW_MS = 15 * 60_000;
 
 const DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
-/** Reads X-Sdk-Date, `20191115T033655Z`; undefined for any other form, and for a day that there is not. */
+/** Reads X-Sdk-Date, `20191115T033655Z`; returns undefined for any other form, and for a day that does not exist. */
 export function parseSdkDate(text: string): number | undefined {
   const parts = DATE.exec(text);
   if (parts === null) return undefined;
@@ -46,15 +46,15 @@ export function parseSdkDate(text: string): number | undefined {
   return spellSdkDate(ms) === text ? ms : undefined;
 }
 
-/** A time as X-Sdk-Date has it. */
+/** Writes a time in the format of X-Sdk-Date. */
 export function spellSdkDate(ms: number): string {
   return new Date(ms).toISOString().replace(/[-:]|\.\d+/g, "");
 }
 
-/** Secrets per app that are tried: the new one and the old one while keys rotate. */
+/** How many secrets are tried per app: the new and the old one during a key rotation. */
 const SECRETS = 2;
 
-/** The apps by key, with what an unknown key is checked against. */
+/** The apps by key, and the secrets against which an unknown key is checked. */
 export class AppKeys {
   readonly #entries = new Map<string, { readonly name: string; readonly secrets: readonly KeyObject[] }>();
   readonly #unknown = { name: undefined, secrets: Array.from({ length: SECRETS }, unguessable) };
@@ -67,7 +67,10 @@ export class AppKeys {
     }
   }
 
-  /** The app of a key, and always as many secrets, so that an unknown key costs what a known one costs. */
+  /**
+   * Returns the app of a key, and always the same number of secrets, so that an unknown key costs as much as a
+   * known key.
+   */
   find(key: string): { readonly name: string | undefined; readonly secrets: readonly KeyObject[] } {
     return this.#entries.get(key) ?? this.#unknown;
   }
@@ -76,9 +79,9 @@ export class AppKeys {
 const unguessable = (): KeyObject => createSecretKey(randomBytes(32));
 
 /**
- * Which of the hashes of a request's canonical forms a signature fits, as its index; -1 for none.
+ * Returns the index of the canonical form's hash that a signature fits; -1 if it fits none.
  *
- * Every form is tried with every secret, also after one fits: how long it takes says nothing.
+ * Tries every form with every secret, even after a match, so that the time reveals nothing.
  */
 export function fittingForm(
   secrets: readonly KeyObject[],

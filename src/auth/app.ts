@@ -21,25 +21,25 @@ import {
   UNSIGNED_PAYLOAD,
 } from "./canonical-request.ts";
 
-/** What APP signatures are checked against. */
+/** What APP signatures are checked with. */
 export interface AppAuthSetup {
-  /** All apps, so that one that may not use the route gets 403, not 401. */
+  /** All apps, so that an app that may not use the route gets 403, not 401. */
   readonly apps: readonly AppConfig[];
   readonly signatures: Signatures;
   /** The longest body, in bytes; 413 beyond. */
   readonly maxBodyBytes: number;
   /** The most query parameters; 400 beyond. */
   readonly maxParameters: number;
-  /** Where the memory of bodies is counted; 503 when it is used up. */
+  /** Counts the memory of bodies; 503 when it is used up. */
   readonly bodies: BodyBudget;
 }
 
 /**
- * The verifier of `auth.app`: SDK-HMAC-SHA256.
+ * Creates the verifier of `auth.app`: SDK-HMAC-SHA256.
  *
- * The order: form, date, size, signature, whether the app may use the route, declared body, replay. What a stranger
- * can do without a key comes first and costs next to nothing. A key that is not known costs as much as one that
- * is, its signature and its body included: the time of the answer must not tell which keys exist.
+ * The order of checks is: form, date, size, signature, whether the app may use the route, declared body, replay.
+ * Checks that need no key come first and cost little. An unknown key costs as much as a known key, including its
+ * signature and body, so that the response time does not reveal which keys exist.
  */
 export function createAppVerifier(config: AppAuthConfig, setup: AppAuthSetup): Verifier {
   const keys = new AppKeys(setup.apps);
@@ -70,13 +70,13 @@ export function createAppVerifier(config: AppAuthConfig, setup: AppAuthSetup): V
       if (config.replay === "reject")
         await checkReplay(setup.signatures, claim.authorization.signature, sentAt);
       if (query.forms[fitting]?.isResumed && query.resumed !== undefined) resume(exchange, query.resumed);
-      // The name, not the key: it stays when the key is replaced.
+      // The name, not the key: the name stays when the key is replaced.
       return { app: name, key: `app:${name}`, fields: [["X-App-Id", name]], expiresAt: undefined };
     },
   };
 }
 
-/** A date outside of the window is refused before anything is computed, so it is no guess at a signature. */
+/** A date outside of the window is refused before the signature is computed, so it is not a guess at a signature. */
 function checkDate(date: string, now: number): number {
   const sentAt = parseSdkDate(date);
   if (sentAt === undefined) throw appRefusal("X-Sdk-Date is malformed");
@@ -85,7 +85,7 @@ function checkDate(date: string, now: number): number {
   throw new StaleCredential(`clock_skew: ${text}`, text);
 }
 
-/** The forms that the signed query may have, and what a polyfill has appended to it. */
+/** The possible forms of the signed query, and the parameter that a polyfill has appended. */
 interface QueryForms {
   readonly forms: readonly SignedQuery[];
   readonly resumed: ResumedQuery | undefined;
@@ -101,11 +101,11 @@ function readQuery({ request, target }: Exchange, maxParameters: number): QueryF
   return { forms: signedQueries(parameters, appended), resumed };
 }
 
-/** The hash of the whole body, which then goes to the backend as it was verified. */
+/** Reads the whole body and returns its hash; the same bytes are then sent to the backend. */
 async function takeBodyHash(exchange: Exchange, { maxBodyBytes, bodies }: AppAuthSetup): Promise<string> {
   const { request } = exchange;
   if (request.body === undefined) return payloadHash("");
-  // Node hands the connection of an upgrade over behind its head: a body there would never come.
+  // Node hands over the connection of an upgrade after its head, so a body would never arrive.
   if (fieldValue(request.rawHeaders, "upgrade") !== undefined)
     throw appRefusal("a body together with Upgrade");
   const lease = bodies.lease();
@@ -119,10 +119,10 @@ async function takeBodyHash(exchange: Exchange, { maxBodyBytes, bodies }: AppAut
 async function checkReplay(signatures: Signatures, signature: Buffer, sentAt: number): Promise<void> {
   const use = await knownUse(signatures.useOnce(signature, sentAt + WINDOW_MS, Date.now()));
   if (use === "seen") throw new StaleCredential("replay: the signature was used before", "replay");
-  if (use === "full") throw new ProxyError("rate_limited", "limits.signatures are remembered");
+  if (use === "full") throw new ProxyError("rate_limited", "limits.signatures is reached");
 }
 
-/** The texts are those of the API gateway whose signature this is; its tools match on them. */
+/** The texts are those of the API gateway that defined the signature; its tools match them. */
 function mismatch(
   { authorization: { key } }: AppClaim,
   name: string | undefined,
@@ -130,7 +130,7 @@ function mismatch(
   exchange: Exchange,
 ): ProxyError {
   if (name === undefined) return appRefusal(`unknown key ${key}`, `app not found, appkey ${key}`);
-  // Spelled for those alone who may read it: a stranger would have it spelled for each wrong signature.
+  // Computed only for a client that may read it: otherwise each wrong signature would cost the computation.
   const canonical = isDebugging(exchange) ? canonicalText(parts, exchange) : "";
   return appRefusal(`wrong signature of ${name}`, `verify signature fail, canonicalRequest:${canonical}`);
 }

@@ -5,35 +5,38 @@ import type { Auth } from "../exchange/route.ts";
 import type { Step } from "../exchange/step.ts";
 import type { FailedAuth } from "../limits/failed-auth.ts";
 
-/** One kind of credential that a route takes. */
+/** One kind of credential that a route accepts. */
 export interface Verifier extends ConsumedCredential {
-  /** What logs call it. */
+  /** The name in logs. */
   readonly name: string;
-  /** Its name in WWW-Authenticate, which RFC 9110 section 11.6.1 wants with every 401. */
+  /** The challenge in WWW-Authenticate, which RFC 9110 section 11.6.1 requires in every 401. */
   readonly challenge?: string;
-  /** A browser sends it of its own accord, as it does cookies: asked only when nothing else was presented. */
+  /**
+   * Whether browsers send it without being asked, as they do cookies; it is used only if no other credential is
+   * presented.
+   */
   readonly isAmbient?: boolean;
-  /** Fields by which it tells the backend who asks; what a client sends under these names is taken off. */
+  /** Fields that tell the backend the principal; the same fields of the client are removed. */
   readonly identityFields?: readonly string[];
   /** Whether the request carries a credential of this kind, right or wrong; computes nothing. */
   isPresented(exchange: Exchange): boolean;
   /**
-   * The principal of the credential that is presented. A wrong one is a ProxyError, `auth_failed` by `authFailed` or
-   * `app_not_authorized`.
+   * Resolves with the principal of the presented credential. Rejects with a ProxyError for a wrong credential:
+   * `auth_failed`, made by `authFailed`, or `app_not_authorized`.
    */
   verify(exchange: Exchange): Promise<Principal>;
 }
 
-/** The one refusal for every wrong credential; the reason is for the log alone. */
+/** Returns the refusal that is the same for every wrong credential; the reason is for the log alone. */
 export function authFailed(reason: string, cause?: unknown): ProxyError {
   return new ProxyError("auth_failed", reason, { cause });
 }
 
 /**
- * The refusal of a credential that was right once: expired, or used before.
+ * The refusal of a credential that was valid once: expired, or used before.
  *
- * It is no guess, so `limits.failedAuth` does not count it. Pages whose credential has expired ask again and again,
- * and a few of them in one office would lock out all others there.
+ * It is not a guess, so `limits.failedAuth` does not count it. A page whose credential has expired tries again and
+ * again, and a few such pages in one office would lock out all others there.
  */
 export class StaleCredential extends ProxyError {
   constructor(reason: string, debugText?: string) {
@@ -41,25 +44,25 @@ export class StaleCredential extends ProxyError {
   }
 }
 
-/** Who may use a route, and the step that finds out. */
+/** The credentials that a route accepts, and the step that verifies them. */
 export interface Authentication extends Auth {
   readonly step: Step;
 }
 
 /** How a route handles credentials. */
 export interface AuthSetup {
-  /** The credential that was verified goes on to the backend. */
+  /** Whether the verified credential is forwarded to the backend. */
   readonly forward: boolean;
-  /** Counts wrong ones; undefined for no limit. */
+  /** Counts wrong credentials; undefined without a limit. */
   readonly failures?: Pick<FailedAuth, "check" | "count">;
 }
 
 /**
- * Lets a request in by the one credential that it presents.
+ * Creates the step that admits a request by the one credential that it presents.
  *
- * Two are refused, even if both are right and before either is verified: they may name two principals, and whoever
- * reads the request next could pick the other one. An ambient one beside another is no reason to refuse, as a
- * browser sends its cookies with everything; it is not verified, so it does not go on to the backend.
+ * Two credentials are refused before either is verified, even if both are right: they may name two principals, and
+ * the next reader of the request could choose the other one. An ambient credential beside another is ignored,
+ * because browsers send cookies with every request; it is not verified, so it is not forwarded.
  */
 export function createAuth(verifiers: readonly Verifier[], { forward, failures }: AuthSetup): Authentication {
   const ways = verifiers.map((verifier) => ({
@@ -91,7 +94,7 @@ export function createAuth(verifiers: readonly Verifier[], { forward, failures }
   };
 }
 
-/** A kind of credential, and what is taken off a request that it lets in. */
+/** A kind of credential, and what is removed from a request that it admits. */
 interface Way {
   readonly verifier: Verifier;
   readonly consumed: ConsumedCredential;
@@ -100,7 +103,7 @@ interface Way {
 function presented(ways: readonly Way[], exchange: Exchange): Way | undefined {
   const [way, second] = ways.filter(({ verifier }) => verifier.isPresented(exchange));
   if (way !== undefined && second !== undefined) {
-    throw authFailed(`both ${way.verifier.name} and ${second.verifier.name}`);
+    throw authFailed(`two credentials: ${way.verifier.name} and ${second.verifier.name}`);
   }
   return way;
 }
@@ -109,11 +112,12 @@ const isGuess = (error: unknown): boolean =>
   error instanceof ProxyError && error.code === "auth_failed" && !(error instanceof StaleCredential);
 
 /**
- * What is taken off a request that one kind of credential has let in: everything in which the route's other kinds
- * travel, because it was not verified and a backend might believe it; and its own fields, unless they go on.
+ * Returns what is removed from a request that one kind of credential has admitted: the fields of the route's other
+ * kinds, because they were not verified and a backend might trust them; and its own fields, unless they are
+ * forwarded.
  *
- * `Authorization` of others stays: with a scheme of ours it would have been a second credential, and been refused;
- * with any other scheme it is the backend's own.
+ * `Authorization` of other kinds stays: with one of our schemes it would have been refused as a second credential;
+ * with any other scheme it belongs to the backend.
  */
 function consumedBy(own: Verifier, all: readonly Verifier[], forward: boolean): ConsumedCredential {
   const others = all.filter((verifier) => verifier !== own);

@@ -1,17 +1,17 @@
 import { percentDecoded, percentEncoded } from "../http/percent-encoding.ts";
 
-/** One parameter of a query, decoded once and encoded again; bytes in latin1. */
+/** One query parameter, decoded once and encoded again; bytes in latin1. */
 export interface Parameter {
-  /** As signers of today write it: `name=value`. */
+  /** In the form of today's signers: `name=value`. */
   readonly pair: string;
-  /** As the JavaScript SDK of 2018 writes it: without `=` where there is no value. */
+  /** In the form of the JavaScript SDK of 2018: without `=` if the value is empty. */
   readonly oldPair: string;
   /** Decoded. */
   readonly name: string;
   readonly value: string;
 }
 
-/** The parameters of a query without its question mark, in its order; undefined when there are more than `most`. */
+/** Returns the parameters of a query without its question mark, in order; undefined if there are more than `most`. */
 export function readParameters(query: string, most: number): readonly Parameter[] | undefined {
   const parameters: Parameter[] = [];
   for (let at = 0; at < query.length; ) {
@@ -35,24 +35,25 @@ function readParameter(text: string): Parameter {
   return { pair, oldPair: value === "" ? encodedName : pair, name, value };
 }
 
-/** The canonical query that signers of today write. */
+/** Returns the canonical query of today's signers. */
 export function canonicalQuery(parameters: readonly Parameter[]): string {
   return spelled(parameters.toSorted(byBytes));
 }
 
-/** What a request's query may have been when it was signed, in one form that signers write. */
+/** A query that the client may have signed, in one of the forms that signers write. */
 export interface SignedQuery {
   readonly text: string;
-  /** Without the parameter that a polyfill has appended to it. */
+  /** Whether the parameter that a polyfill appends is left out. */
   readonly isResumed: boolean;
 }
 
 /**
- * Every form in which signers write a query, each once: as it was sent and, with `appended`, without that parameter.
+ * Returns every form in which signers write a query, without duplicates: as received and, with `appended`, without
+ * that parameter.
  *
- * All forms hold the same decoded pairs and differ in their order and in `k=` or `k`: to take any of them
- * widens nothing that a signature covers. A plus is a plus: signers write a space as `%20`. Each order is sorted
- * once, because the query without one parameter has the order of the query with it.
+ * All forms contain the same decoded pairs and differ in their order and in `k=` or `k`, so accepting any of them
+ * does not weaken the signature. A plus stays a plus: signers write a space as `%20`. Each order is sorted once,
+ * because removing a parameter keeps the order of the others.
  */
 export function signedQueries(
   parameters: readonly Parameter[],
@@ -81,13 +82,13 @@ function byBytes(a: Parameter, b: Parameter): number {
   return compare(a.name, b.name) || compare(a.value, b.value);
 }
 
-/** The first byte of what is two UTF-16 units, and that of what is one from U+E000 on. */
+/** The first bytes of a character of two UTF-16 units, and of one that is a single unit from U+E000 on. */
 const FIRST_OF_TWO_UNITS = /[\xf0-\xf4]/;
 const FIRST_OF_HIGH_UNIT = /[\xee\xef]/;
 
 /**
  * Whether the order of UTF-16 units, by which JavaScript compares, may differ from the order of bytes: an emoji
- * sorts before U+FFFD there, and after it in Python and Go.
+ * sorts before U+FFFD in JavaScript, and after it in Python and Go.
  */
 function differInUnits(parameters: readonly Parameter[]): boolean {
   const has = (pattern: RegExp) =>
@@ -95,7 +96,7 @@ function differInUnits(parameters: readonly Parameter[]): boolean {
   return has(FIRST_OF_TWO_UNITS) && has(FIRST_OF_HIGH_UNIT);
 }
 
-/** The order of UTF-16 units: that of the bytes, were those of U+E000 to U+FFFF the last. */
+/** Sorts in the order of UTF-16 units: the order of bytes, with U+E000 to U+FFFF last. */
 function inUnitOrder(parameters: readonly Parameter[]): Parameter[] {
   const highLast = (bytes: string) => bytes.replaceAll("\xee", "\xfe").replaceAll("\xef", "\xff");
   return parameters

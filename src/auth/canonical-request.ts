@@ -2,13 +2,13 @@ import { createHash, createHmac, type KeyObject } from "node:crypto";
 import { recodedPath } from "../http/percent-encoding.ts";
 
 /**
- * The canonical request of SDK-HMAC-SHA256: what an APP signature covers.
+ * The canonical request of SDK-HMAC-SHA256, which an APP signature covers.
  *
- * Everything here is bytes in latin1 strings, one character each, as Node gives header fields and as the
- * target is: a signer hashes the UTF-8 form of what it sends, so the bytes of the wire are what it hashed.
+ * Texts are bytes in latin1 strings, one character per byte, like Node's header fields and the request
+ * target. A signer hashes the UTF-8 form of what it sends, which is these bytes.
  */
 
-/** The name of the algorithm, and the scheme of its Authorization field. */
+/** The name of the algorithm, also the scheme of the Authorization field. */
 export const ALGORITHM = "SDK-HMAC-SHA256";
 
 /** The payload line of a request whose body is not signed. */
@@ -18,35 +18,35 @@ export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
 export interface SignedParts {
   readonly method: string;
   readonly path: string;
-  /** Names in lower case, sorted, each once. */
+  /** Names in lower case, sorted, without duplicates. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** The hash of the body in hex, or what X-Sdk-Content-Sha256 says. */
+  /** The hash of the body in hex, or the value of X-Sdk-Content-Sha256. */
   readonly payload: string;
 }
 
-/** The canonical request; `query` is in a canonical form. */
+/** Returns the canonical request; `query` must be in canonical form. */
 export function canonicalRequest(parts: SignedParts, query: string): string {
   const { before, behind } = aroundQuery(parts);
   return before + query + behind;
 }
 
-/** The hashes of the canonical requests, one for each form of the query; what they share is spelled once. */
+/** Returns the hash of the canonical request for each form of the query; the common parts are computed once. */
 export function canonicalHashes(parts: SignedParts, queries: readonly string[]): readonly string[] {
   const { before, behind } = aroundQuery(parts);
   return queries.map((query) => hashOf(before + query + behind));
 }
 
-/** The signature of a canonical request at the time in X-Sdk-Date: 32 bytes. */
+/** Returns the signature of a canonical request at the time in X-Sdk-Date: 32 bytes. */
 export function signatureOf(canonical: string, date: string, secret: KeyObject): Buffer {
   return signatureOfHash(hashOf(canonical), date, secret);
 }
 
-/** The same, of the hash of a canonical request. */
+/** Returns the signature for the hash of a canonical request. */
 export function signatureOfHash(hash: string, date: string, secret: KeyObject): Buffer {
   return createHmac("sha256", secret).update(`${ALGORITHM}\n${date}\n${hash}`, "latin1").digest();
 }
 
-/** The hash of a body, as the last line of a canonical request has it. */
+/** Returns the hash of a body as in the last line of a canonical request. */
 export function payloadHash(body: Uint8Array | string): string {
   return createHash("sha256").update(body).digest("hex");
 }
@@ -64,13 +64,16 @@ function hashOf(canonical: string): string {
   return createHash("sha256").update(canonical, "latin1").digest("hex");
 }
 
-/** Each segment decoded once and encoded again; a slash at the end, whether it was sent or not. */
+/** Decodes and encodes each segment, and adds a slash at the end if there is none. */
 function canonicalPath(path: string): string {
   const recoded = recodedPath(path);
   return recoded.endsWith("/") ? recoded : `${recoded}/`;
 }
 
-/** Spaces and tabs only: `trim` would take U+00A0, which as a byte is the end of a letter such as `à`. */
+/**
+ * Removes spaces and tabs only: `trim` would also remove U+00A0, which as a byte can be the end of a letter
+ * such as `à`.
+ */
 function trimmed(value: string): string {
   return value.replace(/^[ \t]+/, "").replace(/(?<![ \t])[ \t]+$/, "");
 }

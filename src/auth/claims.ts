@@ -1,25 +1,25 @@
 import type { JWTPayload } from "jose";
 
-/** The fields a backend gets of a token's claims; a claim that is not there gives none. */
+/** Returns the fields that tell a backend the claims of a token; a missing claim adds no field. */
 export function claimFields(
   payload: JWTPayload,
   claims: Readonly<Record<string, string>>,
 ): readonly (readonly [name: string, value: string])[] {
   return Object.entries(claims).flatMap(([name, claim]) => {
-    // Own properties only: `constructor` is no claim.
+    // Own properties only: `constructor` is not a claim.
     const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined;
     return value === undefined || value === null ? [] : [[name, fieldValueOf(claim, value)] as const];
   });
 }
 
-/** A claim that no field can hold as it is. */
+/** A claim that a field cannot carry unchanged. */
 export class ClaimError extends Error {}
 
 /**
- * Text as it is, in UTF-8, anything else as JSON.
+ * Returns a text in UTF-8, any other value as JSON.
  *
- * A text is refused where a field would change it: a line break would begin another field, and parsers trim
- * blanks, which would make `admin ` somebody else.
+ * Throws for a text that a field would change: a line break would begin another field, and parsers trim
+ * spaces, so that `admin ` would become another user.
  */
 function fieldValueOf(claim: string, value: unknown): string {
   const text = typeof value === "string" ? value : JSON.stringify(value);
@@ -27,6 +27,6 @@ function fieldValueOf(claim: string, value: unknown): string {
   if (/[\x00-\x1f\x7f]/.test(text) || text !== text.trim()) {
     throw new ClaimError(`the claim ${claim} does not fit into a header field`);
   }
-  // Node writes each character as one byte; this makes them the bytes of UTF-8.
+  // Node writes each character as one byte, so the text becomes its bytes of UTF-8.
   return Buffer.from(text, "utf8").toString("latin1");
 }

@@ -3,11 +3,11 @@ import type { RouteConfig } from "../config/route-schema.ts";
 import type { Log } from "../observe/log.ts";
 import { Jwks, reasonOf } from "./jwks.ts";
 
-/** The key sets of a configuration, one for each place, however many routes name it. */
+/** The key sets of a configuration: one for each place, which any number of routes may name. */
 export class JwksSets {
   readonly #log: Log;
   readonly #sets = new Map<string, Jwks>();
-  /** Those whose keys came. */
+  /** The sets whose keys have been fetched. */
   readonly #started = new Set<Jwks>();
 
   constructor(log: Log) {
@@ -22,7 +22,7 @@ export class JwksSets {
     return jwks;
   }
 
-  /** Gets every set that is not there yet; rejects with a ConfigError that names the routes whose keys did not come. */
+  /** Fetches every new set; rejects with a ConfigError that names the routes whose keys cannot be fetched. */
   async start(routes: readonly RouteConfig[]): Promise<void> {
     const faults = new Map<string, string>();
     const missing = [...this.#sets.values()].filter((jwks) => !this.#started.has(jwks));
@@ -43,7 +43,7 @@ export class JwksSets {
     if (problems.length > 0) throw new ConfigError(problems);
   }
 
-  /** Closes the sets that none of these routes names. */
+  /** Closes the sets that no route names. */
   keep(routes: readonly RouteConfig[]): void {
     const places = new Set(routes.map(({ auth }) => auth?.jwt?.jwks));
     for (const [place, jwks] of this.#sets) {

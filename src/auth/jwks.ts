@@ -2,13 +2,13 @@ import { readFile, stat } from "node:fs/promises";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, type LocalJWKSet } from "jose";
 import type { Log } from "../observe/log.ts";
 
-/** How long keys are used before they are fetched again, so that one that was withdrawn stops to count. */
+/** How long keys are used before they are fetched again, so that a withdrawn key becomes invalid. */
 const REFRESH_MS = 10 * 60_000;
 
-/** The time between two attempts while the place of the keys cannot be reached. */
+/** The time between two attempts while the keys cannot be fetched. */
 const RETRY_MS = 30_000;
 
-/** The time in which one unknown key id makes the keys be fetched; the ids come from strangers. */
+/** The least time between two fetches because of unknown key ids: anyone can send an unknown id. */
 const MISS_COOLDOWN_MS = 10_000;
 
 const FETCH_TIMEOUT_MS = 5_000;
@@ -24,9 +24,9 @@ export interface JwksTimes {
 
 /**
  * The public keys of one issuer, from a URL or a file.
- *
- * jose's own remote set drops its keys when they are too old, and asks again for each token while the issuer is
- * down; an outage there would close every route here. These keys stay until newer ones have come.
+ * jose's own remote set drops keys that are too old and then fetches again for each token while the issuer is
+ * down, so that an outage there would close every route here. These keys stay valid until newer ones have
+ * been fetched.
  */
 export class Jwks {
   /** The URL or path, as configured. */
@@ -50,7 +50,7 @@ export class Jwks {
     this.#times = times;
   }
 
-  /** Gets the keys for the first time; rejects with what is wrong with the place. */
+  /** Fetches the keys for the first time; rejects with the reason if that fails. */
   async start(): Promise<void> {
     this.#keys = createLocalJWKSet(await load(this.place));
     this.#schedule(this.#times.refreshMs);
@@ -61,7 +61,7 @@ export class Jwks {
     clearTimeout(this.#timer);
   }
 
-  /** The key that a token names; an unknown one may be newer than what is known. */
+  /** Returns the key that a token names. An unknown id may belong to a key that is newer than the last fetch. */
   readonly key: JWTVerifyGetKey = async (header, token) => {
     if (this.#keys === undefined) throw new errors.JWKSNoMatchingKey();
     try {
@@ -73,7 +73,7 @@ export class Jwks {
     }
   };
 
-  /** Whether to wait for newer keys: those under way already, or a request for them if the last is long ago. */
+  /** Whether to wait for newer keys: a fetch is under way, or the last fetch because of an unknown id is long ago. */
   #mayAskAgain(): boolean {
     if (this.#pending !== undefined) return true;
     const now = performance.now();
@@ -95,7 +95,7 @@ export class Jwks {
       if (this.#isOut) this.#log.info({ jwks: shown(this.place) }, "JWKS is back");
       this.#isOut = false;
     } catch (error) {
-      // Once for each outage: what follows is the same news.
+      // Logged once per outage.
       if (!this.#isOut && !this.#isClosed) {
         this.#log.warn(
           { jwks: shown(this.place), err: reasonOf(error) },
@@ -115,16 +115,16 @@ export class Jwks {
   }
 }
 
-/** Why keys did not come, in a few words. */
+/** Returns in a few words why the keys could not be fetched. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // fetch says "fetch failed" and hides the reason one level below.
+  // fetch says "fetch failed" and gives the reason only in its cause.
   const { cause } = error;
   const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
   return cause instanceof Error ? (code ?? cause.message) : error.message;
 }
 
-/** A URL may hold a key in its query. */
+/** Removes the query of a URL, which may contain a secret. */
 function shown(place: string): string {
   return place.replace(/\?.*$/s, "");
 }
@@ -149,7 +149,7 @@ async function readText(path: string): Promise<string> {
 
 async function fetchText(url: string): Promise<string> {
   const response = await fetch(url, {
-    // A redirect could lead to a host that nobody chose to trust.
+    // A redirect could lead to a host that the operator did not choose to trust.
     redirect: "manual",
     headers: { accept: "application/jwk-set+json, application/json" },
     signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
@@ -168,7 +168,7 @@ async function fetchText(url: string): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** Key sets with secret keys in them were never meant to be published, so nothing in them can be trusted. */
+/** Refuses a set with secret keys: it was published by mistake, so none of its keys can be trusted. */
 function isKeySet(value: unknown): value is JSONWebKeySet {
   const keys = (value as { keys?: unknown } | null)?.keys;
   return (

@@ -9,7 +9,7 @@ import { authFailed, StaleCredential, type Verifier } from "./auth.ts";
 import { claimFields } from "./claims.ts";
 import type { Jwks } from "./jwks.ts";
 
-/** The verifiers of `auth.jwt`: one for the header field and, when it is configured, one for the cookie. */
+/** Creates the verifiers of `auth.jwt`: one for the header field and, if configured, one for the cookie. */
 export function createJwtVerifiers(config: JwtConfig, jwks: Jwks): readonly Verifier[] {
   const identityFields = Object.keys(config.claims);
   const header: Verifier = {
@@ -34,12 +34,12 @@ export function createJwtVerifiers(config: JwtConfig, jwks: Jwks): readonly Veri
   ];
 }
 
-/** What a request says in the field of the token; of Authorization with another scheme, nothing. */
+/** Returns the values of the token's field; an Authorization field with another scheme does not count. */
 function headerValues(raw: RawFields, header: string): string[] {
   const name = header.toLowerCase();
   const values = fieldValues(raw, name);
-  // Another scheme is another verifier's, or the backend's own. Whatever a lenient backend would take for a bearer
-  // token is one here: `Bearer` and a tab would else be no credential, and pass beside one.
+  // Another scheme belongs to another verifier or to the backend. The match is as lenient as a backend's
+  // could be: otherwise `Bearer` and a tab would be no credential here, and could be forwarded beside another one.
   return name === "authorization" ? values.filter((value) => BEARER.test(value)) : values;
 }
 
@@ -54,19 +54,19 @@ function headerToken({ request }: Exchange, header: string): string {
 }
 
 /**
- * The token of a cookie, which a browser sends along whoever's page asks; so a page of another origin has to
- * be one that `cors` lets in with credentials.
+ * Returns the token of a cookie. A browser sends cookies with requests of any page, so a page of another
+ * origin must be allowed by `cors` with credentials.
  */
 function cookieToken({ request, client, route }: Exchange, name: string): string {
   const [token = "", ...more] = cookieValues(request.rawHeaders, name);
-  // A sister domain can plant a second one, and nobody knows which of them the backend would read.
+  // A sibling domain can set a second cookie, and it is not defined which of the two the backend would read.
   if (more.length > 0) throw authFailed(`the cookie ${name} occurs twice`);
   const policy = route?.config.cors;
   const takesCookies = typeof policy === "object" && policy.allowCredentials;
   for (const origin of fieldValues(request.rawHeaders, "origin")) {
     if (isOwnOrigin(origin, client.host)) continue;
     if (!takesCookies || route?.cors?.allowsOrigin(origin) !== true)
-      throw authFailed("cookie of another origin");
+      throw authFailed("cookie sent by a page of another origin");
   }
   return token;
 }
@@ -88,7 +88,7 @@ async function principalOf(read: () => string, config: JwtConfig, jwks: Jwks): P
       expiresAt: (payload.exp ?? 0) * 1000 + (config.clockTolerance ?? 0),
     };
   } catch (error) {
-    // jose looks at the time last, so the token is the issuer's.
+    // jose checks the time last, so the token is a genuine one of the issuer.
     if (error instanceof errors.JWTExpired) throw new StaleCredential(`JWT: ${error.message}`);
     // jose's messages name claims and reasons, never the token.
     throw authFailed(`JWT: ${error instanceof Error ? error.message : "invalid"}`);
@@ -96,6 +96,6 @@ async function principalOf(read: () => string, config: JwtConfig, jwks: Jwks): P
 }
 
 function subjectOf({ sub }: JWTPayload): string {
-  if (typeof sub !== "string" || sub === "") throw new TypeError("sub is no text");
+  if (typeof sub !== "string" || sub === "") throw new TypeError("sub is not a text");
   return sub;
 }

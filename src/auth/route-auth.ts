@@ -10,22 +10,22 @@ import { Tickets } from "./tickets.ts";
 
 /** What the credentials of all routes are checked against. */
 export interface Credentials extends AppAuthSetup {
-  /** Counts those that are wrong. */
+  /** Counts wrong credentials. */
   readonly failures: FailedAuth;
   /** Returns the unused tickets of a route. */
   tickets(route: string): TicketStore;
-  /** The keys of a place; one set for all routes that name it. */
+  /** Returns the keys of a place; all routes that name it share one set. */
   jwks(place: string): Jwks;
 }
 
 /** A route's `auth`, compiled. */
 export interface RouteAuth {
   readonly auth: Authentication;
-  /** Undefined when the route gives out none. */
+  /** Undefined for a route without tickets. */
   readonly tickets: Tickets | undefined;
 }
 
-/** Makes the verifiers of a route, in the order in which they are asked. */
+/** Creates the verifiers of a route, in the order in which they are asked. */
 export function createRouteAuth(route: string, config: AuthConfig, credentials: Credentials): RouteAuth {
   const { apps, jwks } = credentials;
   const tickets = config.ticket && new Tickets(config.ticket, credentials.tickets(route));

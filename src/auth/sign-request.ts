@@ -4,29 +4,29 @@ import { spellAuthorization, spellSdkDate } from "./app-signature.ts";
 import { canonicalQuery, readParameters } from "./canonical-query.ts";
 import { canonicalRequest, signatureOf } from "./canonical-request.ts";
 
-/** Who signs. */
+/** The key that signs. */
 export interface SigningKey {
   readonly key: string;
   readonly secret: KeyObject;
 }
 
-/** A key as the configuration or a command line has it. */
+/** Creates a key from the configuration or the command line. */
 export function createSigningKey({ key, secret }: { key: string; secret: string }): SigningKey {
   return { key, secret: createSecretKey(secret, "utf8") };
 }
 
-/** A request as it goes on the wire, but for its signature. */
+/** A request as it is sent, without its signature. */
 export interface UnsignedRequest {
   readonly method: string;
-  /** With its query. */
+  /** Includes the query. */
   readonly target: string;
-  /** Host among them; values as latin1. */
+  /** Includes Host; values as latin1. */
   readonly fields: RawFields;
-  /** The hash of the body in hex, or UNSIGNED-PAYLOAD, which then also stands in `fields`. */
+  /** The hash of the body in hex; or UNSIGNED-PAYLOAD, which `fields` must then contain, too. */
   readonly payload: string;
 }
 
-/** X-Sdk-Date and Authorization for a request, with which the named fields are signed; in lower case. */
+/** Returns X-Sdk-Date and Authorization for a request. The fields in `names` are signed; names in lower case. */
 export function signRequest(
   { key, secret }: SigningKey,
   { method, target, fields, payload }: UnsignedRequest,
@@ -39,7 +39,7 @@ export function signRequest(
   const headers = signedHeaders.map((name) => [name, fieldValues(all, name)[0] ?? ""] as const);
   const mark = target.indexOf("?");
   const path = mark < 0 ? target : target.slice(0, mark);
-  // Any number: what the gateway and its command line sign is their own.
+  // No limit: the gateway and its command line sign only their own requests.
   const parameters = readParameters(mark < 0 ? "" : target.slice(mark + 1), Number.POSITIVE_INFINITY) ?? [];
   const query = canonicalQuery(parameters);
   const canonical = canonicalRequest({ method, path, headers, payload }, query);

@@ -9,26 +9,27 @@ import { hasParameter } from "../http/query.ts";
 import { knownUse, type TicketStore } from "../limits/counter-store.ts";
 import { authFailed, StaleCredential, type Verifier } from "./auth.ts";
 
-/** The query parameter that asks for a ticket, and carries one. */
+/** The query parameter that requests a ticket, and that carries one. */
 const PARAMETER = "ticket";
 
-/** Its 32 bytes in base64url. */
+/** 32 bytes in base64url. */
 const TICKET = /^[\w-]{43}$/;
 
-/** Whether a request asks for a ticket: POST with the parameter and nothing else, `?ticket` or `?ticket=`. */
+/** Whether a request asks for a ticket: POST with exactly the query `?ticket` or `?ticket=`. */
 export function isTicketRequest(method: string, query: string): boolean {
   return method === "POST" && (query === `?${PARAMETER}` || query === `?${PARAMETER}=`);
 }
 
 /**
- * The tickets of one route: each stands for the principal who asked for it, once, for a short time, on one path.
+ * The tickets of one route. Each is valid for the principal that requested it, once, for a short time, on one
+ * path.
  *
- * Native EventSource and WebSocket can send no header, and a lasting credential in a URL would stay in the
- * logs and histories of everything on the way.
+ * A native EventSource or WebSocket cannot send a credential in a header field, and a lasting credential in a
+ * URL would stay in logs and histories along the way.
  */
 export class Tickets {
   readonly #config: TicketConfig;
-  /** By hash, so that a heap dump opens nothing. */
+  /** Contains hashes of tickets, so that a heap dump reveals no valid ticket. */
   readonly #store: TicketStore;
 
   constructor(config: TicketConfig, store: TicketStore) {
@@ -36,7 +37,7 @@ export class Tickets {
     this.#store = store;
   }
 
-  /** Answers a request for a ticket of a principal who was verified; undefined for any other request. */
+  /** Issues a ticket to a verified principal that requests one; returns undefined for any other request. */
   readonly issue = async (exchange: Exchange): Promise<Reply | undefined> => {
     const { request, target, principal } = exchange;
     if (!isTicketRequest(request.method, target.query) || principal === undefined) return undefined;
@@ -53,25 +54,24 @@ export class Tickets {
     };
   };
 
-  /** Takes a ticket as a credential, and takes it off the query before anybody else sees it. */
+  /** Accepts a ticket as a credential, and removes it from the query before any other component sees it. */
   readonly verifier: Verifier = {
     name: "ticket",
     isPresented: ({ request, target }) =>
       !isTicketRequest(request.method, target.query) && hasParameter(target.query, PARAMETER),
     verify: async (exchange) => {
       const { request, target } = exchange;
-      const values = takeTargetParameter(exchange, PARAMETER);
-      const [ticket = "", ...more] = values;
-      if (!TICKET.test(ticket)) throw authFailed("no ticket of ours");
+      const [ticket = "", ...more] = takeTargetParameter(exchange, PARAMETER);
+      if (!TICKET.test(ticket)) throw authFailed("malformed ticket");
       const issued = await knownUse(this.#store.take(hashOf(ticket)));
-      if (more.length > 0) throw authFailed("two tickets");
-      if (request.method !== "GET") throw authFailed("a ticket on another method than GET");
-      // A native EventSource comes back with the one that it has used, a whole office at once after a restart of
-      // ours; and 256 bits are not guessed.
+      if (more.length > 0) throw authFailed("more than one ticket");
+      if (request.method !== "GET") throw authFailed("ticket with a method other than GET");
+      // Not counted as a failure. A native EventSource reconnects with the ticket that it has used, possibly
+      // all clients of one office at once after a restart; and 256 bits cannot be guessed.
       if (issued === undefined) throw new StaleCredential("unknown or used ticket");
       if (issued.expiresAt <= Date.now()) throw new StaleCredential("expired ticket");
-      if (issued.path !== target.path) throw authFailed("ticket of another path");
-      // With each ticket a page makes a new EventSource, which has forgotten what the last one had seen.
+      if (issued.path !== target.path) throw authFailed("ticket for another path");
+      // A page opens a new EventSource for each ticket, which does not know the last event id of the previous one.
       const resumed = takeLastEventId(exchange.target.query);
       if (resumed !== undefined) resume(exchange, resumed);
       return issued.principal;
@@ -80,7 +80,7 @@ export class Tickets {
 
   #full(msLeft: number): ProxyError {
     const seconds = Math.max(1, Math.ceil(msLeft / 1000));
-    return new ProxyError("rate_limited", `${this.#config.limit} tickets wait to be used`, {
+    return new ProxyError("rate_limited", `${this.#config.limit} tickets are unused`, {
       fields: [["Retry-After", String(seconds)]],
     });
   }

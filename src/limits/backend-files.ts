@@ -1,20 +1,20 @@
 import type { Release } from "../base/release.ts";
 
-/** A backend connection that no client uses now; returns whether it held a file, and has given it back. */
+/** Ends a backend connection that no client uses; returns whether it held a file, which is then released. */
 export type GiveUp = () => boolean;
 
-/** The files that backend connections of streams take, and which of them give way when files are short. */
+/** The files that the backend connections of streams hold, and the idle connections to end when files run short. */
 export class BackendFiles {
   #held = 0;
-  /** The one that has been idle for the longest time comes first. */
+  /** The connection that has been idle longest is first. */
   readonly #idle = new Set<GiveUp>();
 
-  /** Files that are held now. */
+  /** Files held now. */
   get held(): number {
     return this.#held;
   }
 
-  /** Counts one from before the dial until it is released, once, however often that is called. */
+  /** Counts a file, from before the dial until it is released. */
   hold(): Release {
     this.#held++;
     let isReleased = false;
@@ -25,13 +25,16 @@ export class BackendFiles {
     };
   }
 
-  /** Notes a connection that waits for a client to come back; what is returned takes it off the list. */
+  /**
+   * Registers an idle connection, kept for a reconnecting client; returns a function that removes it from the
+   * list.
+   */
   offer(giveUp: GiveUp): Release {
     this.#idle.add(giveUp);
     return () => void this.#idle.delete(giveUp);
   }
 
-  /** Ends the connection that has been idle for the longest time; false when none is idle. */
+  /** Ends the connection that has been idle longest; returns false if none is idle. */
   reclaim(): boolean {
     for (const giveUp of this.#idle) {
       this.#idle.delete(giveUp);

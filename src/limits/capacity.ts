@@ -9,45 +9,47 @@ import { BackendFiles } from "./backend-files.ts";
 import { type CounterStore, CounterStoreUnavailable, type Places } from "./counter-store.ts";
 import { createStreamLimit } from "./stream-limit.ts";
 
-/** Files kept back for logs, listeners, certificates, stores, and the connections of ordinary requests. */
+/** Files reserved for logs, listeners, certificates, stores, and backend connections of ordinary requests. */
 const RESERVED_FILES = 256;
 
-/** Connections beyond the limit that are still told so; those beyond these are closed without a word. */
+/** Connections beyond the limit that get a refusal; further ones are closed without a response. */
 const REFUSED_CONNECTIONS = 64;
 
-/** What of the files kept back may be connections that are told that there are none; the rest is for others. */
+/** The part of the file reserve that refused connections may use; the rest is for other files. */
 const REFUSED_PART = 0.25;
 
 type Limits = Pick<ServerLimits, "connections" | "streams" | "streamsPerClient">;
 
 /**
- * What becomes of a new connection: its requests are answered, refused with a 503 as there are too many or no files
- * for more, or it is closed at once.
+ * The decision on a new connection: its requests are served, refused with a 503 because of the limit, or
+ * refused because no file is left (`exhausted`); or it is closed at once.
  */
 export type Admission = "served" | "refused" | "exhausted" | "closed";
 
-/** Whether the process has files left to open, and how many are kept back for when it has none. */
+/** Whether the process has run out of files, and how many are kept in reserve for that case. */
 type Reserve = Pick<FileReserve, "isShort" | "size">;
 
 /**
- * What the gateway as a whole may hold open. It outlives reloads: what is open counts on under new limits.
+ * Bounds what the whole gateway may hold open. It outlives reloads: open streams and connections count under
+ * new limits.
  *
- * With `auto` it counts files: a process without any left can accept nobody, not even those who would be told
- * so. A connection needs one; a stream with a backend of its own needs one more, and a shared stream one for all of
- * its clients, from the dial until it has lingered. One that lingers gives way before a client is refused.
+ * With `auto` it counts files: a process without a free file cannot accept a connection, not even to refuse
+ * it. A client connection needs one file. A stream with its own backend connection needs one more, a shared
+ * stream one more for all of its clients, from the dial until its linger time is over. A lingering backend
+ * connection is ended before a client is refused.
  */
 export class Capacity {
   readonly #files: number;
   readonly #counters: Pick<CounterStore, "places" | "connections">;
   #limits: Limits;
   #places: Places | undefined;
-  /** Connections that came while there were no files. */
+  /** Connections that were accepted while no file was left. */
   #exhausted = 0;
-  /** Backend connections of the streams, those of shared streams among them. */
+  /** The backend connections of streams, including shared streams. */
   readonly backendFiles = new BackendFiles();
-  /** Streams under way. */
+  /** Open streams. */
   #streams = 0;
-  /** How many there were when the heap became nearly full: as many may be while it is. */
+  /** The number of streams when the heap became nearly full: the limit until it has room again. */
   #mostStreams: number | undefined;
   readonly #reserve: Reserve;
   readonly #heap: Pick<HeapWatch, "isHigh">;
@@ -61,7 +63,7 @@ export class Capacity {
   ) {
     this.#reserve = reserve;
     this.#heap = heap;
-    // A quarter, where there are so few files that the reserve would be all of them.
+    // With few files, the reserve is only a quarter of them.
     this.#files = fileLimit - Math.min(RESERVED_FILES, Math.ceil(fileLimit / 4));
     this.#counters = counters;
     this.#limits = limits;
@@ -77,7 +79,10 @@ export class Capacity {
     return this.#counters.connections.own;
   }
 
-  /** Notes a new connection; `leave` is called when it has closed. Only a count is over all processes. */
+  /**
+   * Counts a new connection; call `leave` when it has closed. A numeric limit holds for all processes
+   * together, `auto` for this one.
+   */
   enter(): Admission | Promise<Admission> {
     const { connections } = this.#limits;
     const count = this.#counters.connections.take(typeof connections === "number");
@@ -94,15 +99,18 @@ export class Capacity {
     if (admission === "exhausted") this.#exhausted--;
   }
 
-  /** Throws what a request is told that nothing can be done for, whatever it asks: its connection is a file. */
+  /**
+   * Throws `connections_exhausted` (503) if no file is left; the request's own connection holds a file of the
+   * reserve.
+   */
   checkFiles(): void {
     if (!this.#reserve.isShort) return;
     throw new ProxyError("connections_exhausted", "no file is left to open", { fields: [retrySoon()] });
   }
 
   /**
-   * Takes a place for a stream of this client, with a backend connection of its own or without, or throws
-   * `too_many_streams` or `out_of_memory` (503) or `too_many_streams_of_client` (429). What is returned gives it back.
+   * Takes a place for a stream of this client and returns its release. Throws `too_many_streams` or
+   * `out_of_memory` (503), or `too_many_streams_of_client` (429).
    */
   acquireStream(address: string, hasOwnBackend: boolean): Release | Promise<Release> {
     this.#checkHeap();
@@ -114,26 +122,26 @@ export class Capacity {
   }
 
   /**
-   * Throws `too_many_streams` when `auto` has no file for the backend connection of a shared stream, which is dialled
-   * once for all of its clients.
+   * Throws `too_many_streams` if `auto` leaves no file for the backend connection of a shared stream, which
+   * is dialled once for all of its clients.
    */
   checkBackendFile(): void {
     if (this.#limits.streams === "auto") this.#checkRoom(1);
   }
 
-  /** The process has no file left: ends as many backend connections that no client uses, if there are so many. */
+  /** Ends up to `count` idle backend connections, because the process has no file left. */
   giveUpIdle(count: number): void {
     for (let left = count; left > 0 && this.backendFiles.reclaim(); ) left--;
   }
 
   #checkRoom(files: number): void {
     if (this.#makeRoom(this.connections + files)) return;
-    throw new ProxyError("too_many_streams", "the open-file limit carries no more", {
+    throw new ProxyError("too_many_streams", "the open-file limit is reached", {
       fields: [retrySoon()],
     });
   }
 
-  /** Whether so many files may be open beside the backend connections; idle ones of those are ended for it. */
+  /** Whether so many files fit beside the backend connections; ends idle backend connections to make room. */
   #makeRoom(files: number): boolean {
     while (files + this.backendFiles.held > this.#files) if (!this.backendFiles.reclaim()) return false;
     return true;
@@ -141,7 +149,7 @@ export class Capacity {
 
   #limitStreams(): Places | undefined {
     const { streams, streamsPerClient } = this.#limits;
-    // No route has an empty name.
+    // The empty name stands for the gateway; no route has it.
     return createStreamLimit(this.#counters, "", {
       streams: streams === "auto" ? undefined : streams,
       streamsPerClient,
@@ -160,7 +168,10 @@ export class Capacity {
     return "exhausted";
   }
 
-  /** One that comes for one that has gone needs no more: what those had may be long dead, and not collected yet. */
+  /**
+   * While the heap is nearly full, a new stream may only replace an ended one: their memory may be garbage
+   * that is not collected yet.
+   */
   #checkHeap(): void {
     if (!this.#heap.isHigh) {
       this.#mostStreams = undefined;

@@ -10,17 +10,17 @@ import type { Windows } from "./counter-store.ts";
 type WindowsOf = (config: RateConfig) => Windows;
 
 /**
- * Limits the credentials of one client that turn out wrong: `limits.failedAuth`.
+ * Limits the wrong credentials of each client: `limits.failedAuth`.
  *
- * Only failures are counted, so whoever has a right credential pays nothing, not even a look at a shared counter.
- * Which clients are refused is known in this process alone: a client that used up its failures at others is
- * refused here from its next failure on.
+ * Only failures are counted, so a request with a correct credential costs no access to a shared counter. The
+ * list of refused clients is local: a client that used up its failures at other processes is refused here
+ * after its next failure.
  */
 export class FailedAuth {
   readonly #windowsOf: WindowsOf;
   #config: RateConfig | undefined;
   #windows: Windows | undefined;
-  /** When each client that is refused may try again, by `performance.now()`; at most `maxKeys` of them. */
+  /** The time by `performance.now()` at which each refused client may try again; at most `maxKeys` clients. */
   readonly #refused = new Map<string, number>();
 
   constructor(config: RateConfig | undefined, windowsOf: WindowsOf) {
@@ -29,7 +29,7 @@ export class FailedAuth {
     this.#windows = config && windowsOf(config);
   }
 
-  /** Goes over to another limit; undefined for none. What was counted under the old one is forgotten. */
+  /** Changes the limit, undefined for none; the counts of the old limit are dropped. */
   set limit(config: RateConfig | undefined) {
     if (JSON.stringify(config) === JSON.stringify(this.#config)) return;
     this.#windows?.close();
@@ -52,7 +52,7 @@ export class FailedAuth {
     throw new ProxyError("rate_limited", `limits.failedAuth for ${client}`, { fields: [retryAfter(msLeft)] });
   }
 
-  /** Counts a credential that was wrong. */
+  /** Counts a wrong credential. */
   async count(exchange: Exchange): Promise<void> {
     const client = countedClient(exchange);
     if (client === undefined || this.#windows === undefined) return;
@@ -68,7 +68,7 @@ export class FailedAuth {
   #refuse(client: string, until: number): void {
     const { maxKeys } = this.#config ?? { maxKeys: 0 };
     this.#refused.delete(client);
-    // The one refused first, whose window ends first or nearly so.
+    // The client that was refused first: its window ends first, or nearly so.
     for (const oldest of this.#refused.keys()) {
       if (this.#refused.size < maxKeys) break;
       this.#refused.delete(oldest);
@@ -77,7 +77,7 @@ export class FailedAuth {
   }
 }
 
-/** Networks in which proxies stand that are near us: loopback, private, link-local and carriers' own addresses. */
+/** The networks of nearby proxies: loopback, private, link-local and carrier-grade NAT addresses. */
 const NEAR = createRanges([
   "127.0.0.0/8",
   "10.0.0.0/8",
@@ -90,15 +90,15 @@ const NEAR = createRanges([
   "fe80::/10",
 ]);
 
-/** Fields in which proxies say for whom they ask. */
+/** Fields in which a proxy reports the client's address. */
 const FORWARDED = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
 /**
- * What failures are counted for; undefined where the address is that of a proxy for many clients, because one of
- * them could lock out all others:
- * - a trusted proxy that does not say for whom it asks;
- * - a proxy in a near network that `trustedProxies` does not name. A stranger from elsewhere gains nothing by sending
- *   the fields of a proxy.
+ * Returns the client network for which failures are counted; undefined for the address of a proxy, because
+ * one client behind it could lock out all others:
+ * - a trusted proxy that reports no client address;
+ * - a proxy in a nearby network that `trustedProxies` does not name. Such fields from elsewhere change
+ *   nothing.
  */
 function countedClient({ client: { address, isTrusted }, request }: Exchange): string | undefined {
   const isForwarded = FORWARDED.some((name) => fieldValue(request.rawHeaders, name) !== undefined);

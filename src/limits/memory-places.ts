@@ -49,9 +49,9 @@ export class MemoryPlaces implements Places {
     const { taken } = this.#counts;
     if (streamsPerClient !== undefined && own >= streamsPerClient) {
       const fields = [retrySoon()];
-      throw new ProxyError("too_many_streams_of_client", `${own} of ${client}`, { fields });
+      throw new ProxyError("too_many_streams_of_client", `${own} streams of ${client} are open`, { fields });
     }
     if (streams === undefined || taken < streams) return;
-    throw new ProxyError("too_many_streams", `${taken} are open`, { fields: [retrySoon()] });
+    throw new ProxyError("too_many_streams", `${taken} streams are open`, { fields: [retrySoon()] });
   }
 }

@@ -8,7 +8,7 @@ import { clientNetwork } from "../http/address.ts";
 import { retryAfter } from "../http/retry-after.ts";
 import type { WindowCount, Windows } from "./counter-store.ts";
 
-/** Longer names are kept as their hash, in characters. */
+/** The longest key that is kept as it is, in characters; of a longer key, the hash is kept. */
 const MAX_KEY = 128;
 
 /** Limits of one client are checked first, so that its refused requests do not use up a limit that all share. */

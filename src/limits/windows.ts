@@ -7,10 +7,10 @@ import {
   type Windows,
 } from "./counter-store.ts";
 
-/** The key that all keys beyond `maxKeys` share; the keys of requests all contain a space. */
+/** The key that all keys beyond `maxKeys` share. The key of a request contains a space, so it cannot be this one. */
 const OTHERS = "others";
 
-/** A counter whose keys are bounded by its user. */
+/** A counter whose user bounds the number of keys. */
 export interface ForgettingCounter extends WindowCounter {
   /** Drops what this process holds of a key. */
   forget(key: string): void;
@@ -60,7 +60,7 @@ export class MemoryWindows implements ForgettingCounter {
 
   async release(key: string): Promise<void> {
     const window = await this.#limiter.get(key);
-    // The library would open a window with a negative count.
+    // The library would open a new window with a negative count.
     if (window !== null && window.msBeforeNext > 0) await this.#limiter.reward(key);
   }
 

@@ -6,13 +6,16 @@ import { compileOrigins, type OriginSet } from "./origin.ts";
 
 type Fields = Reply["fields"];
 
-/** A route's cross-origin policy with its answer to preflights. */
+/** A route's cross-origin policy, including its replies to preflights. */
 export interface CorsPolicy extends Cors {
-  /** Answers a preflight. What is denied gets no Access-Control-Allow-Origin, and nothing is echoed. */
+  /**
+   * Replies to a preflight. A denied one gets no Access-Control-Allow-Origin, and no value of the request is
+   * echoed.
+   */
   preflight(rawHeaders: RawFields): Reply;
 }
 
-/** What the article's gateway answers, and Last-Event-ID, without which no polyfill can resume. */
+/** The list of the API gateway, and Last-Event-ID, without which a polyfill cannot resume. */
 const SWITCH_ALLOW_HEADERS =
   "X-Stage,X-Sdk-Date,X-Sdk-Nonce,X-Proxy-Signed-Headers,X-Sdk-Content-Sha256,X-Forwarded-For,Authorization," +
   "Content-Type,Accept,Accept-Ranges,Cache-Control,Range,Last-Event-ID";
@@ -20,17 +23,17 @@ const SWITCH_EXPOSE_HEADERS =
   "X-Request-Id,X-Apig-Latency,X-Apig-Upstream-Latency,X-Apig-RateLimit-Api,X-Apig-RateLimit-User," +
   "X-Apig-RateLimit-App,X-Apig-RateLimit-Ip,X-Apig-RateLimit-Api-Allenv";
 
-/** Event stream clients that are no native EventSource send both, and neither is on Fetch's safelist. */
+/** Event stream clients other than the native EventSource send both, and neither is on Fetch's safelist. */
 const ALWAYS_ALLOWED = ["Last-Event-ID", "Cache-Control"];
-/** Fetch forbids pages to use these, whatever a server allows; case does not help them. */
+/** Fetch forbids pages to use these methods in any case, even if a server allows them. */
 const FORBIDDEN_METHODS = new Set(["CONNECT", "TRACE", "TRACK"]);
 
-/** Compiles `cors: true`, the switch of the article's gateway, or a policy. */
+/** Compiles `cors: true`, the switch of the API gateway, or a policy. */
 export function createCors(config: true | CorsConfig): CorsPolicy {
   return config === true ? createSwitch() : createPolicy(config);
 }
 
-/** Whether a request asks for permission: only then may it be answered without credentials. */
+/** Whether a request is a preflight: only a preflight may be answered without credentials. */
 export function isPreflight(method: string, rawHeaders: RawFields): boolean {
   return (
     method === "OPTIONS" &&
@@ -39,12 +42,12 @@ export function isPreflight(method: string, rawHeaders: RawFields): boolean {
   );
 }
 
-/** Whether a backend's field is the gateway's to send on a route with `cors`. */
+/** Whether the gateway replaces a backend's field of this name on a route with `cors`. */
 export function isCorsField(lowerName: string): boolean {
   return lowerName.startsWith("access-control-");
 }
 
-/** One Vary value of those that are there and one more; no name twice, and `*` swallows all. */
+/** Adds a name to Vary values and returns one value without duplicates; `*` replaces all names. */
 export function mergeVary(existing: readonly string[], add: string): string {
   const names = new Map<string, string>();
   for (const item of [...existing, add].flatMap((value) => value.split(","))) {
@@ -55,7 +58,7 @@ export function mergeVary(existing: readonly string[], add: string): string {
   return [...names.values()].join(", ");
 }
 
-/** A backend's response fields with the route's CORS fields in place of its own, and one merged Vary. */
+/** Replaces the CORS fields of a backend's response with the route's, and merges the Vary fields into one. */
 export function withCors(raw: RawFields, corsFields: Fields): string[] {
   const merged: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -70,12 +73,12 @@ export function withCors(raw: RawFields, corsFields: Fields): string[] {
 }
 
 /**
- * Whether a page of that origin may open a WebSocket; CORS itself does not protect upgrades, and cookies
- * travel with them.
+ * Whether a page of that origin may open a WebSocket. CORS itself does not protect upgrades, and browsers
+ * send cookies with them.
  *
- * Without an Origin the client is no browser. Without `cors` on the route any origin may, as behind nginx.
- * With it, the origin has to be allowed, or to be that of the host asked for; http or https, because the
- * proxy in front may have taken the TLS off.
+ * A request without Origin does not come from a browser. A route without `cors` admits any origin, as nginx
+ * does. With `cors`, the origin must be allowed, or be that of the requested host; with http or https,
+ * because a proxy in front may have terminated TLS.
  */
 export function isUpgradeOriginAllowed(cors: Cors | undefined, rawHeaders: RawFields, host: string): boolean {
   const [origin, ...more] = fieldValues(rawHeaders, "origin");
@@ -84,13 +87,13 @@ export function isUpgradeOriginAllowed(cors: Cors | undefined, rawHeaders: RawFi
   return isOwnOrigin(origin, host) || cors.allowsOrigin(origin);
 }
 
-/** Whether an Origin is that of the host asked for. */
+/** Whether an Origin is that of the requested host. */
 export function isOwnOrigin(origin: string, host: string): boolean {
   const own = host.toLowerCase();
   return origin === `http://${own.replace(/:80$/, "")}` || origin === `https://${own.replace(/:443$/, "")}`;
 }
 
-/** Any origin, no credentials. The answers depend on nothing in the request, hence no Vary. */
+/** Allows any origin, without credentials. Replies do not depend on the request, so they need no Vary. */
 function createSwitch(): CorsPolicy {
   const origins = compileOrigins(["*"]);
   const fields: Fields = [
@@ -139,7 +142,7 @@ function createPolicy(config: CorsConfig): CorsPolicy {
   }
 
   function fields(rawHeaders: RawFields): Fields {
-    // The same for every origin, so it may say nothing of the one that came, and caches need no Vary.
+    // The same for every origin, so the reply does not name the request's origin, and caches need no Vary.
     if (origins.isAny) return [["Access-Control-Allow-Origin", "*"], ...exposed];
     const origin = grant(config, origins, rawHeaders);
     return origin.length > 0 ? [...origin, ...exposed, ["Vary", "Origin"]] : [["Vary", "Origin"]];
@@ -148,14 +151,15 @@ function createPolicy(config: CorsConfig): CorsPolicy {
   return { preflight, fields, allowsOrigin: origins.has };
 }
 
-/** The fields that let the request's origin in; none when it may not. */
+/** Returns the fields that admit the request's origin; none if it is not allowed. */
 function grant(config: CorsConfig, origins: OriginSet, rawHeaders: RawFields): Fields {
   const [origin, ...more] = fieldValues(rawHeaders, "origin");
-  // Two fields, like a list in one, are no origin: another reader could take the other one.
+  // Two fields, like a list in one, are not an origin: another reader could take the other value.
   if (origin === undefined || more.length > 0 || !origins.has(origin)) return [];
   if (origins.isAny) return [["Access-Control-Allow-Origin", "*"]];
   if (!config.allowCredentials) return [["Access-Control-Allow-Origin", origin]];
-  // Any sandboxed frame has the origin null. The schema refuses the pair; this is the second lock.
+  // Any sandboxed frame has the origin null. The schema already refuses `null` with credentials; this is the
+  // second check.
   if (origin === "null") return [];
   return [
     ["Access-Control-Allow-Origin", origin],
@@ -171,7 +175,7 @@ function isMethodAllowed(allowed: ReadonlySet<string>, requested: readonly strin
 }
 
 interface AllowedHeaders {
-  /** What goes into Access-Control-Allow-Headers: only names of the configuration. */
+  /** The value of Access-Control-Allow-Headers, made only of names in the configuration. */
   readonly value: string;
   cover(requested: readonly string[]): boolean;
 }
@@ -200,7 +204,10 @@ function preflightVary({ allowPrivateNetwork }: CorsConfig): readonly [string, s
   return ["Vary", names.join(", ")];
 }
 
-/** A public page asks to reach into a private network; only a configured yes answers that. */
+/**
+ * A page of a public site asks to send requests into a private network; only an explicit yes in the
+ * configuration allows that.
+ */
 function privateNetwork(config: CorsConfig, rawHeaders: RawFields): Fields {
   const isAsked = fieldValue(rawHeaders, "access-control-request-private-network") === "true";
   return isAsked && config.allowPrivateNetwork ? [["Access-Control-Allow-Private-Network", "true"]] : [];

@@ -1,6 +1,6 @@
 /** The origins that may use a route, compiled from its `allowOrigins`. */
 export interface OriginSet {
-  /** Whether `*` is among them; what is answered is then the same for every origin. */
+  /** Whether `*` is in the list; the reply is then the same for every origin. */
   readonly isAny: boolean;
   has(origin: string): boolean;
 }
@@ -11,20 +11,19 @@ interface Pattern {
   readonly suffix: string;
 }
 
-/** Scheme, 253 characters of name (RFC 1035), port. No browser sends a longer one. */
+/** Scheme, 253 characters of name (RFC 1035), port. No browser sends a longer origin. */
 const MAX_ORIGIN_LENGTH = 300;
-/** Dots separate labels and are in none of them, so the time is linear. */
+/** Labels contain no dots, so matching takes linear time. */
 const LABELS = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 const SUFFIX = /^(?:\.[a-z0-9_-]+)+(?::\d{1,5})?$/;
-/** Any scheme, for `*`: pages of apps and extensions have their own. */
+/** Any scheme, for `*`: pages of apps and extensions have their own schemes. */
 const SERIALIZED = /^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
 
 /**
  * Compiles exact origins, `https://*.example.com` and `*`.
- *
- * Origins are compared byte for byte, as the Fetch standard does. A pattern stands for one or more labels
- * before its suffix: never for the apex, another scheme or another port. There is no regular expression
- * made of configuration, hence no dot that matches anything and no missing anchor.
+ * Origins are compared byte for byte, as in the Fetch standard. A pattern stands for one or more labels
+ * before its suffix: never for the apex, another scheme or another port. No regular expression is made from
+ * the configuration, so there is no dot that matches any character and no missing anchor.
  */
 export function compileOrigins(allowed: readonly string[]): OriginSet {
   const isAny = allowed.includes("*");
@@ -53,6 +52,6 @@ function compilePattern(text: string): Pattern[] {
 
 function isMatch({ scheme, suffix }: Pattern, origin: string): boolean {
   if (!origin.startsWith(scheme) || !origin.endsWith(suffix)) return false;
-  // Where the parts overlap, slice gives an empty string, which is no label.
+  // If scheme and suffix overlap, `slice` returns an empty string, which is not a label.
   return LABELS.test(origin.slice(scheme.length, -suffix.length));
 }

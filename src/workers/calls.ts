@@ -8,24 +8,24 @@ import type { MetricValues } from "../observe/metrics.ts";
 import type { Sample } from "../runtime/activity.ts";
 import type { Obstacle } from "../runtime/readiness.ts";
 
-/** Why there is no place for a stream. */
+/** The refusal of a place for a stream. */
 export interface NoPlace {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly fields: ProxyError["fields"];
 }
 
-/** What workers say to the primary. */
+/** The calls of a worker to the primary. */
 export interface PrimaryCalls extends CounterCalls {
-  /** It listens to its channel; node:cluster drops what came before. */
+  /** The worker is ready for messages; node:cluster drops messages that were sent before. */
   up(of: undefined): void;
-  /** An error ended it that belongs to no exchange: it serves on until another does in its place. */
+  /** An unexpected error in no exchange: the worker serves until another worker replaces it. */
   crashed(of: undefined): void;
 }
 
-/** What workers ask of the primary: what is counted for all of them. */
+/** The calls of a worker to the counters of all workers. */
 export interface CounterCalls {
-  /** Notes how many connections the worker has; how many all have. */
+  /** Sets the worker's number of open connections; returns the number of all workers. */
   countConnections(open: number): number;
   admit(of: {
     readonly signature: Uint8Array;
@@ -41,7 +41,10 @@ export interface CounterCalls {
   takeTicket(of: { readonly route: string; readonly hash: string }): Issued | undefined;
   countRequest(of: RateKey): Promise<WindowCount>;
   uncountRequest(of: RateKey): Promise<void>;
-  /** The worker numbers its streams, so that it can give a place back of which it never heard. */
+  /**
+   * Takes a place for a stream. The worker numbers its streams, so that it can release a place even if the answer
+   * was lost.
+   */
   enterStream(of: {
     readonly id: number;
     readonly place: string;
@@ -51,26 +54,26 @@ export interface CounterCalls {
   leaveStream(id: number): void;
 }
 
-/** One count of one rate of a route. */
+/** Names one count of one rate of a route. */
 export interface RateKey {
   readonly route: string;
   readonly config: RateConfig;
   readonly key: string;
 }
 
-/** What the primary asks of a worker. */
+/** The calls of the primary to a worker. */
 export interface WorkerCalls {
-  /** Listens; where. `loopId` is that of all workers. */
+  /** Starts listening; returns the addresses. All workers share `loopId`. */
   start(of: {
     readonly config: Config;
     readonly worker: number;
     readonly loopId: string;
   }): Promise<readonly string[]>;
-  /** The first half of a reload, which may fail; `commit` or `discard` is the second. */
+  /** The first half of a reload, which may fail; `commit` or `discard` is the second half. */
   prepare(config: Config): Promise<void>;
   commit(of: undefined): Promise<void>;
   discard(of: undefined): Promise<void>;
-  /** Ends the worker as a gateway is closed; its process exits. */
+  /** Closes the worker's gateway, then its process exits. */
   close(how: { readonly now: boolean }): Promise<void>;
   status(of: undefined): WorkerStatus;
   view(query: StreamQuery): Promise<View>;
@@ -79,7 +82,7 @@ export interface WorkerCalls {
   metrics(of: undefined): Promise<readonly MetricValues[]>;
 }
 
-/** What is known of a worker from one second to the next. */
+/** The state of a worker that the primary polls once a second. */
 export interface WorkerStatus {
   readonly sample: Sample | undefined;
   readonly obstacles: readonly Obstacle[];

@@ -48,7 +48,7 @@ export class CounterServer {
     }
   }
 
-  /** Returns the answers to the calls of one worker, and a function that releases all that it holds when it is gone. */
+  /** Returns the answers to the calls of one worker, and a function that releases all that the worker holds. */
   serve(): { readonly answers: CounterCalls; readonly release: Release } {
     const places = new Map<number, Release>();
     const answers: CounterCalls = {

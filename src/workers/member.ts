@@ -6,13 +6,13 @@ import type { LinkFaults } from "./link-faults.ts";
 import { ProcessLink } from "./process-link.ts";
 import { PRIMARY_CHECKS, WORKER_CHECKS } from "./schemas.ts";
 
-/** A process, its configuration read, its keys fetched; a worker that takes longer counts as dead. */
+/** Time for a process to start, read its configuration and fetch its keys; then the worker is killed. */
 const START_MS = 60_000;
 
-/** As long as a start: an issuer's keys may have to be fetched. */
+/** As long as a start, because a reload may fetch the keys of an issuer, too. */
 const PREPARE_MS = 60_000;
 
-/** A worker died before it served: by which exit code or signal. */
+/** A worker ended before it served; the message gives the exit code or signal. */
 export class WorkerStartError extends Error {
   override readonly name = "WorkerStartError";
 }
@@ -24,9 +24,9 @@ export interface Death {
   readonly livedMs: number;
 }
 
-/** One worker, as the primary sees it. */
+/** One worker, seen from the primary. */
 export class Member {
-  /** From 1; a worker that replaces another has its number. */
+  /** From 1; a replacement has the number of the worker that it replaces. */
   readonly number: number;
   readonly link: ProcessLink<WorkerCalls>;
   /** Resolves when the process has ended. */
@@ -35,10 +35,10 @@ export class Member {
   readonly #up: Promise<void>;
   #isServing = false;
   #hasServed = false;
-  /** Another takes its place: its end is no reason to start one. */
+  /** Whether another worker takes its place, so that its end must not start one. */
   isReplaced = false;
 
-  /** Forks a process; `onCrashed` is called when it asks for another in its place. */
+  /** Forks a process; `onCrashed` is called when the worker asks for a replacement. */
   constructor(
     number: number,
     answers: CounterCalls,
@@ -54,7 +54,7 @@ export class Member {
         resolve({ code, signal, livedMs: Math.round(performance.now() - startedAt) });
       });
     });
-    // A channel that breaks is followed by the end of its process.
+    // A broken channel is followed by the end of the process.
     this.#worker.on("error", () => {});
     let onUp = () => {};
     this.#up = new Promise((resolve) => {
@@ -65,7 +65,7 @@ export class Member {
     this.link = new ProcessLink(this.#worker.process, { answers: { ...all }, ...checks, faults });
   }
 
-  /** Its process; one number tells it from all others of this primary. */
+  /** Identifies the process among all workers of this primary. */
   get id(): number {
     return this.#worker.id;
   }
@@ -74,7 +74,7 @@ export class Member {
     return this.#worker.process.pid;
   }
 
-  /** Whether it takes requests. */
+  /** Whether the worker accepts requests. */
   get isServing(): boolean {
     return this.#isServing;
   }
@@ -83,7 +83,10 @@ export class Member {
     return this.#hasServed;
   }
 
-  /** Has it listen; resolves with where, or rejects with what speaks against it, and the process is ended. */
+  /**
+   * Starts the worker and resolves with its addresses. If the start fails, kills the process and rejects with the
+   * reason.
+   */
   async start(config: Config, loopId: string): Promise<readonly string[]> {
     const died = this.ended.then(({ code, signal }) => {
       throw new WorkerStartError(`a worker ended at its start: ${signal ?? `exit code ${code}`}`);
@@ -91,7 +94,7 @@ export class Member {
     const late = setTimeout(() => this.kill(), START_MS);
     const listening = this.#up.then(() => {
       const asked = this.link.call("start", { config, worker: this.number, loopId }, START_MS);
-      // A death breaks the channel first, which says less than how it died.
+      // When a process ends, the channel breaks first; the exit code says more.
       return asked.catch((error: unknown) => (this.link.isGone ? died : Promise.reject(error)));
     });
     try {
@@ -110,9 +113,9 @@ export class Member {
     return this.link.call("prepare", config, PREPARE_MS);
   }
 
-  /** Ends it as a gateway is closed, and by force when it has not ended in time. */
+  /** Closes the worker's gateway, and kills the process if it has not ended in time. */
   async close(now: boolean, timeoutMs: number): Promise<void> {
-    // One that has not listened yet has nothing to end.
+    // A worker that does not listen yet has no requests to finish.
     if (this.#isServing) this.link.tell("close", { now });
     else this.kill();
     const limit = setTimeout(() => this.kill(), timeoutMs);

@@ -6,7 +6,7 @@ type Route = Overview["routes"][number];
 type Backend = Overview["backends"][number];
 type Stream = StreamPage["streams"][number];
 
-/** What each worker knows of its own, as one. */
+/** The parts of an admin view that are merged from those of all workers. */
 export type MergedView = Pick<
   View,
   | "at"
@@ -20,7 +20,10 @@ export type MergedView = Pick<
   | "streams"
 >;
 
-/** The views of several workers, each of which began its list of streams with the first, as that of one gateway. */
+/**
+ * Merges the views of several workers into that of one gateway; the list of streams in each must start with the
+ * first stream.
+ */
 export function mergedViews(views: readonly View[], query: StreamQuery): MergedView {
   const backends = mergedBackends(views.flatMap((view) => view.backends));
   return {
@@ -42,7 +45,7 @@ export function mergedViews(views: readonly View[], query: StreamQuery): MergedV
   };
 }
 
-/** The first streams of several workers, of which those on the page are chosen that are asked for. */
+/** Merges the first streams of several workers and returns the page that the query asks for. */
 export function mergedPages(pages: readonly StreamPage[], { offset, limit, sort }: StreamQuery): StreamPage {
   const streams = pages.flatMap((page) => page.streams).sort(ORDER[sort]);
   const lastPage = Math.max(0, Math.ceil(streams.length / limit) - 1) * limit;
@@ -76,7 +79,7 @@ const addedRoutes = (a: Route, b: Route): Route => ({
   failures: a.failures + b.failures,
 });
 
-/** As well as the worst of the workers finds it. */
+/** Shows each backend in the worst state that a worker reports. */
 function mergedBackends(rows: readonly Backend[]): Backend[] {
   const byKey = new Map<string, Backend>();
   for (const row of rows) {
@@ -91,7 +94,10 @@ function mergedBackends(rows: readonly Backend[]): Backend[] {
   return [...byKey.values()];
 }
 
-/** Each worker finds out for itself, and the worst of them counts; in rows that nobody sent the worst as a whole. */
+/**
+ * Counts the backends that are up in every worker. If the views do not list all backends, returns the lowest count
+ * of a worker.
+ */
 function upIn(views: readonly View[], backends: readonly Backend[]): number {
   const areAll = views.every(({ backendCount }) => backendCount <= backends.length);
   if (areAll) return backends.filter(({ state }) => state === "up").length;

@@ -17,7 +17,7 @@ import type { ProcessLink } from "./process-link.ts";
 
 type Link = Pick<ProcessLink<PrimaryCalls>, "call" | "tell">;
 
-/** Counts in the primary, for all workers. A worker calls the primary only for what its configuration limits. */
+/** Counts in the primary, for all workers. A worker calls the primary only if a limit is configured. */
 export class PrimaryCounterStore implements CounterStore {
   readonly signatures: Signatures;
   readonly connections: PrimaryConnections;
@@ -61,13 +61,13 @@ export class PrimaryCounterStore implements CounterStore {
     const release = () => this.#link.tell("leaveStream", id);
     const refusal = await answered(this.#link.call("enterStream", { id, place, limits, address })).catch(
       (error) => {
-        // The primary may have given a place in an answer that came too late.
+        // The primary may have given a place, but its answer came too late.
         release();
         throw error;
       },
     );
     if (refusal === undefined) return release;
-    // A newer primary may have a code that this process does not know.
+    // A newer primary may send a code that this version does not know.
     const code = isErrorCode(refusal.code) ? refusal.code : "too_many_streams";
     throw new ProxyError(code, refusal.detail, { fields: refusal.fields });
   }

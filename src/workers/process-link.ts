@@ -4,13 +4,13 @@ import { ConfigError, type Problem } from "../config/problem.ts";
 import type { LinkFaults } from "./link-faults.ts";
 import type { CallChecks } from "./schemas.ts";
 
-/** How long an answer may take, unless the call says otherwise; the other process does nothing else for seconds. */
+/** How long to wait for an answer by default: a process that takes longer has been blocked for seconds. */
 const CALL_MS = 5_000;
 
-/** Calls that wait at a time; a process that takes no answers shall not grow by what it asks. */
+/** Calls waiting for an answer; bounds the memory when the other process does not answer. */
 const MAX_CALLS = 10_000;
 
-/** The other process is gone, does not answer, or gives an answer of another form. */
+/** The other process is gone, does not answer in time, or sends an invalid answer. */
 export class LinkError extends Error {
   override readonly name = "LinkError";
   readonly isGone: boolean;
@@ -21,25 +21,25 @@ export class LinkError extends Error {
   }
 }
 
-/** The end of a channel between two processes, as node:child_process has it on either side. */
+/** One end of a channel between two processes, as in node:child_process. */
 export interface Peer {
   readonly connected: boolean;
   on(event: "message" | "disconnect", listener: (message: unknown) => void): unknown;
   send?(message: unknown, callback: () => void): unknown;
 }
 
-/** What one end answers to the other, by name; arguments and answers are structured clones. */
+/** The calls that one end answers, by name; arguments and answers are structured clones. */
 export type Calls<T> = { readonly [Name in keyof T]: (argument: never) => unknown };
 
 type Answer<T> = T extends (...args: never) => infer R ? Awaited<R> : never;
 type Argument<T> = T extends (argument: infer A) => unknown ? A : undefined;
 
-/** What one end of a link answers, and the checks of what comes in. */
+/** What one end of a link answers, and the checks of its messages. */
 export interface LinkSetup<Theirs> {
   readonly answers: Readonly<Record<string, (argument: never) => unknown>>;
-  /** Of the calls that it answers. */
+  /** The checks of the calls that this end answers. */
   readonly ours: Readonly<Record<string, CallChecks>>;
-  /** Of the calls that it makes. */
+  /** The checks of the calls that this end makes. */
   readonly theirs: { readonly [Name in keyof Theirs]: CallChecks };
   readonly faults: Pick<LinkFaults, "countInvalid" | "onFault">;
 }
@@ -61,11 +61,11 @@ interface Waiting {
 }
 
 /**
- * Calls between two processes, over the channel that node:cluster keeps between them.
+ * Calls between two processes, over the channel of node:cluster.
  *
- * They arrive in the order in which they were made. Each is answered once, or rejects when the other process is
- * gone or silent: nobody waits for the dead. A message that no schema takes is skipped, an answer of that kind is as
- * good as none.
+ * Calls arrive in the order in which they were made. Each call gets one answer, or rejects if the other process is
+ * gone or does not answer in time. A message that fails its check is skipped; an answer that fails its check
+ * rejects the call.
  */
 export class ProcessLink<Theirs extends Calls<Theirs>> {
   readonly #peer: Peer;
@@ -99,7 +99,7 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
   ): Promise<Answer<Theirs[Name]>> {
     return new Promise((resolve, reject) => {
       if (!this.#peer.connected) return reject(new LinkError("the other process is gone", true));
-      if (this.#waiting.size >= MAX_CALLS) return reject(new LinkError("too many calls wait", false));
+      if (this.#waiting.size >= MAX_CALLS) return reject(new LinkError("too many calls are waiting", false));
       const id = ++this.#lastId;
       const onLate = () => {
         this.#waiting.delete(id);
@@ -111,7 +111,7 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
       try {
         this.#send({ sluice: "call", id, name, value: argument });
       } catch (error) {
-        // It cannot be cloned.
+        // The argument cannot be cloned.
         this.#waiting.delete(id);
         clearTimeout(timer);
         reject(error);
@@ -119,13 +119,13 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
     });
   }
 
-  /** Calls the other end without waiting for what comes of it. */
+  /** Calls the other end without waiting for an answer. */
   tell<Name extends keyof Theirs & string>(name: Name, argument: Argument<Theirs[Name]>): void {
     if (this.#peer.connected) this.#send({ sluice: "tell", id: 0, name, value: argument });
   }
 
   #send(message: Message): void {
-    // A peer that left in this moment: its `disconnect` settles what waits for it.
+    // If the peer has just left, its `disconnect` rejects the waiting calls.
     this.#peer.send?.(message, () => {});
   }
 
@@ -148,7 +148,7 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
   #settle({ name, resolve, reject }: Waiting, value: unknown): void {
     if (this.#setup.theirs[name as keyof Theirs].answer(value)) return void resolve(value);
     this.#setup.faults.countInvalid("answer", name);
-    reject(new LinkError(`an answer to ${name} of another form`, false));
+    reject(new LinkError(`invalid answer to ${name}`, false));
   }
 
   async #answer({ sluice, id, name, value }: Message): Promise<void> {
@@ -162,7 +162,7 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
       try {
         reply("failure", whole);
       } catch {
-        // It has something on it that cannot be cloned.
+        // A property of the error cannot be cloned.
         reply("failure", plain);
       }
     }
@@ -173,11 +173,11 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
     const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
     if (answer === undefined) {
       faults.countInvalid("call", "");
-      throw new TypeError(`no answer to ${name}`);
+      throw new TypeError(`unknown call ${name}`);
     }
     if (ours[name]?.argument(value) === false) {
       faults.countInvalid("argument", name);
-      throw new TypeError(`an argument of ${name} of another form`);
+      throw new TypeError(`invalid argument of ${name}`);
     }
     return await answer(value as never);
   }
@@ -186,7 +186,7 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
     const { data } = failureSchema.safeParse(value);
     if (data === undefined) {
       this.#setup.faults.countInvalid("failure", name);
-      return new LinkError(`a failure of ${name} of another form`, false);
+      return new LinkError(`invalid failure of ${name}`, false);
     }
     if ("problems" in data) return new ConfigError(data.problems as readonly Problem[]);
     const error = new Error(data.message);
@@ -203,7 +203,7 @@ export class ProcessLink<Theirs extends Calls<Theirs>> {
   }
 }
 
-/** Others may send messages on the same channel. */
+/** Other code may use the same channel. */
 function isOurs(message: unknown): message is { readonly sluice: unknown } {
   return typeof message === "object" && message !== null && "sluice" in message;
 }
@@ -213,7 +213,10 @@ function isMessage(message: { readonly sluice: unknown }): message is Message {
   return KINDS.has(sluice) && Number.isSafeInteger(id) && typeof name === "string";
 }
 
-/** An error as it travels: its own fields, such as a system error's code, beside what a structured clone keeps of it. */
+/**
+ * An error as sent: structured clone keeps only message and stack, so own properties, such as a system error's
+ * code, are added.
+ */
 const failureSchema = z.union([
   z.object({
     problems: z.array(

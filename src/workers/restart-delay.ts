@@ -1,12 +1,12 @@
 const FIRST_MS = 100;
 const MAX_MS = 30_000;
 
-/** One that lived for less has died of its start, as far as anybody can tell. */
+/** A worker that ends sooner is assumed to have failed at its start. */
 const YOUNG_MS = 10_000;
 
 /**
- * How long to wait before a worker is replaced: twice as long after each that died young, and drawn from the upper
- * half of that, because workers that one cause kills shall not all come back in one moment.
+ * Computes the wait before a worker is replaced. It doubles with each worker that ends young, and is drawn from the
+ * upper half of the result, so that workers that end from one cause do not all restart at once.
  */
 export class RestartDelay {
   #youngDeaths = 0;
@@ -16,7 +16,7 @@ export class RestartDelay {
     this.#random = random;
   }
 
-  /** After one that lived so long. */
+  /** Returns the wait in ms after a worker that lived for `livedMs`. */
   next(livedMs: number): number {
     this.#youngDeaths = livedMs < YOUNG_MS ? this.#youngDeaths + 1 : 0;
     const most = Math.min(MAX_MS, FIRST_MS * 2 ** Math.max(0, this.#youngDeaths - 1));

@@ -3,22 +3,22 @@ import { fieldValue, token } from "../config/scalars.ts";
 import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
 
 /**
- * The schemas of all that processes of one gateway say to each other: a worker that is started again after an update of
- * the files on the disk runs a newer version than the process that started it.
+ * The schemas of all messages between the processes of a gateway. They are needed because a worker that is
+ * restarted after an update of the files on disk is newer than its primary.
  *
- * Calls that come with each connection, request or stream are checked by hand.
+ * Calls for each connection, request or stream are checked by hand, because schemas are slower.
  */
 
 /** Whether a value has the form that this version reads. */
 export type Check = (value: unknown) => boolean;
 
-/** What a call takes, and what it answers. */
+/** The checks of a call's argument and answer. */
 export interface CallChecks {
   readonly argument: Check;
   readonly answer: Check;
 }
 
-/** The checks of each call that one end takes. */
+/** The checks of all calls that one end answers. */
 export type ChecksOf<Calls> = { readonly [Name in keyof Calls]: CallChecks };
 
 const MAX_TEXT = 16 * 1024;
@@ -31,7 +31,7 @@ const isLimit: Check = (value) => value === undefined || isCount(value);
 const isAny: Check = () => true;
 const isNothing: Check = (value) => value === undefined;
 
-/** A check by a schema. */
+/** Creates a check from a schema. */
 const fits =
   (schema: z.ZodType): Check =>
   (value) =>
@@ -75,7 +75,7 @@ const issued = z.object({
 });
 const ticketKey = { route: z.string(), hash: z.string().max(256) };
 
-/** Its code may be one of a newer version: `PrimaryCounterStore` has one of this version for that. */
+/** The code may be from a newer version; `PrimaryCounterStore` then uses one that it knows. */
 const noPlace = z.object({ code: z.string().max(64), detail: z.string(), fields });
 
 const signature = z.object({
@@ -104,7 +104,7 @@ export const PRIMARY_CHECKS: ChecksOf<PrimaryCalls> = {
   crashed: { argument: isAny, answer: isAny },
 };
 
-/** The primary has validated it; of a newer version's keys the worker takes those that it knows. */
+/** The primary has validated the configuration; a worker uses the keys that it knows. */
 const config = z.object({
   server: z.object({ listen: z.array(z.unknown()), limits: z.object({}), log: z.object({}) }),
   routes: z.array(z.object({ name: z.string() })),
@@ -174,7 +174,7 @@ const view = z.object({
   streams: streamPage,
 });
 
-/** As `prom-client` spells them out; names and labels are what its text format allows. */
+/** The format of `prom-client`; names and labels are those that the text format allows. */
 const metricName = z.string().regex(/^[a-zA-Z_:][a-zA-Z0-9_:]*$/);
 const metric = z.object({
   name: metricName,

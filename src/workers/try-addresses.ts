@@ -4,11 +4,11 @@ import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
 import { listenOn } from "../listen/listen.ts";
 
 /**
- * Rejects with the system's error when something else has one of the addresses that a configuration adds.
+ * Rejects with the system's error if an address that a configuration adds is in use.
  *
- * Asked before any worker listens: node:cluster numbers the attempts of each process at an address, and after one
- * that failed in one of them they would no longer mean the same socket. A unix socket that nobody listens on any
- * more is removed here as well, once, before two workers find it.
+ * Must run before any worker listens: node:cluster numbers each process's attempts to listen at an address, and a
+ * failure in only one process would make the same number mean different sockets. It also removes a stale unix
+ * socket once, before two workers find it.
  */
 export async function tryAddresses(
   listen: ServerConfig["listen"],
@@ -17,9 +17,9 @@ export async function tryAddresses(
   const added = listen
     .map(({ address }) => address)
     .filter((address) => !present.some((known) => isDeepStrictEqual(known.address, address)));
-  // All at once, because two of them may overlap.
+  // All at the same time, because two of them may overlap.
   const tried = added.filter((address) => !isFreePort(address));
-  // Whoever comes in this moment is too early.
+  // A client that connects now is too early.
   const closed = () => createServer((socket) => socket.destroy());
   const servers = tried.map((address) => ({ address, server: closed() }));
   try {
@@ -31,5 +31,5 @@ export async function tryAddresses(
   }
 }
 
-/** Whatever port is free; it always is. */
+/** Port 0 stands for any free port, so it is never in use. */
 const isFreePort = (address: ListenAddress): boolean => "port" in address && address.port === 0;

@@ -14,20 +14,20 @@ import { PrimaryCounterStore } from "./primary-counter-store.ts";
 import { ProcessLink } from "./process-link.ts";
 import { PRIMARY_CHECKS, WORKER_CHECKS } from "./schemas.ts";
 
-/** A worker: one gateway in a process of its own, which does what the primary says. */
+/** The entry point of a worker: a gateway in its own process, controlled by the primary. */
 
 const DONE = 0;
 
-/** How long a worker that crashed goes on, at most, until another serves in its place. */
+/** How long a crashed worker serves at most until another worker has replaced it. */
 const TAKE_OVER_MS = 10_000;
 
-/** How long streams are still looked at one by one after nobody has asked for it. */
+/** How long streams are observed after the last request for a view. */
 const WATCH_MS = 5_000;
 
-// A terminal sends its signals to every process of the group, and the primary is who ends its workers.
+// A terminal sends signals to every process of the group, but only the primary may end its workers.
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"] as const) process.on(signal, () => {});
 
-/** What there is once it has started. */
+/** The parts of a worker that has started. */
 interface Started {
   readonly gateway: RunningGateway;
   readonly adminView: LocalAdminView;
@@ -65,7 +65,7 @@ async function settle(isWanted: boolean): Promise<void> {
   const pending = prepared;
   prepared = undefined;
   if (!isWanted) return void (await pending?.catch(() => undefined))?.change.discard();
-  if (pending === undefined) throw new TypeError("nothing is prepared");
+  if (pending === undefined) throw new TypeError("no reload is prepared");
   const { change, config } = await pending;
   change.commit();
   now().log.level = config.server.log.level;
@@ -78,7 +78,7 @@ async function close(how: { readonly now: boolean }): Promise<void> {
   process.exit(hasCrashed ? CRASHED : DONE);
 }
 
-/** Has the primary start another worker, which closes this one when that serves, and drains without it after a while. */
+/** Asks the primary for a replacement, which closes this worker once it serves; drains after a while in any case. */
 async function drainWhenReplaced(gateway: RunningGateway): Promise<void> {
   hasCrashed = true;
   link.tell("crashed", undefined);
@@ -89,14 +89,17 @@ async function drainWhenReplaced(gateway: RunningGateway): Promise<void> {
   await gateway.close();
 }
 
-/** An error of our own in a callback that belongs to no exchange; before the start there is nowhere to tell it. */
+/**
+ * Reports an unexpected error in a callback outside of any exchange; before the start there is no log to report it
+ * to.
+ */
 function onFault(err: unknown): void {
   if (started === undefined) return;
   started.gateway.telemetry.onFault();
   started.log.error({ code: "internal_error", err }, "internal error");
 }
 
-/** What a stream has of events in a second is known only while somebody watches. */
+/** Events per second are measured for each stream only while a view is requested. */
 function watch(): void {
   unwatch ??= now().adminView.watch(() => {});
   watchTimer ??= setTimeout(() => {
@@ -141,7 +144,7 @@ const link = new ProcessLink<PrimaryCalls>(process, {
 const counters = new PrimaryCounterStore(link);
 link.tell("up", undefined);
 
-// node:cluster would exit at once when the primary is gone; the streams of this process need not end for that.
+// node:cluster would exit at once when the primary is gone, although this process can serve its streams to their end.
 if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
 process.once("disconnect", () => {
   started?.log.error({ code: "primary_gone" }, "primary gone: draining");

@@ -12,24 +12,24 @@ import { NO_RELOADS, withReload } from "../runtime/telemetry.ts";
 import type { Member } from "./member.ts";
 import { mergedPages, mergedViews } from "./merged-views.ts";
 
-/** Among the processes whose memory and time are added up; workers count from 1. */
+/** The primary's id among the processes whose metrics are summed; workers count from 1. */
 const PRIMARY = 0;
 
 const TICK_MS = 1_000;
 
-/** A worker that does not answer in that time is shown as it was, or not at all. */
+/** A worker that does not answer in this time is shown with its last values, or left out. */
 const ANSWER_MS = 2_000;
 
-/** Seconds of which the totals are remembered, as with one process. */
+/** How many totals are kept, one per second, as in a single process. */
 const MAX_SAMPLES = 300;
 
-/** How far into the list of all streams pages go: each worker has to send all that may come before. */
+/** How deep pages may reach into the list of all streams: each worker must send all streams before the page. */
 const MAX_DEPTH = 10_000;
 
-/** What the workers found to speak against new traffic; what else does is the primary's to know. */
+/** The obstacles to readiness that workers report; the primary knows all others itself. */
 const OF_WORKERS: readonly Obstacle[] = ["out_of_files", "store_degraded"];
 
-/** A gateway of several processes as the admin listener shows it: as one. */
+/** Shows the admin listener a gateway of several processes as one. */
 export class WorkersAdminView implements AdminView {
   readonly readiness = new Readiness();
   readonly #members: () => readonly Member[];
@@ -44,7 +44,7 @@ export class WorkersAdminView implements AdminView {
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
 
-  /** `members` are those that serve; `own` are metrics of this process that are added to theirs. */
+  /** `members` returns the serving workers; `own` are this process's metrics, added to theirs. */
   constructor(members: () => readonly Member[], own: PrimaryLinkMetrics, onFault: (error: unknown) => void) {
     this.#members = members;
     this.#own = own;
@@ -83,7 +83,7 @@ export class WorkersAdminView implements AdminView {
     this.#metrics.reloaded(result);
   }
 
-  /** Notes that a worker is gone. */
+  /** Forgets a worker that has ended. */
   left({ id }: Member): void {
     this.#summed.forget(id);
   }
@@ -121,7 +121,7 @@ export class WorkersAdminView implements AdminView {
     return found.includes(true);
   }
 
-  /** Once a second, unless the last time still waits for an answer. */
+  /** Runs once a second, unless the previous run still waits for an answer. */
   async #look(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
@@ -141,7 +141,7 @@ export class WorkersAdminView implements AdminView {
     for (const onLook of this.#watchers) guarded(this.#onFault, onLook)();
   }
 
-  /** What those say that answer in time. */
+  /** Returns the answers that came in time. */
   async #ofEach<T>(ask: (member: Member) => Promise<T>): Promise<T[]> {
     const results = await Promise.allSettled(this.#members().map(ask));
     return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
@@ -158,7 +158,7 @@ function sumOf(samples: readonly Sample[]): Sample {
   return sum;
 }
 
-/** From the first stream on: which of them are on the page shows only when all are together. */
+/** Asks each worker from its first stream on: only the merged list shows which streams are on the page. */
 function deepQuery(query: StreamQuery): StreamQuery {
   return { ...query, offset: 0, limit: Math.min(query.offset, MAX_DEPTH) + query.limit };
 }

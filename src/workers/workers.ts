@@ -18,16 +18,16 @@ import { RestartDelay } from "./restart-delay.ts";
 import { tryAddresses } from "./try-addresses.ts";
 import { WorkersAdminView } from "./workers-view.ts";
 
-/** How often in a row a worker may die before it serves, while no other serves. */
+/** How often in a row a worker may end before it serves, while no other worker serves. */
 const MAX_FAILED_STARTS = 5;
 
-/** What a worker may take to exit beyond the drain's own time. */
+/** Time for a worker to exit, beyond the drain time. */
 const EXIT_GRACE_MS = 500;
 
-/** The same when it is ended at once: a gateway's own grace for requests under way, and that. */
+/** Time for a worker that is ended at once: the gateway's own grace for open requests, and the time to exit. */
 const END_MS = 5_000 + EXIT_GRACE_MS;
 
-/** How many processes a configuration asks for. */
+/** Returns how many processes a configuration asks for. */
 export function workerCount({ workers }: Config["server"]): number {
   return workers === "auto" ? availableParallelism() : workers;
 }
@@ -35,13 +35,13 @@ export function workerCount({ workers }: Config["server"]): number {
 export interface WorkersSetup {
   readonly log: Log;
   readonly count: number;
-  /** No worker serves, and none comes up any more. */
+  /** No worker serves, and starting one has failed too often. */
   onHopeless(error: unknown): void;
 }
 
 /**
- * A gateway in several processes that share its listeners. This one accepts connections and deals them out in
- * turn, counts what is limited for all, shows all as one, and replaces a worker that dies.
+ * A gateway in several processes that share its listeners. This process accepts connections and distributes them in
+ * turn, counts for the limits, merges admin views and metrics, and replaces a worker that ends.
  */
 export class Workers implements Gateway {
   readonly #setup: WorkersSetup;
@@ -52,13 +52,13 @@ export class Workers implements Gateway {
   readonly #admin: AdminServer | undefined;
   readonly #delay = new RestartDelay();
   readonly #members = new Set<Member>();
-  /** Waits before a worker is replaced. */
+  /** Timers of delayed restarts. */
   readonly #waits = new Set<NodeJS.Timeout>();
-  /** Replacements under way. */
+  /** Replacements that are starting. */
   readonly #starts = new Set<Promise<unknown>>();
-  /** One for all: what one worker sent may come back to another. */
+  /** Shared by all workers: a request of one worker may come back to another. */
   readonly #loopId = newLoopId();
-  /** What is made once keeps what it had at the start. */
+  /** The configuration at the start, for parts that a reload does not change. */
   readonly #first: Config;
   #config: Config;
   #adminAddress: string | undefined;
@@ -80,16 +80,16 @@ export class Workers implements Gateway {
     this.#faults = new LinkFaults(metrics, () => setup.log, onFault);
     this.#adminView = new WorkersAdminView(() => this.#serving, metrics, onFault);
     this.#admin = createAdmin(config.server, this.#adminView, setup.log);
-    // In turn: the kernel would give most of a crowd to one of them.
+    // Round robin: the kernel would give most of many simultaneous connections to one worker.
     cluster.schedulingPolicy = cluster.SCHED_RR;
     cluster.setupPrimary({
       exec: fileURLToPath(new URL(`./worker-main${import.meta.url.slice(-3)}`, import.meta.url)),
       args: [],
       execArgv: [...process.execArgv, ...youngGenerationOptions()],
-      // A configuration has undefined and Infinity in it, and signatures are bytes.
+      // A configuration contains undefined and Infinity, and signatures are bytes.
       serialization: "advanced",
     });
-    // A second signal ends this process where it stands; otherwise workers that lose it drain.
+    // A second signal ends this process and its workers at once. A worker that loses it otherwise drains.
     process.on("exit", this.#killAll);
   }
 
@@ -112,7 +112,7 @@ export class Workers implements Gateway {
     }
   }
 
-  /** In all workers or in none. */
+  /** Reloads all workers or none. */
   reload(config: Config): Promise<void> {
     const done = this.#reloading.then(() => this.#reload(config));
     this.#reloading = done.then(
@@ -142,7 +142,7 @@ export class Workers implements Gateway {
     for (const member of this.#members) member.kill();
   };
 
-  /** Forks a worker and has it listen. */
+  /** Forks a worker and starts it. */
   async #start(number: number): Promise<readonly string[]> {
     if (this.#closing !== undefined) throw new GatewayClosedError();
     const { answers, release } = this.#counters.serve();
@@ -153,7 +153,7 @@ export class Workers implements Gateway {
     return await member.start(this.#forWorkers(this.#config), this.#loopId);
   }
 
-  /** One that crashed drains only when another serves: with a single worker, the port would be closed meanwhile. */
+  /** A crashed worker drains only when its replacement serves: a single worker would close the port meanwhile. */
   #onCrashed(member: Member): void {
     if (member.isReplaced || this.#closing !== undefined) return;
     member.isReplaced = true;
@@ -167,7 +167,7 @@ export class Workers implements Gateway {
     this.#members.delete(member);
     release();
     this.#adminView.left(member);
-    // Whoever started it knows of one that never served.
+    // The end of a worker that never served is reported where it was started.
     if (!member.hasServed || member.isReplaced || this.#closing !== undefined) return;
     const { number, pid } = member;
     this.#log.error({ worker: number, pid, ...death }, "worker died");
@@ -175,7 +175,7 @@ export class Workers implements Gateway {
     void this.#replace(number, this.#delay.next(death.livedMs)).catch(this.#faults.onFault);
   }
 
-  /** A process that dies may have been unlucky; what a worker says against its start holds for the next one, too. */
+  /** A worker that ends without an error may have been unlucky; an error that it reports would recur. */
   async #startFirst(): Promise<readonly string[]> {
     for (let failures = 1; ; failures++) {
       try {
@@ -217,7 +217,7 @@ export class Workers implements Gateway {
 
   async #reload(config: Config): Promise<void> {
     this.#refuseUnshared(config);
-    // One that starts meanwhile would miss it.
+    // A worker that starts now would miss the reload.
     await Promise.allSettled(this.#starts);
     const members = this.#serving;
     if (members.length === 0) throw new LinkError("no worker serves", true);
@@ -232,17 +232,16 @@ export class Workers implements Gateway {
       throw error;
     }
     this.#config = config;
-    // One that does not go along is replaced by one that does.
+    // A worker that cannot commit is killed and replaced by one with the new configuration.
     const commit = (member: Member) => member.link.call("commit", undefined).catch(() => member.kill());
     await Promise.all(members.map(commit));
     this.#counters.keep(config);
   }
 
-  /** The files may name a Redis by now, but that is for the next start. */
+  /** The files may configure a Redis now, but it is used only after the next start. */
   #refuseUnshared({ routes }: Config): void {
     if (this.#first.server.redis !== null) return;
-    const message =
-      "streams are shared among workers only through a redis that was there at the start; restart";
+    const message = "workers share streams only through the redis of the start; restart to use a new one";
     const problems = routes
       .filter(({ shared }) => shared !== undefined)
       .map(({ file }): Problem => ({ file, at: undefined, key: "shared", message }));
@@ -263,7 +262,7 @@ export class Workers implements Gateway {
     await Promise.all([...this.#members].map((member) => member.close(now, limitMs)));
   }
 
-  /** What the workers run on; the rest is this process's, or stays as it was at the start. */
+  /** Returns the workers' configuration; some parts belong to this process or stay as they were at the start. */
   #forWorkers(config: Config): Config {
     const { redis, log } = this.#first.server;
     const { server } = config;
@@ -290,7 +289,7 @@ export class Workers implements Gateway {
   }
 }
 
-/** One that dies meanwhile has nothing against it; what takes its place begins with it. */
+/** The end of a worker does not fail the reload: its replacement starts with the new configuration. */
 async function prepareIn(member: Member, config: Config): Promise<void> {
   try {
     await member.prepare(config);
