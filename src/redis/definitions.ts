@@ -83,6 +83,9 @@ export class RedisDefinitions {
     if (this.#told.size >= MOST) return;
     this.#told.add(`${route} ${hash}`);
     const facts = { route, definitions: [...own.keys()], other: hash };
-    this.#log.warn(facts, "another instance defines this route differently: the two do not share its streams");
+    this.#log.warn(
+      facts,
+      "another instance defines this route differently: the two do not share its streams",
+    );
   }
 }

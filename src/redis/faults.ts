@@ -42,6 +42,7 @@ export class RedisFaults {
   countInvalid(kind: InvalidKind): void {
     const count = (this.#counts.get(kind) ?? 0) + 1;
     this.#counts.set(kind, count);
-    if (count === 1) this.#log.error({ kind }, "invalid data in redis skipped; further cases are only counted");
+    if (count === 1)
+      this.#log.error({ kind }, "invalid data in redis skipped; further cases are only counted");
   }
 }
