@@ -23,11 +23,6 @@ export class BodyBudget {
     this.limitBytes = limitBytes;
   }
 
-  /** What all bodies take now, in bytes. */
-  get heldBytes(): number {
-    return this.#heldBytes;
-  }
-
   /** An account for one body, which takes nothing yet. The caller registers its `release` in the same step. */
   lease(): BodyLease {
     return new BodyLease({

@@ -7,8 +7,6 @@ import type { NginxVersion } from "./version.ts";
 export interface Listening {
   readonly directives: readonly Directive[];
   readonly hasTls: boolean;
-  /** Whether some listener takes requests without TLS. */
-  readonly hasPlain: boolean;
   readonly hasHttp2: boolean;
   readonly hasProxyProtocol: boolean;
 }
@@ -31,7 +29,6 @@ function readListening(server: Level, version: NginxVersion): Listening {
   return {
     directives,
     hasTls: isAllTls || directives.some(isTls),
-    hasPlain: !isAllTls && (directives.length === 0 || !directives.every(isTls)),
     hasHttp2: has("http2") || effective(server, "http2", version).value === "on",
     hasProxyProtocol: has("proxy_protocol"),
   };

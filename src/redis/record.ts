@@ -14,7 +14,7 @@ import { ReplicaCursor } from "./replica-cursor.ts";
 import type { LeaseReply } from "./schemas.ts";
 
 /** What a channel is to its record. */
-export type Role =
+type Role =
   /** Nothing is known yet. */
   | "joining"
   /** Asks the backend, and writes. */
@@ -101,10 +101,6 @@ export class RedisRecord implements ChannelStore {
       write: () => this.#lease.ask(),
       notify: () => context.notify(),
     });
-  }
-
-  get role(): Role {
-    return this.#role;
   }
 
   get #faults(): RedisFaults {

@@ -10,7 +10,7 @@ import { RedisDefinitions } from "./definitions.ts";
 import { type InvalidKind, RedisFaults } from "./faults.ts";
 import { noticesKey, type RecordKeys, recordKeys } from "./key.ts";
 import { RedisReader } from "./reader.ts";
-import { RedisRecord, type Role } from "./record.ts";
+import { RedisRecord } from "./record.ts";
 
 /** Notices are read as they come; of old ones nobody has a use. */
 const NOTICES = 1_000;
@@ -25,7 +25,6 @@ export interface RedisHealth {
   readonly isReady: boolean;
   /** Records of which events are delivered that Redis does not have yet. */
   readonly degraded: number;
-  readonly roles: Readonly<Record<Exclude<Role, "closed">, number>>;
   /** Data in Redis that had no form of this version's, by kind. */
   readonly invalid: ReadonlyMap<InvalidKind, number>;
 }
@@ -89,10 +88,8 @@ export class RedisStore implements Store {
   }
 
   get health(): RedisHealth {
-    const roles = { joining: 0, leading: 0, following: 0, alone: 0 };
-    for (const { role } of this.#open()) if (role !== "closed") roles[role] += 1;
     const { invalid } = this.#faults;
-    return { isReady: this.#commands.isReady, degraded: this.#degraded.size, roles, invalid };
+    return { isReady: this.#commands.isReady, degraded: this.#degraded.size, invalid };
   }
 
   open({ key, route, definition, bounds }: RecordOptions): ChannelStore {

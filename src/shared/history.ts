@@ -50,10 +50,6 @@ export class History {
     this.#budget = budget;
   }
 
-  get epoch(): string {
-    return this.#epoch;
-  }
-
   get lastSeq(): number {
     return this.#lastSeq;
   }
@@ -61,11 +57,6 @@ export class History {
   /** The oldest position that is held; one past `lastSeq` when none is. */
   get firstSeq(): number {
     return this.#firstSeq;
-  }
-
-  /** Of all blocks that are held. */
-  get bytes(): number {
-    return this.#bytes;
   }
 
   /** What it takes of the memory, its blocks and all that goes with them. */

@@ -71,7 +71,6 @@ export class Connection {
   readonly #parser = new ResponseParser();
   /** Until when it may be kept idle, by `performance.now()`. */
   idleUntil = 0;
-  isConnected = false;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
   #release: (() => void) | undefined;
@@ -181,7 +180,6 @@ export class Connection {
   }
 
   connected(): void {
-    this.isConnected = true;
     this.#tell((user) => user.onConnected());
   }
 
