@@ -4,15 +4,15 @@ import { guarded } from "../base/guard.ts";
 import type { RedialConfig } from "../config/shared-schema.ts";
 import type { Cancellation } from "../http/client-response.ts";
 import type { Sink, Source } from "../http/source.ts";
-import { judgeAnswer } from "./backend-answer.ts";
-import type { Intake, Taken } from "./intake.ts";
+import type { BackendEventReader, ReceivedDrafts } from "./backend-event-reader.ts";
+import { judgeHead } from "./backend-verdict.ts";
 import { RedialDelay } from "./redial-delay.ts";
 
 /** What a link tells the channel that it belongs to. */
 export interface LinkListener {
   /** The backend streams. `isFirst`: it did not since the link was started. */
   onStream(isFirst: boolean): void;
-  onTaken(taken: Taken): void;
+  onDrafts(received: ReceivedDrafts): void;
   /** The backend said that the stream is over. */
   onEnded(): void;
   /** It gave no stream; `retryMs`: not before that time anybody shall ask again. */
@@ -24,7 +24,7 @@ export interface LinkListener {
 interface LinkOptions {
   readonly redial: RedialConfig;
   readonly idleMs: number | undefined;
-  readonly intake: Intake;
+  readonly reader: BackendEventReader;
   /** Sends one request that resumes behind an id, and resolves with the answer's head. */
   dial(lastEventId: string, asker: Cancellation): Promise<Source>;
   /** Reports an error of our own. */
@@ -107,14 +107,14 @@ export class BackendLink implements Sink {
 
   #feed(chunk: Buffer): void {
     this.#idle?.refresh();
-    const taken = this.#options.intake.feed(chunk);
-    if (taken === undefined) {
+    const received = this.#options.reader.feed(chunk);
+    if (received === undefined) {
       this.#refuse(new ProxyError("event_too_large", "longer than shared.maxEvent"), undefined);
       return;
     }
-    this.#retryMs = taken.retryMs ?? this.#retryMs;
-    if (taken.drafts.length > 0) this.#delay.succeeded();
-    this.#listener.onTaken(taken);
+    this.#retryMs = received.retryMs ?? this.#retryMs;
+    if (received.drafts.length > 0) this.#delay.succeeded();
+    this.#listener.onDrafts(received);
   }
 
   onEnd(): void {
@@ -158,7 +158,7 @@ export class BackendLink implements Sink {
     const source = this.#release();
     source?.cancel();
     if (!this.#isRunning) return;
-    if (source !== undefined) this.#lastEventId = this.#options.intake.lastBackendId;
+    if (source !== undefined) this.#lastEventId = this.#options.reader.lastBackendId;
     this.#redialAfter(error, undefined);
   }
 
@@ -173,7 +173,7 @@ export class BackendLink implements Sink {
 
   #answered(source: Source): void {
     this.#cancelDial = undefined;
-    const answer = judgeAnswer(source.head);
+    const answer = judgeHead(source.head);
     if (answer.is === "stream") return void this.#open(source);
     source.cancel();
     if (answer.is === "ended") {
@@ -197,7 +197,7 @@ export class BackendLink implements Sink {
     this.#hasStreamed = true;
     this.#source = source;
     this.#openedAt = performance.now();
-    this.#options.intake.begin(this.#lastEventId);
+    this.#options.reader.begin(this.#lastEventId);
     const { idleMs } = this.#options;
     if (idleMs !== undefined)
       this.#idle = new DueTimer(
@@ -223,7 +223,7 @@ export class BackendLink implements Sink {
   #lose(error: unknown): void {
     if (!this.#isRunning || this.#release() === undefined) return;
     if (performance.now() - this.#openedAt > STEADY_MS) this.#delay.succeeded();
-    this.#lastEventId = this.#options.intake.lastBackendId;
+    this.#lastEventId = this.#options.reader.lastBackendId;
     this.#redialAfter(error, undefined);
   }
 

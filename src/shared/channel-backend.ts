@@ -1,9 +1,9 @@
 import type { ProxyError } from "../base/errors.ts";
 import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
+import { BackendEventReader, type ReceivedDrafts } from "./backend-event-reader.ts";
 import { BackendLink, type LinkListener } from "./backend-link.ts";
 import type { History } from "./history.ts";
-import { Intake, type Taken } from "./intake.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import type { ChannelStore } from "./store.ts";
 
@@ -22,21 +22,21 @@ interface ChannelBackendOptions {
 /** The backend's side of a channel, while this process asks it: its events and its state go into the store. */
 export class ChannelBackend implements LinkListener {
   readonly #options: ChannelBackendOptions;
-  readonly #intake: Intake;
+  readonly #reader: BackendEventReader;
   readonly #link: BackendLink;
 
   constructor(options: ChannelBackendOptions) {
     this.#options = options;
     const { route, history, dial, log, onFault } = options;
     const config = sharedOf(route);
-    this.#intake = new Intake({
+    this.#reader = new BackendEventReader({
       config,
       history,
       onReusedId: (id) => log("warn", { id }, "event id came again with another event"),
     });
     const idleMs = route.config.stream.idleTimeout;
     this.#link = new BackendLink(
-      { redial: config.redial, idleMs, intake: this.#intake, dial, onFault },
+      { redial: config.redial, idleMs, reader: this.#reader, dial, onFault },
       this,
     );
   }
@@ -69,11 +69,11 @@ export class ChannelBackend implements LinkListener {
     const { store, log, retryMs } = this.#options;
     log("info", { isFirst }, "shared stream opened");
     // Without an id to resume from, nobody knows what was sent while nobody listened.
-    if (!isFirst && this.#intake.lastBackendId === "") store.append([this.#intake.gap()]);
+    if (!isFirst && this.#reader.lastBackendId === "") store.append([this.#reader.gap()]);
     this.#announceOpen(retryMs());
   }
 
-  onTaken({ drafts, retryMs }: Taken): void {
+  onDrafts({ drafts, retryMs }: ReceivedDrafts): void {
     const { store, retryMs: known } = this.#options;
     if (drafts.length > 0) store.append(drafts);
     if (retryMs !== undefined && retryMs !== known()) this.#announceOpen(retryMs);

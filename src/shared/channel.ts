@@ -13,7 +13,7 @@ import { boundedState, failureOf } from "./failure.ts";
 import { isGap } from "./gap.ts";
 import type { History } from "./history.ts";
 import { Linger } from "./linger.ts";
-import { PollAnswers } from "./poll-answer.ts";
+import { PollBodies } from "./poll-bodies.ts";
 import { replaceRecord } from "./resume.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import { StallWatch } from "./stall-watch.ts";
@@ -52,7 +52,7 @@ export class Channel implements ChannelFeed, Membership {
   readonly name: string;
   readonly route: SharedRoute;
   readonly history: History;
-  readonly answers: PollAnswers;
+  readonly pollBodies: PollBodies;
   readonly #options: ChannelOptions;
   readonly #store: ChannelStore;
   readonly #backend: ChannelBackend;
@@ -77,7 +77,7 @@ export class Channel implements ChannelFeed, Membership {
     this.name = options.name;
     this.route = options.route;
     this.history = options.history;
-    this.answers = new PollAnswers(this.history);
+    this.pollBodies = new PollBodies(this.history);
     this.#store = options.store;
     const { onFault, files } = options;
     this.#catchUp = new CatchUp(this.history, this.#store, onFault);
@@ -269,7 +269,7 @@ export class Channel implements ChannelFeed, Membership {
   }
 
   #afterPass(): void {
-    this.answers.release();
+    this.pollBodies.release();
     this.#trim();
     this.#backend.resume();
   }

@@ -1,23 +1,12 @@
-import { SharedBytes } from "../http/shared-bytes.ts";
+import { type Batch, batchFrom } from "./batch.ts";
 import { madeSeq, makeId } from "./event-id.ts";
 import type { HistoryBudget } from "./history-budget.ts";
 import { HistoryIds } from "./history-ids.ts";
 import { HistoryPage } from "./history-page.ts";
 import type { HistoryBounds, StoredEvent, StreamRecord } from "./store.ts";
 
-/** The most that leaves in one write, unless one event alone is longer. */
-const BATCH_BYTES = 64 * 1024;
-
 /** What a history costs once it holds something: its lists, its tables, and its place among the others. */
 const HISTORY_COST = 500;
-
-/** Events that follow one another, as one write. */
-export interface Batch {
-  readonly bytes: SharedBytes;
-  /** The position of the last of them. */
-  readonly to: number;
-  readonly events: number;
-}
 
 /**
  * The events of one stream that can still be had, in the order of their positions.
@@ -172,7 +161,7 @@ export class History {
   batchAfter(seq: number): Batch | undefined {
     const known = this.#batches.get(seq);
     if (known !== undefined) return known;
-    const batch = this.#join(seq + 1);
+    const batch = batchFrom(seq + 1, (next) => this.#pageOf(next));
     if (batch !== undefined) this.#batches.set(seq, batch);
     return batch;
   }
@@ -224,26 +213,6 @@ export class History {
   close(): void {
     this.clear();
     this.#budget?.remove(this);
-  }
-
-  /** Most are in one page, and leave as they lie there. */
-  #join(first: number): Batch | undefined {
-    const parts: Buffer[] = [];
-    let length = 0;
-    let next = first;
-    for (let page = this.#pageOf(next); page !== undefined; page = this.#pageOf(next)) {
-      const index = next - page.firstSeq;
-      if (parts.length > 0 && length + page.lengthOf(index) > BATCH_BYTES) break;
-      const count = page.countIn(index, BATCH_BYTES - length);
-      const part = page.blocks(index, index + count);
-      parts.push(part);
-      length += part.length;
-      next += count;
-    }
-    const [only] = parts;
-    if (only === undefined) return undefined;
-    const bytes = parts.length === 1 ? only : Buffer.concat(parts, length);
-    return { bytes: new SharedBytes(bytes), to: next - 1, events: next - first };
   }
 
   #evict(page: HistoryPage): void {

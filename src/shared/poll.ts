@@ -6,7 +6,7 @@ import { fail as failExchange, send } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { eachRecipient } from "./delivery.ts";
-import type { PollAnswers } from "./poll-answer.ts";
+import type { PollBodies } from "./poll-bodies.ts";
 import { type Start, startFor } from "./resume.ts";
 import { pollHead } from "./subscriber-head.ts";
 
@@ -26,7 +26,7 @@ export class Poll implements ChannelClient, LiveStream {
   readonly pendingBytes = 0;
   readonly deadline = Number.POSITIVE_INFINITY;
   readonly #response: ClientResponse;
-  readonly #channel: Membership & { readonly answers: PollAnswers };
+  readonly #channel: Membership & { readonly pollBodies: PollBodies };
   readonly #request: PollRequest;
   #seq = Number.POSITIVE_INFINITY;
   #isGap = false;
@@ -37,7 +37,7 @@ export class Poll implements ChannelClient, LiveStream {
   constructor(
     exchange: Exchange,
     response: ClientResponse,
-    channel: Membership & { readonly answers: PollAnswers },
+    channel: Membership & { readonly pollBodies: PollBodies },
     request: PollRequest,
   ) {
     this.exchange = exchange;
@@ -125,8 +125,8 @@ export class Poll implements ChannelClient, LiveStream {
 
   #answer(): void {
     if (!this.#leave()) return;
-    const { answers, route } = this.#channel;
-    const body = Buffer.from(answers.after(this.#seq, this.#isGap));
+    const { pollBodies, route } = this.#channel;
+    const body = Buffer.from(pollBodies.after(this.#seq, this.#isGap));
     this.#channel.scheduleRelease();
     const head = pollHead(this.exchange, route, this.#resumedFrom);
     head.fields.push("Content-Length", String(body.length));

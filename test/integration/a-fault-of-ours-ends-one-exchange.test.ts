@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { ResponseParser } from "../../src/http/response-parser.ts";
 import { Capacity } from "../../src/limits/capacity.ts";
 import { RateLimit } from "../../src/limits/rate-limit.ts";
+import { BackendEventReader } from "../../src/shared/backend-event-reader.ts";
 import { Hub } from "../../src/shared/hub.ts";
-import { Intake } from "../../src/shared/intake.ts";
-import { PollAnswers } from "../../src/shared/poll-answer.ts";
+import { PollBodies } from "../../src/shared/poll-bodies.ts";
 import { Subscriber } from "../../src/shared/subscriber.ts";
 import { Boundary } from "../../src/sse/boundary.ts";
 import { ConnectionPool } from "../../src/upstream/connection-pool.ts";
@@ -90,7 +90,7 @@ test("a throw in what all clients of a shared stream get costs a redial, and non
   const { client, request } = await openOne("/shared");
   request.emit("id: 1\ndata: 1\n\n");
   await client.received("data: 1");
-  breaks(Intake.prototype, "feed");
+  breaks(BackendEventReader.prototype, "feed");
   request.emit("id: 2\ndata: 2\n\n");
   const again = await backend.nextRequest();
   expect(again.head.fields.some(([name, value]) => /^last-event-id$/i.test(name) && value === "1")).toBe(
@@ -121,7 +121,7 @@ test("a throw in the delivery to one client of a shared stream ends that client 
 test("a throw in a callback that belongs to no exchange is a line with its stack, and is counted", async () => {
   const { gateway, openOne } = await start();
   const { client, request } = await openOne("/shared");
-  breaks(PollAnswers.prototype, "release");
+  breaks(PollBodies.prototype, "release");
   request.emit("data: 1\n\n");
   await client.received("data: 1");
   const line = await eventually(() => gateway.log.find(({ msg }) => msg === "internal error"), "a line");

@@ -6,7 +6,7 @@ const MAX_EVENTS = 1000;
 const MAX_BYTES = 1024 * 1024;
 
 /** What polls are answered with, made once for all that stand at the same position in the same turn. */
-export class PollAnswers {
+export class PollBodies {
   readonly #history: History;
   readonly #texts = new Map<number, string>();
 

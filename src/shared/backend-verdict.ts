@@ -6,7 +6,7 @@ import type { SourceHead } from "../http/source.ts";
 import { contentCoding } from "../stream/response-head.ts";
 
 /** What a backend's head says of a shared stream. */
-export type Answer =
+export type BackendVerdict =
   | { readonly is: "stream" }
   /** 204: it is over, and nobody shall ask again (WHATWG HTML, section 9.2.3). */
   | { readonly is: "ended" }
@@ -26,7 +26,7 @@ const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
 const SHOWN_FIELDS = ["Location", "WWW-Authenticate", "Allow"] as const;
 
 /** Judges the head of a backend's answer: a stream that can be shared is a plain one of events in UTF-8. */
-export function judgeAnswer(head: SourceHead): Answer {
+export function judgeHead(head: SourceHead): BackendVerdict {
   const { status } = head;
   if (status === 204) return { is: "ended" };
   if (status !== 200) return refusedWith(head);
@@ -41,11 +41,11 @@ export function judgeAnswer(head: SourceHead): Answer {
   return { is: "stream" };
 }
 
-function refused(error: ProxyError): Answer {
+function refused(error: ProxyError): BackendVerdict {
   return { is: "refused", error, isPassing: false, retryAfterMs: undefined };
 }
 
-function refusedWith(head: SourceHead): Answer {
+function refusedWith(head: SourceHead): BackendVerdict {
   const { status, rawHeaders } = head;
   const retryAfter = backendRetryAfter(head);
   const shown = SHOWN_FIELDS.flatMap((name) =>

@@ -13,13 +13,13 @@ const MAX_ID_BYTES = 1024;
 const MAX_UNCONFIRMED = 1024;
 
 /** What a chunk of a backend's stream holds. */
-export interface Taken {
+export interface ReceivedDrafts {
   readonly drafts: readonly Draft[];
   /** The last reconnection time in it. */
   readonly retryMs: number | undefined;
 }
 
-interface IntakeOptions {
+interface BackendEventReaderOptions {
   readonly config: Pick<SharedConfig, "ids" | "maxEvent">;
   readonly history: History;
   /** Told when an id comes again with another event. */
@@ -27,8 +27,8 @@ interface IntakeOptions {
 }
 
 /** Makes drafts of what the backend of one stream sends, across all of its connections. */
-export class Intake {
-  readonly #options: IntakeOptions;
+export class BackendEventReader {
+  readonly #options: BackendEventReaderOptions;
   #splitter: BlockSplitter;
   #lastBackendId = "";
   /** Ids given to the record, which may not have confirmed them yet. */
@@ -38,7 +38,7 @@ export class Intake {
   /** The position of the last event that came again. */
   #repeatedSeq = 0;
 
-  constructor(options: IntakeOptions) {
+  constructor(options: BackendEventReaderOptions) {
     this.#options = options;
     this.#splitter = new BlockSplitter(options.config.maxEvent);
   }
@@ -57,7 +57,7 @@ export class Intake {
   }
 
   /** Undefined when an event is longer than `maxEvent`. */
-  feed(chunk: Buffer): Taken | undefined {
+  feed(chunk: Buffer): ReceivedDrafts | undefined {
     const blocks = this.#splitter.feed(chunk);
     if (blocks === undefined) return undefined;
     this.#forgetConfirmed();
