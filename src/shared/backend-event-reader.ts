@@ -6,36 +6,36 @@ import { gapBlock } from "./gap.ts";
 import type { History } from "./history.ts";
 import type { Draft } from "./store.ts";
 
-/** A longer id is not passed on as one: a client would have to send it back in a header field. */
+/** The longest id of a backend that clients are given: they send it back in a header field. */
 const MAX_ID_BYTES = 1024;
 
-/** As many ids as may be on their way into a record that is not in this process. */
+/** How many ids are remembered until the record, which may be in another process, has their events. */
 const MAX_UNCONFIRMED = 1024;
 
-/** What a chunk of a backend's stream holds. */
+/** What was read from a chunk of a backend's stream. */
 export interface ReceivedDrafts {
   readonly drafts: readonly Draft[];
-  /** The last reconnection time in it. */
+  /** The last reconnection time in the chunk, in ms. */
   readonly retryMs: number | undefined;
 }
 
 interface BackendEventReaderOptions {
   readonly config: Pick<SharedConfig, "ids" | "maxEvent">;
   readonly history: History;
-  /** Told when an id comes again with another event. */
+  /** Called when the backend uses an id again for another event. */
   onReusedId(id: string): void;
 }
 
-/** Makes drafts of what the backend of one stream sends, across all of its connections. */
+/** Reads the events of one stream from its backend, across reconnections, and makes a draft for each new one. */
 export class BackendEventReader {
   readonly #options: BackendEventReaderOptions;
   #splitter: BlockSplitter;
   #lastBackendId = "";
-  /** Ids given to the record, which may not have confirmed them yet. */
+  /** Ids of drafts that the record may not have stored yet. */
   readonly #used = new Set<string>();
-  /** Set after a redial, until the backend sends what is new: positions of events that it may repeat, by their ids. */
+  /** The positions of events that a redialled backend may repeat, by their ids; undefined after its first new event. */
   #repeated: Map<string, number> | undefined;
-  /** The position of the last event that came again. */
+  /** The position of the last repeated event; 0 before the first. */
   #repeatedSeq = 0;
 
   constructor(options: BackendEventReaderOptions) {
@@ -43,12 +43,12 @@ export class BackendEventReader {
     this.#splitter = new BlockSplitter(options.config.maxEvent);
   }
 
-  /** What the backend is asked to go on behind; empty when it has sent no id. Bytes as latin1. */
+  /** The id to send to the backend in Last-Event-ID; empty if it has sent none. Bytes as latin1. */
   get lastBackendId(): string {
     return this.#lastBackendId;
   }
 
-  /** Begins a connection's stream; what the last one left incomplete was no event. */
+  /** Begins the stream of a new connection; an incomplete event of the last connection is dropped. */
   begin(lastBackendId: string): void {
     this.#splitter = new BlockSplitter(this.#options.config.maxEvent);
     this.#lastBackendId = lastBackendId;
@@ -56,7 +56,7 @@ export class BackendEventReader {
     this.#repeatedSeq = 0;
   }
 
-  /** Undefined when an event is longer than `maxEvent`. */
+  /** Reads a chunk; returns undefined if an event is longer than `maxEvent`. */
   feed(chunk: Buffer): ReceivedDrafts | undefined {
     const blocks = this.#splitter.feed(chunk);
     if (blocks === undefined) return undefined;
@@ -75,7 +75,7 @@ export class BackendEventReader {
     return { drafts, retryMs };
   }
 
-  /** A mark for what the backend may have sent while nobody listened. */
+  /** Returns a gap event for the events that the backend may have sent while no connection was open. */
   gap(): Draft {
     const { history, config } = this.#options;
     const block = gapBlock(history.lastId, "live");
@@ -97,7 +97,7 @@ export class BackendEventReader {
     };
   }
 
-  /** Whether it can be the id of one event of the record, and of no other. */
+  /** Whether an id is usable and belongs to no other event of the record. */
   #isNew(id: string): boolean {
     if (id.length > MAX_ID_BYTES || !isUsableId(id)) return false;
     if (this.#used.has(id) || this.#options.history.has(id)) return false;
@@ -111,7 +111,7 @@ export class BackendEventReader {
     return true;
   }
 
-  /** What the record has by now need not be remembered here. */
+  /** Forgets the ids whose events the record has stored. */
   #forgetConfirmed(): void {
     for (const id of this.#used) {
       if (!this.#options.history.has(id)) return;
@@ -119,10 +119,10 @@ export class BackendEventReader {
     }
   }
 
-  /** Whether a redialled backend sends again what is in the record; the same id alone does not make it so. */
+  /** Whether a redialled backend repeats an event of the record: its bytes must be equal, not only its id. */
   #isRepeated(window: ReadonlyMap<string, number>, block: Buffer, { id }: EventFields): boolean {
     if (id === undefined) {
-      // Between events that come again, one without an id may come again too.
+      // Between repeated events, an event without an id may be repeated too.
       const next = this.#repeatedSeq === 0 ? undefined : this.#options.history.at(this.#repeatedSeq + 1);
       if (next === undefined || !isSameEvent(block, next.block)) return false;
       this.#repeatedSeq = next.seq;
@@ -134,7 +134,7 @@ export class BackendEventReader {
       return false;
     }
     const known = this.#options.history.at(seq);
-    // It was evicted meanwhile: better twice than not at all.
+    // The event was evicted, so it cannot be compared: sending it twice is better than losing it.
     if (known === undefined) return false;
     if (isSameEvent(block, known.block)) {
       this.#repeatedSeq = known.seq;
@@ -145,7 +145,7 @@ export class BackendEventReader {
   }
 }
 
-/** The events that bore an id of the backend's, by it. */
+/** Returns the positions of the events that came with an id of the backend, by that id. */
 function repeatable(history: History): Map<string, number> | undefined {
   const window = new Map<string, number>();
   let before = "";
@@ -156,7 +156,7 @@ function repeatable(history: History): Map<string, number> | undefined {
   return window.size === 0 ? undefined : window;
 }
 
-/** Ids apart, because we may have put ours in the place of the backend's. */
+/** Compares two events without their ids, because the record may have replaced the backend's id. */
 function isSameEvent(a: Buffer, b: Buffer): boolean {
   return a.equals(b) || withoutId(a).equals(withoutId(b));
 }

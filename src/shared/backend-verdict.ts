@@ -5,27 +5,27 @@ import { backendRetryAfter } from "../http/retry-after.ts";
 import type { SourceHead } from "../http/source.ts";
 import { contentCoding } from "../stream/response-head.ts";
 
-/** What a backend's head says of a shared stream. */
+/** What the head of a backend's response means for a shared stream. */
 export type BackendVerdict =
   | { readonly is: "stream" }
-  /** 204: it is over, and nobody shall ask again (WHATWG HTML, section 9.2.3). */
+  /** 204: the stream is over, and clients must not reconnect (WHATWG HTML, section 9.2.3). */
   | { readonly is: "ended" }
   | {
       readonly is: "refused";
       readonly error: ProxyError;
-      /** It may be otherwise later, so clients that have a stream wait for it. */
+      /** Whether a later request may succeed, so that clients with an open stream wait for it. */
       readonly isPassing: boolean;
-      /** How long the backend wants to be left alone, in ms. */
+      /** The backend's Retry-After, in ms. */
       readonly retryAfterMs: number | undefined;
     };
 
-/** Statuses that pass by themselves; any other below 500 is an answer to be believed. */
+/** Statuses below 500 after which a later request may succeed; the others are final. */
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
 
-/** What of a refusal is everybody's; the rest may be meant for the one who asked, and was not asked for. */
+/** The fields of a refusal that all clients get: others, such as Set-Cookie, may be meant for one client. */
 const SHOWN_FIELDS = ["Location", "WWW-Authenticate", "Allow"] as const;
 
-/** Judges the head of a backend's answer: a stream that can be shared is a plain one of events in UTF-8. */
+/** Judges the head of a backend's response: only an event stream in UTF-8 without a content coding can be shared. */
 export function judgeHead(head: SourceHead): BackendVerdict {
   const { status } = head;
   if (status === 204) return { is: "ended" };
@@ -63,7 +63,7 @@ function refusedWith(head: SourceHead): BackendVerdict {
   };
 }
 
-/** Event streams are UTF-8, whatever is said of them; who says otherwise may mean it. */
+/** Whether a Content-Type names UTF-8 or no charset; a backend that names another one may really use it. */
 function isUtf8(type = ""): boolean {
   const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(type)?.[1];
   return charset === undefined || /^utf-?8$/i.test(charset);

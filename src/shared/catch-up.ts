@@ -1,15 +1,14 @@
 import type { History } from "./history.ts";
 import type { ChannelStore } from "./store.ts";
 
-/** Who comes back with an id. */
+/** A client that reconnects with an id. */
 interface Returning {
   readonly lastEventId: string;
 }
 
 /**
- * Looks for the last event of clients that come back: another instance may have delivered it a moment ago, and it
- * is on its way here. Without that, a client that changes from one instance to the other would be told of a gap
- * that there is not.
+ * Waits for the last event of a reconnecting client: another instance may have delivered it a moment ago, before this one
+ * has read it. Without that, a client that changes from one instance to another would be told of a gap that is none.
  */
 export class CatchUp {
   readonly #history: History;
@@ -23,7 +22,7 @@ export class CatchUp {
     this.#onFault = onFault;
   }
 
-  /** Whether a client has to wait; `onSought` is called when all has come that there is, once. */
+  /** Whether a client has to wait; `onSought` is called once, when the history has every event that is in the store. */
   seek(client: Returning, onSought: () => void): boolean {
     if (this.#underWay.has(client)) return true;
     const { lastEventId } = client;

@@ -1,18 +1,18 @@
 import { guarded } from "../base/guard.ts";
 import type { History } from "./history.ts";
 
-/** Clients that are written to before others, new events among them, get a turn. */
+/** The clients that one turn of the event loop writes to; then other work, such as new events, gets its turn. */
 const SLICE = 1024;
 
-/** Who is given events as they come. */
+/** A client that is given events as they arrive. */
 export interface Recipient {
-  /** Takes what the history holds behind its own position. */
+  /** Takes the events that the history holds behind its position. */
   advance(): void;
-  /** Ends it alone, with an error of our own. */
+  /** Ends this client alone, with a fault. */
   fail(error: unknown): void;
 }
 
-/** Calls each in turn; what one throws ends that one, and the others get theirs. */
+/** Calls `act` for each recipient; an error that it throws ends that recipient alone. */
 export function eachRecipient<T extends Pick<Recipient, "fail">>(
   recipients: Iterable<T>,
   act: (recipient: T) => void,
@@ -29,11 +29,11 @@ export function eachRecipient<T extends Pick<Recipient, "fail">>(
 const advance = (recipient: Recipient): void => recipient.advance();
 
 /**
- * Brings a channel's clients forward, all events of a turn in one write for each.
+ * Delivers new events to a channel's clients, all events of one turn in one write for each client.
  *
- * Not within the call that appends, but at the end of that turn of the event loop: five events that come in five
- * packets of one turn cost a client one write. A pass over many clients is cut into slices; what comes meanwhile
- * leaves with the next slice, and a further pass brings those forward that were first.
+ * It runs at the end of the turn of the event loop that appended them: five events that arrive in five packets of one
+ * turn cost a client one write. A pass over many clients is cut into slices. Events that arrive during a pass are sent by
+ * the slices that follow, and by a further pass to the clients of the earlier ones.
  */
 export class Delivery {
   readonly #history: History;
@@ -42,10 +42,10 @@ export class Delivery {
   readonly #run: () => void;
   #scheduled: NodeJS.Immediate | undefined;
   #rest: Iterator<Recipient> | undefined;
-  /** The newest event when the pass under way, or the last one, began. */
+  /** The newest event at the begin of the current or the last pass. */
   #passedSeq = 0;
 
-  /** `onPass` is called when everybody has been brought forward. */
+  /** `onPass` is called at the end of each pass. */
   constructor(
     history: History,
     recipients: ReadonlySet<Recipient>,
@@ -58,17 +58,17 @@ export class Delivery {
     this.#onPass = onPass;
   }
 
-  /** Bytes that not everybody was offered yet. */
+  /** Bytes of the events for which no pass has begun. */
   get pendingBytes(): number {
     return this.#history.bytesAfter(this.#passedSeq);
   }
 
-  /** There are events to deliver, or buffers to let go of. */
+  /** To be called when there are events to deliver or batches to release. */
   schedule(): void {
     this.#scheduled ??= setImmediate(this.#run);
   }
 
-  /** Delivers everything now. */
+  /** Delivers all events now, in one pass. */
   flush(): void {
     this.stop();
     this.#passedSeq = this.#history.lastSeq;

@@ -1,8 +1,8 @@
 const NAME = "sluice.gap";
 
 /**
- * What tells a client that events were lost to it: `event: sluice.gap`, with the id that it had and where its
- * stream goes on, an id, `earliest` or `live`. Ids are bytes as latin1, and leave as the bytes they are.
+ * Returns the event that tells a client of lost events: `event: sluice.gap`, with the client's id and where its stream
+ * resumes (an id, `earliest` or `live`). Ids are bytes as latin1 and are sent as these bytes.
  */
 export function gapBlock(lastEventId: string, resumedFrom: string): Buffer {
   const data = JSON.stringify({ lastEventId, resumedFrom });
@@ -11,7 +11,7 @@ export function gapBlock(lastEventId: string, resumedFrom: string): Buffer {
 
 const MARKER = Buffer.from(`event: ${NAME}\n`);
 
-/** Whether an event is such a mark, with an id of ours in front or without. */
+/** Whether a block is a gap event, with or without an `id` line in front. */
 export function isGap(block: Buffer): boolean {
   return block.subarray(0, 128).includes(MARKER);
 }

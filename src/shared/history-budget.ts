@@ -1,18 +1,18 @@
-/** What is counted, and asked to give memory back. */
+/** A history, as its budget sees it. */
 export interface Shedding {
-  /** What it takes of the memory. */
+  /** Bytes of memory that it takes. */
   readonly heldBytes: number;
-  /** Gives at least so many bytes back, or all that it has. */
+  /** Frees at least so many bytes, or all that it holds. */
   shed(bytes: number): void;
 }
 
 /**
- * Bounds the memory of all histories together: beyond `limits.historyBytes` the one that was not used for the longest time is
- * evicted from, oldest events first. Without it, whoever can ask for many streams could fill the memory.
+ * Bounds the memory of all histories together: beyond `limits.historyBytes` the least recently used history evicts its
+ * oldest events. Without this bound, a client that asks for many streams could fill the memory.
  */
 export class HistoryBudget {
   #limit: number;
-  /** Least recently used first; only those that hold something. */
+  /** Histories that are not empty, least recently used first. */
   readonly #holders = new Set<Shedding>();
   #bytes = 0;
   #isShedding = false;
@@ -26,30 +26,30 @@ export class HistoryBudget {
     if (this.#bytes > bytes) this.#shed();
   }
 
-  /** What all histories take of the memory. */
+  /** Bytes of memory that all histories take. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Notes that a history holds more, or less. */
+  /** Counts bytes that a history has taken or, if negative, freed. */
   grow(holder: Shedding, bytes: number): void {
     this.#bytes += bytes;
     if (bytes > 0) this.#holders.add(holder);
     if (this.#bytes > this.#limit && !this.#isShedding) this.#shed();
   }
 
-  /** Notes that it was used. */
+  /** Marks a history as most recently used. */
   touch(holder: Shedding): void {
     if (this.#holders.delete(holder)) this.#holders.add(holder);
   }
 
-  /** Forgets one that holds nothing any more. */
+  /** Removes a history that is empty. */
   remove(holder: Shedding): void {
     this.#holders.delete(holder);
   }
 
   #shed(): void {
-    // Each eviction reports what it freed, through `grow`.
+    // Each eviction reports the bytes that it frees to `grow`, which must not begin another round.
     this.#isShedding = true;
     for (const holder of this.#holders) {
       holder.shed(this.#bytes - this.#limit);

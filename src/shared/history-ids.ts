@@ -1,10 +1,10 @@
-/** What an id costs in the table that finds its position, beside its text. */
+/** Bytes of an entry in the table of ids, without the id's text. */
 const ENTRY_COST = 40;
 
-/** A text of its own in the memory: its header, and a byte for each character. */
+/** Bytes of a string in V8: a header, and one byte for each latin1 character. */
 export const textCost = (text: string): number => 20 + text.length;
 
-/** The positions of ids that backends made, which do not say it themselves. */
+/** The positions of the ids that backends made; an id that a record made contains its position. */
 export class HistoryIds {
   readonly #seqs = new Map<string, number>();
 
@@ -16,13 +16,13 @@ export class HistoryIds {
     return this.#seqs.has(id);
   }
 
-  /** Returns what the entry costs. */
+  /** Returns the bytes that the entry takes. */
   add(id: string, seq: number): number {
     this.#seqs.set(id, seq);
     return textCost(id) + ENTRY_COST;
   }
 
-  /** Takes the id off an event that was evicted, unless it stands for a later one by now; returns what it had cost. */
+  /** Removes the id of an evicted event, unless a later event has it by now; returns the bytes that the entry took. */
   remove(id: string, seq: number): number {
     if (this.#seqs.get(id) === seq) this.#seqs.delete(id);
     return textCost(id) + ENTRY_COST;

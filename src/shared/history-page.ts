@@ -1,54 +1,54 @@
 import { textCost } from "./history-ids.ts";
 import type { StoredEvent } from "./store.ts";
 
-/** A larger block gets a page for itself, which is the block: nothing is copied, and nothing is left empty. */
+/** A larger block becomes a page of its own: it is not copied, and the page has no unused room. */
 const MAX_COPIED_BYTES = 4 * 1024;
 
-/** The least and the most that a page for several blocks is made for. */
+/** Bounds of the size of a page for several blocks. */
 const MIN_PAGE_BYTES = 1024;
 const MAX_PAGE_BYTES = 64 * 1024;
 
 /**
- * What a page costs beside its bytes: the objects of the page, of its buffer and its lists, and what the allocator adds.
- * Measured, as all of these: `test/integration/history-bytes-count-memory.test.ts`.
+ * Bytes of a page beside its blocks: the objects of the page, of its buffer and its lists, and the allocator's overhead.
+ * All costs here are measured: `test/integration/history-bytes-count-memory.test.ts`.
  */
 const PAGE_COST = 500;
-/** What an event costs in the lists of a page, the room in them that is not used yet included. */
+/** Bytes of an event in the lists of a page, with the lists' spare room. */
 const EVENT_COST = 20;
 const ID_COST = 10;
 
-/** An event as a page takes it. */
+/** An event to append to a page. */
 export interface PagedEvent extends Pick<StoredEvent, "backendId" | "block" | "at"> {
-  /** Undefined for one that says its own position. */
+  /** Undefined for an id that the record made: it follows from the position. */
   readonly id: string | undefined;
 }
 
 /**
- * Events of a history that follow one another: their blocks in one buffer, the rest in lists of numbers.
+ * Consecutive events of a history: their blocks in one buffer, the rest in lists of numbers.
  *
- * An object and a buffer for each event took ten times the bytes of an event as short as a token. What is in the buffer
- * is never written over, so clients can be given parts of it.
+ * An object and a buffer for each event took ten times the bytes of an event as short as one token of a language model.
+ * Written bytes of the buffer never change, so clients can be given parts of it.
  */
 export class HistoryPage {
   /** The position of its first event. */
   readonly firstSeq: number;
-  /** Bytes of all blocks that the history had had before this page. */
+  /** Bytes of all blocks that the history was ever given before this page. */
   readonly before: number;
-  /** It is one for several blocks. */
+  /** Whether it is a page for several blocks. */
   readonly isShared: boolean;
-  /** What it takes of the memory. */
+  /** Bytes of memory that it takes. */
   cost: number;
   readonly #bytes: Buffer;
   readonly #since: number;
-  /** For each event, where its block ends. */
+  /** The end of each event's block in the buffer. */
   #ends: number[] = [];
-  /** For each event, when it was appended, in ms since the first of the page. */
+  /** When each event was appended, in ms since the page's first event. */
   #times: number[] = [];
-  /** Made with the first that has one to say. */
+  /** Undefined until an event has an id that no record made. */
   #ids: (string | undefined)[] | undefined;
   #backendIds: string[] | undefined;
 
-  /** A page for a first event; pages for several blocks grow with the `sharedBytes` that the history has in such. */
+  /** Makes a page for a first event; its size grows with `sharedBytes`, the bytes that the history has in shared pages. */
   constructor(firstSeq: number, before: number, { block, at }: PagedEvent, sharedBytes: number) {
     this.firstSeq = firstSeq;
     this.before = before;
@@ -74,7 +74,7 @@ export class HistoryPage {
 
   push({ id, backendId, block, at }: PagedEvent): void {
     const start = this.length;
-    // A page for one block alone is that block.
+    // The buffer of a page for a single block is the block itself.
     if (block !== this.#bytes) block.copy(this.#bytes, start);
     const { count } = this;
     this.#ends = appended(this.#ends, start + block.length, this.isShared);
@@ -87,13 +87,13 @@ export class HistoryPage {
     if (backendId !== "" || this.#backendIds !== undefined) {
       const before = this.#backendIds ?? this.#listOf(count, "");
       const isNew = backendId !== id && backendId !== (before[count - 1] ?? "");
-      // One text for both, where they are the same.
+      // If both ids are equal, the page keeps one string for both.
       this.#backendIds = appended(before, backendId === id ? id : backendId, this.isShared);
       this.cost += ID_COST + (isNew ? textCost(backendId) : 0);
     }
   }
 
-  /** The id of an event, unless it says its own position. */
+  /** The id of an event; undefined for an id that the record made. */
   idAt(index: number): string | undefined {
     return this.#ids?.[index];
   }
@@ -106,7 +106,7 @@ export class HistoryPage {
     return this.#since + (this.#times[index] ?? 0);
   }
 
-  /** Where the block of an event begins; behind the last one, where that ends. */
+  /** The start of an event's block; for the index behind the last event, the end of the last block. */
   startOf(index: number): number {
     return index === 0 ? 0 : (this.#ends[index - 1] ?? 0);
   }
@@ -115,12 +115,12 @@ export class HistoryPage {
     return this.startOf(index + 1) - this.startOf(index);
   }
 
-  /** The blocks of events from one index up to another, as they follow one another; not to be changed. */
+  /** The joined blocks of the events from one index up to another; must not be changed. */
   blocks(from: number, to: number): Buffer {
     return this.#bytes.subarray(this.startOf(from), this.startOf(to));
   }
 
-  /** How many events from an index on are in so many bytes; at least one. */
+  /** How many events from an index on fit into so many bytes; at least one. */
   countIn(index: number, bytes: number): number {
     const limit = this.startOf(index) + bytes;
     let to = index + 1;
@@ -128,7 +128,7 @@ export class HistoryPage {
     return to - index;
   }
 
-  /** Lets go of the id of an event that was evicted. */
+  /** Releases the id of an evicted event. */
   forget(index: number): void {
     if (this.#ids !== undefined) this.#ids[index] = undefined;
   }
@@ -139,14 +139,14 @@ export class HistoryPage {
   }
 }
 
-/** The list with one more; a list that stays that long gets no room for others, which is that of sixteen. */
+/** Returns the list with one more value. A list that stays at one gets no spare room: `push` makes room for sixteen. */
 function appended<T>(list: T[], value: T, grows: boolean): T[] {
   if (!grows) return [value];
   list.push(value);
   return list;
 }
 
-/** Not a part of something larger, which would be kept with it. */
+/** Returns the block in a buffer of its own: a part of a larger buffer would keep all of it in memory. */
 function owned(block: Buffer): Buffer {
   if (block.length === block.buffer.byteLength) return block;
   const copy = Buffer.allocUnsafeSlow(block.length);

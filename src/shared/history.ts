@@ -5,33 +5,33 @@ import { HistoryIds } from "./history-ids.ts";
 import { HistoryPage } from "./history-page.ts";
 import type { HistoryBounds, StoredEvent, StreamRecord } from "./store.ts";
 
-/** What a history costs once it holds something: its lists, its tables, and its place among the others. */
+/** Bytes of a history that is not empty, without its pages: its lists, its tables and its entry in the budget. */
 const HISTORY_COST = 500;
 
 /**
- * The events of one stream that can still be had, in the order of their positions.
+ * The kept events of one stream, in the order of their positions.
  *
- * Clients are positions in it: whoever is behind is given what lies between, live or replayed, so that the two
- * cannot leave a gap or overlap, and a slow client costs no memory of its own.
+ * A client is a position in it, and is given the events behind that position, replayed or live alike. So replayed and
+ * live events cannot leave a gap or overlap, and a slow client costs no memory of its own.
  */
 export class History {
   readonly #bounds: HistoryBounds;
   readonly #budget: HistoryBudget | undefined;
   #epoch = "";
-  /** Oldest first; none of them is empty. */
+  /** Oldest first; no page is empty. */
   #pages: HistoryPage[] = [];
   #firstSeq = 1;
   #lastSeq = 0;
   #bytes = 0;
-  /** Those of them that are in pages for several. */
+  /** The part of `#bytes` in shared pages. */
   #sharedBytes = 0;
-  /** Bytes of all blocks there ever were. */
+  /** Bytes of all blocks that were ever appended. */
   #total = 0;
   #heldBytes = 0;
-  /** The id of the newest event that was evicted: whoever saw that one has missed nothing yet. */
+  /** The id of the newest evicted event: a client that has seen it has missed nothing yet. */
   #evictedId: string | undefined;
   readonly #ids = new HistoryIds();
-  /** What was joined in this turn, so that clients at the same position share one buffer. */
+  /** The batches of this turn, by the position before them, so that clients at the same position share one buffer. */
   readonly #batches = new Map<number, Batch>();
 
   constructor(bounds: HistoryBounds, budget?: HistoryBudget) {
@@ -43,12 +43,17 @@ export class History {
     return this.#lastSeq;
   }
 
-  /** The oldest position that is held; one past `lastSeq` when none is. */
+  /** The oldest held position; `lastSeq` + 1 if the history is empty. */
   get firstSeq(): number {
     return this.#firstSeq;
   }
 
-  /** What it takes of the memory, its blocks and all that goes with them. */
+  /** Bytes of all held blocks. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Bytes of memory that it takes: its blocks and everything that goes with them. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -57,12 +62,12 @@ export class History {
     return this.#pages.length === 0;
   }
 
-  /** The id that a client has after every event so far. */
+  /** The id of a client that has seen all events so far. */
   get lastId(): string {
     return this.#idAt(this.#lastSeq) ?? this.#evictedId ?? this.positionId(this.#lastSeq);
   }
 
-  /** Takes another record's events in place of its own. */
+  /** Replaces its events with those of another record. */
   reset({ epoch, lastSeq, events }: StreamRecord): void {
     this.clear();
     this.#epoch = epoch;
@@ -73,8 +78,8 @@ export class History {
   }
 
   /**
-   * Appends; nothing is evicted before `trim`, so that what came in one turn can leave first. The block is copied, or
-   * taken over where it is large.
+   * Appends an event. Nothing is evicted before `trim`, so that the events of one turn can be delivered first. A small
+   * block is copied; a large one is kept itself and must not change.
    */
   push({ seq, id, backendId, block, at }: StoredEvent): void {
     const own = madeSeq(this.#epoch, id) === seq ? undefined : id;
@@ -97,7 +102,7 @@ export class History {
     this.#grow(grown);
   }
 
-  /** The event at a position, made for whoever asks; undefined when it is not held. */
+  /** Returns the event at a position, as a new object; undefined if it is not held. */
   at(seq: number): StoredEvent | undefined {
     const page = this.#pageOf(seq);
     if (page === undefined) return undefined;
@@ -111,12 +116,12 @@ export class History {
     };
   }
 
-  /** What is held behind a position, oldest first. */
+  /** Returns the held events behind a position, oldest first. */
   after(seq: number): StoredEvent[] {
     return [...this.eachAfter(seq)];
   }
 
-  /** The same, one by one as they are asked for. */
+  /** The same as a generator, which makes one event at a time. */
   *eachAfter(seq: number): Generator<StoredEvent, void> {
     for (let next = Math.max(seq + 1, this.#firstSeq); ; next++) {
       const event = this.at(next);
@@ -125,14 +130,14 @@ export class History {
     }
   }
 
-  /** Whether an event of that id is held. */
+  /** Whether an event with this id of a backend is held. */
   has(id: string): boolean {
     return this.#ids.has(id);
   }
 
   /**
-   * The position that a client with this id has; undefined when what followed it is not known, or no longer
-   * held whole. Every byte counts: ids are compared, never read, but for those that we made ourselves.
+   * Returns the position of a client with this id; undefined if the id is unknown, or if events behind it were evicted.
+   * Ids are compared byte for byte and never parsed, except for those that this record made.
    */
   seqOf(id: string): number | undefined {
     const seq = this.#ids.get(id);
@@ -143,21 +148,21 @@ export class History {
     return made !== undefined && made >= oldest && made <= this.#lastSeq ? made : undefined;
   }
 
-  /** An id for a position as such, whether or not an event has it. */
+  /** Returns the id that this record makes for a position, whether or not an event has it. */
   positionId(seq: number): string {
     return makeId(this.#epoch, seq);
   }
 
-  /** Bytes of the events behind a position; Infinity when some of them are gone. */
+  /** Returns the bytes of the events behind a position; Infinity if some of them were evicted. */
   bytesAfter(seq: number): number {
     if (seq < this.#firstSeq - 1) return Number.POSITIVE_INFINITY;
     const page = this.#pageOf(seq);
-    // Of the position right before the oldest event there is no page any more.
+    // The position right before the oldest event has no page any more.
     if (page === undefined) return seq < this.#firstSeq ? this.#bytes : 0;
     return this.#total - page.before - page.startOf(seq - page.firstSeq + 1);
   }
 
-  /** The next write for a client at a position behind the newest; undefined when what comes next is gone. */
+  /** Returns the next batch for a client at a position before the newest; undefined if its next event was evicted. */
   batchAfter(seq: number): Batch | undefined {
     const known = this.#batches.get(seq);
     if (known !== undefined) return known;
@@ -166,14 +171,14 @@ export class History {
     return batch;
   }
 
-  /** Forgets what was joined; to be called once in each turn that joined something. */
+  /** Releases the batches; to be called in each turn that used `batchAfter`. */
   releaseBatches(): void {
     this.#batches.clear();
   }
 
   /**
-   * Evicts what is beyond the bounds, but nothing behind `neededSeq`: a client that is a little late would lose
-   * it although its own bound allows for more.
+   * Evicts the events beyond the bounds, but none behind `neededSeq`: a client that is a little behind would lose them,
+   * although `stream.clientBuffer` allows it to be behind.
    */
   trim(now: number, neededSeq = Number.POSITIVE_INFINITY): void {
     const { events, bytes, ageMs } = this.#bounds;
@@ -185,7 +190,7 @@ export class History {
     }
   }
 
-  /** Evicts the oldest events until so many bytes of memory are free, for histories that are used more. */
+  /** Evicts the oldest events until so many bytes are freed, for histories that were used more recently. */
   shed(bytes: number): void {
     const wanted = this.#heldBytes - bytes;
     for (let page = this.#pages[0]; page !== undefined; page = this.#pages[0]) {
@@ -194,7 +199,7 @@ export class History {
     }
   }
 
-  /** Says that it is in use, so that others are evicted first. */
+  /** Marks this history as used, so that others are evicted from first. */
   touch(): void {
     this.#budget?.touch(this);
   }
@@ -209,7 +214,7 @@ export class History {
     this.#batches.clear();
   }
 
-  /** Forgets everything, and gives its share of the memory back. */
+  /** Removes all events, and this history from the budget. */
   close(): void {
     this.clear();
     this.#budget?.remove(this);
@@ -240,11 +245,11 @@ export class History {
     return page && (page.idAt(seq - page.firstSeq) ?? this.positionId(seq));
   }
 
-  /** The page of a position that is held. */
+  /** Returns the page of a position; undefined if the position is not held. */
   #pageOf(seq: number): HistoryPage | undefined {
     if (seq < this.#firstSeq || seq > this.#lastSeq) return undefined;
     let [low, high] = [0, this.#pages.length - 1];
-    // Most look for what came last.
+    // Most callers look for the newest event.
     if (seq >= (this.#pages[high]?.firstSeq ?? 0)) return this.#pages[high];
     while (low < high) {
       const middle = (low + high + 1) >> 1;

@@ -17,11 +17,11 @@ import { Subscriber } from "./subscriber.ts";
 import { answerHead } from "./subscriber-head.ts";
 import { readSubscription, type Subscription } from "./subscription.ts";
 
-/** The channels of one route in one of its stages: who asks for the same gets the same. */
+/** The channels of one route in one environment: equal requests share a channel. */
 export class Hub {
   readonly #route: SharedRoute;
   readonly #surroundings: HubSurroundings;
-  /** By key; those that nobody uses come first the longer that is so. */
+  /** By key, least recently joined first. */
   readonly #channels = new Map<string, Channel>();
   #isClosed = false;
 
@@ -31,11 +31,11 @@ export class Hub {
   }
 
   /**
-   * Answers a GET or HEAD with the stream that it asks for, opened if need be. What is returned is under way
-   * until its response closes; undefined when it was answered already.
+   * Answers a GET or HEAD with the stream that it asks for, and opens that if necessary. Returns the client's stream,
+   * which lasts until its response closes; undefined if the request has been answered completely.
    */
   subscribe(exchange: Exchange, response: ClientResponse): LiveStream | undefined {
-    if (this.#isClosed) throw new ProxyError("closing", "the route was taken away");
+    if (this.#isClosed) throw new ProxyError("closing", "the route was removed");
     const subscription = readSubscription(exchange, this.#route);
     if (exchange.request.method === "HEAD") {
       answerHead(exchange, response, this.#route, subscription);
@@ -47,13 +47,13 @@ export class Hub {
     return client;
   }
 
-  /** Takes no new clients; each channel closes when its last one has left. */
+  /** Accepts no new clients; each channel closes after its last client has left. */
   retire(): void {
     this.#isClosed = true;
     for (const channel of [...this.#channels.values()]) channel.retire();
   }
 
-  /** Ends every answer between two events, and closes every channel. */
+  /** Ends every stream at an event boundary, and closes every channel. */
   close(reason: EndReason = "drained"): void {
     this.#isClosed = true;
     for (const channel of [...this.#channels.values()]) channel.close(reason);
@@ -100,7 +100,7 @@ export class Hub {
     return channel;
   }
 
-  /** A client that asks for ever new streams finds no more of them; those that nobody uses give way. */
+  /** At the limit of `shared.channels`, closes the least recently joined channel without clients, or refuses the client. */
   #makeRoom(): void {
     const { channels } = sharedOf(this.#route);
     if (this.#channels.size < channels) return;

@@ -3,8 +3,8 @@ import { makeId, withId } from "./event-id.ts";
 import type { BackendState, ChannelFeed, ChannelStore, Draft, Store, StoredEvent } from "./store.ts";
 
 /**
- * Records that live with their channels, in this process: an event is safe as soon as it is there, and every
- * channel leads. The channel's own history is all that is kept.
+ * Records that live with their channels in this process: an event is safe at once, and every channel leads. Nothing is
+ * kept beside the channel's own history.
  */
 export class MemoryStore implements Store {
   open(): ChannelStore {
@@ -15,7 +15,7 @@ export class MemoryStore implements Store {
 }
 
 class MemoryChannelStore implements ChannelStore {
-  /** Drawn, so that an id of a process that is gone is never taken for one of this. */
+  /** Random, so that an id of an earlier process never matches one of this process. */
   readonly #epoch = randomBytes(6).toString("hex");
   #seq = 0;
   #feed: ChannelFeed | undefined;

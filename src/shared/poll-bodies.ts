@@ -1,11 +1,11 @@
 import { readEvent } from "../sse/event-fields.ts";
 import type { History } from "./history.ts";
 
-/** The most of one answer; what is beyond it comes with the next poll, at once. */
+/** The largest response to a poll; further events are there for the next poll at once. */
 const MAX_EVENTS = 1000;
 const MAX_BYTES = 1024 * 1024;
 
-/** What polls are answered with, made once for all that stand at the same position in the same turn. */
+/** The bodies of responses to polls, made once for all polls at the same position in the same turn. */
 export class PollBodies {
   readonly #history: History;
   readonly #texts = new Map<number, string>();
@@ -14,14 +14,14 @@ export class PollBodies {
     this.#history = history;
   }
 
-  /** The events behind a position as JSON; ids and data are UTF-8. */
+  /** Returns the events behind a position as JSON; ids and data are UTF-8. */
   after(seq: number, isGap: boolean): string {
     const text = this.#texts.get(seq) ?? this.#render(seq);
     this.#texts.set(seq, text);
     return `${text}${isGap}}`;
   }
 
-  /** Forgets what was made in this turn. */
+  /** Releases the bodies of this turn. */
   release(): void {
     this.#texts.clear();
   }

@@ -10,19 +10,19 @@ import type { PollBodies } from "./poll-bodies.ts";
 import { type Start, startFor } from "./resume.ts";
 import { pollHead } from "./subscriber-head.ts";
 
-/** What a client asked for that takes its events as one JSON answer. */
+/** A request for the events as one JSON response. */
 export interface PollRequest {
-  /** Bytes as latin1; empty for what comes next. */
+  /** Bytes as latin1; empty for new events only. */
   readonly lastEventId: string;
   /** How long to wait for an event, in ms; 0 answers at once. */
   readonly waitMs: number;
 }
 
-/** One polling client of a channel: answered once, from the same history as the streams. */
+/** A polling client of a channel: it gets one response, from the same history as the streams. */
 export class Poll implements ChannelClient, LiveStream {
   readonly exchange: Exchange;
   readonly isShared = true;
-  /** It is written whole, and ends with that. */
+  /** Its response is written and ended in one call. */
   readonly pendingBytes = 0;
   readonly deadline = Number.POSITIVE_INFINITY;
   readonly #response: ClientResponse;
@@ -65,7 +65,7 @@ export class Poll implements ChannelClient, LiveStream {
     this.#seq = start.seq;
     this.#isGap = start.isGap;
     this.#resumedFrom = start.resumedFrom;
-    // A gap is news too: whoever is told late goes on with an id that finds nothing.
+    // A gap is reported at once: until then the client would keep an id that finds nothing.
     if (history.lastSeq > this.#seq || this.#isGap || this.#request.waitMs === 0) this.#answer();
     else this.#timer = setTimeout(() => eachRecipient([this], () => this.#answer()), this.#request.waitMs);
   }
@@ -100,7 +100,7 @@ export class Poll implements ChannelClient, LiveStream {
     if (this.#leave()) failExchange(this.exchange, this.#response, error);
   }
 
-  /** What was kept can still be had, so a stream that broke is no failure of this answer. */
+  /** The history can still be read, so a broken stream is no failure of this response. */
   abort(_reason: EndReason): void {
     this.endAtBoundary();
   }
@@ -115,10 +115,10 @@ export class Poll implements ChannelClient, LiveStream {
     else this.#answer();
   }
 
-  /** It never has a deadline. */
+  /** Never called: a poll has no deadline. */
   expire(): void {}
 
-  /** One answer has no silence to break. */
+  /** A response in one piece needs no heartbeat. */
   beat(): void {}
 
   setRetry(): void {}
@@ -136,7 +136,7 @@ export class Poll implements ChannelClient, LiveStream {
     this.#response.end(body);
   }
 
-  /** Whether it was still there. */
+  /** Leaves the channel; returns false if it had left before. */
   #leave(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;

@@ -2,19 +2,19 @@ import { eachRecipient } from "./delivery.ts";
 import type { History } from "./history.ts";
 import type { StoredEvent, StreamRecord } from "./store.ts";
 
-/** Where in a stream a client begins. */
+/** Where a client begins in a stream. */
 export interface Start {
-  /** It has everything up to this position. */
+  /** The client has all events up to this position. */
   readonly seq: number;
-  /** What `Sluice-Resumed-From` says: its own id, `earliest` or `live`; undefined for who did not ask. */
+  /** The value of `Sluice-Resumed-From`: its own id, `earliest` or `live`; undefined if it sent no id. */
   readonly resumedFrom: string | undefined;
-  /** It may have missed events that are not there any more. */
+  /** Whether the client may have missed events that are not kept. */
   readonly isGap: boolean;
 }
 
 /**
- * Finds a client's place by its last event id (bytes as latin1, empty for none). Whoever has none begins with
- * what comes next; whose id is not known gets all there is, behind a word that something may be missing.
+ * Finds a client's start by its last event id (bytes as latin1, empty for none). A client without an id gets new events
+ * only. A client with an unknown id gets a gap event and then the whole history.
  */
 export function startFor(history: History, lastEventId: string): Start {
   if (lastEventId === "") return { seq: history.lastSeq, resumedFrom: undefined, isGap: false };
@@ -27,18 +27,17 @@ export function startFor(history: History, lastEventId: string): Start {
   };
 }
 
-/** A client that is under way. */
+/** A client whose stream has begun. */
 interface Movable {
   readonly seq: number;
   move(start: Start, lastEventId: string): void;
-  /** Ends it alone, with an error of our own. */
+  /** Ends this client alone, with a fault. */
   fail(error: unknown): void;
 }
 
 /**
- * Puts another record in place of the one that clients are on. Whoever was given what is not in the new one gets
- * everything behind the newest event that both have, some of it perhaps once more, behind a word that it is not
- * the same as before.
+ * Replaces the record that clients are on. A client whose last event is not in the new record gets a gap event, and then
+ * everything behind the newest event that both records have; some events may come twice.
  */
 export function replaceRecord(history: History, record: StreamRecord, clients: readonly Movable[]): void {
   const before = history.after(0);
@@ -55,7 +54,7 @@ function placeIn(
   { seq, lastEventId }: { readonly seq: number; readonly lastEventId: string },
   common: StoredEvent | undefined,
 ): Start {
-  // It was given nothing yet: what it waits for is what comes next.
+  // The client has received no event yet: it waits for new events.
   if (lastEventId === "") return { seq: history.lastSeq, resumedFrom: "live", isGap: true };
   const start = startFor(history, lastEventId);
   const sharedSeq = common === undefined || common.seq > seq ? undefined : history.seqOf(common.id);

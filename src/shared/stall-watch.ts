@@ -2,17 +2,18 @@ import { guarded } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { eachRecipient } from "./delivery.ts";
 
-/** Whoever may stop taking what it is given. */
+/** A client that may stop reading. */
 export interface Taker {
+  /** Bytes of its response that the kernel has taken. */
   readonly takenBytes: number;
-  /** The position up to which it has been given everything. */
+  /** The position up to which it has been given all events. */
   readonly seq: number;
   abort(reason: EndReason): void;
-  /** Ends it alone, with an error of our own. */
+  /** Ends this client alone, with a fault. */
   fail(error: unknown): void;
 }
 
-/** How many times within the timeout the takers are looked at. */
+/** How often within the timeout the clients are checked. */
 const LOOKS = 4;
 
 interface Look {
@@ -21,8 +22,11 @@ interface Look {
 }
 
 /**
- * Watches the clients of a channel that have not taken all of what they were given, with one timer for all: one
- * that has taken nothing for `stream.sendTimeout` is ended.
+ * Ends each client of a channel that has pending bytes and took none of them for `stream.sendTimeout`.
+ *
+ * One timer serves all clients of the channel, unlike `ClientWriter`, which has one for its single client: a pause of the
+ * network leaves all clients of a channel behind at once, and ten thousand timers with it. The price is that a client is
+ * ended up to a quarter of the timeout late.
  */
 export class StallWatch {
   readonly #timeoutMs: number | undefined;
@@ -44,7 +48,7 @@ export class StallWatch {
     this.#takers.set(taker, { taken: taker.takenBytes, at: performance.now() });
     if (this.#timeoutMs === undefined || this.#timer !== undefined) return;
     const timeoutMs = this.#timeoutMs;
-    // After what can be sent has been: a process that stood still has not tried meanwhile.
+    // At the end of the turn, when pending bytes have been written: a process that stood still could not write.
     const onTurn = guarded(this.#onFault, () => this.#look(timeoutMs));
     const look = () => setImmediate(onTurn);
     this.#timer = setInterval(look, Math.max(1, timeoutMs / LOOKS));

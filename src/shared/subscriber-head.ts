@@ -6,10 +6,7 @@ import { openingLines } from "../stream/opening.ts";
 import { ordinaryHead, type ResponseHead, streamHead } from "../stream/response-head.ts";
 import type { Subscription } from "./subscription.ts";
 
-/**
- * Nothing of the backend's own head: what it set, a cookie among it, was meant for one who asked, and nobody
- * of those who get it now did.
- */
+/** Contains no field of the backend's head: a field such as Set-Cookie is meant for one client, and all would get it. */
 const STREAM = { status: 200, reason: "OK", rawHeaders: ["Content-Type", "text/event-stream"] };
 
 const POLL = {
@@ -17,7 +14,7 @@ const POLL = {
   rawHeaders: ["Content-Type", "application/json", "Cache-Control", "no-store"],
 };
 
-/** The head of a shared stream for one client; `resumedFrom` tells whoever came back where it goes on. */
+/** Returns the head of a shared stream for one client; `resumedFrom` tells a reconnecting client where it resumes. */
 export function subscriberHead(
   exchange: Exchange,
   route: Route,
@@ -26,7 +23,7 @@ export function subscriberHead(
   return resumed(streamHead(exchange, STREAM, route), resumedFrom);
 }
 
-/** The head of an answer to a poll. */
+/** Returns the head of a response to a poll. */
 export function pollHead(exchange: Exchange, route: Route, resumedFrom: string | undefined): ResponseHead {
   return resumed(ordinaryHead(exchange, POLL, route), resumedFrom);
 }
@@ -50,7 +47,7 @@ function resumed(head: ResponseHead, from: string | undefined): ResponseHead {
   return head;
 }
 
-/** What goes out before the first event; undefined for nothing. */
+/** Returns the bytes before the first event; undefined for none. */
 export function openingOf(
   { config }: Route,
   retryMs: number | undefined,

@@ -20,11 +20,11 @@ import { openingOf, subscriberHead } from "./subscriber-head.ts";
 const BEAT = new SharedBytes(HEARTBEAT);
 
 /**
- * One client of a channel: a position in the channel's history, and the way to its connection.
+ * A streaming client of a channel: a position in the channel's history, and a response.
  *
- * Replay and live delivery are one motion from that position to the newest event, so nothing can come twice or
- * be left out where one passes into the other. A client that does not take what it was given stays where it is
- * and costs nothing more, until it is `stream.clientBuffer` behind.
+ * Replay and live delivery are the same step from that position to the newest event, so no event can be lost or come
+ * twice where live events follow replayed ones. A client with pending bytes keeps its position and costs no further
+ * memory; it is ended when it is `stream.clientBuffer` behind.
  */
 export class Subscriber implements ChannelClient, LiveStream {
   readonly exchange: Exchange;
@@ -35,14 +35,14 @@ export class Subscriber implements ChannelClient, LiveStream {
   readonly #response: ClientResponse;
   readonly #channel: Membership;
   readonly lastEventId: string;
-  /** Everything up to here has been given to the connection. */
+  /** All events up to this position have been written to the response. */
   #seq = 0;
-  /** The newest event when it joined: being behind that is no slowness. */
+  /** The newest position when it joined: a client that replays the history is not slow. */
   #joinedSeq = 0;
   #hasBegun = false;
   #isOver = false;
   #isBlocked = false;
-  /** Set when it shall end once it has been given everything. */
+  /** Set if it is to end after all events have been written. */
   #ending: EndReason | undefined;
 
   constructor(exchange: Exchange, response: ClientResponse, channel: Membership, lastEventId: string) {
@@ -60,7 +60,11 @@ export class Subscriber implements ChannelClient, LiveStream {
     return this.#seq;
   }
 
-  /** Bytes of its connection that the kernel has taken. */
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  /** Bytes of its response that the kernel has taken. */
   get takenBytes(): number {
     return this.#response.takenBytes;
   }
@@ -103,7 +107,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     if (this.#isBlocked) return void this.#checkLag();
     while (this.#seq < history.lastSeq && !this.#isOver) {
       const batch = history.batchAfter(this.#seq);
-      // The history no longer holds what comes next: it was evicted before this client took it.
+      // The next event was evicted before this client took it.
       if (batch === undefined) return void this.abort("slow_client");
       this.#seq = batch.to;
       this.#account.addEvents(batch.events);
@@ -113,7 +117,7 @@ export class Subscriber implements ChannelClient, LiveStream {
   }
 
   beat(): void {
-    // A client that has not taken what it was sent needs no sign of life.
+    // With bytes pending, a heartbeat would only queue behind them.
     if (this.#hasBegun && !this.#isBlocked && this.#response.pendingBytes === 0) this.#write(BEAT);
   }
 
@@ -127,7 +131,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     this.advance();
   }
 
-  /** It always stands between two events, so the end is now. */
+  /** Ends now: batches end at event boundaries, so the stream is always at one. */
   endAtBoundary(reason: EndReason, retryMs?: number): void {
     if (!this.#hasBegun) return void this.#turnAway();
     if (this.#isOver) return;
@@ -171,17 +175,17 @@ export class Subscriber implements ChannelClient, LiveStream {
     failExchange(this.exchange, this.#response, error);
   }
 
-  /** Tells of what it may have missed, and gives it the id to come back with. */
+  /** Returns the gap event, with the id to reconnect with. */
   #gap({ seq, resumedFrom = "live" }: Start, lastEventId: string): Buffer {
     const { history, route } = this.#channel;
     const { onGap, ids } = sharedOf(route);
     const block = gapBlock(lastEventId, resumedFrom);
-    // An empty id takes the client's own away: it begins anew when it comes back (WHATWG HTML, section 9.2.6).
+    // An empty id resets the client's last event id, so that it starts afresh (WHATWG HTML, section 9.2.6).
     if (onGap === "close") return withId(block, "");
     return ids === "never" ? block : withId(block, history.at(seq)?.id ?? history.positionId(seq));
   }
 
-  /** Writes, and returns whether the connection takes more. */
+  /** Writes, and returns whether the response takes more. */
   #write(bytes: SharedBytes): boolean {
     this.#account.addBytes(bytes.plain.length);
     if (this.#response.writeShared(bytes)) return true;
@@ -217,7 +221,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     response.onClose(() => stalled.clear());
   }
 
-  /** It waited for a stream that it will not get from here. */
+  /** Refuses a client that waits for a stream that this process will not open. */
   #turnAway(): void {
     this.refuse(new ProxyError("closing", "the stream was not open yet"));
   }
@@ -229,7 +233,10 @@ export class Subscriber implements ChannelClient, LiveStream {
   }
 }
 
-/** When a client's stream ends at the latest: drawn, so that streams that began together do not end together. */
+/**
+ * Returns the latest end of a client's stream, in ms since the Unix epoch. `maxDuration` is shortened at random, so that
+ * streams that began together do not end together.
+ */
 function deadlineOf({ principal }: Exchange, maxDuration: number | undefined): number {
   const longest = maxDuration === undefined ? Number.POSITIVE_INFINITY : Date.now() + jitter(maxDuration);
   return Math.min(longest, principal?.expiresAt ?? Number.POSITIVE_INFINITY);

@@ -8,25 +8,25 @@ import { acceptsEventStream } from "../http/media-type.ts";
 import { percentDecoded } from "../http/percent-encoding.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
-/** What a client wants of a shared stream. */
+/** What a client asks of a shared stream. */
 export interface Subscription {
-  /** Bytes as latin1; empty for what comes next. */
+  /** Bytes as latin1; empty for new events only. */
   readonly lastEventId: string;
-  /** How it takes events that cannot stream; undefined for a stream. */
+  /** The poll of a client that does not stream, with its longest wait in ms; undefined for a stream. */
   readonly poll: { readonly waitMs: number } | undefined;
 }
 
 const LONG_POLL_MS = 25_000;
 
 /**
- * Reads what a request says to us, and takes it out of its query: it is nothing for the backend, and with it
- * in the key every client that comes back would get a stream of its own.
+ * Reads the subscription of a request, and removes its parameters from the query: they are not for the backend, and in
+ * the channel's key they would give each reconnecting client a stream of its own.
  */
 export function readSubscription(exchange: Exchange, route: SharedRoute): Subscription {
   const config = sharedOf(route);
   const { rawHeaders } = exchange.request;
   const id = taken(exchange, "lastEventId") ?? "";
-  // A polyfill's URL keeps the id of its first connection, while the field has that of the last event.
+  // The field comes first: a polyfill's URL keeps the id of its first connection.
   const lastEventId = fieldValue(rawHeaders, "last-event-id") || exchange.lastEventId || id;
   return { lastEventId, poll: config.polling ? readPoll(exchange, config) : undefined };
 }
@@ -49,7 +49,7 @@ function readPoll(exchange: Exchange, config: SharedConfig): Subscription["poll"
   }
 }
 
-/** `25s`, or plain seconds. */
+/** Reads a wait such as `25s`, or a number of seconds; returns ms. */
 function waitOf(text: string | undefined, { pollTimeout }: SharedConfig): number {
   if (text === undefined) return Math.min(LONG_POLL_MS, pollTimeout);
   const ms = parseDuration(/^\d{1,6}$/.test(text) ? `${text}s` : text);
@@ -62,7 +62,7 @@ function prefersJson({ request: { rawHeaders } }: Exchange): boolean {
   return fieldValues(rawHeaders, "accept").some((value) => /\bapplication\/json\b/i.test(value));
 }
 
-/** Takes a parameter out of the query however it is encoded; its last value, bytes as latin1. */
+/** Removes a parameter from the query, however it is encoded; returns its last value, bytes as latin1. */
 function taken(exchange: Exchange, name: string): string | undefined {
   return takeTargetParameter(exchange, name, decoded).at(-1);
 }
