@@ -1,14 +1,14 @@
 import { methodsOf, placeOf } from "../config/conflicts.ts";
 import type { RouteMatch } from "../config/route-schema.ts";
 
-/** A route to be found: what it matches, and what is handed out for it. */
+/** A route: its match, and the value that the router returns for it. */
 export interface RouteEntry<T> {
   readonly name: string;
   readonly match: RouteMatch;
   readonly value: T;
 }
 
-/** What routing looks at. */
+/** The parts of a request that routing uses. */
 export interface RoutingFacts {
   /** In lower case, without port and final dot. */
   readonly host: string;
@@ -17,14 +17,15 @@ export interface RoutingFacts {
   readonly method: string;
 }
 
-/** The route of a request, or the methods that its path takes instead. */
+/** The route of a request, or the methods that its path allows. */
 export type Routed<T> = { readonly route: T } | { readonly allow: readonly string[] };
 
 export interface Router<T> {
+  /** Returns undefined if no route has this host and path. */
   match(facts: RoutingFacts): Routed<T> | undefined;
 }
 
-/** The routes of one host and path; they differ in their methods. */
+/** The routes of one host and path, which differ in their methods. */
 interface Spot<T> {
   readonly byMethod: Map<string, { readonly route: T }>;
   anyMethod: { readonly route: T } | undefined;
@@ -34,18 +35,18 @@ interface Spot<T> {
 /** The routes of one host. */
 interface Site<T> {
   readonly exact: Map<string, Spot<T>>;
-  /** By the path before the final slash and star; `/*` is the empty one. */
+  /** By the path before the final slash and star; empty for `/*`. */
   readonly prefixes: Map<string, Spot<T>>;
   longestPrefix: number;
 }
 
 /**
- * Finds routes with nginx's precedence: host before none, exact before prefix, the longest prefix first,
- * and at one place a route with methods before one without.
+ * Creates a router with nginx's precedence: routes with a host first, then exact paths before prefixes, then the longest
+ * prefix; for one path, routes with methods before routes without.
  *
- * As in nginx the path decides before the method: a path whose routes take other methods answers 405, even
- * if a shorter prefix would take it. Unlike nginx, where a server block owns its host, a route without host
- * serves every host, so it also serves what the host's own routes leave over.
+ * As in nginx, the path decides before the method: if the routes of a path allow other methods only, the request gets
+ * 405 even if a shorter prefix would allow its method. Unlike in nginx, where a server block owns its host, a route
+ * without host also serves the paths that the routes of a host do not match.
  */
 export function createRouter<T>(entries: readonly RouteEntry<T>[]): Router<T> {
   const anyHost = newSite<T>();
@@ -70,7 +71,7 @@ export function createRouter<T>(entries: readonly RouteEntry<T>[]): Router<T> {
 
 const newSite = <T>(): Site<T> => ({ exact: new Map(), prefixes: new Map(), longestPrefix: 0 });
 
-/** Of two routes that claim the same, the first stays; loading a configuration refuses such a pair. */
+/** Adds a route. If two routes have the same match, the first is kept; `loadConfig` refuses such a pair. */
 function addTo<T>(site: Site<T>, { match, value }: RouteEntry<T>): void {
   const { isPrefix, path } = placeOf(match);
   const spots = isPrefix ? site.prefixes : site.exact;
@@ -87,7 +88,7 @@ function addTo<T>(site: Site<T>, { match, value }: RouteEntry<T>): void {
 function findSpot<T>({ exact, prefixes, longestPrefix }: Site<T>, path: string): Spot<T> | undefined {
   const spot = exact.get(path);
   if (spot !== undefined || prefixes.size === 0) return spot;
-  // Starting at the longest prefix bounds the steps by the configuration: a path of 16,000 slashes costs no more.
+  // Starting at the longest prefix bounds the steps by the configuration, even for a path of 16,000 slashes.
   let end = path.length <= longestPrefix ? path.length : path.lastIndexOf("/", longestPrefix);
   while (end >= 0) {
     const found = prefixes.get(path.slice(0, end));
@@ -97,7 +98,7 @@ function findSpot<T>({ exact, prefixes, longestPrefix }: Site<T>, path: string):
   return undefined;
 }
 
-/** The order in which routes are tried, for people to read; routes of one rank are in the order of their text. */
+/** Returns routes in the order in which they are tried; routes of equal rank in alphabetical order. */
 export function inMatchingOrder<R extends { readonly match: RouteMatch }>(routes: readonly R[]): R[] {
   const rank = (match: RouteMatch): readonly (number | string)[] => {
     const { host, isPrefix, path } = placeOf(match);

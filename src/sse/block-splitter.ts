@@ -7,39 +7,39 @@ const COLON = 0x3a;
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Cuts an event stream into its event blocks, however its chunks are cut.
+ * Splits an event stream into event blocks, whatever its chunks are.
  *
- * Comment lines in front of a block are dropped: they are one hop's signs of life. Bytes of a block are not
- * changed. What has not come whole when the stream ends was never an event (WHATWG HTML, section 9.2.6).
+ * Comment lines in front of a block are dropped: they are heartbeats of one hop. The bytes of a block are not changed.
+ * An incomplete block at the end of the stream is not an event (WHATWG HTML, section 9.2.6).
  */
 export class BlockSplitter {
   readonly #mark = new ByteOrderMark();
   readonly #limit: number;
   #chunk: Buffer = NOTHING;
-  /** Where in the chunk the current block goes on, or begins. */
+  /** Where in the chunk the current block begins or continues. */
   #from = 0;
-  /** What earlier chunks brought of the current block. */
+  /** The part of the current block from earlier chunks. */
   #held: GrowingBytes | undefined;
   #blocks: Buffer[] = [];
   #isTooLong = false;
   #lineIsEmpty = true;
-  /** A line of the current block is no comment. */
+  /** Whether the current block has a line that is not a comment. */
   #hasField = false;
-  /** The byte before was a CR, whose LF may still come. */
+  /** Whether the last byte was a CR, whose LF may follow. */
   #afterCr = false;
-  /** The line before ended with a CR alone, so that this one is expected to. */
+  /** Whether the last line ended with a CR alone, so that the next CR is taken for a whole line end too. */
   #loneCr = false;
-  /** The CR before ended the block, and the LF that may follow is its last byte. */
+  /** Whether the last CR ended the block; an LF that follows is its last byte. */
   #endsWithCr = false;
 
-  /** `limitBytes` is the longest block that is taken. */
+  /** `limitBytes` is the longest accepted block. */
   constructor(limitBytes: number) {
     this.#limit = limitBytes;
   }
 
   /**
-   * The blocks that end in this chunk, in bytes of their own; undefined when one is longer than the limit,
-   * which is final.
+   * Returns copies of the blocks that end in this chunk; undefined if a block is longer than the limit. After that, every
+   * call returns undefined.
    */
   feed(received: Buffer): Buffer[] | undefined {
     this.#chunk = this.#mark.strip(received);
@@ -67,25 +67,25 @@ export class BlockSplitter {
     this.#loneCr = false;
     if (!this.#afterCr) return void this.#endLine(at + 1);
     this.#afterCr = false;
-    // It is the rest of a line end; behind what was cut already it belongs to nothing.
+    // This LF completes a CRLF. If the block was cut at the CR, the LF is dropped.
     if (this.#endsWithCr || !this.#hasField) this.#cut(at + 1);
   }
 
   #carriageReturn(at: number): void {
     this.#afterCr = true;
-    // Where lines end with a CR alone, no LF will come, and to wait for it would hold the event back.
+    // In a stream whose lines end with CR alone, waiting for an LF would hold the event back.
     if (this.#hasField && this.#lineIsEmpty && !this.#loneCr) this.#endsWithCr = true;
     else this.#endLine(at + 1);
   }
 
-  /** What follows the CR is no LF. */
+  /** The byte after the CR is not an LF. */
   #wasLoneCr(at: number): void {
     this.#afterCr = false;
     this.#loneCr = true;
     if (this.#endsWithCr) this.#cut(at);
   }
 
-  /** An empty line ends a block; a line of comment in front of one is no part of it. */
+  /** Ends a line: an empty line ends the block, and a comment line in front of a block is dropped. */
   #endLine(to: number): void {
     if (this.#lineIsEmpty || !this.#hasField) this.#cut(to);
     this.#lineIsEmpty = true;
@@ -103,7 +103,7 @@ export class BlockSplitter {
   }
 
   #joined(to: number, length: number): Buffer {
-    // Not from Node's pool: one event that is kept would keep 8 KiB of it.
+    // Not from Node's pool, of which one kept event would hold 8 KiB.
     const block = Buffer.allocUnsafeSlow(length);
     const at = this.#held?.bytes.copy(block) ?? 0;
     this.#chunk.copy(block, at, this.#from, to);

@@ -3,40 +3,39 @@ const CR = 0x0d;
 const COLON = 0x3a;
 
 /**
- * Follows an event stream and knows where its event blocks end, however the chunks are cut.
+ * Finds the event boundaries of a stream, whatever its chunks are. It changes no bytes.
  *
- * Lines end with LF, CR or CRLF (WHATWG HTML, "parsing an event stream"); an empty line ends a block.
- * It looks at bytes and changes none.
+ * Lines end with LF, CR or CRLF (WHATWG HTML, "parsing an event stream"); an empty line ends an event block.
  */
 export class Boundary {
-  /** Event blocks that ended so far; blocks of comments alone do not count. */
+  /** The number of event blocks that have ended; blocks of comment lines alone do not count. */
   events = 0;
 
-  /** The byte before was a CR, which may still be joined by the LF of a later chunk. */
+  /** Whether the last byte was a CR, to which the LF of a later chunk may belong. */
   #isAfterCr = false;
-  /** Nothing of the current line has come yet. */
+  /** Whether the current line has no bytes yet. */
   #lineIsEmpty = true;
-  /** The line end before this one was a lone CR, so the next CR is taken for one too. */
+  /** Whether the last line end was a CR alone, so that the next CR is taken for a whole line end too. */
   #loneCr = false;
-  /** No field line since the last block ended. */
+  /** Whether no field line has come since the last block ended. */
   #blockIsEmpty = true;
   #isAtBoundary = true;
 
   /**
-   * Whether the bytes so far end a block, so that a comment line may follow. Comment lines behind a block
-   * leave it ended: a backend that sends heartbeats of its own keeps getting ours between them.
+   * Whether the bytes so far end at an event boundary, so that a comment line may follow. Comment lines of the backend
+   * leave the stream at the boundary, so sluice's heartbeats are sent between them too.
    *
-   * After a CR this is open, because an LF may still belong to it. Where the line before ended with a lone CR,
-   * this one is taken to do likewise; elsewhere the border is reported once the LF has come.
+   * After a CR the boundary is uncertain, because an LF may follow. If the line before ended with a CR alone, this CR is
+   * taken for a whole line end; otherwise the boundary is reported after the LF.
    */
   get isAtBoundary(): boolean {
     return this.#isAtBoundary;
   }
 
   /**
-   * Follows what is in `bytes` from `start` up to `end`. With `stopAtBoundary` it stops behind the first border.
+   * Scans `bytes` from `start` up to `end`; with `stopAtBoundary` only up to the first boundary.
    *
-   * @returns where it stopped: at `end`, or behind the end of the first block.
+   * @returns `end`, or the index behind that boundary.
    */
   scan(bytes: Uint8Array, start: number, end: number, stopAtBoundary = false): number {
     for (let at = start; at < end; at++) {
@@ -71,7 +70,7 @@ export class Boundary {
 
   #lineFeed(): void {
     this.#loneCr = false;
-    // Behind a CR the line has ended already; this LF only completes its end.
+    // After a CR the line has ended already; this LF only completes the line end.
     if (!this.#isAfterCr) this.#endLine();
     this.#isAfterCr = false;
     this.#isAtBoundary = this.#blockIsEmpty;
@@ -86,7 +85,7 @@ export class Boundary {
   }
 }
 
-/** Where the line stops that goes on at `at`, or the bytes do: of most of them nothing else is to be known. */
+/** Returns where the line of the byte at `at` ends, or `end`: most bytes need no other check. */
 function lineEnd(bytes: Uint8Array, at: number, end: number): number {
   let stop = at + 1;
   while (stop < end && bytes[stop] !== LF && bytes[stop] !== CR) stop++;

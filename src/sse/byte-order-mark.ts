@@ -2,17 +2,17 @@ const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Takes a byte order mark off the start of a stream, however the chunks are cut.
+ * Removes a byte order mark from the start of a stream, whatever its chunks are.
  *
- * A decoder drops the mark only as the very first bytes. Once a comment line precedes it, it would become
- * part of the first field's name, and the first event would be lost.
+ * A decoder drops the mark only as the very first bytes. Behind a comment line of sluice the mark would be part of the
+ * first field's name, and the first event would be lost.
  */
 export class ByteOrderMark {
   #matched = 0;
-  /** What follows is passed on as it is. */
+  /** Whether the start has been checked: further chunks are returned unchanged. */
   isOver = false;
 
-  /** The chunk without the mark; bytes that may belong to one are held until that is known. */
+  /** Returns the chunk without the mark; bytes that may belong to a mark are held until the next chunk. */
   strip(chunk: Buffer): Buffer {
     if (this.isOver) return chunk;
     const held = this.#matched;
@@ -27,7 +27,7 @@ export class ByteOrderMark {
     return held === 0 ? chunk : Buffer.concat([MARK.subarray(0, held), chunk]);
   }
 
-  /** What is still held when the stream ends. */
+  /** Returns the held bytes; to be called when the stream ends. */
   rest(): Buffer {
     return this.isOver ? NOTHING : MARK.subarray(0, this.#matched);
   }

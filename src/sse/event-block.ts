@@ -1,4 +1,4 @@
-/** One event as its sender thinks of it. */
+/** The fields and comments of one event block. */
 export interface EventParts {
   /** Any number of lines. */
   readonly data?: string | undefined;
@@ -13,8 +13,8 @@ export interface EventParts {
 }
 
 /**
- * Renders an event block (WHATWG HTML, "parsing an event stream"). One of comments alone has no empty line at
- * its end: some decoders would dispatch an empty event there.
+ * Renders an event block (WHATWG HTML, "parsing an event stream"). A block of comments alone gets no empty line at its
+ * end: some decoders would dispatch an empty event.
  */
 export function renderEventBlock({ data, event, id, retry, comment }: EventParts): string {
   const comments = comment === undefined ? "" : eachLine(":", comment);

@@ -4,23 +4,20 @@ const COLON = 0x3a;
 const SPACE = 0x20;
 const EMPTY_LINE = Buffer.from("\n\n");
 
-/** What a relay needs to know of an event block, read as WHATWG HTML, section 9.2.6 says. */
+/** The fields of an event block that sluice needs, parsed as in WHATWG HTML, section 9.2.6. */
 export interface EventFields {
-  /** The block's last id, bytes as latin1; undefined without one. Ids with NUL do not count. */
+  /** The block's last id, bytes as latin1; undefined without one. An id with NUL is ignored. */
   readonly id: string | undefined;
-  /** The reconnection time in ms that it sets; undefined without one. */
+  /** The reconnection time that it sets, in ms; undefined without one. */
   readonly retry: number | undefined;
-  /** Nothing but `retry` fields and comments: it is no event, and has no place in a history. */
+  /** Whether it has only `retry` fields and comments: such a block is not an event, and no history keeps it. */
   readonly isRetryOnly: boolean;
 }
 
-/**
- * Whether the bytes are one event block as a splitter cuts it: at least one field, an empty line at the end, and none
- * before it.
- */
+/** Whether the bytes are one event block as `BlockSplitter` returns it: at least one field, and a single empty line, at the end. */
 export function isEventBlock(bytes: Buffer): boolean {
   const end = bytes.length;
-  // Most blocks end their lines with LF alone and begin with a field: two searches that run natively.
+  // Most blocks have LF line ends and begin with a field: for them, two native searches suffice.
   if (bytes[0] !== COLON && bytes[0] !== LF && !bytes.includes(CR)) {
     return end > 2 && bytes.indexOf(EMPTY_LINE) === end - EMPTY_LINE.length;
   }
@@ -35,7 +32,7 @@ export function isEventBlock(bytes: Buffer): boolean {
   return hasField && isEnded && isWhole;
 }
 
-/** Reads an event block. */
+/** Parses an event block. */
 export function readEventFields(block: Buffer): EventFields {
   let id: string | undefined;
   let retry: number | undefined;
@@ -53,7 +50,7 @@ export function readEventFields(block: Buffer): EventFields {
   return { id, retry, isRetryOnly };
 }
 
-/** The block without its `id` lines; itself when it has none. */
+/** Returns the block without its `id` lines; the block itself if it has none. */
 export function withoutId(block: Buffer): Buffer {
   const kept: Buffer[] = [];
   eachLine(block, (from, to, next) => {
@@ -64,14 +61,14 @@ export function withoutId(block: Buffer): Buffer {
   return length === block.length ? block : Buffer.concat(kept, length);
 }
 
-/** An event as a client's script sees it. */
+/** An event as the script of a page gets it. */
 export interface ReadEvent {
   /** The event type; `message` without one. */
   readonly event: string;
   readonly data: string;
 }
 
-/** Reads type and data of an event block; undefined when it dispatches none, because it has no data. */
+/** Parses type and data of an event block; undefined if it has no data, because a client then dispatches no event. */
 export function readEvent(block: Buffer): ReadEvent | undefined {
   let event = "";
   const data: string[] = [];
@@ -87,7 +84,7 @@ export function readEvent(block: Buffer): ReadEvent | undefined {
 
 const utf8 = (bytes: string): string => Buffer.from(bytes, "latin1").toString("utf8");
 
-/** Calls `visit` for each line: where it begins, where its text ends, and where the next one begins. */
+/** Calls `visit` for each line with its start, the end of its text, and the start of the next line. */
 function eachLine(block: Buffer, visit: (from: number, to: number, next: number) => void): void {
   let from = 0;
   for (let at = 0; at < block.length; at++) {
@@ -101,9 +98,9 @@ function eachLine(block: Buffer, visit: (from: number, to: number, next: number)
   if (from < block.length) visit(from, block.length, block.length);
 }
 
-/** Name and value of a line, bytes as latin1. */
+/** Returns the name and value of a line, bytes as latin1. */
 function field(block: Buffer, from: number, to: number): [name: string, value: string] {
-  // Not `indexOf`, which would look for a colon through all the lines that follow.
+  // Not `indexOf`: without a colon in this line it would search all lines that follow.
   let colon = from;
   while (colon < to && block[colon] !== COLON) colon += 1;
   const start = block[colon + 1] === SPACE && colon + 1 < to ? colon + 2 : Math.min(colon + 1, to);
