@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { cidr } from "./scalars.ts";
 
-/** Which client addresses a route serves. */
+/** The `access` of a route: the client addresses that may use it. */
 export const accessSchema = z.strictObject({
   allow: z
     .array(cidr)
     .prefault([])
-    .describe("Client addresses that may come in, as CIDR ranges; when there are any, nobody else may."),
-  deny: z.array(cidr).prefault([]).describe("Client addresses that may not, whatever allow says."),
+    .describe("Client addresses that may use the route, as CIDR ranges; empty: all addresses."),
+  deny: z.array(cidr).prefault([]).describe("Client addresses that may not, even if allow contains them."),
 });
 
 export type AccessConfig = z.output<typeof accessSchema>;

@@ -7,7 +7,7 @@ export type ListenAddress =
 
 export const EXPECTED_ADDRESS = "expected a port, host:port such as 127.0.0.1:8000, or unix:/path";
 
-/** Reads `8000`, `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000` and `unix:/path`; port 0 takes a free one. */
+/** Parses `8000`, `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000` or `unix:/path`; port 0 stands for a free port. */
 export function parseAddress(text: string): ListenAddress | undefined {
   if (text.startsWith("unix:/")) return { path: text.slice(5) };
   const parts = /^(?:(?<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):)?(?<port>\d{1,5})$/.exec(text)?.groups;

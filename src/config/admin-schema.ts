@@ -6,9 +6,9 @@ import { secret } from "./secret.ts";
 
 const LOOPBACK = "127.0.0.1";
 
-/** Where the admin listener is; undefined for none. A port alone is one of the loopback, unlike in `listen`. */
+/** The address of the admin listener; undefined for none. A port alone is on the loopback address, unlike in `listen`. */
 export const admin = z
-  // The text too, because that is what a variable holds.
+  // The text "false" too, because the value of a variable is a text.
   .union([z.literal(false), z.literal("false"), address], `${EXPECTED_ADDRESS}, or false`)
   .transform((value): ListenAddress | undefined => {
     if (value === false || value === "false") return undefined;
@@ -22,7 +22,7 @@ export const admin = z
 export const adminToken = secret
   .optional()
   .describe(
-    "What the admin listener asks for, or file:/path. Required for an address that others can reach.",
+    "The token that the admin listener requires, or file:/path. Required if other machines can reach its address.",
   );
 
 /** Whether only this machine can reach an address. */
@@ -30,12 +30,12 @@ export function isLocal(where: ListenAddress): boolean {
   return "path" in where || isLoopbackHost(where.host ?? "");
 }
 
-/** The names and addresses of this machine for itself, as a Host field or a configuration spells them. */
+/** Whether a host is a name or an address of the loopback, as a Host field or a configuration spells it. */
 export function isLoopbackHost(host: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
 }
 
-/** Refuses an address that others can reach without anything that they must know. */
+/** Refuses an address that other machines can reach without a token. */
 export function refuseOpenAdmin(
   server: { readonly admin: ListenAddress | undefined; readonly adminToken?: string | undefined },
   ctx: z.RefinementCtx,
@@ -44,6 +44,6 @@ export function refuseOpenAdmin(
   ctx.addIssue({
     code: "custom",
     path: ["admin"],
-    message: "expected an adminToken beside an address that others can reach",
+    message: "expected an adminToken, because other machines can reach this address",
   });
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { secret } from "./secret.ts";
 
-/** apps.yaml: who may sign, by name. */
+/** apps.yaml: the apps that may sign requests, by name. */
 
 /** The name of an app: in the `auth` of routes, in logs, and in X-App-Id. */
 export const appName = z
@@ -10,7 +10,7 @@ export const appName = z
 
 const NOT_EMPTY = "expected a secret that is not empty";
 
-/** An AppKey: it stands in Authorization between `Access=` and a comma. */
+/** An AppKey: in Authorization it is between `Access=` and a comma. */
 export const appKey = z
   .string("expected a key, the public half")
   .regex(/^[\x21-\x2b\x2d-\x7e]{1,128}$/, "expected 1 to 128 visible characters without comma and space");
@@ -23,7 +23,7 @@ const app = z.strictObject({
       "expected a secret, or a list of the new and the old one",
     )
     .transform((value) => (Array.isArray(value) ? value : [value]))
-    .describe("The AppSecret, or file:/path. Two while one replaces the other: [new, old]."),
+    .describe("The AppSecret, or file:/path. During a change two: [new, old]."),
   appCodes: z
     .array(
       z
@@ -49,7 +49,7 @@ export const appsSchema = z.record(appName, app).superRefine((apps, ctx) => {
 /** apps.yaml after validation, secrets read. */
 export type AppsFile = z.output<typeof appsSchema>;
 
-/** An app: its entry in apps.yaml, and its name. */
+/** An app: its name, and its entry in apps.yaml. */
 export interface AppConfig extends z.output<typeof app> {
   readonly name: string;
 }

@@ -3,27 +3,27 @@ import { appName } from "./apps-schema.ts";
 import { jwtSchema } from "./jwt-schema.ts";
 import { ticketSchema } from "./ticket-schema.ts";
 
-/** The `auth` of a route: which credentials open it. Any one of them suffices. */
+/** The `auth` of a route: the credentials that it accepts. A request needs one of them. */
 
 const apps = z.array(appName).min(1, "expected at least one app");
 
 const appObject = z.strictObject({
-  apps: apps.describe("Names from apps.yaml; their signatures are taken."),
+  apps: apps.describe("Names from apps.yaml, of the apps whose signatures are accepted."),
   replay: z
     .enum(["allow", "reject"])
     .prefault("allow")
     .describe(
-      "Whether a signature may come twice. reject needs clients that sign each request anew, reconnects too.",
+      "Whether a signature may be used twice. reject needs clients that sign every request anew, reconnects too.",
     ),
 });
 
-/** Opens the short form, so that one schema validates and describes both. */
+/** Expands the short form, so that one schema validates and describes both. */
 const app = z
   .union([apps, appObject], "expected a list of apps such as [web-client], or an object with apps")
   .transform((value) => (Array.isArray(value) ? appObject.parse({ apps: value }) : value))
   .describe("APP signatures (SDK-HMAC-SHA256): a list of apps, short for { apps }, or the object.");
 
-/** The keys that name a credential; the others only say how one is handled. */
+/** The keys that name a credential; the other keys only say how to handle one. */
 const CREDENTIALS = ["app", "appCode", "jwt"] as const;
 
 export const authSchema = z
@@ -32,20 +32,22 @@ export const authSchema = z
     appCode: z
       .boolean()
       .prefault(false)
-      .describe("Take X-Apig-AppCode: a fixed text of apps.yaml, of the apps in auth.app or else of any."),
-    jwt: jwtSchema.optional().describe("Take JSON Web Tokens."),
+      .describe(
+        "Accept X-Apig-AppCode: a fixed text from apps.yaml, of the apps in auth.app or, without it, of any app.",
+      ),
+    jwt: jwtSchema.optional().describe("Accept JSON Web Tokens."),
     ticket: ticketSchema
       .optional()
       .describe(
-        "Let POST PATH?ticket give out a ticket, with which GET PATH?ticket=TICKET is open once: for native EventSource and WebSocket, which can send no fields.",
+        "Issue a ticket for POST PATH?ticket, with which GET PATH?ticket=TICKET is accepted once: for native EventSource and WebSocket, which cannot send header fields.",
       ),
     forward: z
       .boolean()
       .prefault(false)
-      .describe("Let the credential's own fields, such as Authorization, through to the backend."),
+      .describe("Forward the fields of the credential, such as Authorization, to the backend."),
   })
   .superRefine((auth, ctx) => {
-    // Nothing to present would mean nothing to check, on a route that says it is protected.
+    // Without a credential to check, a route that looks protected would be open.
     if (CREDENTIALS.every((key) => auth[key] === undefined || auth[key] === false)) {
       ctx.addIssue(`expected at least one of ${CREDENTIALS.join(", ")}`);
     }
@@ -53,5 +55,5 @@ export const authSchema = z
 
 /** A route's `auth` after validation. */
 export type AuthConfig = z.output<typeof authSchema>;
-/** Its APP signatures. */
+/** The APP signatures of a route's `auth` after validation. */
 export type AppAuthConfig = z.output<typeof appObject>;

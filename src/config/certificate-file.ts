@@ -4,21 +4,21 @@ import { createSecureContext } from "node:tls";
 import { certificatesIn } from "./pem.ts";
 import { readTextFile } from "./text-file.ts";
 
-/** A certificate with its chain, and its private key; both in PEM form, and known to belong together. */
+/** A certificate with its chain, and its private key, both in PEM form; the pair has been checked. */
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
 }
 
-/** What is wrong, and in which of the two files. */
+/** A problem, and the key that names its file. */
 interface CertificateProblem {
   readonly key: "cert" | "key";
   readonly problem: string;
 }
 
 /**
- * Reads a certificate and its key, each a PEM file named relative to `directory`, or says why the pair could
- * not be served with. Whatever would fail only in a handshake is found here.
+ * Reads a certificate and its key, each a PEM file named relative to `directory`; returns a problem if TLS cannot use
+ * them. It finds every problem that would otherwise show only in a handshake.
  */
 export function readCertificate(
   files: { readonly cert: string; readonly key: string },
@@ -42,7 +42,7 @@ function certificateProblem(text: string): CertificateProblem | undefined {
   try {
     for (const block of blocks.toReversed()) own = new X509Certificate(block);
   } catch {
-    return { key, problem: "expected certificates that can be read" };
+    return { key, problem: "expected valid certificates" };
   }
   const { validFrom = "", validTo = "" } = own ?? {};
   if (Date.parse(validTo) < Date.now())
@@ -63,12 +63,12 @@ function keyProblem(text: string): CertificateProblem | undefined {
 function pairProblem(cert: string, key: string): CertificateProblem | undefined {
   const own = privateKey(key);
   if (own === undefined || !new X509Certificate(cert).checkPrivateKey(own))
-    return { key: "key", problem: "the key is not the certificate's" };
+    return { key: "key", problem: "the key does not belong to the certificate" };
   try {
-    // OpenSSL has rules of its own, such as for short keys.
+    // OpenSSL has further rules, for example against short keys.
     createSecureContext({ cert, key });
   } catch (error) {
-    return { key: "cert", problem: `cannot be served with (${(error as NodeJS.ErrnoException).code ?? ""})` };
+    return { key: "cert", problem: `TLS cannot use it (${(error as NodeJS.ErrnoException).code ?? ""})` };
   }
   return undefined;
 }

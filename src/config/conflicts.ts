@@ -1,21 +1,21 @@
 import { routingPath } from "../http/routing-path.ts";
 import type { RouteMatch } from "./route-schema.ts";
 
-/** A route as far as its match goes. */
+/** The name and the match of a route. */
 export interface NamedMatch {
   readonly name: string;
   readonly match: RouteMatch;
 }
 
-/** Two routes that claim the same requests. */
+/** Two routes that match the same requests. */
 export interface Conflict {
   readonly name: string;
   readonly other: string;
-  /** The methods that both claim; undefined when both take any. */
+  /** The methods that both match; undefined if both match any. */
   readonly methods: readonly string[] | undefined;
 }
 
-/** The place that a match claims: two routes of one place differ in their methods alone. */
+/** Returns host and path of a match in one spelling: routes with the same place can differ only in their methods. */
 export function placeOf({ host, path }: RouteMatch): {
   readonly host: string | undefined;
   readonly isPrefix: boolean;
@@ -23,25 +23,25 @@ export function placeOf({ host, path }: RouteMatch): {
 } {
   const isPrefix = path.endsWith("/*");
   return {
-    // A fully qualified name may end in a dot; nginx drops it too.
+    // A fully qualified name may end with a dot, which nginx removes too.
     host: host?.toLowerCase().replace(/\.$/, ""),
     isPrefix,
-    // The slash before the star may be one of several.
+    // `routingPath` merges the slashes before the star.
     path: isPrefix ? routingPath(path).slice(0, -2) : routingPath(path),
   };
 }
 
-/** The methods of a route, HEAD with GET; undefined for any. */
+/** Returns the methods of a route, with HEAD if GET is among them; undefined for any method. */
 export function methodsOf({ methods }: RouteMatch): ReadonlySet<string> | undefined {
   if (methods === undefined) return undefined;
   return new Set(methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])));
 }
 
 /**
- * Finds routes that claim the same host, path and method, so that one of them would never be reached.
+ * Finds routes with the same host, path and method, of which one would never be reached.
  *
- * Nothing else can hide a route: the longest prefix wins, an exact path is one path of many, and a route
- * with methods leaves the other methods to the one without.
+ * A route cannot hide another one in any other way: a prefix leaves longer prefixes and exact paths to other routes, and
+ * a route with methods leaves the other methods to a route without.
  */
 export function findConflicts(routes: readonly NamedMatch[]): Conflict[] {
   const claimed = new Map<string, NamedMatch[]>();
@@ -58,7 +58,7 @@ export function findConflicts(routes: readonly NamedMatch[]): Conflict[] {
   return conflicts;
 }
 
-/** Empty when two routes of one place get along. */
+/** Returns the methods that both routes of a place match; empty for none, undefined for all. */
 function sharedMethods(
   a: ReadonlySet<string> | undefined,
   b: ReadonlySet<string> | undefined,

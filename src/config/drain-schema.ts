@@ -1,22 +1,22 @@
 import * as z from "zod";
 import { duration, durationOrOff } from "./scalars.ts";
 
-/** How a gateway, or a route that was taken out, comes to its end. */
+/** The `drain` of sluice.yaml: how the streams of a stopping gateway, or of a removed route, end. */
 export const drainSchema = z
   .strictObject({
     delay: durationOrOff
       .prefault("off")
       .describe(
-        "After SIGTERM: how long to go on accepting while /readyz says 503, for a load balancer to notice.",
+        "After SIGTERM: how long to accept connections while /readyz says 503, so that a load balancer notices.",
       ),
     timeout: duration
       .prefault("30s")
       .describe(
-        "From then on: streams are ended between two events, spread over this time; what is left at its end is broken off. For streams of a route that was removed, too.",
+        "After that: how long to end streams between two events, spread over this time; streams left at its end are aborted. Also for the streams of a removed route.",
       ),
     retry: durationOrOff
       .prefault("3s")
-      .describe("The reconnection time that an event stream is told before it is ended so; or off."),
+      .describe("The reconnection time to send to an event stream before its end; or off."),
   })
   .prefault({})
   .describe("How streams end on SIGTERM.");

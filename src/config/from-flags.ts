@@ -6,15 +6,15 @@ import { routeSchema } from "./route-schema.ts";
 import { phrase, problemsIn } from "./schema-problems.ts";
 import { type ServerConfig, serverSchema } from "./server-schema.ts";
 
-/** What `serve --to` says instead of files. */
+/** The flags of `serve --to`, which replace the files. */
 export interface Flags {
   readonly to: string;
   readonly listen: string | undefined;
-  /** Allowed origins; none: no CORS. */
+  /** Allowed origins; empty for no CORS. */
   readonly cors: readonly string[];
 }
 
-/** The configuration of `serve --to`: one route named default, for every path, WebSocket included. */
+/** Returns the configuration of `serve --to`: one route named default for every path, WebSocket included. */
 export function configFromFlags({ to, listen, cors }: Flags): Loaded {
   const options = { error: phrase, reportInput: true };
   const server = serverSchema.safeParse({ admin: false, ...(listen !== undefined && { listen }) }, options);
@@ -50,7 +50,7 @@ export function configFromFlags({ to, listen, cors }: Flags): Loaded {
   };
 }
 
-/** `--log-level` and `--log-format`, checked as the keys they stand for; only what was given is returned. */
+/** Validates `--log-level` and `--log-format` like the keys that they stand for; returns only the given ones. */
 export function logFromFlags(given: {
   readonly level: string | undefined;
   readonly format: string | undefined;
@@ -69,5 +69,5 @@ export function logFromFlags(given: {
 
 const FLAGS: Readonly<Record<string, string>> = { upstream: "--to", cors: "--cors", listen: "--listen" };
 
-/** A flag has no object form to offer. */
+/** The part of a problem's text that does not apply to a flag, which has no object form. */
 const OBJECT_FORM = /, or an object with \w+$/;

@@ -7,20 +7,20 @@ import type { RouteInput } from "./route-schema.ts";
 import type { Config, serverSchema } from "./server-schema.ts";
 import { decodeText } from "./text-file.ts";
 
-/** A configuration as objects: what the files would say, in the same keys and units. */
+/** A configuration as objects, with the keys and units of the files. */
 export interface InlineConfig {
-  /** sluice.yaml; without it every key has its default. */
+  /** The content of sluice.yaml; without it every key has its default. */
   readonly server?: z.input<typeof serverSchema>;
-  /** apps.yaml. */
+  /** The content of apps.yaml. */
   readonly apps?: z.input<typeof appsSchema>;
-  /** The route files, by the routes' names. */
+  /** The content of the route files, by the routes' names. */
   readonly routes: Readonly<Record<string, RouteInput>>;
 }
 
-/** How an inline configuration is called where a problem names its file. */
+/** The directory that problems of an inline configuration name. */
 const ROOT = "config";
 
-/** Validates a configuration given as objects, as if it stood in files; throws a ConfigError with every problem. */
+/** Validates a configuration given as objects, like one in files. Throws ConfigError with every problem. */
 export function parseConfig({ server, apps, routes }: InlineConfig, env = process.env): Config {
   const texts = new Map<string, string>();
   if (server !== undefined) texts.set(`${ROOT}/sluice.yaml`, stringify(server));
@@ -30,7 +30,7 @@ export function parseConfig({ server, apps, routes }: InlineConfig, env = proces
   return orThrow(loadConfig(ROOT, env, filesOf(texts)));
 }
 
-/** Reads and validates a configuration directory; throws a ConfigError with every problem of every file. */
+/** Reads and validates a configuration directory. Throws ConfigError with every problem of every file. */
 export function readConfig(directory: string, env = process.env): Config {
   return orThrow(loadConfig(directory, env));
 }

@@ -1,13 +1,13 @@
 import type { Path } from "./yaml-file.ts";
 
-/** The environment that variables come from. */
+/** The environment variables. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
 /** A value with its variables filled in. */
 export interface Interpolated {
   readonly value: unknown;
   readonly problems: readonly { readonly path: Path; readonly message: string }[];
-  /** The scalars that consist of one variable and nothing else. */
+  /** The paths of the scalars that consist of a single variable. */
   readonly wholes: readonly Path[];
 }
 
@@ -18,9 +18,9 @@ const WHOLE = /^\$\{[^}]*\}$/;
 /**
  * Fills in `${NAME}` and `${NAME:-default}` in every text of a parsed file; `$${` stands for `${`.
  *
- * The default is for a variable that is not set or empty, as in a shell. Because the file was parsed before,
- * what a variable holds can never add a key. It is a text; where a number or a boolean is expected and the
- * scalar is one variable and nothing else, `validate` reads it as one.
+ * The default applies to a variable that is not set or empty, as in a shell. The file has been parsed before, so the value
+ * of a variable can never add a key. The value is a text; `validate` converts it where the schema expects a number or a
+ * boolean and the scalar consists of that single variable.
  */
 export function interpolate(value: unknown, env: Env): Interpolated {
   const problems: { path: Path; message: string }[] = [];
@@ -47,7 +47,7 @@ function fill(text: string, env: Env, report: (message: string) => void): string
       return whole;
     }
     const fallback = parts?.["fallback"];
-    // Own properties only: `${constructor}` names no variable.
+    // Own properties only: `${constructor}` is not a variable.
     const value = Object.hasOwn(env, name) ? env[name] : undefined;
     if (fallback !== undefined && (value === undefined || value === "")) return fallback;
     if (value === undefined) {

@@ -3,7 +3,7 @@ import { appsSchema } from "./apps-schema.ts";
 import { routeSchema } from "./route-schema.ts";
 import { serverSchema } from "./server-schema.ts";
 
-/** The part of JSON Schema that our definitions use. */
+/** The part of JSON Schema that sluice's schemas use. */
 export interface JsonSchema {
   readonly type?: string;
   readonly description?: string;
@@ -16,7 +16,7 @@ export interface JsonSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** The files of the configuration that a schema describes. */
+/** The schemas of the configuration's files. */
 export const SCHEMAS = { route: routeSchema, server: serverSchema, apps: appsSchema } as const;
 export type SchemaName = keyof typeof SCHEMAS;
 
@@ -27,10 +27,10 @@ const TITLES: Readonly<Record<SchemaName, string>> = {
 };
 
 /**
- * The JSON Schema of a file, made from the definitions that validate it, for editors.
+ * Returns the JSON Schema of a file for editors, made from the schema that validates it.
  *
- * Draft 7, because that is what the YAML language server reads in full. Wherever a scalar is expected, a
- * text with `${NAME}` is allowed too: what will stand there is not known before the server starts.
+ * It is draft 7, which the YAML language server supports completely. A text with `${NAME}` is allowed for every scalar,
+ * because the value is known only when the gateway starts.
  */
 export function jsonSchema(name: SchemaName): JsonSchema {
   const { $schema, ...schema } = z.toJSONSchema(SCHEMAS[name], {
@@ -73,7 +73,7 @@ function allowVariables(schema: JsonSchema): JsonSchema {
   };
 }
 
-/** Prose and default stay outside, where editors look for them. */
+/** Description and default stay outside of `anyOf`, where editors look for them. */
 function orVariable({ description, default: preset, ...leaf }: JsonSchema): JsonSchema {
   return {
     ...(description !== undefined && { description }),
@@ -93,7 +93,7 @@ const isNarrowScalar = (schema: JsonSchema): boolean =>
     schema["const"] !== undefined ||
     schema["allOf"] !== undefined);
 
-/** The keys that may stand at a path, whatever the branch of a union. */
+/** Returns the known keys at a path, of all branches of a union. */
 export function keysAt(schema: JsonSchema, path: readonly PropertyKey[]): readonly string[] {
   const [step, ...rest] = path;
   const branches = schema.anyOf ?? [schema];
@@ -105,12 +105,12 @@ export function keysAt(schema: JsonSchema, path: readonly PropertyKey[]): readon
   });
 }
 
-/** What stands under every name of an object whose keys are names, as in apps.yaml. */
+/** Returns the schema of the values of an object whose keys are names, as in apps.yaml. */
 export function named({ additionalProperties }: JsonSchema): JsonSchema | undefined {
   return typeof additionalProperties === "object" ? additionalProperties : undefined;
 }
 
-/** Where every key may stand, such as `stream.heartbeat`; the items of a list are `[]`, names are `NAME`. */
+/** Returns the path of every key, such as `stream.heartbeat`, with `[]` for the items of a list and `NAME` for names. */
 export function keyPaths(schema: JsonSchema, above = ""): readonly string[] {
   return (schema.anyOf ?? [schema]).flatMap((branch) => {
     const entry = named(branch);

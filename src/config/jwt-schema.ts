@@ -4,8 +4,8 @@ import { durationOrOff, editableField, token } from "./scalars.ts";
 /** The `auth.jwt` of a route. */
 
 /**
- * Signatures with a public key only. A shared secret is not among them, so a token that names HS256 and is
- * signed with the public key as the secret has nowhere to get in (RFC 8725 section 2.1).
+ * Signatures with a public key only. HS256 is missing on purpose: an attacker could sign a token with the public key as
+ * the shared secret (RFC 8725, section 2.1).
  */
 const ALGORITHMS = [
   "RS256",
@@ -35,40 +35,40 @@ const jwks = z
 
 const name = z.string().min(1, "expected a text that is not empty");
 
-/** Fields that say where a request comes from and goes to; a claim must not stand in for them. */
+/** A field that a claim may set: none that carries credentials or tells where a request comes from and goes to. */
 const claimField = editableField.regex(
   /^(?!(?:authorization|cookie|host|forwarded|x[^0-9A-Za-z]forwarded[^0-9A-Za-z].*|x[^0-9A-Za-z]real[^0-9A-Za-z]ip|x[^0-9A-Za-z]request[^0-9A-Za-z]id)$)/i,
   "expected no field that carries credentials or that the gateway sets itself",
 );
 
 export const jwtSchema = z.strictObject({
-  issuer: name.describe("What iss has to be."),
+  issuer: name.describe("The required value of the iss claim."),
   audience: z
     .union(
       [name, z.array(name).min(1, "expected at least one audience")],
       "expected a text, or a list of them",
     )
     .transform((value) => (Array.isArray(value) ? value : [value]))
-    .describe("What aud has to name; of a list, one."),
+    .describe("The audience that the aud claim must contain; of a list, at least one."),
   jwks: jwks.describe(
-    "The issuer's public keys: a URL or a file. It has to be there when the gateway starts.",
+    "The issuer's public keys: a URL or a file, which must be readable when the gateway starts.",
   ),
-  header: token.prefault("Authorization").describe("The field with the token; Bearer may stand before it."),
+  header: token.prefault("Authorization").describe("The field with the token; it may start with Bearer."),
   cookie: z
     .string()
     .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "expected the name of a cookie")
     .optional()
-    .describe("A cookie that may hold the token, where no other credential is sent."),
+    .describe("A cookie with the token, used if no other credential is sent."),
   algorithms: z
     .array(z.enum(ALGORITHMS))
     .min(1, "expected at least one algorithm")
     .prefault([...ALGORITHMS])
-    .describe("Signature algorithms that are taken."),
-  clockTolerance: durationOrOff.prefault("off").describe("How far the issuer's clock may be off."),
+    .describe("The accepted signature algorithms."),
+  clockTolerance: durationOrOff.prefault("off").describe("How far the issuer's clock may differ."),
   claims: z
     .record(claimField, name)
     .prefault({})
-    .describe("Fields for the backend, each with the claim it holds: X-User: sub."),
+    .describe("Fields for the backend, each with the claim for its value: X-User: sub."),
 });
 
 /** A route's `auth.jwt` after validation. */

@@ -9,35 +9,35 @@ const MAX_STREAMS = 1_000_000;
 
 const EXPECTED_PERIOD = "expected whole seconds from 1s to 1d";
 
-/** How many requests a rate may have. */
+/** The requests of a rate in each window. */
 export const rateRequests = z.int().min(1).max(MAX_REQUESTS);
 
 /** The window of a rate, in ms after parsing. */
 export const ratePeriod = duration.refine((ms) => ms % 1000 === 0 && ms <= DAY_MS, EXPECTED_PERIOD);
 
-/** How many keys a rate tells apart. */
+/** The most keys that a rate counts separately. */
 export const rateKeys = z.int().min(1).max(1_000_000).prefault(50_000);
 
 const rate = z.strictObject({
-  requests: rateRequests.describe("How many requests; the next one is answered 429."),
-  per: ratePeriod.describe("In how long: 1s to 1d, counted from the first request."),
+  requests: rateRequests.describe("Requests in each window; the next request gets 429."),
+  per: ratePeriod.describe("The length of a window, 1s to 1d; it begins with the first request."),
   by: z
     .enum(["app", "ip", "route"])
     .prefault("route")
     .describe(
-      "What is counted together: requests of one app (or other credential), of one client address, or all. A request without a credential counts for its address.",
+      "Which requests are counted together: those of one app (or other credential), of one client address, or all. A request without a credential counts for its address.",
     ),
   maxKeys: rateKeys.describe(
-    "How many apps or addresses are told apart at a time; those beyond share one count.",
+    "The most apps or addresses that are counted separately; further ones share one count.",
   ),
 });
 
 export const limitsSchema = z.strictObject({
   rate: z
-    .union([rate, z.array(rate).max(MAX_POLICIES)], "expected { requests, per, by }, or a list of such")
+    .union([rate, z.array(rate).max(MAX_POLICIES)], "expected { requests, per, by }, or a list of these")
     .transform((value) => (Array.isArray(value) ? value : [value]))
     .prefault([])
-    .describe("Request rates; each is { requests, per, by }, and all of a list hold."),
+    .describe("Request rates, each { requests, per, by }; every rate of a list applies."),
   streams: z
     .int()
     .min(1)

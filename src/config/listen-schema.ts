@@ -3,9 +3,9 @@ import { address, EXPECTED_ADDRESS, type ListenAddress } from "./address-schema.
 import { type Certificate, readCertificate } from "./certificate-file.ts";
 import { duration } from "./scalars.ts";
 
-/** The `listen` of sluice.yaml: where the gateway listens, and what is spoken there. */
+/** The `listen` of sluice.yaml: the gateway's addresses and their protocols. */
 
-/** Every handshake with a name may look at all of them. */
+/** A bound, because a TLS handshake may compare its SNI name with the names of every certificate. */
 const MAX_CERTIFICATES = 100;
 
 const EXPECTED_LISTEN = `${EXPECTED_ADDRESS}, or an object with address`;
@@ -16,37 +16,37 @@ const http2Object = z.strictObject({
     .min(1)
     .max(1000)
     .prefault(100)
-    .describe("Requests and streams under way on one connection; a browser holds further ones back."),
+    .describe("Open requests and streams on one connection; a browser waits with further ones."),
   maxResets: z
     .int()
     .min(1)
     .max(100_000)
     .prefault(100)
     .describe(
-      "Requests of one connection that its client may take back within a second of sending them, in 10 s; the connection is ended beyond.",
+      "Requests that a client may reset on one connection in 10 s, each within a second of sending it; beyond that the connection is closed.",
     ),
   pingInterval: duration
     .prefault("15s")
     .describe(
-      "How often a client is asked whether it is there; ended when it has not answered by the next time.",
+      "The time between PING frames to a client; without an answer by the next one, the connection is closed.",
     ),
 });
 
 /** The bounds of HTTP/2 on a listener. */
 export type Http2Config = z.output<typeof http2Object>;
 
-/** One address to listen on, and how. */
+/** One address to listen on, with its protocols. */
 export interface ListenConfig {
   readonly address: ListenAddress;
-  /** Permissions of a unix socket's file; undefined as the process's umask has it. */
+  /** Permissions of a unix socket's file; undefined to leave them to the process's umask. */
   readonly mode: number | undefined;
-  /** The first is for clients that ask for no name or for an unknown one; undefined without TLS. */
+  /** The first certificate also serves clients without an SNI name or with an unknown one; undefined without TLS. */
   readonly tls: readonly Certificate[] | undefined;
   readonly http2: Http2Config | undefined;
   readonly proxyProtocol: boolean;
 }
 
-/** The schema of `listen`; files that it names are looked for in `directory`. */
+/** Returns the schema of `listen`; its files are named relative to `directory`. */
 export function listenIn(directory: string) {
   const certificate = z
     .strictObject({
@@ -76,25 +76,24 @@ export function listenIn(directory: string) {
         )
         .optional()
         .describe(
-          "{ cert, key }: PEM files, relative to the configuration; or a list, chosen from by the name that is asked for.",
+          "{ cert, key }: PEM files, relative to the configuration; or a list, from which the client's SNI name selects.",
         ),
       http2: z
         .union([z.boolean(), http2Object], "expected true, false or an object")
         .optional()
-        .describe("HTTP/2 for clients that choose it, with its bounds; true where there is tls."),
+        .describe("HTTP/2 for clients that choose it, with its bounds; true by default with tls."),
       proxyProtocol: z
         .boolean()
         .prefault(false)
         .describe(
-          "Each connection begins with a PROXY protocol header, version 1 or 2, that names the client.",
+          "Whether each connection begins with a PROXY protocol header (version 1 or 2) with the client's address.",
         ),
     })
     .transform((given, ctx): ListenConfig => {
       const issue = (key: string, message: string) => ctx.addIssue({ code: "custom", path: [key], message });
       const { address: where, mode, tls, http2, proxyProtocol } = given;
-      if (mode !== undefined && !("path" in where)) issue("mode", "expected a unix:/path beside it");
-      if (tls === undefined && http2 !== undefined && http2 !== false)
-        issue("http2", "expected tls beside it");
+      if (mode !== undefined && !("path" in where)) issue("mode", "expected a unix:/path as address");
+      if (tls === undefined && http2 !== undefined && http2 !== false) issue("http2", "expected tls too");
       return {
         address: where,
         mode: mode === undefined ? undefined : Number.parseInt(mode, 8),

@@ -14,7 +14,7 @@ import { describeSystemError, readTextFile } from "./text-file.ts";
 import { validate } from "./validate.ts";
 import { type Path, parseYaml, type YamlFile } from "./yaml-file.ts";
 
-/** A configuration, or everything that is wrong with it. */
+/** A configuration, or all of its problems. */
 export type Loaded = { readonly config: Config } | { readonly problems: readonly Problem[] };
 
 const SERVER_FILE = "sluice.yaml";
@@ -23,11 +23,11 @@ const ROUTES = "routes";
 const YAML_ENDING = /\.ya?ml$/i;
 const ROUTE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Where the files of a configuration are. */
+/** The source of a configuration's files. */
 export interface ConfigFiles {
-  /** Whether files that sluice.yaml names are looked for beside it; else in the working directory. */
+  /** Whether sluice.yaml names its files relative to itself; otherwise relative to the working directory. */
   readonly isOnDisk: boolean;
-  /** The names in a directory; throws the system's error when there is none. */
+  /** Returns the names in a directory. Throws the system's error if it cannot be read. */
   names(directory: string): readonly string[];
   read(path: string): ReturnType<typeof readTextFile>;
 }
@@ -38,14 +38,14 @@ const ON_DISK: ConfigFiles = {
   read: readTextFile,
 };
 
-/** What a directory is read with, and where its problems are gathered. */
+/** The inputs for reading a directory, and the list of its problems. */
 interface Reading {
   readonly files: ConfigFiles;
   readonly env: Env;
   readonly problems: Problem[];
 }
 
-/** Reads a configuration directory. Every problem of every file is found at once; nothing is thrown. */
+/** Reads a configuration directory. Returns every problem of every file at once; never throws. */
 export function loadConfig(directory: string, env: Env, files = ON_DISK): Loaded {
   const root = withoutFinalSlashes(directory, 1);
   const problems: Problem[] = [];
@@ -63,7 +63,7 @@ export function loadConfig(directory: string, env: Env, files = ON_DISK): Loaded
   return { config: { server, routes, apps } };
 }
 
-/** Sorted, so that what comes of them does not depend on the file system. */
+/** Returns the names in a directory, sorted, so that the result does not depend on the file system. */
 function listNames(
   directory: string,
   missing: string,
@@ -81,7 +81,7 @@ function listNames(
   }
 }
 
-/** YAML beside sluice.yaml that nothing reads is a mistake; other files are none of our business. */
+/** Returns a problem for each unknown YAML file beside sluice.yaml; other files are ignored. */
 function strayFiles(root: string, names: readonly string[]): Problem[] {
   return names
     .filter((name) => YAML_ENDING.test(name) && name !== SERVER_FILE && name !== APPS_FILE)
@@ -122,7 +122,7 @@ function readFile<T>(
   return undefined;
 }
 
-/** A file of comments only: every key has its default. */
+/** A file without any key: every key has its default. */
 const EMPTY: YamlFile = {
   value: {},
   keyPlace: () => ({ line: 1, column: 1 }),
@@ -135,7 +135,7 @@ interface ReadRoute extends ReadFile<RouteFile> {
 }
 
 function readServer(root: string, reading: Reading): ServerConfig | undefined {
-  // A configuration that is on no disk names files from the working directory.
+  // A configuration given as objects names files relative to the working directory.
   const schema = serverSchemaIn(reading.files.isOnDisk ? root : ".");
   return readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", reading, schema)?.value;
 }
@@ -145,7 +145,7 @@ function readApps(path: string, reading: Reading): AppConfig[] | undefined {
   return file && Object.entries(file).map(([name, app]) => ({ ...app, name }));
 }
 
-/** `apps` is undefined when apps.yaml is wrong; which names it meant to have is then not known. */
+/** `apps` is undefined if apps.yaml has a problem: names of apps are then not checked. */
 function readRoutes(
   directory: string,
   apps: readonly AppConfig[] | undefined,
@@ -177,7 +177,7 @@ function readRoutes(
   };
 }
 
-/** Without a Redis each worker would have a backend request and a history of its own: shared by none of them. */
+/** Refuses shared streams with several workers and no Redis: each worker would have a backend request of its own. */
 function apartInWorkers(routes: readonly ReadRoute[], { workers, redis }: ServerConfig): Problem[] {
   if (workers === 1 || redis !== null) return [];
   const message = `workers: ${workers} can share a stream only through redis; set redis in ${SERVER_FILE}, or workers: 1`;
@@ -187,7 +187,7 @@ function apartInWorkers(routes: readonly ReadRoute[], { workers, redis }: Server
   });
 }
 
-/** Backends that are the gateway itself. */
+/** Returns a problem for each backend that is the gateway itself. */
 function loops(routes: readonly ReadRoute[], server: ServerConfig): Problem[] {
   return routes.flatMap(({ value, yaml, path: file }) =>
     ownBackends(value, server).map((own) => {
@@ -198,7 +198,7 @@ function loops(routes: readonly ReadRoute[], server: ServerConfig): Problem[] {
   );
 }
 
-/** As much of a path as a file has: `upstream: URL` is short for more. */
+/** Returns the part of a path that a file has: with `upstream: URL`, the path of the URL ends at `upstream`. */
 function writtenPart(value: unknown, path: Path): Path {
   const [step, ...rest] = path;
   if (step === undefined || typeof value !== "object" || value === null || !(step in value)) return [];
@@ -220,7 +220,7 @@ function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppC
   });
 }
 
-/** Keys of `auth` that could never let anybody in. */
+/** Returns a problem for each key of `auth` that can never accept a request. */
 function uselessAuth({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {
   const { auth, match } = value;
   const problem = (key: string, message: string): Problem => {
@@ -231,7 +231,9 @@ function uselessAuth({ value, yaml, path: file }: ReadRoute, apps: readonly AppC
   const hasNoGet = auth?.ticket !== undefined && match.methods?.includes("GET") === false;
   return [
     ...(hasNoCode ? [problem("appCode", `no app of this route has appCodes in ${APPS_FILE}`)] : []),
-    ...(hasNoGet ? [problem("ticket", "tickets open GET, which is not among match.methods")] : []),
+    ...(hasNoGet
+      ? [problem("ticket", "a ticket is for a GET request, and match.methods does not contain GET")]
+      : []),
   ];
 }
 

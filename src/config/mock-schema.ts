@@ -5,20 +5,20 @@ const MAX_EVENTS = 10_000;
 /** A script that repeats without a pause would keep the process busy with one client. */
 const EXPECTED_PAUSE = "expected at least one event with after, because the script repeats";
 
-/** A value of an event's one line; a line break would begin another field. */
+/** The value of an event's field, one line: a line break would begin another field. */
 const line = z.string().regex(/^[^\r\n\0]*$/, "expected one line of text");
 
 const json = z.union(
   [z.string(), z.number(), z.boolean(), z.record(z.string(), z.unknown()), z.array(z.unknown())],
-  "expected text, or a value to be sent as JSON",
+  "expected a text, or a value to send as JSON",
 );
 
 const event = z
   .strictObject({
-    data: json.optional().describe("Text of any number of lines, or a value that is sent as JSON."),
-    event: line.optional().describe("The event type; message without it."),
-    id: line.optional().describe("The event id; a client that comes back with it goes on behind this event."),
-    retry: duration.optional().describe("The client's reconnection time from here on."),
+    data: json.optional().describe("A text of any number of lines, or a value to send as JSON."),
+    event: line.optional().describe("The event type; message by default."),
+    id: line.optional().describe("The event id; a client that reconnects with it resumes after this event."),
+    retry: duration.optional().describe("The client's reconnection time from this event on."),
     comment: z.string().optional().describe("Comment lines, which clients ignore."),
     after: duration.optional().describe("How long to wait before this event."),
   })
@@ -26,16 +26,16 @@ const event = z
 
 const object = z
   .strictObject({
-    status: z.int().min(200).max(599).optional().describe("The status of a fixed answer; 200 without it."),
-    headers: z.record(editableField, fieldValue).prefault({}).describe("Header fields of the answer."),
-    body: json.optional().describe("The body of a fixed answer: text, or a value that is sent as JSON."),
+    status: z.int().min(200).max(599).optional().describe("The status of a fixed response; 200 by default."),
+    headers: z.record(editableField, fieldValue).prefault({}).describe("Header fields of the response."),
+    body: json.optional().describe("The body of a fixed response: a text, or a value to send as JSON."),
     events: z
       .array(event)
       .min(1)
       .max(MAX_EVENTS)
       .optional()
-      .describe("A scripted event stream in place of a fixed answer."),
-    repeat: z.boolean().optional().describe("Begin the script anew at its end; without it the stream ends."),
+      .describe("A scripted event stream instead of a fixed response."),
+    repeat: z.boolean().optional().describe("Restart the script at its end; without it the stream ends."),
   })
   .superRefine(({ status, body, events, repeat }, ctx) => {
     const refuse = (key: string, message: string) => ctx.addIssue({ code: "custom", path: [key], message });
@@ -43,12 +43,13 @@ const object = z
       if (repeat !== undefined) refuse("repeat", "expected no repeat without events");
       return;
     }
-    if (status !== undefined) refuse("status", "expected no status beside events: a stream is a 200");
-    if (body !== undefined) refuse("body", "expected no body beside events");
+    if (status !== undefined)
+      refuse("status", "expected no status together with events: a stream has status 200");
+    if (body !== undefined) refuse("body", "expected no body together with events");
     if (repeat === true && !events.some(({ after }) => after !== undefined)) refuse("events", EXPECTED_PAUSE);
   });
 
-/** The same answer to every request. */
+/** The same response to every request. */
 export interface FixedAnswerConfig {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -65,7 +66,7 @@ export interface ScriptConfig {
 export type ScriptEventConfig = z.output<typeof event>;
 export type MockConfig = FixedAnswerConfig | ScriptConfig;
 
-/** What a route answers without a backend. */
+/** The `mock` of a route: its responses without a backend. */
 export const mockSchema = object.transform(
   ({ status = 200, headers, body, events, repeat = false }): MockConfig =>
     events === undefined ? { status, headers, body } : { headers, events, repeat },

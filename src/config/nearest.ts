@@ -1,8 +1,9 @@
 import { editDistance } from "../base/edit-distance.ts";
 
-/** The known name that a misspelt one most likely meant; undefined when none is near. */
+/** Returns the known name that is nearest to a misspelt one; undefined if no name is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
-  // Two letters exchanged are two steps; of long names a third may be wrong, of the shortest one letter.
+  // Up to a third of the letters may be wrong, but at least two, as two exchanged letters count twice; in the shortest
+  // names one.
   let least = (name.length < 3 ? 1 : Math.max(2, Math.floor(name.length / 3))) + 1;
   let found: string | undefined;
   for (const candidate of known) {
@@ -15,7 +16,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return found;
 }
 
-/** `; did you mean heartbeat?`, or nothing when no known name is near. */
+/** Returns `; did you mean heartbeat?`, or an empty text if no known name is near. */
 export function suggestion(name: string, known: readonly string[]): string {
   const found = nearest(name, known);
   return found === undefined ? "" : `; did you mean ${found}?`;

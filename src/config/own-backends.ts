@@ -10,19 +10,18 @@ import type { ServerConfig } from "./server-schema.ts";
 
 /** A backend of a route that is one of the gateway's own listeners. */
 export interface OwnBackend {
-  /** Where its url would stand in the route's file, were every short form written out. */
+  /** The path of its url in the route's file, with every short form expanded. */
   readonly path: readonly PropertyKey[];
   readonly url: string;
-  /** Of the listener. */
+  /** The key of the listener in sluice.yaml. */
   readonly key: "listen" | "admin";
 }
 
 /**
  * Finds the backends of a route that are the gateway itself, each url once.
  *
- * One request to such a route opened 8,769 files in five seconds. The admin listener makes no loop, but a route to
- * it would show strangers what only operators may see. A name that leads back through DNS, or through another
- * proxy, is found at the first request.
+ * One request to such a route opened 8,769 files in five seconds. A route to the admin listener is no loop, but would
+ * show clients what only operators may see. A loop through DNS or through another proxy is found at its first request.
  */
 export function ownBackends(
   { upstream, stages }: Pick<RouteConfig, "upstream" | "stages">,
@@ -49,7 +48,7 @@ export function ownBackends(
   return [...found.values()];
 }
 
-/** What is wrong with such a backend and what to change; `listenKey` is what names the listener's address. */
+/** Returns the problem's text, with the remedy; `listenKey` is the key or flag of the listener's address. */
 export function describeOwnBackend({ url, key }: OwnBackend, listenKey: string): string {
   const what =
     key === "admin" ? "the admin listener of this gateway" : "an address that this gateway listens on";
@@ -62,23 +61,23 @@ function leadsTo(backend: BackendAddress, listener: ListenAddress): boolean {
   if ("path" in listener || socketPath !== undefined) {
     return "path" in listener && socketPath !== undefined && realPath(listener.path) === realPath(socketPath);
   }
-  // Port 0 takes a free one, which no file knows.
+  // Port 0 stands for a free port, which a file cannot name.
   if (listener.port === 0 || listener.port !== backend.port) return false;
   const host = nameOf(listener.host ?? "::");
   if (host === nameOf(backend.host)) return true;
   const targets = addressesOf(backend.host);
   if (host === "0.0.0.0") return targets.some((address) => isIP(address) === 4 && isOfThisMachine(address));
-  // Node listens on IPv4 as well.
+  // On ::, Node accepts IPv4 connections too.
   if (host === "::") return targets.some(isOfThisMachine);
   const own = addressesOf(host);
   return targets.some((address) => own.includes(address));
 }
 
-/** The addresses that a host means on any machine, and this machine's where it is its name; none for other names. */
+/** Returns the addresses of a host without DNS: of an address, of localhost, and of this machine's name. */
 function addressesOf(host: string): readonly string[] {
   const name = nameOf(host);
   if (name === "localhost" || name.endsWith(".localhost")) return ["127.0.0.1", "::1"];
-  // Connecting to the unspecified address reaches the loopback.
+  // A connection to the unspecified address goes to the loopback.
   if (name === "0.0.0.0") return ["127.0.0.1"];
   if (name === "::") return ["::1"];
   if (name === hostname().toLowerCase()) return interfaceAddresses();
@@ -98,7 +97,7 @@ function interfaceAddresses(): string[] {
 
 const nameOf = (host: string): string => host.toLowerCase().replace(/\.$/, "");
 
-/** The path without symbolic links: /var/run is /run on many systems. The socket itself may not be there yet. */
+/** Returns the path without symbolic links: /var/run is /run on many systems. The socket itself may not exist yet. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);

@@ -1,7 +1,7 @@
 const BEGIN = "-----BEGIN CERTIFICATE-----";
 const END = "-----END CERTIFICATE-----";
 
-/** The certificates in a text in PEM form, each with its border lines. */
+/** Returns the certificates in a text in PEM form, each with its BEGIN and END lines. */
 export function certificatesIn(text: string): string[] {
   const blocks: string[] = [];
   for (let from = text.indexOf(BEGIN); from >= 0; ) {

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { isLocal } from "./admin-schema.ts";
 import type { ListenConfig } from "./listen-schema.ts";
 
-/** The `probe` of sluice.yaml: a stream of sluice itself, to measure the path to clients without a backend. */
+/** The `probe` of sluice.yaml: a stream that sluice itself makes, to measure the path to clients without a backend. */
 
 const MAX_STREAMS = 1_000;
 
@@ -21,10 +21,10 @@ export const probe = z
   })
   .prefault(false)
   .describe(
-    "true opens GET /.sluice/probe, a stream of sluice itself for sluice probe; or { streams }. Asks for the adminToken where others can reach a listener.",
+    "true serves GET /.sluice/probe, a stream that sluice itself makes, for sluice probe; or { streams }. Requires the adminToken if other machines can reach a listener.",
   );
 
-/** Whether the probe's stream requires the admin token: other machines can reach one of the listeners. */
+/** Whether the probe's stream requires the admin token, because other machines can reach one of the listeners. */
 export const asksForToken = (listen: readonly ListenConfig[]): boolean =>
   listen.some(({ address }) => !isLocal(address));
 
@@ -41,6 +41,6 @@ export function refuseOpenProbe(
   ctx.addIssue({
     code: "custom",
     path: ["probe"],
-    message: "expected an adminToken beside it, because other machines can reach an address of listen",
+    message: "expected an adminToken, because other machines can reach an address of listen",
   });
 }

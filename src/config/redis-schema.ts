@@ -4,12 +4,12 @@ import { secret } from "./secret.ts";
 
 const EXPECTED = "expected a URL such as redis://127.0.0.1:6379 or rediss://user:password@host:6380/0";
 
-/** The URL may hold a password, so it is a secret: the text itself, or `file:/path`. */
+/** The URL may contain a password, so it is a secret: the text itself, or `file:/path`. */
 const redisUrl = secret.transform((url, ctx) => {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const isRedis = parsed?.protocol === "redis:" || parsed?.protocol === "rediss:";
   if (isRedis && parsed.hostname !== "" && /^\/?\d{0,4}$/.test(parsed.pathname)) return url;
-  // Not with the text: it may be a password that lacks its URL.
+  // Without the text, which may be a password instead of a URL.
   ctx.addIssue(EXPECTED);
   return z.NEVER;
 });
@@ -20,15 +20,15 @@ const redisObject = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_.:-]{1,64}$/, "expected 1 to 64 letters, digits and _ . : -")
     .prefault("sluice")
-    .describe("What the name of each key begins with."),
+    .describe("The prefix of every key's name."),
   lease: duration
     .refine((ms) => ms >= 500 && ms <= 60_000, "expected a duration from 500ms to 60s")
     .prefault("2s")
-    .describe("How long a killed instance keeps others from asking a backend in its place."),
+    .describe("How long another instance waits to take over the streams of a killed one."),
   timeout: duration
     .refine((ms) => ms >= 50 && ms <= 30_000, "expected a duration from 50ms to 30s")
     .prefault("1s")
-    .describe("Without an answer for that long Redis counts as away, and events are delivered without it."),
+    .describe("Without a reply for this long, Redis counts as away, and events are delivered without it."),
 });
 
 /** `redis` of sluice.yaml: null, a URL, or an object. */
@@ -39,5 +39,5 @@ export const redisSchema = z
   )
   .prefault(null);
 
-/** A Redis that instances share, with every default filled in. */
+/** The `redis` of sluice.yaml after validation. */
 export type RedisConfig = z.output<typeof redisObject>;

@@ -17,8 +17,10 @@ const segments = z
   })
   .transform((path) => withoutFinalSlashes(path));
 
-/** How the path that the backend sees differs from the client's. */
+/** The `rewrite` of a route: how the path for the backend differs from the client's. */
 export const rewriteSchema = z.strictObject({
-  stripPrefix: segments.prefault("/").describe("Removed from the front of the path, at a segment border."),
-  addPrefix: segments.prefault("/").describe("Put in front of the path, after stripPrefix."),
+  stripPrefix: segments
+    .prefault("/")
+    .describe("Removed from the start of the path, if it ends at a segment's end."),
+  addPrefix: segments.prefault("/").describe("Added to the start of the path, after stripPrefix."),
 });

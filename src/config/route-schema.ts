@@ -21,11 +21,11 @@ import { hasOneDestination, ONE_DESTINATION, stagesSchema } from "./stages-schem
 import { upstream } from "./upstream-schema.ts";
 import { variablesSchema, withVariables } from "./variables.ts";
 
-/** One route file: the only home of its keys, their defaults and their prose. */
+/** One route file: its keys, their defaults and their descriptions. The documents' tables are made from it. */
 
 const EXPECTED_PATH = "expected a path such as /stream, or /chat/* for everything below it";
 
-/** What Node's parser takes, less what is refused before routing; any other method would never match. */
+/** The methods of Node's parser except those that are refused before routing; a route for another would never match. */
 const ROUTED_METHODS = METHODS.filter((method) => method !== "TRACE" && method !== "CONNECT");
 
 const routedMethod = z
@@ -48,59 +48,58 @@ const match = z.strictObject({
       const fault = pathFault(path);
       if (fault !== undefined) ctx.addIssue(`expected a path without ${fault}: such requests are refused`);
     })
-    .describe("An exact path, or a prefix that ends at a segment border: /chat/* is /chat and all below it."),
+    .describe("An exact path, or a prefix of whole segments: /chat/* is /chat and everything below it."),
   host: z
     .string()
     .regex(/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/, "expected a host name without a port")
     .toLowerCase()
     .optional()
-    .describe("Only requests for this host, compared without case and port."),
+    .describe("Match only requests for this host; case and port are ignored."),
   methods: z
     .array(routedMethod)
     .min(1, "expected at least one method")
     .optional()
-    .describe("Only these methods; GET includes HEAD. Without it, any."),
+    .describe("Match only these methods; GET includes HEAD. Without it, any method."),
 });
 
 const fieldEdits = z.strictObject({
   set: z
     .record(editableField, fieldValue)
     .prefault({})
-    .describe("Fields to set, in place of any of that name."),
+    .describe("Fields to set; they replace fields of the same name."),
   remove: z.array(editableField).prefault([]).describe("Fields to remove."),
 });
 
 const responseEdits = fieldEdits.extend({
-  accel: z
-    .boolean()
-    .prefault(false)
-    .describe("Let the backend's X-Accel-* fields through to an nginx in front."),
+  accel: z.boolean().prefault(false).describe("Forward the backend's X-Accel-* fields to an nginx in front."),
 });
 
 const stream = z.strictObject({
-  heartbeat: durationOrOff
-    .prefault("15s")
-    .describe("A comment line when the stream was silent that long; or off."),
-  prelude: z.boolean().prefault(true).describe("One comment line right after the head."),
+  heartbeat: durationOrOff.prefault("15s").describe("Send a comment line after this much silence; or off."),
+  prelude: z.boolean().prefault(true).describe("Send one comment line directly after the head."),
   retry: z
     .union([z.null(), duration], "expected a duration such as 3s, or null")
     .prefault(null)
-    .describe("Send this reconnection time first."),
+    .describe("Send this reconnection time before the first event."),
   padding: size
     .prefault(0)
-    .describe("Bytes of comment after the head; 2k helps old XHR polyfills and antivirus proxies."),
-  idleTimeout: durationOrOff.prefault("off").describe("Abort when the backend was silent that long."),
+    .describe("Bytes of comment to send after the head; 2k helps old XHR polyfills and antivirus proxies."),
+  idleTimeout: durationOrOff
+    .prefault("off")
+    .describe("Abort the stream after this much silence of the backend."),
   maxDuration: durationOrOff
     .prefault("off")
-    .describe("End the stream between two events after 80 to 100 % of this, drawn for each stream."),
+    .describe(
+      "End the stream between two events after 80 to 100 % of this time, drawn at random for each stream.",
+    ),
   clientBuffer: size
     .prefault("256k")
-    .describe(
-      "The most that is held for a client that reads slowly; the backend is not read while it is full.",
-    ),
+    .describe("The most bytes buffered for a slow client; the backend is not read while the buffer is full."),
   sendTimeout: durationOrOff
     .prefault("60s")
-    .describe("End the stream (slow_client) when data waits and the client took none of it for that long."),
+    .describe(
+      "End the stream (slow_client) if bytes are pending and the client took none of them for this long.",
+    ),
   onClientGone: z
     .enum(["cancel", "drain"])
     .prefault("cancel")
@@ -109,7 +108,7 @@ const stream = z.strictObject({
     .enum(["status", "retry"])
     .prefault("status")
     .describe(
-      "What a GET for text/event-stream gets instead of 429, 502, 503 and 504: the status, or (retry) 200 with a reconnection time and an early end, because an EventSource never comes back after any other status.",
+      "The response to a GET for text/event-stream in case of 429, 502, 503 or 504: that status, or (retry) a 200 with a reconnection time that ends at once, because an EventSource does not reconnect after any other status.",
     ),
   contentTypes: z
     .array(
@@ -119,7 +118,7 @@ const stream = z.strictObject({
         .toLowerCase(),
     )
     .prefault(["text/event-stream"])
-    .describe("The media types that are relayed as a stream."),
+    .describe("The media types of responses that are relayed as streams."),
 });
 
 const EXPECTED_ORIGIN =
@@ -133,9 +132,9 @@ const allowedOrigin = z
   .superRefine((text, ctx) => {
     if (text === "*" || text === "null") return;
     const plain = text.replace(/^(https?:\/\/)\*\./, "$1wildcard.");
-    // An origin as a browser writes it: no path, no default port, host in lower case.
+    // As browsers write an origin: without a path or a default port, and with the host in lower case.
     const isOrigin = URL.canParse(plain) && new URL(plain).origin === plain;
-    // The URL parser takes a * for a letter, and `https://*.` would stand for every name with a last dot.
+    // The URL parser accepts * as a letter, and `https://*.` would match every name that ends with a dot.
     if (!isOrigin || !PLAIN_ORIGIN.test(plain)) ctx.addIssue(EXPECTED_ORIGIN);
   });
 
@@ -159,7 +158,7 @@ const corsObject = z
         "Last-Event-ID",
         "X-Requested-With",
       ])
-      .describe("Fields a page may send. Last-Event-ID and Cache-Control are always among them."),
+      .describe("Fields a page may send; Last-Event-ID and Cache-Control are always allowed."),
     exposeHeaders: tokens.prefault(["X-Request-Id"]).describe("Fields a page may read."),
     allowCredentials: z.boolean().prefault(false).describe("Let the browser send cookies; not with *."),
     maxAge: duration.prefault("10m").describe("How long a browser may remember a preflight."),
@@ -188,16 +187,18 @@ const corsObject = z
   });
 
 const route = z.strictObject({
-  match: match.describe("Which requests are this route's."),
+  match: match.describe("Which requests the route serves."),
   upstream: upstream.optional(),
   mock: mockSchema
     .optional()
-    .describe("An answer without a backend, in place of upstream: fixed, or a scripted event stream."),
-  rewrite: rewriteSchema.prefault({}).describe("The path that the backend sees."),
+    .describe(
+      "Respond without a backend, instead of upstream: a fixed response, or a scripted event stream.",
+    ),
+  rewrite: rewriteSchema.prefault({}).describe("The path that the backend gets."),
   headers: z
     .strictObject({
-      request: fieldEdits.prefault({}).describe("Fields of the request, on the way to the backend."),
-      response: responseEdits.prefault({}).describe("Fields of the response, on the way to the client."),
+      request: fieldEdits.prefault({}).describe("Fields of the request to the backend."),
+      response: responseEdits.prefault({}).describe("Fields of the response to the client."),
     })
     .prefault({})
     .describe("Header fields to set and remove."),
@@ -211,31 +212,28 @@ const route = z.strictObject({
     .union([z.boolean(), corsObject], "expected true, or an object with allowOrigins")
     .prefault(false)
     .describe(
-      "Cross-origin access. true: any origin, no credentials, the preflight answered as an API gateway's switch does.",
+      "Cross-origin access. true: any origin, no credentials, preflights answered as by an API gateway's CORS switch.",
     ),
-  auth: authSchema.optional().describe("Which credentials open the route. Without it, none is asked for."),
-  access: accessSchema.prefault({}).describe("Which client addresses may come in; 403 for others."),
-  limits: limitsSchema.prefault({}).describe("How often and how many; Retry-After says when to come back."),
+  auth: authSchema
+    .optional()
+    .describe("The credentials that the route accepts. Without it, no credential is required."),
+  access: accessSchema.prefault({}).describe("The client addresses that may use the route; 403 for others."),
+  limits: limitsSchema.prefault({}).describe("Rates and counts; a refusal has Retry-After."),
   stages: stagesSchema.describe(
-    "Other places for the same route, by the name that a request gives in X-Stage. Without upstream and mock, a stage goes where the route goes, with its own variables.",
+    "Further environments of the route, by the name in a request's X-Stage. Without upstream and mock, an environment uses the route's, with its own variables.",
   ),
   variables: variablesSchema,
   debug: z
     .boolean()
     .prefault(false)
-    .describe(
-      "Say in an error's body what was wrong, to requests with X-Apig-Mode: debug. Not for production.",
-    ),
-  websocket: z
-    .boolean()
-    .prefault(false)
-    .describe("Pass WebSocket upgrades on, when their Origin is allowed."),
+    .describe("Explain errors in the body for requests with X-Apig-Mode: debug. Not for production."),
+  websocket: z.boolean().prefault(false).describe("Forward WebSocket upgrades whose Origin is allowed."),
 });
 
-/** A route file; its variables are filled in before it is looked at. */
-/** A route file as it is written. */
+/** A route file before validation. */
 export type RouteInput = z.input<typeof route>;
 
+/** The schema of a route file; its `#Name#` variables are filled in before validation. */
 export const routeSchema = z.preprocess(
   withVariables,
   route.refine(hasOneDestination, ONE_DESTINATION).superRefine(refuseUnsafeSharing),
@@ -247,9 +245,9 @@ export type RouteMatch = RouteFile["match"];
 export type StreamConfig = RouteFile["stream"];
 export type CorsConfig = Exclude<RouteFile["cors"], boolean>;
 
-/** A route: its file, and the file's name without its ending. */
+/** A route: its file after validation, and the file's name without its ending. */
 export interface RouteConfig extends RouteFile {
   readonly name: string;
-  /** The path of its file, as problems name it; undefined when it came from elsewhere. */
+  /** The path of its file, as problems name it; undefined if it came from a flag or an object. */
   readonly file?: string;
 }

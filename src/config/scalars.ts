@@ -3,7 +3,7 @@ import * as z from "zod";
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from "../base/units.ts";
 import { unsetVariable } from "./variables.ts";
 
-/** Scalars that several keys share. Each error says what would have been right. */
+/** Scalars that several keys share. Each message says what was expected. */
 
 /** A duration with its unit; milliseconds after parsing, more than zero. */
 export const duration = z
@@ -16,7 +16,7 @@ export const duration = z
     return z.NEVER;
   });
 
-/** A duration or `off`; undefined after parsing when off. */
+/** A duration or `off`; undefined after parsing if off. */
 export const durationOrOff = z
   .union([z.literal("off"), duration], "expected a duration such as 15s, or off")
   .transform((value) => (value === "off" ? undefined : value));
@@ -36,7 +36,7 @@ export const size = z
     return z.NEVER;
   });
 
-/** RFC 9110 section 5.6.2. */
+/** A token (RFC 9110, section 5.6.2). */
 export const token = z
   .string()
   .regex(
@@ -44,23 +44,23 @@ export const token = z
     "expected a name of letters, digits and -, without spaces (RFC 9110 token)",
   );
 
-/** A field that a route may set or remove: not what frames a message or belongs to one connection. */
+/** The name of a field that a route may set or remove: none that frames a message or belongs to one connection. */
 export const editableField = token.regex(
   /^(?!(?:connection|content-length|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$)/i,
   "expected no field that frames a message or belongs to one connection",
 );
 
-/** RFC 9110 section 5.5: visible characters, spaces and tabs; what Node would throw on is refused at load. */
+/** A field value (RFC 9110, section 5.5): visible characters, spaces and tabs; Node would throw on others. */
 export const fieldValue = z
   .string()
   .regex(/^[\t\x20-\x7e\x80-\xff]*$/, "expected a field value without line breaks or control characters");
 
-/** RFC 3986 section 3.3, less `*`, which only the end of a prefix may hold; the source of a pattern. */
+/** The source of a pattern for paths (RFC 3986, section 3.3), without `*`, which is allowed only at a prefix's end. */
 export const pathCharacters = "(?:[!$&'()+,\\-./0-9:;=@A-Z_a-z~]|%[0-9A-Fa-f]{2})*";
 
 const EXPECTED_CIDR = "expected an address or a CIDR range such as 10.0.0.0/8";
 
-/** An address, or a range of them. */
+/** An IP address, or a range in CIDR notation. */
 export const cidr = z
   .string(EXPECTED_CIDR)
   .meta({ pattern: "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" })
@@ -71,7 +71,7 @@ export const cidr = z
     if (most < 0 || more !== undefined || !bitsFit) ctx.addIssue(EXPECTED_CIDR);
   });
 
-/** One address that requests go to, ready to dial. */
+/** The address of a backend, parsed. */
 export interface BackendAddress {
   /** As configured, for logs. */
   readonly url: string;
@@ -89,7 +89,7 @@ const EXPECTED_URL = "expected a URL such as http://127.0.0.1:8080, https://host
 /** `http://host:port`, `https://host:port` or `unix:/path`, without path, query or credentials. */
 export const backendUrl = z
   .string(EXPECTED_URL)
-  // A #Name# is a variable, which is filled in before this is read.
+  // A #Name# is a variable, which is filled in before validation.
   .meta({ pattern: "^(unix:/.+|[Hh][Tt]{2}[Pp][Ss]?://([^/?#@]|#[\\w-]{3,32}#)+/?|#[\\w-]{3,32}#)$" })
   .transform((url, ctx): BackendAddress => {
     const unset = unsetVariable(url);

@@ -5,13 +5,13 @@ import { nearest, suggestion } from "./nearest.ts";
 type Issue = z.core.$ZodIssue;
 type RawIssue = z.core.$ZodRawIssue;
 
-/** What is wrong at a path, in words a reader of the file knows. */
+/** A problem at a path of a file, in words for the author of the file. */
 export interface SchemaProblem {
   readonly path: readonly PropertyKey[];
   readonly message: string;
   /** Whether the key itself is wrong, not its value. */
   readonly isKey: boolean;
-  /** The key is not there, so its place is that of the object that lacks it. */
+  /** Whether the key is missing: the problem is then shown at the object that lacks it. */
   readonly isMissing: boolean;
 }
 
@@ -26,7 +26,7 @@ const TYPES: Readonly<Record<string, string>> = {
   null: "null",
 };
 
-/** Words for the issues of zod to which the schema itself gives none. */
+/** Returns a message for those issues of zod for which the schema has none. */
 export function phrase(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":
@@ -53,10 +53,10 @@ function expectedOneOf(values: readonly string[], input: unknown): string {
   return `expected ${listed}${typeof input === "string" ? suggestion(input, values) : ""}`;
 }
 
-/** Turns the issues of one file into problems; `schema` knows which keys there are. */
+/** Returns the problems of one file from zod's issues; `schema` names the known keys. */
 export function problemsIn(issues: readonly Issue[], schema: JsonSchema): SchemaProblem[] {
   const problems = issues.flatMap((issue) => explain(issue, [], schema));
-  // `allowOrigin` is unknown and `allowOrigins` missing: one slip of the pen, so one problem.
+  // With `allowOrigin` unknown and `allowOrigins` missing, one typing error would be reported as two problems.
   const meant = new Set(
     problems.flatMap(({ path, message }) => {
       const name = /did you mean (\w+)\?$/.exec(message)?.[1];
@@ -85,7 +85,7 @@ function explain(issue: Issue, above: SchemaProblem["path"], schema: JsonSchema)
   return [{ ...plain, message: withKeys(issue, path, schema) }];
 }
 
-/** Names the keys where an object was expected: `stream:` with nothing below it is a common remainder. */
+/** Adds the known keys where an object was expected, for example for `stream:` with nothing below it. */
 function withKeys(issue: Issue, path: SchemaProblem["path"], schema: JsonSchema): string {
   if (issue.code !== "invalid_type" || issue.expected !== "object") return issue.message;
   const keys = keysAt(schema, path);
@@ -110,23 +110,21 @@ function unknownKey(
 
 const lastName = (path: string): string => path.slice(path.lastIndexOf(".") + 1);
 
-/** A key from elsewhere in the file, misspelt; of short names too many are near. */
+/** Returns the nearest key elsewhere in the file. Not for short names, to which too many keys are near. */
 function misspelt(key: string, paths: readonly string[]): string | undefined {
   const name = key.length > 4 ? nearest(key, paths.map(lastName)) : undefined;
   return name && paths.find((path) => lastName(path) === name);
 }
 
 /**
- * The branch of a union that the writer most likely meant: one that got past the type of the value.
- *
- * None when the value fits no branch at all, or only its shape is wrong: then the union's own words name
- * every choice.
+ * Returns the branch of a union that the author most likely meant: one whose type fits the value. Undefined if no branch
+ * fits: the union's own message then names every choice.
  */
 function fittingBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
   return branches.filter((issues) => !issues.some(isAtRoot)).toSorted((a, b) => a.length - b.length)[0];
 }
 
-/** The value as a whole does not fit; `custom` is a rule beyond the type, so its words say more. */
+/** Whether the value as a whole has the wrong type; a `custom` issue is a rule beyond the type, with a better message. */
 function isAtRoot(issue: Issue): boolean {
   return issue.path.length === 0 && issue.code !== "unrecognized_keys" && issue.code !== "custom";
 }

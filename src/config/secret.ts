@@ -5,16 +5,15 @@ const FILE = "file:";
 const EXPECTED = "expected a secret, or file:/path of a file that holds it";
 
 /**
- * A secret: the text itself, or `file:/path` for what a file holds.
+ * A secret: the text itself, or `file:/path` of a file that contains it, as Docker and Kubernetes mount secrets.
  *
- * Of a file, one line break at its end is taken off and nothing else: editors and `echo` add one, and a
- * secret may end in a space. Docker and Kubernetes mount secrets as files.
+ * From a file, only one line break at its end is removed: editors and `echo` add one, and a secret may end with a space.
  */
 export const secret = z
   .string(EXPECTED)
   .meta({ minLength: 1 })
   .transform((text, ctx) => {
-    // Here, not as `min`: a union, such as that of one secret and two, passes on the words of a transform only.
+    // Not as `min`: a union, such as one secret or two, shows only the messages of transforms.
     if (text === "") {
       ctx.addIssue("expected a secret that is not empty");
       return z.NEVER;

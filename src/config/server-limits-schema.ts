@@ -2,7 +2,7 @@ import * as z from "zod";
 import { type RateConfig, rateKeys, ratePeriod, rateRequests } from "./limits-schema.ts";
 import { duration, size } from "./scalars.ts";
 
-/** The `limits` of sluice.yaml: what clients may use of this process, and what one request may be. */
+/** The `limits` of sluice.yaml: what clients may use of this process, and the bounds of one request. */
 
 const MAX_COUNT = 10_000_000;
 const EXPECTED_AUTO = "expected a count, auto or off";
@@ -22,11 +22,11 @@ const failedAuth = z
       z.strictObject({
         requests: rateRequests
           .prefault(100)
-          .describe("How many wrong credentials; the next request with a credential is answered 429."),
+          .describe("Wrong credentials in each window; the next request with a credential gets 429."),
         per: ratePeriod
           .prefault("1m")
-          .describe("In how long: 1s to 1d, counted from the first wrong credential."),
-        maxKeys: rateKeys.describe("How many addresses are told apart at a time."),
+          .describe("The length of a window, 1s to 1d; it begins with the first wrong credential."),
+        maxKeys: rateKeys.describe("The most addresses that are counted separately."),
       }),
     ],
     "expected { requests, per }, or off",
@@ -37,26 +37,26 @@ const failedAuth = z
 export const serverLimits = z
   .strictObject({
     connections: countAutoOrOff.describe(
-      "Client connections open at a time; 503 beyond. auto: what the open-file limit carries.",
+      "Client connections open at a time; 503 beyond. auto: as many as the open-file limit allows.",
     ),
     streams: countAutoOrOff.describe(
-      "Event streams open at a time over all routes; 503 beyond. auto: what the open-file limit carries.",
+      "Event streams open at a time on all routes together; 503 beyond. auto: as many as the open-file limit allows.",
     ),
     streamsPerClient: z
       .union([z.literal("off"), count], EXPECTED_COUNT)
       .transform((value) => (value === "off" ? undefined : value))
       .prefault("off")
-      .describe("Event streams open at a time for one client address over all routes; 429 beyond."),
+      .describe("Event streams open at a time for one client address on all routes together; 429 beyond."),
     headerBytes: size.prefault("16k").describe("Request line and header fields together; 431 or 414 beyond."),
     headers: z.int().min(1).max(2000).prefault(100).describe("Header fields of a request; 431 beyond."),
     bodyBytes: size
       .prefault("12m")
-      .describe("The longest body that is read whole, where a route's policy must see it; 413 beyond."),
+      .describe(
+        "The longest body that is buffered, for a route whose policy must see all of it; 413 beyond.",
+      ),
     bodiesBytes: size
       .prefault("128m")
-      .describe(
-        "What all bodies that are read whole may take together in one process, at least bodyBytes; 503 beyond.",
-      ),
+      .describe("Memory for all buffered bodies together in one process, at least bodyBytes; 503 beyond."),
     signedParameters: z
       .int()
       .min(1)
@@ -64,7 +64,7 @@ export const serverLimits = z
       .prefault(256)
       .describe("Query parameters of a request with an APP signature; 400 beyond."),
     failedAuth: failedAuth.describe(
-      "Wrong credentials of one client address; 429 beyond, before the next one is checked. Expired ones are not counted. off: no limit.",
+      "Wrong credentials of one client address; 429 beyond, before the next credential is checked. Expired credentials do not count. off: no limit.",
     ),
     signatures: z
       .int()
@@ -75,7 +75,7 @@ export const serverLimits = z
     historyBytes: size
       .prefault("256m")
       .describe(
-        "The memory that all histories of shared streams may take together, events and what goes with them; those used least recently give way.",
+        "Memory for all histories of shared streams together, with everything that belongs to them; beyond it the least recently used history evicts events.",
       ),
     passes: z
       .int()
@@ -83,13 +83,13 @@ export const serverLimits = z
       .max(100)
       .prefault(8)
       .describe(
-        "How often one request may be sent to backends, where one of them calls back through the gateway; 508 beyond, and at once for the same request on the same route.",
+        "How often one request may pass through the gateway, if a backend sends it back to it; 508 beyond, and at once if the same request comes to the same route again.",
       ),
     requestTimeout: duration
       .prefault("60s")
-      .describe("Until a request, head and body, has come in whole; 408 after. It never bounds a response."),
+      .describe("The time to receive a whole request, head and body; then 408. It never bounds a response."),
   })
   .prefault({})
-  .describe("What clients may use of this process, and what a request may be at most.");
+  .describe("What clients may use of this process, and the bounds of a request.");
 
 export type ServerLimits = z.output<typeof serverLimits>;

@@ -9,11 +9,11 @@ import type { RouteConfig } from "./route-schema.ts";
 import { cidr } from "./scalars.ts";
 import { serverLimits } from "./server-limits-schema.ts";
 
-/** sluice.yaml: the server. Every key has a default. */
+/** sluice.yaml, the settings of the server. Every key has a default. */
 
 export { type ListenAddress, parseAddress } from "./address-schema.ts";
 
-/** More than the cores of any one machine would help; each takes the memory of a process. */
+/** A bound above the cores of most machines: more workers than cores only take memory. */
 const MAX_WORKERS = 256;
 
 const serverObject = z.strictObject({
@@ -23,34 +23,37 @@ const serverObject = z.strictObject({
   trustedProxies: z
     .array(cidr)
     .prefault([])
-    .describe("Addresses whose X-Forwarded-*, Forwarded, X-Real-IP and X-Request-Id are believed."),
+    .describe("Addresses whose X-Forwarded-*, Forwarded, X-Real-IP and X-Request-Id are trusted."),
   workers: z
     .union([z.literal("auto"), z.int().min(1).max(MAX_WORKERS)], "expected a count of processes or auto")
     .prefault(1)
     .describe(
-      "Processes that share the listeners; auto: one for each core. Routes with shared then need redis.",
+      "Processes that share the listeners; auto: one for each core. With more than one, routes with shared need redis.",
     ),
   log: z
     .strictObject({
       level: z
         .enum(["debug", "info", "warn", "error", "silent"])
         .prefault("info")
-        .describe("The least that is logged."),
-      format: z.enum(["json", "pretty"]).prefault("json").describe("One JSON object a line, or for people."),
+        .describe("The lowest level that is logged."),
+      format: z
+        .enum(["json", "pretty"])
+        .prefault("json")
+        .describe("One JSON object per line, or text for people."),
     })
     .prefault({})
-    .describe("What is logged, and how; to standard output."),
+    .describe("The log, on standard output."),
   limits: serverLimits,
   drain: drainSchema,
   probe,
   redis: redisSchema.describe(
-    "A Redis that instances share, for histories of shared streams, rates, used signatures and tickets: a URL, short for { url }, or the object.",
+    "A Redis that instances share, for histories of shared streams, rates, used signatures and tickets: a URL (short for { url }), or the object.",
   ),
 });
 
 export const serverSchema = serverObject.superRefine(refuseOpenAdmin).superRefine(refuseOpenProbe);
 
-/** The same, for a file of which the files that it names are looked for in `directory`. */
+/** Returns the same schema for a sluice.yaml whose files are named relative to `directory`. */
 export const serverSchemaIn = (directory: string) =>
   serverObject
     .extend({ listen: listenIn(directory) })
@@ -60,7 +63,7 @@ export const serverSchemaIn = (directory: string) =>
 /** sluice.yaml after validation: every default filled in, durations in milliseconds, sizes in bytes. */
 export type ServerConfig = z.output<typeof serverSchema>;
 
-/** Everything a gateway runs on. */
+/** A validated configuration. */
 export interface Config {
   readonly server: ServerConfig;
   readonly routes: readonly RouteConfig[];

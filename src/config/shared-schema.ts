@@ -6,11 +6,11 @@ import { duration, size, token } from "./scalars.ts";
 const EXPECTED_PART = "expected path, query, principal or header:NAME";
 const HEADER = /^header:/i;
 
-/** Fields that frame a request or are the gateway's to say: no client's word may go to a backend under them. */
+/** Fields that frame a request or that only the gateway sets: a client must not choose their values. */
 const RESERVED =
   /^(?:accept-encoding|connection|content-.*|expect|host|keep-alive|last-event-id|proxy-.*|te|trailer|transfer-encoding|upgrade|forwarded|x-forwarded-.*|x-real-ip|x-request-id)$/i;
 
-/** What two requests may differ in and still be the same stream, or not. */
+/** A part of a request that belongs to its stream's key: requests that differ in it get different streams. */
 const keyPart = z
   .string(EXPECTED_PART)
   .meta({ pattern: "^(path|query|principal|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+)$" })
@@ -23,19 +23,19 @@ const keyPart = z
   .transform((part) => (HEADER.test(part) ? `header:${part.replace(HEADER, "").toLowerCase()}` : part));
 
 const history = z.strictObject({
-  events: z.int().min(0).max(1_000_000).prefault(1000).describe("How many events are kept for each stream."),
-  bytes: size.prefault("8m").describe("How many bytes of events are kept for each stream."),
+  events: z.int().min(0).max(1_000_000).prefault(1000).describe("The most events kept for each stream."),
+  bytes: size.prefault("8m").describe("The most bytes of events kept for each stream."),
   age: duration.prefault("10m").describe("How long an event is kept."),
 });
 
 const redial = z.strictObject({
   min: duration
     .prefault("500ms")
-    .describe("The first wait before the backend is asked again; a retry: of its own stands in for it."),
+    .describe("The first wait before the backend is asked again; the stream's own retry: replaces it."),
   max: duration
     .prefault("30s")
-    .describe("The longest wait; it doubles up to there, less up to a half, drawn."),
-  maxRetryAfter: duration.prefault("5m").describe("The longest Retry-After that is honoured."),
+    .describe("The longest wait; waits double up to it, and each is shortened at random by up to a half."),
+  maxRetryAfter: duration.prefault("5m").describe("The longest Retry-After of a backend that is obeyed."),
 });
 
 export const sharedSchema = z
@@ -45,42 +45,44 @@ export const sharedSchema = z
       .min(1, EXPECTED_PART)
       .optional()
       .describe(
-        "What makes two requests the same: path, query, principal, header:NAME. Without it path and query; a route with auth must say it. The backend sees nothing else of a client.",
+        "The parts of a request that two clients of one stream must have in common: path, query, principal, header:NAME. path and query by default; required on a route with auth. The backend gets no other part of a client's request.",
       ),
-    history: history.prefault({}).describe("What is kept for clients that come back."),
+    history: history.prefault({}).describe("The events kept for reconnecting clients."),
     ids: z
       .enum(["auto", "always", "never"])
       .prefault("auto")
       .describe(
-        "Event ids: the backend's, and ours for events without one; ours in place of the backend's; or the backend's alone.",
+        "Event ids. auto: the backend's, and sluice's for events without one; always: sluice's instead of the backend's; never: the backend's alone.",
       ),
     linger: duration
       .prefault("30s")
-      .describe("Keep the backend request for that long after the last client has left."),
+      .describe("How long to keep the backend request after the last client has left."),
     onGap: z
       .enum(["signal", "close"])
       .prefault("signal")
-      .describe("When events are lost to a client: tell it and go on, or tell it and end its stream."),
+      .describe(
+        "If a client has missed events: send it a gap event and continue, or send it a gap event and end its stream.",
+      ),
     polling: z
       .boolean()
       .prefault(true)
       .describe(
-        "Answer polling and long polling from the same history: ?transport=, or Accept: application/json.",
+        "Answer polls and long polls from the same history: ?transport=, or Accept: application/json.",
       ),
     pollTimeout: duration
       .prefault("60s")
-      .describe("The longest that a long poll may wait; 25s unless it says."),
+      .describe("The longest wait of a long poll; a request that names no wait gets 25s."),
     maxEvent: size
       .refine((bytes) => bytes >= 1024 && bytes <= 64 * 1024 ** 2, "expected a size from 1k to 64m")
       .prefault("1m")
-      .describe("The longest event that is taken from a backend; event_too_large beyond."),
+      .describe("The longest event that is accepted from a backend; event_too_large beyond."),
     channels: z
       .int()
       .min(1)
       .max(1_000_000)
       .prefault(1000)
-      .describe("How many different streams of this route are open at a time; 429 beyond."),
-    redial: redial.prefault({}).describe("How a backend that ended or failed is asked again."),
+      .describe("Different streams of this route open at a time; 429 beyond."),
+    redial: redial.prefault({}).describe("When a backend is asked again after its stream ended or failed."),
   })
   .superRefine(({ redial: { min, max } }, ctx) => {
     if (min > max)
@@ -91,7 +93,7 @@ export const sharedSchema = z
 export type SharedConfig = z.output<typeof sharedSchema>;
 export type RedialConfig = SharedConfig["redial"];
 
-/** What makes two requests the same where a route does not say. */
+/** The key's parts if a route names none. */
 export const DEFAULT_KEY: readonly string[] = ["path", "query"];
 
 interface SharingRoute {
@@ -100,17 +102,17 @@ interface SharingRoute {
   readonly shared?: SharedConfig | undefined;
 }
 
-/** Refuses what would let clients see each other's stream, or never be used. */
+/** Refuses a `shared` that could show a client the stream of another one, or that would never be used. */
 export function refuseUnsafeSharing(route: SharingRoute, ctx: z.RefinementCtx): void {
   const { shared, match } = route;
   if (shared === undefined) return;
   const refuse = (path: PropertyKey[], message: string) => ctx.addIssue({ code: "custom", path, message });
   if (match.methods?.includes("GET") === false)
-    refuse(["shared"], "only GET is shared, which is not in match.methods");
+    refuse(["shared"], "only GET can be shared, and match.methods does not contain GET");
   if (route.auth !== undefined && shared.by === undefined) {
     refuse(
       ["shared"],
-      "with auth, expected by: one stream for each principal is by: [path, query, principal]; by: [path, query] shows one client's stream to all that are let in",
+      "expected by, because the route has auth: by: [path, query, principal] gives each principal a stream of its own; by: [path, query] shows one stream to all clients that are accepted",
     );
   }
   if (match.path.endsWith("/*") && shared.by?.includes("path") === false) {

@@ -4,14 +4,14 @@ import { rewriteSchema } from "./rewrite-schema.ts";
 import { upstream } from "./upstream-schema.ts";
 import { variablesSchema } from "./variables.ts";
 
-/** The stage that a route is by itself, and that a request without X-Stage asks for. */
+/** The environment of the route itself, which requests without X-Stage use. */
 export const DEFAULT_ENVIRONMENT = "RELEASE";
 
 const stageName = z
   .string()
   .regex(
     /^[A-Za-z][A-Za-z0-9_]{2,63}$/,
-    "expected a stage name of 3 to 64 letters, digits and _, a letter first",
+    "expected an environment name of 3 to 64 letters, digits and _ that starts with a letter",
   )
   .refine(
     (name) => name !== DEFAULT_ENVIRONMENT,
@@ -20,12 +20,12 @@ const stageName = z
 
 const stage = z.strictObject({
   upstream: upstream.optional(),
-  mock: mockSchema.optional().describe("An answer without a backend."),
-  rewrite: rewriteSchema.prefault({}).describe("The path that the backend sees."),
+  mock: mockSchema.optional().describe("Respond without a backend."),
+  rewrite: rewriteSchema.prefault({}).describe("The path that the backend gets."),
   variables: variablesSchema,
 });
 
-/** Two destinations would leave it open which one a request goes to, and none leaves it nowhere to go. */
+/** The rule that a route has an upstream or a mock, but not both: with both, the destination would be ambiguous. */
 export const ONE_DESTINATION = {
   message: "expected either upstream or mock, and not both",
   when: ({ value }: { readonly value: unknown }) =>
@@ -36,7 +36,7 @@ export function hasOneDestination(route: { upstream?: unknown; mock?: unknown })
   return (route.upstream === undefined) !== (route.mock === undefined);
 }
 
-/** The other stages of a route. */
+/** The `stages` of a route: its environments beside the route itself. */
 export const stagesSchema = z
   .record(stageName, stage.refine(hasOneDestination, ONE_DESTINATION))
   .prefault({});

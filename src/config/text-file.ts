@@ -1,19 +1,19 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { SourcePosition } from "./problem.ts";
 
-/** More than any configuration needs; what is bigger is the wrong file. */
+/** The largest file that is read. No configuration needs more; a larger one is the wrong file. */
 export const MAX_FILE_BYTES = 1024 * 1024;
 
-/** What is wrong with a file's bytes, and where. */
+/** A problem of a file's bytes, and its place. */
 export interface TextProblem {
   readonly message: string;
   readonly at?: SourcePosition;
 }
 
-/** Where `noteReads` gathers; undefined when nobody asks. */
+/** The paths that `noteReads` collects; undefined outside of it. */
 let noted: Set<string> | undefined;
 
-/** Runs `read`, which must not wait for anything, and tells which files it read or tried to. */
+/** Runs `read`, which must be synchronous, and returns its value and the paths of the files that it tried to read. */
 export function noteReads<T>(read: () => T): { readonly value: T; readonly paths: readonly string[] } {
   const paths = new Set<string>();
   noted = paths;
@@ -24,7 +24,7 @@ export function noteReads<T>(read: () => T): { readonly value: T; readonly paths
   }
 }
 
-/** Reads a small UTF-8 file, or says why it cannot; never throws and never blocks. */
+/** Reads a small UTF-8 file, or returns a problem; never throws and never blocks. */
 export function readTextFile(path: string): { readonly text: string } | { readonly problem: TextProblem } {
   noted?.add(path);
   let bytes: Buffer | string;
@@ -37,7 +37,7 @@ export function readTextFile(path: string): { readonly text: string } | { readon
 }
 
 function readRegularFile(path: string): Buffer | string {
-  // Without O_NONBLOCK, opening a FIFO waits for a writer, for ever if need be.
+  // Without O_NONBLOCK, opening a FIFO could wait for a writer for ever.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stat = fstatSync(fd);
@@ -55,7 +55,7 @@ function readRegularFile(path: string): Buffer | string {
   }
 }
 
-/** Decodes UTF-8, a byte order mark removed; refuses control characters, which no editor shows. */
+/** Decodes UTF-8 and removes a byte order mark; refuses control characters, because editors do not show them. */
 export function decodeText(bytes: Buffer): { readonly text: string } | { readonly problem: TextProblem } {
   let text: string;
   try {
@@ -86,7 +86,7 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   ENXIO: "expected a regular file",
 };
 
-/** A file-system error in words, without its path. */
+/** Returns a file-system error in words, without its path. */
 export function describeSystemError(error: unknown): string {
   const { code = "", message = String(error) } = error as NodeJS.ErrnoException;
   return EXPLAINED[code] ?? `cannot be read (${code || message})`;

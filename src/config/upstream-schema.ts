@@ -8,7 +8,7 @@ import { readTextFile } from "./text-file.ts";
 
 /** The `upstream` of a route: the group of backends that its requests go to. */
 
-/** As many as a group may have; every choice looks at all of them. */
+/** A bound, because each choice of a backend looks at all of them. */
 const MAX_BACKENDS = 256;
 
 const backend = z.strictObject({
@@ -18,25 +18,25 @@ const backend = z.strictObject({
     .min(1)
     .max(1000)
     .prefault(1)
-    .describe("Its share: a backend of weight 2 gets twice as much as one of weight 1."),
+    .describe("The backend's share: weight 2 gets twice as many requests as weight 1."),
   backup: z.boolean().prefault(false).describe("Used only while no other backend is available."),
   maxFails: z
     .int()
     .min(0)
     .max(100)
     .prefault(1)
-    .describe("So many failures within failTimeout take it out for failTimeout; 0: never."),
+    .describe("Failures within failTimeout after which the backend is not used for failTimeout; 0: never."),
   failTimeout: duration
     .prefault("10s")
-    .describe("The time in which failures count together, and for which it is then left alone."),
+    .describe("The time in which failures are counted together, and for which the backend is then not used."),
 });
 
 const sign = z.strictObject({
-  key: appKey.describe("The key by which the backend knows this gateway."),
-  secret: secret.describe("Its secret, or file:/path."),
+  key: appKey.describe("The AppKey of this gateway at the backend."),
+  secret: secret.describe("The AppSecret, or file:/path."),
 });
 
-/** A probe more often than this is load, and one less often than the other is none. */
+/** Bounds of the interval: more frequent checks are a load, and rarer ones do not notice failures. */
 const PROBE_INTERVAL_MS = { least: 50, most: 3_600_000 } as const;
 
 const healthCheck = z
@@ -44,24 +44,29 @@ const healthCheck = z
     path: z
       .string()
       .regex(/^\/[\x21-\x22\x24-\x7e]*$/, "expected a path such as /healthz")
-      .describe("What is asked for, with its query; a status from 200 to 399 is healthy."),
+      .describe("The path to request, with its query; a status from 200 to 399 is healthy."),
     interval: duration
       .superRefine((ms, ctx) => {
         if (ms < PROBE_INTERVAL_MS.least || ms > PROBE_INTERVAL_MS.most)
           ctx.addIssue("expected a duration from 50ms to 1h");
       })
       .prefault("5s")
-      .describe("The time between two checks of one backend, less up to a fifth."),
-    timeout: duration.prefault("2s").describe("Until the answer's head has come."),
+      .describe("The time between two checks of one backend, shortened at random by up to a fifth."),
+    timeout: duration.prefault("2s").describe("The time to receive the response head."),
     healthy: z
       .int()
       .min(1)
       .max(100)
       .prefault(2)
-      .describe("So many good answers in a row bring an unhealthy backend back."),
-    unhealthy: z.int().min(1).max(100).prefault(2).describe("So many failures in a row take it out."),
+      .describe("Successful checks in a row after which an unhealthy backend is used again."),
+    unhealthy: z
+      .int()
+      .min(1)
+      .max(100)
+      .prefault(2)
+      .describe("Failed checks in a row after which a backend is not used."),
   })
-  .describe("Asks every backend from time to time; without it only requests tell how a backend is.");
+  .describe("Check every backend regularly; without it only requests show whether a backend is healthy.");
 
 const tls = z.strictObject({
   ca: z
@@ -73,16 +78,18 @@ const tls = z.strictObject({
       return z.NEVER;
     })
     .optional()
-    .describe("A PEM file with the only authorities to trust, in place of the well-known ones."),
+    .describe("A PEM file with the certificate authorities to trust, instead of the well-known ones."),
   serverName: z
     .string()
     .regex(/^(?=.{1,253}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, "expected a host name")
     .optional()
-    .describe("The name to ask for (SNI) and to find in the certificate; otherwise the host of the url."),
+    .describe("The name for SNI and for the check of the certificate; the host of the url by default."),
   verify: z
     .boolean()
     .prefault(true)
-    .describe("false takes any certificate: whoever is in between can read and change everything."),
+    .describe(
+      "false accepts any certificate: an attacker on the network can then read and change everything.",
+    ),
 });
 
 function readCertificates(path: string): { certificates: string } | { problem: string } {
@@ -93,7 +100,7 @@ function readCertificates(path: string): { certificates: string } | { problem: s
   try {
     for (const block of blocks) new X509Certificate(block);
   } catch {
-    return { problem: `${path}: expected certificates that can be read` };
+    return { problem: `${path}: expected valid certificates` };
   }
   return { certificates: blocks.join("\n") };
 }
@@ -104,12 +111,12 @@ const upstreamObject = z
       .array(backend)
       .min(1, "expected at least one backend")
       .max(MAX_BACKENDS)
-      .describe("Where requests go."),
+      .describe("The backends of the group."),
     balance: z
       .enum(["leastConnections", "roundRobin", "hash", "randomTwo"])
       .prefault("leastConnections")
       .describe(
-        "Who is next: the backend with the fewest requests and streams under way; each in turn; always the same one for a client's address; or the less busy of two drawn.",
+        "How a backend is chosen: the one with the fewest open requests and streams; each in turn; by a hash of the client's address, always the same one; or the less busy of two random ones.",
       ),
     retries: z
       .int()
@@ -117,29 +124,32 @@ const upstreamObject = z
       .max(10)
       .prefault(1)
       .describe(
-        "How many other backends may be tried before the first byte of an answer: with any request that did not leave, and with an idempotent one without a body.",
+        "How many other backends to try before the first byte of a response: with any request of which no byte was sent, and with an idempotent request without a body.",
       ),
     healthCheck: healthCheck.optional(),
-    connectTimeout: duration.prefault("5s").describe("Until the connection to a backend stands; then 504."),
+    connectTimeout: duration.prefault("5s").describe("The time to connect to a backend; then 504."),
     responseHeaderTimeout: duration
       .prefault("60s")
-      .describe("Until a backend's response head has come; then 504."),
+      .describe("The time to receive a backend's response head; then 504."),
     hostHeader: z
       .enum(["preserve", "backend"])
       .prefault("preserve")
-      .describe("The Host that the backend sees: the client's, or the backend's own."),
+      .describe("The Host field for the backend: the client's, or the backend's own."),
     tls: tls.optional().describe("How https backends are verified."),
-    sign: sign.optional().describe("Sign what is sent to the backends, as an app signs (SDK-HMAC-SHA256)."),
+    sign: sign.optional().describe("Sign the requests to the backends, as an app does (SDK-HMAC-SHA256)."),
   })
   .superRefine(({ backends, tls: verification }, ctx) => {
     const issue = (path: PropertyKey[], message: string) => ctx.addIssue({ code: "custom", path, message });
     if (backends.length > 0 && backends.every(({ backup }) => backup))
-      issue(["backends"], "expected one that is not a backup");
+      issue(["backends"], "expected at least one backend that is not a backup");
     const names = backends.map(({ url }) => nameOf(url));
     for (const [at, name] of names.entries()) {
       const first = names.indexOf(name);
       if (first < at)
-        issue(["backends", at, "url"], `the same backend as backends[${first}]; weight gives it more`);
+        issue(
+          ["backends", at, "url"],
+          `the same backend as backends[${first}]; to give it more requests, set its weight`,
+        );
     }
     if (verification === undefined) return;
     if (!backends.some(({ url }) => url.tls)) issue(["tls"], "expected an https backend to verify");
@@ -147,12 +157,12 @@ const upstreamObject = z
       issue(["tls", "ca"], "expected no ca together with verify: false");
   });
 
-/** The same for two spellings of one address. */
+/** Returns the same text for different spellings of one address. */
 function nameOf({ tls: isTls, host, port, socketPath }: BackendAddress): string {
   return socketPath ?? `${isTls ? "https" : "http"}://${host.toLowerCase()}:${port}`;
 }
 
-/** Opens the short form, so that one schema validates and describes both. */
+/** Expands the short form, so that one schema validates and describes both. */
 export const upstream = z
   .union(
     [backendUrl, upstreamObject],
@@ -161,7 +171,7 @@ export const upstream = z
   .transform((value) =>
     "backends" in value ? value : upstreamObject.parse({ backends: [{ url: value.url }] }),
   )
-  .describe("A URL, short for { backends: [{ url }] }, or the object.");
+  .describe("A URL (short for { backends: [{ url }] }), or the object.");
 
 export type UpstreamConfig = z.output<typeof upstream>;
 export type BackendConfig = UpstreamConfig["backends"][number];

@@ -5,7 +5,7 @@ import type { SourcePosition } from "./problem.ts";
 import { phrase, problemsIn } from "./schema-problems.ts";
 import type { Path, YamlFile } from "./yaml-file.ts";
 
-/** One thing that is wrong in a file. */
+/** One problem in a file, with its place. */
 export interface PlacedProblem {
   readonly path: Path;
   readonly at: SourcePosition;
@@ -14,7 +14,7 @@ export interface PlacedProblem {
 
 export type Validated<T> = { readonly value: T } | { readonly problems: readonly PlacedProblem[] };
 
-/** Fills in the variables of a parsed file and validates it; `json` is the same schema for its prose. */
+/** Fills in the variables of a parsed file and validates it; `json` is the same schema, for the names of known keys. */
 export function validate<T>(
   file: YamlFile,
   { schema, json }: { schema: z.ZodType<T>; json: () => JsonSchema },
@@ -46,10 +46,10 @@ export function validate<T>(
 type Parsed<T> = z.ZodSafeParseResult<T>;
 
 /**
- * A variable is a text until the schema expects a number or a boolean at its place; then it is read as one.
+ * Parses a value; the text of a variable is converted where the schema expects a number or a boolean.
  *
- * Going by what is expected, and not by how the text looks, keeps `X-Token: ${TOKEN}` a text on the day when
- * the token happens to be all digits.
+ * The schema decides, not the look of the text, so that `X-Token: ${TOKEN}` stays a text even if the token consists of
+ * digits.
  */
 function parse<T>(schema: z.ZodType<T>, value: unknown, wholes: readonly Path[]): Parsed<T> {
   const options = { error: phrase, reportInput: true };
@@ -85,7 +85,7 @@ function readAs(text: string, types: ReadonlySet<string>): unknown {
   return isNumber && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
-/** Replaces the text at a path; `value` is our own copy, made when the variables were filled in. */
+/** Replaces the text at a path; `value` is a copy, which `interpolate` has made. */
 function replaceAt(value: unknown, path: Path, read: (text: string) => unknown): boolean {
   const last = path.at(-1);
   if (last === undefined) return false;

@@ -1,9 +1,6 @@
 import * as z from "zod";
 
-/**
- * Environment variables of the API gateway's kind: `#Name#` in a backend's URL or in `rewrite.addPrefix`
- * stands for a value that each stage has for itself.
- */
+/** A variable as in an API gateway: `#Name#` in a backend's URL or in `rewrite.addPrefix`, with a value per environment. */
 const REFERENCE = /#([A-Za-z0-9_-]{3,32})#/g;
 
 const EXPECTED_NAME = "expected a variable name of 3 to 32 letters, digits, - and _";
@@ -15,20 +12,22 @@ export const variablesSchema = z
     z.union([z.string().regex(/^[A-Za-z0-9_\-/.:]{1,255}$/, EXPECTED_VALUE), z.int()], EXPECTED_VALUE),
   )
   .prefault({})
-  .describe("Values of #Name# in backend URLs and rewrite.addPrefix; names are compared with case.");
+  .describe("Values of #Name# in backend URLs and rewrite.addPrefix; names are case-sensitive.");
 
-/** What a text with a reference left in it is refused with; undefined when there is none. */
+/** Returns the problem of a text with a reference that was not filled in; undefined without one. */
 export function unsetVariable(text: string): string | undefined {
   const name = text.match(REFERENCE)?.[0];
-  return name === undefined ? undefined : `the variable ${name} is not set in variables of this stage`;
+  return name === undefined
+    ? undefined
+    : `the variable ${name} is not set in the variables of this environment`;
 }
 
 /**
- * Fills a route file's variables in, before it is validated; what is not set stays, and is refused there.
+ * Fills in a route file's variables before validation, which refuses references that are left.
  *
- * A stage has its own variables and none of the route's: one that was forgotten must not quietly lead the
- * test environment to the production backend. Where a stage says nothing of `upstream` or `rewrite`, the
- * route's are taken with the stage's variables.
+ * An environment does not inherit the route's variables: a forgotten one must not send the test environment's requests
+ * to the production backend. Without an `upstream` or `rewrite` of its own, an environment uses the route's with its own
+ * variables.
  */
 export function withVariables(file: unknown): unknown {
   if (!isRecord(file)) return file;
@@ -48,7 +47,7 @@ function inherit(file: Readonly<Record<string, unknown>>, stage: unknown): unkno
   return expand(whole, stage["variables"]);
 }
 
-/** A copy with the variables filled in, where they may stand. */
+/** Returns a copy with the variables filled in where they are allowed. */
 function expand(part: Readonly<Record<string, unknown>>, variables: unknown): Record<string, unknown> {
   const { upstream, rewrite } = part;
   const fill = (value: unknown) => (typeof value === "string" ? filled(value, variables) : value);

@@ -1,40 +1,40 @@
 import { type FSWatcher, lstatSync, statSync, watch } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 
-/** Quiet for so long, what somebody writes is whole: editors and `kubectl` change several names in a row. */
+/** The files are read after this much quiet, in ms: editors and `kubectl` change several names in a row. */
 const SETTLE_MS = 100;
 
-/** With something new all the time it is looked at all the same. */
+/** The files are read after this time at the latest, even if changes go on. */
 const SETTLE_AT_MOST_MS = 1_000;
 
-/** How often it is tried to watch what was not there. */
+/** The time between attempts to watch a directory that does not exist. */
 const RETRY_MS = 1_000;
 
-/** Directories that are watched; each costs the kernel an inotify watch. */
+/** The most watched directories; each takes an inotify watch of the kernel. */
 const MAX_DIRECTORIES = 64;
 
-/** What counts beside the files themselves: `..data` is the link that Kubernetes swaps. */
+/** Names in the configuration's directories whose change counts; `..data` is the link that Kubernetes swaps. */
 const RELEVANT = /\.ya?ml$|^routes$|^\.\./i;
 
 interface Watched {
   readonly watcher: FSWatcher;
-  /** Which directory had the name: another one may have it now. */
+  /** Tells this directory from a later one with the same name. */
   readonly identity: string;
   names: ReadonlySet<string>;
 }
 
 /**
- * Calls back when the files of a configuration may have changed: its directory's, and whatever else was read
+ * Calls back when the files of a configuration may have changed: those of its directory, and the others that were read
  * for it, such as secrets and certificates.
  *
- * Directories are watched, not files, because most editors put a new file in the old one's place. A directory
- * that vanishes is watched again once it is back.
+ * It watches directories, not files, because most editors replace the file. A directory that was removed is watched again
+ * once it exists.
  */
 export class ConfigWatch {
   readonly #directory: string;
   readonly #onChange: () => void;
   readonly #watched = new Map<string, Watched>();
-  /** What was read, beyond the directory. */
+  /** The paths of the other files that were read. */
   #others: readonly string[] = [];
   #settling: NodeJS.Timeout | undefined;
   #settleBy = 0;
@@ -47,8 +47,8 @@ export class ConfigWatch {
   }
 
   /**
-   * Watches, or goes on to, what has those names now. A directory that was not watched before may have changed
-   * since it was read, which counts as a change.
+   * Watches the directory and the given files. A directory that was not watched before may have changed since it was
+   * read, so it counts as changed.
    */
   arm(readPaths: readonly string[]): void {
     if (this.#isClosed) return;
@@ -63,7 +63,7 @@ export class ConfigWatch {
     }
   }
 
-  /** Something may have changed; many of these in a short time are one. */
+  /** Something may have changed; several calls in a short time result in one callback. */
   touch(): void {
     if (this.#isClosed) return;
     const now = performance.now();
@@ -85,7 +85,7 @@ export class ConfigWatch {
     for (const directory of [...this.#watched.keys()]) this.#forget(directory);
   }
 
-  /** Directories, each with the names in it that count beside those that always do. */
+  /** Returns the directories to watch, each with the names that count beside those of `RELEVANT`. */
   #places(): Map<string, Set<string>> {
     const places = new Map<string, Set<string>>();
     const add = (directory: string, ...names: string[]) => {
@@ -94,7 +94,7 @@ export class ConfigWatch {
     };
     add(this.#directory);
     add(join(this.#directory, "routes"));
-    // `current -> releases/42`: the swap of the link is an event of the directory that holds it.
+    // For a link such as `current -> releases/42`, a swap is an event of the directory that contains the link.
     if (isLink(this.#directory)) add(dirname(this.#directory), basename(this.#directory));
     for (const path of this.#others) add(dirname(path), basename(path));
     return places;
@@ -115,7 +115,7 @@ export class ConfigWatch {
       this.#watched.set(directory, { watcher, identity, names });
       return "new";
     } catch {
-      // No inotify watch left: SIGHUP still works, and the next try may too.
+      // No inotify watch is left: SIGHUP still works, and a later attempt may succeed.
       return "missing";
     }
   }
@@ -136,7 +136,7 @@ export class ConfigWatch {
   }
 }
 
-/** Numbers are given anew, hence the time. Undefined for what is not there or not to be seen. */
+/** Returns a directory's identity, with its birth time, as inode numbers are reused; undefined if it cannot be read. */
 function identityOf(directory: string): string | undefined {
   try {
     const { dev, ino, birthtimeMs } = statSync(directory);

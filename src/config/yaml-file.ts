@@ -12,7 +12,7 @@ import {
 } from "yaml";
 import type { SourcePosition } from "./problem.ts";
 
-/** Where a key and its value stand. */
+/** The places of a key and its value. */
 interface Place {
   readonly key: SourcePosition | undefined;
   readonly value: SourcePosition;
@@ -20,7 +20,7 @@ interface Place {
 
 export type Path = readonly PropertyKey[];
 
-/** What is wrong with a text as YAML. */
+/** A problem of a text as YAML. */
 export interface YamlProblem {
   readonly message: string;
   readonly at: SourcePosition;
@@ -30,23 +30,23 @@ export interface YamlProblem {
 /** A YAML text as plain values, with the place of each. */
 export interface YamlFile {
   readonly value: unknown;
-  /** The key's place, or that of the nearest key above when the path has none in this file. */
+  /** Returns the key's place, or that of the nearest key above if the file does not have this path. */
   keyPlace(path: Path): SourcePosition;
-  /** The value's place, or that of the nearest value above. */
+  /** Returns the value's place, or that of the nearest value above. */
   valuePlace(path: Path): SourcePosition;
 }
 
 const START: SourcePosition = { line: 1, column: 1 };
 
-// A route file has some fifty values, five deep.
+// Bounds far above real files: a route file has some fifty values, five levels deep.
 const MAX_DEPTH = 32;
 const MAX_TOKENS = 50_000;
 const MAX_VALUES = 10_000;
 
-/** These reach an object's prototype in code that copies keys. */
+/** Keys that would change an object's prototype in code that copies keys. */
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 
-/** What a text says, as far as it can be read, and what is wrong with it. */
+/** The value of a text, if it could be read, and its problems. */
 export interface ParsedYaml {
   readonly file: YamlFile | undefined;
   readonly problems: readonly YamlProblem[];
@@ -65,7 +65,7 @@ export function parseYaml(text: string): ParsedYaml {
   });
   const excess = findExcess(text);
   if (excess !== undefined) {
-    // The parser, which would have told the counter of the lines, does not run.
+    // The parser, which would count the lines, does not run.
     for (let start = 0; start >= 0; start = text.indexOf("\n", start) + 1 || -1) lines.addNewLine(start);
     return unreadable(excess);
   }
@@ -73,7 +73,7 @@ export function parseYaml(text: string): ParsedYaml {
     lineCounter: lines,
     prettyErrors: false,
     stringKeys: true,
-    // The reader below refuses duplicates in linear time; this check compares every pair of keys.
+    // The reader below refuses duplicate keys in linear time; the parser's check compares every pair of keys.
     uniqueKeys: false,
     version: "1.2",
   });
@@ -95,8 +95,8 @@ interface SyntaxProblem {
 }
 
 /**
- * Bounds tokens and nesting before the parser sees the text: half a million `[` end the whole process in it
- * (V8 runs out of memory), which no catch can prevent.
+ * Bounds tokens and nesting before the parser gets the text: with half a million `[` the parser runs out of memory, which
+ * ends the process and cannot be caught.
  */
 function findExcess(text: string): SyntaxProblem | undefined {
   let offset = 0;
@@ -117,13 +117,13 @@ function findExcess(text: string): SyntaxProblem | undefined {
     }
     tokens += 1;
     if (tokens > MAX_TOKENS) return { message: `expected at most ${MAX_TOKENS} YAML tokens`, offset };
-    // The lexer's own marks are one control character each and stand for no text.
+    // The lexer's own marks are single control characters that are not part of the text.
     if (type !== "doc-mode" && type !== "flow-error-end" && type !== "scalar") offset += lexeme.length;
   }
   return undefined;
 }
 
-/** The first error only: after it the parser guesses, and the rest are its consequences. */
+/** Returns the first error only: the parser guesses after it, so further errors are consequences. */
 function syntaxProblem(text: string, document: Document.Parsed): SyntaxProblem | undefined {
   const error = document.errors[0];
   if (error !== undefined) {
@@ -172,16 +172,16 @@ class PlacedValue implements YamlFile {
   }
 }
 
-/** Turns the parser's nodes into plain values; aliases are followed, within a bound on the values they make. */
+/** Converts the parser's nodes to plain values; it follows aliases within a bound on the number of values. */
 class Reader {
   readonly problems: YamlProblem[] = [];
   readonly places = new Map<string, Place>();
   readonly #position: (offset: number) => SourcePosition;
   readonly #anchors = new Map<string, unknown>();
-  /** Nodes being read now; an alias to one of them would never end. */
+  /** The nodes that are being read; an alias to one of them would never end. */
   readonly #open = new Set<unknown>();
   #values = 0;
-  /** Reading stopped half-way. */
+  /** Whether reading stopped at a bound. */
   isOverfull = false;
 
   constructor(position: (offset: number) => SourcePosition) {
@@ -192,7 +192,7 @@ class Reader {
     this.problems.push({ message, at: this.#position(offset), path });
   }
 
-  /** `key` is the offset of the key that the node is the value of. */
+  /** Reads a node; `key` is the offset of its key. */
   read(node: unknown, path: Path, key?: number): unknown {
     const offset = startOf(node) ?? key ?? 0;
     this.places.set(pathKey(path), {
@@ -200,7 +200,7 @@ class Reader {
       value: this.#position(offset),
     });
     this.#values += 1;
-    // An alias bomb is a few lines of aliases to aliases: a billion values.
+    // A few lines of aliases to aliases ("alias bomb") can stand for a billion values.
     if (this.#values > MAX_VALUES || path.length > MAX_DEPTH) {
       if (!this.isOverfull) {
         this.report(
@@ -229,12 +229,11 @@ class Reader {
 
   #readAlias(name: string, path: Path, offset: number, key: number | undefined): unknown {
     const node = this.#anchors.get(name);
-    if (node === undefined) this.report(`no anchor &${name} stands above this alias`, offset, path);
-    else if (this.#open.has(node))
-      this.report(`the alias *${name} stands inside its own anchor`, offset, path);
+    if (node === undefined) this.report(`no anchor &${name} above this alias`, offset, path);
+    else if (this.#open.has(node)) this.report(`the alias *${name} is inside its own anchor`, offset, path);
     else {
       const value = this.read(node, path, key);
-      // What is wrong with the value is wrong for the use of it, so that is where problems point.
+      // A problem of the value depends on where the alias is used, so problems point to the alias.
       this.places.set(pathKey(path), {
         key: key === undefined ? undefined : this.#position(key),
         value: this.#position(offset),
@@ -270,11 +269,11 @@ class Reader {
 function refusalOf(name: string, values: Record<string, unknown>): string | undefined {
   if (FORBIDDEN_KEYS.has(name)) return "unknown key";
   if (name === "<<") return "merge keys are not YAML 1.2; repeat the keys instead";
-  return Object.hasOwn(values, name) ? "the key stands twice" : undefined;
+  return Object.hasOwn(values, name) ? "duplicate key" : undefined;
 }
 
 function startOf(node: unknown): number | undefined {
   const range = (node as { range?: readonly number[] | null } | null | undefined)?.range;
-  // An empty value has a place of no width somewhere after its key; the key says more.
+  // An empty value has a place without width somewhere after its key; the key's place is clearer.
   return range === undefined || range === null || range[0] === range[1] ? undefined : range[0];
 }

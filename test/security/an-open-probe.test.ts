@@ -13,7 +13,7 @@ test.each([
 ])("a listener that others can reach needs a token: %s", (_, listen) => {
   const parsed = serverSchema.safeParse({ listen, admin: false, probe: true });
   expect(parsed.error?.issues.map(({ path, message }) => [path, message])).toEqual([
-    [["probe"], "expected an adminToken beside it, because other machines can reach an address of listen"],
+    [["probe"], "expected an adminToken, because other machines can reach an address of listen"],
   ]);
   expect(serverSchema.safeParse({ listen, admin: false, probe: true, adminToken: token }).success).toBe(true);
   expect(serverSchema.safeParse({ listen, admin: false }).success).toBe(true);

@@ -53,7 +53,9 @@ test("auth that could let nobody in, or everybody, does not load, and says where
     expect(problemsOf(auth).join("\n"), auth).toContain(problem);
   }
   expect(problemsOf(`{ ${JWT} }, ticket: {} }`, { match: "path: /feed, methods: [POST]" })).toEqual([
-    expect.stringContaining("auth.ticket: tickets open GET, which is not among match.methods"),
+    expect.stringContaining(
+      "auth.ticket: a ticket is for a GET request, and match.methods does not contain GET",
+    ),
   ]);
   // The control.
   expect(problemsOf(`{ appCode: true, ${JWT} }, ticket: {} }`)).toEqual([]);

@@ -83,7 +83,7 @@ test.each([
   ],
   [
     "cert: tls/garbled.pem, key: tls/key.pem",
-    "1:36 listen.tls.cert: tls/garbled.pem: expected certificates that can be read",
+    "1:36 listen.tls.cert: tls/garbled.pem: expected valid certificates",
   ],
   [
     "cert: tls/cert.pem, key: tls/cert.pem",
@@ -95,7 +95,7 @@ test.each([
   ],
   [
     "cert: tls/cert.pem, key: tls/other-key.pem",
-    "1:55 listen.tls.key: tls/other-key.pem: the key is not the certificate's",
+    "1:55 listen.tls.key: tls/other-key.pem: the key does not belong to the certificate",
   ],
   [
     "cert: tls/expired.pem, key: tls/other-key.pem",
@@ -110,13 +110,13 @@ test("of several certificates the one that is wrong is named", () => {
   const yaml =
     "listen:\n  - address: 1\n    tls:\n      - { cert: tls/cert.pem, key: tls/key.pem }\n      - { cert: tls/cert.pem, key: tls/other-key.pem }\n";
   expect(load(yaml).problems).toEqual([
-    "5:36 listen[0].tls[1].key: tls/other-key.pem: the key is not the certificate's",
+    "5:36 listen[0].tls[1].key: tls/other-key.pem: the key does not belong to the certificate",
   ]);
 });
 
 test.each([
-  ["{ address: 1, http2: true }", "1:30 listen.http2: expected tls beside it"],
-  ["{ address: 1, mode: '660' }", "1:29 listen.mode: expected a unix:/path beside it"],
+  ["{ address: 1, http2: true }", "1:30 listen.http2: expected tls too"],
+  ["{ address: 1, mode: '660' }", "1:29 listen.mode: expected a unix:/path as address"],
   ["{ address: 'unix:/s', mode: 660 }", "1:37 listen.mode: expected permissions such as '660', in quotes"],
   [
     "{ address: 1, proxyprotocol: true }",

@@ -70,7 +70,7 @@ test.each([
   [
     "a script and a status",
     `${MATCH}mock: { status: 201, events: [{ data: x }] }\n`,
-    "2:17 mock.status: expected no status beside events: a stream is a 200",
+    "2:17 mock.status: expected no status together with events: a stream has status 200",
   ],
   [
     "a script that never pauses",
@@ -100,17 +100,17 @@ test.each([
   [
     "a variable that is not set",
     `${MATCH}upstream: http://#Host#:80\n`,
-    "2:11 upstream: the variable #Host# is not set in variables of this stage",
+    "2:11 upstream: the variable #Host# is not set in the variables of this environment",
   ],
   [
     "a variable of another case",
     `${MATCH}variables: { host: a }\nupstream: { backends: [{ url: "http://#Host#" }] }\n`,
-    "3:31 upstream.backends[0].url: the variable #Host# is not set in variables of this stage",
+    "3:31 upstream.backends[0].url: the variable #Host# is not set in the variables of this environment",
   ],
   [
     "a variable in a prefix",
     `${MATCH}${UPSTREAM}rewrite:\n  addPrefix: "/#Version#"\n`,
-    "4:14 rewrite.addPrefix: the variable #Version# is not set in variables of this stage",
+    "4:14 rewrite.addPrefix: the variable #Version# is not set in the variables of this environment",
   ],
   [
     "a prefix that climbs",
@@ -137,7 +137,7 @@ test("a variable that only the route has is missing in its stages", () => {
   );
   expect(problems).toEqual([
     expect.stringContaining(
-      "stages.TEST.upstream: the variable #Host# is not set in variables of this stage",
+      "stages.TEST.upstream: the variable #Host# is not set in the variables of this environment",
     ),
   ]);
 });

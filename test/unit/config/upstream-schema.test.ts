@@ -62,12 +62,12 @@ test.each<[string, unknown, string]>([
         { url: B, backup: true },
       ],
     },
-    "upstream.backends: expected one that is not a backup",
+    "upstream.backends: expected at least one backend that is not a backup",
   ],
   [
     "one backend twice",
     { backends: [{ url: A }, { url: B }, { url: "HTTP://A.test:80/" }] },
-    "upstream.backends[2].url: the same backend as backends[0]; weight gives it more",
+    "upstream.backends[2].url: the same backend as backends[0]; to give it more requests, set its weight",
   ],
   [
     "a weight of 0",
@@ -127,6 +127,6 @@ test("an authority beside verify: false, and a file without a certificate that c
   ]);
   const broken = temporaryFile("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
   expect(problems({ backends, tls: { ca: broken } })).toEqual([
-    `upstream.tls.ca: ${broken}: expected certificates that can be read`,
+    `upstream.tls.ca: ${broken}: expected valid certificates`,
   ]);
 });
