@@ -6,15 +6,15 @@ import type { Family } from "./target.ts";
 import { parseTime } from "./units.ts";
 
 /**
- * Whether a location carries event streams: `declared` by its path, words or target, `likely` by its settings,
- * `possible` as every proxied location may; `websocket` where it upgrades instead; `none` where nothing is
- * proxied or only nginx itself asks.
+ * Whether a location carries event streams: `declared` by its path, a comment or its target; `likely` by its
+ * settings; `possible` for every other proxied location; `websocket` if it upgrades connections; `none` if it
+ * proxies nothing or is `internal`.
  */
 export type Carries = "declared" | "likely" | "websocket" | "possible" | "none";
 
 export interface Carried {
   readonly carries: Carries;
-  /** In words, such as `the path says events`. */
+  /** The reason in words, such as `the path says events`. */
   readonly why: string;
 }
 
@@ -23,11 +23,11 @@ const STREAM_WORDS: ReadonlySet<string> = new Set(
     " ",
   ),
 );
-/** Of these, the ones that WebSockets are called by, too: a location that upgrades is taken for one. */
+/** The stream words that WebSocket paths use too: a location that upgrades counts as a WebSocket. */
 const AMBIGUOUS_WORDS: ReadonlySet<string> = new Set(
   "event events stream streams streaming messages chat".split(" "),
 );
-/** A path below one of a stream that is an ordinary one all the same. */
+/** Words of ordinary paths: they win over a stream word in the same path, as in `/stream/health`. */
 const ORDINARY_WORDS: ReadonlySet<string> = new Set(
   "oauth oauth2 callback login logout auth token authorize register assets static uploads images health healthz metrics docs redoc openapi library media video videos audio hls".split(
     " ",
@@ -36,16 +36,16 @@ const ORDINARY_WORDS: ReadonlySet<string> = new Set(
 const WEBSOCKET_WORDS: ReadonlySet<string> = new Set(
   "ws wss wsapp websocket websockets websockify sockjs cable signalr".split(" "),
 );
-/** These upgrade only where the location says so. */
+/** Words that mean a WebSocket only where the location upgrades connections. */
 const WEAK_WORDS: ReadonlySet<string> = new Set("live hub hubs realtime notifications socket".split(" "));
 
 const STREAM_COMMENT =
   /\bSSE\b|\bevent[- ]?streams?\b|\bserver[- ]sent\b|\bEventSource\b|\bstreaming\b|\bLLMs?\b/i;
-/** Media is streamed too, and wants buffers. */
+/** Comments about media or logs: those streams are no event streams and need buffering. */
 const MEDIA_COMMENT = /\b(?:video|audio|media|movie|music|hls|dash|mp4|rtmp|log)s?\b/i;
 const LONG_MS = 30 * 60_000;
 
-/** Says what a location carries; `isStream` is true for one that a user or a route has named. */
+/** Returns what a location carries; `isStream` is true for a location that the user or a route names. */
 export function whatItCarries(location: Level, family: Family | undefined, isStream = false): Carried {
   if (family === undefined || location.own("internal").length > 0) return { carries: "none", why: "" };
   if (isStream) return { carries: "declared", why: "named as a stream" };
@@ -75,7 +75,7 @@ export function whatItCarries(location: Level, family: Family | undefined, isStr
     : { carries: "likely", why: likely };
 }
 
-/** The words of all directives of the location and the `if`s inside it, without nested locations. */
+/** Returns the text of all directives of the location and of its inner `if` blocks, without nested locations. */
 function textInside(location: Level): string {
   const own = location.directives.filter(({ name }) => name !== "location");
   const inner = location.levels.filter(({ kind }) => kind === "if" || kind === "limit_except");
@@ -100,20 +100,20 @@ function likelyBySettings(location: Level, family: Family, isUpgraded: boolean):
   if (location.last(`${family}_buffering`)?.value === "off" && !isHouseStyle(location, family))
     return `${family}_buffering is off`;
   if (location.last("chunked_transfer_encoding")?.value === "off") return "chunked_transfer_encoding is off";
-  // WebSockets want a long timeout as well.
+  // WebSockets need a long timeout too, so it says nothing about event streams here.
   if (isUpgraded) return undefined;
   const timeout = location.last(`${family}_read_timeout`);
   if (timeout === undefined || (parseTime(timeout.value) ?? 0) <= LONG_MS) return undefined;
   return `${timeout.name} is ${timeout.value}`;
 }
 
-/** Locations of one server, and how many of them must be alike to say nothing of any. */
+/** With fewer proxied locations in a server, `buffering off` in most of them still points to streams. */
 const MANY_LOCATIONS = 5;
 
-/** By server or location and family, as each of its locations asks. */
+/** Cached per block and family, because each location of the block needs the result. */
 const houseStyles = new WeakMap<Level, Map<Family, boolean>>();
 
-/** Whether buffering is off in most locations of the server: then it is no sign of a stream. */
+/** Whether buffering is off in at least three quarters of the locations: then it is no sign of a stream. */
 function isHouseStyle({ outer }: Level, family: Family): boolean {
   if (outer === undefined) return false;
   const styles = houseStyles.get(outer) ?? new Map<Family, boolean>();
@@ -127,7 +127,7 @@ function isHouseStyle({ outer }: Level, family: Family): boolean {
   return isStyle;
 }
 
-/** What the configuration says of buffering; undefined where it leaves the default. */
+/** Returns the effective value of buffering; undefined for the default. */
 function bufferingOf(location: Level, family: Family): string | undefined {
   for (const level of location.outward()) {
     const found = level.last(`${family}_buffering`);
@@ -136,11 +136,11 @@ function bufferingOf(location: Level, family: Family): string | undefined {
   return undefined;
 }
 
-/** The manual of MinIO switches chunked encoding and buffering off; objects are no event streams. */
+/** MinIO's manual switches chunked encoding and buffering off, but its objects are no event streams. */
 const isObjectStore = (location: Level): boolean =>
   /(?:^|[^a-z])(?:minio|s3)(?:[^a-z]|$)/i.test(location.last("proxy_pass")?.value ?? "");
 
-/** Comments in the block, without those of nested locations, and those directly above it. */
+/** Returns the comments in the block and directly above it, without those of nested locations. */
 function commentsOf({ directive, levels }: Level): Comment[] {
   if (directive?.opened === undefined) return [];
   const nested = new Set<Comment>();
@@ -154,13 +154,13 @@ function commentsOf({ directive, levels }: Level): Comment[] {
   return [...commentsAbove(directive), ...inside];
 }
 
-/** The comments from the start of a directive to the end of its last line. */
+/** Returns the comments from the start of a directive to the end of its last line. */
 function commentsInside({ file, start, end }: Directive): Comment[] {
   const from = firstBehind(file.comments, start);
   return file.comments.slice(from, firstBehind(file.comments, file.lineEnd(end)));
 }
 
-/** The comment lines that end in the line above a directive. */
+/** Returns the comment lines directly above a directive. */
 export function commentsAbove({ file, start }: Directive): Comment[] {
   const above: Comment[] = [];
   let edge = file.lineStart(start);
@@ -175,7 +175,7 @@ export function commentsAbove({ file, start }: Directive): Comment[] {
   return above.reverse();
 }
 
-/** The index of the first comment that starts at or behind an offset. */
+/** Returns the index of the first comment that starts at or after an offset. */
 function firstBehind(comments: readonly Comment[], offset: number): number {
   let low = 0;
   let high = comments.length;
@@ -187,7 +187,7 @@ function firstBehind(comments: readonly Comment[], offset: number): number {
   return low;
 }
 
-/** A directive that was commented out says nothing of what the location carries. */
+/** Whether a comment is about event streams; a directive that was commented out does not count. */
 const isAboutStreams = ({ text }: Comment): boolean =>
   STREAM_COMMENT.test(text) && !MEDIA_COMMENT.test(text) && !/[;{}]\s*$/.test(text);
 

@@ -2,11 +2,11 @@ import type { Directive } from "./directive.ts";
 import type { Level } from "./level.ts";
 import type { SourceFile } from "./source-file.ts";
 
-/** What kept the reader from reading all of it. */
+/** A reason why the configuration could not be read completely. */
 export interface ReadProblem {
   /**
-   * `syntax`: nginx would not start; `template`: a template engine's marks; `missing`: an included file that is
-   * not there; `unreadable`: one that is and cannot be read, or one too many.
+   * `syntax`: nginx would not start; `template`: the file has a template engine's marks; `missing`: an included
+   * file does not exist; `unreadable`: an included file cannot be read, or a limit of the reader is reached.
    */
   readonly kind: "syntax" | "template" | "missing" | "unreadable";
   readonly message: string;
@@ -14,24 +14,24 @@ export interface ReadProblem {
   readonly offset: number;
 }
 
-/** One nginx configuration, read with all that it includes. */
+/** One nginx configuration with all files that it includes. */
 export interface Configuration {
   readonly main: Level;
-  /** In the order of reading, each once. */
+  /** Every file once, in the order of reading. */
   readonly files: readonly SourceFile[];
-  /** The files that each `include` has brought in. */
+  /** The files that each `include` directive includes. */
   readonly inclusions: ReadonlyMap<Directive, readonly SourceFile[]>;
-  /** False for a fragment: levels around it are not known. */
+  /** False for a fragment: its outer levels are not known. */
   readonly isWhole: boolean;
   readonly problems: readonly ReadProblem[];
 }
 
-/** All levels of a kind, in the order of the text. */
+/** Returns all levels of a kind in file order. */
 export function levelsOf({ main }: Configuration, kind: Level["kind"]): Level[] {
   return [...main.inward()].filter((level) => level.kind === kind);
 }
 
-/** The names of a configuration, as every location may ask for them. */
+/** The named blocks of a configuration, indexed because every location may need them. */
 interface Names {
   readonly upstreams: ReadonlyMap<string, Level>;
   readonly maps: ReadonlyMap<string, Directive>;
@@ -60,10 +60,10 @@ function namesOf(configuration: Configuration): Names {
   return { upstreams, maps };
 }
 
-/** The `upstream` block of a name, within http. */
+/** Returns the `upstream` block of that name in `http`. */
 export const findUpstream = (configuration: Configuration, name: string): Level | undefined =>
   namesOf(configuration).upstreams.get(name);
 
-/** The `map` that sets a variable, which is named with its dollar sign. */
+/** Returns the `map` that sets a variable; the name includes the dollar sign. */
 export const findMap = (configuration: Configuration, variable: string): Directive | undefined =>
   namesOf(configuration).maps.get(variable);

@@ -1,22 +1,22 @@
 import { readFileSync } from "node:fs";
 import { type NginxVersion, parseVersion } from "./version.ts";
 
-/** A directive of one module; one name may belong to several. */
+/** A directive of one module; several modules may have a directive of the same name. */
 export interface DirectiveType {
   readonly module: string;
-  /** The blocks it may stand in, such as `http` or `if in location`; empty where the source does not say. */
+  /** The blocks that allow it, such as `http` or `if in location`; empty if the source does not tell. */
   readonly contexts: readonly string[];
-  /** nginx's own words for how many arguments it takes: `flag`, `noargs`, `take12`, `1more`, `block`. */
+  /** The number of arguments in nginx's own words: `flag`, `noargs`, `take12`, `1more`, `block`. */
   readonly args: readonly string[];
-  /** The version that brought it; undefined when it is older than the documentation. */
+  /** The first version that has it; undefined if it is older than the documentation. */
   readonly since: NginxVersion | undefined;
-  /** Its default in nginx 1.31.5; undefined when it has none. */
+  /** The default in nginx 1.31.5; undefined without a default. */
   readonly initial: string | undefined;
 }
 
 let table: ReadonlyMap<string, readonly DirectiveType[]> | undefined;
 
-/** Every directive of nginx's own modules by name, read from the package on first use. */
+/** Returns every directive of nginx's own modules by name; the first call reads the table from the package. */
 export function directiveTable(): ReadonlyMap<string, readonly DirectiveType[]> {
   table ??= readTable(readFileSync(new URL("./data/directives.tsv", import.meta.url), "utf8"));
   return table;
@@ -39,7 +39,7 @@ function readTable(text: string): Map<string, DirectiveType[]> {
   return types;
 }
 
-/** The default of a directive of the http modules; undefined when it has none. */
+/** Returns the default of a directive of the http modules; undefined without a default. */
 export function initialValue(name: string): string | undefined {
   const types = directiveTable().get(name) ?? [];
   return (types.find(({ module }) => module.startsWith("http_")) ?? types[0])?.initial;

@@ -1,16 +1,16 @@
 import type { SourceFile } from "./source-file.ts";
 import type { Token } from "./token.ts";
 
-/** One directive of a file, with its block if it has one. An `include` is not resolved here. */
+/** One directive of a file with its block, if any. An `include` is not resolved here. */
 export class Directive {
   readonly name: string;
   /** The name and its arguments. */
   readonly words: readonly Token[];
-  /** What stands in the braces; undefined for a directive that ends with `;`, empty for a block of Lua. */
+  /** The directives in the braces; undefined for a directive that ends with `;`, empty for a Lua block. */
   readonly block: readonly Directive[] | undefined;
-  /** Offset behind the `;` or the closing `}`. */
+  /** The offset after the `;` or the closing `}`. */
   readonly end: number;
-  /** Offset behind the `{`; undefined without a block. */
+  /** The offset after the `{`; undefined without a block. */
   readonly opened: number | undefined;
   readonly file: SourceFile;
   #args: readonly string[] | undefined;
@@ -34,13 +34,13 @@ export class Directive {
     return this.file.place(this.start).line;
   }
 
-  /** The arguments as nginx has them. */
+  /** The arguments as nginx reads them: without quotes and with escapes resolved. */
   get args(): readonly string[] {
     this.#args ??= this.words.slice(1).map(({ value }) => value);
     return this.#args;
   }
 
-  /** An argument's value; empty where there is none, as nginx has no empty word without quotes. */
+  /** Returns an argument's value; empty if it is missing. */
   arg(index: number): string {
     return this.words[index + 1]?.value ?? "";
   }
@@ -49,16 +49,16 @@ export class Directive {
     return this.args.join(" ");
   }
 
-  /** `site.conf:12`, for messages. */
+  /** The place for messages, such as `site.conf:12`. */
   get at(): string {
     return `${this.file.path}:${this.line}`;
   }
 
-  /** Whether any word has a `${NAME}` that a template engine is to fill in: capitals, as nginx has no such variable. */
+  /** Whether any word has a `${NAME}` that envsubst fills in: nginx has no variable in capitals. */
   get hasPlaceholder(): boolean {
     return this.words.some(({ value }) => isPlaceholder(value));
   }
 }
 
-/** Whether a word has a `${NAME}` in capitals: envsubst's, not nginx's. */
+/** Whether a word has a `${NAME}` in capitals: a placeholder of envsubst, no variable of nginx. */
 export const isPlaceholder = (word: string): boolean => /\$\{[A-Z][A-Z0-9_]*\}/.test(word);

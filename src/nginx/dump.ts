@@ -3,17 +3,17 @@ import { matchesGlob } from "./glob.ts";
 
 const MARKER = /^# configuration file (\S.*):\r?$/;
 
-/** The files inside the output of `nginx -T`, in its order; undefined when a text is no such output. */
+/** Returns the files in an output of `nginx -T`, in its order; undefined for any other text. */
 export function splitDump(text: string): ReadonlyMap<string, string> | undefined {
   const lines = text.split("\n");
-  // With stderr in the same file, `nginx: the configuration file … syntax is ok` stands above.
+  // With stderr in the same file, `nginx: the configuration file … syntax is ok` comes first.
   const first = lines.findIndex((line) => line.trim() !== "" && !line.startsWith("nginx: "));
   if (first < 0 || !MARKER.test(lines[first] ?? "")) return undefined;
   const files = new Map<string, string>();
   let name = "";
   let start = first;
   const keep = (end: number) => {
-    // nginx adds one line break behind each file.
+    // nginx adds one line break after each file.
     if (name !== "" && !files.has(name)) files.set(name, lines.slice(start, end).join("\n"));
   };
   for (let at = first; at < lines.length; at += 1) {
@@ -27,7 +27,7 @@ export function splitDump(text: string): ReadonlyMap<string, string> | undefined
   return files;
 }
 
-/** The files of a dump. */
+/** The files of a dump as a source of configuration files. */
 export class DumpFiles implements ConfigurationFiles {
   readonly isWritable = false;
   readonly #files: ReadonlyMap<string, string>;
@@ -43,7 +43,7 @@ export class DumpFiles implements ConfigurationFiles {
   read(path: string, maxBytes: number): string {
     const text = this.#files.get(path);
     if (text === undefined) throw new FileFault("is not in the dump", true);
-    if (text.length > maxBytes) throw new FileFault(`has more than the ${maxBytes} bytes left`);
+    if (text.length > maxBytes) throw new FileFault(`has more bytes than the limit leaves (${maxBytes})`);
     return text;
   }
 

@@ -3,30 +3,30 @@ import { initialValue } from "./directive-table.ts";
 import type { Level } from "./level.ts";
 import { isAtLeast, type NginxVersion, SINCE } from "./version.ts";
 
-/** The value of a directive that holds at a level. */
+/** The effective value of a directive at a level. */
 export interface Setting {
   readonly name: string;
-  /** The arguments with a blank between them; the default where nothing sets it, empty without a default. */
+  /** The arguments joined by blanks; else the default; empty without a default. */
   readonly value: string;
   readonly args: readonly string[];
-  /** What sets it; undefined for the default. */
+  /** The directive that sets it; undefined for the default. */
   readonly directive: Directive | undefined;
-  /** The level at which it is set; undefined for the default. */
+  /** The level that has the directive; undefined for the default. */
   readonly level: Level | undefined;
-  /** Directives of outer levels that this one puts out of force, from the inside out. */
+  /** The directives of outer levels that this setting overrides, innermost first. */
   readonly overridden: readonly Directive[];
-  /** Whether an include that could not be read may set it at this level or between this and the setting. */
+  /** Whether an unreadable include may set it, at this level or between this level and the setting. */
   readonly isUncertain: boolean;
 }
 
-/** Where defaults differ from those of the table. */
+/** Returns the default; these two depend on the version, which the table does not know. */
 function defaultOf(name: string, version: NginxVersion): string {
   if (name === "proxy_http_version") return isAtLeast(version, SINCE.http11Upstream) ? "1.1" : "1.0";
   if (name === "keepalive") return isAtLeast(version, SINCE.http11Upstream) ? "32 local" : "";
   return initialValue(name) ?? "";
 }
 
-/** The value of a directive that is inherited whole: the innermost level that sets it, else nginx's default. */
+/** Returns the effective value of a directive: from the innermost level that sets it, else nginx's default. */
 export function effective(level: Level, name: string, version: NginxVersion): Setting {
   const all = effectiveAll(level, name);
   const directive = all.directives.at(-1);
@@ -40,20 +40,20 @@ export function effective(level: Level, name: string, version: NginxVersion): Se
   return { name, value, args, directive, level: all.level, overridden, isUncertain };
 }
 
-/** The directives of one name that hold at a level together. */
+/** The directives of one name that are effective together at a level. */
 export interface Settings {
   readonly name: string;
   readonly directives: readonly Directive[];
-  /** The innermost level that has any; undefined when none has. */
+  /** The innermost level with such a directive; undefined if no level has any. */
   readonly level: Level | undefined;
-  /** Directives of outer levels that are out of force because an inner level has some of its own. */
+  /** The directives of outer levels that the inner level's own override. */
   readonly overridden: readonly Directive[];
   readonly isUncertain: boolean;
 }
 
 /**
- * The directives of a name that may be repeated, such as `proxy_set_header` or `add_header`: those of the
- * innermost level that has any, and nothing of the levels around it.
+ * Returns the effective directives of a name that may be repeated, such as `proxy_set_header` or `add_header`:
+ * those of the innermost level that has any; nginx then ignores the outer levels.
  */
 export function effectiveAll(level: Level, name: string): Settings {
   const overridden: Directive[] = [];
@@ -68,7 +68,7 @@ export function effectiveAll(level: Level, name: string): Settings {
   return { name, directives: found?.own(name) ?? [], level: found, overridden, isUncertain };
 }
 
-/** As `effectiveAll`, for `add_header` and `add_trailer`, whose inheritance nginx 1.29.3 made a matter of `*_inherit`. */
+/** Does as `effectiveAll` for `add_header` and `add_trailer`, which nginx 1.29.3 lets `*_inherit` control. */
 export function effectiveFields(
   level: Level,
   name: "add_header" | "add_trailer",
@@ -93,7 +93,7 @@ export function effectiveFields(
 const hasRule = (level: Level, name: string): boolean =>
   [...level.outward()].some((each) => each.own(name).length > 0);
 
-/** `default; nothing sets it in location /api/, server site.conf:12, http nginx.conf:9`, or where it is set. */
+/** Says where a value comes from: `default; nothing sets it in location /api/, server site.conf:12`, or the place. */
 export function explain({ directive, level }: Setting, from: Level): string {
   if (directive !== undefined && level !== undefined) {
     return level === from ? `set here, ${directive.at}` : `from ${level.kind}, ${directive.at}`;

@@ -2,19 +2,19 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statS
 import { join } from "node:path";
 import { isGlob, matchesGlob } from "./glob.ts";
 
-/** Where files of a configuration come from. Paths are those of the `include` directives. */
+/** A source of configuration files: the disk or a dump. Paths are those of the `include` directives. */
 export interface ConfigurationFiles {
-  /** The bytes of a regular file of at most `maxBytes`. Throws FileFault. */
+  /** Reads a regular file of at most `maxBytes`. Throws FileFault. */
   read(path: string, maxBytes: number): Buffer | string;
-  /** The paths that a glob matches, sorted as glob(3) sorts them in the C locale. */
+  /** Returns the paths that a pattern matches, sorted as glob(3) sorts them in the C locale. */
   glob(pattern: string): readonly string[];
-  /** The path by which messages name a file. */
+  /** Returns the path that messages show for a file. */
   shownPath(path: string): string;
   /** Whether `--fix` may write the files. */
   readonly isWritable: boolean;
 }
 
-/** Why a file cannot be read, without its path. */
+/** The reason why a file cannot be read; the message does not name the path. */
 export class FileFault extends Error {
   override readonly name = "FileFault";
   /** Whether the file does not exist. */
@@ -26,16 +26,16 @@ export class FileFault extends Error {
   }
 }
 
-/** More names than this in one directory are the wrong directory. */
+/** The most names read from one directory: a directory with more is not a configuration. */
 const MAX_NAMES = 10_000;
 
-/** A directory of one machine that stands elsewhere here: `--map /etc/nginx=./etc`. */
+/** A directory of another machine and its local copy: `--map /etc/nginx=./etc`. */
 export interface PathMapping {
   readonly from: string;
   readonly to: string;
 }
 
-/** Files of this machine. */
+/** The files of this machine. */
 export class DiskFiles implements ConfigurationFiles {
   readonly isWritable = true;
   readonly #mappings: readonly PathMapping[];
@@ -86,13 +86,13 @@ export class DiskFiles implements ConfigurationFiles {
 const EXPLAINED: Readonly<Record<string, string>> = {
   ENOENT: "does not exist",
   ENOTDIR: "does not exist",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  ELOOP: "too many levels of symbolic links",
-  ENAMETOOLONG: "the name is too long",
+  EACCES: "cannot be read: permission denied",
+  EPERM: "cannot be read: permission denied",
+  ELOOP: "has too many levels of symbolic links",
+  ENAMETOOLONG: "has a name that is too long",
 };
 
-/** The names in a directory; none when it cannot be read, as glob(3) has it. */
+/** Returns the names in a directory; like glob(3), an empty list if it cannot be read. */
 export function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory).slice(0, MAX_NAMES);
@@ -110,14 +110,14 @@ function exists(path: string): boolean {
 }
 
 function readRegularFile(path: string, maxBytes: number): Buffer {
-  if (path.includes("\0")) throw new FileFault("the name has a NUL");
+  if (path.includes("\0")) throw new FileFault("has a NUL character in its name");
   // Without O_NONBLOCK, opening a FIFO waits for a writer.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stat = fstatSync(fd);
     if (stat.isDirectory()) throw new FileFault("is a directory");
-    if (!stat.isFile()) throw new FileFault("is no regular file");
-    if (stat.size > maxBytes) throw new FileFault(`has ${stat.size} bytes, more than the ${maxBytes} left`);
+    if (!stat.isFile()) throw new FileFault("is not a regular file");
+    if (stat.size > maxBytes) throw new FileFault(`has ${stat.size} bytes; the limit leaves ${maxBytes}`);
     const buffer = Buffer.alloc(stat.size);
     let length = 0;
     for (let read = -1; read !== 0 && length < buffer.length; length += read) {

@@ -8,7 +8,7 @@ const BY_NAME: readonly (readonly [LevelKind, ReadonlySet<string>])[] = [
   ["server", new Set(["location", "listen", "server_name"])],
 ];
 
-/** The block that a file which is no whole configuration belongs into, by what stands in it. */
+/** Returns the block that a fragment belongs to, judged by its directives. */
 export function contextOfFragment(directives: readonly Directive[]): LevelKind {
   if (directives.some(isStreamServer)) return "stream";
   const isUpstream = directives.some((directive) => directive.name === "server" && !directive.block);
@@ -18,7 +18,7 @@ export function contextOfFragment(directives: readonly Directive[]): LevelKind {
   return inner.find((kind) => directives.every(({ name }) => isAllowed(name, kind))) ?? "location";
 }
 
-/** In `stream` a server holds `proxy_pass` itself; in `http` that needs a location. */
+/** Whether a server belongs to `stream`: there it has `proxy_pass` itself; in `http` that needs a location. */
 const isStreamServer = ({ name, block }: Directive): boolean =>
   name === "server" &&
   block !== undefined &&
@@ -39,7 +39,7 @@ const OUTER: Readonly<Partial<Record<LevelKind, LevelKind>>> = {
   stream: "main",
 };
 
-/** The level of a kind inside `main`, with the levels between them, which no file of ours shows. */
+/** Returns the level of a kind inside `main`; creates the levels between them, which the fragment does not show. */
 export function levelFor(kind: LevelKind, main: Level): Level {
   const outer = OUTER[kind];
   return outer === undefined ? main : new Level(kind, levelFor(outer, main));

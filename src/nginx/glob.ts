@@ -1,7 +1,7 @@
-/** Whether a path of an `include` is a pattern to glob(3), which has no braces. */
+/** Whether glob(3) takes a path of an `include` for a pattern; glob(3) has no braces. */
 export const isGlob = (path: string): boolean => /[*?[]/.test(path);
 
-/** Matches one name against one part of a pattern, as fnmatch(3) does for file names: a leading dot is not matched. */
+/** Matches one name against one part of a pattern as fnmatch(3) does; no wildcard matches a leading dot. */
 export function matchesGlob(name: string, pattern: string): boolean {
   if (name.startsWith(".") && !pattern.startsWith(".")) return false;
   return matchFrom(name, readParts(pattern));
@@ -41,7 +41,7 @@ function readSet(set: string): (character: string) => boolean {
   return (character) => ranges.some(([from, to]) => character >= from && character <= to) !== isNegated;
 }
 
-/** Goes back to the last star alone, so that no pattern takes longer than name times pattern. */
+/** Goes back only to the last star: the time is at most the name's length times the pattern's. */
 function matchFrom(name: string, parts: readonly Part[]): boolean {
   let at = 0;
   let part = 0;

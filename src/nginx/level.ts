@@ -1,6 +1,6 @@
 import type { Directive } from "./directive.ts";
 
-/** The blocks that directives are judged in; `values` are blocks of pairs such as map's, `other` a third party's. */
+/** The kinds of blocks; `values` is a block of pairs such as `map`, `other` that of a third-party module. */
 export type LevelKind =
   | "main"
   | "events"
@@ -28,22 +28,22 @@ const BLOCKS: Readonly<Partial<Record<LevelKind, Readonly<Record<string, LevelKi
 };
 const OF_VALUES: ReadonlySet<string> = new Set(["map", "geo", "types", "split_clients", "charset_map"]);
 
-/** What a block is, by the block it stands in. */
+/** Returns the kind of a block; it depends on the outer block. */
 export const kindOfBlock = (outer: LevelKind, name: string): LevelKind =>
   BLOCKS[outer]?.[name] ?? (OF_VALUES.has(name) ? "values" : "other");
 
-/** Directives of one name in one block that are looked at; every location below may look at all of them. */
+/** The most directives of one name that one block keeps: every inner location may read all of them. */
 const MAX_SAME = 1000;
 
 /** One level of a configuration: a block with its includes resolved. */
 export class Level {
   readonly kind: LevelKind;
-  /** The directive that opens the block; undefined for the main level and those a fragment leaves out. */
+  /** The directive that opens the block; undefined for the main level and for levels that a fragment leaves out. */
   readonly directive: Directive | undefined;
   readonly outer: Level | undefined;
   readonly directives: Directive[] = [];
   readonly levels: Level[] = [];
-  /** Includes that could not be read: what they would set here is not known. */
+  /** Includes that could not be read: their directives are not known. */
   readonly unread: Directive[] = [];
   readonly #byName = new Map<string, Directive[]>();
 
@@ -61,39 +61,39 @@ export class Level {
     else if (same.length < MAX_SAME) same.push(directive);
   }
 
-  /** The directives of a name that stand in this very block, in order: the first thousand. */
+  /** Returns the directives of a name in this block itself, in order; at most the first `MAX_SAME`. */
   own(name: string): readonly Directive[] {
     return this.#byName.get(name) ?? [];
   }
 
-  /** The last directive of a name in this very block. */
+  /** Returns the last directive of a name in this block itself. */
   last(name: string): Directive | undefined {
     return this.own(name).at(-1);
   }
 
-  /** This level and those around it, from the inside out. */
+  /** Yields this level and its outer levels, innermost first. */
   *outward(): Generator<Level> {
     for (let level: Level | undefined = this; level !== undefined; level = level.outer) yield level;
   }
 
-  /** This level and all inside it, in the order of the text. */
+  /** Yields this level and all inner levels in file order. */
   *inward(): Generator<Level> {
     yield this;
     for (const level of this.levels) yield* level.inward();
   }
 
-  /** The nearest level of a kind, this one included. */
+  /** Returns the innermost level of a kind, starting with this level. */
   nearest(kind: LevelKind): Level | undefined {
     for (const level of this.outward()) if (level.kind === kind) return level;
     return undefined;
   }
 
-  /** The location's words after `location`, such as `~* \.php$`; empty for other levels. */
+  /** The arguments of `location`, such as `~* \.php$`; empty for other levels. */
   get pattern(): string {
     return this.kind === "location" ? (this.directive?.value ?? "") : "";
   }
 
-  /** `location /api/`, `server site.conf:12`: how messages name the level. */
+  /** The level's name in messages: `location /api/`, `server site.conf:12`. */
   get label(): string {
     if (this.directive === undefined) return this.kind;
     return this.kind === "location" ? `location ${this.pattern}` : `${this.kind} ${this.directive.at}`;

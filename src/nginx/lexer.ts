@@ -2,15 +2,15 @@ import type { SourceFile } from "./source-file.ts";
 import { SyntaxFault } from "./syntax-fault.ts";
 import { type Quote, Token } from "./token.ts";
 
-/** What a call of `next` has read: words up to `;`, words up to `{`, a `}`, or the end of the file. */
+/** The result of one `next`: the words up to a `;` or `{`, a `}`, or the end of the file. */
 export interface Statement {
   readonly kind: "simple" | "block" | "close" | "end";
   readonly words: readonly Token[];
-  /** The offset behind the `;`, `{` or `}`. */
+  /** The offset after the `;`, `{` or `}`. */
   readonly end: number;
 }
 
-/** NGX_CONF_BUFFER: nginx refuses a word or a comment whose end is not within so many bytes of its start. */
+/** NGX_CONF_BUFFER: nginx refuses a word or a comment of that many bytes or more. */
 const MAX_WORD_BYTES = 4096;
 
 const TAB = 9;
@@ -30,9 +30,9 @@ const CLOSE_BRACE = 125;
 const isSpace = (code: number): boolean => code === SPACE || code === TAB || code === CR || code === LF;
 
 /**
- * Splits a file into statements as `ngx_conf_read_token` does, quirks included: a `"` inside a word is a
- * letter, `a}b` is one word, `${` opens no block, and a backslash stays unless a quote, a backslash, t, r or n
- * follows it.
+ * Splits a file into statements as `ngx_conf_read_token` does, with its quirks: a `"` inside a word is an
+ * ordinary character, `a}b` is one word, `${` opens no block, and a backslash stays unless it precedes a quote,
+ * a backslash, t, r or n.
  */
 export class Lexer {
   readonly #file: SourceFile;
@@ -45,12 +45,12 @@ export class Lexer {
     this.#at = file.hasByteOrderMark ? 1 : 0;
   }
 
-  /** Goes on reading from another offset: behind a block that is not nginx's language. */
+  /** Continues at another offset: after a block in another language than nginx's. */
   jumpTo(offset: number): void {
     this.#at = offset;
   }
 
-  /** Reads the next statement. Throws SyntaxFault where nginx would not start. */
+  /** Reads the next statement. Throws SyntaxFault if nginx would not start. */
   next(): Statement {
     const words: Token[] = [];
     for (;;) {
@@ -72,7 +72,7 @@ export class Lexer {
     }
   }
 
-  /** Leaves the offset at the first character of what follows blanks and comments; undefined at the end. */
+  /** Skips blanks and comments. Returns the code of the next character, undefined at the end of the file. */
   #skipToWord(words: readonly Token[]): number | undefined {
     while (this.#at < this.#text.length) {
       const code = this.#text.charCodeAt(this.#at);
@@ -84,7 +84,7 @@ export class Lexer {
     return undefined;
   }
 
-  /** Leaves the offset at the line break. */
+  /** Skips a comment up to its line break. */
   #skipComment(): void {
     const start = this.#at;
     const end = this.#file.lineEnd(start);
@@ -116,7 +116,7 @@ export class Lexer {
       const code = this.#text.charCodeAt(at);
       if (code === BACKSLASH) at += 1;
       else if (code === quoteCode) {
-        // nginx's buffer holds the text behind the opening quote, the closing quote and what must follow it.
+        // nginx's buffer holds the text after the opening quote, the closing quote and the character after it.
         this.#checkLength(start + 1, at + 1, quote);
         this.#at = at + 1;
         this.#expectEndOfWord();
@@ -126,7 +126,7 @@ export class Lexer {
     throw this.#unexpectedEnd(start + 1, quote);
   }
 
-  /** Behind a quoted word only a blank, `;`, `{` or `)` may follow. */
+  /** Throws unless a blank, `;`, `{` or `)` follows a quoted word. */
   #expectEndOfWord(): void {
     if (this.#at >= this.#text.length) throw this.#unexpectedEnd();
     const code = this.#text.charCodeAt(this.#at);
@@ -141,7 +141,7 @@ export class Lexer {
   }
 
   #checkLength(start: number, end: number, quote: Quote): void {
-    // No character takes more than three bytes for each UTF-16 unit.
+    // UTF-8 has at most three bytes for each UTF-16 unit, so short words need no count of bytes.
     if ((end - start) * 3 < MAX_WORD_BYTES) return;
     if (this.#file.byteOffset(end) - this.#file.byteOffset(start) < MAX_WORD_BYTES) return;
     throw this.#tooLong(start, quote);
@@ -160,7 +160,7 @@ export class Lexer {
     return new SyntaxFault(`unexpected "${this.#text.charAt(offset)}"`, this.#file, offset);
   }
 
-  /** At the end of the file; a word under way, from `start` on, may have filled nginx's buffer before that. */
+  /** Returns the fault at the end of the file; an unfinished word from `start` may fill nginx's buffer earlier. */
   #unexpectedEnd(start = this.#text.length, quote?: Quote): SyntaxFault {
     if (Buffer.byteLength(this.#text.slice(start, start + MAX_WORD_BYTES + 1)) > MAX_WORD_BYTES) {
       return this.#tooLong(start, quote);

@@ -3,7 +3,7 @@ import { effective } from "./effective.ts";
 import type { Level } from "./level.ts";
 import type { NginxVersion } from "./version.ts";
 
-/** What clients may speak to a server. */
+/** The protocols that the listeners of a server accept. */
 export interface Listening {
   readonly directives: readonly Directive[];
   readonly hasTls: boolean;
@@ -11,10 +11,10 @@ export interface Listening {
   readonly hasProxyProtocol: boolean;
 }
 
-/** Every location of a server asks. */
+/** Cached, because every location of a server needs it. */
 const known = new WeakMap<Level, Listening>();
 
-/** What the `listen` directives of a server say; without one nginx listens on port 80. */
+/** Reads the `listen` directives of a server; without any, nginx listens on port 80. */
 export function listeningOf(server: Level, version: NginxVersion): Listening {
   const listening = known.get(server) ?? readListening(server, version);
   known.set(server, listening);

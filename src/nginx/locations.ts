@@ -2,17 +2,18 @@ import { createContext, runInContext } from "node:vm";
 import type { Level } from "./level.ts";
 import { FAMILIES } from "./target.ts";
 
-/** The location that answers a path, and whether nginx redirects to it with a slash added. */
+/** The location for a path, and whether nginx redirects the client to the path with a slash added. */
 export interface Choice {
   readonly location: Level;
   readonly isRedirect: boolean;
 }
 
 /**
- * Chooses a location for a path as `ngx_http_core_find_location` does: an exact one; else the longest prefix,
- * with the locations inside it; unless that is `^~`, the first regular expression of the same block.
+ * Chooses a location for a path as `ngx_http_core_find_location` does: first an exact location; else the first
+ * matching regular expression of the block, unless the longest prefix is `^~`; else the longest prefix. Nested
+ * locations of the chosen location are searched the same way.
  *
- * `level` is a server or location; `path` is decoded and normalized. Undefined when no location matches.
+ * `level` is a server or location; `path` is decoded and normalized. Returns undefined if no location matches.
  */
 export function chooseLocation(level: Level, path: string): Choice | undefined {
   return search(level, path).choice;
@@ -20,7 +21,7 @@ export function chooseLocation(level: Level, path: string): Choice | undefined {
 
 interface Found {
   readonly choice: Choice | undefined;
-  /** Whether regular expressions of the block around are not asked any more. */
+  /** Whether the search ends here, without the regular expressions of the outer block. */
   readonly isFinal: boolean;
 }
 
@@ -43,7 +44,7 @@ function search(level: Level, path: string): Found {
   return { choice, isFinal: false };
 }
 
-/** The locations of a block by how they are looked up. */
+/** The locations of a block, indexed by kind. */
 interface LocationIndex {
   readonly exact: ReadonlyMap<string, Level>;
   readonly prefixes: ReadonlyMap<string, Level>;
@@ -51,7 +52,7 @@ interface LocationIndex {
   readonly expressions: readonly Level[];
 }
 
-/** A block is looked up in for every stream, and may hold thousands of locations. */
+/** Cached: each block is searched once per stream and may have thousands of locations. */
 const indexes = new WeakMap<Level, LocationIndex>();
 
 function indexOf(level: Level): LocationIndex {
@@ -75,16 +76,16 @@ function indexOf(level: Level): LocationIndex {
   return index;
 }
 
-/** No request has a longer path (four of nginx's largest header buffers). */
+/** The longest path that nginx accepts: its default large_client_header_buffers (4 × 8k). */
 const MAX_PATH = 32_768;
 
 /** Whether a block has a prefix location for exactly this path. */
 export const hasPrefix = (level: Level, path: string): boolean => indexOf(level).prefixes.has(path);
 
-/** The locations of a block that are chosen by a regular expression, in order. */
+/** Returns the regular-expression locations of a block in order. */
 export const expressionsIn = (level: Level): readonly Level[] => indexOf(level).expressions;
 
-/** The exact location, or the longest prefix; a path that lacks only its slash is redirected by a proxied prefix. */
+/** Returns the exact location, else the longest prefix; a path that lacks only the final slash is a redirect. */
 function longestPrefix({ exact, prefixes, longest }: LocationIndex, path: string): Choice | undefined {
   const same = exact.get(path) ?? prefixes.get(path);
   if (same !== undefined) return { location: same, isRedirect: false };
@@ -97,21 +98,21 @@ function longestPrefix({ exact, prefixes, longest }: LocationIndex, path: string
   return undefined;
 }
 
-/** A proxied prefix that ends in a slash answers the path without it with a 301. */
+/** Whether a location proxies: then nginx answers its path without the final slash with a 301. */
 const isProxied = (location: Level): boolean =>
   FAMILIES.some((family) => location.own(`${family}_pass`).length > 0);
 
-/** `=`, `^~`, `~`, `~*`, `@` for a named location, and empty for a prefix. */
+/** Returns `=`, `^~`, `~` or `~*`; `@` for a named location; empty for a prefix. */
 export function modifierOf({ directive }: Level): "" | "=" | "^~" | "~" | "~*" | "@" {
   const [first = "", second] = directive?.args ?? [];
   if (second !== undefined) return isModifier(first) ? first : "";
-  // nginx takes `location =/x` and `location ~\.php$` without a blank, too.
+  // nginx also accepts `location =/x` and `location ~\.php$` without a blank.
   return (/^(?:=|\^~|~\*|~|@)/.exec(first)?.[0] as "=" | undefined) ?? "";
 }
 
 const isModifier = (word: string): word is "=" | "^~" | "~" | "~*" => ["=", "^~", "~", "~*"].includes(word);
 
-/** The location's path or regular expression, without its modifier. */
+/** Returns the location's path or regular expression without its modifier. */
 export function pathOf(location: Level): string {
   const [first = "", second] = location.directive?.args ?? [];
   return second ?? first.slice(modifierOf(location).length);
@@ -119,20 +120,20 @@ export function pathOf(location: Level): string {
 
 const isExact = (location: Level): boolean => modifierOf(location) === "=";
 
-/** Whether a location is chosen by a regular expression. */
+/** Whether a location has a regular expression. */
 export const isRegex = (location: Level): boolean => modifierOf(location).startsWith("~");
 
-/** Milliseconds for one match of an expression that may take exponential time in JavaScript. */
+/** The time limit for one match of an expression that may take exponential time in JavaScript. */
 const MATCH_TIMEOUT_MS = 100;
-/** Expressions that are given up before all of their kind are taken not to match. */
+/** After so many timeouts, all further expressions of that kind count as not matching. */
 const MOST_GIVEN_UP = 5;
-/** A group that is repeated: the only way to exponential time. */
+/** A repeated group: only this can take exponential time. */
 const REPEATED_GROUP = /\)(?:[*+]|\{\d)/;
 
 const sandbox = createContext({});
 let givenUp = 0;
 
-/** Whether a regex location matches a path; false also for PCRE that JavaScript does not have. */
+/** Whether a regular-expression location matches a path; false for PCRE syntax that JavaScript lacks. */
 export function regexMatches(location: Level, path: string): boolean {
   const source = pathOf(location);
   const expression = expressionOf(location);
@@ -168,7 +169,7 @@ function compile(source: string, ignoresCase: boolean): RegExp | undefined {
   }
 }
 
-/** A request's path as nginx compares it: without query, decoded, `.` and `..` resolved, slashes merged. */
+/** Normalizes a request's path as nginx does: no query, decoded, `.` and `..` resolved, slashes merged. */
 export function normalizePath(target: string): string {
   const path = target.replace(/[?#].*$/s, "");
   let decoded: string;

@@ -1,8 +1,8 @@
 /**
- * Finds the `}` that ends a block of Lua by Lua's own rules: braces count unless they stand in a string, a long
- * bracket (`[[ ]]`, `[=[ ]=]`) or a comment. Returns the offset of that `}`, or undefined without one.
+ * Finds the `}` that ends a Lua block by Lua's rules: braces in a string, a long bracket (`[[ ]]`, `[=[ ]=]`) or
+ * a comment do not count. Returns the offset of that `}`, undefined if it is missing.
  *
- * The Lua module takes over from nginx's reader behind the `{` of a `*_by_lua_block`.
+ * After the `{` of a `*_by_lua_block` the Lua module reads the file in place of nginx.
  */
 export function endOfLua(text: string, start: number): number | undefined {
   let depth = 1;
@@ -33,7 +33,7 @@ function endOfLine(text: string, start: number): number {
   return end < 0 ? text.length : end;
 }
 
-/** The offset behind `]=*]`; undefined where no long bracket opens. An open one goes to the end. */
+/** Returns the offset after `]=*]`, or the end of the text without it; undefined if no long bracket starts here. */
 function endOfLongBracket(text: string, start: number): number | undefined {
   if (text[start] !== "[") return undefined;
   let at = start + 1;
@@ -44,7 +44,7 @@ function endOfLongBracket(text: string, start: number): number | undefined {
   return end < 0 ? text.length : end + closing.length;
 }
 
-/** A string ends at its quote, or at the end of its line, where Lua would refuse it. */
+/** Returns the offset after a string: after its quote, or at the line's end, where Lua would refuse it. */
 function endOfString(text: string, start: number): number {
   const quote = text[start];
   for (let at = start + 1; at < text.length; at += 1) {

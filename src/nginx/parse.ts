@@ -5,19 +5,19 @@ import type { SourceFile } from "./source-file.ts";
 import { SyntaxFault } from "./syntax-fault.ts";
 import type { Token } from "./token.ts";
 
-/** Deeper than any configuration; nginx has no bound but its stack. */
+/** The deepest nesting of blocks; nginx itself is limited only by its stack. */
 const MAX_DEPTH = 100;
 
-/** More directives than any configuration has: what follows them is not read. */
+/** The most directives of one configuration: the reader ignores the rest. */
 export const MAX_DIRECTIVES = 500_000;
 
-/** The directives of a file, up to the place where nginx would stop reading, and why it would. */
+/** The directives of a file up to its first syntax error, and that error. */
 export interface Parsed {
   readonly directives: readonly Directive[];
   readonly fault: SyntaxFault | undefined;
 }
 
-/** A block that has been opened and not yet closed. */
+/** A block that is open at the current offset. */
 interface OpenBlock {
   readonly words: readonly Token[];
   readonly opened: number;
@@ -26,7 +26,7 @@ interface OpenBlock {
 
 const LUA_BLOCK = /_by_lua_block$/;
 
-/** Reads a file into a tree, without its includes. Never throws; a fault keeps what was read before it. */
+/** Parses a file into a tree, without its includes. Never throws; the tree ends at the first syntax error. */
 export function parse(file: SourceFile): Parsed {
   return new Parser(file).parse();
 }
@@ -55,7 +55,7 @@ class Parser {
     }
   }
 
-  /** Returns false at the end of the file. */
+  /** Adds a statement to the tree. Returns false at the end of the file. */
   #take({ kind, words, end }: Statement): boolean {
     if (kind === "simple") this.#add(new Directive(words, end));
     else if (kind === "block") this.#openBlock(words, end);
@@ -86,7 +86,7 @@ class Parser {
     if (block !== undefined) this.#add(new Directive(block.words, end, block.opened, block.directives));
   }
 
-  /** Blocks that are open where reading stops hold what was read of them. */
+  /** Closes the open blocks where reading stops; they keep the directives read so far. */
   #closeAll(): void {
     while (this.#open.length > 0) this.#close(this.#file.text.length);
   }

@@ -3,21 +3,21 @@ import type { Configuration } from "./configuration.ts";
 import type { Level } from "./level.ts";
 import { FAMILIES, findTarget, type Target } from "./target.ts";
 
-/** A location whose requests go to a backend. */
+/** A location that proxies its requests to a backend. */
 export interface ProxiedLocation extends Carried {
   /** The location. */
   readonly location: Level;
-  /** The location, or the `if` or `limit_except` inside it that has the `…_pass`. */
+  /** The level with the `…_pass`: the location, or an `if` or `limit_except` inside it. */
   readonly level: Level;
-  /** Undefined for a fragment that shows no server. */
+  /** Undefined for a fragment without a server. */
   readonly server: Level | undefined;
   readonly target: Target;
 }
 
-/** More proxied locations than any configuration has; the rest is not looked at. */
+/** The most proxied locations of one configuration; the rest is ignored. */
 const MAX_PROXIED = 20_000;
 
-/** Every location that proxies, in the order of the text; `isStream` names those known to carry streams. */
+/** Returns every proxied location in file order; `isStream` tells which are known to carry streams. */
 export function proxiedLocations(
   configuration: Configuration,
   isStream: (location: Level, target: Target) => boolean = () => false,
@@ -40,7 +40,7 @@ const hasPass = (level: Level): boolean => level.directives.some(({ name }) => P
 
 const PASSES: ReadonlySet<string> = new Set(FAMILIES.map((family) => `${family}_pass`));
 
-/** The location itself, and blocks inside it with a target of their own. */
+/** Returns the location itself and its inner blocks, if they have a `…_pass` of their own. */
 function passingLevels(location: Level): Level[] {
   const inner = location.levels.filter(({ kind }) => kind === "if" || kind === "limit_except");
   return [location, ...inner].filter(hasPass);

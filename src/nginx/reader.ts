@@ -9,24 +9,24 @@ import { MAX_DIRECTIVES, type Parsed, parse } from "./parse.ts";
 import { SourceFile } from "./source-file.ts";
 import { findTemplateMark } from "./template.ts";
 
-/** What one configuration may take; beyond it, reading stops with a problem. Counted for each inclusion. */
+/** The bounds of one configuration; beyond a bound, reading stops with a problem. Each inclusion counts. */
 export const READ_LIMITS = {
-  /** Of all files together. */
+  /** The size of all files together. */
   bytes: 10 * 1024 * 1024,
   files: 10_000,
   directives: MAX_DIRECTIVES,
-  /** Files that include one another in a chain. */
+  /** The depth of files that include one another. */
   includeDepth: 50,
-  /** Blocks in blocks, over all files. */
+  /** The depth of nested blocks over all files. */
   levels: 200,
 } as const;
 
 export interface ReadOptions {
-  /** Where a relative include starts; nginx takes the main file's directory, and so do we without it. */
+  /** The directory for relative includes; by default the main file's directory, as in nginx. */
   readonly root?: string | undefined;
 }
 
-/** Reads a configuration from its main file, or a fragment. Throws FileFault when that file itself cannot be read. */
+/** Reads a configuration from its main file, or a fragment. Throws FileFault if that file cannot be read. */
 export function readConfiguration(
   path: string,
   files: ConfigurationFiles,
@@ -36,8 +36,8 @@ export function readConfiguration(
 }
 
 /**
- * Reads files as one configuration: a main file, or fragments that an unseen main file includes one after the
- * other, such as those of `conf.d`. Throws FileFault when one of them cannot be read.
+ * Reads files as one configuration: a main file, or fragments that an unknown main file includes one after
+ * another, such as those of `conf.d`. Throws FileFault if any of them cannot be read.
  */
 export function readConfigurations(
   paths: readonly string[],
@@ -47,7 +47,7 @@ export function readConfigurations(
   return new Reader(files, root).read(paths);
 }
 
-/** The file under way and those that include it. */
+/** The current level, the current file and the files that include it. */
 interface Place {
   readonly level: Level;
   readonly chain: readonly string[];
@@ -79,7 +79,7 @@ class Reader {
       const { parsed } = this.#open(path);
       const kind = contextOfFragment(parsed.directives);
       isWhole ||= kind === "main";
-      // Fragments of http are halves of one block; those of a location have nothing to do with each other.
+      // Fragments of `http` are parts of one block; fragments of a location are independent.
       const shared = kind === "http" || kind === "stream" ? fragments.get(kind) : undefined;
       const level = shared ?? levelFor(kind, main);
       fragments.set(kind, level);
@@ -89,12 +89,12 @@ class Reader {
     return { main, files, inclusions: this.#inclusions, isWhole, problems: this.#problems };
   }
 
-  /** Reads and parses a file, or takes what the last inclusion made of it. */
+  /** Reads and parses a file, or returns the result of an earlier inclusion. */
   #open(path: string): { readonly file: SourceFile; readonly parsed: Parsed } {
     const left = READ_LIMITS.bytes - this.#bytes;
     const known = this.#parsed.get(normalize(path));
     if (known !== undefined && known.file.text.length > left) {
-      throw new FileFault(`has more than the ${left} bytes left`);
+      throw new FileFault(`has more bytes than the limit leaves (${left})`);
     }
     const opened = known ?? this.#parse(path, left);
     this.#opened += 1;
@@ -110,12 +110,12 @@ class Reader {
     const mark =
       parsed.fault !== undefined || parsed.directives.some(isMark) ? findTemplateMark(file) : undefined;
     if (mark !== undefined) {
-      this.#report("template", "this is a template; give the file that it renders to", file, mark);
+      this.#report("template", "this is a template; name the rendered file instead", file, mark);
     } else if (parsed.fault !== undefined) {
       this.#report("syntax", parsed.fault.message, file, parsed.fault.offset);
     }
     if (file.hasByteOrderMark) {
-      this.#report("syntax", "a byte order mark is an unknown directive to nginx", file, 0);
+      this.#report("syntax", "nginx reads a byte order mark as an unknown directive", file, 0);
     }
     return { file, parsed };
   }
@@ -181,7 +181,7 @@ class Reader {
     this.#fill(directives, { level, chain: [...chain, normalize(path)], depth });
   }
 
-  /** A snippet that is missing is often included in every location: its first place is enough. */
+  /** Whether a path is reported for the first time: a missing snippet is often included in every location. */
   #isNew(path: string): boolean {
     const isNew = !this.#unread.has(path) && this.#unread.size < MAX_PROBLEMS;
     if (isNew) this.#unread.add(path);
@@ -197,7 +197,7 @@ class Reader {
   }
 }
 
-/** More would only repeat themselves. */
+/** The most problems of one configuration: more would only repeat themselves. */
 const MAX_PROBLEMS = 1000;
 
 const isMark = ({ name }: Directive): boolean => name.startsWith("<%") || /^%\w+%$/.test(name);

@@ -1,10 +1,10 @@
-/** A place in a file, both counted from 1, the column in UTF-16 units as editors count it. */
+/** A place in a file: line and column from 1, the column in UTF-16 units as editors count it. */
 export interface Place {
   readonly line: number;
   readonly column: number;
 }
 
-/** A comment with its `#`, without the line break. */
+/** A comment with its `#` and without its line break. */
 export interface Comment {
   readonly text: string;
   readonly start: number;
@@ -16,16 +16,16 @@ const BYTE_ORDER_MARK = "\ufeff";
 /**
  * One file of a configuration, as text.
  *
- * Offsets count UTF-16 units of `text`. nginx reads bytes, but every byte that it looks at is ASCII, so words
- * come out the same. A file that is not UTF-8 is read as Latin-1, one character for each byte; either way
- * `encode` gives back the bytes that were read.
+ * Offsets count UTF-16 units of `text`. nginx reads bytes, but only ASCII bytes separate words, so the words are
+ * the same. A file that is not UTF-8 is read as Latin-1, one character for each byte. `encode` returns exactly
+ * the bytes that were read.
  */
 export class SourceFile {
   readonly path: string;
   readonly text: string;
-  /** Whether a fix may write the file: not a part of a dump, and named by the user or found below it. */
+  /** Whether a fix may write the file: false for a part of a dump. */
   readonly isWritable: boolean;
-  /** In the order of the file; filled by the parser. */
+  /** The comments in file order; the lexer adds them. */
   readonly comments: Comment[] = [];
   readonly #encoding: "utf8" | "latin1";
   #lineStarts: readonly number[] | undefined;
@@ -54,33 +54,33 @@ export class SourceFile {
     return { line: low + 1, column: offset - (this.#lineStarts[low] ?? 0) + 1 };
   }
 
-  /** The offset at which the line of `offset` begins. */
+  /** Returns the offset of the start of the line that contains `offset`. */
   lineStart(offset: number): number {
     return this.text.lastIndexOf("\n", offset - 1) + 1;
   }
 
-  /** The offset of the line break that ends the line of `offset`, or the end of the file. */
+  /** Returns the offset of the next line break from `offset` on, or the end of the file. */
   lineEnd(offset: number): number {
     const end = this.text.indexOf("\n", offset);
     return end < 0 ? this.text.length : end;
   }
 
-  /** The blanks that the line of `offset` begins with. */
+  /** Returns the blanks at the start of the line that contains `offset`. */
   indentation(offset: number): string {
     return /^[ \t]*/.exec(this.text.slice(this.lineStart(offset), offset))?.[0] ?? "";
   }
 
-  /** The count of bytes before an offset. */
+  /** Returns the number of bytes before an offset. */
   byteOffset(offset: number): number {
     return this.#encoding === "latin1" ? offset : Buffer.byteLength(this.text.slice(0, offset), "utf8");
   }
 
-  /** Whether a text from elsewhere means the same bytes in this file. */
+  /** Whether the file's encoding can hold a text of another origin. */
   canTake(text: string): boolean {
     return this.#encoding === "utf8" || /^\p{ASCII}*$/u.test(text);
   }
 
-  /** The bytes of a text that takes the place of this file's. */
+  /** Returns the bytes of a text that replaces this file's. */
   encode(text: string): Buffer {
     return Buffer.from(text, this.#encoding);
   }

@@ -1,6 +1,6 @@
 import type { SourceFile } from "./source-file.ts";
 
-/** Why nginx would not read on, in nginx's own words, and where. */
+/** A syntax error in nginx's own words, with its place. */
 export class SyntaxFault extends Error {
   override readonly name = "SyntaxFault";
   readonly file: SourceFile;

@@ -2,30 +2,30 @@ import { type Configuration, findUpstream } from "./configuration.ts";
 import { type Directive, isPlaceholder } from "./directive.ts";
 import type { Level } from "./level.ts";
 
-/** The modules that hand a request to a backend; each has directives of its own, such as `proxy_buffering`. */
+/** The modules that forward a request to a backend; each has its own directives, such as `proxy_buffering`. */
 export const FAMILIES = ["proxy", "fastcgi", "uwsgi", "scgi", "grpc", "memcached", "tunnel"] as const;
 export type Family = (typeof FAMILIES)[number];
 
-/** Where a location sends its requests. */
+/** The destination of a location's requests. */
 export interface Target {
   readonly family: Family;
   /** The `…_pass` directive. */
   readonly directive: Directive;
-  /** `http`, `https`, `grpc` …; empty where none is written. */
+  /** `http`, `https`, `grpc` …; empty if missing. */
   readonly scheme: string;
-  /** `127.0.0.1:8000`, the name of an upstream, `unix:/run/x.sock`, as written. */
+  /** `127.0.0.1:8000`, the name of an upstream or `unix:/run/x.sock`, as written. */
   readonly authority: string;
-  /** The path behind the authority; undefined without one, when nginx sends the client's own. */
+  /** The path after the authority; undefined if missing: then nginx forwards the client's path. */
   readonly uri: string | undefined;
   readonly upstream: Level | undefined;
-  /** `HOST:PORT` or `unix:PATH` of every server, in lower case; empty when a variable or a template names it. */
+  /** `HOST:PORT` in lower case or `unix:PATH` of every server, without those in a variable or a placeholder. */
   readonly servers: readonly string[];
 }
 
 const URL_PARTS = /^(?:([a-z0-9+.]+):\/\/)?(unix:[^:]*|[^/?]*)(:?)(.*)$/is;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { https: 443, grpcs: 443 };
 
-/** The target of a location, or of an `if` or `limit_except`, which are handed down that of their location. */
+/** Returns the target of a location; an `if` or `limit_except` inherits that of its location. */
 export function findTarget(level: Level, configuration: Configuration): Target | undefined {
   for (const family of FAMILIES) {
     const directive = level.last(`${family}_pass`);
@@ -53,7 +53,7 @@ function readTarget(family: Family, directive: Directive, configuration: Configu
   };
 }
 
-/** Whether nginx or a template engine is to fill in a part of the word. */
+/** Whether a word has a variable of nginx or a placeholder of a template. */
 export const isVariable = (word: string): boolean => word.includes("$") || isPlaceholder(word);
 
 function withPort(server: string, port: number): string {

@@ -3,8 +3,8 @@ import type { SourceFile } from "./source-file.ts";
 const MARK = /\{\{|\{%|<%|^[ \t]*%\w{1,64}%[ \t]*$/;
 
 /**
- * The offset of a template engine's mark (`{{ }}`, `{% %}`, `<% %>`, a line of `%NAME%`); undefined without one.
- * Comments are left out.
+ * Returns the offset of a template engine's mark (`{{ }}`, `{% %}`, `<% %>`, a line of `%NAME%`), undefined
+ * without any. Comment lines are ignored.
  */
 export function findTemplateMark(file: SourceFile): number | undefined {
   for (let start = 0; start <= file.text.length; ) {

@@ -1,14 +1,14 @@
 import type { SourceFile } from "./source-file.ts";
 
-/** How a word was quoted. */
+/** The quote around a word. */
 export type Quote = '"' | "'" | undefined;
 
-/** One word of a configuration: what nginx reads, and where it stands. */
+/** One word of a configuration, with its place. */
 export class Token {
-  /** The word as nginx has it: quotes taken off, `\"`, `\'`, `\\`, `\t`, `\r` and `\n` resolved. */
+  /** The word as nginx reads it: without quotes; `\"`, `\'`, `\\`, `\t`, `\r` and `\n` resolved. */
   readonly value: string;
   readonly file: SourceFile;
-  /** Offsets of the raw word, quotes included; `end` is the offset behind it. */
+  /** The offset of the raw word, quotes included; `end` is the offset after it. */
   readonly start: number;
   readonly end: number;
   readonly quote: Quote;
@@ -21,7 +21,7 @@ export class Token {
     this.quote = quote;
   }
 
-  /** The word as it is written, with its quotes. */
+  /** The word as written, with its quotes. */
   get raw(): string {
     return this.file.slice(this.start, this.end);
   }

@@ -9,7 +9,7 @@ const SECONDS_PER: Readonly<Record<string, number>> = {
   "": 1,
 };
 
-/** Milliseconds of nginx's `90`, `75s`, `1h30m`, `500ms` or `"1d 2h"`; undefined when the text is no time. */
+/** Returns the milliseconds of nginx's `90`, `75s`, `1h30m`, `500ms` or `"1d 2h"`; undefined if invalid. */
 export function parseTime(text: string): number | undefined {
   if (!/^\s*\d/.test(text) || text.length > 64) return undefined;
   let ms = 0;
@@ -21,7 +21,7 @@ export function parseTime(text: string): number | undefined {
   return text.slice(at).trim() === "" ? ms : undefined;
 }
 
-/** Bytes of nginx's `512`, `8k`, `1m` or `1g`; undefined when the text is no size. */
+/** Returns the bytes of nginx's `512`, `8k`, `1m` or `1g`; undefined if invalid. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d{1,15})([kKmMgG]?)$/.exec(text);
   if (match === null) return undefined;
@@ -29,7 +29,7 @@ export function parseSize(text: string): number | undefined {
   return Number(match[1]) * 1024 ** power;
 }
 
-/** Milliseconds as nginx's users write them: `75s`, `1h`, `1500ms`. */
+/** Formats milliseconds in nginx's units: `75s`, `1h`, `1500ms`. */
 export function formatTime(ms: number): string {
   if (ms % 1000 !== 0) return `${ms}ms`;
   if (ms === 0) return "0";

@@ -1,10 +1,10 @@
 /** A version of nginx: major, minor, patch. */
 export type NginxVersion = readonly [number, number, number];
 
-/** Debian 12's, and the oldest that is common; what is assumed where no nginx is on the PATH. */
+/** The version assumed without an nginx on the PATH: that of Debian 12, the oldest in common use. */
 export const ASSUMED_VERSION: NginxVersion = [1, 22, 1];
 
-/** Where nginx changed in a way that a configuration feels; read in its changes file and run on both sides. */
+/** The first versions of changes that matter to a configuration, from nginx's CHANGES; tests ran both sides. */
 export const SINCE = {
   /** `http2 on;` in place of `listen … http2`. */
   http2Directive: [1, 25, 1],
@@ -12,13 +12,13 @@ export const SINCE = {
   addHeaderInherit: [1, 29, 3],
   /** `proxy_http_version 2`. */
   http2Upstream: [1, 29, 4],
-  /** HTTP/1.1 to backends and kept connections by default. */
+  /** HTTP/1.1 and keep-alive towards backends by default. */
   http11Upstream: [1, 29, 7],
-  /** Of two Host fields set for a backend only one is sent. */
+  /** nginx forwards only one of two Host fields. */
   oneHost: [1, 31, 4],
 } as const satisfies Readonly<Record<string, NginxVersion>>;
 
-/** Reads `1.26` or `1.26.3`; a missing patch is the highest, as `1.26` means the branch. Undefined if it is neither. */
+/** Parses `1.26` or `1.26.3`; a missing patch is the highest, as `1.26` means the branch. Undefined if invalid. */
 export function parseVersion(text: string): NginxVersion | undefined {
   const match = /^(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?$/.exec(text);
   if (match === null) return undefined;
@@ -31,6 +31,6 @@ export function isAtLeast(version: NginxVersion, since: NginxVersion): boolean {
   return at < 0 || (version[at] ?? 0) > (since[at] ?? 0);
 }
 
-/** `1.26.3`, or `1.26` where the patch was not named. */
+/** Formats a version: `1.26.3`, or `1.26` without a patch. */
 export const formatVersion = ([major, minor, patch]: NginxVersion): string =>
   patch === 999 ? `${major}.${minor}` : `${major}.${minor}.${patch}`;

@@ -9,7 +9,7 @@ import { Reading } from "./reading.ts";
 import { isSameSite, parseTarget, type Target } from "./target.ts";
 import type { EndKind, Exchange, WireHead, WireListener, WireRequest } from "./wire.ts";
 
-/** The HTTP version to speak; `auto`: what TLS chooses, and 1.1 without TLS. */
+/** The HTTP version of the request; `auto`: the choice of ALPN, and 1.1 without TLS. */
 export type HttpVersion = "auto" | "1.0" | "1.1" | "2";
 
 /** One URL to read, and its name in the report. */
@@ -65,7 +65,7 @@ const DEFAULTS: readonly (readonly [string, string])[] = [
 const OWN: ReadonlySet<string> = new Set(["host", "content-length", "connection", "transfer-encoding"]);
 
 /**
- * Reads a hop's stream until it ends or `signal` says stop.
+ * Reads a hop's stream until it ends or `signal` aborts.
  *
  * @returns the reading, which fills as bytes come.
  */
@@ -92,7 +92,7 @@ async function follow(
     if (!budget.take()) return count === 0 ? reading.stop() : reading.fail(tooManyRedirects(target));
     const dialled = await dial(target, { insecure: ask.insecure, alpn: alpnOf(ask.http), signal });
     if ("kind" in dialled) {
-      // A dial that the probe itself stopped is no fault of the server.
+      // A dial that the probe itself cancelled is not a fault of the server.
       if (!signal.aborted) reading.fail(dialled);
       return reading.stop();
     }
@@ -127,7 +127,7 @@ async function askOnce(
 }
 
 function tooManyRedirects({ url }: Target): Fault {
-  const sentence = `the URL is redirected more often than a probe may connect, at last to ${printable(url)}`;
+  const sentence = `the URL has more redirects than the probe follows, the last to ${printable(url)}`;
   return { kind: "protocol", sentence, remedy: "probe that URL" };
 }
 
@@ -145,7 +145,7 @@ async function send(
 ): Promise<Exchange> {
   const isHttp2 = ask.http === "2" || dialled.alpn === "h2";
   const request = wireRequest(target, ask);
-  // Loaded on demand: most probes speak HTTP/1.1.
+  // Loaded on demand, because most probes use HTTP/1.1.
   const exchangeHttp2 = isHttp2 ? (await import("./http2.ts")).exchangeHttp2 : undefined;
   reading.sentAt = performance.now();
   return exchangeHttp2 === undefined
@@ -169,8 +169,8 @@ function wireRequest(target: Target, ask: Ask): WireRequest {
 }
 
 /**
- * Takes redirects out of a response before the reading sees them. A redirect to another host is followed only when the
- * caller has given neither fields nor a body, because both may hold credentials.
+ * Handles redirects before the reading gets the response. It follows a redirect to another host only without fields
+ * and a body from the caller, because both may contain credentials.
  */
 class RedirectFilter implements WireListener {
   readonly #from: Target;

@@ -19,7 +19,7 @@ const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants;
 const inflating = { flush: Z_SYNC_FLUSH, finishFlush: Z_SYNC_FLUSH };
 const unbrotli = () => zlib.createBrotliDecompress({ flush: BROTLI_OPERATION_FLUSH });
 
-/** Flushed at each read, so that an event appears with the read that completes it. */
+/** The decoders flush at each read, so that an event appears with the read that completes it. */
 const DECODERS: Readonly<Record<string, () => Transform>> = {
   gzip: () => zlib.createGunzip(inflating),
   "x-gzip": () => zlib.createGunzip(inflating),

@@ -4,7 +4,7 @@ import type { Reading } from "./reading.ts";
 import { refusalOf } from "./refusal.ts";
 import { type Symptom, symptomOf } from "./symptom.ts";
 
-/** Where in the chain a stream becomes late, or ends. */
+/** The place in the chain where a stream becomes late or ends. */
 export interface Found<T> {
   readonly what: T;
   /** The hop that shows the symptom. */
@@ -13,7 +13,7 @@ export interface Found<T> {
   readonly behind: Reading | undefined;
 }
 
-/** The hops whose events can be compared: those that answered with a stream, or with nothing yet. */
+/** Returns the hops whose events can be compared: those with a stream, or without a response so far. */
 export function comparable(readings: readonly Reading[]): readonly Reading[] {
   return readings.filter(
     (reading) =>
@@ -21,7 +21,7 @@ export function comparable(readings: readonly Reading[]): readonly Reading[] {
   );
 }
 
-/** The innermost place where events become late. */
+/** Finds the innermost place where events become late. */
 export function findDelay(readings: readonly Reading[]): Found<Symptom> | undefined {
   const hops = comparable(readings);
   for (const [hop, behind] of neighbours(hops)) {
@@ -36,7 +36,7 @@ export function findDelay(readings: readonly Reading[]): Found<Symptom> | undefi
   return what && { what, hop: innermost, behind: undefined };
 }
 
-/** The innermost place where the stream ends before its sender ends it. */
+/** Finds the innermost place where the stream ends before its sender ends it. */
 export function findCut(readings: readonly Reading[]): Found<Cut> | undefined {
   const hops = comparable(readings);
   for (const [hop, behind] of neighbours(hops)) {

@@ -4,7 +4,7 @@ import { type Fault, faultOf, tooLate } from "./fault.ts";
 import { Stop } from "./stop.ts";
 import type { Target } from "./target.ts";
 
-/** How long TCP and TLS together may take, in ms. */
+/** The longest time for TCP and TLS together, in ms. */
 const MAX_DIAL_MS = 10_000;
 
 export interface DialOptions {
@@ -15,7 +15,7 @@ export interface DialOptions {
   readonly signal: AbortSignal;
 }
 
-/** A connection over which HTTP can be spoken, and how long it took. */
+/** An established connection, and the time that it took. */
 export interface Dialled {
   readonly socket: net.Socket;
   readonly connectMs: number;
@@ -36,7 +36,7 @@ async function connect(target: Target, options: DialOptions, late: AbortSignal):
   const startedAt = performance.now();
   const raw = net.connect({ host: target.host, port: target.port, noDelay: true });
   const error = await settled(raw, "connect", late);
-  if (error === "late") return tooLate(target, "does not answer the attempt to connect", MAX_DIAL_MS);
+  if (error === "late") return tooLate(target, "does not answer the connection attempt", MAX_DIAL_MS);
   if (error !== undefined) return faultOf(error, target, false);
   const connectMs = performance.now() - startedAt;
   if (!target.isTls) return { socket: raw, connectMs, tlsMs: undefined, alpn: undefined };

@@ -13,13 +13,13 @@ export interface Cut {
 /** Two hops that end within this time, in ms, end for the same reason. */
 const SAME_END_MS = 500;
 
-/** A broken end of one reading. */
+/** Returns the cut of one reading; undefined if it ended regularly. */
 export function cutOf(reading: Reading): Cut | undefined {
   const { end } = reading;
   return end?.kind === "truncated" || end?.kind === "reset" ? cutAt(reading, end.at, true) : undefined;
 }
 
-/** The outer hop ended, or broke off, while the inner one went on. */
+/** Returns the cut of an outer hop that ended while the inner hop continued. */
 export function pairCut(inner: Reading, outer: Reading): Cut | undefined {
   const { end } = outer;
   if (end === undefined || end.kind === "open" || end.kind === "limit" || inner.head === undefined)
@@ -27,9 +27,9 @@ export function pairCut(inner: Reading, outer: Reading): Cut | undefined {
   const innerEnd = inner.end?.at ?? Number.POSITIVE_INFINITY;
   const isVisible = end.kind === "truncated" || end.kind === "reset";
   const isOpen = inner.end === undefined || inner.end.kind === "open" || inner.end.kind === "limit";
-  // Two complete streams of different lengths are two answers of the backend.
+  // Two complete streams of different lengths are two responses of the backend.
   if (innerEnd - end.at <= SAME_END_MS || !(isOpen || isVisible)) return undefined;
-  // An answer with more events than the inner hop had by then was not cut.
+  // A response with more events than the inner hop had by then was not cut.
   const before = inner.events.filter(({ lastAt }) => lastAt < end.at + SAME_END_MS).length;
   if (!isVisible && outer.events.length > before) return undefined;
   return cutAt(outer, end.at, isVisible);
@@ -46,7 +46,7 @@ function cutAt({ sentAt = 0, lastByteAt, headAt }: Reading, at: number, isVisibl
 /** A well-known default timer. */
 interface Timer {
   readonly seconds: number;
-  /** What it counts: silence, or the whole time since the request. */
+  /** What the timer measures: silence, or the whole time since the request. */
   readonly of: "silence" | "whole";
   readonly guess: string;
 }
@@ -80,7 +80,7 @@ export function guessTimer({ afterSeconds, silentSeconds }: Cut): string | undef
   return found?.guess;
 }
 
-/** The timer behind two cuts: both came after the same silence, or the same total time. */
+/** Returns the timer behind two cuts: both came after the same silence, or the same total time. */
 export function timerOf(first: Cut, second: Cut): { seconds: number; of: Timer["of"] } | undefined {
   const isSame = (a: number, b: number) => Math.abs(a - b) <= SAME_TIMER_SECONDS;
   if (isSame(first.silentSeconds, second.silentSeconds) && first.silentSeconds >= 0.5)

@@ -1,7 +1,7 @@
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
 
-/** One event as it came: its bytes, and when the first and the last of them were read. */
+/** One event: its bytes, and the times of the reads with the first and the last of them. */
 export interface TimedEvent {
   readonly bytes: Buffer;
   readonly firstAt: number;
@@ -15,7 +15,7 @@ export interface SplitterOutput {
   onComment(at: number): void;
 }
 
-/** Cuts a decoded body into events, however its reads are cut. */
+/** Splits a decoded body into events, regardless of the boundaries of the reads. */
 export interface Splitter {
   feed(bytes: Buffer, at: number): void;
 }

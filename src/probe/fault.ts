@@ -1,7 +1,7 @@
 import { printable } from "./printable.ts";
 import type { Target } from "./target.ts";
 
-/** The reason why a URL gave no answer, and the remedy. */
+/** The reason why a URL sent no response, and the remedy. */
 export interface Fault {
   /** `dns`, `connect`, `tls`, `protocol` or `timeout`. */
   readonly kind: "dns" | "connect" | "tls" | "protocol" | "timeout";
@@ -21,12 +21,12 @@ const untrusted: Explain = ({ host }) => [
 
 const notTls: Explain = (target) => [
   "tls",
-  `${place(target)} does not speak TLS`,
+  `${place(target)} does not use TLS`,
   `try ${target.url.replace("https:", "http:")}`,
 ];
 
 const EXPLAINED: Readonly<Record<string, Explain>> = {
-  ENOTFOUND: ({ host }) => ["dns", `there is no host named ${host}`, "check the name in the URL"],
+  ENOTFOUND: ({ host }) => ["dns", `the host ${host} does not exist`, "check the name in the URL"],
   EAI_AGAIN: ({ host }) => [
     "dns",
     `the name ${host} cannot be resolved now`,
@@ -37,11 +37,11 @@ const EXPLAINED: Readonly<Record<string, Explain>> = {
     `nothing listens on ${place(target)}`,
     "start the server, or correct the port in the URL",
   ],
-  EHOSTUNREACH: ({ host }) => ["connect", `there is no way to ${host}`, "check the network and its firewall"],
-  ENETUNREACH: ({ host }) => ["connect", `there is no way to ${host}`, "check the network and its firewall"],
+  EHOSTUNREACH: ({ host }) => ["connect", `no route to ${host}`, "check the network and its firewall"],
+  ENETUNREACH: ({ host }) => ["connect", `no route to ${host}`, "check the network and its firewall"],
   ETIMEDOUT: (target) => [
     "connect",
-    `${place(target)} does not answer the attempt to connect`,
+    `${place(target)} does not answer the connection attempt`,
     "check the address and the firewall in front of it",
   ],
   ERR_TLS_CERT_ALTNAME_INVALID: ({ host }) => [
@@ -76,7 +76,7 @@ export function faultOf(error: Error, target: Target, isSecuring: boolean): Faul
     return {
       kind: "tls",
       sentence: `TLS with ${place(target)} fails: ${printable(first?.message ?? code)}`,
-      remedy: "check that the port speaks TLS 1.2 or later",
+      remedy: "check that the port supports TLS 1.2 or later",
     };
   }
   return {
@@ -89,8 +89,8 @@ export function faultOf(error: Error, target: Target, isSecuring: boolean): Faul
 /** The fault of a connection without a readable response. */
 export function noAnswer(target: Target, detail: string): Fault {
   const remedy = target.isTls
-    ? "check the server's log; something on the way may not pass HTTP on"
-    : "check the server's log; a port that speaks TLS needs an https URL";
+    ? "check the server's log; a device on the way may not forward HTTP"
+    : "check the server's log; a port with TLS needs an https URL";
   return { kind: "protocol", sentence: `${place(target)} ${printable(detail)}`, remedy };
 }
 

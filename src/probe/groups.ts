@@ -11,7 +11,7 @@ export interface Group {
   readonly silenceMs: number;
 }
 
-/** Cuts the events of a reading into groups that came together. */
+/** Splits the events of a reading into groups that arrived together. */
 export function groupsOf(events: readonly ProbeEvent[], sentAt: number): Group[] {
   const groups: { events: ProbeEvent[]; at: number; silenceMs: number }[] = [];
   let lastAt = sentAt;
@@ -26,7 +26,7 @@ export function groupsOf(events: readonly ProbeEvent[], sentAt: number): Group[]
   return groups;
 }
 
-/** The median; undefined for an empty list. */
+/** Returns the median; undefined for an empty list. */
 export function median(values: readonly number[]): number | undefined {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }

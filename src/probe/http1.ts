@@ -57,7 +57,7 @@ class Http1Reader {
     if (parser.head !== undefined) this.#onHead(parser.head.status, parser.head.rawHeaders, at);
     if (parser.payloadEnd > parser.payloadStart)
       this.#listener.onBody(bytes.subarray(parser.payloadStart, parser.payloadEnd), at);
-    if (parser.fault !== undefined) this.#fail(`sends what is no valid HTTP: ${parser.fault}`, at);
+    if (parser.fault !== undefined) this.#fail(`sends invalid HTTP: ${parser.fault}`, at);
     else if (parser.isEnded) this.#end("complete", at);
   }
 
@@ -65,14 +65,14 @@ class Http1Reader {
   ended(): void {
     if (this.isOver) return;
     const at = performance.now();
-    if (!this.#hasHead) this.#fail("closed the connection without an answer", at);
+    if (!this.#hasHead) this.#fail("closed the connection without a response", at);
     else this.#end(this.#parser.finish() ? "closed" : "truncated", at);
   }
 
   broken(error: NodeJS.ErrnoException): void {
     if (this.isOver) return;
     if (this.#hasHead) this.#end("reset", performance.now());
-    else this.#fail(`broke the connection off without an answer (${error.code ?? error.message})`, 0);
+    else this.#fail(`aborted the connection without a response (${error.code ?? error.message})`, 0);
   }
 
   /** Takes the version from the first bytes; an interim response has the version of the final one. */

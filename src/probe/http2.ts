@@ -39,9 +39,9 @@ export function exchangeHttp2(
 
 /** Clients reset a stream with a connection field, which nginx's add_header can send. */
 const FORBIDDEN_FIELD =
-  "sends an HTTP/2 answer that clients must refuse; a field such as Connection or Transfer-Encoding may be in it (connection-field-in-http2)";
+  "sends an HTTP/2 response that clients must refuse; it may have a field such as Connection or Transfer-Encoding (connection-field-in-http2)";
 
-const reset = (code: number): string => `reset the HTTP/2 stream without an answer (code ${code})`;
+const reset = (code: number): string => `reset the HTTP/2 stream without a response (code ${code})`;
 
 class Http2Reader {
   isOver = false;
@@ -74,12 +74,12 @@ class Http2Reader {
     stream.on("close", () => this.#onClose(stream.rstCode));
   }
 
-  /** The connection is gone. */
+  /** Ends the reading, because the connection is closed. */
   broken(detail: string): void {
     if (this.isOver) return;
     this.isOver = true;
     if (this.#hasHead) this.#listener.onEnd("reset", performance.now());
-    else this.#listener.onFault(`broke HTTP/2 off without an answer (${detail})`);
+    else this.#listener.onFault(`aborted the HTTP/2 connection without a response (${detail})`);
   }
 
   #onClose(code: number): void {

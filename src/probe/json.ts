@@ -6,7 +6,7 @@ import { lagsOf } from "./table.ts";
 /** The version of the report's schema; removing or changing a field raises it. */
 const VERSION = 1;
 
-/** The report as JSON. Times are milliseconds since the request was sent. */
+/** Formats the report as JSON. Times are milliseconds since the request was sent. */
 export function renderJson({ readings, trials, notes, verdict, connections }: Report): string {
   const { exit, ...said } = verdict;
   const report = {

@@ -19,8 +19,8 @@ const RED = "\u001b[31m";
 const RESET = "\u001b[0m";
 
 /**
- * Shows events on a terminal as they come: for each hop a moving strip with a mark for each event, and the lag as a
- * bar. `close` erases the picture, so that the report takes its place.
+ * Shows events on a terminal as they arrive: per hop a moving strip with a mark for each event, and the lag as a
+ * bar. `close` erases the picture to make room for the report.
  */
 export class LiveView implements Watcher {
   readonly #out: Pick<WriteStream, "write" | "columns">;

@@ -28,7 +28,7 @@ export function notesOf(reading: Reading, origin: string | undefined): Note[] {
   const note = (text: string, rule?: string) => notes.push({ hop, text, rule });
   for (const [name, rule] of SINGLE_FIELDS) {
     const count = fieldValues(fields, name).length;
-    if (count > 1) note(`${name} comes ${count} times: browsers refuse the answer`, rule);
+    if (count > 1) note(`the response has ${name} ${count} times: browsers refuse it`, rule);
   }
   if (origin !== undefined) noteCors(reading, origin, note);
   if (reading.coding !== undefined)
@@ -40,14 +40,11 @@ export function notesOf(reading: Reading, origin: string | undefined): Note[] {
   const type = mediaType(fieldValue(fields, "content-type"));
   if (reading.format === "sse" && type !== "text/event-stream")
     note(
-      `the body is an event stream, and its type is ${printable(type) || "missing"}: an EventSource refuses it`,
+      `the body is an event stream, but its type is ${printable(type) || "missing"}: an EventSource refuses it`,
     );
   const isNginx = softwareOf(fields)?.family === "nginx";
   if (head.framing === "close" && head.protocol === "HTTP/1.1")
-    note(
-      "the body has no framing: a stream that breaks off looks complete",
-      isNginx ? "chunked-off" : undefined,
-    );
+    note("the body has no framing: an aborted stream looks complete", isNginx ? "chunked-off" : undefined);
   return notes;
 }
 
@@ -57,10 +54,10 @@ function noteCors({ head }: Reading, origin: string, note: Add): void {
   const [allowed, ...more] = fieldValues(head?.fields ?? [], "access-control-allow-origin");
   if (more.length > 0) return;
   if (allowed === undefined)
-    note(`no Access-Control-Allow-Origin: pages of ${printable(origin)} cannot read it`);
+    note(`no Access-Control-Allow-Origin: pages of ${printable(origin)} cannot read the stream`);
   else if (allowed !== "*" && allowed !== origin)
     note(
-      `Access-Control-Allow-Origin is ${printable(allowed)}: pages of ${printable(origin)} cannot read it`,
+      `Access-Control-Allow-Origin is ${printable(allowed)}: pages of ${printable(origin)} cannot read the stream`,
     );
 }
 
@@ -74,5 +71,5 @@ function noteCaching({ head }: Reading, note: Add): void {
     note(`a cache answers (${hit ?? `Age: ${age}`}): clients get a recording`, "stream-cached");
   const maxAge = /max-age=(\d+)/i.exec(fieldValues(fields, "cache-control").join(","))?.[1];
   if (Number(maxAge ?? 0) > 0)
-    note(`Cache-Control: max-age=${maxAge} lets caches keep the stream`, "expires-overrides");
+    note(`Cache-Control: max-age=${maxAge} lets caches store the stream`, "expires-overrides");
 }

@@ -14,7 +14,7 @@ interface Matched {
 /** The events of an outer hop beside those of an inner one. */
 export interface Comparison {
   /**
-   * `bytes`: both hops carry the same events. Otherwise each hop has a separate answer of the backend: `times`
+   * `bytes`: both hops have the same events. Otherwise each hop has a separate response of the backend: `times`
    * compares the times in the events, which come from one clock; `number` compares the nth event with the nth, counted
    * from each request.
    */
@@ -59,7 +59,7 @@ function comparisonOf(inner: Reading, outer: Reading): Comparison {
   return { by: "number", matched, waiting };
 }
 
-/** The lag by the times in the events; undefined when they carry none. */
+/** Returns the lags by the times in the events; undefined without such times. */
 function matchByTimes(inner: readonly ProbeEvent[], outer: readonly ProbeEvent[]): Matched[] | undefined {
   const [before, after] = [sendTimes(inner), sendTimes(outer)];
   if (before?.resolution !== 1 || after?.resolution !== 1) return undefined;
@@ -98,17 +98,17 @@ function matchByBytes(
   });
 }
 
-/** Median and worst lag; a waiting event counts with its age. */
+/** Returns the median and worst lag; a waiting event counts with its age. */
 export function lagOf({ matched, waiting }: Comparison): { medianMs: number; worstMs: number } | undefined {
   const lags = [...matched.map(({ lagMs }) => Math.max(0, lagMs)), ...waiting.filter((ms) => ms > LATE_MS)];
   const medianMs = median(lags);
   return medianMs === undefined ? undefined : { medianMs, worstMs: lags.reduce((a, b) => Math.max(a, b), 0) };
 }
 
-/** The least delay of a head that counts as held, in ms. */
+/** The least delay of a head that counts as held back, in ms. */
 const LATE_HEAD_MS = 500;
 
-/** The delay that the outer hop adds; undefined when it adds none. */
+/** Returns the delay that the outer hop adds; undefined if it adds none. */
 export function pairSymptom(inner: Reading, outer: Reading): Symptom | undefined {
   const comparison = compare(inner, outer);
   const waiting = comparison.waiting.filter((ms) => ms > LATE_MS);
@@ -137,13 +137,13 @@ function lateSymptom(comparison: Comparison, outer: Reading, medianMs: number): 
     const isOneGroup = groupsOf(outer.events, outer.sentAt ?? 0).length === 1;
     return found(isOneGroup ? "all-at-once" : "in-groups");
   }
-  // A backend may answer two requests at different speeds, so only groups prove a hold.
+  // A backend may answer two requests at different speeds, so only groups prove that a hop held events back.
   if (events < FEWEST_LATE || (by === "number" && waiting.length < 3)) return undefined;
   // Two backends with different clocks could give the same picture.
   return { ...found("late"), isSure: by !== "times" };
 }
 
-/** The least spread of a group at the inner hop that proves a hold, in ms. */
+/** The least spread of a group at the inner hop that proves that the outer hop held it back, in ms. */
 const APART_MS = 50;
 
 /** Events that arrived together at the outer hop and separately at the inner one; excludes bursts of the sender. */
@@ -156,7 +156,7 @@ function heldTogether(matched: readonly Matched[], outer: Reading): ReadonlySet<
   return new Set(groups.flatMap(({ events }) => events));
 }
 
-/** The median lag, in ms, when only event numbers support it; undefined otherwise. */
+/** Returns the median lag, in ms, if only event numbers support it; undefined otherwise. */
 export function laterBy(inner: Reading, outer: Reading): number | undefined {
   const comparison = compare(inner, outer);
   const medianMs = lagOf(comparison)?.medianMs ?? 0;
@@ -170,8 +170,8 @@ function nothing(waiting: readonly number[]): Symptom | undefined {
 }
 
 /**
- * A head that the outer hop sent with the first bytes, and the inner hop before them. Excludes a backend that sends its
- * own head with the first bytes.
+ * Finds a head that the outer hop sent with the first bytes, and the inner hop before them. Excludes a backend that
+ * itself sends the head with the first bytes.
  */
 function headSymptom(inner: Reading, outer: Reading): Symptom | undefined {
   const wait = ({ headAt = Number.NaN, sentAt = 0 }: Reading) => headAt - sentAt;

@@ -7,8 +7,8 @@ const BEHIND_MS = 20;
 const MAX_PAUSES = 10_000;
 
 /**
- * Records pauses of this process, for example on a busy machine. Bytes that arrive during a pause are read together, and
- * must not count as held by a hop.
+ * Records pauses of this process, for example on a busy machine. Bytes that arrive during a pause are read together;
+ * no hop held them back.
  */
 export class Pauses {
   readonly #pauses: { readonly from: number; readonly to: number }[] = [];
@@ -25,13 +25,13 @@ export class Pauses {
     clearInterval(this.#timer);
   }
 
-  /** How long a read at `at` may have waited in this process, in ms. */
+  /** Returns how long a read at `at` may have waited in this process, in ms. */
   before(at: number): number {
     const pause = this.#pauses.findLast(({ from, to }) => from <= at && at <= to + BEHIND_MS);
     return pause === undefined ? 0 : pause.to - pause.from;
   }
 
-  /** Total length of the pauses between two times, in ms. */
+  /** Returns the total length of the pauses between two times, in ms. */
   within(from: number, to: number): number {
     return this.#pauses.reduce(
       (sum, pause) => sum + Math.max(0, Math.min(to, pause.to) - Math.max(from, pause.from)),

@@ -12,7 +12,7 @@ import type { Symptom } from "./symptom.ts";
 import { runTrials, type Trial, type TrialResults } from "./trials.ts";
 import { verdictOf } from "./verdict.ts";
 
-/** What to probe. */
+/** The options of a probe. */
 export interface ProbeOptions {
   /** From the backend outwards; the last one is the URL. */
   readonly hops: readonly Hop[];
@@ -21,7 +21,7 @@ export interface ProbeOptions {
   readonly forMs: number;
   /** The Origin of the request; undefined without one. */
   readonly origin: string | undefined;
-  /** Ends the probe early, with a verdict on what has come. */
+  /** Ends the probe early, with a verdict on the data so far. */
   readonly signal: AbortSignal;
 }
 
@@ -49,7 +49,7 @@ const GRACE_MS = 1_000;
 /** Reads all hops at once, runs the trials that distinguish causes, and returns the verdict. Never rejects. */
 export async function runProbe(options: ProbeOptions, watcher: Watcher): Promise<Report> {
   const { hops, ask, forMs, signal } = options;
-  // Two for each URL.
+  // Two connections per URL.
   const budget = new Budget(2 * hops.length);
   budget.pauses.start();
   const readings = await readAll(options, budget, watcher);
@@ -113,18 +113,18 @@ function isDoubtfulHead(delay: Found<Symptom> | undefined, { isLocked }: TrialRe
 }
 
 function lateHeadNote({ name, headAt = 0, sentAt = 0 }: Reading): Note {
-  const text = `the head came with the first event, after ${seconds(headAt - sentAt)}: the sender does so, or a buffer in front holds it`;
+  const text = `the head came with the first event, after ${seconds(headAt - sentAt)}: the sender does so, or a buffer holds it back`;
   return { hop: name, text, rule: "response-buffered" };
 }
 
-/** Notes a lag that only event numbers support: the hop's own answer may have started later. */
+/** Notes a lag that only event numbers support: the hop's separate response may have started later. */
 function ownAnswers(readings: readonly Reading[]): Note[] {
   const [innermost, ...others] = comparable(readings);
   if (innermost === undefined) return [];
   return others.flatMap((reading): Note[] => {
     const lag = laterBy(innermost, reading);
     if (lag === undefined) return [];
-    const text = `its events come ${seconds(lag)} later than those of ${innermost.name}; each has an answer of its own, without times in it, so that this may be the backend's pace`;
+    const text = `its events come ${seconds(lag)} later than those of ${innermost.name}; each hop has a separate response without times, so this may be the backend's pace`;
     return [{ hop: reading.name, text, rule: undefined }];
   });
 }

@@ -26,7 +26,7 @@ export interface ReadingEnd {
   readonly at: number;
 }
 
-/** What kind of stream a body is. */
+/** The format of a stream. */
 export type StreamFormat = "sse" | "lines";
 
 /** The most that one reading takes. */
@@ -49,7 +49,7 @@ const LINE_TYPES: ReadonlySet<string> = new Set([
 /** The response to one request at one hop, with the time of every part. */
 export class Reading implements WireListener {
   readonly name: string;
-  /** The URL that answered, after redirects. */
+  /** The URL of the response, after redirects. */
   url: string;
   /** Pauses of this process. */
   pauses: Pick<Pauses, "before" | "within"> = { before: () => 0, within: () => 0 };

@@ -2,11 +2,11 @@ import type { Cut } from "./ending.ts";
 import type { Family, Software } from "./software.ts";
 import type { SymptomKind } from "./symptom.ts";
 
-/** What the user can change. */
+/** The change that the user can make. */
 export interface Remedy {
   /** One sentence. */
   readonly text: string;
-  /** The line of configuration, where the program is known. */
+  /** The line of configuration, if the program is known. */
   readonly directive: string | undefined;
   /** The rule of `sluice nginx lint` that finds the line. */
   readonly rule: string | undefined;
@@ -15,7 +15,7 @@ export interface Remedy {
 /** What is known about a delay besides its kind. */
 export interface Circumstances {
   readonly software: Software | undefined;
-  /** The content coding of the late answer. */
+  /** The content coding of the late response. */
   readonly coding: string | undefined;
   /** A trial without compression was prompt. */
   readonly isPromptUncompressed: boolean;
@@ -27,12 +27,12 @@ export interface Circumstances {
   readonly lagMs: number;
 }
 
-/** A remedy without a line of configuration. */
+/** Creates a remedy without a line of configuration. */
 export const plainRemedy = (text: string): Remedy => ({ text, directive: undefined, rule: undefined });
 
 const remedy = (text: string, directive?: string, rule?: string): Remedy => ({ text, directive, rule });
 
-/** The most likely remedy for a delay. */
+/** Returns the most likely remedy for a delay. */
 export function remedyFor(kind: SymptomKind, facts: Circumstances): Remedy {
   const { software, coding } = facts;
   const family = software?.family;
@@ -42,27 +42,27 @@ export function remedyFor(kind: SymptomKind, facts: Circumstances): Remedy {
   return isCompressor ? compressionRemedy(family, coding) : bufferRemedy(kind, family, facts);
 }
 
-/** Caddy and HAProxy do not gather responses; their compressors do. */
+/** Caddy and HAProxy do not buffer responses; their compressors do. */
 const mayBuffer = (family: Family | undefined): boolean => family !== "caddy" && family !== "haproxy";
 
 function cacheRemedy(family: Family | undefined, directive: string, rule: string): Remedy {
   if (isNginx(family)) return remedy("keep streams out of the cache", directive, rule);
-  return remedy("keep streams out of the cache in front; the backend can say Cache-Control: no-store");
+  return remedy("keep streams out of the cache in front; the backend can send Cache-Control: no-store");
 }
 
 function compressionRemedy(family: Family | undefined, coding = "gzip"): Remedy {
   switch (family) {
     case "caddy":
       return remedy(
-        "leave text/event-stream out of encode, or update Caddy, whose newer versions flush each event",
+        "remove text/event-stream from encode, or update Caddy: newer versions flush each event",
         "encode gzip { match { header Content-Type text/html* } }",
       );
     case "haproxy":
-      return remedy("take text/event-stream off the list of compressed types", "compression type text/html");
+      return remedy("remove text/event-stream from the compressed types", "compression type text/html");
     case "nginx":
     case undefined:
       return remedy(
-        `${ifUnknown(family)}${coding} gathers events before a buffer, so compress no streams there`,
+        `${ifUnknown(family)}${coding} holds back events while buffering is on, so do not compress streams there`,
         "gzip off;",
         "compressed-while-buffered",
       );
@@ -74,7 +74,7 @@ function compressionRemedy(family: Family | undefined, coding = "gzip"): Remedy 
 function bufferRemedy(kind: SymptomKind, family: Family | undefined, facts: Circumstances): Remedy {
   if (family === "haproxy" || (family === undefined && isCorked(kind, facts))) {
     // Linux sends a packet that was written with MSG_MORE after 200 ms.
-    const who = family === undefined ? "if HAProxy stands there: " : "";
+    const who = family === undefined ? "if HAProxy is there: " : "";
     return remedy(`${who}it waits 200 ms for more bytes before it sends a packet`, "option http-no-delay");
   }
   if (family === "nginx" || family === undefined) {
@@ -85,22 +85,21 @@ function bufferRemedy(kind: SymptomKind, family: Family | undefined, facts: Circ
     );
   }
   if (family === "apache")
-    return remedy("pass each event on at once", "ProxyPass … flushpackets=on", undefined);
-  if (family === "caddy") return remedy("pass each event on at once", "flush_interval -1", undefined);
+    return remedy("forward each event at once", "ProxyPass … flushpackets=on", undefined);
+  if (family === "caddy") return remedy("forward each event at once", "flush_interval -1", undefined);
   if (family === "cloudflare")
     return remedy(
       "the rules for this path must not buffer or rewrite responses; the type must be text/event-stream",
     );
-  return remedy("switch the buffering of responses off there, for this path");
+  return remedy("switch response buffering off there, for this path");
 }
 
-const ifUnknown = (family: Family | undefined): string =>
-  family === undefined ? "if nginx stands there: " : "";
+const ifUnknown = (family: Family | undefined): string => (family === undefined ? "if nginx is there: " : "");
 
 function bufferReason(kind: SymptomKind, { isTlsBuffer }: Circumstances): string {
   if (isTlsBuffer) return "buffering fills TLS records of 16 kB for HTTP/1.1 clients";
-  if (kind === "tail") return "a buffer of 4 kB keeps the end of larger events";
-  if (kind === "head") return "buffering keeps the response head until an event follows";
+  if (kind === "tail") return "a buffer of 4 kB holds back the end of larger events";
+  if (kind === "head") return "buffering holds back the response head until an event follows";
   return "response buffering gathers events";
 }
 
@@ -112,12 +111,12 @@ const isCorked = (kind: SymptomKind, { lagMs }: Circumstances): boolean =>
   (kind === "in-groups" || kind === "late" || kind === "all-at-once") &&
   Math.abs(lagMs - CORK_MS) <= CORK_SPREAD_MS;
 
-/** The remedy for a stream that is cut. */
+/** Returns the remedy for a stream that is cut. */
 export function cutRemedy(software: Software | undefined, cut: Cut): Remedy {
   const family = software?.family;
   const seconds = Math.round(cut.silentSeconds);
   const silent = cut.silentSeconds >= 0.8 * cut.afterSeconds || cut.silentSeconds >= 0.5;
-  const beat = silent ? "send a heartbeat more often than that (sluice does, every 15 s), or " : "";
+  const beat = silent ? "send heartbeats more often than that (sluice sends one every 15 s), or " : "";
   if (family === "nginx" || family === undefined) {
     const longer = `${ifUnknown(family)}${beat}allow a longer silence`;
     return remedy(longer, "proxy_read_timeout 1h;", "read-timeout-cuts-silence");

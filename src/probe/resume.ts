@@ -4,7 +4,7 @@ import type { Reading } from "./reading.ts";
 import { Stop } from "./stop.ts";
 import { type TrialSetup, withField } from "./trials.ts";
 
-/** How long a resumed stream may take to send its first event, in ms. */
+/** The longest wait for the first event of a resumed stream, in ms. */
 const RESUME_MS = 3_000;
 
 /**
@@ -25,7 +25,7 @@ export async function resumeNotes(readings: readonly Reading[], setup: TrialSetu
   const [innerStart, outerStart] = await firstIds([inner, outer], setup, last);
   const isLost = innerStart !== undefined && innerStart !== first && outerStart === first;
   if (!isLost) return [];
-  const text = `Last-Event-ID is lost on the way: ${inner.name} goes on behind it, ${outer.name} begins anew`;
+  const text = `a hop drops Last-Event-ID: ${inner.name} resumes after that event, ${outer.name} starts from the beginning`;
   return [{ hop: outer.name, text, rule: "request-fields-dropped" }];
 }
 

@@ -5,8 +5,8 @@ import { seconds } from "./seconds.ts";
 import { softwareOf } from "./software.ts";
 
 /**
- * The verdict on a head that is missing or late while another request was answered at once. A sender that sends its head
- * with the first event looks the same as a buffer here.
+ * Returns the verdict on a head that is missing or late although another request got a response at once. A sender
+ * that sends its head with the first event looks the same as a buffer here.
  */
 export function lateHead(
   url: Reading,
@@ -18,8 +18,8 @@ export function lateHead(
   const lagMs = (url.headAt ?? (url.sentAt ?? 0) + forMs) - (url.sentAt ?? 0);
   const who = software?.name ?? "something in front of the sender";
   const sentence = isLocked
-    ? `The head took ${seconds(lagMs)}: ${who} lets a client wait for the answer of another one.`
-    : `No head within ${seconds(lagMs)}, and HEAD is answered at once: ${who} holds the response back, or the sender is silent until its first event.`;
+    ? `The head took ${seconds(lagMs)}: ${who} makes a client wait for another client's response.`
+    : `No head within ${seconds(lagMs)}, but a HEAD request gets a response at once: ${who} holds the response back, or the sender is silent until its first event.`;
   return {
     outcome: "late",
     kind: isLocked ? "head" : "nothing",
@@ -35,7 +35,7 @@ export function lateHead(
 /** A comment within this time of the head, in ms, proves that no buffer holds the stream. */
 const AT_ONCE_MS = 300;
 
-/** The verdict on a stream without events. */
+/** Returns the verdict on a stream without events. */
 export function silent(url: Reading, forMs: number): Verdict {
   const { headAt, sentAt = 0, name } = url;
   const base = { kind: undefined, hop: undefined, software: softwareOf(url.head?.fields ?? [])?.name };
@@ -44,8 +44,8 @@ export function silent(url: Reading, forMs: number): Verdict {
       ...base,
       outcome: "silent",
       isSure: false,
-      sentence: `No answer from ${name} within ${seconds(forMs)}: the sender is silent, or its head is held back.`,
-      remedy: plainRemedy("give it longer (--for 60s), or probe what stands behind it: --hop backend=URL"),
+      sentence: `No response from ${name} within ${seconds(forMs)}: the sender is silent, or a hop holds its head back.`,
+      remedy: plainRemedy("wait longer (--for 60s), or probe the server behind it: --hop backend=URL"),
       exit: PROBE_EXIT.none,
     };
   }
@@ -56,7 +56,7 @@ export function silent(url: Reading, forMs: number): Verdict {
       ...base,
       outcome: "prompt",
       isSure: false,
-      sentence: `Prompt as far as can be told: the head and a first comment came at once, and no event within ${seconds(forMs)}.`,
+      sentence: `Probably prompt: the head and a first comment came at once, but no event within ${seconds(forMs)}.`,
       remedy: undefined,
       exit: PROBE_EXIT.prompt,
     };
@@ -64,15 +64,15 @@ export function silent(url: Reading, forMs: number): Verdict {
   const time = isOpen
     ? `within ${seconds(forMs)}`
     : url.end?.kind === "limit"
-      ? "in more bytes than a probe takes"
+      ? "in as many bytes as a probe reads"
       : "before the stream ended";
   return {
     ...base,
     outcome: "silent",
     isSure: false,
-    sentence: `Nothing to measure: the head came after ${seconds(headAt - sentAt)}, and no event ${time}.`,
+    sentence: `Nothing to measure: the head came after ${seconds(headAt - sentAt)}, but no event ${time}.`,
     remedy: plainRemedy(
-      "give it longer (--for 60s), or probe a path that sends: probe: true in sluice.yaml opens /.sluice/probe",
+      "wait longer (--for 60s), or probe a path that sends events: probe: true in sluice.yaml opens /.sluice/probe",
     ),
     exit: PROBE_EXIT.none,
   };

@@ -44,7 +44,7 @@ const SIGNS: readonly (readonly [field: string, name: string, family: Family])[]
   ["x-envoy-upstream-service-time", "Envoy", "envoy"],
 ];
 
-/** The outermost program that a response names: by its own field, the last of Via, or Server. */
+/** Returns the outermost program that a response names: in a product's own field, the end of Via, or Server. */
 export function softwareOf(fields: RawFields): Software | undefined {
   for (const [field, name, family] of SIGNS)
     if (fieldValue(fields, field) !== undefined) return { name, family };
@@ -78,7 +78,7 @@ const TELLING: readonly string[] = [
   "access-control-expose-headers",
 ];
 
-/** The response fields for the report, with every value. */
+/** Returns the response fields for the report, with every value. */
 export function tellingFields(fields: RawFields): Record<string, readonly string[]> {
   const found = TELLING.map((name): [string, readonly string[]] => [name, fieldValues(fields, name)]);
   return Object.fromEntries(found.filter(([, values]) => values.length > 0));

@@ -13,11 +13,11 @@ const LONGEST_TEXT = 4096;
 const MAX_STAMPS = 8;
 const DAY_MS = 86_400_000;
 
-/** An ISO date, or digits that may be seconds or milliseconds since 1970; before it the key that it stands under. */
+/** An ISO date, or digits that may be seconds or milliseconds since 1970; with the key before it. */
 const TIME =
   /(?:([A-Za-z_][\w-]*)["']?\s*[:=]\s*["']?)?(?<![\w.])(?:(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)|(\d{10}(?:\d{3})?)(\.\d{1,9})?)(?![\w.]*\d)/g;
 
-/** The times in an event that may say when it was made: those within a day of `now`. */
+/** Returns the times in an event that may be its send time: those within a day of `now`. */
 export function findStamps(text: string, now: number): readonly Stamp[] {
   const found: Stamp[] = [];
   for (const [, key, iso, digits, fraction] of text.slice(0, LONGEST_TEXT).matchAll(TIME)) {
@@ -41,7 +41,7 @@ function fromIso(text: string): Omit<Stamp, "label"> {
     .replace(" ", "T")
     .replace(",", ".")
     .replace(/([.]\d{3})\d+/, "$1");
-  // The comparison cancels a difference of time zones, as it does one of clocks.
+  // The comparison cancels a difference of time zones, like a difference of clocks.
   const ms = Date.parse(hasZone ? spelled : `${spelled}Z`);
   return { ms: Number.isNaN(ms) ? 0 : ms, resolution: /[.,]\d/.test(text) ? 1 : 1000 };
 }
@@ -50,8 +50,8 @@ function fromIso(text: string): Omit<Stamp, "label"> {
 const FEWEST = 3;
 
 /**
- * The send time of each event, in the order of `events`; undefined where an event lacks it. Undefined for all events when
- * no key has growing times: a constant key such as `created` is no send time.
+ * Returns the send time of each event in order, undefined for an event without one. Returns undefined if no key has
+ * growing times: a constant key such as `created` is not a send time.
  */
 export function sendTimes(
   events: readonly { readonly stamps: readonly Stamp[] }[],

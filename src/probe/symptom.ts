@@ -3,9 +3,9 @@ import type { ProbeEvent, Reading } from "./reading.ts";
 import { sendTimes } from "./stamps.ts";
 
 /**
- * How a stream is late: `nothing` came through; `all-at-once` and `in-groups`: events came together that were sent
- * apart; `tail`: the end of each event came with the next one; `head`: the response head came with the first event;
- * `replayed`: the events are older than the request; `late`: each event by about the same.
+ * The kind of a delay: `nothing` arrived; `all-at-once` and `in-groups`: events arrived together that were sent
+ * separately; `tail`: the end of each event came with the next event; `head`: the response head came with the first
+ * event; `replayed`: the events are older than the request; `late`: each event has about the same delay.
  */
 export type SymptomKind = "nothing" | "all-at-once" | "in-groups" | "tail" | "head" | "replayed" | "late";
 
@@ -25,7 +25,7 @@ export const LATE_MS = 100;
 
 /** Without times in the events: the least size and number of groups, and the silence before them in ms. */
 const FEWEST_TOGETHER = 3;
-/** With times in the events: the least number of held ones. */
+/** With times in the events: the least number of events held back. */
 const FEWEST_HELD = 2;
 const FEWEST_GROUPS = 2;
 const SILENCE_MS = 300;
@@ -34,19 +34,19 @@ const SILENCE_BEFORE_ALL_MS = 500;
 
 /** The least delay of a late head, in ms. */
 const LATE_HEAD_MS = 1_000;
-/** The least hold that times of whole seconds can show, in ms. */
+/** The least delay that times of whole seconds can show, in ms. */
 const LATE_SECONDS_MS = 1_100;
 
 /**
- * The delay that a single reading shows; undefined without one.
+ * Returns the delay that a single reading shows; undefined without a delay.
  *
- * A hold releases several events together, so this looks for groups. Times in the events tell whether a group was sent
- * separately, without comparing two clocks. Without such times only a repeated pattern counts.
+ * A hop that holds events back sends several together, so this looks for groups. Times in the events tell whether
+ * they were sent separately, without comparing two clocks. Without such times only a repeated pattern counts.
  */
 export function symptomOf(reading: Reading): Symptom | undefined {
   const { events, sentAt } = reading;
   if (sentAt === undefined || reading.headAt === undefined) return undefined;
-  // A pause of this process is no silence.
+  // A pause of this process does not count as silence.
   const groups = groupsOf(events, sentAt).map((group) => ({
     ...group,
     silenceMs: group.silenceMs - reading.pauses.before(group.at),
@@ -59,7 +59,7 @@ const FEWEST_TAILS = 2;
 /** An event's end and the next event's start within this time, in ms, arrived together. */
 const ONE_PIECE_MS = 10;
 
-/** The end of each event arrived with the start of the next: a full buffer (nginx's 4 kB) split the event. */
+/** Finds events whose end arrived with the start of the next: a full buffer (nginx's 4 kB) split them. */
 export function tailSymptom(events: readonly ProbeEvent[]): Symptom | undefined {
   const held = events.filter(({ firstAt, lastAt }, at) => {
     const next = events[at + 1];
@@ -78,7 +78,7 @@ function groupSymptom(reading: Reading, groups: readonly Group[]): Symptom | und
   const fresh = groups.map((group) => heldIn(group, times, Number.POSITIVE_INFINITY));
   const first = groups[0];
   const sinceRequest = first === undefined ? 0 : first.at - (reading.sentAt ?? 0);
-  // Events from before the request come from a history or a cache, and were not held.
+  // Events from before the request come from a history or a cache; no hop held them back.
   const old = first === undefined ? [] : heldIn(first, times, sinceRequest + bound).old;
   const held = fresh.flatMap(({ held: lags }, at) => {
     const paused = reading.pauses.before(groups[at]?.at ?? 0);
@@ -91,14 +91,14 @@ function groupSymptom(reading: Reading, groups: readonly Group[]): Symptom | und
   const late = held.length - replayed;
   // Fewer may result from a pause of the network or of a machine.
   if (late < FEWEST_HELD || late < (reading.events.length - replayed) / 3) {
-    // Times in whole seconds do not show shorter holds.
+    // Times in whole seconds do not show shorter delays.
     return stamps.resolution === 1 ? undefined : patternSymptom(reading, groups);
   }
   const kind = groups.length === 1 ? "all-at-once" : "in-groups";
   return { kind, isSure: true, lagMs: median(held) ?? 0, events: late };
 }
 
-/** How long before the last event of its group each event was sent, in ms; `old`: those above `oldest`. */
+/** Returns how long before the last event of its group each event was sent, in ms; `old`: those above `oldest`. */
 function heldIn(
   { events }: Group,
   times: ReadonlyMap<ProbeEvent, number | undefined>,
@@ -110,7 +110,7 @@ function heldIn(
   return { held, old: held.filter((lag) => lag > oldest) };
 }
 
-/** Without times: repeated groups after a silence, or a whole stream as one group. */
+/** Finds, without times, repeated groups after a silence, or a whole stream as one group. */
 function patternSymptom(reading: Reading, groups: readonly Group[]): Symptom | undefined {
   const { events } = reading;
   const [first] = groups;
@@ -130,7 +130,7 @@ function patternSymptom(reading: Reading, groups: readonly Group[]): Symptom | u
 
 const isWhole = ({ end }: Reading): boolean => end?.kind === "complete" || end?.kind === "closed";
 
-/** Several heartbeats that arrive with the head prove a hold; one event does not. */
+/** Finds a late head; several heartbeats that arrive with it prove that a hop held it back; one event does not. */
 function headSymptom({ sentAt = 0, headAt, firstByteAt, comments, events }: Reading): Symptom | undefined {
   if (headAt === undefined || firstByteAt === undefined || headAt - sentAt < LATE_HEAD_MS) return undefined;
   const isTogether = firstByteAt - headAt < LATE_MS;

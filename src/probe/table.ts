@@ -10,7 +10,7 @@ import { sendTimes } from "./stamps.ts";
 const COLUMNS = ["HOP", "HEAD", "FIRST EVENT", "EVENTS", "MEDIAN LAG", "WORST LAG", "HTTP", "CODING", "END"];
 const NONE = "-";
 
-/** The report as text: a table of hops, the verdict, the remedy, trials and notes. */
+/** Formats the report as text: a table of hops, the verdict, the remedy, trials and notes. */
 export function renderText({ readings, trials, notes, verdict }: Report): string {
   const rows = [COLUMNS, ...readings.map((reading) => row(reading, readings))];
   const widths = COLUMNS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
@@ -67,7 +67,7 @@ function ending({ end, sentAt = 0 }: Reading): string {
   return end.kind === "open" ? ENDINGS.open : `${ENDINGS[end.kind]} at ${seconds(end.at - sentAt)}`;
 }
 
-/** The lag of a hop's events: against the innermost hop, or by the times in the events. */
+/** Returns the lag of a hop's events: against the innermost hop, or by the times in the events. */
 export function lagsOf(
   reading: Reading,
   readings: readonly Reading[],
@@ -77,7 +77,7 @@ export function lagsOf(
   if (innermost !== reading) return lagOf(compare(innermost, reading));
   const stamps = sendTimes(reading.events);
   if (stamps === undefined || stamps.resolution !== 1) return undefined;
-  // Within each group only: this cancels a difference of clocks, and a history is no delay.
+  // Compares only within each group: this cancels a difference of clocks, and a history is not a delay.
   const times = new Map(reading.events.map((event, at) => [event, stamps.times[at] ?? Number.NaN]));
   const lags = groupsOf(reading.events, reading.sentAt ?? 0).flatMap(({ events }) => {
     const last = events.reduce((latest, event) => Math.max(latest, times.get(event) ?? latest), 0);

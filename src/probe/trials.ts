@@ -24,9 +24,9 @@ export interface TrialResults {
   readonly isTlsBuffer: boolean;
   readonly isRecording: boolean;
   readonly isLocked: boolean;
-  /** HEAD was answered at once, and GET was not. */
+  /** HEAD got a response at once, and GET did not. */
   readonly isHeadHeld: boolean;
-  /** Fields of the answer to HEAD; they name the program when GET has no answer. */
+  /** The fields of the response to HEAD; they name the program if GET gets no response. */
   readonly headFields: RawFields;
   readonly timer: ReturnType<typeof timerOf>;
 }
@@ -44,7 +44,7 @@ export interface TrialSetup {
   readonly onTrial: (what: string) => void;
 }
 
-/** What the first readings showed. */
+/** The result of the first readings. */
 export interface Question {
   readonly delay: Found<Symptom> | undefined;
   readonly cut: Found<Cut> | undefined;
@@ -66,7 +66,7 @@ const NOTHING: TrialResults = {
 /** The least delay of a head that is worth a trial, in ms. */
 const SLOW_HEAD_MS = 1_000;
 
-/** Runs the trials that distinguish the causes of what was found, one after the other. */
+/** Runs the trials that distinguish the possible causes, one after the other. */
 export async function runTrials(question: Question, setup: TrialSetup): Promise<TrialResults> {
   const lab = new Lab(setup);
   const { delay, cut, url } = question;
@@ -130,12 +130,12 @@ class Lab {
     const seen = new Set(hop.events.map(({ key }) => key));
     const isRecording = second.events.length > 0 && second.events.every(({ key }) => seen.has(key));
     const outcome = isRecording
-      ? "another request gets the very same events"
+      ? "another request gets the same events"
       : "another request gets other events";
     return { isRecording, trials: [{ name: "again", outcome }] };
   }
 
-  /** For a missing head: tests whether HEAD, whose answer has no body to buffer, is answered at once. */
+  /** For a missing head: tests whether HEAD, whose response has no body to buffer, gets a response at once. */
   async head(hop: Reading): Promise<Partial<TrialResults>> {
     const waitedMs = (hop.headAt ?? hop.end?.at ?? performance.now()) - (hop.sentAt ?? 0);
     const ask = { ...this.#setup.ask, method: "HEAD", body: undefined };
@@ -151,13 +151,13 @@ class Lab {
     return {
       isHeadHeld,
       headFields: reading.head?.fields ?? [],
-      trials: [{ name: "head", outcome: `HEAD is answered after ${Math.round(headMs)} ms` }],
+      trials: [{ name: "head", outcome: `HEAD gets a response after ${Math.round(headMs)} ms` }],
     };
   }
 
   /**
-   * For a late head: asks with another query, which is another key of a cache. If the head then comes at once, the first
-   * request waited for another client (proxy_cache_lock).
+   * For a late head: sends another query, which is another cache key. If the head then comes at once, the first request
+   * waited for another client (proxy_cache_lock).
    */
   async bypass(hop: Reading): Promise<Partial<TrialResults>> {
     const waitedMs = (hop.headAt ?? Number.NaN) - (hop.sentAt ?? 0);
@@ -167,7 +167,7 @@ class Lab {
     const headMs = (reading?.headAt ?? Number.NaN) - (reading?.sentAt ?? 0);
     if (reading === undefined || Number.isNaN(headMs)) return {};
     const isLocked = reading.head?.status === hop.head?.status && headMs < waitedMs / 3;
-    const outcome = `the head comes after ${Math.round(headMs)} ms under another query`;
+    const outcome = `with another query the head comes after ${Math.round(headMs)} ms`;
     return { isLocked, trials: [{ name: "bypass", outcome }] };
   }
 
@@ -186,7 +186,7 @@ class Lab {
     return { timer, trials: [{ name: "again", outcome }] };
   }
 
-  /** Whether the hop is prompt for another request; undefined when the trial gave no answer. */
+  /** Whether the hop is prompt for another request; undefined if the trial got no response. */
   async #isPrompt(
     what: string,
     hop: Reading,
@@ -240,7 +240,7 @@ function withQuery(target: Target, query: string): Target {
   return { ...target, path: `${target.path}${target.path.includes("?") ? "&" : "?"}${query}` };
 }
 
-const word = (isPrompt: boolean): string => (isPrompt ? "prompt" : "late as well");
+const word = (isPrompt: boolean): string => (isPrompt ? "prompt" : "also late");
 
 /** Whether enough events arrived separately. */
 function isSpread({ events, sentAt = 0 }: Reading): boolean {

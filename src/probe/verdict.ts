@@ -13,7 +13,7 @@ import { sendTimes } from "./stamps.ts";
 import { LATE_MS, type Symptom } from "./symptom.ts";
 import type { TrialResults } from "./trials.ts";
 
-/** Says in one sentence what was found. */
+/** Returns the verdict, with the finding in one sentence. */
 export function verdictOf(findings: Findings): Verdict {
   const { readings, delay, cut } = findings;
   const url = readings.at(-1);
@@ -49,7 +49,7 @@ function noStream(url: Reading): Verdict | undefined {
       ? refusalOf(url)
       : {
           sentence: `cannot be read: ${url.trouble}`,
-          remedy: "ask for another coding: --header 'Accept-Encoding: identity'",
+          remedy: "request another coding: --header 'Accept-Encoding: identity'",
         };
   if (refusal === undefined) return undefined;
   return {
@@ -68,9 +68,9 @@ function noStream(url: Reading): Verdict | undefined {
 function culprit({ hop, behind }: Found<unknown>, software: Software | undefined): string {
   if (behind !== undefined)
     return software === undefined
-      ? `What stands between ${behind.name} and ${hop.name}`
+      ? `A hop between ${behind.name} and ${hop.name}`
       : `${software.name} (${hop.name})`;
-  return software === undefined ? `Something behind ${hop.name}` : `${software.name} or something behind it`;
+  return software === undefined ? `A server behind ${hop.name}` : `${software.name} or a server behind it`;
 }
 
 function late(found: Found<Symptom>, { results, readings }: Findings): Verdict | undefined {
@@ -78,7 +78,7 @@ function late(found: Found<Symptom>, { results, readings }: Findings): Verdict |
   // A sender may replay a history; only a cache gives every client the same events.
   if (what.kind === "replayed" && !results.isRecording) return undefined;
   const isChain = comparable(readings).length > 1;
-  // When no hop adds delay, the fault is behind the innermost one, and its Server field does not name it.
+  // If no hop adds delay, the cause is behind the innermost hop, and its Server field does not name it.
   const software =
     isChain && behind === undefined ? undefined : softwareOf(hop.head?.fields ?? results.headFields);
   const { isPromptUncompressed, isTlsBuffer, isLocked } = results;
@@ -92,7 +92,7 @@ function late(found: Found<Symptom>, { results, readings }: Findings): Verdict |
   });
   const isSure = what.isSure || isPromptUncompressed || isTlsBuffer || isLocked || results.isHeadHeld;
   const doubt =
-    isSure || behind !== undefined ? "" : "; or the sender does so by itself: --hop backend=URL tells";
+    isSure || behind !== undefined ? "" : ", or the sender itself sends late; --hop backend=URL tells which";
   return {
     outcome: "late",
     kind: what.kind,
@@ -116,19 +116,19 @@ function delayText({ kind, lagMs, events }: Symptom, results: TrialResults, hop:
         : ` (compressed by ${hop.coding})`;
   switch (kind) {
     case "nothing":
-      return `lets nothing through: ${events} events wait, the first for ${lag}`;
+      return `forwards nothing: ${events} events wait, the first for ${lag}`;
     case "all-at-once":
       return `holds events back: ${events} came all at once, typically ${lag} late${how}`;
     case "in-groups":
       return `holds events back: ${events} came in groups, typically ${lag} late${how}`;
     case "tail":
-      return `holds the end of each event back until the next one comes: ${events} events, typically ${lag} late${how}`;
+      return `holds the end of each event back until the next event: ${events} events, typically ${lag} late${how}`;
     case "head":
       return results.isLocked
-        ? `lets a client wait for the answer of another one: the head took ${lag}`
+        ? `makes a client wait for another client's response: the head took ${lag}`
         : `holds the response head back until the first bytes: ${lag} late`;
     case "replayed":
-      return `answers from a cache: ${events} events came at once that are up to ${lag} old, and again for another request`;
+      return `answers from a cache: ${events} events came at once, up to ${lag} old, and another request gets the same`;
     default:
       return `delays each event: ${events} events, typically ${lag} late${how}`;
   }
@@ -142,7 +142,7 @@ function cutShort(found: Found<Cut>, { results }: Findings): Verdict {
   const after = `${what.afterSeconds.toFixed(1)} s, ${what.silentSeconds.toFixed(1)} s after the last byte`;
   const again =
     timer === undefined ? "" : `, twice: a timer${guess === undefined ? "" : `, perhaps ${guess}`}`;
-  const unseen = what.isVisible ? "" : "; to a client it looks complete";
+  const unseen = what.isVisible ? "" : "; to a client the stream looks complete";
   const who = behind === undefined ? "The stream is cut" : `${culprit(found, software)} cuts the stream`;
   return {
     outcome: "cut",
@@ -175,16 +175,16 @@ function prompt(url: Reading, readings: readonly Reading[]): Verdict {
   }
   const isTimed = sendTimes(url.events) !== undefined;
   if (!isTimed && hasEarlyComment(url)) {
-    const sentence = `Prompt: ${count}; a comment came with the head, before the first event, so that no hop holds the stream.`;
+    const sentence = `Prompt: ${count}; a comment came with the head, before the first event, so no hop holds the stream back.`;
     return { ...base, software, isSure: true, sentence };
   }
   const sentence = isTimed
-    ? `Prompt: ${count}, each as it was sent by the times in the events.`
-    : `Prompt as far as one URL tells: ${count}, not held in groups; --hop backend=URL would prove it.`;
+    ? `Prompt: ${count}, each on time by the times in the events.`
+    : `Probably prompt: ${count}, not in groups; --hop backend=URL would prove it.`;
   return { ...base, software, isSure: isTimed, sentence };
 }
 
-/** A comment that arrived with the head and this long before the first event, in ms, passed no buffer that waits. */
+/** A comment that came with the head and this long before the first event, in ms, did not wait in a buffer. */
 const EARLY_MS = 200;
 
 function hasEarlyComment({ headAt = 0, comments, events }: Reading): boolean {

@@ -16,13 +16,13 @@ export interface WireHead {
   readonly status: number;
   readonly protocol: "HTTP/1.0" | "HTTP/1.1" | "HTTP/2";
   readonly fields: RawFields;
-  /** How the end of the body is delimited. */
+  /** How the body's end is marked. */
   readonly framing: "none" | "chunked" | "length" | "close" | "frames";
 }
 
 /**
- * How a body ended: `complete`; broken off (`truncated`, `reset`); or `closed`, when the end of the connection delimits
- * the body and a break looks the same.
+ * How a body ended: `complete`; aborted (`truncated`, `reset`); or `closed`, if the end of the connection is the end
+ * of the body, so that an aborted body looks the same.
  */
 export type EndKind = "complete" | "truncated" | "reset" | "closed";
 
@@ -32,11 +32,11 @@ export interface WireListener {
   /** Never empty; valid during the call only. */
   onBody(bytes: Buffer, at: number): void;
   onEnd(kind: EndKind, at: number): void;
-  /** Called when no readable response came. */
+  /** Called if no readable response arrives. */
   onFault(detail: string): void;
 }
 
-/** A response under way. */
+/** A request whose response is being read. */
 export interface Exchange {
   /** Closes the connection; the listener is not called again. */
   close(): void;

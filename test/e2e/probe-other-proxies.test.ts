@@ -39,7 +39,7 @@ describe("through a real HAProxy", () => {
     await Promise.all(proxies.map((proxy) => proxy.stop()));
   });
 
-  // Once more where the machine was short of time, and so made them late itself.
+  // A busy machine makes streams late by itself, hence the retries.
   describe.concurrent("a stream", { retry: 2 }, () => {
     test("waits 200 ms for fuller packets, without option http-no-delay", async () => {
       const report = await probeUrl(urlOf(bare, "n=12"), { backend: backend.url("n=12") });
@@ -47,7 +47,7 @@ describe("through a real HAProxy", () => {
       expect(found(report)).toMatchObject(late);
     });
 
-    test("is prompt with it", async () => {
+    test("is prompt with option http-no-delay", async () => {
       const report = await probeUrl(urlOf(clean), { backend: backend.url() });
       expect(found(report)).toMatchObject({ outcome: "prompt", exit: 0 });
       expect(report.notes).toEqual([]);
@@ -59,7 +59,7 @@ describe("through a real HAProxy", () => {
       expect(found(report)).toMatchObject({ outcome: "cut", kind: "timer", hop: "url", exit: 1 });
     });
 
-    test("is held where it is compressed", async () => {
+    test("is held back with compression", async () => {
       const report = await probeUrl(urlOf(gzip, "n=12"), { backend: backend.url("n=12") });
       const tried = ["identity: prompt without gzip"];
       expect(found(report)).toMatchObject({ outcome: "late", hop: "url", exit: 1, tried });
@@ -73,7 +73,7 @@ describe("through a real Caddy", () => {
   beforeAll(async () => {
     const proxy = `reverse_proxy 127.0.0.1:${backend.port}`;
     plain = await startCaddy(proxy);
-    // What compresses SSE: the default of later versions.
+    // The compression of SSE is the default of later versions.
     const match = "match {\n header Content-Type text/event-stream*\n }";
     encoding = await startCaddy(`encode {\n gzip\n minimum_length 1\n ${match}\n }\n ${proxy}`);
   });
@@ -87,10 +87,10 @@ describe("through a real Caddy", () => {
     expect(found(report)).toMatchObject({ outcome: "prompt", software: "Caddy", exit: 0 });
   });
 
-  test("a stream that encode compresses is held, in versions that do not flush; the probe sees what a client sees", async () => {
+  test("a stream compressed by encode is held back, in versions that do not flush, for the probe and any client", async () => {
     const client = openStream(encoding.port, { path: "/s", headers: { "Accept-Encoding": "gzip" } });
     await client.ended();
-    // Eight events in a second and three quarters.
+    // Eight events in 1.75 s.
     const isHeld = client.arrivals.filter(({ bytes }) => bytes.length > 0).length < 6;
     const report = await probeUrl(urlOf(encoding), { backend: backend.url() });
     expect(report.readings.map(({ coding }) => coding)).toEqual([undefined, "gzip"]);

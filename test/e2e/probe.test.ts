@@ -9,7 +9,7 @@ import { found, probeUrl } from "../support/probe.ts";
 
 const OFF = "proxy_http_version 1.1; proxy_buffering off;";
 
-/** One nginx that does to streams, path by path, what configurations of nginx do to them. */
+/** One nginx with a path for each configuration that affects streams. */
 const site = (backend: number, gateway: number, tls: Readonly<Record<string, string | number>>) => `
 proxy_cache_path cache keys_zone=z:1m;
 server {
@@ -76,10 +76,10 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
   const url = (path: string, query = "") => `${nginx.url}/${path}/s?${query}`;
   const HELD = { outcome: "late", kind: "all-at-once", hop: "url", software: "nginx", exit: 1 };
 
-  // They wait for seconds, and need hardly any CPU. On a machine that is short of it streams are late, and the probe
-  // says so: then once more.
+  // These tests wait for seconds and need hardly any CPU. On a busy machine streams are late and the probe reports it,
+  // hence the retries.
   describe.concurrent("a stream", { retry: 2 }, () => {
-    test("is prompt where nothing holds it", async () => {
+    test("is prompt without buffering", async () => {
       const chain = await probeUrl(url("off"), { backend: backend.url() });
       expect(found(chain)).toMatchObject({ outcome: "prompt", exit: 0, isSure: true });
       expect(chain.notes).toEqual([]);
@@ -87,7 +87,7 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(found(single)).toMatchObject({ outcome: "prompt", exit: 0, isSure: true, connections: 1 });
     });
 
-    test("that HTTP/1.0 lets nginx hold to its end", async () => {
+    test("over HTTP/1.0 is held back to its end", async () => {
       const query = "closing";
       const chain = await probeUrl(url("http10", query), { backend: backend.url(query) });
       expect(found(chain)).toMatchObject({ ...HELD, rule: "response-buffered", isSure: true });
@@ -95,16 +95,16 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(found(single)).toMatchObject({ ...HELD, rule: "response-buffered", isSure: true });
     });
 
-    test("that is held and never ends", async () => {
+    test("that never ends is held back for good", async () => {
       const query = "n=1000&closing";
       const chain = await probeUrl(url("http10", query), { backend: backend.url(query) }, { forMs: 2_500 });
       expect(found(chain)).toMatchObject({ ...HELD, kind: "nothing", rule: "response-buffered" });
       const single = await probeUrl(url("http10", query), {}, { forMs: 2_500 });
       expect(found(single)).toMatchObject({ ...HELD, kind: "nothing", isSure: false });
-      expect(single.trials[0]?.outcome).toMatch(/^HEAD is answered after \d+ ms$/);
+      expect(single.trials[0]?.outcome).toMatch(/^HEAD gets a response after \d+ ms$/);
     });
 
-    test("whose events are larger than a buffer, which keeps their ends", async () => {
+    test("with events larger than a buffer is late, because the buffer holds back their ends", async () => {
       const query = "pad=5000&gap=350";
       const tail = { ...HELD, kind: "tail", rule: "response-buffered", directive: "proxy_buffering off;" };
       expect(found(await probeUrl(url("http11", query), { backend: backend.url(query) }))).toMatchObject(
@@ -116,17 +116,17 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       );
     });
 
-    test("whose head waits for its first event", async () => {
+    test("has a late head, which waits for the first event", async () => {
       const query = "first=1500";
       const chain = await probeUrl(url("http11", query), { backend: backend.url(query) });
       expect(found(chain)).toMatchObject({ ...HELD, kind: "head", rule: "response-buffered" });
-      // One URL does not tell that from a sender that sends both together.
+      // With one URL a sender that sends both together looks the same.
       const single = await probeUrl(url("http11", query));
       expect(found(single)).toMatchObject({ outcome: "prompt", exit: 0 });
       expect(single.notes).toMatchObject([{ rule: "response-buffered" }]);
     });
 
-    test("that fills records of TLS for HTTP/1.1 clients", async () => {
+    test("fills TLS records for HTTP/1.1 clients and so is late", async () => {
       const only11 = await probeUrl(`https://127.0.0.1:${tls.port}/s`);
       expect(found(only11)).toMatchObject({ ...HELD, rule: "response-buffered" });
       const both = await probeUrl(`https://127.0.0.1:${tls.http2}/s`, {}, { ask: { http: "1.1" } });
@@ -135,27 +135,27 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(found(await probeUrl(`https://127.0.0.1:${tls.http2}/s`)).outcome).toBe("prompt");
     });
 
-    test("with a field that HTTP/2 forbids is no answer", async () => {
+    test("with a field that HTTP/2 forbids is unreachable", async () => {
       const report = await probeUrl(`https://127.0.0.1:${tls.http2}/keep-alive`);
       expect(found(report)).toMatchObject({ outcome: "unreachable", exit: 2 });
       expect(report.verdict.sentence).toContain("connection-field-in-http2");
     });
 
-    test("that is compressed before a buffer", async () => {
+    test("compressed with buffering on is late", async () => {
       const chain = await probeUrl(url("gzip"), { backend: backend.url() });
       const expected = { ...HELD, rule: "compressed-while-buffered", directive: "gzip off;" };
       expect(found(chain)).toMatchObject({ ...expected, tried: ["identity: prompt without gzip"] });
       expect(found(await probeUrl(url("gzip")))).toMatchObject(expected);
     });
 
-    test("that is compressed event by event is prompt, and a note says so", async () => {
+    test("compressed event by event is prompt, with a note", async () => {
       const report = await probeUrl(url("gzip-off"), { backend: backend.url() });
       expect(found(report)).toMatchObject({ outcome: "prompt", exit: 0 });
       expect(report.readings.map(({ coding }) => coding)).toEqual([undefined, "gzip"]);
       expect(report.notes).toMatchObject([{ hop: "url", rule: "stream-compressed" }]);
     });
 
-    test("that a timer cuts while it is silent", async () => {
+    test("that is silent is cut by a timer", async () => {
       const query = "n=3&gap=4000";
       const cut = { outcome: "cut", kind: "timer", hop: "url", rule: "read-timeout-cuts-silence", exit: 1 };
       const chain = await probeUrl(url("cut", query), { backend: backend.url(query) });
@@ -163,14 +163,14 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(found(await probeUrl(url("cut", query)))).toMatchObject(cut);
     });
 
-    test("that is a recording", async () => {
+    test("from a cache is recognized as a recording", async () => {
       await (await fetch(url("cache"))).text();
       const cached = { ...HELD, kind: "replayed", rule: "stream-cached", directive: "proxy_cache off;" };
       expect(found(await probeUrl(url("cache")))).toMatchObject(cached);
       expect(found(await probeUrl(url("cache"), { backend: backend.url() }))).toMatchObject(cached);
     });
 
-    test("that waits for another client's, in a cache with a lock", async () => {
+    test("in a cache with a lock waits for another client's stream", async () => {
       const query = "n=1000";
       const leaving = new AbortController();
       await fetch(url("lock", query), { signal: leaving.signal });
@@ -179,7 +179,7 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(found(report)).toMatchObject({ ...HELD, kind: "head", rule: "cache-lock-holds" });
     });
 
-    test("that sluice shares is compared by its events", async () => {
+    test("shared by sluice is compared by its events", async () => {
       const query = "n=1000";
       const report = await probeUrl(
         url("shared", query),
@@ -189,11 +189,11 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(found(report)).toMatchObject({ outcome: "prompt", exit: 0 });
       const [inner, outer] = report.readings;
       if (inner === undefined || outer === undefined) throw new Error("two readings");
-      // One backend request serves both: the events are the same, whichever came first.
+      // One backend request serves both, so the events are the same.
       expect(compare(inner, outer)).toMatchObject({ by: "bytes" });
     });
 
-    test("that the inner one of two hops holds", async () => {
+    test("held back by the inner of two hops is attributed to the inner hop", async () => {
       const query = "closing";
       const behind = { backend: backend.url(query), inner: url("http10", query) };
       const report = await probeUrl(url("outer-off", query), behind);
@@ -201,14 +201,14 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(report.connections).toBeLessThanOrEqual(2 + 2 * 2);
     });
 
-    test("that the outer one of two hops holds", async () => {
+    test("held back by the outer of two hops is attributed to the outer hop", async () => {
       const query = "n=1000";
       const behind = { backend: backend.url(query), inner: url("off", query) };
       const report = await probeUrl(url("outer-held", query), behind, { forMs: 2_500 });
       expect(found(report)).toMatchObject({ ...HELD, kind: "nothing", rule: "response-buffered" });
     });
 
-    test("of lines, asked for by POST", async () => {
+    test("of lines, requested by POST, is measured too", async () => {
       const query = "closing&type=application/x-ndjson";
       const ask = { ask: { method: "POST", body: Buffer.from('{"prompt":"hello"}') } };
       const held = await probeUrl(url("http10", query), { backend: backend.url(query) }, ask);
@@ -221,16 +221,16 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(found(prompt)).toMatchObject({ outcome: "prompt", exit: 0 });
     });
 
-    test("whose sender sends several events together is prompt", async () => {
+    test("is prompt if its sender sends several events together", async () => {
       const query = "n=20&burst=4&gap=500";
       expect(found(await probeUrl(url("off", query)))).toMatchObject({ outcome: "prompt", exit: 0 });
       const untimed = `${query}&untimed`;
       const chain = await probeUrl(url("off", untimed), { backend: backend.url(untimed) });
       expect(found(chain)).toMatchObject({ hop: "backend", isSure: false });
-      // Nothing in the events tells when they were sent: it is said as a doubt, with what would resolve it.
+      // Without times in the events the verdict is not sure, and names the flag that would make it sure.
       const single = await probeUrl(url("off", untimed));
       expect(found(single)).toMatchObject({ outcome: "late", isSure: false });
-      expect(single.verdict.sentence).toContain("or the sender does so by itself");
+      expect(single.verdict.sentence).toContain("or the sender itself sends late");
     });
 
     test("with Access-Control-Allow-Origin twice, or without Last-Event-ID, is prompt with a note", async () => {
@@ -247,10 +247,10 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
       expect(lost.notes).toMatchObject([{ hop: "url", rule: "request-fields-dropped" }]);
     });
 
-    test("of sluice itself measures an installation that has no backend", async () => {
+    test("of sluice's own probe path needs no backend", async () => {
       const path = "/.sluice/probe?n=8&gap=250ms&pad=5000";
       const sluice = gateway.url + path;
-      // Buffering and HTTP/1.0: sluice's X-Accel-Buffering turns the one off, and so makes up for the other.
+      // Over HTTP/1.0 too, because sluice's X-Accel-Buffering switches buffering off.
       expect(found(await probeUrl(nginx.url + path, { sluice })).outcome).toBe("prompt");
       const deaf = await probeUrl(`${nginx.url}/deaf${path}`, { sluice });
       expect(found(deaf)).toMatchObject({ outcome: "late", hop: "url", software: "nginx" });

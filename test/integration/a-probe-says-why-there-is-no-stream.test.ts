@@ -12,11 +12,11 @@ import { START_MS, startSluice } from "../support/sluice-process.ts";
 
 let backend: EventBackend;
 let refused: number;
-/** Speaks TLS, and nothing behind it. */
+/** A server that completes TLS and then sends nothing. */
 let tlsPort: number;
-/** Takes connections, and says nothing. */
+/** A server that accepts connections and sends nothing. */
 let silentPort: number;
-/** Answers whatever it gets with plain HTTP, as servers do. */
+/** A server that answers any bytes with plain HTTP, as servers do. */
 let plainPort: number;
 const closing: (() => void)[] = [];
 
@@ -54,10 +54,10 @@ afterAll(() => {
 });
 
 const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
-/** Not `startSluice`: of tests that run beside each other it does not know which one a process belongs to. */
+/** Not `startSluice`, which cannot tell which of the concurrent tests owns a process. */
 const sluice = (args: readonly string[]) => attempt(process.execPath, [MAIN, "probe", ...args]);
 
-describe("bad input ends the command with 2, a sentence and what to do", () => {
+describe("bad input ends the command with exit code 2, a sentence and a remedy", () => {
   const cases: [what: string, args: () => readonly string[], sentence: string, remedy: string][] = [
     [
       "a port that nothing listens on",
@@ -74,27 +74,27 @@ describe("bad input ends the command with 2, a sentence and what to do", () => {
     ],
     ["a certificate for another name", () => [`https://127.0.0.2:${tlsPort}/`], "Not reachable: ", "fix: "],
     [
-      "https where plain HTTP is spoken",
+      "https to a port with plain HTTP",
       () => [`https://127.0.0.1:${plainPort}/`],
       "Not reachable: 127.0.0.1:",
-      "does not speak TLS",
+      "does not use TLS",
     ],
     [
-      "http where TLS is spoken",
+      "http to a port with TLS",
       () => [`http://127.0.0.1:${tlsPort}/`],
       "Not reachable: ",
-      "a port that speaks TLS needs an https URL",
+      "a port with TLS needs an https URL",
     ],
     [
-      "no HTTP",
+      "a server without HTTP",
       () => [backend.url("raw=SSH-2.0-OpenSSH")],
-      "sends what is no valid HTTP: no HTTP/1.x status line",
+      "sends invalid HTTP: no HTTP/1.x status line",
       "fix: ",
     ],
     [
-      "a connection that is closed without an answer",
+      "a connection that is closed without a response",
       () => [backend.url("raw=")],
-      "closed the connection without an answer",
+      "closed the connection without a response",
       "check the server's log",
     ],
     [
@@ -104,11 +104,16 @@ describe("bad input ends the command with 2, a sentence and what to do", () => {
       "--header 'Authorization",
     ],
     ["a page", () => [backend.url("type=text/html&n=1")], "with a page (text/html)", "spa-answers"],
-    ["JSON", () => [backend.url("type=application/json&n=1")], "with application/json, which is no", "fix: "],
     [
-      "no answer within the time",
+      "JSON",
+      () => [backend.url("type=application/json&n=1")],
+      "with application/json, so it is not an event stream",
+      "fix: ",
+    ],
+    [
+      "no response within the time",
       () => [`http://127.0.0.1:${silentPort}/`, "--for", "300ms"],
-      "No answer from url within 300 ms: the sender is silent, or its head is held back.",
+      "No response from url within 300 ms: the sender is silent, or a hop holds its head back.",
       "--for 60s",
     ],
     [
@@ -124,13 +129,13 @@ describe("bad input ends the command with 2, a sentence and what to do", () => {
       "probe: true in sluice.yaml",
     ],
     [
-      "a content coding that it does not have",
+      "an unknown content coding",
       () => [backend.url("field=Content-Encoding: rot13&n=1")],
       "the content coding rot13 is not known",
       "Accept-Encoding: identity",
     ],
     [
-      "a body that is not in its content coding",
+      "a body without its declared content coding",
       () => [backend.url("field=Content-Encoding: gzip&n=1")],
       "the gzip coding of the body is broken",
       "fix: ",
@@ -139,7 +144,7 @@ describe("bad input ends the command with 2, a sentence and what to do", () => {
 
   test.concurrent.each(cases)("%s", async (_, args, sentence, remedy) => {
     const { code, stdout, output } = await sluice(args());
-    // Nothing on standard error.
+    // Standard error is empty.
     expect({ code, output }).toEqual({ code: 2, output: stdout });
     expect(stdout).toContain(sentence);
     expect(stdout).toContain(remedy);
@@ -149,7 +154,7 @@ describe("bad input ends the command with 2, a sentence and what to do", () => {
 describe("a redirect", () => {
   const to = (url: string) => `status=302&n=1&field=${encodeURIComponent(`Location: ${url}`)}`;
 
-  test("is followed on the same host, with what the caller has given", async () => {
+  test("is followed on the same host, with the caller's fields", async () => {
     const target = backend.url("n=2&gap=10");
     const report = await probeUrl(
       backend.url(to(target)),
@@ -171,21 +176,21 @@ describe("a redirect", () => {
       ]) {
         const report = await probeUrl(url, {}, { ask });
         expect(found(report)).toMatchObject({ outcome: "no-stream", exit: 2, connections: 1 });
-        expect(report.verdict.sentence).toContain(`answers 302 and sends on to ${other.url("n=2&gap=10")}`);
+        expect(report.verdict.sentence).toContain(`answers 302 and redirects to ${other.url("n=2&gap=10")}`);
       }
     } finally {
       other.stop();
     }
   });
 
-  test("without end is given up", async () => {
+  test("is not followed without end", async () => {
     const report = await probeUrl(backend.url("status=302&n=1&field=Location: %23again"));
     expect(found(report)).toMatchObject({ exit: 2 });
     expect(report.connections).toBe(2);
   });
 });
 
-describe("what is printed", () => {
+describe("the output", () => {
   test("for programs is JSON, with all times since the request", async () => {
     const args = [
       backend.url("n=3&gap=200"),
@@ -215,11 +220,11 @@ describe("what is printed", () => {
     async () => {
       const before = backend.requests();
       const run = startSluice(["probe", backend.url("n=1000&gap=50"), "--for", "1h"]);
-      // It takes signals before it connects; until then they end the process.
+      // The probe handles signals shortly before it connects; until then they end the process.
       await eventually(() => backend.requests() > before, "the request", { timeoutMs: START_MS });
       run.kill("SIGINT");
       const { code, stdout } = await run.ended;
-      // How many events came by then is left to chance.
+      // The number of events so far depends on timing.
       expect(code).not.toBeNull();
       expect(stdout).toMatch(/^HOP .*\nurl .* open\n\n\w/);
     },
@@ -227,7 +232,7 @@ describe("what is printed", () => {
   );
 });
 
-test("the comment with which sluice begins a stream proves that no hop holds it, without times in the events", async () => {
+test("the first comment of sluice proves, without times in the events, that no hop holds the stream back", async () => {
   const gateway = await startGatewayTo(`http://127.0.0.1:${backend.port}`);
   const path = "/s?untimed&n=4&first=600&gap=100";
   expect(found(await probeUrl(gateway.url + path))).toMatchObject({ outcome: "prompt", isSure: true });
@@ -237,7 +242,7 @@ test("the comment with which sluice begins a stream proves that no hop holds it,
   });
 });
 
-test("an inner hop that cannot be compared is noted, and the others are", async () => {
+test("an inner hop that cannot be compared gets a note, and the others are compared", async () => {
   const report = await probeUrl(backend.url("n=4&gap=100"), {
     gone: `http://127.0.0.1:${refused}/`,
     backend: backend.url("n=4&gap=100"),
@@ -255,6 +260,6 @@ test("the command starts in less than 0.3 s of CPU", async () => {
     const { stderr } = spawnSync(process.execPath, [preload, MAIN, "probe", `http://127.0.0.1:${refused}/`]);
     return Number(stderr.toString()) / 1_000;
   };
-  // The least of a few: the first one may have to read the files from disk.
+  // The least of a few runs: the first may have to read the files from disk.
   expect(Math.min(run(), run(), run())).toBeLessThan(300);
 });

@@ -24,10 +24,10 @@ beforeAll(async () => {
   tls = await certificateFiles();
 });
 
-describe("what is generated passes nginx -t and lint", () => {
+describe("the generated configuration passes nginx -t and lint", () => {
   const flags: readonly (readonly [string, readonly string[]])[] = [
     ["at the edge", []],
-    ["behind a balancer", ["--behind", "10.0.0.0/8,192.168.1.7", "--behind", "2001:db8::/32"]],
+    ["behind a load balancer", ["--behind", "10.0.0.0/8,192.168.1.7", "--behind", "2001:db8::/32"]],
     ["for the paths of the routes alone", ["--mode", "routes"]],
     ["for another sluice", ["--server", "10.1.2.3:8000", "--server", "unix:/run/a b;.sock"]],
     ["on another address", ["--listen", "127.0.0.1:8080"]],
@@ -46,7 +46,7 @@ describe("what is generated passes nginx -t and lint", () => {
     expect(/http2/.test(stdout)).toBe(args.length === 0);
   });
 
-  test.each(BUILDS)("for nginx $version, which is asked for its version", async ({ version, path }) => {
+  test.each(BUILDS)("for nginx $version, which reports its version", async ({ version, path }) => {
     const bin = mkdtempSync(join(tmpdir(), "sluice-bin-"));
     afterTest(() => rmSync(bin, { recursive: true, force: true }));
     symlinkSync(path, join(bin, "nginx"));
@@ -75,8 +75,8 @@ describe("what is generated passes nginx -t and lint", () => {
   });
 });
 
-describe("where the check finds something", () => {
-  test("nothing is written, and nginx's own words say what it is", async () => {
+describe("if --check finds a problem", () => {
+  test("nothing is written, and the output has nginx's own message", async () => {
     const out = join(mkdtempSync(join(tmpdir(), "sluice-out-")), "site.conf");
     const args = ["--tls", "/nowhere/cert.pem,/nowhere/key.pem", "--check", "--out", out];
     const { code, stdout, stderr } = await generate(args);
@@ -86,7 +86,7 @@ describe("where the check finds something", () => {
     expect(() => readFileSync(out)).toThrow();
   });
 
-  test("no nginx on the PATH: 2", async () => {
+  test("without an nginx on the PATH, the exit code is 2", async () => {
     const { code, stderr } = await generate(["--check"], CONFIG, { PATH: "/nowhere" });
     expect(code).toBe(2);
     expect(stderr).toContain("no nginx on the PATH: written for 1.22.1; --nginx names another");
@@ -95,14 +95,14 @@ describe("where the check finds something", () => {
 });
 
 describe("a file", () => {
-  test("is written, and written again", async () => {
+  test("is written, and overwritten", async () => {
     const cwd = directoryOf(CONFIG);
     const run = () => runSluice(["nginx", "generate", "--out", "site.conf"], { cwd });
     for (let time = 0; time < 2; time += 1) expect((await run()).code).toBe(0);
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toContain("upstream sluice_servers");
   });
 
-  test("that somebody wrote is left alone", async () => {
+  test("written by hand is not overwritten", async () => {
     const cwd = directoryOf({ ...CONFIG, "site.conf": "server {}\n" });
     const { code, stderr } = await runSluice(["nginx", "generate", "--out", "site.conf"], { cwd });
     expect(code).toBe(2);
@@ -117,7 +117,7 @@ describe("a file", () => {
   });
 });
 
-describe("what is wrong ends with 2 and a sentence", () => {
+describe("bad input ends with exit code 2 and a sentence", () => {
   test.each([
     [["--listen", "eighty"], "--listen is a port, host:port or unix:/path, not eighty"],
     [["--listen", "80; ${X}"], "--listen is a port, host:port or unix:/path, not 80; ${X}"],
@@ -150,7 +150,7 @@ describe("what is wrong ends with 2 and a sentence", () => {
   });
 });
 
-describe("what nginx cannot mend is said", () => {
+describe("problems outside nginx are reported", () => {
   test.each([
     [[], "listen: 8000\n", "trustedProxies lacks 127.0.0.1"],
     [[], "listen: '[::1]:8000'\n", "trustedProxies lacks ::1"],
@@ -170,7 +170,7 @@ describe("what nginx cannot mend is said", () => {
   });
 });
 
-test("the sample of nginx in front of sluice is what is generated for the sample of sluice", async () => {
+test("the sample of nginx matches the generated configuration for the sample of sluice", async () => {
   const args = ["--listen", "${RECOMMENDED_LISTEN}", "--server", "${SLUICE_UPSTREAM}", "--nginx", "1.22"];
   const { code, stdout } = await runSluice([
     "nginx",

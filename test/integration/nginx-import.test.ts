@@ -15,8 +15,8 @@ const SITE = `server {
 }
 `;
 const ROUTE = `# nginx: from site.conf:4 location /events {}
-# nginx: site.conf:4 location /events {}: /events is the start of any name there, such as /eventsy; the route takes /events and what is below it
-# nginx: site.conf:7 proxy_cache streams: sluice has no cache; routes with shared keep the history of a stream
+# nginx: site.conf:4 location /events {}: nginx also matches longer names such as /eventsy; the route matches /events and the paths below it
+# nginx: site.conf:7 proxy_cache streams: sluice has no cache; routes with shared keep a history of the stream
 match:
   host: app.example.com
   path: /events/*
@@ -27,14 +27,14 @@ const run = (cwd: string, args: readonly string[] = ["site.conf"]) =>
   runSluice(["nginx", "import", ...args], { cwd });
 
 describe("the route files", () => {
-  test("are written, and what they lack is said on standard error", async () => {
+  test("are written, and the notes go to standard error", async () => {
     const cwd = directoryOf({ "site.conf": SITE });
     const { code, stdout, stderr } = await run(cwd, ["site.conf", "--out", "new/config"]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
     expect(readFileSync(join(cwd, "new/config/routes/events.yaml"), "utf8")).toBe(ROUTE);
     expect(stderr).toBe(
       [
-        "site.conf:1 server {}: nginx's own, in no route (see sluice.yaml for what sluice has of it): listen",
+        "site.conf:1 server {}: not imported: settings of nginx itself (see sluice.yaml for sluice's own): listen",
         ...ROUTE.split("\n")
           .slice(1, 3)
           .map((line) => line.slice("# nginx: ".length)),
@@ -53,7 +53,7 @@ describe("the route files", () => {
     expect(readdirSync(cwd)).toEqual(["site.conf"]);
   });
 
-  test("of the same name are replaced with --force alone", async () => {
+  test("of the same name are replaced only with --force", async () => {
     const cwd = directoryOf({ "site.conf": SITE, "config/routes/events.yaml": "# mine\n" });
     const { code, stderr } = await run(cwd);
     expect(code).toBe(2);
@@ -63,7 +63,7 @@ describe("the route files", () => {
     expect(readFileSync(join(cwd, "config/routes/events.yaml"), "utf8")).toBe(ROUTE);
   });
 
-  test("are loaded with what is there before a byte is written", async () => {
+  test("are checked together with the existing configuration before anything is written", async () => {
     const cwd = directoryOf({
       "site.conf": SITE,
       "config/sluice.yaml": "listen: 127.0.0.1:9000\n",
@@ -78,7 +78,7 @@ describe("the route files", () => {
     expect(existsSync(join(cwd, "config/routes/events.yaml"))).toBe(false);
   });
 
-  test("are those of the server that is asked for", async () => {
+  test("are those of the named server", async () => {
     const other = SITE.replace("app.example.com", "other.example.com").replace("/events", "/other");
     const cwd = directoryOf({ "site.conf": SITE + other });
     const { code, stdout, stderr } = await run(cwd, [
@@ -96,11 +96,11 @@ describe("the route files", () => {
   });
 });
 
-describe("what cannot be imported ends with 2 and a sentence", () => {
+describe("an import that fails ends with exit code 2 and a sentence", () => {
   test.each([
     [[], {}, "nginx import needs a FILE"],
-    [["nowhere.conf"], {}, "nowhere.conf does not exist; name a configuration of nginx"],
-    [["."], { "README.md": "" }, "has no configuration of nginx in it"],
+    [["nowhere.conf"], {}, "nowhere.conf does not exist; name an nginx configuration"],
+    [["."], { "README.md": "" }, "contains no nginx configuration"],
     [["site.conf"], { "site.conf": "server {\n  listen 80\n}\n" }, "site.conf:3:1: "],
     [["site.conf"], { "site.conf": "server { listen {{ port }}; }\n" }, "site.conf:1:17: this is a template"],
     [["site.conf"], { "site.conf": "server { root /var/www; }\n" }, "nothing could be imported"],
@@ -112,7 +112,7 @@ describe("what cannot be imported ends with 2 and a sentence", () => {
   });
 });
 
-test("a file's own bytes do not steer the terminal, and stay comments", async () => {
+test("bytes of a file cannot control the terminal, and stay in comments", async () => {
   const cwd = directoryOf({
     "site.conf": `server { location /x/ { proxy_pass http://127.0.0.1:9000; sub_filter "a\nmatch: b\u001b[2J" c; } }\n`,
   });

@@ -34,7 +34,7 @@ const MENDED = `server {
 }
 `;
 
-/** An nginx that takes the configuration as it is, and not what becomes of it. */
+/** An nginx that accepts the configuration before the fix and refuses it afterwards. */
 const REFUSING = '#!/bin/sh\nfor last; do :; done\n! grep -q "proxy_buffering off" "$last"\n';
 
 describe("--fix --dry-run", () => {
@@ -49,12 +49,12 @@ describe("--fix --dry-run", () => {
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(MENDED);
   });
 
-  test("prints nothing where nothing is left to mend", async () => {
+  test("prints nothing if nothing is left to fix", async () => {
     const cwd = directoryOf({ "site.conf": MENDED });
     expect(await lint(cwd, "--dry-run", "site.conf")).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
-  test("keeps a file without a line break at its end as it is there", async () => {
+  test("keeps the end of a file without a final line break", async () => {
     const cwd = directoryOf({ "site.conf": SITE.trimEnd() });
     const { stdout } = await lint(cwd, "--dry-run", "site.conf");
     const patched = spawnSync("git", ["apply", "-p0", "-"], { cwd, input: stdout, encoding: "utf8" });
@@ -64,7 +64,7 @@ describe("--fix --dry-run", () => {
 });
 
 describe("--fix", () => {
-  test("changes what it says and nothing else, says what is left, and is done after one run", async () => {
+  test("changes only what it reports, reports the rest, and needs only one run", async () => {
     const cwd = directoryOf({ "site.conf": SITE });
     chmodSync(join(cwd, "site.conf"), 0o640);
     const { code, stdout, stderr } = await lint(cwd, "site.conf");
@@ -81,7 +81,7 @@ describe("--fix", () => {
     expect((await lint(cwd, "site.conf")).stderr).not.toContain("mended");
   });
 
-  test("keeps line ends and bytes that are no UTF-8", async () => {
+  test("keeps line ends and bytes that are not UTF-8", async () => {
     const cwd = directoryOf({ "site.conf": "" });
     const bytes = Buffer.from(
       SITE.replaceAll("\n", "\r\n").replace("The stream", "The \xe9v\xe9nements"),
@@ -93,7 +93,7 @@ describe("--fix", () => {
     expect(readFileSync(join(cwd, "site.conf")).toString("latin1")).toBe(expected);
   });
 
-  test("copies the whole outer list where a location has lost it", async () => {
+  test("copies the whole outer list into a location that overrides it", async () => {
     const site = [
       "server {",
       "    listen 80;",
@@ -116,7 +116,7 @@ describe("--fix", () => {
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe([...lines, ...site.slice(7)].join("\n"));
   });
 
-  test("mends what may be a stream with --all alone", async () => {
+  test("fixes possible streams only with --all", async () => {
     const site = "server {\n    location / {\n        proxy_pass http://127.0.0.1:9000;\n    }\n}\n";
     const cwd = directoryOf({ "site.conf": site });
     await lint(cwd, "site.conf");
@@ -135,7 +135,7 @@ describe("--fix", () => {
     expect(readFileSync(join(cwd, "lib/site.conf"), "utf8")).toBe(SITE);
   });
 
-  test("mends no configuration that nginx would not read", async () => {
+  test("fixes no configuration with a syntax error", async () => {
     const broken = `${SITE}server { listen 81 }\n`;
     const cwd = directoryOf({ "site.conf": broken });
     const { code } = await lint(cwd, "site.conf");
@@ -143,7 +143,7 @@ describe("--fix", () => {
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(broken);
   });
 
-  test("writes nothing that nginx -t refuses, where it took the configuration before", async () => {
+  test("writes nothing if nginx -t refuses the result but accepted the original", async () => {
     const whole = "events {}\nhttp {\n    include site.conf;\n}\n";
     const cwd = directoryOf({ "nginx.conf": whole, "site.conf": SITE, "bin/nginx": REFUSING });
     chmodSync(join(cwd, "bin/nginx"), 0o755);
@@ -157,7 +157,7 @@ describe("--fix", () => {
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(SITE);
   });
 
-  test("writes where --map says that the files are", async () => {
+  test("writes to the directories of --map", async () => {
     const cwd = directoryOf({
       "etc/nginx.conf": "events {}\nhttp { include /etc/nginx/site.conf; }\n",
       "etc/site.conf": SITE,
@@ -166,7 +166,7 @@ describe("--fix", () => {
     expect(readFileSync(join(cwd, "etc/site.conf"), "utf8")).toBe(MENDED);
   });
 
-  test("leaves no file of its own beside a whole configuration that nginx has looked at", async () => {
+  test("leaves no temporary file after the check with nginx", async () => {
     const cwd = directoryOf({
       "nginx.conf":
         "pid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n    access_log off;\n    include site.conf;\n}\n",

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { type CommandLineSetup, runSluice } from "../support/command-line.ts";
 import { directoryOf, ROOT } from "../support/sluice-process.ts";
 
-/** The version is named, so that what is found does not depend on the nginx of the machine. */
+/** The version is fixed, so that the findings do not depend on the machine's nginx. */
 const lint = (args: readonly string[], setup?: CommandLineSetup) =>
   runSluice(["nginx", "lint", "--nginx", "1.22", ...args], setup);
 
@@ -32,7 +32,7 @@ const CLEAN = `server {
 `;
 
 describe("formats for programs", () => {
-  test("json has the findings with their edits, and the effective values with where they come from", async () => {
+  test("json has the findings with their edits, and the effective values with their origin", async () => {
     const cwd = directoryOf({ "site.conf": SITE });
     const { stdout } = await lint(["site.conf", "--format", "json"], { cwd });
     const report = JSON.parse(stdout) as Record<string, unknown>;
@@ -62,7 +62,7 @@ describe("formats for programs", () => {
     expect(edit?.text).toBe("\n        proxy_buffering off;");
   });
 
-  test("sarif is version 2.1.0, with every rule, and regions that find the place", async () => {
+  test("sarif is version 2.1.0, with every rule and the region of each finding", async () => {
     const cwd = directoryOf({ "site.conf": SITE });
     const { stdout } = await lint(["site.conf", "--format", "sarif"], { cwd });
     const { version, runs } = JSON.parse(stdout) as {
@@ -90,7 +90,7 @@ describe("formats for programs", () => {
     );
   });
 
-  test("github has one command for each finding, escaped", async () => {
+  test("github has one escaped command per finding", async () => {
     const cwd = directoryOf({ "a,b.conf": SITE });
     const { stdout } = await lint(["a,b.conf", "--format", "github", "--only", "response-buffered"], { cwd });
     expect(stdout).toMatch(
@@ -100,8 +100,8 @@ describe("formats for programs", () => {
   });
 });
 
-describe("what it needs", () => {
-  test("Node alone: no package is loaded", async () => {
+describe("lint needs", () => {
+  test("only Node: it loads no package", async () => {
     const bare = directoryOf({ "site.conf": CLEAN });
     cpSync(join(ROOT, "dist"), join(bare, "dist"), { recursive: true });
     cpSync(join(ROOT, "package.json"), join(bare, "package.json"));
@@ -117,7 +117,7 @@ describe("what it needs", () => {
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
   });
 
-  test("0.3 s of CPU, for a file of 5,000 lines as well", () => {
+  test("0.3 s of CPU, even for a file of 5,000 lines", () => {
     const servers = Array.from({ length: 400 }, (_, at) => CLEAN.replace("listen 80", `listen ${8000 + at}`));
     const cwd = directoryOf({ "site.conf": servers.join("\n") });
     const cpu = (file: string) => {

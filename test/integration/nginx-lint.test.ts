@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { type CommandLineSetup, runSluice } from "../support/command-line.ts";
 import { directoryOf, ROOT } from "../support/sluice-process.ts";
 
-/** The version is named, so that what is found does not depend on the nginx of the machine. */
+/** The version is fixed, so that the findings do not depend on the machine's nginx. */
 const lint = (args: readonly string[], setup?: CommandLineSetup) =>
   runSluice(["nginx", "lint", "--nginx", "1.22", ...args], setup);
 
@@ -32,14 +32,14 @@ const CLEAN = `server {
 `;
 
 describe("a configuration that breaks streams", () => {
-  test("ends with 1 and says where, what happens, where the value comes from and what to do", async () => {
+  test("ends with exit code 1 and prints place, effect, cause and remedy", async () => {
     const cwd = directoryOf({ "site.conf": SITE });
     const { code, stdout, stderr } = await lint(["site.conf", "--only", "response-buffered"], { cwd });
     expect(code).toBe(1);
     expect(stdout).toBe(
       [
         "site.conf:4:5 error response-buffered  /events",
-        "   proxy_buffering is on (default): nothing leaves, not even the head, until 4 kB have gathered or the stream ends (D1 D2 D3 D4 D5 D6 D28)",
+        "   proxy_buffering is on (default): nginx sends nothing, not even the head, until it has 4 kB or the stream ends (D1 D2 D3 D4 D5 D6 D28)",
         "   proxy_buffering on (default; nothing sets it in location /events, server site.conf:1)",
         "   fix: proxy_buffering off;",
         "",
@@ -48,14 +48,14 @@ describe("a configuration that breaks streams", () => {
     expect(stderr).toBe("1 error (nginx 1.22)\n");
   });
 
-  test("passes with --fail-on error where there are only warnings", async () => {
+  test("passes with --fail-on error if there are only warnings", async () => {
     const cwd = directoryOf({ "site.conf": SITE });
     const only = ["site.conf", "--only", "read-timeout-cuts-silence"];
     expect((await lint(only, { cwd })).code).toBe(1);
     expect((await lint([...only, "--fail-on", "error"], { cwd })).code).toBe(0);
   });
 
-  test("is as it is where a comment says so", async () => {
+  test("passes if a comment ignores the findings", async () => {
     const cwd = directoryOf({
       "a.conf": SITE.replace("location", "# sluice-ignore\n    location"),
       "b.conf": SITE.replace("/events {", "/events { # sluice-ignore: response-buffered"),
@@ -66,7 +66,7 @@ describe("a configuration that breaks streams", () => {
   });
 });
 
-test("a clean configuration: not a word, and 0", async () => {
+test("a clean configuration ends with exit code 0 and without output", async () => {
   const cwd = directoryOf({ "site.conf": CLEAN });
   expect(await lint(["site.conf"], { cwd })).toEqual({ code: 0, stdout: "", stderr: "" });
 });
@@ -81,10 +81,10 @@ test("the sample of nginx in front of sluice is clean", async () => {
   }
 });
 
-describe("locations that may carry streams", () => {
+describe("locations that possibly carry streams", () => {
   const text = SITE.replace("/events", "/api/");
 
-  test("are counted, and shown by --all", async () => {
+  test("are counted, and shown with --all", async () => {
     const cwd = directoryOf({ "site.conf": `${SITE}${text.replace("80", "81")}` });
     const hidden = await lint(["site.conf"], { cwd });
     expect(hidden.stdout).not.toContain("/api/");
@@ -92,14 +92,14 @@ describe("locations that may carry streams", () => {
     expect((await lint(["site.conf", "--all"], { cwd })).stdout).toContain("info response-buffered  /api/");
   });
 
-  test("are streams where --stream says so", async () => {
+  test("count as streams with --stream", async () => {
     const cwd = directoryOf({ "site.conf": text });
     const { stdout } = await lint(["site.conf", "--stream", "/api/live"], { cwd });
     expect(stdout).toContain("error response-buffered  /api/");
   });
 });
 
-describe("what is read", () => {
+describe("lint reads", () => {
   test("the output of nginx -T on standard input, with the places of its files", () => {
     const dump = `# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp { include site.conf; }\n\n# configuration file /etc/nginx/site.conf:\n${SITE}`;
     const { status, stdout } = spawnSync(
@@ -111,7 +111,7 @@ describe("what is read", () => {
     expect(stdout).toContain("/etc/nginx/site.conf:4:5 error response-buffered");
   });
 
-  test("a directory: nginx.conf with what it includes, or else each file, with its neighbours", async () => {
+  test("a directory: nginx.conf with its includes, or all files together", async () => {
     const whole = directoryOf({
       "nginx.conf": "events {}\nhttp { include conf.d/*.conf; }\n",
       "conf.d/a.conf": SITE,
@@ -121,7 +121,7 @@ describe("what is read", () => {
       "up.conf": "upstream app { server 127.0.0.1:8000; }\n",
       "site.conf": SITE.replace("127.0.0.1:9000", "app"),
     });
-    // sluice is known by the upstream of the other file: it switches the buffer off by itself.
+    // The upstream of the other file identifies sluice, whose header switches buffering off.
     const { stdout } = await lint([parts, "--sluice", "127.0.0.1:8000"]);
     expect(stdout).not.toContain("response-buffered");
     expect(stdout).toContain("body-limit");
@@ -145,16 +145,16 @@ describe("what is read", () => {
     });
     const { stdout } = await lint(["site.conf", "--config", "sluice"], { cwd });
     expect(stdout).toContain("error read-timeout-cuts-silence");
-    expect(stdout).toContain("something comes only every 30s");
+    expect(stdout).toContain("bytes come only every 30s");
   });
 });
 
-describe("bad input ends with 2 and a sentence with the remedy", () => {
-  const REMEDY = "name a configuration of nginx, a directory of them, or - for the output of nginx -T";
+describe("bad input ends with exit code 2 and a sentence with the remedy", () => {
+  const REMEDY = "name an nginx configuration, a directory of them, or - for the output of nginx -T";
 
   test.each([
     ["a missing file", ["none.conf"], `none.conf does not exist; ${REMEDY}`],
-    ["a directory without configurations", ["empty"], `empty has no configuration of nginx in it; ${REMEDY}`],
+    ["a directory without configurations", ["empty"], `empty contains no nginx configuration; ${REMEDY}`],
     [
       "a configuration of sluice that does not load",
       ["site.conf", "--config", "none"],
@@ -169,19 +169,19 @@ describe("bad input ends with 2 and a sentence with the remedy", () => {
     });
   });
 
-  test("a syntax error, in the words of nginx -t and with its place", async () => {
+  test("a syntax error, with the message of nginx -t and its place", async () => {
     const cwd = directoryOf({ "nginx.conf": "events {}\nhttp {\n    server { listen 80 }\n}\n" });
     const { code, stdout } = await lint(["nginx.conf"], { cwd });
     expect(code).toBe(2);
     expect(stdout).toContain('nginx.conf:3:24 error syntax\n   nginx does not start: unexpected "}"');
   });
 
-  test("a template, which is called one", async () => {
+  test("a template, which is reported as a template", async () => {
     const cwd = directoryOf({ "site.conf": "server {\n    listen {{ port }};\n}\n" });
     const { code, stdout } = await lint(["site.conf"], { cwd });
     expect(code).toBe(2);
     expect(stdout).toContain(
-      "site.conf:2:12 warning syntax\n   this is a template; give the file that it renders to",
+      "site.conf:2:12 warning syntax\n   this is a template; name the rendered file instead",
     );
   });
 

@@ -11,7 +11,7 @@ const MIB = 1024 * 1024;
 const sockets = new Set<Socket>();
 let port = 0;
 
-/** Writes again and again what `next` returns, as fast as it is taken. */
+/** Writes the results of `next` without end, as fast as the connection takes them. */
 function pour(socket: Socket, next: () => Buffer): void {
   const go = () => {
     while (!socket.destroyed && socket.write(next()));
@@ -39,7 +39,7 @@ const ANSWERS: Readonly<Record<string, (socket: Socket) => void>> = {
   },
   "/bomb": (socket) => {
     socket.write(`${HEAD}Content-Encoding: gzip\r\n\r\n`);
-    // A gigabyte of spaces in a megabyte; a member of gzip follows another.
+    // A gigabyte of spaces in a megabyte: many gzip members in a row.
     const member = gzipSync(Buffer.concat([Buffer.from("data: "), Buffer.alloc(64 * MIB, " ")]));
     for (let count = 0; count < 16; count += 1) socket.write(member);
   },
@@ -74,7 +74,7 @@ afterAll(() => {
   for (const socket of sockets) socket.destroy();
 });
 
-describe("a server that means harm gets a verdict, and no more of the machine than a probe may take", () => {
+describe("a hostile server gets a verdict and cannot exceed the probe's bounds", () => {
   test.each(Object.keys(ANSWERS))("%s", async (path) => {
     const report = await probeUrl(`http://127.0.0.1:${port}${path}`, {}, { forMs: 3_000 });
     const [reading] = report.readings;
@@ -82,8 +82,8 @@ describe("a server that means harm gets a verdict, and no more of the machine th
     expect(reading?.bytes).toBeLessThan(65 * MIB);
     expect(reading?.events.length).toBeLessThanOrEqual(20_000);
     expect(reading?.comments.length).toBeLessThanOrEqual(20_000);
-    // A terminal gets no control characters, and JSON is JSON.
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal obeys them
+    // The text has no control characters, and the JSON is valid.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal interprets them
     expect(renderText(report)).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
     expect(JSON.parse(renderJson(report))).toMatchObject({ version: 1 });
   });

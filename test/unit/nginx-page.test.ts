@@ -8,13 +8,13 @@ import { ruleTable } from "../support/rule-table.ts";
 
 const text = () => pageText("docs/nginx.md");
 
-/** `npm run docs` writes the table; without it this test says that it is out of date. */
-test("the table of the rules is what lint's rules say of themselves", async () => {
+/** `npm run docs` writes the table; otherwise this test only checks it. */
+test("the table of the rules matches lint's rules", async () => {
   const { is, shouldBe } = generated("docs/nginx.md", "rules", await ruleTable());
   expect(is).toBe(shouldBe);
 });
 
-test("every fact that a rule names has its sentence, and no sentence is left of a fact that went", () => {
+test("every fact that a rule names has a sentence, and no sentence is unused", () => {
   const named = new Set(RULES.flatMap(({ facts }) => facts));
   expect(Object.keys(FACTS).toSorted()).toEqual([...named].toSorted());
 });

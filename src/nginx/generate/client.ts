@@ -1,33 +1,33 @@
 import type { Block, Entry, Line } from "./text.ts";
 
-/** The balancers in front of nginx, as addresses or CIDR ranges; empty where nginx is the edge. */
+/** The load balancers in front of nginx, as addresses or CIDR ranges; empty if nginx is the edge. */
 export type Behind = readonly string[];
 
-/** The blocks around the servers that tell the balancers from others. */
+/** Returns the blocks that tell the load balancers from other clients. */
 export function behindMaps(behind: Behind): Block[] {
   if (behind.length === 0) return [];
   return [
     {
       opening: "geo $realip_remote_addr $sluice_is_behind",
-      why: "Whether the connection is one of the balancers': others may say of themselves what they like.",
+      why: "Whether the connection comes from a load balancer: any other client can send whatever fields it likes.",
       body: [{ text: "default 0" }, ...behind.map((range) => ({ text: `${range} 1` }))],
     },
     {
       opening: "map $sluice_is_behind:$http_x_forwarded_proto $sluice_proto",
-      why: "Where the balancer takes the TLS off, only it knows what the client spoke.",
+      why: "If the load balancer ends TLS, only it knows the client's scheme.",
       body: [{ text: "default $scheme" }, { text: "1:https https" }, { text: "1:http http" }],
     },
   ];
 }
 
-/** Where nginx takes the client's address from. */
+/** Returns the lines that set the source of the client's address. */
 export function realIp(behind: Behind): Line[] {
   if (behind.length === 0) return [];
   const [first, ...more] = behind.map((range) => ({ text: `set_real_ip_from ${range}` }));
   return [
     {
       text: first?.text ?? "",
-      why: "The balancers in front. They alone are believed about the client, from the last address that is none of theirs.",
+      why: "The load balancers in front: nginx trusts only them, and takes the last address that is not theirs for the client's.",
     },
     ...more,
     { text: "real_ip_header X-Forwarded-For" },
@@ -35,7 +35,7 @@ export function realIp(behind: Behind): Line[] {
   ];
 }
 
-/** What sluice is told of the client. */
+/** Returns the request fields that describe the client to sluice. */
 export function clientFields(behind: Behind): Entry[] {
   const isEdge = behind.length === 0;
   return [
@@ -46,16 +46,16 @@ export function clientFields(behind: Behind): Entry[] {
     {
       text: "proxy_set_header X-Forwarded-For $remote_addr",
       why: isEdge
-        ? "nginx is the edge here, so what clients claim of themselves is replaced: $proxy_add_x_forwarded_for would keep it, and sluice would believe it. Name nginx's address in trustedProxies, or sluice believes none of this."
-        : "The client's address as the balancers tell it; what the client itself claims is not in it. Name nginx's address in trustedProxies, or sluice believes none of this.",
+        ? "nginx is the edge, so this replaces the client's own field: $proxy_add_x_forwarded_for would keep it, and sluice would trust it. Add nginx's address to trustedProxies; otherwise sluice ignores these fields."
+        : "The client's address from the load balancers, without the client's own field. Add nginx's address to trustedProxies; otherwise sluice ignores these fields.",
     },
     { text: "proxy_set_header X-Real-IP $remote_addr" },
     { text: `proxy_set_header X-Forwarded-Proto ${isEdge ? "$scheme" : "$sluice_proto"}` },
     { text: "proxy_set_header X-Forwarded-Host $http_host" },
     {
       text: 'proxy_set_header Forwarded ""',
-      why: "nginx does not fill in RFC 7239's field, so a client's must not get through to a backend that reads it.",
+      why: "nginx does not set the field of RFC 7239, so a client's own must not reach a backend that reads it.",
     },
-    { text: "proxy_set_header X-Request-Id $request_id", why: "One id for the request in both logs." },
+    { text: "proxy_set_header X-Request-Id $request_id", why: "The same request id in both logs." },
   ];
 }

@@ -1,7 +1,7 @@
 import { type Origins, originFields } from "./origins.ts";
 import type { Block, Entry } from "./text.ts";
 
-/** nginx's own answers while sluice is away, in the words of sluice's. */
+/** nginx's own errors while sluice does not respond, with sluice's texts. */
 const AWAY = [
   { status: 502, text: "Backend unavailable." },
   { status: 504, text: "Backend timeout." },
@@ -9,16 +9,16 @@ const AWAY = [
 
 const nameOf = (status: number): string => `@sluice_${status}`;
 
-/** Where nginx's own errors are answered. sluice's pass as they are: proxy_intercept_errors is off. */
+/** Returns the error_page lines for nginx's own errors; sluice's stay as they are: proxy_intercept_errors is off. */
 export function errorPages(): Entry[] {
   return AWAY.map(({ status }, at) => {
     const why =
-      "While sluice is away nginx answers by itself: with JSON as sluice does, so that pages can read why. sluice's own errors pass as they are.";
+      "While sluice does not respond, nginx itself answers with sluice's JSON, so that pages can read the reason. sluice's own errors stay as they are.";
     return { text: `error_page ${status} ${nameOf(status)}`, why: at === 0 ? why : undefined };
   });
 }
 
-/** The locations of those answers. */
+/** Returns the locations that send these errors. */
 export function awayLocations(origins: Origins): Block[] {
   return AWAY.map(({ status, text }) => ({
     opening: `location ${nameOf(status)}`,

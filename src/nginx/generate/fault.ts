@@ -1,4 +1,4 @@
-/** A configuration that nginx cannot be set up for as asked; the message is a sentence with the remedy. */
+/** A configuration or option for which no nginx configuration can be generated; the message names the remedy. */
 export class GenerateFault extends Error {
   override readonly name = "GenerateFault";
 }

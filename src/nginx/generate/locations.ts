@@ -6,10 +6,10 @@ import { type Block, word } from "./text.ts";
 
 export type Mode = "all" | "routes";
 
-/** The probe of sluice, which has no route file. */
+/** sluice's probe stream, which has no route file. */
 const PROBE_PATH = "/.sluice/probe";
 
-/** What the locations of a server are made for. */
+/** The input for the locations of one server. */
 export interface LocationSetup {
   readonly mode: Mode;
   readonly routes: readonly RouteConfig[];
@@ -18,14 +18,14 @@ export interface LocationSetup {
   readonly target: string;
 }
 
-/** The locations of one server. Throws GenerateFault for a path that a location cannot spell. */
+/** Returns the locations of one server. Throws GenerateFault for a path that a location cannot express. */
 export function locationsOf({ mode, routes, hasProbe, target }: LocationSetup): Block[] {
   const pass = `proxy_pass ${target}`;
   if (mode === "all") {
     return [
       {
         opening: "location /",
-        why: "sluice chooses the route. Without a path behind it, proxy_pass sends the client's own: %2F, // and the query stay as they are, and a signature over them stays good. A location that sets fields of its own loses all of those above.",
+        why: "sluice chooses the route. proxy_pass without a path forwards the client's path: %2F, // and the query stay as they are, and signatures over them stay valid. A location with its own proxy_set_header loses all of those above.",
         body: [{ text: pass }],
       },
     ];
@@ -39,30 +39,30 @@ export function locationsOf({ mode, routes, hasProbe, target }: LocationSetup): 
   if (openings.has("location ^~ /")) return blocks;
   const rest: Block = {
     opening: "location /",
-    why: "Everything else is not sluice's: put your own pages here. Without it nginx would look for files.",
+    why: "All other paths: serve your own pages here. Without this location nginx would look for files.",
     body: [{ text: "return 404" }],
   };
   return [...blocks, rest];
 }
 
 const WHY_ROUTES =
-  "The paths of the routes. ^~ keeps regular expressions, such as those for static files, from taking them. Without a path behind it, proxy_pass sends the client's own: %2F, // and the query stay as they are, and a signature over them stays good.";
+  "The paths of the routes. With ^~ no regular expression, such as one for static files, takes precedence. proxy_pass without a path forwards the client's path: %2F, // and the query stay as they are, and signatures over them stay valid.";
 
 function openingsOf(name: string, match: RouteConfig["match"]): string[] {
   const { isPrefix, path } = placeOf(match);
   const bare = word(decodedPath(name, path));
   if (!isPrefix) return [`location = ${bare}`];
   const below = word(`${decodedPath(name, path)}/`);
-  // The path itself would be answered with a redirect to the slash, after which a POST becomes a GET.
+  // Without the exact location nginx would redirect the path to the slash, and clients turn a POST into a GET.
   return path === "" ? ["location ^~ /"] : [`location = ${bare}`, `location ^~ ${below}`];
 }
 
-/** nginx compares decoded paths. */
+/** Decodes a path, because nginx compares decoded paths. */
 function decodedPath(name: string, path: string): string {
   const bytes = Buffer.from(percentDecoded(path), "latin1");
   const text = bytes.toString("utf8");
   if (Buffer.from(text, "utf8").equals(bytes)) return text;
   throw new GenerateFault(
-    `the path of route ${name} has bytes that are no UTF-8, which a location cannot spell; use --mode all`,
+    `the path of route ${name} is not valid UTF-8, so no location can express it; use --mode all`,
   );
 }

@@ -1,15 +1,15 @@
 import type { RouteConfig } from "../../config/route-schema.ts";
 import { type Block, escaped, type Line } from "./text.ts";
 
-/** The pages that may read nginx's own errors: those of all routes, as the errors tell nothing of any. */
+/** The origins that may read nginx's own errors: those of all routes, because the errors reveal nothing of a route. */
 export interface Origins {
   readonly isAny: boolean;
   readonly allowed: readonly string[];
-  /** Those that send cookies: a browser shows them an answer only if it says so. */
+  /** The origins that send cookies: a browser shows them a response only with Allow-Credentials. */
   readonly withCredentials: readonly string[];
 }
 
-/** Gathers the origins of all routes. */
+/** Collects the origins of all routes. */
 export function originsOf(routes: readonly RouteConfig[]): Origins {
   const allowed = new Set<string>();
   const withCredentials = new Set<string>();
@@ -26,18 +26,18 @@ export function originsOf(routes: readonly RouteConfig[]): Origins {
   return { isAny, allowed: [...allowed], withCredentials: [...withCredentials] };
 }
 
-/** Whether the answer differs from page to page. */
+/** Whether the CORS fields depend on the request's origin. */
 export const dependsOnOrigin = ({ isAny, allowed, withCredentials }: Origins): boolean =>
   withCredentials.length > 0 || (allowed.length > 0 && !isAny);
 
-/** The `map`s that tell the pages apart. */
+/** Returns the `map` blocks from the request's origin to the CORS fields. */
 export function originMaps(origins: Origins): Block[] {
   if (!dependsOnOrigin(origins)) return [];
   const { isAny, allowed, withCredentials } = origins;
   const maps: Block[] = [
     {
       opening: "map $http_origin $sluice_origin",
-      why: "The pages that may use the routes. They read nginx's own errors as well: without these fields a browser shows a page no more than a failed request.",
+      why: "The origins that may use the routes. Their pages may also read nginx's own errors: without these fields a page sees only a failed request.",
       body: [
         { text: isAny ? "default *" : 'default ""' },
         ...allowed.map((origin) => ({ text: `${keyOf(origin)} $http_origin` })),
@@ -47,14 +47,14 @@ export function originMaps(origins: Origins): Block[] {
   if (withCredentials.length > 0) {
     maps.push({
       opening: "map $http_origin $sluice_credentials",
-      why: "Pages that send cookies are shown only what says that they may.",
+      why: "A browser shows a page that sends cookies only responses with this field.",
       body: [{ text: 'default ""' }, ...withCredentials.map((origin) => ({ text: `${keyOf(origin)} true` }))],
     });
   }
   return maps;
 }
 
-/** The fields of nginx's own errors. An empty value is not sent. */
+/** Returns the CORS fields of nginx's own errors; nginx does not send an empty value. */
 export function originFields(origins: Origins): Line[] {
   if (!dependsOnOrigin(origins)) {
     return origins.isAny ? [{ text: "add_header Access-Control-Allow-Origin * always" }] : [];
@@ -68,9 +68,9 @@ export function originFields(origins: Origins): Line[] {
   ];
 }
 
-/** A key of 47 characters and more does not fit a bucket of the hash table, and nginx would not start. */
+/** A longer key does not fit a bucket of nginx's hash table, and nginx would not start. */
 const MAX_KEY_LENGTH = 46;
-/** As sluice reads `https://*.example.com`: one or more labels. */
+/** The `*` of `https://*.example.com`, as in sluice: one or more labels. */
 const LABELS = "[a-z0-9_-]+(?:\\.[a-z0-9_-]+)*";
 
 function keyOf(origin: string): string {
@@ -78,6 +78,6 @@ function keyOf(origin: string): string {
   return `"~^${origin.split("*").map(escaped).join(LABELS)}$"`;
 }
 
-/** A server's name, of which nginx keeps a hash table as well. */
+/** Returns a server_name; nginx keeps these in a hash table too. */
 export const serverName = (host: string): string =>
   host.length <= MAX_KEY_LENGTH ? host : `"~^${escaped(host)}$"`;

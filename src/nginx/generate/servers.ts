@@ -4,15 +4,15 @@ import { createTrust } from "../../http/address.ts";
 import { GenerateFault } from "./fault.ts";
 import { isOpen } from "./text.ts";
 
-/** The addresses of sluice that nginx sends its requests to; all speak TLS, or none. */
+/** The addresses of sluice that nginx forwards to; either all use TLS or none. */
 export interface Servers {
   readonly addresses: readonly string[];
   readonly hasTls: boolean;
 }
 
-const NAME_ONE = "name one with --server, such as --server 127.0.0.1:8000";
+const NAME_ONE = "name an address with --server, such as --server 127.0.0.1:8000";
 
-/** The servers named on the command line, else those that sluice.yaml listens on. Throws GenerateFault. */
+/** Returns the servers of the command line, else the listeners of sluice.yaml. Throws GenerateFault. */
 export function serversOf(listen: readonly ListenConfig[], named: readonly string[]): Servers {
   return named.length > 0 ? namedServers(listen, named) : ownServers(listen);
 }
@@ -37,17 +37,19 @@ function namedServers(listen: readonly ListenConfig[], named: readonly string[])
   const withHeader = listeners.findIndex((listener) => listener?.proxyProtocol);
   if (withHeader >= 0) {
     throw new GenerateFault(
-      `--server ${named[withHeader]} is a listener with proxyProtocol, which nginx does not send over HTTP; name another`,
+      `--server ${named[withHeader]} is a listener with proxyProtocol, which nginx does not send over HTTP; name another address`,
     );
   }
   const tls = listeners.filter((listener) => listener?.tls !== undefined).length;
   if (tls > 0 && tls < named.length) {
-    throw new GenerateFault("some of the --server addresses speak TLS and some do not; name one kind");
+    throw new GenerateFault(
+      "some of the --server addresses use TLS and some do not; name addresses of one kind",
+    );
   }
   return { addresses: named, hasTls: tls > 0 };
 }
 
-/** The listener with the port or path of an address: the machine may have other names where nginx is. */
+/** Returns the listener with the same port or path; the host is ignored, because nginx may use another name for it. */
 function listenerOf(listen: readonly ListenConfig[], name: string): ListenConfig | undefined {
   const address = parseAddress(name);
   if (address === undefined) {
@@ -73,7 +75,7 @@ function addressOf(address: ListenAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** What to say where sluice does not believe what nginx says of the client; undefined where it does, or may. */
+/** Returns a warning if sluice does not trust nginx's fields about the client; undefined if it does, or may. */
 export function trustNote(
   addresses: readonly string[],
   trustedProxies: readonly string[],
@@ -87,10 +89,10 @@ export function trustNote(
     const peer = parsed.host === "localhost" ? "127.0.0.1" : parsed.host;
     const isOnThisMachine = /^127\.|^::1$/.test(peer ?? "");
     if (isOnThisMachine && !trust.isTrusted(peer)) {
-      return `trustedProxies lacks ${peer}, which nginx connects from: sluice takes nginx for the client until it is added`;
+      return `trustedProxies lacks ${peer}, from which nginx connects: sluice takes nginx for the client until you add it`;
     }
     if (!isOnThisMachine && trustedProxies.length === 0) {
-      return "trustedProxies is empty: sluice takes nginx for the client until nginx's address is added";
+      return "trustedProxies is empty: sluice takes nginx for the client until you add nginx's address";
     }
   }
   return undefined;

@@ -1,10 +1,10 @@
-/** A directive, with the reason for it as a comment above. */
+/** A directive, with its reason as a comment above. */
 export interface Line {
   readonly text: string;
   readonly why?: string | undefined;
 }
 
-/** A block, with the reason for it as a comment above. */
+/** A block, with its reason as a comment above. */
 export interface Block {
   readonly opening: string;
   readonly why?: string | undefined;
@@ -16,7 +16,7 @@ export type Entry = Line | Block;
 const INDENT = "    ";
 const WIDTH = 110;
 
-/** The text of a configuration; without reasons the comments are left out. */
+/** Returns the text of a configuration, with the reasons as comments. */
 export function render(entries: readonly Entry[], depth = 0): string {
   const indent = INDENT.repeat(depth);
   return entries
@@ -29,14 +29,14 @@ export function render(entries: readonly Entry[], depth = 0): string {
     .join("");
 }
 
-/** The same entries without their reasons. */
+/** Returns the same entries without their reasons. */
 export function unexplained(entries: readonly Entry[]): Entry[] {
   return entries.map((entry) =>
     "opening" in entry ? { opening: entry.opening, body: unexplained(entry.body) } : { text: entry.text },
   );
 }
 
-/** Comment lines of at most `WIDTH` characters. */
+/** Wraps a text into comment lines of at most `WIDTH` characters. */
 export function comment(text: string, indent = ""): string {
   const lines: string[] = [];
   let line = "#";
@@ -50,14 +50,14 @@ export function comment(text: string, indent = ""): string {
   return [...lines, line].map((each) => `${indent}${each}\n`).join("");
 }
 
-/** A word that a template engine is to fill in whole. */
+/** Whether a word is a single placeholder of a template. */
 export const isOpen = (text: string): boolean => /^\$\{[A-Z][A-Z0-9_]*\}$/.test(text);
 
-/** A word as nginx reads it: in quotes where a character in it would end or begin something. */
+/** Quotes a word if nginx gives one of its characters a meaning. */
 export function word(text: string): string {
   if (isOpen(text) || /^[^\s;{}"'\\#$]+$/.test(text)) return text;
   return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
 
-/** A text as a regular expression that matches it alone. */
+/** Escapes a text for a regular expression that matches exactly this text. */
 export const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

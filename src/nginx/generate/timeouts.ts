@@ -1,23 +1,23 @@
 import type { RouteConfig } from "../../config/route-schema.ts";
 
-/** What a client of a WebSocket may be expected to ping within. Milliseconds. */
+/** The longest expected interval between the pings of a WebSocket. Milliseconds. */
 const WEBSOCKET_MS = 60_000;
-/** For a process or a network that stands still for a while. Milliseconds. */
+/** A margin for a process or a network that stalls. Milliseconds. */
 const MARGIN_MS = 15_000;
-/** For streams that are allowed to be silent: without a heartbeat nothing else bounds them. Milliseconds. */
+/** The timeout for streams without a heartbeat and an idle timeout, which may be silent. Milliseconds. */
 const SILENT_MS = 3_600_000;
 
-/** The longest time that sluice may send nothing without a fault, over all routes; then nginx may give up. */
+/** The longest time without a byte from a working sluice, over all routes. */
 export interface Silence {
   /** `proxy_read_timeout`. Milliseconds, whole seconds. */
   readonly ms: number;
-  /** What the time comes from, such as `heartbeat (15s)`; the longest first. */
+  /** The settings behind the time, such as `heartbeat` with 15 s; the longest first. */
   readonly reasons: readonly { readonly name: string; readonly ms: number }[];
   /** Routes whose streams have neither a heartbeat nor an idle timeout. */
   readonly silentRoutes: readonly string[];
 }
 
-/** Finds how long nginx has to wait for sluice. */
+/** Computes how long nginx has to wait for sluice. */
 export function longestSilence(routes: readonly RouteConfig[]): Silence {
   const longest = new Map<string, number>();
   const silentRoutes: string[] = [];
@@ -29,7 +29,7 @@ export function longestSilence(routes: readonly RouteConfig[]): Silence {
     for (const group of [upstream, ...Object.values(stages).map((stage) => stage.upstream)]) {
       if (group === undefined) continue;
       const attempts = Math.min(group.retries + 1, group.backends.length);
-      // Connections that fail slowly come before the wait for a head.
+      // The failed attempts to connect come before the wait for the response head.
       take("responseHeaderTimeout", group.responseHeaderTimeout + (attempts - 1) * group.connectTimeout);
     }
     if (websocket) take("websocket", WEBSOCKET_MS);

@@ -12,18 +12,18 @@ type Upstream = NonNullable<RouteInput["upstream"]>;
 type UpstreamObject = Exclude<Upstream, string>;
 type BackendInput = UpstreamObject["backends"][number];
 
-/** nginx's defaults, which are sluice's as well. */
+/** Defaults that nginx and sluice share. */
 const DEFAULT_READ_MS = 60_000;
 const DEFAULT_FAILS = { maxFails: 1, failTimeout: 10_000 } as const;
 
-/** The backends that a location proxies to, and how. Throws NotImported. */
+/** Returns the upstream of a proxied location. Throws NotImported. */
 export function upstreamOf({ scope, target }: Proxied): Upstream {
   const { directive, scheme, authority, upstream } = target;
   if (isVariable(authority)) {
-    throw new NotImported(directive, "a variable names the backend; write upstream by hand");
+    throw new NotImported(directive, "the backend is in a variable; write upstream by hand");
   }
   if (scheme !== "http" && scheme !== "https") {
-    throw new NotImported(directive, `sluice speaks HTTP to backends, not ${scheme || target.family}`);
+    throw new NotImported(directive, `sluice forwards by HTTP, not ${scheme || target.family}`);
   }
   const backends =
     upstream === undefined
@@ -44,25 +44,25 @@ export function upstreamOf({ scope, target }: Proxied): Upstream {
 
 function urlOf(scheme: string, authority: string, at: Directive): string {
   if (!authority.startsWith("unix:")) return `${scheme}://${authority}`;
-  if (scheme === "https") throw new NotImported(at, "sluice speaks no TLS over unix sockets");
+  if (scheme === "https") throw new NotImported(at, "sluice does not support TLS over unix sockets");
   return authority.replace(/:$/, "");
 }
 
-/** The servers of an upstream block. */
+/** Returns the backends of an upstream block. */
 function groupOf(upstream: Level, scheme: string, { notes, directive }: Scope): BackendInput[] {
   const backends: BackendInput[] = [];
   for (const at of upstream.own("server")) {
     const [address = "", ...parameters] = at.args;
     if (isVariable(address))
-      throw new NotImported(at, "a template names the backend; give the file that it renders to");
-    if (parameters.includes("down")) notes.add(at, "the server is down, so it is left out");
+      throw new NotImported(at, "the backend is a placeholder of a template; import the rendered file");
+    if (parameters.includes("down")) notes.add(at, "omitted: the server is marked down");
     else backends.push({ url: urlOf(scheme, address, at), ...parametersOf(parameters, at, notes) });
   }
-  // Several servers that all have `backup` are a mistake that nginx does not start with.
+  // A group in which all servers are `backup` needs no care: nginx does not start with it.
   if (backends.length === 0) {
     throw new NotImported(
       upstream.directive ?? directive,
-      "the group has no server that is up; write upstream by hand",
+      "every server of the group is marked down; write upstream by hand",
     );
   }
   return backends;
@@ -90,14 +90,14 @@ function balanceOf(upstream: Level, notes: Notes): Pick<UpstreamObject, "balance
   }
   const at = upstream.directives.find(({ name }) => METHODS.has(name));
   if (at?.name === "hash" && !/^\$(?:binary_)?remote_addr$/.test(at.arg(0))) {
-    notes.add(at, "only a client's address can choose the backend; balance: hash takes it instead");
+    notes.add(at, "balance: hash uses the client's address; other keys have no counterpart");
   }
-  // With one server there is nothing to choose.
+  // With one server no method is needed.
   if (upstream.own("server").length < 2) return {};
   return at === undefined ? { balance: "roundRobin" } : (METHODS.get(at.name) ?? {});
 }
 
-/** nginx's methods of choice; leastConnections is sluice's default. */
+/** nginx's balancing methods; leastConnections is sluice's default. */
 const METHODS: ReadonlyMap<string, Pick<UpstreamObject, "balance">> = new Map([
   ["least_conn", {}],
   ["ip_hash", { balance: "hash" }],
@@ -105,7 +105,7 @@ const METHODS: ReadonlyMap<string, Pick<UpstreamObject, "balance">> = new Map([
   ["random", { balance: "randomTwo" }],
 ]);
 
-/** Connections are kept and names resolved by sluice itself. */
+/** The directives without a note: sluice itself keeps connections and resolves names. */
 const KNOWN_IN_UPSTREAM = new Set([
   ...["server", "keepalive", "keepalive_time", "keepalive_timeout", "keepalive_requests", "zone", "resolver"],
   ...METHODS.keys(),
@@ -115,7 +115,7 @@ function retriesOf(scope: Scope): Pick<UpstreamObject, "retries"> {
   const rule = scope.set("proxy_next_upstream");
   if (rule?.args.includes("off")) return { retries: 0 };
   if (rule !== undefined)
-    scope.notes.add(rule, "sluice retries what did not reach a backend, and what may be repeated");
+    scope.notes.add(rule, "sluice retries requests that did not reach a backend, and idempotent requests");
   const tries = Number(scope.set("proxy_next_upstream_tries")?.value ?? 0);
   return tries > 0 ? { retries: Math.min(10, tries - 1) } : {};
 }
@@ -130,13 +130,13 @@ function timeOf<K extends "connectTimeout" | "responseHeaderTimeout">(
   const ms = parseTime(at?.value ?? "");
   if (at === undefined || ms === initialMs) return {};
   if (ms === undefined || ms <= 0 || ms > MAX_DURATION_MS) {
-    scope.notes.add(at, `${key} is a duration from 1ms to 24d; its default holds`);
+    scope.notes.add(at, `${key} must be from 1ms to 24d; the route uses the default`);
     return {};
   }
   return { [key]: durationOf(ms) } as { readonly [key in K]?: string };
 }
 
-/** Milliseconds as a route file has them. */
+/** Formats milliseconds for a route file. */
 export function durationOf(ms: number): string {
   for (const [unit, size] of [
     ["d", 86_400_000],
@@ -159,14 +159,14 @@ function hostHeaderOf({ scope, target }: Proxied): Pick<UpstreamObject, "hostHea
     if (target.upstream !== undefined) {
       scope.notes.add(
         at ?? target.directive,
-        `nginx sends Host: ${target.authority}; the route sends the backend's own`,
+        `nginx sends Host: ${target.authority}; the route sends the backend's own name`,
       );
     }
     return { hostHeader: "backend" };
   }
-  // A name that is written out stands in headers.request.set.
+  // A fixed name becomes headers.request.set.
   if (at !== undefined && hasVariable(value))
-    scope.notes.add(at, "the value is put together; the client's Host is sent");
+    scope.notes.add(at, "the value contains variables; the route sends the client's Host");
   return {};
 }
 
@@ -176,12 +176,12 @@ function tlsOf(scope: Scope, pass: Directive): NonNullable<UpstreamObject["tls"]
   if (scope.set("proxy_ssl_verify")?.value !== "on") {
     scope.notes.add(
       pass,
-      "nginx does not verify the backend's certificate; remove verify: false where it can be",
+      "nginx does not verify the backend's certificate; remove verify: false if the certificate is valid",
     );
     return { verify: false, ...serverName };
   }
   const ca = scope.set("proxy_ssl_trusted_certificate");
   if (ca !== undefined && !existsSync(ca.value))
-    scope.notes.add(ca, "the file is not here; set upstream.tls.ca");
+    scope.notes.add(ca, "the file does not exist here; set upstream.tls.ca");
   return { ...serverName, ...(ca !== undefined && existsSync(ca.value) && { ca: ca.value }) };
 }

@@ -5,14 +5,14 @@ import { isRegex, modifierOf, pathOf } from "../locations.ts";
 import { encoded } from "./matches.ts";
 import { type Note, type Notes, spell } from "./notes.ts";
 
-/** A route without a name. */
+/** A route that has no name yet. */
 export interface Draft {
   readonly route: RouteInput;
   readonly from: Directive;
   readonly notes: Note[];
 }
 
-/** A location that has become no route. */
+/** A location that was not imported. */
 export interface LeftOut {
   readonly location: Level;
   readonly at: Directive;
@@ -20,23 +20,23 @@ export interface LeftOut {
 }
 
 /**
- * Says of every location that is left out which route takes its requests now: what nginx answered, or refused, goes
- * to a backend there.
+ * Notes for every location that is not imported which route now gets its requests: requests that nginx answered or
+ * refused would then reach a backend.
  */
 export function noteCoverage(leftOut: readonly LeftOut[], drafts: readonly Draft[], left: Notes): void {
   for (const { location, at, message } of leftOut) {
     const covering = coveringDrafts(location, drafts);
     const [first] = covering;
-    const now = first === undefined ? "" : `; its requests go to the route ${first.route.match.path} now`;
+    const now = first === undefined ? "" : `; the route ${first.route.match.path} now gets its requests`;
     left.add(at, `not imported: ${message}${now}`);
     const { directive } = location;
     if (directive === undefined) continue;
-    const text = `${spell(directive)} is not imported, so this route takes its requests`;
+    const text = `${spell(directive)} is not imported, so this route gets its requests`;
     for (const draft of covering) draft.notes.push({ at: draft.from, text, isInFileAlone: true });
   }
 }
 
-/** The routes of the longest path around a location; one for each host. */
+/** Returns the routes with the longest path that covers a location; one per host. */
 function coveringDrafts(location: Level, drafts: readonly Draft[]): readonly Draft[] {
   const path = startOf(location);
   if (path === undefined) return [];
@@ -45,14 +45,14 @@ function coveringDrafts(location: Level, drafts: readonly Draft[]): readonly Dra
   return around.filter(({ route }) => route.match.path.length === longest);
 }
 
-/** Whether a prefix route is around a path, which may be its own. */
+/** Whether a prefix route covers a path. */
 export function covers(prefix: string, path: string): boolean {
   if (!prefix.endsWith("/*")) return false;
   const bare = prefix.slice(0, -2);
   return path === bare || path.startsWith(`${bare}/`);
 }
 
-/** What the paths of a location begin with, as far as it is known; undefined where it has none. */
+/** Returns the fixed start of a location's paths; undefined for a named location. */
 function startOf(location: Level): string | undefined {
   if (modifierOf(location) === "@") return undefined;
   if (!isRegex(location)) return encoded(pathOf(location));

@@ -4,7 +4,7 @@ import { exceptedMethods, methodsOf } from "./matches.ts";
 import { isPreflight } from "./response-fields.ts";
 import type { Scope } from "./scope.ts";
 
-/** Directives that keep some requests out, by names and values that do; a route has nothing of the kind. */
+/** Directives that refuse some requests, with the values that switch them off; routes have no counterpart. */
 const GUARDS: readonly (readonly [name: RegExp, isOff: RegExp])[] = [
   [/^auth_(?:basic|request|jwt|jwt_.*|oidc.*|digest)$/, /^off$/],
   [/^(?:access|rewrite)_by_lua(?:_file|_block)?$/, /^(?!)/],
@@ -13,7 +13,7 @@ const GUARDS: readonly (readonly [name: RegExp, isOff: RegExp])[] = [
   [/^ssl_verify_client$/, /^off$/],
 ];
 
-/** The directives that guard a location and have no counterpart. */
+/** Returns the directives that guard a location and have no counterpart. */
 export function guardsOf(scope: Scope): readonly Directive[] {
   const names = new Set<string>();
   for (const level of scope.location.outward()) for (const { name } of level.directives) names.add(name);
@@ -31,11 +31,11 @@ export function guardsOf(scope: Scope): readonly Directive[] {
   return [...found, ...[...conditions, ...excepts].flatMap(({ directive }) => directive ?? [])];
 }
 
-/** Whether an `if` answers with a refusal. */
+/** Whether an `if` returns a 4xx. */
 const refuses = (level: Level): boolean =>
   level.own("return").some(({ args }) => /^4\d\d$/.test(args[0] ?? ""));
 
-/** The methods that the location takes, where it says so; undefined for all. */
+/** Returns the methods that the location allows; undefined for all. */
 export function takenMethods(scope: Scope): string[] | undefined {
   for (const level of [...scope.location.levels, ...scope.ifs(scope.server)]) {
     const methods = level.kind === "limit_except" ? exceptedMethods(level)?.methods : allowedMethods(level);
@@ -44,7 +44,7 @@ export function takenMethods(scope: Scope): string[] | undefined {
   return undefined;
 }
 
-/** `if ($request_method !~ ^(GET|POST)$) { return 405; }`. */
+/** Returns the methods of `if ($request_method !~ ^(GET|POST)$) { return 405; }`. */
 function allowedMethods(level: Level): string[] | undefined {
   const condition = /^\(?\s*\$request_method\s+!~\s+["']?([^"'\s]+?)["']?\s*\)?$/.exec(
     level.directive?.value ?? "",

@@ -2,7 +2,7 @@ import type { Directive } from "../directive.ts";
 import type { Level } from "../level.ts";
 import type { Scope } from "./scope.ts";
 
-/** Read by the parts of the import, which say what they leave. */
+/** The directives that other parts of the import convert or note. */
 const CONVERTED: ReadonlySet<string> = new Set([
   ...["server_name", "location", "proxy_pass", "rewrite", "proxy_read_timeout", "proxy_connect_timeout"],
   ...[
@@ -16,7 +16,7 @@ const CONVERTED: ReadonlySet<string> = new Set([
   ...["allow", "deny", "limit_except", "return", "default_type", "include", "internal"],
 ]);
 
-/** What sluice does by itself, by the values that ask for just that. */
+/** The directives and values that sluice's behaviour already covers. */
 const DONE_BY_SLUICE: ReadonlyMap<string, RegExp> = new Map([
   ["proxy_buffering", /^off$/],
   ["proxy_request_buffering", /^off$/],
@@ -43,7 +43,7 @@ const DONE_BY_SLUICE: ReadonlyMap<string, RegExp> = new Map([
   ["expires", /^off$/],
 ]);
 
-/** What of a server or of http changes the requests and answers of its locations; the rest is nginx's own. */
+/** The directives of outer levels that change the requests and responses of a location. */
 const OF_ROUTES =
   /^(?:proxy_(?!cache_path|temp_path|headers_hash)\w+|auth_\w+|satisfy|expires|sub_filter\w*|mirror|rewrite|valid_referers|secure_link\w*|ssl_verify_client|client_max_body_size|\w+_by_lua(?:_file|_block)?|js_(?!import|path|set)\w+|modsecurity\w*|limit_rate\w*)$/;
 
@@ -52,21 +52,21 @@ const REASONS: readonly (readonly [name: RegExp, text: string])[] = [
     /^(?:auth_|satisfy|\w+_by_lua|js_|valid_referers|secure_link|ssl_verify_client|modsecurity)/,
     "has no counterpart; see auth and access",
   ],
-  [/^proxy_cache/, "sluice has no cache; routes with shared keep the history of a stream"],
+  [/^proxy_cache/, "sluice has no cache; routes with shared keep a history of the stream"],
   [
     /^(?:proxy_buffering|proxy_\w*buffer\w*|proxy_max_temp_file_size|proxy_temp_\w+)$/,
-    "sluice passes answers on as they come",
+    "sluice forwards responses as they arrive",
   ],
-  [/^proxy_request_buffering$/, "sluice passes bodies on as they come"],
-  [/^client_max_body_size$/, "the backend limits its bodies; sluice has limits in sluice.yaml"],
-  [/^chunked_transfer_encoding$/, "would make every stream that breaks off look complete"],
+  [/^proxy_request_buffering$/, "sluice forwards request bodies as they arrive"],
+  [/^client_max_body_size$/, "the backend limits request bodies; for sluice's limits see sluice.yaml"],
+  [/^chunked_transfer_encoding$/, "would make every aborted stream look complete"],
   [/^(?:proxy_send_timeout|send_timeout)$/, "see stream.sendTimeout"],
   [/^proxy_redirect$/, "sluice leaves Location as the backend writes it"],
   [/^(?:access_log|error_log)$/, "see log of sluice.yaml"],
   [/^if$/, "a route has no conditions"],
 ];
 
-/** Says what of a location is left, and of the levels around it what changes its requests and answers. */
+/** Notes the directives without a counterpart: all of a location, and those of outer levels that affect it. */
 export function noteLeftovers(scope: Scope, isConverted: (at: Directive) => boolean): void {
   const { location } = scope;
   for (const level of location.outward()) {
@@ -83,13 +83,13 @@ export function noteLeftovers(scope: Scope, isConverted: (at: Directive) => bool
 
 const isDone = ({ name, value }: Directive): boolean => DONE_BY_SLUICE.get(name)?.test(value) ?? false;
 
-/** Whether a level has several of a name, which hold together. */
+/** Whether a level repeats a directive, so that all of them are effective. */
 const isRepeated = (name: string, level: Level): boolean => level.own(name).length > 1;
 
 const reasonOf = (name: string): string =>
   REASONS.find(([pattern]) => pattern.test(name))?.[1] ?? "has no counterpart in a route";
 
-/** The names of a level that concern nginx itself, in the order of the text. */
+/** Returns the names of a level's directives that concern nginx itself, in file order. */
 export function ownNames(level: Level): string[] {
   const names = level.directives
     .map(({ name }) => name)
@@ -97,7 +97,7 @@ export function ownNames(level: Level): string[] {
   return [...new Set(names)];
 }
 
-/** Blocks that are looked into where they are used. */
+/** The blocks that the import reads where they are used. */
 const BLOCKS: ReadonlySet<string> = new Set([
   "server",
   "upstream",

@@ -7,11 +7,11 @@ type Limits = NonNullable<RouteInput["limits"]>;
 type Access = NonNullable<RouteInput["access"]>;
 
 const OF_ADDRESS = /^\$(?:binary_)?remote_addr$/;
-/** The same for all requests of a server. */
+/** Keys that are the same for all requests of a server. */
 const OF_ALL = /^(?:\$server_name|\$host|[\w-]+)$/;
 const DAY_S = 86_400;
 
-/** The rates and counts of a location. */
+/** Returns the limits of a location. */
 export function limitsOf(scope: Scope): Limits | undefined {
   const rate = scope.all("limit_req").flatMap((at) => rateOf(at, scope));
   const counts = Object.assign({}, ...scope.all("limit_conn").map((at) => countOf(at, scope))) as Limits;
@@ -26,13 +26,13 @@ interface Rate {
   readonly by: "ip" | "route";
 }
 
-/** nginx lets `burst` requests through at once and then `rate` in each unit; in the time it takes to refill that is this many. */
+/** Converts a rate: nginx admits `burst` requests at once and `rate` per unit; summed up over the refill time. */
 function rateOf(at: Directive, scope: Scope): Rate[] {
   const zone = zoneOf(at, "limit_req_zone", scope);
   const match = /^rate=(\d{1,9})r\/([sm])$/.exec(zone?.args.find((arg) => arg.startsWith("rate=")) ?? "");
   const by = keyOf(zone);
   if (match === null || by === undefined) {
-    scope.notes.add(at, "limits.rate counts by address or for the whole route; write it by hand");
+    scope.notes.add(at, "limits.rate counts per address or per route; write it by hand");
     return [];
   }
   const [rate, unit] = [Number(match[1]), match[2] === "m" ? 60 : 1];
@@ -41,7 +41,8 @@ function rateOf(at: Directive, scope: Scope): Rate[] {
   );
   const seconds = Math.min(DAY_S, unit * Math.max(1, Math.ceil(burst / Math.max(1, rate))));
   const requests = Math.max(1, Math.floor((rate * seconds) / unit) + burst);
-  if (burst > 0) scope.notes.add(at, `sluice has no burst: ${requests} requests in ${seconds}s are as much`);
+  if (burst > 0)
+    scope.notes.add(at, `sluice has no burst: ${requests} requests in ${seconds}s allow as many`);
   return [{ requests, per: `${seconds}s`, by }];
 }
 
@@ -49,14 +50,14 @@ function countOf(at: Directive, scope: Scope): Limits {
   const by = keyOf(zoneOf(at, "limit_conn_zone", scope));
   const count = Number(at.arg(1));
   if (by === undefined || !(count >= 1)) {
-    scope.notes.add(at, "limits counts by address or for the whole route; write it by hand");
+    scope.notes.add(at, "limits count per address or per route; write them by hand");
     return {};
   }
-  scope.notes.add(at, "sluice counts event streams alone, and no other requests");
+  scope.notes.add(at, "sluice counts only event streams, no other requests");
   return by === "ip" ? { streamsPerClient: count } : { streams: count };
 }
 
-/** The zone that a limit names, wherever it is defined. */
+/** Returns the zone that a limit names. */
 function zoneOf(at: Directive, name: string, { configuration }: Scope): Directive | undefined {
   const zone = at.args.find((arg) => arg.startsWith("zone="))?.slice(5) ?? at.arg(0);
   for (const level of configuration.main.levels) {
@@ -72,12 +73,12 @@ function keyOf(zone: Directive | undefined): Rate["by"] | undefined {
   return OF_ALL.test(key) ? "route" : undefined;
 }
 
-/** Never a client's: RFC 5737 keeps it for documentation. */
+/** An address that no client has: RFC 5737 reserves it for documentation. */
 export const NOBODY = "192.0.2.1";
 
 /**
- * Which addresses may come in. nginx takes the first rule that fits, sluice `deny` before `allow`; lists that come to
- * the same are taken. For others the route is closed: it must not be open to more than the location was.
+ * Returns the allowed and denied addresses. nginx applies the first matching rule, sluice `deny` before `allow`;
+ * lists with the same result are imported. For others the route is closed: it must not admit more than the location.
  */
 export function accessOf(scope: Scope): Access | undefined {
   const rules = addressRules(scope);
@@ -91,11 +92,8 @@ export function accessOf(scope: Scope): Access | undefined {
   const odd =
     unread ?? (isOrdered && (isClosed || allow.length === 0 || deny.length === 0) ? undefined : rules[0]);
   if (odd !== undefined) {
-    const why = odd === unread ? "no address or range" : "the order of these rules has no counterpart";
-    scope.notes.add(
-      odd,
-      `${why}: the route is closed (${NOBODY} is nobody's address) until you write access`,
-    );
+    const why = odd === unread ? "not an address or range" : "the order of these rules has no counterpart";
+    scope.notes.add(odd, `${why}: the route is closed (no client has ${NOBODY}) until you write access`);
     return { allow: [NOBODY] };
   }
   if (!isClosed && deny.length === 0) return undefined;
@@ -108,7 +106,7 @@ export function accessOf(scope: Scope): Access | undefined {
 const rangesOf = (rules: readonly Directive[], name: string): string[] =>
   rules.filter((rule) => rule.name === name).map(({ value }) => value);
 
-/** allow and deny of the innermost level that has any: nginx keeps both in one list. */
+/** Returns the `allow` and `deny` of the innermost level that has any: nginx keeps both in one list. */
 function addressRules({ location }: Scope): readonly Directive[] {
   for (const level of location.outward()) {
     const own = level.directives.filter(({ name }) => name === "allow" || name === "deny");

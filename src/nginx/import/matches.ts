@@ -4,10 +4,10 @@ import { isRegex, modifierOf, pathOf } from "../locations.ts";
 import { type Notes, NotImported } from "./notes.ts";
 import type { Scope } from "./scope.ts";
 
-/** Names that mean any host. */
+/** The names that mean any host. */
 const ANY_HOST = new Set(["", "_", "localhost"]);
 
-/** The hosts of a server; undefined stands for any. Throws NotImported when no name of it can be a route's. */
+/** Returns the hosts of a server; undefined means any. Throws NotImported if no name can be a route's host. */
 export function hostsOf(server: Level, notes: Notes): readonly (string | undefined)[] {
   const directives = server.own("server_name");
   const names = directives.flatMap(({ args }) => args);
@@ -16,32 +16,33 @@ export function hostsOf(server: Level, notes: Notes): readonly (string | undefin
   for (const at of directives) {
     for (const name of at.args) {
       if (/^[A-Za-z0-9._-]+$/.test(name) && !ANY_HOST.has(name)) hosts.push(name.toLowerCase());
-      else if (!ANY_HOST.has(name)) notes.add(at, `${name} is no plain name, and a route has one host`);
+      else if (!ANY_HOST.has(name))
+        notes.add(at, `${name} is a pattern, and a route needs a plain host name`);
     }
   }
   const [first] = directives;
   if (hosts.length === 0 && first !== undefined) {
     throw new NotImported(
       first,
-      "none of the names is a plain one; write the routes by hand, without a host for any",
+      "all names are patterns; write the routes by hand, without a host for any host",
     );
   }
   return [...new Set(hosts)];
 }
 
-/** The paths of a location as routes have them. Throws NotImported. */
+/** Returns the paths of a location in the form of routes. Throws NotImported. */
 export function pathsOf({ location, directive, server, notes }: Scope): readonly string[] {
   const modifier = modifierOf(location);
-  if (modifier === "@") throw new NotImported(directive, "a named location has no path of its own");
+  if (modifier === "@") throw new NotImported(directive, "a named location has no path");
   if (isRegex(location)) {
     const paths = alternativesOf(pathOf(location));
     if (paths === undefined) {
       throw new NotImported(
         directive,
-        "the expression is no list of paths; write a route for each path that it means",
+        "the expression is not a list of paths; write a route for each path that it matches",
       );
     }
-    if (modifier === "~*") notes.add(directive, "paths of routes are compared with case");
+    if (modifier === "~*") notes.add(directive, "the paths of routes are case-sensitive");
     return paths;
   }
   const path = encoded(pathOf(location));
@@ -50,13 +51,13 @@ export function pathsOf({ location, directive, server, notes }: Scope): readonly
   if (path.endsWith("/")) {
     const bare = path.slice(0, -1);
     if (bare !== "" && !hasExact(server, bare)) {
-      notes.add(directive, `${bare} is redirected to ${path} there; the route takes it as it is`);
+      notes.add(directive, `nginx redirects ${bare} to ${path}; the route accepts it as it is`);
     }
     return [`${path}*`];
   }
   notes.add(
     directive,
-    `${path} is the start of any name there, such as ${path}y; the route takes ${path} and what is below it`,
+    `nginx also matches longer names such as ${path}y; the route matches ${path} and the paths below it`,
   );
   return [`${path}/*`];
 }
@@ -66,20 +67,20 @@ const hasExact = (server: Level, path: string): boolean =>
     (level) => level.kind === "location" && modifierOf(level) === "=" && pathOf(level) === path,
   );
 
-/** A decoded path as a route spells it. */
+/** Percent-encodes a decoded path as routes need it. */
 export const encoded = (path: string): string =>
   path.replace(/[^!$&'()+,\-./0-9:;=@A-Z_a-z~]/gu, (character) => percent(character));
 
 const percent = (character: string): string =>
   [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
 
-/** More alternatives than this are no list that anybody wrote. */
+/** The most alternatives of one expression: no list written by hand is longer. */
 const MAX_PATHS = 50;
 const GROUP = /^([^()|]*)(?:\((?:\?:)?([^()]*)\)([^()|]*))?$/;
-/** Letters, digits, and what is no operator of an expression. */
+/** Text without operators of a regular expression. */
 const LITERAL = /^(?:[\w/~-]|\\[./-])*$/;
 
-/** The paths of `^/(a|b)/`, `^/a$` and the like; undefined for other expressions. */
+/** Returns the paths of `^/(a|b)/`, `^/a$` and the like; undefined for other expressions. */
 export function alternativesOf(source: string): string[] | undefined {
   if (!source.startsWith("^/")) return undefined;
   const { body, ending } = splitEnding(source.slice(1));
@@ -103,13 +104,13 @@ function splitEnding(text: string): { readonly body: string; readonly ending: "e
   return text.endsWith("$") ? { body: text.slice(0, -1), ending: "exact" } : { body: text, ending: "below" };
 }
 
-/** The methods of `^(GET|POST)$`; undefined for other expressions. */
+/** Returns the methods of `^(GET|POST)$`; undefined for other expressions. */
 export function methodsOf(source: string): string[] | undefined {
   const list = /^\^\(?(?:\?:)?([A-Z|]+)\)?\$$/.exec(source)?.[1];
   return list?.split("|");
 }
 
-/** The methods that `limit_except` leaves open. */
+/** Returns the methods that `limit_except` allows for everybody. */
 export function exceptedMethods(
   level: Level,
 ): { readonly methods: string[]; readonly at: Directive } | undefined {

@@ -5,18 +5,14 @@ import { hasVariable, type Scope } from "./scope.ts";
 
 type Mock = NonNullable<RouteInput["mock"]>;
 
-/** The fixed answer of `return 200 "ok"`. Throws NotImported for redirects and texts that are put together. */
+/** Returns the mock of `return 200 "ok"`. Throws NotImported for redirects and bodies with variables. */
 export function mockOf(scope: Scope, at: Directive): Mock {
   const [code = "", text = ""] = at.args;
   const status = Number(code);
   if (!(status >= 200 && status <= 599) || (status >= 300 && status < 400) || status === 444) {
-    throw new NotImported(
-      at,
-      "a route answers with a status and a body, and redirects nowhere; leave it to nginx",
-    );
+    throw new NotImported(at, "a route cannot redirect; leave it to nginx");
   }
-  if (hasVariable(text))
-    throw new NotImported(at, "the body is put together for each request; write mock by hand");
+  if (hasVariable(text)) throw new NotImported(at, "the body contains variables; write mock by hand");
   const type = scope.set("default_type")?.value ?? "text/plain";
   return {
     ...(status !== 200 && { status }),

@@ -1,14 +1,14 @@
 import type { Directive } from "../directive.ts";
 
-/** Something of nginx that a route does not have, or has in another way. */
+/** A note about a part of the nginx configuration that a route lacks or does in another way. */
 export interface Note {
   readonly at: Directive;
   readonly text: string;
-  /** Whether it stands in the route's file alone, as a line for people says the same already. */
+  /** Whether the note is only for the route's file, because the output already says the same. */
   readonly isInFileAlone?: boolean;
 }
 
-/** A location, or a server, that cannot be a route; the message says why and what to do. */
+/** A location or server that cannot become a route; the message gives the reason and the remedy. */
 export class NotImported extends Error {
   override readonly name = "NotImported";
   readonly at: Directive;
@@ -19,7 +19,7 @@ export class NotImported extends Error {
   }
 }
 
-/** What is to be said of one location. */
+/** The notes on one location. */
 export class Notes {
   readonly all: Note[] = [];
 
@@ -28,10 +28,10 @@ export class Notes {
   }
 }
 
-/** More of a directive than this hides what is said of it. */
+/** The most characters of a directive in a note: more would hide the text. */
 const MAX_LENGTH = 70;
 
-/** `site.conf:12 auth_basic "staff"`. */
+/** Returns the place and text of a directive: `site.conf:12 auth_basic "staff"`. */
 export function spell(at: Directive): string {
   const words = at.words.map(({ raw }) => raw).join(" ");
   const text = at.block === undefined ? words : `${words} {}`;
@@ -39,5 +39,5 @@ export function spell(at: Directive): string {
   return `${at.at} ${short.replace(/\s+/g, " ")}`;
 }
 
-/** One line for a person. */
+/** Formats a note as one line. */
 export const formatNote = ({ at, text }: Note): string => `${spell(at)}: ${text}`;

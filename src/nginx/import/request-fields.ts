@@ -5,11 +5,11 @@ import { hasVariable } from "./scope.ts";
 
 type Edits = NonNullable<NonNullable<RouteInput["headers"]>["request"]>;
 
-/** What sluice tells backends by itself, or manages for each connection. */
+/** The fields that sluice itself sets, or manages for each connection. */
 const OWN =
   /^(?:x-forwarded-(?:for|proto|host|port|server|scheme|ssl)|x-real-ip|x-request-id|forwarded|upgrade|connection|via)$/;
 
-/** The fields that a route sets and removes on the way to the backend. */
+/** Returns the request fields that a route sets and removes. */
 export function requestEdits(scope: Scope): Edits | undefined {
   const set: Record<string, string> = {};
   const remove: string[] = [];
@@ -18,22 +18,22 @@ export function requestEdits(scope: Scope): Edits | undefined {
     const lower = name.toLowerCase();
     if (OWN.test(lower) || passes(lower, value) || (lower === "host" && hasVariable(value))) continue;
     if (!editableField.safeParse(name).success)
-      scope.notes.add(at, "the field frames the message, which sluice does itself");
+      scope.notes.add(at, "the field frames the message; sluice sets it itself");
     else if (value === "") remove.push(name);
     else if (hasVariable(value))
-      scope.notes.add(at, "the value is put together for each request; a route sets fixed ones");
+      scope.notes.add(at, "the value contains variables; a route sets fixed values");
     else if (fieldValue.safeParse(value).success) set[name] = value;
-    else scope.notes.add(at, "the value has characters that no field may have");
+    else scope.notes.add(at, "the value has characters that a field must not have");
   }
   if (Object.keys(set).length === 0 && remove.length === 0) return undefined;
   return { ...(Object.keys(set).length > 0 && { set }), ...(remove.length > 0 && { remove }) };
 }
 
-/** The client's own field in place of itself: it passes by itself. */
+/** Whether a line copies the client's own field, which sluice forwards anyway. */
 const passes = (lower: string, value: string): boolean =>
   value === `$http_${lower.replaceAll("-", "_")}` || (lower === "cookie" && value === "$http_cookie");
 
-/** Whether the location hands WebSocket upgrades on. */
+/** Whether the location forwards WebSocket upgrades. */
 export function takesWebSockets(scope: Scope): boolean {
   const upgrade = scope.all("proxy_set_header").findLast(({ args }) => args[0]?.toLowerCase() === "upgrade");
   return (upgrade?.arg(1) ?? "") !== "";

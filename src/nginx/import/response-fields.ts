@@ -8,29 +8,29 @@ type Edits = NonNullable<NonNullable<RouteInput["headers"]>["response"]>;
 type Cors = Exclude<RouteInput["cors"], boolean | undefined>;
 
 const isCors = (at: Directive): boolean => /^access-control-/i.test(at.arg(0));
-/** sluice sends both by itself where they belong. */
+/** The fields that sluice itself sets where they are needed. */
 const OWN = /^(?:x-accel-buffering|vary)$/i;
 
-/** The fields that a route sets and removes on the way to the client. */
+/** Returns the response fields that a route sets and removes. */
 export function responseEdits(scope: Scope): Edits | undefined {
   const set: Record<string, string> = {};
   const remove: string[] = [];
   for (const at of scope.all("proxy_hide_header")) {
     if (isCors(at) || OWN.test(at.arg(0))) continue;
     if (editableField.safeParse(at.arg(0)).success) remove.push(at.arg(0));
-    else scope.notes.add(at, "the field frames the message, which sluice does itself");
+    else scope.notes.add(at, "the field frames the message; sluice sets it itself");
   }
   for (const at of scope.all("add_header")) {
     const [name = "", value = ""] = at.args;
     if (isCors(at) || OWN.test(name) || value === "") continue;
     if (!editableField.safeParse(name).success)
-      scope.notes.add(at, "the field frames the message, which sluice does itself");
+      scope.notes.add(at, "the field frames the message; sluice sets it itself");
     else if (hasVariable(value))
-      scope.notes.add(at, "the value is put together for each answer; a route sets fixed ones");
+      scope.notes.add(at, "the value contains variables; a route sets fixed values");
     else if (fieldValue.safeParse(value).success) set[name] = value;
-    else scope.notes.add(at, "the value has characters that no field may have");
+    else scope.notes.add(at, "the value has characters that a field must not have");
   }
-  // What is set takes the place of the backend's, so it need not be removed as well.
+  // A set field replaces the backend's, so it need not be removed.
   const removed = remove.filter(
     (name) => !Object.keys(set).some((each) => each.toLowerCase() === name.toLowerCase()),
   );
@@ -38,7 +38,7 @@ export function responseEdits(scope: Scope): Edits | undefined {
   return { ...(Object.keys(set).length > 0 && { set }), ...(removed.length > 0 && { remove: removed }) };
 }
 
-/** The route's cors, from the fields of the location and of its answer to a preflight. */
+/** Returns the route's cors, from the fields of the location and of its response to a preflight. */
 export function corsOf(scope: Scope): Cors | undefined {
   const inner = scope
     .ifs()
@@ -51,7 +51,7 @@ export function corsOf(scope: Scope): Cors | undefined {
   if (origin === undefined) return undefined;
   const allowOrigins = originsOf(origin, scope);
   if (allowOrigins.length === 0) {
-    scope.notes.add(origin, "no list of origins; write cors.allowOrigins by hand");
+    scope.notes.add(origin, "the origins are not a fixed list; write cors.allowOrigins by hand");
     return undefined;
   }
   const list = (name: string) => listOf(corsField(name), scope);
@@ -60,7 +60,7 @@ export function corsOf(scope: Scope): Cors | undefined {
   const allowCredentials = credentials?.arg(1).toLowerCase() === "true";
   const isOpen = [allowOrigins, methods, headers, exposed].some((each) => each?.includes("*"));
   if (credentials !== undefined && allowCredentials && isOpen) {
-    scope.notes.add(credentials, "browsers refuse credentials together with *, so they are left out");
+    scope.notes.add(credentials, "browsers refuse credentials together with *, so the route omits them");
   }
   const seconds = Number(corsField("max-age")?.arg(1));
   return {
@@ -73,7 +73,7 @@ export function corsOf(scope: Scope): Cors | undefined {
   };
 }
 
-/** A field that is a list; undefined without it, or when it is put together. */
+/** Returns the items of a field; undefined without the field, or if it contains variables. */
 function listOf(at: Directive | undefined, { notes }: Scope): string[] | undefined {
   if (at === undefined) return undefined;
   const words = at
@@ -83,15 +83,15 @@ function listOf(at: Directive | undefined, { notes }: Scope): string[] | undefin
     .filter((word) => word !== "");
   if (words.length > 0 && words.every((word) => token.safeParse(word).success && !hasVariable(word)))
     return words;
-  notes.add(at, "no fixed list; the default of cors holds");
+  notes.add(at, "not a fixed list; the route uses the default of cors");
   return undefined;
 }
 
-/** `if ($request_method = OPTIONS)`: sluice answers preflights by itself. */
+/** Whether a block is `if ($request_method = OPTIONS)`: sluice itself answers preflights. */
 export const isPreflight = ({ directive }: { readonly directive: Directive | undefined }): boolean =>
   /^\(?\s*\$request_method\s+=\s+["']?OPTIONS["']?\s*\)?$/.test(directive?.value ?? "");
 
-/** The origins of a field's value; a variable's are those of its map. */
+/** Returns the origins in a field's value; for a variable those of its map. */
 function originsOf(at: Directive, { configuration, notes }: Scope): string[] {
   const value = at.arg(1).replace(/\/$/, "");
   if (!hasVariable(value)) return value === "" ? [] : [value];
@@ -103,12 +103,12 @@ function originsOf(at: Directive, { configuration, notes }: Scope): string[] {
     if (target === "") return [];
     const origin = pair.name.startsWith("~") ? patternOf(pair.name) : pair.name;
     if (origin === undefined)
-      notes.add(pair, "no exact origin and no https://*.example.com; write it by hand");
+      notes.add(pair, "neither an exact origin nor https://*.example.com; write it by hand");
     return origin ?? [];
   });
 }
 
-/** `^https://.*\.example\.com$` as `https://*.example.com`; undefined for other expressions. */
+/** Converts `^https://.*\.example\.com$` to `https://*.example.com`; undefined for other expressions. */
 function patternOf(key: string): string | undefined {
   const labels = String.raw`(?:\(?(?:\?:)?(?:\.[*+]|\[[^\]]+\][*+](?:\(\?:\\\.\[[^\]]+\][*+]\)\*)?)\)?)`;
   const match = new RegExp(String.raw`^~\*?\^(https?)://(${labels}\\\.)?((?:[\w-]|\\\.)+)(:\d+)?\$$`).exec(

@@ -10,7 +10,7 @@ type Rewrite = NonNullable<RouteInput["rewrite"]>;
 const AS_CLIENT = new Set(["$request_uri", "$uri$is_args$args", "$uri"]);
 const WRITE = "write rewrite.stripPrefix and addPrefix by hand";
 
-/** What the path becomes on the way to the backend; undefined when it stays. Throws NotImported. */
+/** Returns the change of the path for the backend; undefined without a change. Throws NotImported. */
 export function rewriteOf({ scope, target }: Proxied): Rewrite | undefined {
   const rewrites = scope.all("rewrite").filter((at) => scope.location.directives.includes(at));
   const [first, ...more] = rewrites;
@@ -20,14 +20,14 @@ export function rewriteOf({ scope, target }: Proxied): Rewrite | undefined {
   }
   const { uri, directive } = target;
   if (uri === undefined || AS_CLIENT.has(uri)) return undefined;
-  if (/[$?]/.test(uri)) throw new NotImported(directive, `the path is put together; ${WRITE}`);
+  if (/[$?]/.test(uri)) throw new NotImported(directive, `the path contains variables; ${WRITE}`);
   if (isRegex(scope.location))
-    throw new NotImported(directive, `the path is that of an expression; ${WRITE}`);
+    throw new NotImported(directive, `the location is a regular expression; ${WRITE}`);
   const path = pathOf(scope.location);
   const rewrite =
     modifierOf(scope.location) === "=" ? ofWhole(path, uri) : ofPrefix(path, uri, scope, directive);
   if (rewrite === undefined)
-    throw new NotImported(directive, `${path} becomes ${uri}, not at a slash; ${WRITE}`);
+    throw new NotImported(directive, `${path} becomes ${uri}, which does not end at a slash; ${WRITE}`);
   return tidy(rewrite);
 }
 
@@ -42,7 +42,7 @@ function tidy({ strip, add }: Change): Rewrite | undefined {
   return { ...(from !== "" && { stripPrefix: from }), ...(to !== "" && { addPrefix: to }) };
 }
 
-/** nginx puts the path of proxy_pass in place of the location's. */
+/** Replaces the location's path with that of proxy_pass, as nginx does. */
 function ofPrefix(path: string, uri: string, { notes }: Proxied["scope"], at: Directive): Change | undefined {
   if (path.endsWith("/") === uri.endsWith("/")) return { strip: path, add: uri };
   if (!uri.endsWith("/")) return undefined;
@@ -50,7 +50,7 @@ function ofPrefix(path: string, uri: string, { notes }: Proxied["scope"], at: Di
   return { strip: path, add: uri };
 }
 
-/** One path in place of another: what they share at their ends stays. */
+/** Replaces one whole path with another, except for the segments that both end with. */
 function ofWhole(path: string, uri: string): Change | undefined {
   if (path === uri) return { strip: "", add: "" };
   if (uri.endsWith("/") && !path.endsWith("/")) return { strip: path, add: uri };
@@ -62,16 +62,15 @@ function ofWhole(path: string, uri: string): Change | undefined {
   return { strip: from.slice(0, -shared).join("/"), add: to.slice(0, -shared).join("/") };
 }
 
-/** `^/api/(.*)$ /v1/$1 break`, and the ways to spell it. */
+/** Converts `^/api/(.*)$ /v1/$1 break` and its variants. */
 function byExpression(at: Directive): Rewrite | undefined {
   const [source = "", replacement = "", flag] = at.args;
-  if (flag !== "break")
-    throw new NotImported(at, `only a rewrite with break stays in its location; ${WRITE}`);
+  if (flag !== "break") throw new NotImported(at, `only a rewrite with break can be imported; ${WRITE}`);
   const match = /^\^((?:\/[\w.~-]+|\\[.-])*)(\/?)(\??)\((\/?)\.\*\)\$?$/.exec(source.replace(/\\/g, ""));
   const [, strip = "", slash, optional, inner] = match ?? [];
   const tail = /^((?:\/[\w.~-]+)*)(\/?)\$1$/.exec(replacement);
   const [, add = "", slashAfter] = tail ?? [];
-  if (match === null || tail === null) throw new NotImported(at, `the expression is no prefix; ${WRITE}`);
+  if (match === null || tail === null) throw new NotImported(at, `the expression is not a prefix; ${WRITE}`);
   const hasSlash = slash === "/" || inner === "/";
   const keepsSlash = slashAfter === "/" || inner === "/";
   const isWhole = strip === "" && slash === "" && inner === "" && slashAfter === "";

@@ -19,7 +19,7 @@ import { corsOf, isPreflight, responseEdits } from "./response-fields.ts";
 import { rewriteOf } from "./rewrites.ts";
 import { Scope } from "./scope.ts";
 
-/** A route that a location has become. */
+/** A route that was imported from a location. */
 export interface ImportedRoute {
   readonly name: string;
   readonly route: RouteInput;
@@ -30,7 +30,7 @@ export interface ImportedRoute {
 
 export interface Imported {
   readonly routes: readonly ImportedRoute[];
-  /** What is in no route. */
+  /** The notes on everything that is in no route. */
   readonly left: readonly Note[];
 }
 
@@ -40,17 +40,17 @@ export interface ImportOptions {
   readonly server: string | undefined;
 }
 
-/** More route files than this are no configuration that anybody keeps. */
+/** The most routes of one import: nobody maintains more route files. */
 const MAX_ROUTES = 10_000;
 
-/** The names of all servers. */
+/** Returns the names of all servers. */
 export const serverNames = (configuration: Configuration): string[] => [
   ...new Set(levelsOf(configuration, "server").flatMap(namesOf)),
 ];
 
 const namesOf = (server: Level): readonly string[] => server.own("server_name").flatMap(({ args }) => args);
 
-/** Makes routes of the locations that proxy, and of those with a fixed answer. */
+/** Converts the locations that proxy, and those with a fixed response, into routes. */
 export function importRoutes(
   configuration: Configuration,
   { version, server: only }: ImportOptions,
@@ -83,7 +83,7 @@ function draftsOf(
   const { directive } = server;
   const answer = server.last("return");
   if (answer !== undefined)
-    throw new NotImported(answer, "the server answers everything by itself; leave it to nginx");
+    throw new NotImported(answer, "the server answers every request itself; leave it to nginx");
   const hosts = hostsOf(server, left);
   if (directive !== undefined) noteOwn(server, directive, left);
   const drafts: Draft[] = [];
@@ -101,7 +101,7 @@ function draftsOf(
       else
         left.add(
           error.at,
-          `not imported: ${error.message}; its route answers 403, so that no other one takes its requests`,
+          `not imported: ${error.message}; its route answers 403, so that no other route gets its requests`,
         );
       drafts.push(...closed);
     }
@@ -112,11 +112,11 @@ function draftsOf(
   const { needed, useless } = splitNotFound(drafts);
   noteCoverage(leftOut, needed, left);
   for (const { from } of useless)
-    left.add(from, "not imported: sluice answers 404 to every path without a route");
+    left.add(from, "not imported: sluice answers 404 for every path without a route");
   return needed;
 }
 
-/** An answer of 404 is a route only where another one would take its path. */
+/** Splits off the routes that answer 404 although no other route covers their path: they are not needed. */
 function splitNotFound(drafts: readonly Draft[]): { readonly needed: Draft[]; readonly useless: Draft[] } {
   const isUseless = (draft: Draft) =>
     isNotFound(draft) &&
@@ -130,21 +130,24 @@ function splitNotFound(drafts: readonly Draft[]): { readonly needed: Draft[]; re
 
 const isNotFound = ({ route: { mock } }: Draft): boolean => mock?.status === 404 && mock.body === undefined;
 
-/** Throws what is no NotImported. */
+/** Notes a NotImported; throws any other error. */
 function take(error: unknown, left: Notes): void {
   if (!(error instanceof NotImported)) throw error;
   left.add(error.at, `not imported: ${error.message}`);
 }
 
-/** One line for all that a level says of nginx itself. */
+/** Adds one note for all directives of a level that concern nginx itself. */
 function noteOwn(level: Level, at: Directive, left: Notes): void {
   const names = ownNames(level).filter((name) => name !== "http" && name !== "events");
   if (names.length > 0) {
-    left.add(at, `nginx's own, in no route (see sluice.yaml for what sluice has of it): ${names.join(", ")}`);
+    left.add(
+      at,
+      `not imported: settings of nginx itself (see sluice.yaml for sluice's own): ${names.join(", ")}`,
+    );
   }
 }
 
-/** The routes of one location: one for each host and path. Throws NotImported. */
+/** Converts one location into routes, one per host and path. Throws NotImported. */
 function convert(scope: Scope, hosts: readonly (string | undefined)[]): Draft[] {
   const { directive, notes } = scope;
   const paths = pathsOf(scope);
@@ -164,14 +167,14 @@ function convert(scope: Scope, hosts: readonly (string | undefined)[]): Draft[] 
   );
 }
 
-/** Throws NotImported for a value that no route may have: one such location must not keep the others out. */
+/** Throws NotImported for a value that the schema refuses: one such location must not stop the whole import. */
 function checkRoute(route: RouteInput, at: Directive): void {
   const issue = routeSchema.safeParse(route).error?.issues[0];
   if (issue === undefined) return;
-  throw new NotImported(at, `${spellPath(issue.path)} of its route would be wrong: ${issue.message}`);
+  throw new NotImported(at, `${spellPath(issue.path)} of its route would be invalid: ${issue.message}`);
 }
 
-/** Routes that refuse everything, for a location that guards what cannot be imported: a wider route would open it. */
+/** Returns routes that refuse all requests of a guarded location that cannot be imported: a wider route would open it. */
 function closedRoutes(scope: Scope, hosts: readonly (string | undefined)[]): Draft[] {
   if (isRegex(scope.location) || modifierOf(scope.location) === "@") return [];
   if (guardsOf(scope).length === 0 && accessOf(scope) === undefined) return [];
@@ -184,7 +187,7 @@ function closedRoutes(scope: Scope, hosts: readonly (string | undefined)[]): Dra
       }),
     );
   } catch (error) {
-    // sluice refuses such a path itself.
+    // sluice itself refuses such a path.
     if (error instanceof NotImported) return [];
     throw error;
   }
@@ -201,7 +204,7 @@ function bodyOf(scope: Scope): Omit<RouteInput, "match"> {
   for (const at of guards) {
     scope.notes.add(
       at,
-      `guards the location and has no counterpart: the route is closed (${NOBODY} is nobody's address) until auth or access take its place`,
+      `guards the location and has no counterpart: the route is closed (no client has ${NOBODY}) until you replace it with auth or access`,
     );
   }
   const isConverted = (at: Directive) => guards.includes(at) || isConvertedIf(at, scope);
@@ -216,7 +219,7 @@ function bodyOf(scope: Scope): Omit<RouteInput, "match"> {
   };
 }
 
-/** An `if` that has become cors or methods. */
+/** Whether an `if` was converted to cors or methods. */
 function isConvertedIf(at: Directive, scope: Scope): boolean {
   const level = [...scope.ifs(), ...scope.ifs(scope.server)].find(({ directive }) => directive === at);
   if (level === undefined) return false;
@@ -241,16 +244,16 @@ function destinationOf(scope: Scope): Pick<RouteInput, "upstream" | "rewrite"> |
     .map((level) => level.last("proxy_pass"))
     .find((at) => at !== undefined);
   if (inner !== undefined)
-    throw new NotImported(inner, "it depends on a condition; write the routes by hand");
+    throw new NotImported(inner, "proxy_pass depends on a condition; write the routes by hand");
   const answer = location.last("return");
   if (answer !== undefined) return { mock: mockOf(scope, answer) };
   if (location.own("deny").some(({ value }) => value === "all") && location.own("allow").length === 0) {
     return { mock: { status: 403 } };
   }
-  throw new NotImported(directive, "it proxies nothing; leave it to nginx");
+  throw new NotImported(directive, "the location does not proxy; leave it to nginx");
 }
 
-/** One route for each place: two servers on different ports often have the same locations. */
+/** Merges routes with the same host and path: servers on different ports often have the same locations. */
 function merged(drafts: readonly Draft[], left: Notes): Draft[] {
   const kept = new Map<string, Draft>();
   for (const draft of drafts) {
@@ -258,10 +261,13 @@ function merged(drafts: readonly Draft[], left: Notes): Draft[] {
     const first = kept.get(place);
     if (first === undefined) kept.set(place, draft);
     else if (bodyText(first) !== bodyText(draft)) {
-      left.add(draft.from, `not imported: ${first.from.at} has the same host and path, and is imported`);
+      left.add(
+        draft.from,
+        `not imported: ${first.from.at}, with the same host and path, is imported instead`,
+      );
     }
   }
-  // `/x/*` takes `/x` as well.
+  // `/x/*` also matches `/x`.
   const all = [...kept.values()];
   return all.filter((draft) => {
     const { match } = draft.route;
@@ -274,7 +280,7 @@ const bodyText = ({ route }: Draft): string => JSON.stringify({ ...route, match:
 
 const MAX_NAME_LENGTH = 60;
 
-/** Names from host and path, each once. */
+/** Gives each route a unique name from its host and path. */
 function named(drafts: readonly Draft[]): ImportedRoute[] {
   const taken = new Set<string>();
   const hosts = new Set(drafts.map(({ route }) => route.match.host));

@@ -6,7 +6,7 @@ import type { Target } from "../target.ts";
 import type { NginxVersion } from "../version.ts";
 import type { Notes } from "./notes.ts";
 
-/** A location on its way to a route: what holds in it, and what is to be said of it. */
+/** A location during its conversion to a route: its effective directives and its notes. */
 export class Scope {
   readonly configuration: Configuration;
   readonly version: NginxVersion;
@@ -31,28 +31,28 @@ export class Scope {
     this.notes = notes;
   }
 
-  /** The directive that sets a value here; undefined where nginx's default holds. */
+  /** Returns the directive that sets a value here; undefined for nginx's default. */
   set(name: string): Directive | undefined {
     return effective(this.location, name, this.version).directive;
   }
 
-  /** The directives of a name that hold here together. */
+  /** Returns the directives of a name that are effective here together. */
   all(name: string): readonly Directive[] {
     if (name === "add_header") return effectiveFields(this.location, name, this.version).directives;
     return effectiveAll(this.location, name).directives;
   }
 
-  /** The `if` blocks of the location, or of the server. */
+  /** Returns the `if` blocks of a level. */
   ifs(level: Level = this.location): readonly Level[] {
     return level.levels.filter(({ kind }) => kind === "if");
   }
 }
 
-/** A location that proxies by HTTP. */
+/** A proxied location. */
 export interface Proxied {
   readonly scope: Scope;
   readonly target: Target;
 }
 
-/** Whether nginx puts a value together for each request. */
+/** Whether a value contains variables of nginx. */
 export const hasVariable = (value: string): boolean => value.includes("$");

@@ -4,10 +4,10 @@ import type { View } from "./view.ts";
 
 const VARIABLE = "$connection_upgrade";
 
-/** What makes of a client's Upgrade the Connection that belongs to it, in words for a finding. */
+/** The remedy in words: a map that derives the Connection field from the client's Upgrade. */
 export const CONNECTION_MAP = `map $http_upgrade ${VARIABLE} { default upgrade; '' ''; } and Connection ${VARIABLE}`;
 
-/** Sets fields and Connection by the map, which is added before the server where there is none. */
+/** Sets the fields, and Connection from the map; adds the map before the server if it is missing. */
 export function setConnectionByMap(view: View, fields: Readonly<Record<string, string>>): Fix | undefined {
   const known = mapOfUpgrade(view);
   const { server } = view;
@@ -22,7 +22,7 @@ export function setConnectionByMap(view: View, fields: Readonly<Record<string, s
   return together(added, setRequestFields(view, all));
 }
 
-/** The variable of a map from `$http_upgrade` that this configuration has. */
+/** Returns the variable of the first map from `$http_upgrade`; undefined without such a map. */
 function mapOfUpgrade({ configuration }: View): string | undefined {
   for (const http of configuration.main.levels) {
     const map = http.own("map").find(({ args }) => args[0] === "$http_upgrade");

@@ -1,13 +1,13 @@
-/** Lines around a change. */
+/** The number of unchanged lines around a change. */
 const CONTEXT = 3;
 
-/** A line that stays, goes or comes. */
+/** A line that is kept, removed or added. */
 interface Line {
   readonly mark: " " | "-" | "+";
   readonly text: string;
 }
 
-/** A unified diff of two texts, as `patch -p0` takes it; empty when they are the same. */
+/** Returns a unified diff of two texts for `patch -p0`; empty if they are equal. */
 export function unifiedDiff(path: string, before: string, after: string): string {
   if (before === after) return "";
   const lines = compare(splitLines(before), splitLines(after));
@@ -15,12 +15,12 @@ export function unifiedDiff(path: string, before: string, after: string): string
   return `--- ${path}\n+++ ${path}\n${hunks.join("")}`;
 }
 
-/** The lines with their line breaks, so that a missing one at the end of the file is a difference. */
+/** Splits a text into lines with their line breaks, so that a missing last line break is a difference. */
 const splitLines = (text: string): string[] => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 
 /**
- * Finds the lines that stay by walking both texts: at a difference the nearest pair of equal lines is looked
- * for. Fixes add and replace single lines, so this is the shortest diff of them.
+ * Compares line by line; at a difference it continues at the nearest pair of equal lines. Fixes add and replace
+ * single lines, so the result is the shortest diff.
  */
 function compare(before: readonly string[], after: readonly string[]): Line[] {
   const lines: Line[] = [];
@@ -42,7 +42,7 @@ function compare(before: readonly string[], after: readonly string[]): Line[] {
   return lines;
 }
 
-/** The most lines that one change is looked for in. */
+/** The most lines of one change. */
 const MAX_CHANGE = 1000;
 
 function nearestPair(before: readonly string[], after: readonly string[], a: number, b: number) {

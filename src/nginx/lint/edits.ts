@@ -4,28 +4,28 @@ import type { Token } from "../token.ts";
 import type { Edit, Fix } from "./finding.ts";
 import { isField, type View } from "./view.ts";
 
-/** A directive to set in a location: its own is replaced, else a line is added beside the `…_pass`. */
+/** Sets a directive in a location: replaces the location's own, else adds a line after the `…_pass`. */
 export function setInLocation(view: View, name: string, value: string): Fix {
   const own = view.location.last(name);
   const edit = own === undefined ? insertBeside(view, `${name} ${value};`) : replaceValue(own, value);
   return { edits: edit === undefined ? [] : [edit], changes: [name] };
 }
 
-/** Several of `setInLocation` at once. */
+/** Sets several directives as `setInLocation` does. */
 export function setAll(view: View, values: Readonly<Record<string, string>>): Fix {
   const fixes = Object.entries(values).map(([name, value]) => setInLocation(view, name, value));
   return { edits: fixes.flatMap(({ edits }) => edits), changes: fixes.flatMap(({ changes }) => changes) };
 }
 
 /**
- * A field for the backend. The location's own is replaced; else a line is added, and behind it those that the
- * location inherits, as a first one of its own would put them out of force.
+ * Sets a request field. Replaces the location's own line; else adds a line, together with all lines that the
+ * location inherits, because nginx ignores inherited lines as soon as the location has one of its own.
  */
 export function setRequestField(view: View, field: string, value: string): Fix {
   return setRequestFields(view, { [field]: value });
 }
 
-/** Several of `setRequestField` at once. */
+/** Sets several request fields as `setRequestField` does. */
 export function setRequestFields(view: View, fields: Readonly<Record<string, string>>): Fix {
   const { directives, level } = view.all("proxy_set_header");
   const own = level === view.location ? directives : [];
@@ -43,16 +43,16 @@ export function setRequestFields(view: View, fields: Readonly<Record<string, str
   return { edits: edits.filter((edit) => edit !== undefined), changes: ["proxy_set_header"] };
 }
 
-/** A directive without a block as it is written. */
+/** Returns a directive as written, without a block. */
 export const rawText = ({ words }: Directive): string => `${words.map(({ raw }) => raw).join(" ")};`;
 
-/** Both fixes in one. */
+/** Joins several fixes into one. */
 export const together = (...fixes: readonly (Fix | undefined)[]): Fix => ({
   edits: fixes.flatMap((fix) => fix?.edits ?? []),
   changes: [...new Set(fixes.flatMap((fix) => fix?.changes ?? []))],
 });
 
-/** Puts other arguments in the place of a directive's. */
+/** Replaces the arguments of a directive. */
 export function replaceValue(directive: Directive, value: string): Edit {
   const { file } = directive;
   const [first] = directive.words.slice(1);
@@ -62,7 +62,7 @@ export function replaceValue(directive: Directive, value: string): Edit {
   return { file, from: first.start, to: last.end, text: value };
 }
 
-/** Puts another word in the place of one. */
+/** Replaces a word. */
 export const replaceWord = ({ file, start, end }: Token, text: string): Edit => ({
   file,
   from: start,
@@ -70,7 +70,7 @@ export const replaceWord = ({ file, start, end }: Token, text: string): Edit => 
   text,
 });
 
-/** Takes a word and the blanks before it away. */
+/** Removes a word and the blanks before it. */
 export function removeWord({ file, start, end }: Token): Edit {
   const before = /\s*$/.exec(file.slice(file.lineStart(start), start))?.[0].length ?? 0;
   return { file, from: start - before, to: end, text: "" };
@@ -82,7 +82,7 @@ export function appendWord(directive: Directive, word: string): Edit {
   return { file: directive.file, from: end, to: end, text: ` ${word}` };
 }
 
-/** Takes a directive away, with its line where nothing else stands on it. */
+/** Removes a directive; also its line, if that has nothing else. */
 export function removeDirective({ file, start, end }: Directive): Edit {
   const lineStart = file.lineStart(start);
   const lineEnd = file.lineEnd(end);
@@ -92,13 +92,13 @@ export function removeDirective({ file, start, end }: Directive): Edit {
   return { file, from: start, to: end + blanks, text: "" };
 }
 
-/** Whether a repeated directive can go without bringing those of outer levels back into force. */
+/** Whether a repeated directive can be removed without making those of outer levels effective again. */
 export const canRemove = (directive: Directive, level: Level | undefined): boolean =>
   level !== undefined &&
   (level.own(directive.name).length > 1 ||
     [...level.outward()].slice(1).every((outer) => outer.own(directive.name).length === 0));
 
-/** Adds a line behind a directive, as it is indented. */
+/** Adds a line after a directive, with the same indentation. */
 export function insertAfter(anchor: Directive, text: string): Edit {
   const { file, start, end } = anchor;
   const lineEnd = file.lineEnd(end);
@@ -108,14 +108,14 @@ export function insertAfter(anchor: Directive, text: string): Edit {
   return { file, from: at, to: at, text: `${hasReturn ? "\r\n" : "\n"}${file.indentation(start)}${text}` };
 }
 
-/** Adds lines before a directive and an empty one behind them, each indented as the directive is. */
+/** Adds lines and an empty line before a directive, with the same indentation. */
 export function insertBefore({ file, start }: Directive, text: string): Edit {
   const indentation = file.indentation(start);
   const lines = text.split("\n").map((line, at) => (line === "" || at === 0 ? line : indentation + line));
   return { file, from: start, to: start, text: `${lines.join("\n")}\n${indentation}` };
 }
 
-/** Adds a line in the location itself; undefined in a fragment that shows neither it nor anything in it. */
+/** Adds a line in the location itself; undefined if the fragment shows no place for it. */
 function insertBeside({ location, target }: View, text: string): Edit | undefined {
   if (location.directives.includes(target.directive)) return insertAfter(target.directive, text);
   return insertInBlock(location, text);

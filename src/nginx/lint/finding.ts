@@ -1,16 +1,16 @@
 import type { Level } from "../level.ts";
 import type { SourceFile } from "../source-file.ts";
 
-/** How bad a finding is: `error` breaks streams or nginx, `warning` will under some condition, `info` is to know. */
+/** The severity: `error` breaks streams or nginx, `warning` does under some condition, `info` is good to know. */
 export type Severity = "error" | "warning" | "info";
 
 export const SEVERITIES: readonly Severity[] = ["error", "warning", "info"];
 
-/** Whether `a` is as bad as `b`, or worse. */
+/** Whether `a` is at least as severe as `b`. */
 export const isAsBadAs = (a: Severity, b: Severity): boolean =>
   SEVERITIES.indexOf(a) <= SEVERITIES.indexOf(b);
 
-/** A piece of a file to replace; offsets count UTF-16 units of its text. */
+/** A replacement in a file; offsets count UTF-16 units of its text. */
 export interface Edit {
   readonly file: SourceFile;
   readonly from: number;
@@ -18,10 +18,10 @@ export interface Edit {
   readonly text: string;
 }
 
-/** Edits that mend a finding. */
+/** The edits that fix a finding. */
 export interface Fix {
   readonly edits: readonly Edit[];
-  /** The directives whose effective values may change by it; a fix that changes any other is taken back. */
+  /** The directives whose effective values may change; a fix that changes any other is undone. */
   readonly changes: readonly string[];
 }
 
@@ -32,25 +32,25 @@ export interface Range {
   readonly end: number;
 }
 
-/** Something that a rule has found. */
+/** A problem that a rule reports. */
 export interface Finding {
   readonly rule: string;
   readonly severity: Severity;
   readonly at: Range;
-  /** Patterns of the locations it concerns, such as `/events`; empty when it is about none. */
+  /** The patterns of the locations concerned, such as `/events`; may be empty. */
   readonly locations: readonly string[];
   readonly message: string;
-  /** Where the value comes from, such as `proxy_buffering on (default; nothing sets it in …)`. */
+  /** The origin of the value, such as `proxy_buffering on (default; nothing sets it in …)`. */
   readonly cause: string | undefined;
-  /** What to do, in words. */
+  /** The remedy in words. */
   readonly remedy: string;
   readonly facts: readonly string[];
   readonly fix: Fix | undefined;
-  /** Whether it is about a location that may carry streams or not: counted, and shown only when asked for. */
+  /** Whether the location only possibly carries streams: such findings are counted, and shown only on request. */
   readonly isPossible: boolean;
 }
 
-/** What a rule hands to the engine; the engine adds the rest. */
+/** The part of a finding that the rule supplies; the engine adds the rest. */
 export interface Report {
   readonly severity: Severity;
   readonly at: Range;
@@ -58,6 +58,6 @@ export interface Report {
   readonly remedy: string;
   readonly cause?: string | undefined;
   readonly fix?: Fix | undefined;
-  /** A location that it concerns, where that is not the place itself. */
+  /** The location concerned, if it is not the place itself. */
   readonly location?: Level | undefined;
 }

@@ -5,37 +5,37 @@ import { applyEdits, chooseApart, type Fixable, isFixable, PatchedFiles } from "
 import { lint } from "./result.ts";
 import { changedNames, takeSnapshot } from "./snapshot.ts";
 
-/** A fix may bring another finding forward; what is not done after so many passes is not done by more. */
+/** The most passes: a fix may reveal another finding, but no chain of findings is that long. */
 const MAX_PASSES = 10;
 
-/** The most blocks that a configuration may have to be mended: a bigger one has a generator, which is to be mended. */
+/** The most blocks of a configuration that is fixed: a bigger one is generated, so its generator needs the fix. */
 const MAX_LEVELS = 20_000;
 
-/** A file that fixes change. */
+/** A file that the fixes change. */
 export interface FixedFile {
   readonly path: string;
   readonly before: Buffer;
   readonly after: Buffer;
 }
 
-/** What fixing a configuration comes to. */
+/** The result of fixing a configuration. */
 export interface Fixed {
   readonly files: readonly FixedFile[];
-  /** The findings that were mended. */
+  /** The fixed findings. */
   readonly mended: readonly Fixable[];
-  /** Findings whose fix would have changed more than it said. */
+  /** The findings whose fix would have changed more than it declares. */
   readonly refused: readonly Fixable[];
 }
 
-/** Which findings are to be mended, and which files may be written. */
+/** The files that may be written, and whether findings of possible streams are fixed too. */
 export interface FixScope {
   mayWrite(path: string): boolean;
   readonly fixesPossible: boolean;
 }
 
 /**
- * Mends what can be mended, in memory. A fix counts only if the result parses as before and the effective values
- * that differ are those that the fix names.
+ * Applies all fixes in memory. A fix counts only if the result still parses, and if only the effective values
+ * that the fix declares differ.
  */
 export function fixSource(source: Source, options: LintOptions, scope: FixScope): Fixed {
   const run = new FixRun(source, options, scope);
@@ -59,14 +59,14 @@ class FixRun {
     this.#scope = scope;
   }
 
-  /** Whether it is small enough to compare what holds in each block before and after. */
+  /** Whether the configuration is small enough to compare the effective values of all blocks. */
   get isMendable(): boolean {
     let levels = 0;
     for (const _ of this.#read(this.#patches).main.inward()) levels += 1;
     return levels <= MAX_LEVELS;
   }
 
-  /** Returns false when nothing is left to mend. */
+  /** Runs one pass. Returns false if nothing is left to fix. */
   pass(): boolean {
     const before = this.#read(this.#patches);
     const { findings, isBroken } = lint(before, this.#options);
@@ -76,7 +76,7 @@ class FixRun {
     const chosen = chooseApart(fixable);
     if (chosen.length === 0) return false;
     if (this.#try(before, chosen)) return true;
-    // Together they do not hold: each by itself, against the same text.
+    // The fixes do not work together: try each by itself against the same text.
     for (const finding of chosen) {
       if (this.#try(before, [finding])) return true;
       this.#refused.set(keyOf(finding), finding);
@@ -118,7 +118,7 @@ class FixRun {
 
   #changesOnly(before: Configuration, after: Configuration, findings: readonly Fixable[]): boolean {
     if (after.problems.length > before.problems.length) return false;
-    // A syntax fix lets more be read than before.
+    // After a syntax fix the reader reads more than before, so there is nothing to compare.
     if (findings.every(({ fix }) => fix.changes.length === 0)) return true;
     const allowed = new Set(findings.flatMap(({ fix }) => fix.changes));
     const { version } = this.#options;

@@ -2,7 +2,7 @@ import type { Finding } from "./finding.ts";
 
 const COMMANDS = { error: "error", warning: "warning", info: "notice" } as const;
 
-/** Findings as workflow commands of GitHub Actions, which show them beside the lines of a pull request. */
+/** Formats findings as workflow commands: GitHub Actions shows them at the lines of a pull request. */
 export function formatGithub(findings: readonly Finding[]): string {
   return findings
     .map(({ rule, severity, at, message, cause, remedy }) => {

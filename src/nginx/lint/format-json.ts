@@ -2,11 +2,11 @@ import type { Finding } from "./finding.ts";
 import type { LintResult } from "./result.ts";
 import type { View } from "./view.ts";
 
-/** The settings that decide how a stream passes, by suffix of the family's directives. */
+/** The settings that matter for streams, as suffixes of the family's directives. */
 const FAMILY_SETTINGS = ["buffering", "read_timeout", "request_buffering", "cache", "ignore_client_abort"];
 const SETTINGS = ["proxy_http_version", "chunked_transfer_encoding", "gzip", "client_max_body_size"];
 
-/** What `--format json` prints. */
+/** The output of `--format json`. */
 export interface JsonReport {
   readonly version: string;
   readonly nginx: string;
@@ -15,7 +15,7 @@ export interface JsonReport {
   readonly hidden: number;
 }
 
-/** Findings and effective values for programs, as one JSON text. */
+/** Formats findings and effective values as one JSON text. */
 export function formatJson({ version, nginx, results, findings, hidden }: JsonReport): string {
   const report = {
     version,
@@ -66,7 +66,7 @@ function findingJson(finding: Finding) {
     cause,
     fix: {
       text: remedy,
-      // Offsets count bytes, as programs in other languages read the file.
+      // Offsets count bytes, because programs in other languages read the file as bytes.
       edits: fix?.edits.map(({ file, from, to, text }) => ({
         file: file.path,
         from: file.byteOffset(from),

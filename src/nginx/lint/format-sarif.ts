@@ -4,7 +4,7 @@ import { RULES } from "./rules.ts";
 
 const LEVELS = { error: "error", warning: "warning", info: "note" } as const;
 
-/** Findings as SARIF 2.1.0, which code-scanning services take. `documentation` is the address of docs/nginx.md. */
+/** Formats findings as SARIF 2.1.0 for code-scanning services. `documentation` is the URL of docs/nginx.md. */
 export function formatSarif(findings: readonly Finding[], version: string, documentation?: string): string {
   const run = {
     tool: {
@@ -55,7 +55,7 @@ function fixOf({ fix, remedy }: Finding) {
   };
 }
 
-/** A relative path is relative to where the command was run, as code-scanning services expect it. */
+/** Relative paths are relative to the working directory, as code-scanning services expect. */
 const artifact = ({ file }: Range) => ({ uri: file.path.split("/").map(encodeURIComponent).join("/") });
 
 function region({ file, start, end }: Range) {

@@ -1,10 +1,10 @@
 import type { Finding, Severity } from "./finding.ts";
 
 const COLORS: Readonly<Record<Severity, string>> = { error: "31", warning: "33", info: "36" };
-/** More patterns than this would hide the message. */
+/** The most patterns shown: more would hide the message. */
 const MAX_PATTERNS = 3;
 
-/** Findings for people: place, severity, rule and locations, then what happens, where it comes from, what to do. */
+/** Formats findings for people: place, severity, rule and locations, then the effect, its cause and the remedy. */
 export function formatText(findings: readonly Finding[], hasColor: boolean): string {
   return findings.map((finding) => formatFinding(finding, hasColor)).join("");
 }
@@ -33,11 +33,11 @@ function patterns(locations: readonly string[]): string {
   return more > 0 ? `${shown} and ${more} more` : shown;
 }
 
-/** A configuration's bytes must not steer the terminal. */
+/** Escapes control characters: bytes of a configuration must not control the terminal. */
 const printable = (text: string): string =>
   text.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 
-/** `2 errors, 1 warning`; empty without any. */
+/** Returns `2 errors, 1 warning`; empty without findings. */
 export function countFindings(findings: readonly Finding[]): string {
   const count = (severity: Severity, one: string, many: string) => {
     const found = findings.filter((finding) => finding.severity === severity).length;

@@ -6,17 +6,17 @@ import type { Range } from "./finding.ts";
 
 const IGNORE = /^#+\s*sluice-ignore\b:?\s*(.*)$/;
 
-/** A part of a file in which rules are not to report. */
+/** A range of a file in which rules do not report. */
 interface IgnoredRange {
   readonly start: number;
   readonly end: number;
-  /** Undefined for all rules. */
+  /** The ignored rules; undefined for all. */
   readonly rules: ReadonlySet<string> | undefined;
 }
 
 /**
- * What `# sluice-ignore: RULE, RULE` rules out: at the end of a line the directive that begins there, on a line of
- * its own the next directive. A block is ruled out whole. Without rules it means all of them.
+ * The ranges that `# sluice-ignore: RULE, RULE` covers: at the end of a line, the directive that begins there; on
+ * a line of its own, the next directive. A block is covered as a whole. Without rules it means all of them.
  */
 export class Ignored {
   readonly #ranges = new Map<SourceFile, IgnoredRange[]>();
@@ -37,13 +37,13 @@ export class Ignored {
     );
   }
 
-  /** Whether the rule is ruled out for a location. */
+  /** Whether the rule is ignored for a location. */
   hasLevel(rule: string, level: Level | undefined): boolean {
     return level?.directive !== undefined && this.has(rule, level.directive);
   }
 }
 
-/** The first directive of each line, by file and line. */
+/** Returns the first directive of each line, by file and line. */
 function startsByFile(main: Level): Map<SourceFile, Map<number, Directive>> {
   const starts = new Map<SourceFile, Map<number, Directive>>();
   for (const level of main.inward()) {
@@ -56,7 +56,7 @@ function startsByFile(main: Level): Map<SourceFile, Map<number, Directive>> {
   return starts;
 }
 
-/** Comments of one file that count, as every finding is compared with each of them. */
+/** The most comments of one file: every finding is compared with each of them. */
 const MAX_COMMENTS = 1000;
 
 function rangesOf(file: SourceFile, starts: ReadonlyMap<number, Directive>): IgnoredRange[] {
@@ -77,7 +77,7 @@ function rangeOf(file: SourceFile, comment: Comment, starts: ReadonlyMap<number,
   return { start: from, end: Math.max(directive?.end ?? 0, file.lineEnd(from)) };
 }
 
-/** The start of the next line that is neither empty nor a comment. */
+/** Returns the start of the next line that is neither empty nor a comment. */
 function nextLine(file: SourceFile, { end }: Comment): number {
   let start = end + 1;
   while (start < file.text.length && /^\s*(?:#.*)?$/.test(file.slice(start, file.lineEnd(start)))) {

@@ -5,7 +5,7 @@ import { DumpFiles, splitDump } from "../dump.ts";
 import { type ConfigurationFiles, DiskFiles, FileFault, namesIn, type PathMapping } from "../files.ts";
 import { READ_LIMITS, readConfigurations } from "../reader.ts";
 
-/** What to lint, as the command line names it. */
+/** The inputs named on the command line. */
 export interface Inputs {
   /** Files, directories, or `-` for standard input. */
   readonly paths: readonly string[];
@@ -13,25 +13,25 @@ export interface Inputs {
   readonly mappings: readonly PathMapping[];
 }
 
-/** A file or directory that cannot be linted; the message is a sentence with the path and the remedy. */
+/** A file or directory that cannot be linted; the message names the path and the remedy. */
 export class InputError extends Error {
   override readonly name = "InputError";
 }
 
-/** Files that belong to one configuration, and where they are read from. */
+/** The files of one configuration and their source. */
 export interface Source {
   readonly paths: readonly string[];
   readonly files: ConfigurationFiles;
   readonly root: string | undefined;
 }
 
-/** Files in a directory without nginx.conf that are taken for configurations; others are certificates and pages. */
+/** The configuration files in a directory without nginx.conf; others are certificates and pages. */
 const CONFIGURATION = /\.(?:conf|nginx|vhost|template|tmpl)$/;
 const SITES = /(?:^|\/)(?:sites|streams)-(?:enabled|available)$/;
-/** Deeper directories are another tree. */
+/** The deepest directory searched: deeper ones belong to another tree. */
 const MAX_DEPTH = 5;
 
-/** Finds the configurations behind paths. Throws InputError. */
+/** Finds the configurations that the paths name. Throws InputError. */
 export function findSources({ paths, root, mappings }: Inputs): Source[] {
   const disk = new DiskFiles(mappings);
   const sources: Source[] = [];
@@ -45,7 +45,7 @@ export function findSources({ paths, root, mappings }: Inputs): Source[] {
   return [...sources, ...groupFragments(fragments, disk, root)];
 }
 
-/** Reads a source, with `files` in place of its own where fixes are tried. Throws InputError. */
+/** Reads a source, from `patched` to try fixes. Throws InputError. */
 export function readSource(
   { paths, files, root }: Source,
   patched: ConfigurationFiles = files,
@@ -58,7 +58,7 @@ export function readSource(
   }
 }
 
-const REMEDY = "name a configuration of nginx, a directory of them, or - for the output of nginx -T";
+const REMEDY = "name an nginx configuration, a directory of them, or - for the output of nginx -T";
 
 function readDump(path: string, disk: DiskFiles): Source | undefined {
   if (path !== "-" && isDirectory(disk.shownPath(path))) return undefined;
@@ -79,7 +79,7 @@ function readDump(path: string, disk: DiskFiles): Source | undefined {
   return { paths: ["stdin"], files: new DumpFiles(new Map([["stdin", text]])), root: undefined };
 }
 
-/** Standard input, up to one byte more than a configuration may have. */
+/** Reads standard input, up to one byte more than the limit, so that the excess is seen. */
 function readInput(): Buffer {
   const chunks: Buffer[] = [];
   for (let left = READ_LIMITS.bytes + 1; left > 0; ) {
@@ -99,7 +99,7 @@ function readSome(chunk: Buffer): number {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EOF") return 0;
-      // A terminal that is not blocking has nothing yet.
+      // A non-blocking terminal has no input yet.
       if (code !== "EAGAIN") throw new InputError(`standard input cannot be read (${code})`);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
@@ -128,7 +128,7 @@ function takeDirectory(
   }
   const found = filesBelow(path, disk, 0);
   if (found.length === 0) {
-    throw new InputError(`${path} has no configuration of nginx in it; ${REMEDY}`);
+    throw new InputError(`${path} contains no nginx configuration; ${REMEDY}`);
   }
   fragments.push(...found);
 }
@@ -144,7 +144,7 @@ function filesBelow(directory: string, disk: DiskFiles, depth: number): string[]
   });
 }
 
-/** Whole configurations stand alone; fragments are read together, as a main file would include them. */
+/** Groups the files: a whole configuration by itself, all fragments together, as a main file would include them. */
 function groupFragments(paths: readonly string[], files: DiskFiles, root: string | undefined): Source[] {
   const alone = paths.map((path) => {
     const source: Source = { paths: [path], files, root: root ?? rootOf(path, files) };
@@ -158,7 +158,7 @@ function groupFragments(paths: readonly string[], files: DiskFiles, root: string
     ),
   );
   const kept = alone.filter(({ source }) => !included.has(normalize(files.shownPath(source.paths[0] ?? ""))));
-  // Files that include one another in a circle have no first one.
+  // Files that include one another in a circle have no first file.
   const roots = kept.length === 0 ? alone : kept;
   const whole = roots.filter(({ configuration }) => configuration.isWhole).map(({ source }) => source);
   const byRoot = new Map<string | undefined, string[]>();
@@ -170,7 +170,7 @@ function groupFragments(paths: readonly string[], files: DiskFiles, root: string
   return [...whole, ...[...byRoot].map(([each, list]) => ({ paths: list, files, root: each }))];
 }
 
-/** A fragment's includes start where nginx.conf is: in its own directory, or one above. */
+/** Returns the directory of nginx.conf, for a fragment's relative includes: its own directory or one above. */
 function rootOf(path: string, files: DiskFiles): string {
   let directory = dirname(path);
   for (let step = 0; step < MAX_DEPTH; step += 1) {

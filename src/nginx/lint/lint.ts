@@ -11,17 +11,17 @@ import type { LintOptions, SluiceRoute } from "./options.ts";
 import { sluiceBehind } from "./sluice.ts";
 import { View } from "./view.ts";
 
-/** The most findings of one run; more only repeat themselves. */
+/** The most findings of one run: more would only repeat themselves. */
 const MAX_FINDINGS = 10_000;
 
-/** What a finding says of its rule. */
+/** The part of a rule that a finding shows. */
 export interface RuleFacts {
   readonly id: string;
-  /** The measured facts behind it; docs/nginx.md has them. */
+  /** The measured facts behind the rule; docs/nginx.md lists them. */
   readonly facts: readonly string[];
 }
 
-/** One run of the rules over a configuration, and what they have found. */
+/** One run of the rules over a configuration, with its findings. */
 export class Lint {
   readonly configuration: Configuration;
   readonly options: LintOptions;
@@ -42,31 +42,31 @@ export class Lint {
     return this.options.version;
   }
 
-  /** The view of a location that proxies; undefined for any other level. */
+  /** Returns the view of a proxied location; undefined for any other level. */
   viewOf(level: Level | undefined): View | undefined {
     return level === undefined ? undefined : this.#byLevel.get(level);
   }
 
-  /** Whether the options leave a rule out. */
+  /** Whether the options switch a rule off. */
   isOff({ id }: RuleFacts): boolean {
     const { only, off } = this.options;
     return off.has(id) || only?.has(id) === false;
   }
 
-  /** What the rules have reported, in the order of the files. */
+  /** Returns the findings in file order. */
   findings(): readonly Finding[] {
     return inFileOrder([...this.#findings.values()].map((gathered) => gathered.toFinding()));
   }
 
   /**
-   * Takes a finding, unless a comment rules it out. Findings of one rule at one place become one, of the worst
-   * severity, with all their locations. Returns whether it counts.
+   * Adds a finding, unless a comment ignores it. Findings of one rule at one place become one finding with the
+   * highest severity and all locations. Returns whether the finding counts.
    */
   report(rule: RuleFacts, report: Report): boolean {
     return this.#take(rule, report, false);
   }
 
-  /** The same, for a finding about a stream: where the location only may carry one, it is of severity `info`. */
+  /** Adds a finding about a stream; if the location only possibly carries streams, the severity is `info`. */
   reportStream(rule: RuleFacts, view: View, report: Report): boolean {
     const isPossible = view.carries === "possible";
     const severity = isPossible ? "info" : report.severity;
@@ -86,7 +86,7 @@ export class Lint {
   }
 }
 
-/** Findings of one rule at one place, as they come in. */
+/** The reports of one rule at one place. */
 class Gathered {
   #worst: Report;
   #isPossible: boolean;
@@ -102,7 +102,7 @@ class Gathered {
     this.add(report, isPossible);
   }
 
-  /** Locations that share a value each want a line of their own; a shared line wants one edit. */
+  /** Adds a report. Each location may need a line of its own; equal edits become one. */
   add(report: Report, isPossible: boolean): void {
     const isWorse = !isAsBadAs(this.#worst.severity, report.severity) || (this.#isPossible && !isPossible);
     if (isWorse) this.#worst = report;
@@ -116,7 +116,7 @@ class Gathered {
 
   toFinding(): Finding {
     const { severity, at, message, remedy, cause } = this.#worst;
-    // A directive with a block is shown by its first line.
+    // For a directive with a block the range is its first line.
     const end = at instanceof Directive ? (at.opened ?? at.end) : at.end;
     const edits = [...this.#edits.values()];
     return {
@@ -160,7 +160,7 @@ function viewsOf(configuration: Configuration, { streams, sluice, version }: Lin
   });
 }
 
-/** The location of a path in each server. */
+/** Returns the location that each server chooses for a path. */
 function locationsOf({ main }: Configuration, path: string): Level[] {
   const found: Level[] = [];
   for (const level of main.inward()) {

@@ -8,7 +8,7 @@ import { type NginxVersion, parseVersion } from "../version.ts";
 
 const TIMEOUT_MS = 10_000;
 
-/** The version of the nginx on the PATH; undefined when there is none. */
+/** Returns the version of the nginx on the PATH; undefined without nginx. */
 export function installedVersion(): NginxVersion | undefined {
   const { stderr } = spawnSync("nginx", ["-v"], { encoding: "utf8", timeout: TIMEOUT_MS });
   const found = /nginx\/(\d+\.\d+\.\d+)/.exec(stderr ?? "")?.[1];
@@ -16,8 +16,8 @@ export function installedVersion(): NginxVersion | undefined {
 }
 
 /**
- * Whether the nginx on the PATH takes a configuration: all of it is put into one file beside the main one, which
- * is removed again. Undefined when there is no nginx, or the file cannot be written.
+ * Whether the nginx on the PATH accepts a configuration. Writes it as one temporary file beside the main file.
+ * Undefined without nginx, or if the file cannot be written.
  */
 export function isTakenByNginx(configuration: Configuration): boolean | undefined {
   const [main] = configuration.files;
@@ -36,7 +36,7 @@ export function isTakenByNginx(configuration: Configuration): boolean | undefine
   }
 }
 
-/** A file's text with its includes in place of the directives. */
+/** Returns a file's text in which the included text replaces each include directive. */
 function flatten({ inclusions }: Configuration, main: SourceFile): string {
   const byFile = new Map<SourceFile, Directive[]>();
   for (const directive of inclusions.keys()) {

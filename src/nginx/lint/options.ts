@@ -1,46 +1,46 @@
 import type { NginxVersion } from "../version.ts";
 
-/** A listener of sluice that locations may proxy to. */
+/** A listener of sluice, as a possible target of a location. */
 export interface SluiceListener {
   /** `HOST:PORT` in lower case, or `unix:PATH`. */
   readonly address: string;
-  /** Whether it listens on every address of the machine. */
+  /** Whether it listens on all addresses of the machine. */
   readonly isWildcard: boolean;
   readonly hasProxyProtocol: boolean;
   readonly hasTls: boolean;
 }
 
-/** What lint needs to know of a route of sluice. */
+/** The facts about a route of sluice that lint needs. */
 export interface SluiceRoute {
   readonly name: string;
   /** An exact path, or one that ends with `/*`. */
   readonly path: string;
   readonly hasWebSocket: boolean;
   readonly hasCors: boolean;
-  /** Milliseconds; undefined when the route sends none. */
+  /** Milliseconds; undefined without heartbeats. */
   readonly heartbeatMs: number | undefined;
 }
 
-/** The sluice behind an nginx; without a configuration only its listeners are known. */
+/** The sluice behind nginx; without its configuration only the listeners are known. */
 export interface SluiceFacts {
   readonly listeners: readonly SluiceListener[];
-  /** Undefined when no configuration was given. */
+  /** Undefined without a configuration of sluice. */
   readonly routes: readonly SluiceRoute[] | undefined;
-  /** Undefined when no configuration was given. */
+  /** Undefined without a configuration of sluice. */
   readonly trustedProxies: readonly string[] | undefined;
 }
 
-/** sluice's own default, for an instance whose configuration is not known. */
+/** sluice's default heartbeat, for an instance whose configuration is not known. */
 export const DEFAULT_HEARTBEAT_MS = 15_000;
 
 export interface LintOptions {
   readonly version: NginxVersion;
   readonly sluice: SluiceFacts;
-  /** Paths that carry streams. */
+  /** The paths that the user names as streams. */
   readonly streams: readonly string[];
-  /** How often the backends send something, at least; in milliseconds; undefined when it is not known. */
+  /** The longest time in which the backends send at least one byte. Milliseconds; undefined if not known. */
   readonly heartbeatMs: number | undefined;
-  /** Rules to run; undefined for all. */
+  /** The rules to run; undefined for all. */
   readonly only: ReadonlySet<string> | undefined;
   readonly off: ReadonlySet<string>;
 }

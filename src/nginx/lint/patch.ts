@@ -2,7 +2,7 @@ import type { ConfigurationFiles } from "../files.ts";
 import type { SourceFile } from "../source-file.ts";
 import type { Edit, Finding, Fix } from "./finding.ts";
 
-/** Files with texts that are not on the disk yet, by the path that messages name. */
+/** Configuration files with changed contents in memory, by the path that messages show. */
 export class PatchedFiles implements ConfigurationFiles {
   readonly isWritable: boolean;
   readonly #files: ConfigurationFiles;
@@ -27,13 +27,13 @@ export class PatchedFiles implements ConfigurationFiles {
   }
 }
 
-/** A finding with the edits that mend it. */
+/** A finding with a fix. */
 export type Fixable = Finding & { readonly fix: Fix };
 
 export const isFixable = (finding: Finding): finding is Fixable =>
   finding.fix !== undefined && finding.fix.edits.length > 0;
 
-/** The findings whose edits can be made at once; one whose edits meet those of another waits for the next pass. */
+/** Returns the findings whose edits do not overlap; the others wait for the next pass. */
 export function chooseApart(findings: readonly Fixable[]): Fixable[] {
   const taken: Edit[] = [];
   return findings.filter(({ fix }) => {
@@ -43,14 +43,14 @@ export function chooseApart(findings: readonly Fixable[]): Fixable[] {
   });
 }
 
-/** Two insertions at one place do not meet: both lines are added. */
+/** Whether two edits overlap; two insertions at one place do not, because both lines are added. */
 function meets(a: Edit, b: Edit): boolean {
   if (a.file !== b.file) return false;
   if (a.from === a.to && b.from === b.to) return false;
   return a.from <= b.to && b.from <= a.to;
 }
 
-/** The bytes of the files that edits change. */
+/** Returns the new bytes of the files that the edits change. */
 export function applyEdits(edits: readonly Edit[]): Map<SourceFile, Buffer> {
   const byFile = new Map<SourceFile, Edit[]>();
   for (const edit of edits) byFile.set(edit.file, [...(byFile.get(edit.file) ?? []), edit]);
@@ -65,7 +65,7 @@ function splice(text: string, edits: readonly Edit[]): string {
   });
   let at = 0;
   let out = "";
-  // Stable: lines that are added at one place keep the order of their findings.
+  // The sort is stable: lines added at one place keep the order of their findings.
   for (const { from, to, text: inserted } of unique.toSorted((a, b) => a.from - b.from)) {
     out += text.slice(at, from) + inserted;
     at = to;

@@ -7,12 +7,12 @@ import { neededVersion } from "./rules/structure.ts";
 import { RULES, STRUCTURE_RULES } from "./rules.ts";
 import type { View } from "./view.ts";
 
-/** What the rules found in one configuration. */
+/** The findings of one configuration. */
 export interface LintResult {
   readonly configuration: Configuration;
   readonly findings: readonly Finding[];
   readonly views: readonly View[];
-  /** Whether nginx would stop reading somewhere: then only the rules about that have run. */
+  /** Whether the configuration has a syntax error: then only the structural rules have run. */
   readonly isBroken: boolean;
 }
 
@@ -30,8 +30,8 @@ export function lint(configuration: Configuration, options: LintOptions): LintRe
 }
 
 /**
- * The version to assume where no nginx is at hand: `least`, or the newest that a directive of the configurations
- * needs, because they run on a machine that has it.
+ * Returns the version to assume without an nginx on the PATH: `least`, or the newest that a directive needs,
+ * because the configuration runs on such a version.
  */
 export function assumedVersion(configurations: readonly Configuration[], least: NginxVersion): NginxVersion {
   let version = least;

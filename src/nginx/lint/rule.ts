@@ -1,14 +1,14 @@
 import type { Lint, RuleFacts } from "./lint.ts";
 import type { View } from "./view.ts";
 
-/** A check with an id that users name in `--only`, `--off` and comments. */
+/** A check; users name its id in `--only`, `--off` and comments. */
 export interface Rule extends RuleFacts {
-  /** What the rule warns of, in one sentence. */
+  /** One sentence that says what the rule warns about. */
   readonly summary: string;
   check(lint: Lint): void;
 }
 
-/** A rule that looks at one proxied location after the other, those that only nginx itself asks left out. */
+/** Creates a rule that checks each proxied location, without internal ones. */
 export function locationRule(
   id: string,
   facts: string,
@@ -23,7 +23,7 @@ export function locationRule(
   };
 }
 
-/** A rule about locations that are taken to carry event streams: WebSockets are no concern of it. */
+/** Creates a rule about locations that may carry event streams, without WebSockets. */
 export function streamRule(
   id: string,
   facts: string,
@@ -35,7 +35,7 @@ export function streamRule(
   });
 }
 
-/** A rule that looks at the configuration as a whole. */
+/** Creates a rule that checks the configuration as a whole. */
 export const configurationRule = (
   id: string,
   facts: string,

@@ -21,7 +21,7 @@ import { WEBSOCKET_RULES } from "./rules/websockets.ts";
 
 export { STRUCTURE_RULES } from "./rules/structure.ts";
 
-/** Every rule. Where two would say the same of a location, the more specific one stands before the general one. */
+/** All rules. A specific rule comes before a general one that would report the same at a location. */
 export const RULES: readonly Rule[] = [
   ...STRUCTURE_RULES,
   ...BUFFER_SIZE_RULES,

@@ -3,7 +3,7 @@ import type { SluiceFacts, SluiceListener } from "./options.ts";
 
 const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-/** The listener of sluice that a target leads to; undefined when it is another backend. */
+/** Returns the listener of sluice that a target reaches; undefined for another backend. */
 export function sluiceBehind({ servers }: Target, { listeners }: SluiceFacts): SluiceListener | undefined {
   return listeners.find((listener) => servers.some((server) => leadsTo(server, listener)));
 }
@@ -14,7 +14,7 @@ function leadsTo(server: string, { address, isWildcard }: SluiceListener): boole
   const [ownHost, ownPort] = splitPort(address);
   if (port !== ownPort) return false;
   if (host === ownHost || (LOOPBACK.has(host) && LOOPBACK.has(ownHost))) return true;
-  // A name without a dot is a container's or a service's; other hosts are other machines.
+  // A name without a dot may be a container or a service that runs sluice; other names are other machines.
   return isWildcard && (LOOPBACK.has(host) || !host.includes("."));
 }
 

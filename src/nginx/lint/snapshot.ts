@@ -3,7 +3,7 @@ import { effective, effectiveAll, effectiveFields } from "../effective.ts";
 import type { Level } from "../level.ts";
 import type { NginxVersion } from "../version.ts";
 
-/** The levels in which a value counts. */
+/** The levels whose effective values are compared. */
 const COUNTED: ReadonlySet<Level["kind"]> = new Set([
   "main",
   "events",
@@ -16,10 +16,10 @@ const COUNTED: ReadonlySet<Level["kind"]> = new Set([
   "stream server",
 ]);
 
-/** What holds at every level of a configuration, to compare it with what holds after a fix. */
+/** The effective values at every level, to compare them before and after a fix. */
 export type Snapshot = readonly ReadonlyMap<string, string>[];
 
-/** Takes the effective value of every directive that the configuration has, at every level. */
+/** Collects the effective value of every directive in the configuration, at every level. */
 export function takeSnapshot({ main }: Configuration, version: NginxVersion): Snapshot {
   return [...main.inward()]
     .filter(({ kind }) => COUNTED.has(kind))
@@ -40,11 +40,11 @@ function valueAt(level: Level, name: string, version: NginxVersion): string {
       ? effectiveFields(level, name, version)
       : effectiveAll(level, name);
   if (all.directives.length === 0) return effective(level, name, version).value;
-  // The block of a location or a map counts for itself.
+  // The contents of a block are compared at their own level.
   return all.directives.map(({ value }) => value).join("\n");
 }
 
-/** The names of the directives whose values differ; undefined when the blocks themselves do. */
+/** Returns the names of the directives whose values differ; undefined if the blocks differ. */
 export function changedNames(before: Snapshot, after: Snapshot): ReadonlySet<string> | undefined {
   if (before.length !== after.length) return undefined;
   const changed = new Set<string>();

@@ -16,10 +16,10 @@ import type { NginxVersion } from "../version.ts";
 import type { Severity } from "./finding.ts";
 import { DEFAULT_HEARTBEAT_MS, type SluiceListener, type SluiceRoute } from "./options.ts";
 
-/** The families that have a buffer for answers. */
+/** The families that buffer responses. */
 const BUFFERING: ReadonlySet<Family> = new Set(["proxy", "fastcgi", "uwsgi", "scgi"]);
 
-/** A proxied location as rules look at it: its values, and what is in front of and behind it. */
+/** A proxied location for the rules: its effective values, its server and its target. */
 export class View {
   readonly configuration: Configuration;
   readonly version: NginxVersion;
@@ -29,9 +29,9 @@ export class View {
   readonly target: Target;
   readonly carries: ProxiedLocation["carries"];
   readonly why: string;
-  /** The listener of sluice that the location proxies to. */
+  /** The listener of sluice that the location proxies to; undefined for another backend. */
   readonly sluice: SluiceListener | undefined;
-  /** The routes of sluice that requests reach through this location; undefined when they are not known. */
+  /** The routes of sluice that this location reaches; undefined if they are not known. */
   readonly routes: readonly SluiceRoute[] | undefined;
   readonly #settings = new Map<string, Setting>();
   readonly #all = new Map<string, Settings>();
@@ -64,7 +64,7 @@ export class View {
     return this.carries === "declared" || this.carries === "likely";
   }
 
-  /** `declared`, `likely` or `possible` chooses among three severities. */
+  /** Returns one of three severities, for a declared, likely or possible stream. */
   severity(declared: Severity, likely: Severity, possible: Severity): Severity {
     if (this.carries === "declared") return declared;
     return this.carries === "likely" ? likely : possible;
@@ -78,7 +78,7 @@ export class View {
     return setting;
   }
 
-  /** The value of a directive of the location's family: `buffering` is `proxy_buffering` beside `proxy_pass`. */
+  /** Returns the setting of the location's family: `buffering` means `proxy_buffering` beside `proxy_pass`. */
   own(suffix: string): Setting {
     return this.setting(`${this.family}_${suffix}`);
   }
@@ -94,17 +94,17 @@ export class View {
     return all;
   }
 
-  /** The `add_header` that sets a field; the last one where there are several. */
+  /** Returns the last `add_header` that sets a field. */
   addedField(name: string): Directive | undefined {
     return this.all("add_header").directives.findLast(({ args }) => isField(args[0], name));
   }
 
-  /** The `proxy_set_header` that sets a field for the backend. */
+  /** Returns the last `proxy_set_header` that sets a request field. */
   requestField(name: string): Directive | undefined {
     return this.all("proxy_set_header").directives.findLast(({ args }) => isField(args[0], name));
   }
 
-  /** Whether a field of the backend's answer is taken out. */
+  /** Whether nginx hides a field of the backend's response. */
   hides(field: string): boolean {
     const hidden = this.all(`${this.family}_hide_header`).directives;
     return hidden.some(({ args }) => isField(args[0], field));
@@ -114,13 +114,13 @@ export class View {
     return this.server === undefined ? undefined : listeningOf(this.server, this.version);
   }
 
-  /** Whether nginx passes the backend's X-Accel-Buffering by unread. */
+  /** Whether nginx ignores the backend's X-Accel-Buffering. */
   get ignoresAccelBuffering(): boolean {
     const ignored = this.all(`${this.family}_ignore_headers`).directives;
     return ignored.some(({ args }) => args.some((field) => isField(field, "X-Accel-Buffering")));
   }
 
-  /** Whether the answer goes through the buffer; sluice's header switches it off for event streams. */
+  /** Whether nginx buffers the response; sluice's X-Accel-Buffering switches that off for event streams. */
   get isBuffered(): boolean {
     if (!BUFFERING.has(this.family)) return false;
     const { value, directive, isUncertain } = this.own("buffering");
@@ -128,7 +128,7 @@ export class View {
     return this.sluice === undefined || this.ignoresAccelBuffering;
   }
 
-  /** Whether a media type is in a list such as `gzip_types`. */
+  /** Whether a list such as `gzip_types` contains a media type. */
   hasType(name: string, type: string): boolean {
     return this.setting(name).args.some((each) => each === "*" || each.toLowerCase() === type);
   }
@@ -139,12 +139,12 @@ export class View {
     return all.length === 0 ? DEFAULT_HEARTBEAT_MS : Math.max(...all);
   }
 
-  /** `proxy_buffering on (default; nothing sets it in …)`. */
+  /** Returns the cause of a setting: `proxy_buffering on (default; nothing sets it in …)`. */
   explain(setting: Setting): string {
     return `${setting.name} ${setting.value} (${explain(setting, this.location)})`;
   }
 
-  /** Notes that one rule has said what another, more general one would say again. */
+  /** Marks a subject as reported, so that a more general rule does not report it again. */
   claim(subject: string): void {
     this.#claims.add(subject);
   }
@@ -154,6 +154,6 @@ export class View {
   }
 }
 
-/** Field names are compared without case. */
+/** Whether two field names are equal, ignoring case. */
 export const isField = (name: string | undefined, other: string): boolean =>
   name?.toLowerCase() === other.toLowerCase();

@@ -10,7 +10,7 @@ const EVENTS = "location /events { proxy_pass http://a; }\n";
 const inServer = (text: string) => `server {\n${text}}\n`;
 const inLocation = (text: string) => inServer(`location /events { proxy_pass http://a; ${text} }\n`);
 
-/** Each would take hours if something compared all of it with all of it. */
+/** Texts that would take hours if any step were quadratic. */
 const BIG: Readonly<Record<string, string>> = {
   "unknown directives": fill("proxy_bufering off;\n"),
   locations: inServer(fill(EVENTS)),
@@ -27,7 +27,7 @@ const BIG: Readonly<Record<string, string>> = {
   "slow expressions": inServer(`${fill("location ~ (a+)+$ { proxy_pass http://a; }\n")}${EVENTS}`),
 };
 
-test.each(Object.entries(BIG))("a megabyte of %s ends", async (_, text) => {
+test.each(Object.entries(BIG))("lint finishes a megabyte of %s", async (_, text) => {
   const { options } = await fixtureOf("response-buffered", "bad");
   const files = new DumpFiles(new Map([["/n.conf", text]]));
   const streams = ["/events", `/${"a".repeat(40)}!`];

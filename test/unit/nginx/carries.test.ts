@@ -35,11 +35,11 @@ test.each([
   expect(carriesOf(text)?.carries).toBe(carries);
 });
 
-test("a location without a backend is none", () => {
+test("a location without a backend carries nothing", () => {
   expect(carriesOf("location /events { return 200; }")).toBeUndefined();
 });
 
-test("a backend inside an if is that location's", () => {
+test("a backend inside an if belongs to the location", () => {
   expect(carriesOf(`location /events { if ($arg_a) { ${PASS} } }`)).toMatchObject({
     carries: "declared",
     level: { kind: "if" },

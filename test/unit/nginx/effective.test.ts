@@ -27,20 +27,20 @@ http {
 const own = locationOf(read, "/own");
 const inherits = locationOf(read, "/inherits");
 
-describe("a single value", () => {
+describe("the value of a directive", () => {
   test("is that of the innermost level", () => {
     expect(effective(own, "proxy_read_timeout", V122)).toMatchObject({ value: "1h", level: own });
     expect(effective(own, "proxy_read_timeout", V122).overridden.map(({ value }) => value)).toEqual(["10s"]);
     expect(effective(inherits, "proxy_read_timeout", V122)).toMatchObject({ value: "10s" });
   });
 
-  test("is nginx's default where no level sets it, by version", () => {
+  test("is nginx's default for the version if no level sets it", () => {
     expect(effective(own, "proxy_buffering", V122)).toMatchObject({ value: "on", directive: undefined });
     expect(effective(own, "proxy_http_version", V122).value).toBe("1.0");
     expect(effective(own, "proxy_http_version", V130).value).toBe("1.1");
   });
 
-  test("says where it comes from", () => {
+  test("comes with its origin", () => {
     const inherited = effective(inherits, "proxy_read_timeout", V122);
     expect(explain(inherited, inherits)).toBe("from http, /n.conf:3");
     expect(explain(effective(own, "proxy_read_timeout", V122), own)).toBe("set here, /n.conf:9");
@@ -58,12 +58,12 @@ describe("repeated directives", () => {
     expect(all.overridden.map(({ value }) => value)).toEqual(["A http"]);
   });
 
-  test("put all outer ones out of force", () => {
+  test("override all outer ones", () => {
     const { overridden } = effectiveAll(own, "proxy_set_header");
     expect(overridden.map(({ value }) => value)).toEqual(["B server", "C server", "A http"]);
   });
 
-  test("of an if are those of the if alone", () => {
+  test("of an if are only those of the if", () => {
     const [inner] = own.levels;
     expect(inner).toBeDefined();
     if (inner === undefined) return;
@@ -79,13 +79,13 @@ describe("add_header_inherit", () => {
   test("merge adds the outer fields", () => {
     expect(values("/merges")).toEqual(["L location", "H http"]);
   });
-  test("off takes them away", () => {
+  test("off removes them", () => {
     expect(values("/off")).toEqual([]);
   });
-  test("without it the inner ones stand alone", () => {
+  test("without it only the inner fields are effective", () => {
     expect(values("/inherits")).toEqual(["L location"]);
   });
-  test("means nothing to an nginx that does not have it", () => {
+  test("has no effect in a version of nginx without it", () => {
     expect(values("/merges", V122)).toEqual(["L location"]);
   });
 });

@@ -5,17 +5,17 @@ import { DiskFiles } from "../../../src/nginx/files.ts";
 import type { LintOptions } from "../../../src/nginx/lint/options.ts";
 import { readConfiguration } from "../../../src/nginx/reader.ts";
 
-/** Each rule has a directory here, with a configuration that it warns of and one that says the same without the fault. */
+/** A directory per rule, with a bad configuration that the rule reports and a good one without the problem. */
 export const FIXTURES = new URL("rules/", import.meta.url).pathname;
 
 export interface Fixture {
   readonly path: string;
   readonly text: string;
-  /** Those of the flags on its first line: `# lint: --sluice 127.0.0.1:9000`. */
+  /** The options from the flags on the first line: `# lint: --sluice 127.0.0.1:9000`. */
   readonly options: LintOptions;
 }
 
-/** Reads a configuration of a rule; without `--nginx` in it, it is for nginx 1.22. */
+/** Reads a configuration of a rule; without `--nginx` the version is 1.22. */
 export async function fixtureOf(rule: string, name: "bad" | "good"): Promise<Fixture> {
   const path = `${FIXTURES}${rule}/${name}.conf`;
   const text = readFileSync(path, "utf8");

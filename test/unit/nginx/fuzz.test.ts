@@ -10,9 +10,9 @@ import { type Random, randomFrom, spoiled } from "../../support/random-bytes.ts"
 
 const CASES = Number(process.env["FUZZ_CASES"] ?? 3_000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
-/** Milliseconds that no case may take, on a machine that stands still for a second. */
+/** The longest time of one case, on a machine that may stall for a second. Milliseconds. */
 const MOST_MS = 5_000;
-/** One in so many is mended, which reads it many times. */
+/** Only every so many cases are also fixed, because a fix reads the configuration many times. */
 const FIXED_ONE_IN = 20;
 
 const RULES = new URL("rules/", import.meta.url).pathname;
@@ -71,7 +71,7 @@ function mutated(random: Random): Buffer {
   return random.chance(0.5) ? spoiled(bytes, random) : bytes;
 }
 
-/** One file that has every name, so that includes lead back to it. */
+/** One file under every name, so that includes lead back to it. */
 const filesOf = (bytes: Buffer): ConfigurationFiles => ({
   isWritable: true,
   read: () => bytes,
@@ -106,7 +106,7 @@ function optionsFrom(random: Random): LintOptions {
   };
 }
 
-test(`any bytes end in findings or a clear error: ${CASES} cases of seed ${SEED}`, {
+test(`any bytes lead to findings or a clear error: ${CASES} cases of seed ${SEED}`, {
   timeout: 3_600_000,
 }, () => {
   const random = randomFrom(SEED);
@@ -141,7 +141,7 @@ function check(bytes: Buffer, options: LintOptions, isFixed: boolean): void {
   if (!isFixed) return;
   const source = { paths: ["n.conf"], files, root: undefined };
   const fixed = fixSource(source, options, SCOPE);
-  // What is mended has nothing left to mend.
+  // After a fix nothing is left to fix.
   const patches = new Map(fixed.files.map(({ path, after }) => [path, after]));
   const mended = new PatchedFiles(files, patches);
   const again = fixSource({ ...source, files: mended }, options, SCOPE);

@@ -39,18 +39,26 @@ const timeoutOf = (route: Route): string => {
 
 describe("proxy_read_timeout is longer than sluice's own silence", () => {
   test.each([
-    ["by default the wait for a head", {}, "75s"],
-    ["a long wait for a head", { upstream: to(1, { responseHeaderTimeout: "5m" }) }, "315s"],
-    ["backends that take long to refuse", { upstream: to(3, { retries: 2, connectTimeout: "20s" }) }, "115s"],
+    ["by default, the response header timeout", {}, "75s"],
+    ["a long response header timeout", { upstream: to(1, { responseHeaderTimeout: "5m" }) }, "315s"],
+    [
+      "backends that refuse connections slowly",
+      { upstream: to(3, { retries: 2, connectTimeout: "20s" }) },
+      "115s",
+    ],
     ["a slow heartbeat", { stream: { heartbeat: "2m" } }, "135s"],
     ["no heartbeat, but an idle timeout", { stream: { heartbeat: "off", idleTimeout: "10m" } }, "615s"],
-    ["neither", { stream: { heartbeat: "off" } }, "3615s"],
+    ["neither a heartbeat nor an idle timeout", { stream: { heartbeat: "off" } }, "3615s"],
     [
       "a WebSocket",
       { websocket: true, upstream: to(1, { responseHeaderTimeout: "1s" }), stream: { heartbeat: "1s" } },
       "75s",
     ],
-    ["a stage's backend", { stages: { beta: { upstream: to(1, { responseHeaderTimeout: "2m" }) } } }, "135s"],
+    [
+      "the backend of an environment",
+      { stages: { beta: { upstream: to(1, { responseHeaderTimeout: "2m" }) } } },
+      "135s",
+    ],
   ])("%s", (_, route, expected) => {
     expect(timeoutOf(route)).toBe(expected);
   });
@@ -61,7 +69,7 @@ describe("proxy_read_timeout is longer than sluice's own silence", () => {
   }
 });
 
-test("each host has its server, and other hosts come to the first; comments stand in the first alone", () => {
+test("each host has its own server, other hosts get the first, and only the first has comments", () => {
   const text = textOf(
     {
       any: { match: { path: "/any" } },
@@ -79,18 +87,18 @@ test("each host has its server, and other hosts come to the first; comments stan
   const patterns = servers.map((server) =>
     server.levels.map(({ pattern }) => pattern).filter((p) => !p.startsWith("@")),
   );
-  // A route without host serves every host.
+  // A route without host applies to every host.
   expect(patterns.map((each) => each.toSorted())).toEqual([
     ["/", "= /any"],
     ["/", "= /a", "= /any"],
     ["/", "= /any", "= /b"],
   ]);
   const [first = "", ...rest] = text.split(/^server \{$/m).slice(1);
-  expect(first).toContain("# sluice switches the buffer off");
-  for (const each of rest) expect(each).not.toContain("# sluice switches the buffer off");
+  expect(first).toContain("# sluice itself switches buffering off");
+  for (const each of rest) expect(each).not.toContain("# sluice itself switches buffering off");
 });
 
-test("the paths of routes become exact and ^~ locations, each once", () => {
+test("the paths of routes become exact and ^~ locations without duplicates", () => {
   const routes = {
     exact: { match: { path: "/x" } },
     below: { match: { path: "/x/*" } },
@@ -105,18 +113,18 @@ test("the paths of routes become exact and ^~ locations, each once", () => {
   );
   expect(all).toEqual(["^~ /", "@sluice_502", "@sluice_504"]);
   expect(() => textOf({ raw: { match: { path: "/%FF" } } }, { mode: "routes" })).toThrow(
-    /raw has bytes.*--mode all/,
+    /raw is not valid UTF-8.*--mode all/,
   );
 });
 
 describe("upgrades", () => {
-  test("pass where a route takes WebSockets", () => {
+  test("are forwarded if a route accepts WebSockets", () => {
     const text = textOf({ a: { websocket: true } });
     expect(text).toContain("map $http_upgrade $sluice_connection");
     expect(text).toContain("proxy_set_header Connection $sluice_connection;");
   });
 
-  test("do not where none does", () => {
+  test("are not forwarded if no route does", () => {
     const text = textOf({ a: {} });
     expect(text).not.toContain("pgrade");
     expect(text).toContain('proxy_set_header Connection "";');
@@ -129,17 +137,17 @@ describe("nginx's own errors", () => {
     return directives(textOf(Object.fromEntries(routes))).map((line) => line.trim());
   };
 
-  test("say nothing of origins without cors", () => {
+  test("have no CORS fields without cors", () => {
     expect(fieldsOf(false).filter((line) => /Access-Control|Vary/.test(line))).toEqual([]);
   });
 
-  test("are for every page where a route is", () => {
+  test("are readable by every origin if a route is", () => {
     const lines = fieldsOf(true);
     expect(lines).toContain("add_header Access-Control-Allow-Origin * always;");
     expect(lines).not.toContain("add_header Vary Origin always;");
   });
 
-  test("name a page that may use a route, and say that its cookies are welcome where they are", () => {
+  test("allow the origins that may use a route, with credentials if the route allows them", () => {
     const lines = fieldsOf(
       { allowOrigins: ["*"] },
       { allowOrigins: ["https://a.example", "https://*.b.example"], allowCredentials: true },
@@ -155,7 +163,7 @@ describe("nginx's own errors", () => {
   });
 });
 
-test("HTTP/2 is spelled as the version of nginx wants it", () => {
+test("HTTP/2 is switched on with the directive of the nginx version", () => {
   const tls = { cert: "/c.pem", key: "/a b/k.pem" };
   const of = (version: SiteOptions["version"]) =>
     directives(textOf({ a: {} }, { tls, http2: true, listen: "443", version }));
@@ -170,7 +178,7 @@ describe("the servers", () => {
       /^ {4}server |proxy_pass/.test(line),
     );
 
-  test("are what sluice listens on, without TLS where it can be had", () => {
+  test("are sluice's listeners, those without TLS if there are any", () => {
     expect(
       serversOf(["8000", "[::1]:8001", "unix:/run/s.sock", { address: 8002, proxyProtocol: true }]),
     ).toEqual([
@@ -181,7 +189,7 @@ describe("the servers", () => {
     ]);
   });
 
-  test("may not be listeners that want a PROXY protocol header", () => {
+  test("cannot be listeners that expect a PROXY protocol header", () => {
     const listen = { address: 8002, proxyProtocol: true };
     expect(() => serversOf(listen, ["10.0.0.1:8002"])).toThrow(
       /10\.0\.0\.1:8002 is a listener with proxyProtocol/,

@@ -11,7 +11,7 @@ import { configurationOf } from "./configurations.ts";
 const imported = (text: string, server?: string): Imported =>
   importRoutes(configurationOf({ "n.conf": text }), { version: ASSUMED_VERSION, server });
 
-/** The routes of a configuration, each of which has to load. */
+/** Imports the routes of a configuration; each must pass the schema. */
 function routesOf(text: string): RouteInput[] {
   const { routes } = imported(text);
   if (routes.length > 0) {
@@ -61,24 +61,26 @@ describe("locations become matches", () => {
     if (paths.length === 0) expect(notesOf(text).join("\n")).toContain("not imported: ");
   });
 
-  test("of each plain name of the server", () => {
+  test("for each plain name of the server", () => {
     const text = server(
       `server_name A.example *.b.example ~^c$ d.example; location / { proxy_pass ${APP}; }`,
     );
     expect(routesOf(text).map(({ match }) => match.host)).toEqual(["a.example", "d.example"]);
-    expect(notesOf(text).filter((note) => note.includes("no plain name"))).toHaveLength(2);
+    expect(notesOf(text).filter((note) => note.includes("is a pattern"))).toHaveLength(2);
     expect(routesOf(text.replaceAll(/[Ad]\.example/g, "")).length).toBe(0);
   });
 
-  test("once, where servers on two ports have the same", () => {
+  test("once if servers on two ports have the same location", () => {
     const one = `server { listen 80; location /x/ { ${KEEPS_HOST} proxy_pass ${APP}; } }`;
     expect(routesOf(`${one} ${one.replace("80", "81")}`)).toEqual([PLAIN]);
     const other = one.replace("80", "81").replace("9000", "9001");
     expect(routesOf(`${one} ${other}`)).toEqual([PLAIN]);
-    expect(notesOf(`${one} ${other}`).join("\n")).toContain("has the same host and path, and is imported");
+    expect(notesOf(`${one} ${other}`).join("\n")).toContain(
+      "with the same host and path, is imported instead",
+    );
   });
 
-  test("with the methods that are left open", () => {
+  test("with the allowed methods", () => {
     const route = { ...PLAIN, match: { path: "/x/*", methods: ["GET", "POST"] } };
     expect(routesOf(location("limit_except GET POST { deny all; }"))).toEqual([route]);
     expect(routesOf(location("if ($request_method !~ ^(GET|POST)$) { return 405; }"))).toEqual([route]);
@@ -125,12 +127,12 @@ describe("the path of proxy_pass, or a rewrite, becomes rewrite", () => {
   });
 });
 
-test("one location that no route could be leaves the others", () => {
+test("one location that cannot become a route does not affect the others", () => {
   const text = server(
     `location /x/ { proxy_pass ${APP}; } location /y { proxy_pass http://<host>:80; } location /z/../ { deny all; proxy_pass ${APP}; }`,
   );
   expect(routesOf(text)).toEqual([PLAIN]);
-  const said = notesOf(text).filter((note) => note.includes("of its route would be wrong"));
+  const said = notesOf(text).filter((note) => note.includes("of its route would be invalid"));
   expect(said).toEqual([
     expect.stringMatching(/location \/y \{\}: not imported: upstream.* expected a URL/),
     expect.stringMatching(/location \/z\/\.\.\/ \{\}: not imported: match\.path of its route/),
@@ -142,7 +144,7 @@ describe("backends", () => {
     server(`location /x/ { proxy_pass http://app; ${inside} }`, `upstream app { ${text} }`);
   const upstreamOf = (text: string) => routesOf(text)[0]?.upstream;
 
-  test("of an upstream, with their parameters and the method of choice", () => {
+  test("of an upstream keep their parameters and the balancing method", () => {
     const text =
       "server a:1 weight=2; server b:2 backup max_fails=3 fail_timeout=1m; server c:3 down; server unix:/s;";
     const backends = [
@@ -154,11 +156,13 @@ describe("backends", () => {
     expect(upstreamOf(group(`least_conn; ${text}`))).toEqual({ backends });
     expect(upstreamOf(group(`ip_hash; ${text}`))).toEqual({ backends, balance: "hash" });
     expect(upstreamOf(group(`random two; ${text}`))).toEqual({ backends, balance: "randomTwo" });
-    expect(notesOf(group(text)).join("\n")).toContain("server c:3 down: the server is down");
-    expect(notesOf(group(`hash $uri; ${text}`)).join("\n")).toContain("hash $uri: only a client's address");
+    expect(notesOf(group(text)).join("\n")).toContain("server c:3 down: omitted: the server is marked down");
+    expect(notesOf(group(`hash $uri; ${text}`)).join("\n")).toContain(
+      "hash $uri: balance: hash uses the client's address",
+    );
   });
 
-  test("with times and retries, wherever they are set", () => {
+  test("keep timeouts and retries from any level", () => {
     const text = `proxy_read_timeout 2h; ${group("server a:1;", "proxy_connect_timeout 500ms; proxy_next_upstream_tries 3;")}`;
     expect(upstreamOf(text)).toEqual({
       backends: [{ url: "http://a:1" }],
@@ -183,7 +187,7 @@ describe("backends", () => {
     });
   });
 
-  test("are as little verified as nginx does", () => {
+  test("are verified only if nginx verifies them", () => {
     const of = (text: string) => upstreamOf(server(`location / { proxy_pass https://a.example; ${text} }`));
     expect(of("proxy_ssl_name b.example;")).toMatchObject({
       tls: { verify: false, serverName: "b.example" },
@@ -193,7 +197,7 @@ describe("backends", () => {
 });
 
 describe("fields", () => {
-  test("of the request: fixed ones are set, empty ones removed, sluice's own left to it", () => {
+  test("of the request are set if fixed, removed if empty, and left to sluice if it sets them itself", () => {
     const text = `${KEEPS_HOST} proxy_set_header X-A b; proxy_set_header Accept-Encoding ""; proxy_set_header X-Real-IP $remote_addr;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header Connection ""; proxy_set_header Cookie $http_cookie;
       proxy_set_header X-B $request_uri; proxy_set_header Content-Length "";`;
@@ -201,12 +205,12 @@ describe("fields", () => {
       { ...PLAIN, headers: { request: { set: { "X-A": "b" }, remove: ["Accept-Encoding"] } } },
     ]);
     expect(notesOf(location(text)).slice(1)).toEqual([
-      expect.stringContaining("X-B $request_uri: the value is put together"),
+      expect.stringContaining("X-B $request_uri: the value contains variables"),
       expect.stringContaining('Content-Length "": the field frames the message'),
     ]);
   });
 
-  test("of the answer, inherited as nginx inherits them", () => {
+  test("of the response are inherited as in nginx", () => {
     const text = server(
       `add_header X-Outer 1; location /x/ { proxy_pass ${APP}; } location /y/ { proxy_pass ${APP}; add_header X-Inner 2 always; proxy_hide_header X-Inner; proxy_hide_header Server; }`,
     );
@@ -216,7 +220,7 @@ describe("fields", () => {
     ]);
   });
 
-  test("of CORS become cors, and the answer to a preflight is part of it", () => {
+  test("of CORS become cors, those of the response to a preflight too", () => {
     const map = `map $http_origin $o { default ""; https://a.example $http_origin; "~^https://.*\\.b\\.example$" $http_origin; "~^https://[a-z0-9-]+\\.c\\.example:8443$" $http_origin; ~x 1; }`;
     const text = location(
       `add_header Access-Control-Allow-Origin $o always; add_header Access-Control-Allow-Credentials true;
@@ -234,10 +238,10 @@ describe("fields", () => {
         },
       },
     ]);
-    expect(notesOf(text).join("\n")).toContain("~x 1: no exact origin");
+    expect(notesOf(text).join("\n")).toContain("~x 1: neither an exact origin");
   });
 
-  test("that let every page in with its cookies become none", () => {
+  test("that allow every origin with credentials become cors without credentials", () => {
     const any = location(
       "add_header Access-Control-Allow-Origin *; add_header Access-Control-Allow-Credentials true;",
     );
@@ -248,7 +252,7 @@ describe("fields", () => {
   });
 });
 
-test("WebSockets, limits and fixed answers", () => {
+test("WebSockets, limits and fixed responses are imported", () => {
   expect(routesOf(location(`${KEEPS_HOST} proxy_set_header Upgrade $http_upgrade;`))).toEqual([
     { ...PLAIN, websocket: true },
   ]);
@@ -264,7 +268,7 @@ test("WebSockets, limits and fixed answers", () => {
   expect(routesOf(server("location / { return 301 /y; }"))).toEqual([]);
 });
 
-describe("a route is not open to more than its location was", () => {
+describe("a route does not admit more than its location", () => {
   const accessOf = (text: string) => routesOf(location(text))[0]?.access;
   const CLOSED = { allow: ["192.0.2.1"] };
 
@@ -289,7 +293,7 @@ describe("a route is not open to more than its location was", () => {
     expect(accessOf(text)).toEqual(access);
   });
 
-  test("also where the server, or http, says so", () => {
+  test("also if the guard is in the server or in http", () => {
     expect(
       routesOf(
         server(
@@ -303,7 +307,7 @@ describe("a route is not open to more than its location was", () => {
     ).toEqual(CLOSED);
   });
 
-  test("a wider route does not take what a location kept to itself", () => {
+  test("a wider route does not get the requests of a guarded location", () => {
     const text = server(
       `location / { proxy_pass ${APP}; } location = /metrics { deny all; } location /in/ { internal; } location /gone { return 404; }
        location /php/ { auth_basic x; fastcgi_pass unix:/p; } location ~ /\\. { deny all; } location /files/ { root /var; }`,
@@ -316,13 +320,13 @@ describe("a route is not open to more than its location was", () => {
       ["/gone/*", 404],
       ["/php/*", 403],
     ]);
-    // What no route can say is said in the file of the route that takes it, and to whoever runs the import.
+    // A note is in the file of the route that gets the requests, and in the output of the import.
     const { routes, left } = imported(text);
     const inRoot = routes[0]?.notes.map(({ text: said }) => said).join("\n");
-    expect(inRoot).toContain("location ~ /\\. {} is not imported, so this route takes its requests");
+    expect(inRoot).toContain("location ~ /\\. {} is not imported, so this route gets its requests");
     expect(inRoot).toContain("location /files/ {} is not imported");
     const said = left.map(formatNote).join("\n");
-    expect(said).toMatch(/location ~ \/\\\. \{\}: not imported: .*; its requests go to the route \/\* now/);
+    expect(said).toMatch(/location ~ \/\\\. \{\}: not imported: .*; the route \/\* now gets its requests/);
   });
 });
 
@@ -343,20 +347,20 @@ test.each([
   expect(notesOf(location(text)).filter((note) => note.includes(` ${name} `))).toHaveLength(1);
 });
 
-test("what sluice does by itself is not said", () => {
+test("directives that sluice's behaviour covers get no note", () => {
   const text =
     "proxy_buffering off; proxy_request_buffering off; proxy_http_version 1.1; proxy_cache off; gzip off; client_max_body_size 0; proxy_redirect off;";
   expect(notesOf(`server { ${KEEPS_HOST} location = /x { proxy_pass ${APP}; ${text} } }`)).toEqual([]);
 });
 
-test("only the servers that are asked for", () => {
+test("--server imports only the named server", () => {
   const text = ["a", "b"]
     .map((name) => `server { server_name ${name}.example; location / { proxy_pass ${APP}; } }`)
     .join(" ");
   expect(imported(text, "b.example").routes.map(({ route }) => route.match.host)).toEqual(["b.example"]);
 });
 
-test("a server that would make more routes than anybody keeps is left out", () => {
+test("a server that would make more than the maximum of routes is not imported", () => {
   const names = Array.from({ length: 101 }, (_, at) => `h${at}.example`).join(" ");
   const locations = Array.from({ length: 100 }, (_, at) => `location = /${at} { return 200 a; }`).join(" ");
   const { routes, left } = imported(
@@ -366,7 +370,7 @@ test("a server that would make more routes than anybody keeps is left out", () =
   expect(left.map(formatNote).join("\n")).toContain("not imported: this makes more than 10000 routes");
 });
 
-describe("what was generated comes back", () => {
+describe("the import of a generated configuration returns the original routes", () => {
   const routes = {
     exact: { match: { path: "/exact" }, upstream: APP },
     chat: { match: { path: "/chat/*" }, upstream: APP },
@@ -395,7 +399,7 @@ describe("what was generated comes back", () => {
     const back = routesOf(text).map(({ match: { host, path }, upstream, websocket: taken = false }) => {
       return { host, path, upstream, taken };
     });
-    // The 15 s of margin come back as well.
+    // The timeout still includes the margin of 15 s.
     const backends = [{ url: "http://10.0.0.9:8000", maxFails: 0 }];
     const upstream = { backends, responseHeaderTimeout: "75s" };
     const route = (path: string, host?: string) => ({ host, path, upstream, taken: websocket });

@@ -24,7 +24,7 @@ const only = (...rules: string[]) => ({ only: new Set(rules) });
 
 const PASS = "proxy_pass http://127.0.0.1:9000;";
 
-test("a value that many locations inherit is one finding with all of them", () => {
+test("a value that many locations inherit is one finding that lists all of them", () => {
   const text = `server { chunked_transfer_encoding off; location /events { ${PASS} } location /sse { ${PASS} } location /x { ${PASS} } }`;
   const [finding, ...others] = findings(text, only("chunked-off"));
   expect(others).toEqual([]);
@@ -35,20 +35,20 @@ test("a value that many locations inherit is one finding with all of them", () =
   });
 });
 
-test("what an include may set that could not be read is not held against the location", () => {
+test("a value that an unreadable include may set is no finding", () => {
   const site = (include: string) => `server { ${include} location /events { ${PASS} } }`;
   expect(ids(site(""))).toContain("error response-buffered");
   expect(ids(site("include snippets/sse.conf;"))).toEqual(["info include-not-found"]);
 });
 
-test("a value of nginx's own default is that of the version", () => {
+test("a default value depends on the version of nginx", () => {
   const site = `server { location /events { ${PASS} } }`;
   expect(ids(site, only("http10-upstream"))).toEqual(["warning http10-upstream"]);
   const version = parseVersion("1.30") ?? ASSUMED_VERSION;
   expect(ids(site, { ...only("http10-upstream"), version })).toEqual([]);
 });
 
-test("over TLS a framed answer is held as well, and with plain HTTP it is fragile only", () => {
+test("a buffered HTTP/1.1 response is an error over TLS and a warning over plain HTTP", () => {
   const site = (listen: string) =>
     findings(
       `server { listen ${listen}; location /events { ${PASS} proxy_http_version 1.1; } }`,
@@ -61,7 +61,7 @@ test("over TLS a framed answer is held as well, and with plain HTTP it is fragil
   });
 });
 
-test("FastCGI with kept connections and HTTP/2 to the backend are prompt with the buffer on", () => {
+test("FastCGI with keep-alive and HTTP/2 to the backend are prompt although buffering is on", () => {
   const version = parseVersion("1.30") ?? ASSUMED_VERSION;
   const fastcgi = "server { listen 80; location /events { fastcgi_pass a:1; fastcgi_keep_conn on; } }";
   expect(ids(fastcgi, only("response-buffered"))).toEqual([]);
@@ -69,19 +69,19 @@ test("FastCGI with kept connections and HTTP/2 to the backend are prompt with th
   expect(ids(http2, { ...only("response-buffered"), version })).toEqual([]);
 });
 
-test("--heartbeat says how often the backends send something", () => {
+test("--heartbeat sets the interval in which the backends send bytes", () => {
   const site = `server { location /events { ${PASS} } }`;
   expect(ids(site, only("read-timeout-cuts-silence"))).toEqual(["warning read-timeout-cuts-silence"]);
   expect(ids(site, { ...only("read-timeout-cuts-silence"), heartbeatMs: 15_000 })).toEqual([]);
   expect(ids(site, { ...only("read-timeout-cuts-silence"), heartbeatMs: 90_000 })).toHaveLength(1);
 });
 
-test("lines that a level further out has lost already are not lost by the location", () => {
+test("lines that an outer level overrides already are not reported for the location", () => {
   const text = `events {} http { proxy_set_header Host $host; server { proxy_set_header X-A a; location /events { ${PASS} proxy_set_header X-A b; } } }`;
   expect(ids(text, only("request-fields-lost"))).toEqual([]);
 });
 
-test("ifs on one variable exclude one another, as the ones of a CORS recipe do", () => {
+test("ifs on the same variable exclude one another, as in CORS recipes", () => {
   const field = "add_header Access-Control-Allow-Origin * always;";
   const text = `server { location /events { ${PASS}
     if ($request_method = OPTIONS) { ${field} add_header Access-Control-Max-Age 600; return 204; }
@@ -90,7 +90,7 @@ test("ifs on one variable exclude one another, as the ones of a CORS recipe do",
   expect(ids(text, only("fields-lost-in-if", "preflight-loses-fields"))).toEqual([]);
 });
 
-test("a path that `rewrite … break` has set, and one as the client sent it, are not rewritten", () => {
+test("a path after `rewrite … break`, and the client's own path, are not reported as rewritten", () => {
   const inside = (lines: string) =>
     ids(`server { location /api/ { ${lines} } }`, only("slash-missing", "decoded-path-in-proxy-pass"));
   expect(inside("rewrite ^/api/(.*)$ /$1 break; proxy_pass http://a/v1;")).toEqual([]);
@@ -100,7 +100,7 @@ test("a path that `rewrite … break` has set, and one as the client sent it, ar
   expect(inside("proxy_pass http://a/v1;")).toEqual(["error slash-missing"]);
 });
 
-test("placeholders of envsubst are no variables of nginx", () => {
+test("placeholders of envsubst do not count as variables of nginx", () => {
   const text =
     "server { listen ${PORT}; location /events { proxy_pass http://${BACKEND}/v1; proxy_buffers ${N} 4k; } }";
   const rules = only(
@@ -114,13 +114,13 @@ test("placeholders of envsubst are no variables of nginx", () => {
   expect(ids(text, rules)).toEqual([]);
 });
 
-test("an nginx that is not at hand is taken to be new enough for what the configuration has", () => {
+test("without an nginx on the PATH the assumed version supports every directive of the configuration", () => {
   const version = assumedVersion([read("events {} http { server { http2 on; } }")], ASSUMED_VERSION);
   expect(formatVersion(version)).toBe("1.25.1");
   expect(formatVersion(assumedVersion([read("events {}")], ASSUMED_VERSION))).toBe("1.22.1");
 });
 
-test("other modules' directives are no findings, misspelt ones of nginx are", () => {
+test("third-party directives are no findings, misspelt ones of nginx are", () => {
   const text =
     "server { more_set_headers a; brotli on; content_by_lua_block { } js_content a; proxy_bufering off; frobnicate on; }";
   expect(ids(text, only("unknown-directive"))).toEqual([
@@ -129,7 +129,7 @@ test("other modules' directives are no findings, misspelt ones of nginx are", ()
   ]);
 });
 
-test("what a configuration says cannot steer the terminal", () => {
+test("a configuration cannot control the terminal", () => {
   const text = `server { location "/events\u001b[2J" { ${PASS} } }`;
   const out = formatText(findings(text, only("response-buffered")), true);
   expect(out).toContain("/events\\x1b[2J");

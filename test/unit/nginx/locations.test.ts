@@ -3,7 +3,7 @@ import { levelsOf } from "../../../src/nginx/configuration.ts";
 import { chooseLocation, normalizePath } from "../../../src/nginx/locations.ts";
 import { configurationOf } from "./configurations.ts";
 
-/** The test in test/e2e asks a real nginx for the same paths. */
+/** A test in test/e2e sends the same paths to a real nginx. */
 const SERVER = `
 location / { return 200; }
 location = /exact { return 200; }
@@ -42,7 +42,7 @@ describe("the location of a path", () => {
     expect(server && chooseLocation(server, path)?.location.pattern).toBe(pattern);
   });
 
-  test("a proxied prefix redirects the path that lacks its slash", () => {
+  test("a proxied prefix redirects the path without the final slash", () => {
     expect(server && chooseLocation(server, "/slash")).toMatchObject({ isRedirect: true });
   });
 });
@@ -57,7 +57,7 @@ test.each([
   expect(normalizePath(target)).toBe(path);
 });
 
-test("an expression of exponential time is given up", () => {
+test("an expression that takes exponential time is aborted", () => {
   const [evil] = levelsOf(configurationOf({ "/n.conf": 'location ~ "^/(a+)+$" { }' }), "server");
   expect(evil && chooseLocation(evil, `/${"a".repeat(40)}!`)).toBeUndefined();
 });

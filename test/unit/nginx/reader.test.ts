@@ -12,7 +12,7 @@ import { configurationOf } from "./configurations.ts";
 const names = (levels: readonly { readonly directives: readonly { readonly name: string }[] }[]) =>
   levels.map(({ directives }) => directives.map(({ name }) => name));
 
-/** A directory with these files; it goes when the test ends. */
+/** Creates a directory with these files; removes it after the test. */
 function directoryOf(files: Readonly<Record<string, string>>): string {
   const directory = mkdtempSync(join(tmpdir(), "sluice-nginx-"));
   onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -24,7 +24,7 @@ function directoryOf(files: Readonly<Record<string, string>>): string {
 }
 
 describe("includes", () => {
-  test("start at the main file's directory, not at that of the file that includes", () => {
+  test("are relative to the main file's directory, not to that of the including file", () => {
     const read = configurationOf({
       "/etc/nginx/nginx.conf": "events {} http { include sites/a.conf; }",
       "/etc/nginx/sites/a.conf": "server { include snippets/b.conf; }",
@@ -34,7 +34,7 @@ describe("includes", () => {
     expect(names(levelsOf(read, "server"))).toEqual([["listen"]]);
   });
 
-  test("of a glob come sorted, without hidden files, and may be none at all", () => {
+  test("of a pattern are sorted, omit hidden files, and may be empty", () => {
     const directory = directoryOf({
       "nginx.conf": "events {} http { include conf.d/*.conf; include none/*; }",
       "conf.d/b.conf": "gzip on;",
@@ -47,7 +47,7 @@ describe("includes", () => {
     expect(names(levelsOf(read, "http"))).toEqual([["sendfile", "gzip"]]);
   });
 
-  test("of a machine's tree are found where --map says", () => {
+  test("of another machine's tree are found with --map", () => {
     const directory = directoryOf({
       "nginx.conf": "events {} http { include /etc/nginx/conf.d/*.conf; }",
       "conf.d/a.conf": "gzip on;",
@@ -58,13 +58,13 @@ describe("includes", () => {
     expect(read.files.map(({ path }) => path)).toContain(join(directory, "conf.d/a.conf"));
   });
 
-  test("that are missing are said, and make the level's other values uncertain", () => {
+  test("that are missing are reported and make the level's values uncertain", () => {
     const read = configurationOf({ "/n.conf": "events {} http { include x.conf; }" });
     expect(read.problems).toMatchObject([{ kind: "missing", message: "/x.conf is not in the dump" }]);
     expect(levelsOf(read, "http")[0]?.unread).toHaveLength(1);
   });
 
-  test("that go round in a circle end", () => {
+  test("in a circle are reported, and reading ends", () => {
     const read = configurationOf({
       "/n.conf": "events {} http { include a.conf; }",
       "/a.conf": "include b.conf;",
@@ -74,7 +74,7 @@ describe("includes", () => {
     expect(names(levelsOf(read, "http"))).toEqual([["gzip"]]);
   });
 
-  test("may be used more than once, each time at the place of the include", () => {
+  test("of the same file count at each place", () => {
     const read = configurationOf({
       "/n.conf": "events {} http { server { include a.conf; } server { include a.conf; } }",
       "/a.conf": "location / { proxy_pass http://b; }",
@@ -85,7 +85,7 @@ describe("includes", () => {
 });
 
 describe("bounds", () => {
-  test("of files: inclusions that double at each step end", () => {
+  test("of files stop inclusions that double at each step", () => {
     const files: Record<string, string> = { "/n.conf": "events {} http { include 0.conf; }" };
     for (let at = 0; at < 40; at += 1)
       files[`/${at}.conf`] = `include ${at + 1}.conf;include ${at + 1}.conf;`;
@@ -94,23 +94,25 @@ describe("bounds", () => {
     expect(problems.at(-1)?.message).toBe("more than 10000 files; reading stops here");
   });
 
-  test("of chains: files that include the next one end", () => {
+  test("of depth stop a long chain of includes", () => {
     const files: Record<string, string> = { "/n.conf": "events {} http { include 0.conf; }" };
     for (let at = 0; at < 100; at += 1) files[`/${at}.conf`] = `include ${at + 1}.conf;`;
     expect(configurationOf(files).problems.at(-1)?.message).toBe("more than 50 files include one another");
   });
 
-  test("of bytes: what is read again and again counts again", () => {
+  test("of bytes count a file at each inclusion", () => {
     const big = `${"gzip on; ".repeat(100_000)}`;
     const files = { "/n.conf": `events {} http { ${"include big.conf; ".repeat(30)} }`, "/big.conf": big };
     const { problems } = configurationOf(files);
     expect(problems.length).toBeGreaterThan(0);
-    expect(problems.every(({ message }) => /bytes left|500000 directives/.test(message))).toBe(true);
+    expect(problems.every(({ message }) => /limit leaves|500000 directives/.test(message))).toBe(true);
   });
 
-  test("of the main file: too big is an error of its own", () => {
+  test("of bytes refuse a main file that is too big", () => {
     const files = new DumpFiles(new Map([["/n.conf", " ".repeat(11 * 1024 * 1024)]]));
-    expect(() => readConfiguration("/n.conf", files)).toThrow("more than the 10485760 bytes left");
+    expect(() => readConfiguration("/n.conf", files)).toThrow(
+      "has more bytes than the limit leaves (10485760)",
+    );
   });
 });
 
@@ -128,7 +130,7 @@ describe("a dump of nginx -T", () => {
     "",
   ].join("\n");
 
-  test("becomes the files that it was made of, with their own lines", () => {
+  test("is split into its files, with their own line numbers", () => {
     const files = new DumpFiles(splitDump(dump) ?? new Map());
     const read = readConfiguration("/etc/nginx/nginx.conf", files);
     expect(read.problems).toEqual([]);
@@ -136,7 +138,7 @@ describe("a dump of nginx -T", () => {
     expect(read.files.every(({ isWritable }) => !isWritable)).toBe(true);
   });
 
-  test("is told from a file with a comment like its own", () => {
+  test("differs from a file that only contains such a comment", () => {
     expect(splitDump("events {}\n# configuration file a:\n")).toBeUndefined();
   });
 });
@@ -151,13 +153,13 @@ describe("fragments", () => {
     ["server_names_hash_bucket_size 64;", "http"],
     ["server { listen 1; proxy_pass b; }", "stream"],
     ["server 10.0.0.1:80; keepalive 8;", "upstream"],
-  ])("%s belongs into %s", (text, kind) => {
+  ])("%s belongs to %s", (text, kind) => {
     const read = configurationOf({ "/f.conf": text });
     expect(read.isWhole).toBe(false);
     expect([...read.main.inward()].find(({ directives }) => directives.length > 0)?.kind).toBe(kind);
   });
 
-  test("a file with http is whole", () => {
+  test("a file with http is a whole configuration", () => {
     expect(configurationOf({ "/f.conf": "events {} http {}" }).isWhole).toBe(true);
   });
 });
@@ -172,7 +174,7 @@ describe("templates", () => {
     expect(configurationOf({ "/f.conf": text }).problems).toMatchObject([{ kind: "template" }]);
   });
 
-  test("${NAME} reads as a word", () => {
+  test("with ${NAME} are read, the placeholder as a word", () => {
     const read = configurationOf({ "/f.conf": "server { listen ${PORT}; }" });
     expect(read.problems).toEqual([]);
     expect(levelsOf(read, "server")[0]?.last("listen")?.hasPlaceholder).toBe(true);

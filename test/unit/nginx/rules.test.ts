@@ -10,8 +10,8 @@ import { readConfiguration } from "../../../src/nginx/reader.ts";
 import { FIXTURES, type Fixture, fixtureOf } from "./fixtures.ts";
 
 /**
- * `# expect: SEVERITY` at the end of a line is where the finding must be, and nothing else may be found, on locations
- * that may carry streams either.
+ * `# expect: SEVERITY` at the end of a line marks the only finding that the configuration may have, including
+ * findings on locations that only possibly carry streams.
  */
 
 const findingsOf = ({ path, options }: Fixture) =>
@@ -25,22 +25,22 @@ const expected = (rule: string, text: string): string[] =>
     return severity === undefined ? [] : [`${at + 1} ${severity} ${rule}`];
   });
 
-test("every rule has its pair of configurations, and no pair is left of a rule that went", () => {
+test("every rule has its pair of configurations, and no pair is without a rule", () => {
   expect(readdirSync(FIXTURES).toSorted()).toEqual(RULES.map(({ id }) => id).toSorted());
 });
 
 describe.each(RULES.map(({ id }) => id))("%s", (rule) => {
-  test("finds the fault, where it is, and nothing else", async () => {
+  test("reports the problem at its place, and nothing else", async () => {
     const fixture = await fixtureOf(rule, "bad");
     expect(expected(rule, fixture.text)).toHaveLength(1);
     expect(findingsOf(fixture)).toEqual(expected(rule, fixture.text));
   });
 
-  test("says nothing without it", async () => {
+  test("reports nothing in the good configuration", async () => {
     expect(findingsOf(await fixtureOf(rule, "good"))).toEqual([]);
   });
 
-  test("is gone when it is mended, and leaves nothing worse", async () => {
+  test("reports nothing after its fix, which causes no other warning", async () => {
     const { path, options } = await fixtureOf(rule, "bad");
     const source = { paths: [path], files: new DiskFiles(), root: undefined };
     const [before] = lint(readConfiguration(path, source.files), options).findings;
@@ -55,7 +55,7 @@ describe.each(RULES.map(({ id }) => id))("%s", (rule) => {
   });
 });
 
-test("the rules that leave the mending to people", async () => {
+test("these rules have no automatic fix", async () => {
   const left = await Promise.all(
     RULES.map(async ({ id }) => {
       const { path, options } = await fixtureOf(id, "bad");

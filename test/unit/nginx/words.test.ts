@@ -2,14 +2,14 @@ import { describe, expect, test } from "vitest";
 import { parse } from "../../../src/nginx/parse.ts";
 import { SourceFile } from "../../../src/nginx/source-file.ts";
 
-/** The first argument of a directive that is written as `return 200 WORD;`, or why nginx would not start. */
+/** Parses `return 200 WORD;` and returns the word's value, or nginx's error message. */
 function read(word: string): string | { readonly error: string } {
   const { directives, fault } = parse(new SourceFile("nginx.conf", `return 200 ${word};`));
   if (fault !== undefined) return { error: fault.message };
   return directives[0]?.arg(1) ?? { error: "no word" };
 }
 
-/** Words, and what nginx makes of them. The file in test/e2e asks a real nginx for the same. */
+/** Words with the values that nginx reads. A test in test/e2e gives the same words to a real nginx. */
 const WORDS: readonly (readonly [written: string, read: string])[] = [
   ["plain", "plain"],
   ['"a b"', "a b"],
@@ -65,14 +65,14 @@ test.each(REFUSED)("%.20j is refused as nginx refuses it", (written, message) =>
   expect(read(written)).toEqual({ error: message });
 });
 
-test("the longest word that nginx takes is taken", () => {
+test("the longest word that nginx accepts is accepted", () => {
   expect(read("x".repeat(4095))).toHaveLength(4095);
   expect(read(`'${"x".repeat(4094)}'`)).toHaveLength(4094);
   expect(read("é".repeat(2047))).toHaveLength(2047);
   expect(read("é".repeat(2048))).toMatchObject({ error: expect.stringContaining("too long") });
 });
 
-describe("a word knows where it stands", () => {
+describe("a word has its place", () => {
   const text = 'http {\r\n  add_header X "a\\"b" always;\n}\n';
   const { directives } = parse(new SourceFile("nginx.conf", text));
   const word = directives[0]?.block?.[0]?.words[2];
@@ -81,19 +81,19 @@ describe("a word knows where it stands", () => {
     expect(word).toMatchObject({ value: 'a"b', line: 2, column: 16, quote: '"', raw: '"a\\"b"' });
   });
 
-  test("by offsets that find it in the file", () => {
+  test("as offsets in the file", () => {
     expect(text.slice(word?.start, word?.end)).toBe('"a\\"b"');
   });
 });
 
-test("bytes that are no UTF-8 come back as they were", () => {
+test("bytes that are not UTF-8 are written back unchanged", () => {
   const bytes = Buffer.from([0x61, 0x20, 0xff, 0xe9, 0x3b]);
   const file = new SourceFile("nginx.conf", bytes);
   expect(parse(file).directives[0]?.words[1]?.raw).toBe("ÿé");
   expect(file.encode(file.text)).toEqual(bytes);
 });
 
-test("a byte order mark is no part of the first word", () => {
+test("a byte order mark is not part of the first word", () => {
   const file = new SourceFile("nginx.conf", Buffer.from("\ufeffevents {}"));
   expect(file.hasByteOrderMark).toBe(true);
   expect(parse(file).directives[0]?.name).toBe("events");
@@ -116,13 +116,13 @@ describe("Lua", () => {
     expect(directives[0]?.block?.map(({ name }) => name)).toEqual(["content_by_lua_block", "gzip"]);
   });
 
-  test("a block without its end is a fault", () => {
+  test("a block without its end is a syntax error", () => {
     const { fault } = parse(new SourceFile("nginx.conf", 'content_by_lua_block { say("}") '));
     expect(fault?.message).toBe('Lua code block missing the closing "}"');
   });
 });
 
-test("a fault keeps what stands before it, open blocks included", () => {
+test("after a syntax error the tree keeps everything before it, open blocks included", () => {
   const { directives, fault } = parse(
     new SourceFile("nginx.conf", "http { server { listen 80; } gzip on; }}"),
   );
@@ -132,7 +132,7 @@ test("a fault keeps what stands before it, open blocks included", () => {
   expect(open.directives[0]?.block?.[0]?.block?.[0]?.value).toBe("80");
 });
 
-test("blocks deeper than any configuration has are a fault", () => {
+test("blocks beyond the depth limit are a syntax error", () => {
   const { fault } = parse(new SourceFile("nginx.conf", "a {".repeat(1000)));
   expect(fault?.message).toBe("more than 100 nested blocks");
 });

@@ -2,7 +2,7 @@ import zlib from "node:zlib";
 import { expect, test } from "vitest";
 import { createDecoder } from "../../../src/probe/decoder.ts";
 
-/** What each event is flushed to by a compressor that is asked to flush, one piece an event. */
+/** Compresses each event and flushes after it, one piece per event. */
 async function compressed(
   stream: zlib.Gzip | zlib.BrotliCompress,
   events: readonly string[],
@@ -38,14 +38,14 @@ test.each([
     () => {},
   );
   const pieces = await compressed(create() as zlib.Gzip, EVENTS);
-  // All at once: the decoder works on other threads, and must not mix up what came when.
+  // All at once: the decoder uses other threads, and must not mix up the times.
   for (const [at, piece] of pieces.entries()) decoder?.write(piece, at);
   await decoder?.idle();
   expect(output).toEqual(EVENTS.map((event, at) => [event, at]));
   decoder?.close();
 });
 
-test("bytes that are no such coding are told once; an unknown coding has no decoder", async () => {
+test("invalid compressed bytes are reported once; an unknown coding has no decoder", async () => {
   const failed = new Promise<Error>((resolve) => {
     createDecoder("gzip", () => {}, resolve)?.write(Buffer.from("data: plain\n\n"), 0);
   });

@@ -7,7 +7,7 @@ import {
   SseSplitter,
 } from "../../../src/probe/event-splitter.ts";
 
-/** What a splitter makes of pieces, the nth of which is read at n. */
+/** Feeds pieces to a splitter, the nth at time n, and returns its output. */
 function split(create: (output: SplitterOutput) => Splitter, pieces: readonly (string | Buffer)[]) {
   const events: [text: string, firstAt: number, lastAt: number][] = [];
   const comments: number[] = [];
@@ -23,14 +23,14 @@ const lines = (...pieces: readonly (string | Buffer)[]) =>
   split((output) => new LineSplitter(output), pieces);
 
 describe("an event stream", () => {
-  test("is cut into events with the times of their first and last byte", () => {
+  test("is split into events with the times of their first and last byte", () => {
     expect(sse("data: a\n\nda", "ta: b\n", "\n").events).toEqual([
       ["data: a\n\n", 0, 0],
       ["data: b\n\n", 0, 2],
     ]);
   });
 
-  test("has comment lines between its events, which are part of none", () => {
+  test("may have comment lines between events, which belong to no event", () => {
     const { events, comments } = sse(":\n", ": beat\ndata: a\n\n:\n", "data: b\n\n");
     expect(events.map(([text]) => text)).toEqual(["data: a\n\n", "data: b\n\n"]);
     expect(comments).toEqual([0, 1, 1]);
@@ -48,7 +48,7 @@ describe("an event stream", () => {
     }
   });
 
-  test("gives the same events, in the same bytes but line ends between them, however it is cut", () => {
+  test("gives the same events for any split, except for line ends between them", () => {
     const line = fc.constantFrom("data: x", "id: 1", ":", ": c", "event: e", "data");
     const block = fc.array(line, { minLength: 1, maxLength: 4 });
     fc.assert(
@@ -65,7 +65,7 @@ describe("an event stream", () => {
   });
 });
 
-test("lines are events with their times; empty ones are heartbeats", () => {
+test("lines are events with their times; empty lines are heartbeats", () => {
   const { events, comments } = lines('{"a":1}\n{"b"', ":2}\r\n\n\r\n", '\u001e{"c":3}\n\u001e\n', "rest");
   expect(events.map(([text, ...times]) => [text.trim(), ...times])).toEqual([
     ['{"a":1}', 0, 0],

@@ -12,7 +12,7 @@ test.each([
   [["Server", "nginx/1.22.1"], "nginx"],
   [["server", "openresty"], "openresty"],
   [["Server", "cloudflare", "CF-RAY", "1-FRA"], "Cloudflare"],
-  // The outermost is the last that Via names.
+  // Via names the outermost program last.
   [["Server", "nginx", "Via", "1.1 Caddy"], "Caddy"],
   [["Server", "uvicorn", "Via", "1.1 varnish, 1.1 abc.cloudfront.net (CloudFront)"], "CloudFront"],
   [["Server", "envoy"], "Envoy"],
@@ -22,7 +22,7 @@ test.each([
   expect(softwareOf(fields)?.name).toBe(name);
 });
 
-test("fields that tell of the way are written down, each as often as it came", () => {
+test("the report contains the fields that describe the path, with every value", () => {
   const fields = ["Age", "3", "Via", "a", "via", "b", "Set-Cookie", "secret", "X-Cache", "HIT"];
   expect(tellingFields(fields)).toEqual({ age: ["3"], via: ["a", "b"], "x-cache": ["HIT"] });
 });
@@ -51,19 +51,19 @@ describe("notes", () => {
     expect(notes(typed)).toEqual(rules);
   });
 
-  test("of what pages may read, where a page is said to ask", () => {
+  test("about CORS exist only if the request names an origin", () => {
     const type = ["Content-Type", "text/event-stream"];
     const allow = (value: string) => [...type, "Access-Control-Allow-Origin", value];
     expect(notes(type, {}, origin)).toEqual([expect.stringContaining("no Access-Control-Allow-Origin")]);
     expect(notes(allow("https://other.example"), {}, origin)).toEqual([
-      expect.stringContaining("cannot read it"),
+      expect.stringContaining("cannot read the stream"),
     ]);
     expect(notes(allow(origin), {}, origin)).toEqual([]);
     expect(notes(allow("*"), {}, origin)).toEqual([]);
     expect(notes([...allow("*"), ...allow("*").slice(2)], {}, origin)).toEqual(["cors-twice"]);
   });
 
-  test("of a body without framing, which chunked_transfer_encoding off makes in nginx", () => {
+  test("about a body without framing name nginx's chunked_transfer_encoding off", () => {
     const type = ["Content-Type", "text/event-stream", "Server", "nginx"];
     expect(notes(type, { framing: "close" })).toEqual(["chunked-off"]);
     expect(notes(type, { framing: "close", protocol: "HTTP/1.0" })).toEqual([]);

@@ -4,17 +4,17 @@ import { compare, lagOf, pairSymptom } from "../../../src/probe/pair.ts";
 import type { Reading } from "../../../src/probe/reading.ts";
 import { type MadeEvent, madeReading } from "../../support/reading.ts";
 
-/** Twenty events, one each 200 ms from 100 ms on, later by what `lag` says; by their numbers, or all alike. */
+/** Twenty events every 200 ms from 100 ms on, delayed by `lag`; numbered, or all equal. */
 const events = (lag: (i: number) => number = () => 0, key: (i: number) => string = String): MadeEvent[] =>
   Array.from({ length: 20 }, (_, i) => ({ at: 100 + i * 200 + lag(i), key: key(i) }));
-/** Held until each fifth event. */
+/** Held back until each fifth event. */
 const inFives = (i: number): number => (4 - (i % 5)) * 200;
 const inner = madeReading(events());
-/** As events five of which are sent together. */
+/** Events of which the sender itself sends five together. */
 const burst = (lag: number): MadeEvent[] => events((i) => inFives(i) + lag);
 
 describe("two hops", () => {
-  test("with the same events are compared by their bytes, wherever the outer one begins", () => {
+  test("with the same events are compared by their bytes, wherever the outer stream starts", () => {
     const outer = madeReading(events(() => 7).slice(4));
     const comparison = compare(inner, outer);
     expect(comparison.by).toBe("bytes");
@@ -22,7 +22,7 @@ describe("two hops", () => {
     expect(pairSymptom(inner, outer)).toBeUndefined();
   });
 
-  test("with events of their own are compared by number, from each one's request on", () => {
+  test("with different events are compared by number, counted from each request", () => {
     const outer = madeReading(
       events(
         () => 505,
@@ -35,7 +35,7 @@ describe("two hops", () => {
     expect(lagOf(comparison)?.medianMs).toBe(5);
   });
 
-  test("with events of their own that tell when they were sent are compared by that", () => {
+  test("with different events that contain send times are compared by these times", () => {
     const own = (lag: number, clock: number, name: string) =>
       madeReading(
         Array.from({ length: 20 }, (_, i) => {
@@ -48,11 +48,11 @@ describe("two hops", () => {
       kind: "late",
       isSure: false,
     });
-    // It began later, and its events are as fast.
+    // The outer hop started later, and its events are as fast.
     expect(pairSymptom(own(0, 0, "inner"), own(900, 900, "outer"))).toBeUndefined();
   });
 
-  test("events that are alike are compared in order", () => {
+  test("with equal events are compared in order", () => {
     const alike = (lag: number) =>
       madeReading(
         events(
@@ -87,13 +87,13 @@ describe("two hops", () => {
     expect(pairSymptom(sender, outer)?.kind).toBe(kind);
   });
 
-  test("an outer stream that ended has lost what came later, and does not hold it", () => {
+  test("an outer stream that ended does not hold back the later events", () => {
     const cut = madeReading(events().slice(0, 5), { end: { kind: "truncated", at: 1_000 } });
     expect(pairSymptom(inner, cut)).toBeUndefined();
     expect(pairCut(inner, cut)).toMatchObject({ afterSeconds: 1, isVisible: true });
   });
 
-  test("a head that waits for the first bytes was held; one that the backend sends late was not", () => {
+  test("a head that waits for the first bytes was held back; a head that the backend sends late was not", () => {
     const waiting = { headAt: 100, firstByteAt: 100 };
     const early = madeReading(events(() => 1_500));
     const held = madeReading(
@@ -114,7 +114,7 @@ describe("two hops", () => {
   });
 });
 
-test("a pause of this process is no lag of a hop", () => {
+test("a pause of this process does not count as lag of a hop", () => {
   const pauses = { before: () => 800, within: () => 1_500 };
   expect(pairSymptom(inner, madeReading(events(() => 700)))).toMatchObject({ kind: "late" });
   expect(
@@ -151,18 +151,18 @@ test("a pause of this process is no lag of a hop", () => {
 describe("a stream that ends", () => {
   const ending = (kind: "complete" | "truncated" | "closed", at: number) => ({ end: { kind, at } });
 
-  test("before the inner one is cut, also where it looks complete", () => {
+  test("before the inner stream was cut, even if it looks complete", () => {
     const short = events().slice(0, 5);
     expect(pairCut(inner, madeReading(short, ending("complete", 1_000)))).toMatchObject({ isVisible: false });
     expect(pairCut(inner, madeReading(short, ending("closed", 1_000)))).toMatchObject({ isVisible: false });
   });
 
-  test("with the inner one, or whole while the inner one is another answer, is not", () => {
+  test("with the inner stream, or complete as a separate response, was not cut", () => {
     const whole = madeReading(events(), ending("complete", 4_000));
     expect(pairCut(whole, madeReading(events(), ending("truncated", 4_100)))).toBeUndefined();
     const shorter = madeReading(events().slice(0, 10), ending("complete", 2_000));
     expect(pairCut(whole, shorter)).toBeUndefined();
-    // More than the inner one had by then: a recording.
+    // More events than the inner stream had by then: a recording.
     const recording = madeReading(
       Array.from({ length: 20 }, (_, i) => ({ at: 5, key: `old ${i}` })),
       ending("complete", 6),
@@ -170,7 +170,7 @@ describe("a stream that ends", () => {
     expect(pairCut(inner, recording)).toBeUndefined();
   });
 
-  test("twice after the same silence was ended by a timer, whose owner can be guessed", () => {
+  test("twice after the same silence was cut by a timer, and its owner can be guessed", () => {
     const cut = (last: number, end: number) => {
       const found = cutOf(madeReading([{ at: last }], ending("truncated", end)));
       if (found === undefined) throw new Error("no cut");

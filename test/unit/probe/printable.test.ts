@@ -6,17 +6,17 @@ import { softwareOf } from "../../../src/probe/software.ts";
 import { renderText } from "../../../src/probe/table.ts";
 import { madeReading } from "../../support/reading.ts";
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal obeys them
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal interprets them
 const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/;
 
-test("control characters of outside text are escaped, and it is cut", () => {
+test("control characters in outside text are escaped, and long text is cut", () => {
   expect(printable("\u001b[2J\r\nred\u0007\u009b31m")).toBe("\\x1b[2J\\x0d\\x0ared\\x07\\x9b31m");
   expect(printable("\u202eabc")).toBe("\\u202eabc");
   expect(printable("Grüße, 世界")).toBe("Grüße, 世界");
   expect(printable("x".repeat(300))).toBe(`${"x".repeat(200)}…`);
 });
 
-test("a report has no control characters, whatever a server sends", () => {
+test("a report contains no control characters of the server", () => {
   const evil = "\u009b2J\u009devil";
   const fields = ["Server", evil, "Via", evil, "Content-Encoding", evil];
   const head = { status: 200, protocol: "HTTP/1.1" as const, fields, framing: "chunked" as const };
@@ -41,7 +41,7 @@ test("a report has no control characters, whatever a server sends", () => {
   expect(renderText(report)).toContain("\\x9b2J");
 });
 
-test("the live view draws a line for each hop, no wider than the terminal, and takes them away", () => {
+test("the live view draws one line per hop, within the terminal's width, and erases them", () => {
   let written = "";
   const write = (text: string) => {
     written += text;

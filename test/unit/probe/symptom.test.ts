@@ -4,7 +4,7 @@ import { type MadeEvent, madeReading } from "../../support/reading.ts";
 
 const COMPLETE = { end: { kind: "complete", at: 9_000 } } as const;
 
-/** `count` events sent each `gap` ms, which come in groups of `size`, each as its last one is sent. */
+/** `count` events sent every `gap` ms; they arrive in groups of `size`, when the last of the group is sent. */
 const grouped = (count: number, gap: number, size: number): MadeEvent[] =>
   Array.from({ length: count }, (_, i) => {
     const last = Math.min(count - 1, Math.floor(i / size) * size + size - 1);
@@ -13,14 +13,14 @@ const grouped = (count: number, gap: number, size: number): MadeEvent[] =>
 const untimed = (events: readonly MadeEvent[]): MadeEvent[] => events.map(({ at }) => ({ at }));
 
 describe("events with times in them", () => {
-  test("that come as they are sent are prompt, whatever the sender's clock says", () => {
+  test("that arrive when they are sent are prompt, whatever the sender's clock shows", () => {
     const events = grouped(20, 200, 1);
     expect(symptomOf(madeReading(events))).toBeUndefined();
     const skewed = events.map(({ at, sent = 0 }) => ({ at, sent: sent - 3_600_000 }));
     expect(symptomOf(madeReading(skewed))).toBeUndefined();
   });
 
-  test("that come together and were sent apart were held", () => {
+  test("that arrive together and were sent separately were held back", () => {
     expect(symptomOf(madeReading(grouped(20, 200, 5)))).toMatchObject({
       kind: "in-groups",
       isSure: true,
@@ -33,12 +33,12 @@ describe("events with times in them", () => {
     });
   });
 
-  test("a few of which came together once met a pause of the network", () => {
+  test("of which only a few arrived together once met a pause of the network", () => {
     const events = grouped(20, 200, 1).map((event, i) => (i > 8 && i < 13 ? { ...event, at: 2_600 } : event));
     expect(symptomOf(madeReading(events))).toBeUndefined();
   });
 
-  test("that come together and were sent together are the sender's way", () => {
+  test("that arrive together and were sent together are prompt", () => {
     const bursts = Array.from({ length: 20 }, (_, i) => {
       const at = Math.floor(i / 5) * 1_000;
       return { at: at + 10 + (i % 5), sent: at };
@@ -46,19 +46,19 @@ describe("events with times in them", () => {
     expect(symptomOf(madeReading(bursts))).toBeUndefined();
   });
 
-  test("that were sent before the request are a history, and a whole answer of them a recording", () => {
+  test("from before the request are a history, and a complete response of them is a recording", () => {
     const old = Array.from({ length: 6 }, (_, i) => ({ at: 12, sent: (i - 6) * 500 }));
     const live = grouped(10, 300, 1).map(({ at, sent = 0 }) => ({ at: at + 300, sent: sent + 300 }));
     expect(symptomOf(madeReading([...old, ...live]))).toBeUndefined();
     expect(symptomOf(madeReading(old, COMPLETE))).toMatchObject({ kind: "replayed", events: 5 });
   });
 
-  test("one that never changes tells nothing", () => {
+  test("that never change tell nothing", () => {
     const created = grouped(20, 100, 1).map(({ at }) => ({ at, sent: 0 }));
     expect(symptomOf(madeReading(created))).toBeUndefined();
   });
 
-  test("of whole seconds tell holds of more than one", () => {
+  test("of whole seconds show delays of more than one second", () => {
     const seconds = (events: readonly MadeEvent[]) => events.map((event) => ({ ...event, seconds: true }));
     expect(symptomOf(madeReading(seconds(grouped(20, 1_000, 5))))).toMatchObject({ kind: "in-groups" });
     expect(symptomOf(madeReading(seconds(grouped(20, 1_000, 1))))).toBeUndefined();
@@ -67,25 +67,25 @@ describe("events with times in them", () => {
 });
 
 describe("events without times", () => {
-  test("one by one are prompt", () => {
+  test("that arrive one by one are prompt", () => {
     expect(symptomOf(madeReading(untimed(grouped(20, 200, 1))))).toBeUndefined();
   });
 
-  test("in groups after silences, again and again, were perhaps held", () => {
+  test("in repeated groups after silences were perhaps held back", () => {
     expect(symptomOf(madeReading(untimed(grouped(20, 200, 5))))).toMatchObject({
       kind: "in-groups",
       isSure: false,
     });
   });
 
-  test("in one group, or in small ones, say nothing", () => {
+  test("in one group, or in small groups, tell nothing", () => {
     const once = [...grouped(5, 200, 5), ...grouped(20, 200, 1).map(({ at }) => ({ at: at + 2_000 }))];
     expect(symptomOf(madeReading(untimed(once)))).toBeUndefined();
     expect(symptomOf(madeReading(untimed(grouped(20, 400, 2))))).toBeUndefined();
     expect(symptomOf(madeReading(untimed(grouped(20, 20, 5))))).toBeUndefined();
   });
 
-  test("all at once after a silence, as the answer ends, were perhaps held; a history of an open stream was not", () => {
+  test("all at once at the end of the response were perhaps held back; a history of an open stream was not", () => {
     const events = untimed(grouped(10, 200, 10));
     expect(symptomOf(madeReading(events, COMPLETE))).toMatchObject({ kind: "all-at-once", isSure: false });
     expect(symptomOf(madeReading(events))).toBeUndefined();
@@ -94,8 +94,8 @@ describe("events without times", () => {
   });
 });
 
-test("what came while this process stood still was held by nothing", () => {
-  // 2.5 s in which nothing was read, and then all of it.
+test("events that arrived during a pause of this process were not held back", () => {
+  // No read for 2.5 s, and then everything at once.
   const events = grouped(14, 250, 1).map(({ at, sent }) => ({
     at: at > 1_000 && at < 3_500 ? 3_500 : at,
     sent,
@@ -107,15 +107,15 @@ test("what came while this process stood still was held by nothing", () => {
   expect(symptomOf(madeReading(events as MadeEvent[], paused))).toBeUndefined();
 });
 
-test("an event whose end comes with the next one's start was held by a full buffer", () => {
+test("an event whose end arrives with the next event's start was held back by a full buffer", () => {
   const tails = Array.from({ length: 6 }, (_, i) => ({ firstAt: 10 + i * 400, at: 410 + i * 400 }));
   expect(symptomOf(madeReading(tails))).toMatchObject({ kind: "tail", isSure: true, lagMs: 400 });
-  // A sender that writes an event in two parts goes on before the next one.
+  // A sender that writes an event in two parts sends the second part before the next event.
   const slow = tails.map(({ firstAt, at }) => ({ firstAt, at: at - 200 }));
   expect(symptomOf(madeReading(slow))).toBeUndefined();
 });
 
-test("several heartbeats in one piece with a late head prove that it was held; a late head alone does not", () => {
+test("several heartbeats together with a late head prove that it was held back; a late head alone does not", () => {
   const late = { headAt: 5_000, firstByteAt: 5_001 };
   const comments = [5_001, 5_001, 5_002];
   expect(symptomOf(madeReading([], { ...late, comments }))).toMatchObject({ kind: "head", isSure: true });

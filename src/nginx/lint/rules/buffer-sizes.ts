@@ -11,7 +11,7 @@ const PAGE = 4096;
 const bufferSizes = configurationRule(
   "buffer-sizes",
   "P15",
-  "nginx does not start: the sizes of the buffers do not fit together.",
+  "nginx does not start: the buffer sizes contradict one another.",
   (lint) => {
     for (const level of lint.configuration.main.inward()) {
       if (!["http", "server", "location"].includes(level.kind)) continue;
@@ -30,11 +30,11 @@ function checkFamily(family: string, level: Level, lint: Lint): void {
     severity: "error",
     at,
     message: `nginx does not start: ${fault}`,
-    remedy: `${family}_buffers and ${family}_busy_buffers_size that fit, or none of the three`,
+    remedy: `set ${family}_buffers and ${family}_busy_buffers_size that fit, or remove all three`,
   });
 }
 
-/** What `ngx_http_proxy_merge_loc_conf` checks, in its words. */
+/** Checks what `ngx_http_proxy_merge_loc_conf` checks; returns nginx's own message. */
 function faultOf(family: string, level: Level, lint: Lint): string | undefined {
   const settingOf = (suffix: string) => effective(level, `${family}_${suffix}`, lint.version);
   const sizeOf = (suffix: string) => {

@@ -4,37 +4,37 @@ import type { Fix, Severity } from "../finding.ts";
 import { type Rule, streamRule } from "../rule.ts";
 import { isField, type View } from "../view.ts";
 
-/** What a location's buffer does to a stream: the fix is the same, so one finding says it. */
+/** The subject of all findings about the buffer: their fix is the same, so one finding is enough. */
 const BUFFER = "buffer";
 const ACCEL = "X-Accel-Buffering";
 
 const switchOff = (view: View): Fix => setInLocation(view, `${view.family}_buffering`, "off");
 const remedyOff = (view: View): string => `${view.family}_buffering off;`;
 
-/** What the buffer does, by what is spoken on both sides (D1 to D6). */
+/** Returns the effect of the buffer; it depends on the protocols on both sides (D1 to D6). */
 function effectOfBuffer(view: View): string {
   if (!isFramed(view)) {
-    return "nothing leaves, not even the head, until 4 kB have gathered or the stream ends";
+    return "nginx sends nothing, not even the head, until it has 4 kB or the stream ends";
   }
   if (view.listening?.hasTls) {
-    return "over TLS and HTTP/1.1 events are held until 16 kB have gathered or the stream ends";
+    return "over TLS and HTTP/1.1 nginx holds back events until it has 16 kB or the stream ends";
   }
-  return "the head waits for the first event, and an event of 4 kB or more is held until the next one";
+  return "the head waits for the first event, and an event of 4 kB or more waits for the next event";
 }
 
-/** Whether nginx sees where a piece of the answer ends: chunks, HTTP/2 frames, or FastCGI records. */
+/** Whether the backend's protocol frames the response: chunks, HTTP/2 frames or FastCGI records. */
 function isFramed(view: View): boolean {
   if (view.family === "proxy") return view.setting("proxy_http_version").value !== "1.0";
   return view.family === "fastcgi" && view.setting("fastcgi_keep_conn").value === "on";
 }
 
-/** Whether events of every size pass promptly although the buffer is on (D28, D30). */
+/** Whether nginx forwards events of every size promptly although the buffer is on (D28, D30). */
 function isPromptAllTheSame(view: View): boolean {
   if (view.setting("proxy_http_version").value === "2" && view.family === "proxy") return true;
   return view.family === "fastcgi" && isFramed(view) && view.listening?.hasTls !== true;
 }
 
-/** Small events over plain HTTP pass promptly, so a stream is not broken by it, only fragile. */
+/** Returns the severity; over plain HTTP small events are prompt, so the stream is only fragile. */
 function severityOfBuffer(view: View): Severity {
   const isFragile = isFramed(view) && view.listening !== undefined && !view.listening.hasTls;
   return view.severity(isFragile ? "warning" : "error", "warning", "info");
@@ -43,7 +43,7 @@ function severityOfBuffer(view: View): Severity {
 const accelHeaderIgnored = streamRule(
   "accel-header-ignored",
   "D10 D11",
-  "X-Accel-Buffering is ignored while buffering is on.",
+  "nginx ignores X-Accel-Buffering while buffering is on.",
   (view, lint) => {
     if (!view.isBuffered || !view.ignoresAccelBuffering) return;
     const { directives, level } = view.all(`${view.family}_ignore_headers`);
@@ -52,9 +52,9 @@ const accelHeaderIgnored = streamRule(
     const isReported = lint.reportStream(accelHeaderIgnored, view, {
       severity: "error",
       at,
-      message: `${ACCEL} is ignored here and ${view.family}_buffering is on`,
+      message: `nginx ignores ${ACCEL} here, and ${view.family}_buffering is on`,
       cause: view.explain(view.own("buffering")),
-      remedy: `take ${ACCEL} off the list`,
+      remedy: `remove ${ACCEL} from the list`,
       fix: level === view.location ? withoutWord(at, ACCEL) : switchOff(view),
     });
     if (isReported) view.claim(BUFFER);
@@ -78,9 +78,9 @@ const accelHeaderToTheClient = streamRule(
     const isReported = lint.reportStream(accelHeaderToTheClient, view, {
       severity: view.isBuffered ? "error" : "info",
       at,
-      message: `this tells the client, not this nginx${view.isBuffered ? ": it buffers on" : ""}`,
+      message: `this tells the client, not this nginx${view.isBuffered ? ", which still buffers" : ""}`,
       cause: view.explain(view.own("buffering")),
-      remedy: `${remedyOff(view)} and keep this line only if another nginx stands in front`,
+      remedy: `${remedyOff(view)} and keep this line only if another nginx is in front`,
       fix: view.isBuffered ? switchOff(view) : undefined,
     });
     if (isReported) view.claim(BUFFER);
@@ -97,7 +97,7 @@ const accelHeaderToTheBackend = streamRule(
     const isReported = lint.reportStream(accelHeaderToTheBackend, view, {
       severity: view.isBuffered ? "error" : "info",
       at,
-      message: `this tells the backend, not this nginx${view.isBuffered ? ": it buffers on" : ""}`,
+      message: `this tells the backend, not this nginx${view.isBuffered ? ", which still buffers" : ""}`,
       cause: view.explain(view.own("buffering")),
       remedy: `${remedyOff(view)} and remove this line`,
       fix: together(view.isBuffered ? switchOff(view) : undefined, withoutLine(at, view)),
@@ -139,7 +139,7 @@ const bufferingOfAnotherProtocol = streamRule(
   },
 );
 
-/** Whether a block inside the location passes to that family. */
+/** Whether a block inside the location has the `…_pass` of that family. */
 const hasPassOf = ({ location }: View, family: string): boolean =>
   location.levels.some((inner) => inner.own(`${family}_pass`).length > 0);
 
@@ -148,7 +148,7 @@ const BUFFER_SIZES = ["buffers", "buffer_size", "busy_buffers_size", "max_temp_f
 const buffersTuned = streamRule(
   "buffers-tuned-instead-of-off",
   "D3 D16",
-  "Buffer sizes only move the border at which events are let go.",
+  "Buffer sizes only change how many bytes nginx holds back.",
   (view, lint) => {
     if (view.carries !== "declared" || !view.isBuffered || view.isClaimed(BUFFER)) return;
     const names = [...BUFFER_SIZES.map((name) => `${view.family}_${name}`), "output_buffers"];
@@ -157,7 +157,7 @@ const buffersTuned = streamRule(
     const isReported = lint.reportStream(buffersTuned, view, {
       severity: severityOfBuffer(view),
       at,
-      message: `${at.name} only moves the border at which events are let go: ${effectOfBuffer(view)}`,
+      message: `${at.name} only changes how many bytes nginx holds back: ${effectOfBuffer(view)}`,
       cause: view.explain(view.own("buffering")),
       remedy: remedyOff(view),
       fix: switchOff(view),
@@ -169,7 +169,7 @@ const buffersTuned = streamRule(
 const responseBuffered = streamRule(
   "response-buffered",
   "D1 D2 D3 D4 D5 D6 D28",
-  "The answer is buffered, so events are held back.",
+  "nginx buffers the response and so holds back events.",
   (view, lint) => {
     if (!view.isBuffered || view.isClaimed(BUFFER) || isPromptAllTheSame(view)) return;
     const setting = view.own("buffering");
@@ -184,13 +184,13 @@ const responseBuffered = streamRule(
   },
 );
 
-/** A directive where it stands in the location itself, else the location. */
+/** Returns the directive if the location itself has it, else the location. */
 export function ownOr(view: View, directive: Directive | undefined): Directive {
   const isOwn = directive !== undefined && view.location.directives.includes(directive);
   return isOwn ? directive : (view.location.directive ?? view.target.directive);
 }
 
-/** The specific ones first: they claim the buffer, so that `response-buffered` does not say it again. */
+/** The specific rules: they claim the buffer, so that `response-buffered` does not report it again. */
 export const BUFFERING_RULES: readonly Rule[] = [
   accelHeaderIgnored,
   accelHeaderToTheClient,
@@ -198,6 +198,6 @@ export const BUFFERING_RULES: readonly Rule[] = [
   bufferingOfAnotherProtocol,
   buffersTuned,
 ];
-/** Runs behind everything that may claim the buffer. */
+/** Runs after all rules that may claim the buffer. */
 export const GENERAL_BUFFERING_RULES: readonly Rule[] = [responseBuffered];
 export { BUFFER };

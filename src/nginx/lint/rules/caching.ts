@@ -4,7 +4,7 @@ import { type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 import { BUFFER } from "./buffering.ts";
 
-/** Only buffered answers are stored; `proxy_no_cache 1` and `proxy_cache_bypass 1` keep all of them out. */
+/** Whether nginx caches streams: only buffered responses; not with `proxy_no_cache 1` and `proxy_cache_bypass 1`. */
 function cachesStreams(view: View): boolean {
   const cache = view.own("cache");
   if (cache.directive === undefined || cache.value === "off" || !view.isBuffered) return false;
@@ -18,14 +18,14 @@ const noCache = (view: View) =>
 const cacheLockHolds = streamRule(
   "cache-lock-holds",
   "K4",
-  "A second client waits for the end of the first one's stream.",
+  "A second client waits for the end of the first client's stream.",
   (view, lint) => {
     const lock = view.own("cache_lock");
     if (!cachesStreams(view) || lock.value !== "on" || lock.directive === undefined) return;
     const isReported = lint.reportStream(cacheLockHolds, view, {
       severity: view.severity("error", "error", "info"),
       at: lock.directive,
-      message: "a second client waits up to 5 s for the end of the first one's stream",
+      message: "a second client waits up to 5 s for the end of the first client's stream",
       cause: view.explain(lock),
       remedy: `${view.family}_cache off; for streams`,
       fix: noCache(view),
@@ -39,7 +39,7 @@ const cacheLockHolds = streamRule(
 const streamCached = streamRule(
   "stream-cached",
   "K1 C13 K5",
-  "A stream may be stored and replayed, and is read on without a client.",
+  "nginx may store and replay a stream, and reads it to the end without a client.",
   (view, lint) => {
     const cache = view.own("cache");
     if (!cachesStreams(view) || cache.directive === undefined || view.isClaimed("cache")) return;
@@ -47,7 +47,7 @@ const streamCached = streamRule(
       severity: view.severity("error", "warning", "info"),
       at: cache.directive,
       message:
-        "a stream may be stored and replayed to the next client, and the backend is read on after its client has left",
+        "nginx may store a stream and replay it to the next client, and reads it to the end after its client has disconnected",
       cause: view.explain(cache),
       remedy: `${view.family}_cache off; ${view.family}_buffering off;`,
       fix: noCache(view),
@@ -59,14 +59,14 @@ const streamCached = streamRule(
 const streamStored = streamRule(
   "stream-stored",
   "C13",
-  "A stream is written to disk, and read on without a client.",
+  "nginx writes a stream to disk, and reads it to the end without a client.",
   (view, lint) => {
     const store = view.own("store");
     if (store.directive === undefined || store.value === "off" || !view.isBuffered) return;
     const isReported = lint.reportStream(streamStored, view, {
       severity: "warning",
       at: store.directive,
-      message: "a stream is written to disk, and the backend is read on after its client has left",
+      message: "nginx writes a stream to disk, and reads it to the end after its client has disconnected",
       cause: view.explain(store),
       remedy: `${store.name} off; ${view.family}_buffering off;`,
       fix: setAll(view, { [store.name]: "off", [`${view.family}_buffering`]: "off" }),
@@ -78,14 +78,14 @@ const streamStored = streamRule(
 const expiresOverrides = streamRule(
   "expires-overrides",
   "K6",
-  "max-age takes the place of the backend's no-cache.",
+  "max-age replaces the backend's no-cache.",
   (view, lint) => {
     const expires = view.setting("expires");
     if (expires.directive === undefined || !isLasting(expires.args)) return;
     lint.reportStream(expiresOverrides, view, {
       severity: view.severity("warning", "info", "info"),
       at: expires.directive,
-      message: "max-age takes the place of the backend's Cache-Control: no-cache",
+      message: "max-age replaces the backend's Cache-Control: no-cache",
       cause: view.explain(expires),
       remedy: "expires off;",
       fix: setInLocation(view, "expires", "off"),
@@ -93,7 +93,7 @@ const expiresOverrides = streamRule(
   },
 );
 
-/** `30d`, `modified +24h` and `max` last; `off`, `epoch`, negative times, 0 and variables do not, or are not known. */
+/** Whether a time is positive: `30d`, `modified +24h`, `max`; not `off`, `epoch`, 0, negative or a variable. */
 function isLasting(args: readonly string[]): boolean {
   const last = args.at(-1) ?? "";
   if (last === "max") return true;

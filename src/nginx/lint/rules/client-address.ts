@@ -8,7 +8,7 @@ const CLIENT_FIELDS = ["X-Forwarded-For", "X-Real-IP", "Forwarded"];
 const clientAddressForgeable = streamRule(
   "client-address-forgeable",
   "R4",
-  "sluice believes an address that the client itself has sent.",
+  "sluice trusts an address that the client itself sends.",
   (view, lint) => {
     const all = view.all("proxy_set_header");
     const { trustedProxies } = lint.options.sluice;
@@ -21,24 +21,23 @@ const clientAddressForgeable = streamRule(
       at: field ?? view.target.directive,
       location: view.location,
       message: field
-        ? "a client's own X-Forwarded-For is kept at the front, and sluice believes it"
-        : "a client's own X-Forwarded-For passes, and sluice believes it",
-      remedy:
-        "proxy_set_header X-Forwarded-For $remote_addr; at the edge, set_real_ip_from behind a balancer",
+        ? "nginx keeps a client's own X-Forwarded-For at the front, and sluice trusts it"
+        : "nginx forwards a client's own X-Forwarded-For, and sluice trusts it",
+      remedy: "proxy_set_header X-Forwarded-For $remote_addr; behind a load balancer also set_real_ip_from",
       fix: setRequestField(view, "X-Forwarded-For", "$remote_addr"),
     });
     if (isReported) view.claim("client address");
   },
 );
 
-/** Whether the client's address comes from a proxy in front that this nginx trusts. */
+/** Whether this nginx takes the client's address from a trusted proxy in front. */
 const isBehindAnother = (view: View): boolean =>
   view.all("set_real_ip_from").directives.length > 0 || view.listening?.hasProxyProtocol === true;
 
 const clientAddressLost = streamRule(
   "client-address-lost",
   "R4",
-  "The backend sees nginx's address in place of the client's.",
+  "The backend gets nginx's address instead of the client's.",
   (view, lint) => {
     const all = view.all("proxy_set_header");
     if (view.family !== "proxy" || view.carries !== "declared" || view.isClaimed("client address")) return;
@@ -47,7 +46,7 @@ const clientAddressLost = streamRule(
     lint.reportStream(clientAddressLost, view, {
       severity: "info",
       at: view.target.directive,
-      message: "the backend sees nginx's address in place of the client's",
+      message: "the backend gets nginx's address instead of the client's",
       remedy: "proxy_set_header X-Forwarded-For $remote_addr;",
     });
   },
@@ -56,7 +55,7 @@ const clientAddressLost = streamRule(
 const realIpFromAnyone = configurationRule(
   "real-ip-from-anyone",
   "R5",
-  "Every client may name any address as its own.",
+  "Every client can claim any address.",
   (lint) => {
     for (const level of lint.configuration.main.inward()) {
       for (const at of level.own("set_real_ip_from")) {
@@ -64,8 +63,8 @@ const realIpFromAnyone = configurationRule(
         lint.report(realIpFromAnyone, {
           severity: "error",
           at,
-          message: "every client may name any address as its own",
-          remedy: "the addresses of the balancer in front",
+          message: "every client can claim any address as its own",
+          remedy: "list only the addresses of the load balancer in front",
         });
       }
     }

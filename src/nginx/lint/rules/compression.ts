@@ -7,7 +7,7 @@ import { BUFFER } from "./buffering.ts";
 
 const EVENT_STREAM = "text/event-stream";
 
-/** The compressor that takes event streams: nginx's own, or one of the modules that work as it does. */
+/** Returns the compressor that applies to event streams: gzip, or a module that works like it. */
 function compressor(view: View): string | undefined {
   if (view.family === "grpc") return undefined;
   return ["gzip", "brotli", "zstd"].find(
@@ -18,16 +18,16 @@ function compressor(view: View): string | undefined {
 const compressedWhileBuffered = streamRule(
   "compressed-while-buffered",
   "D19",
-  "Compression and buffering together hold all events to the end.",
+  "Compression with buffering holds back all events until the stream ends.",
   (view, lint) => {
     const name = compressor(view);
     if (name === undefined || !view.isBuffered) return;
     const isReported = lint.reportStream(compressedWhileBuffered, view, {
       severity: view.severity("error", "warning", "info"),
       at: view.setting(`${name}_types`).directive ?? view.target.directive,
-      message: `${name} and ${view.family}_buffering together hold all events to the end of the stream`,
+      message: `${name} with ${view.family}_buffering holds back all events until the stream ends`,
       cause: view.explain(view.own("buffering")),
-      remedy: `${view.family}_buffering off; or leave ${EVENT_STREAM} out of ${name}_types`,
+      remedy: `${view.family}_buffering off; or remove ${EVENT_STREAM} from ${name}_types`,
       fix: setInLocation(view, `${view.family}_buffering`, "off"),
     });
     if (isReported) view.claim(BUFFER);
@@ -37,7 +37,7 @@ const compressedWhileBuffered = streamRule(
 const streamCompressed = streamRule(
   "stream-compressed",
   "D18 D21",
-  "Streams are compressed, event by event; no-transform does not prevent it.",
+  "nginx compresses each event of a stream; no-transform does not prevent it.",
   (view, lint) => {
     const name = compressor(view);
     if (name === undefined || view.isBuffered) return;
@@ -45,9 +45,9 @@ const streamCompressed = streamRule(
     lint.reportStream(streamCompressed, view, {
       severity: view.severity("warning", "warning", "info"),
       at: types.directive ?? view.target.directive,
-      message: `${name} compresses each event by itself: CPU and a compressor's memory for every stream; no-transform does not prevent it`,
+      message: `${name} compresses each event by itself, which costs CPU, and memory for every stream; no-transform does not prevent it`,
       cause: view.explain(types),
-      remedy: `leave ${EVENT_STREAM} out of ${name}_types, or ${name} off;`,
+      remedy: `remove ${EVENT_STREAM} from ${name}_types, or ${name} off;`,
       fix: withoutType(view, name),
     });
   },
@@ -61,7 +61,7 @@ function withoutType(view: View, name: string): Fix {
   return setInLocation(view, name, "off");
 }
 
-/** A filter that edits bodies: whether it is on, the directive that says so, and its list of types. */
+/** A filter that edits bodies: its directive, its list of types, and whether it is on. */
 interface Rewriter {
   readonly name: string;
   readonly types: string;
@@ -98,7 +98,7 @@ const isCharset = (value: string): boolean => value !== "" && value !== "off" &&
 const subFilterHolds = streamRule(
   "sub-filter-holds",
   "D24",
-  "A pattern that begins with a line break holds the end of each event.",
+  "A pattern that begins with a line break holds back the end of each event.",
   (view, lint) => {
     if (!view.hasType("sub_filter_types", EVENT_STREAM)) return;
     const at = view.all("sub_filter").directives.find(({ args }) => /^[\r\n]/.test(args[0] ?? ""));
@@ -106,8 +106,8 @@ const subFilterHolds = streamRule(
     const isReported = lint.reportStream(subFilterHolds, view, {
       severity: "error",
       at,
-      message: "this pattern begins with a line break, so the end of each event is held until the next one",
-      remedy: `a pattern that begins otherwise, or leave ${EVENT_STREAM} out of sub_filter_types`,
+      message: "this pattern begins with a line break, so the end of each event waits for the next event",
+      remedy: `begin the pattern with another character, or remove ${EVENT_STREAM} from sub_filter_types`,
     });
     if (isReported) view.claim("sub_filter");
   },
@@ -126,7 +126,7 @@ const streamRewritten = streamRule(
         at: setting.directive ?? view.target.directive,
         message: `${name} edits the events of streams`,
         cause: view.explain(setting),
-        remedy: `leave ${EVENT_STREAM} out of ${types}`,
+        remedy: `remove ${EVENT_STREAM} from ${types}`,
       });
     }
   },

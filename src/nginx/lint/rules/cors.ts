@@ -11,14 +11,14 @@ const ORIGIN = "Access-Control-Allow-Origin";
 const CREDENTIALS = "Access-Control-Allow-Credentials";
 const HEADERS = "Access-Control-Allow-Headers";
 
-/** Fields of other names do not matter here; an empty value is not sent. */
+/** Returns the lines that set a field, without empty values, which nginx does not send. */
 const linesOf = (fields: readonly Directive[], name: string): Directive[] =>
   fields.filter(({ args }) => isField(args[0], name) && args[1] !== "");
 
 const corsTwice = locationRule(
   "cors-twice",
   "H1",
-  "Two Access-Control-Allow-Origin fields; browsers refuse the answer.",
+  "Two Access-Control-Allow-Origin fields: browsers refuse the response.",
   (view, lint) => {
     const lines = linesOf(view.all("add_header").directives, ORIGIN);
     const [at] = lines;
@@ -31,10 +31,10 @@ const corsTwice = locationRule(
       severity: "error",
       at: isTwiceHere ? second : at,
       location: view.location,
-      message: `two ${ORIGIN} fields are sent, ${isByRoute ? "nginx's and that of the route of sluice" : "both from here"}; browsers refuse the answer`,
+      message: `the response gets two ${ORIGIN} fields, ${isByRoute ? "one from nginx and one from sluice's route" : "both from here"}; browsers refuse it`,
       remedy: isByRoute
         ? "remove Access-Control-* here, or cors from the route"
-        : "one of them, with a map for several origins",
+        : "keep one, with a map for several origins",
       fix: isTwiceHere ? { edits: [removeDirective(second)], changes: ["add_header"] } : undefined,
     });
     if (isReported) view.claim("cors");
@@ -44,7 +44,7 @@ const corsTwice = locationRule(
 const corsMaybeTwice = locationRule(
   "cors-maybe-twice",
   "H1",
-  "Two Access-Control-Allow-Origin fields, if the backend sends one, too.",
+  "Two Access-Control-Allow-Origin fields if the backend also sends one.",
   (view, lint) => {
     const [at] = linesOf(view.all("add_header").directives, ORIGIN);
     const isKnown = view.routes !== undefined && view.sluice !== undefined;
@@ -56,7 +56,7 @@ const corsMaybeTwice = locationRule(
     lint.reportStream(corsMaybeTwice, view, {
       severity: "info",
       at,
-      message: `browsers refuse the answer if the backend sends ${ORIGIN}, too`,
+      message: `browsers refuse the response if the backend also sends ${ORIGIN}`,
       remedy: line,
       fix: isSafe ? { edits: [insertAfter(view.target.directive, line)], changes: [name] } : undefined,
     });
@@ -66,7 +66,7 @@ const corsMaybeTwice = locationRule(
 const corsNotOnErrors = locationRule(
   "cors-not-on-errors",
   "H2",
-  "Pages cannot read errors, as the CORS fields are left out of them.",
+  "Pages cannot read errors, because errors lack the CORS fields.",
   (view, lint) => {
     const fields = view.all("add_header").directives;
     const [at] = linesOf(fields, ORIGIN).filter(({ args }) => args[2] !== "always");
@@ -75,8 +75,8 @@ const corsNotOnErrors = locationRule(
     lint.reportStream(corsNotOnErrors, view, {
       severity: "warning",
       at,
-      message: "without always a page cannot read 401, 413, 429 and 5xx: they have no CORS fields",
-      remedy: "always at the end of the line",
+      message: "without always, 401, 413, 429 and 5xx have no CORS fields, so a page cannot read them",
+      remedy: "add always at the end of the line",
       fix: { edits: lacking.map((line) => appendWord(line, "always")), changes: ["add_header"] },
     });
   },
@@ -85,7 +85,7 @@ const corsNotOnErrors = locationRule(
 const corsLacksLastEventId = locationRule(
   "cors-lacks-last-event-id",
   "",
-  "Clients that send Last-Event-ID or Cache-Control themselves cannot resume.",
+  "Clients that set Last-Event-ID themselves cannot resume.",
   (view, lint) => {
     if (!view.isStream) return;
     const [at] = linesOf(view.all("add_header").directives, HEADERS);
@@ -98,7 +98,7 @@ const corsLacksLastEventId = locationRule(
     lint.reportStream(corsLacksLastEventId, view, {
       severity: "info",
       at,
-      message: "a client that sends Last-Event-ID itself, as polyfills do, cannot resume",
+      message: "a client that sets Last-Event-ID itself, as polyfills do, cannot resume",
       remedy: `add ${lacking.join(", ")}`,
       fix: {
         edits: [replaceWord(word, `"${[value, ...lacking].join(", ").replaceAll('"', '\\"')}"`)],
@@ -128,14 +128,14 @@ function checkStar(level: Level, lint: Lint): void {
     severity: "error",
     at: star,
     message: `browsers refuse * together with ${CREDENTIALS}: true`,
-    remedy: "the page's own origin, from a map of $http_origin",
+    remedy: "send the page's own origin, from a map of $http_origin",
   });
 }
 
 const preflightNeedsCredentials = locationRule(
   "preflight-needs-credentials",
   "H6",
-  "A preflight has no credentials, and gets 401 or 403.",
+  "A preflight carries no credentials and gets 401 or 403.",
   (view, lint) => {
     const hasCors =
       linesOf(view.all("add_header").directives, ORIGIN).length > 0 ||
@@ -145,14 +145,14 @@ const preflightNeedsCredentials = locationRule(
     lint.reportStream(preflightNeedsCredentials, view, {
       severity: "error",
       at,
-      message: `${at.name} refuses preflights, which have no credentials, so no page of another origin gets in`,
+      message: `${at.name} refuses preflights, because they carry no credentials, so no page of another origin can connect`,
       remedy:
-        "if ($request_method = OPTIONS) { return 204; } with the CORS fields, or authentication in sluice",
+        "add if ($request_method = OPTIONS) { return 204; } with the CORS fields, or authenticate in sluice",
     });
   },
 );
 
-/** What asks every request for credentials; undefined without anything. */
+/** Returns the directive that requires credentials for every request; undefined without any. */
 function guardOf(view: View): Directive | undefined {
   for (const name of ["auth_basic", "auth_request", "auth_jwt"]) {
     const { directive, value } = view.setting(name);

@@ -5,19 +5,19 @@ import { replaceWord, setInLocation } from "../edits.ts";
 import { type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 
-/** Statuses that nginx itself answers with in front of a backend. */
+/** The statuses that nginx itself sends in front of a backend. */
 const OWN_STATUSES: ReadonlySet<string> = new Set(["413", "429", "500", "502", "503", "504"]);
 
-/** Without `proxy_intercept_errors` an error_page is for nginx's own errors alone. */
+/** Whether an error_page also replaces the backend's errors; by default only nginx's own. */
 const intercepts = (view: View): boolean => view.own("intercept_errors").value === "on";
 
 const errorsReplaced = streamRule(
   "errors-replaced",
   "H10",
-  "The backend's errors lose body, CORS fields and Retry-After.",
+  "The backend's errors lose their body, CORS fields and Retry-After.",
   (view, lint) => {
     const setting = view.own("intercept_errors");
-    // A named location is another backend's turn, not a page.
+    // A named location forwards to another backend; it is no page.
     const pages = view.all("error_page").directives.filter(({ args }) => !args.at(-1)?.startsWith("@"));
     if (!intercepts(view) || setting.directive === undefined || pages.length === 0) return;
     if (view.isClaimed("error_page")) return;
@@ -25,7 +25,7 @@ const errorsReplaced = streamRule(
     lint.reportStream(errorsReplaced, view, {
       severity: "warning",
       at: setting.directive,
-      message: `the backend's answers of ${codes.join(", ")} lose their body, CORS fields and Retry-After`,
+      message: `the backend's ${codes.join(", ")} responses lose their body, CORS fields and Retry-After`,
       cause: view.explain(setting),
       remedy: `${setting.name} off;`,
       fix: setInLocation(view, setting.name, "off"),
@@ -36,7 +36,7 @@ const errorsReplaced = streamRule(
 const errorBecomes200 = streamRule(
   "error-becomes-200",
   "H11",
-  "A failure is answered with 200 and a page.",
+  "nginx answers a failure with 200 and a page.",
   (view, lint) => {
     const at = view.all("error_page").directives.find((page) => becomes200(page, view));
     if (at === undefined) return;
@@ -44,8 +44,8 @@ const errorBecomes200 = streamRule(
     const isReported = lint.reportStream(errorBecomes200, view, {
       severity: "error",
       at,
-      message: "a failure is answered with 200 and a page, so an EventSource gives up for good",
-      remedy: "keep the status: error_page without =",
+      message: "nginx answers a failure with 200 and a page, so an EventSource gives up for good",
+      remedy: "keep the status: use error_page without =",
       fix: word && { edits: [{ ...replaceWord(word, ""), to: word.end + 1 }], changes: ["error_page"] },
     });
     if (isReported) view.claim("error_page");
@@ -62,7 +62,7 @@ function becomes200(page: Directive, view: View): boolean {
   return answer === "=" && isPage(view, target);
 }
 
-/** Whether a path is answered from a file, with 200: not by a backend or `return`, which have statuses of their own. */
+/** Whether nginx answers a path from a file with 200, not from a backend or a `return` with another status. */
 function isPage(view: View, path: string): boolean {
   if (view.server === undefined) return false;
   const location = chooseLocation(view.server, normalizePath(path))?.location;

@@ -6,13 +6,13 @@ import type { Lint } from "../lint.ts";
 import { configurationRule, locationRule, type Rule } from "../rule.ts";
 import { isField } from "../view.ts";
 
-/** Fields of one connection, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
+/** The connection-specific fields, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
 const OF_CONNECTION = ["Connection", "Keep-Alive", "Transfer-Encoding", "Proxy-Connection", "Upgrade"];
 
 const connectionFieldInHttp2 = configurationRule(
   "connection-field-in-http2",
   "H8 E4",
-  "Clients reset an HTTP/2 stream with a field of the connection.",
+  "Clients reset an HTTP/2 stream that has a connection-specific field.",
   (lint) => {
     for (const level of lint.configuration.main.inward()) {
       for (const at of level.own("add_header")) {
@@ -26,24 +26,24 @@ const connectionFieldInHttp2 = configurationRule(
 function reportConnectionField(name: string, at: Directive, level: Level, lint: Lint): void {
   const hasHttp2 = serversOf(level).some((server) => listeningOf(server, lint.version).hasHttp2);
   const isTransferEncoding = name === "Transfer-Encoding";
-  const over1 = isTransferEncoding ? "; over HTTP/1.1 it comes twice" : "";
+  const over1 = isTransferEncoding ? "; over HTTP/1.1 nginx sends it twice" : "";
   lint.report(connectionFieldInHttp2, {
     severity: hasHttp2 ? "error" : "warning",
     at,
     location: level.kind === "location" ? level : undefined,
-    message: `an HTTP/2 client resets a stream that has the field ${name}${over1}`,
+    message: `HTTP/2 clients reset a stream that has the field ${name}${over1}`,
     remedy: "remove the line",
     fix: canRemove(at, level) ? { edits: [removeDirective(at)], changes: ["add_header"] } : undefined,
   });
 }
 
-/** The server around a level, or all servers inside it. */
+/** Returns the server that contains a level, or all servers inside it. */
 function serversOf(level: Level): Level[] {
   const around = level.nearest("server");
   return around === undefined ? [...level.inward()].filter(({ kind }) => kind === "server") : [around];
 }
 
-/** Fields that a backend sends itself, and what a second one is worth saying. */
+/** The fields that backends send themselves, with the severity of a second one. */
 const OF_BACKENDS = [
   { name: "Content-Type", severity: "warning" },
   { name: "Cache-Control", severity: "info" },
@@ -52,7 +52,7 @@ const OF_BACKENDS = [
 const fieldTwice = locationRule(
   "field-twice",
   "H9",
-  "A field is sent in addition to the backend's own.",
+  "nginx sends a field in addition to the backend's own.",
   (view, lint) => {
     for (const { name, severity } of OF_BACKENDS) {
       const at = view.addedField(name);
@@ -64,7 +64,7 @@ const fieldTwice = locationRule(
       lint.reportStream(fieldTwice, view, {
         severity,
         at,
-        message: `${name} is sent in addition to the backend's own`,
+        message: `nginx sends ${name} in addition to the backend's own`,
         remedy: line,
         fix: isSafe ? { edits: [insertAfter(view.target.directive, line)], changes: [hide] } : undefined,
       });

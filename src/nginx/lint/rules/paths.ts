@@ -9,7 +9,7 @@ import type { Fix } from "../finding.ts";
 import { locationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 
-/** The path in `proxy_pass`, where nginx puts it in the place of the location's: not behind `rewrite … break`. */
+/** Returns the path in `proxy_pass` that replaces the location's; undefined after a `rewrite … break`. */
 function replacingUri(view: View): string | undefined {
   const { target, location } = view;
   const isRewritten = location.own("rewrite").some(({ args }) => args.includes("break"));
@@ -18,7 +18,7 @@ function replacingUri(view: View): string | undefined {
 
 const isPrefix = (location: Level): boolean => ["", "^~"].includes(modifierOf(location));
 
-/** The path of a prefix location and the one that takes its place; undefined where nginx does not replace it. */
+/** Returns a prefix location's path and its replacement; undefined if nginx does not replace it. */
 function replacement(view: View): { readonly prefix: string; readonly uri: string } | undefined {
   const uri = replacingUri(view);
   if (uri === undefined || isVariable(view.target.directive.arg(0)) || !isPrefix(view.location))
@@ -30,24 +30,24 @@ function replacement(view: View): { readonly prefix: string; readonly uri: strin
 const doubleSlash = locationRule(
   "double-slash",
   "P3",
-  "The backend is asked for a path that begins with two slashes.",
+  "The backend gets a path that begins with two slashes.",
   (view, lint) => {
     const found = replacement(view);
     if (found === undefined || found.prefix.endsWith("/") || !found.uri.endsWith("/")) return;
     lint.report(doubleSlash, {
-      // A WebSocket is mostly asked for by the very path.
+      // WebSocket clients mostly request exactly this path.
       severity: view.carries === "websocket" ? "info" : "warning",
       at: view.target.directive,
       location: view.location,
       message: `${found.prefix}/x reaches the backend as ${found.uri}/x`,
-      remedy: `location ${found.prefix}/, or proxy_pass without a path`,
+      remedy: `use location ${found.prefix}/, or proxy_pass without a path`,
       fix: withSlash(view.location),
     });
     view.claim("path");
   },
 );
 
-/** A slash at the end of the location's path, unless another location has that already. */
+/** Adds a slash to the location's path, unless another location has that path already. */
 function withSlash(location: Level): Fix | undefined {
   const word = location.directive?.words.at(-1);
   const path = `${pathOf(location)}/`;
@@ -59,7 +59,7 @@ function withSlash(location: Level): Fix | undefined {
 const slashMissing = locationRule(
   "slash-missing",
   "P4",
-  "The rest of the path is glued to the path in proxy_pass.",
+  "The rest of the path follows the path in proxy_pass without a slash.",
   (view, lint) => {
     const found = replacement(view);
     if (found === undefined || !found.prefix.endsWith("/") || /[/?=&]$|\?/.test(found.uri)) return;
@@ -70,7 +70,7 @@ const slashMissing = locationRule(
       at: view.target.directive,
       location: view.location,
       message: `${found.prefix}x reaches the backend as ${found.uri}x`,
-      remedy: "a slash at the end of proxy_pass",
+      remedy: "add a slash at the end of proxy_pass",
       fix: isBare ? { edits: [replaceWord(word, `${word.raw}/`)], changes: ["proxy_pass"] } : undefined,
     });
     view.claim("path");
@@ -80,7 +80,7 @@ const slashMissing = locationRule(
 const pathRewritten = streamRule(
   "path-rewritten",
   "P2",
-  "Paths are decoded and normalized on their way to the backend.",
+  "nginx decodes and normalizes the path for the backend.",
   (view, lint) => {
     const uri = replacingUri(view);
     if (uri === undefined || isVariable(view.target.directive.arg(0)) || view.isClaimed("path")) return;
@@ -90,8 +90,8 @@ const pathRewritten = streamRule(
     lint.reportStream(pathRewritten, view, {
       severity: view.sluice === undefined ? "info" : "warning",
       at: view.target.directive,
-      message: `a path in proxy_pass makes nginx decode and normalize: a%2Fb becomes a/b, and ${view.sluice === undefined ? "signatures of the path fail" : "signed requests fail"}`,
-      remedy: `proxy_pass without a path${view.sluice === undefined ? "" : "; rewrite.stripPrefix in the route"}`,
+      message: `with a path in proxy_pass, nginx decodes and normalizes: a%2Fb becomes a/b, and ${view.sluice === undefined ? "signatures over the path fail" : "signed requests fail"}`,
+      remedy: `use proxy_pass without a path${view.sluice === undefined ? "" : ", and rewrite.stripPrefix in the route"}`,
       fix:
         isSame && word !== undefined && word.quote === undefined
           ? { edits: [replaceWord(word, word.raw.slice(0, -uri.length))], changes: ["proxy_pass"] }
@@ -106,7 +106,7 @@ const DECODED = /\$\{?(?:uri|document_uri|[1-9])\b/;
 const queryLost = locationRule(
   "query-lost",
   "P5",
-  "Every request asks for the same path, without its query.",
+  "All requests get the same path, without the query.",
   (view, lint) => {
     const uri = replacingUri(view);
     const word = view.target.directive.arg(0);
@@ -116,8 +116,8 @@ const queryLost = locationRule(
       severity: "error",
       at: view.target.directive,
       location: view.location,
-      message: `with a variable every request asks for ${uri}, whatever its path and query`,
-      remedy: "$request_uri in place of the path, or none",
+      message: `with a variable in proxy_pass, every request goes to ${uri}, whatever its path and query`,
+      remedy: "replace the path with $request_uri, or remove it",
     });
   },
 );
@@ -125,11 +125,11 @@ const queryLost = locationRule(
 const decodedPath = locationRule(
   "decoded-path-in-proxy-pass",
   "P6",
-  "Decoded text stands in the request line.",
+  "The request line contains decoded text.",
   (view, lint) => {
     const word = view.target.directive.arg(0);
     if (view.family !== "proxy" || view.target.directive.hasPlaceholder || !DECODED.test(word)) return;
-    // `rewrite ^ $request_uri;` takes the path as the client sent it, for all that follows.
+    // After `rewrite ^ $request_uri;` the path is the client's, not decoded.
     if (view.location.own("rewrite").some(({ args }) => args[1]?.includes("$request_uri"))) return;
     const isSafe = hasSafeCaptures(word, view.location);
     const hasQuery = REQUEST_URI.test(word);
@@ -140,15 +140,15 @@ const decodedPath = locationRule(
       location: view.location,
       message: isSafe
         ? "the query is lost"
-        : "decoded text stands in the request line: a blank in a path breaks it, and a line break is an injection",
+        : "the request line contains decoded text: a blank in the path breaks it, and a line break allows injection",
       remedy: isSafe
-        ? "$is_args$args at the end"
-        : "rewrite … break; and proxy_pass without a path, or $request_uri",
+        ? "add $is_args$args at the end"
+        : "use rewrite … break; and proxy_pass without a path, or $request_uri",
     });
   },
 );
 
-/** Whether all that is decoded are groups of the location's expression that take safe characters only. */
+/** Whether every decoded part is a group of the location's expression that matches only safe characters. */
 function hasSafeCaptures(word: string, location: Level): boolean {
   if (/\$\{?(?:uri|document_uri)\b/.test(word) || !isRegex(location)) return false;
   if (location.own("rewrite").length > 0 || location.own("if").length > 0) return false;
@@ -163,7 +163,7 @@ function hasSafeCaptures(word: string, location: Level): boolean {
   });
 }
 
-/** The text inside each capturing group, in the order of their numbers. */
+/** Returns the text inside each capturing group, by number. */
 function groupsOf(expression: string): string[] {
   const groups: string[] = [];
   const open: { readonly number: number; readonly from: number }[] = [];
@@ -196,13 +196,13 @@ const noResolver = locationRule(
     lint.reportStream(noResolver, view, {
       severity: "info",
       at: directive,
-      message: `${host} stands in a variable, so nginx looks it up for each request and needs a resolver: 502`,
-      remedy: "resolver ADDRESS; in the server",
+      message: `${host} is in a variable, so nginx resolves it for each request; without a resolver that is a 502`,
+      remedy: "add resolver ADDRESS; in the server",
     });
   },
 );
 
-/** The literal that `set` gives a variable, in the location or the server. */
+/** Returns the fixed value that `set` gives a variable, in the location or an outer level. */
 function literalOf(name: string, level: Level): string | undefined {
   for (const each of level.outward()) {
     const set = each.own("set").find(({ args }) => args[0] === `$${name}`);

@@ -7,14 +7,14 @@ import type { Fix, Severity } from "../finding.ts";
 import { locationRule, type Rule } from "../rule.ts";
 import { isField, type View } from "../view.ts";
 
-/** Blocks `if ($request_method = OPTIONS)` of a location or server that answer by themselves. */
+/** Returns the `if ($request_method = OPTIONS)` blocks with a `return`, of a location or server. */
 export const preflightBlocks = (level: Level): Level[] =>
   level.levels.slice(0, MAX_BLOCKS).filter(isPreflight);
 
 const isPreflight = ({ kind, directive, directives }: Level): boolean =>
   kind === "if" && isAboutOptions(directive) && directives.some(({ name }) => name === "return");
 
-/** Blocks in one location that are looked at, as each is compared with those before it. */
+/** The most blocks of one location: each is compared with all before it. */
 const MAX_BLOCKS = 100;
 
 function isAboutOptions(directive: Directive | undefined): boolean {
@@ -22,7 +22,7 @@ function isAboutOptions(directive: Directive | undefined): boolean {
   return condition.includes("$request_method") && /\bOPTIONS\b/.test(condition) && !condition.includes("!");
 }
 
-/** Whether preflights are answered before authentication is asked for: `return` in an `if` comes first. */
+/** Whether nginx answers preflights before it authenticates: a `return`, also in an `if`, comes first. */
 export function answersPreflight(location: Level): boolean {
   for (const level of location.outward()) if (preflightBlocks(level).length > 0) return true;
   return location.directives.some(({ name }) => name === "return");
@@ -35,11 +35,11 @@ export const isSecurity = (name: string): boolean =>
     name,
   );
 
-/** The lines that would hold at a level without its own. */
+/** Returns the lines that a level would inherit without its own. */
 const inheritedLines = ({ outer }: Level, version: NginxVersion): readonly Directive[] =>
   outer === undefined ? [] : effectiveFields(outer, "add_header", version).directives;
 
-/** The fields that a level would inherit, puts out of force and does not set again. */
+/** Returns the fields that a level would inherit, but overrides and does not set again. */
 export function lostFields(level: Level, version: NginxVersion): string[] {
   if (level.own("add_header").length === 0) return [];
   const kept = namesOf(effectiveFields(level, "add_header", version).directives);
@@ -55,7 +55,7 @@ const severityOf = (lost: readonly string[], cors: Severity, security: Severity)
 const preflightLosesFields = locationRule(
   "preflight-loses-fields",
   "H4",
-  "The answer to a preflight lacks the fields of the location.",
+  "The response to a preflight lacks the location's fields.",
   (view, lint) => {
     for (const block of preflightBlocks(view.location)) {
       const [at] = block.own("add_header");
@@ -69,15 +69,15 @@ const preflightLosesFields = locationRule(
       lint.reportStream(preflightLosesFields, view, {
         severity: severityOf(lost, "error", "info"),
         at,
-        message: `this block sends its own fields only: ${lost.join(", ")} ${lost.length === 1 ? "is" : "are"} missing from the answer`,
-        remedy: `all of ${all.join(", ")} here, or none`,
+        message: `this block sends only its own fields: the response lacks ${lost.join(", ")}`,
+        remedy: `set all of ${all.join(", ")} here, or none`,
         fix: repeatIn(block, lint.version),
       });
     }
   },
 );
 
-/** The outer lines that are lost, behind the block's own. */
+/** Adds the lost outer lines after the block's own. */
 function repeatIn(block: Level, version: NginxVersion): Fix | undefined {
   const last = block.last("add_header");
   const lost = lostFields(block, version);
@@ -88,14 +88,14 @@ function repeatIn(block: Level, version: NginxVersion): Fix | undefined {
   return { edits: lines.map((line) => insertAfter(last, rawText(line))), changes: ["add_header"] };
 }
 
-/** Vary and the like may stay away; without these a browser sends no request. */
+/** Whether a browser needs the field in the response to a preflight; unlike Vary, for example. */
 const isNeededByPreflight = (name: string): boolean =>
   /^access-control-allow-(?:origin|methods|headers|credentials)$/i.test(name);
 
 const fieldsLostInIf = locationRule(
   "fields-lost-in-if",
   "H4 H5 P12",
-  "Inside an if only its own fields are sent.",
+  "An if with add_header sends only its own fields.",
   (view, lint) => {
     const blocks = view.location.levels.slice(0, MAX_BLOCKS);
     for (const block of blocks) {
@@ -107,14 +107,14 @@ const fieldsLostInIf = locationRule(
       lint.reportStream(fieldsLostInIf, view, {
         severity: severityOf(lost, "error", "info"),
         at,
-        message: `where this if holds, only its own fields are sent; ${lost.join(", ")} ${lost.length === 1 ? "is" : "are"} missing`,
-        remedy: "repeat them here, or set the value by a map",
+        message: `if this condition is true, nginx sends only the fields of this block, without ${lost.join(", ")}`,
+        remedy: "repeat them here, or set the value with a map",
       });
     }
   },
 );
 
-/** The `if`s before a block that may hold together with it: those on the same variable are taken to exclude one another. */
+/** Returns the earlier `if`s that may match together with a block; those on the same variable exclude one another. */
 function earlierBlocks(blocks: readonly Level[], block: Level): Level[] {
   const variable = variableOf(block);
   return blocks
@@ -131,7 +131,7 @@ const missing = (others: readonly Directive[], block: Level): string[] =>
 const preflightAnsweredHere = locationRule(
   "preflight-answered-here",
   "H7",
-  "A preflight is answered here, without CORS fields; sluice would have answered it.",
+  "nginx answers preflights without CORS fields; sluice would answer them with these fields.",
   (view, lint) => {
     if (view.sluice === undefined) return;
     if (view.routes !== undefined && !view.routes.some(({ hasCors }) => hasCors)) return;
@@ -143,7 +143,8 @@ const preflightAnsweredHere = locationRule(
       severity: "warning",
       at: block.directive,
       location: view.location,
-      message: "this answers preflights without CORS fields; sluice would have answered them",
+      message:
+        "nginx answers preflights here without CORS fields; sluice would answer them with these fields",
       remedy: "remove the block",
       fix: { edits: [removeDirective(block.directive)], changes: ["if", "return"] },
     });
@@ -153,7 +154,7 @@ const preflightAnsweredHere = locationRule(
 const fieldsLost = locationRule(
   "fields-lost",
   "H3",
-  "One add_header of a location puts all those of outer levels out of force.",
+  "One add_header in a location overrides all those of outer levels.",
   (view, lint) => {
     const [at] = view.location.own("add_header");
     const lost = lostFields(view.location, lint.version);
@@ -161,14 +162,14 @@ const fieldsLost = locationRule(
     lint.reportStream(fieldsLost, view, {
       severity: severityOf(lost, "warning", "warning"),
       at,
-      message: `this puts the outer add_header out of force: ${lost.join(", ")}`,
+      message: `this overrides the outer add_header: nginx no longer sends ${lost.join(", ")}`,
       cause: causeOf(view, lint.version),
-      remedy: "repeat them here, or add_header_inherit merge; from nginx 1.29.3 on",
+      remedy: "repeat them here, or, since nginx 1.29.3, add_header_inherit merge;",
     });
   },
 );
 
-/** Where the lost fields were set. */
+/** Returns the places that set the lost fields. */
 function causeOf({ location }: View, version: NginxVersion): string {
   const places = inheritedLines(location, version).map(({ at }) => at);
   return `set at ${[...new Set(places)].slice(0, 5).join(", ")}`;

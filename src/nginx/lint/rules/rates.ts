@@ -2,7 +2,7 @@ import { setInLocation } from "../edits.ts";
 import { locationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 
-/** The directive that limits how fast an answer is sent; undefined where none does. */
+/** Returns the directive that limits the rate of a response; undefined without any. */
 function rateOf(view: View) {
   const names = ["limit_rate", `${view.family}_limit_rate`];
   const settings = names.map((name) => view.setting(name));
@@ -12,7 +12,7 @@ function rateOf(view: View) {
 const rateLimitedWhileBuffered = locationRule(
   "rate-limited-while-buffered",
   "D26",
-  "A rate limit slows the head and the events down.",
+  "A rate limit delays the head and the events.",
   (view, lint) => {
     const rate = rateOf(view);
     const isWebSocket = view.carries === "websocket" && view.family === "proxy";
@@ -22,9 +22,9 @@ const rateLimitedWhileBuffered = locationRule(
       severity: "warning",
       at: rate.directive,
       location: view.location,
-      message: `${rate.name} delays ${isWebSocket ? "the answer to the handshake" : "head and events"} by seconds`,
+      message: `${rate.name} delays ${isWebSocket ? "the response to the handshake" : "the head and the events"} by seconds`,
       cause: view.explain(rate),
-      remedy: `${rate.name} 0; here`,
+      remedy: `set ${rate.name} 0; here`,
       fix: setInLocation(view, rate.name, "0"),
     });
   },
@@ -33,7 +33,7 @@ const rateLimitedWhileBuffered = locationRule(
 const rateLimitVoid = streamRule(
   "rate-limit-void",
   "D25",
-  "A rate limit does not bind answers that are not buffered.",
+  "A rate limit has no effect on responses that are not buffered.",
   (view, lint) => {
     const rate = rateOf(view);
     if (rate?.directive === undefined || view.isBuffered || !view.isStream) return;
@@ -41,9 +41,9 @@ const rateLimitVoid = streamRule(
     lint.reportStream(rateLimitVoid, view, {
       severity: "info",
       at: rate.directive,
-      message: `${rate.name} does not bind an answer that is not buffered, and streams are not`,
+      message: `${rate.name} has no effect on a response that is not buffered, such as this stream`,
       cause: view.explain(rate),
-      remedy: "count streams and requests, not bytes: sluice's limits",
+      remedy: "limit streams and requests instead of bytes: sluice's limits",
     });
   },
 );
@@ -51,7 +51,7 @@ const rateLimitVoid = streamRule(
 const limitReqDelays = streamRule(
   "limit-req-delays",
   "D37",
-  "Requests of a burst wait, or get 503.",
+  "Requests of a burst wait or get 503.",
   (view, lint) => {
     if (!view.isStream) return;
     const at = view.all("limit_req").directives.find(({ args }) => isDelaying(args));
@@ -59,8 +59,8 @@ const limitReqDelays = streamRule(
     lint.reportStream(limitReqDelays, view, {
       severity: "info",
       at,
-      message: "clients that come back together wait for one another, and beyond the burst get 503",
-      remedy: "nodelay, or limits.rate of sluice",
+      message: "clients that reconnect at the same time wait for one another; beyond the burst they get 503",
+      remedy: "add nodelay, or use sluice's limits.rate",
     });
   },
 );
@@ -79,8 +79,8 @@ const limitConnCountsStreams = streamRule(
     lint.reportStream(limitConnCountsStreams, view, {
       severity: "warning",
       at,
-      message: `every open stream counts against ${at.value}, each HTTP/2 stream by itself; the 503 beyond is final for an EventSource`,
-      remedy: "limits.streamsPerClient of sluice, or no limit_conn for streams",
+      message: `every open stream counts against ${at.value}, each HTTP/2 stream too; a 503 is final for an EventSource`,
+      remedy: "use sluice's limits.streamsPerClient, or no limit_conn for streams",
     });
   },
 );

@@ -5,10 +5,10 @@ import { locationRule, type Rule, streamRule } from "../rule.ts";
 import type { View } from "../view.ts";
 import { ownOr } from "./buffering.ts";
 
-/** What speaks for HTTP/1.1 towards the backend: one finding is enough. */
+/** The subject of all findings whose fix is HTTP/1.1 to the backend: one finding is enough. */
 export const HTTP_VERSION = "proxy_http_version";
 
-/** Paths that are asked by POST: prompts and messages. */
+/** Paths that clients request by POST: prompts and messages. */
 const POSTED = /\b(?:completions|chat|messages|responses|mcp)\b/i;
 const LARGE_BODY = 8 * 1024 * 1024;
 const DEFAULT_BODY = 1024 * 1024;
@@ -18,7 +18,7 @@ const takesPosts = (view: View): boolean => POSTED.test(view.location.pattern);
 const requestBuffered = streamRule(
   "request-buffered",
   "D31",
-  "A request's body reaches the backend after its last byte.",
+  "The backend gets a request body only when nginx has its last byte.",
   (view, lint) => {
     const setting = view.own("request_buffering");
     if (!view.isStream || setting.value !== "on" || setting.isUncertain) return;
@@ -30,7 +30,7 @@ const requestBuffered = streamRule(
     lint.reportStream(requestBuffered, view, {
       severity: "info",
       at: ownOr(view, setting.directive),
-      message: "an upload reaches the backend after its last byte",
+      message: "the backend gets an upload only when nginx has its last byte",
       cause: view.explain(setting),
       remedy: `${setting.name} off;`,
     });
@@ -40,7 +40,7 @@ const requestBuffered = streamRule(
 const unbufferedRequestNeeds11 = locationRule(
   "unbuffered-request-needs-1.1",
   "D32",
-  "With HTTP/1.0 a chunked body is gathered although request buffering is off.",
+  "Over HTTP/1.0 nginx buffers a chunked body although request buffering is off.",
   (view, lint) => {
     const setting = view.setting("proxy_request_buffering");
     const version = view.setting("proxy_http_version");
@@ -50,7 +50,7 @@ const unbufferedRequestNeeds11 = locationRule(
       severity: "warning",
       at: setting.directive,
       location: view.location,
-      message: "over HTTP/1.0 a chunked body is gathered all the same",
+      message: "over HTTP/1.0 nginx still buffers a whole chunked body",
       cause: view.explain(version),
       remedy: "proxy_http_version 1.1;",
       fix: setInLocation(view, "proxy_http_version", "1.1"),
@@ -82,7 +82,7 @@ const authRequestWaits = locationRule(
       severity: "warning",
       at: auth.target.directive,
       location: auth.location,
-      message: `the backend of auth_request in ${view.location.label} is told of a body that never comes, so a POST hangs`,
+      message: `the backend of auth_request in ${view.location.label} waits for a body that nginx does not send, so a POST hangs`,
       remedy: lines.join(" "),
       fix: together(
         hasBody ? setInLocation(auth, "proxy_pass_request_body", "off") : undefined,
@@ -95,14 +95,14 @@ const authRequestWaits = locationRule(
 const streamMirrored = streamRule(
   "stream-mirrored",
   "D35",
-  "Each stream is asked for twice.",
+  "nginx requests each stream twice.",
   (view, lint) => {
     const mirror = view.setting("mirror");
     if (mirror.directive === undefined || mirror.value === "off" || !view.isStream) return;
     lint.reportStream(streamMirrored, view, {
       severity: "warning",
       at: mirror.directive,
-      message: "each stream is asked for a second time, and that answer is thrown away",
+      message: "nginx requests each stream a second time and discards that response",
       cause: view.explain(mirror),
       remedy: "mirror off;",
     });
@@ -112,7 +112,7 @@ const streamMirrored = streamRule(
 const bodyLimit = streamRule(
   "body-limit",
   "R10 H12",
-  "A longer body gets nginx's own 413, without CORS fields.",
+  "A longer request body gets nginx's own 413, without CORS fields.",
   (view, lint) => {
     const limit = view.setting("client_max_body_size");
     const bytes = parseSize(limit.value) ?? 0;

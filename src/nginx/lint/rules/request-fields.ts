@@ -16,7 +16,7 @@ import type { Lint } from "../lint.ts";
 import { locationRule, type Rule, streamRule } from "../rule.ts";
 import { isField, type View } from "../view.ts";
 
-/** Fields whose loss changes what the backend does. */
+/** The fields that backends depend on. */
 const IMPORTANT = /^(?:host|x-forwarded-.*|x-real-ip|forwarded|upgrade|connection|authorization)$/i;
 
 const namesOf = (fields: readonly Directive[]): string[] => [
@@ -26,7 +26,7 @@ const namesOf = (fields: readonly Directive[]): string[] => [
 const requestFieldsLost = locationRule(
   "request-fields-lost",
   "R1 D15",
-  "One proxy_set_header of a location puts all those of outer levels out of force.",
+  "One proxy_set_header in a location overrides all those of outer levels.",
   (view, lint) => {
     for (const name of [`${view.family}_set_header`, `${view.family}_pass_header`]) {
       const [at] = view.location.own(name);
@@ -39,9 +39,9 @@ const requestFieldsLost = locationRule(
       const isReported = lint.reportStream(requestFieldsLost, view, {
         severity: isImportant ? "warning" : "info",
         at,
-        message: `this puts the outer ${name} out of force: ${lost.join(", ")}`,
+        message: `this overrides the outer ${name}: the backend no longer gets ${lost.join(", ")}`,
         cause: `set at ${[...new Set(inherited.map((directive) => directive.at))].slice(0, 5).join(", ")}`,
-        remedy: "repeat them here; an include holds them in one place",
+        remedy: "repeat them here; an include keeps them in one place",
         fix: repeat(view, name, inherited, kept),
       });
       if (isReported) for (const field of lost) view.claim(subjectOf(field));
@@ -49,15 +49,15 @@ const requestFieldsLost = locationRule(
   },
 );
 
-/** What a rule about the lack of a field would say again. */
+/** Returns the subject that a rule about a missing field would report again. */
 const subjectOf = (field: string): string =>
   /^(?:x-forwarded-for|x-real-ip|forwarded)$/i.test(field) ? "client address" : field.toLowerCase();
 
-/** Connection: close is no default any more, so to lose its setting means nothing. */
+/** Whether the loss matters; that of Connection does not since `Connection: close` is no longer the default. */
 const isImportantField = (field: string, lint: Lint): boolean =>
   IMPORTANT.test(field) && !(isField(field, "Connection") && isAtLeast(lint.version, SINCE.http11Upstream));
 
-/** The lines that would hold in the location without its own: those of levels further out are lost already. */
+/** Returns the lines that the location would inherit without its own; levels further out are overridden anyway. */
 const inheritedLines = ({ location }: View, name: string): readonly Directive[] =>
   location.outer === undefined ? [] : effectiveAll(location.outer, name).directives;
 
@@ -70,7 +70,7 @@ function repeat(view: View, name: string, inherited: readonly Directive[], kept:
 const hostLost = streamRule(
   "host-lost",
   "R2",
-  "The backend sees another Host than the client asked for.",
+  "The backend gets another Host than the client sent.",
   (view, lint) => {
     const all = view.all("proxy_set_header");
     if (view.family !== "proxy" || view.requestField("Host") !== undefined || all.isUncertain) return;
@@ -79,14 +79,14 @@ const hostLost = streamRule(
     lint.reportStream(hostLost, view, {
       severity: view.sluice === undefined ? "info" : "warning",
       at: view.target.directive,
-      message: `the backend sees Host ${view.target.authority} in place of the client's`,
+      message: `the backend gets Host ${view.target.authority} instead of the client's`,
       remedy: "proxy_set_header Host $http_host;",
       fix: setRequestField(view, "Host", "$http_host"),
     });
   },
 );
 
-/** Another site wants its own name. */
+/** Whether the target is another site, which expects its own name as Host. */
 export function isForeign({ target }: View): boolean {
   const host = target.authority.replace(/:\d+$/, "");
   return isVariable(host) || (target.upstream === undefined && host.includes(".") && isIP(host) === 0);
@@ -101,7 +101,7 @@ const hostPortLost = streamRule("host-port-lost", "R2", "$host has no port.", (v
   lint.reportStream(hostPortLost, view, {
     severity: "info",
     at: field,
-    message: `$host has no port, and clients come to port ${port}: checks of the origin may fail`,
+    message: `$host has no port, and clients connect to port ${port}, so origin checks may fail`,
     remedy: "proxy_set_header Host $http_host;",
   });
 });
@@ -112,7 +112,7 @@ const isUnusualPort = (port: string | undefined): boolean =>
 const requestFieldTwice = locationRule(
   "request-field-twice",
   "R3",
-  "A field is sent to the backend twice.",
+  "nginx sends a field to the backend twice.",
   (view, lint) => {
     const seen = new Map<string, Directive>();
     for (const at of view.all("proxy_set_header").directives) {
@@ -126,8 +126,8 @@ const requestFieldTwice = locationRule(
         severity: severityOfTwice(name, lint),
         at,
         location: view.location,
-        message: `${at.args[0]} is sent twice; the other one stands at ${first.at}`,
-        remedy: "one of them",
+        message: `nginx sends ${at.args[0]} twice; the other line is at ${first.at}`,
+        remedy: "keep one line",
         fix: canRemove(at, level)
           ? { edits: [removeDirective(at)], changes: ["proxy_set_header"] }
           : undefined,
@@ -155,7 +155,7 @@ const schemeLost = streamRule(
     lint.reportStream(schemeLost, view, {
       severity: view.sluice === undefined ? "info" : "warning",
       at: view.target.directive,
-      message: "TLS ends here and X-Forwarded-Proto is not set: the backend takes the request for http",
+      message: "TLS ends here and X-Forwarded-Proto is not set, so the backend takes the request for http",
       remedy: "proxy_set_header X-Forwarded-Proto $scheme;",
       fix: setRequestField(view, "X-Forwarded-Proto", "$scheme"),
     });
@@ -165,14 +165,14 @@ const schemeLost = streamRule(
 const requestFieldsDropped = streamRule(
   "request-fields-dropped",
   "R7",
-  "Last-Event-ID, Authorization and Cookie do not arrive.",
+  "Last-Event-ID, Authorization and Cookie do not reach the backend.",
   (view, lint) => {
     const setting = view.own("pass_request_headers");
     if (setting.value !== "off" || setting.directive === undefined) return;
     lint.reportStream(requestFieldsDropped, view, {
       severity: "error",
       at: setting.directive,
-      message: "Last-Event-ID, Authorization and Cookie do not arrive at the backend",
+      message: "Last-Event-ID, Authorization and Cookie do not reach the backend",
       cause: view.explain(setting),
       remedy: "remove the line",
       fix: setInLocation(view, setting.name, "on"),
@@ -183,7 +183,7 @@ const requestFieldsDropped = streamRule(
 const lastEventIdCleared = streamRule(
   "last-event-id-cleared",
   "R7",
-  "Clients cannot resume, as Last-Event-ID is cleared.",
+  "Clients cannot resume, because nginx removes Last-Event-ID.",
   (view, lint) => {
     const at = view.requestField("Last-Event-ID");
     if (at?.args[1] !== "" || view.family !== "proxy") return;
@@ -192,7 +192,7 @@ const lastEventIdCleared = streamRule(
       severity: "error",
       at,
       location: view.location,
-      message: "clients cannot resume: Last-Event-ID does not arrive at the backend",
+      message: "clients cannot resume, because Last-Event-ID does not reach the backend",
       remedy: "remove the line",
       fix: canRemove(at, level) ? { edits: [removeDirective(at)], changes: ["proxy_set_header"] } : undefined,
     });
@@ -211,8 +211,8 @@ const underscoredField = locationRule(
       lint.reportStream(underscoredField, view, {
         severity: "info",
         at,
-        message: `a client's ${name} never gets here: nginx drops fields with an underscore`,
-        remedy: "underscores_in_headers on; in the server",
+        message: `nginx drops a client's ${name}, because the name has an underscore`,
+        remedy: "add underscores_in_headers on; in the server",
       });
     }
   },

@@ -16,7 +16,7 @@ const isPrefix = (location: Level): boolean => ["", "^~"].includes(modifierOf(lo
 const slashRedirect = streamRule(
   "slash-redirect",
   "P8",
-  "The path without its slash is redirected, with nginx's own scheme and port.",
+  "nginx redirects the path without its slash, with its own scheme and port.",
   (view, lint) => {
     const path = pathOf(view.location);
     if (view.carries !== "declared" || !isPrefix(view.location) || !path.endsWith("/") || path === "/")
@@ -24,21 +24,21 @@ const slashRedirect = streamRule(
     const bare = path.slice(0, -1);
     const server = view.server && chooseLocation(view.server, bare);
     if (server?.isRedirect !== true || server.location !== view.location) return;
-    // A path below the words that name the stream is no end of its own.
+    // Only a path that ends with a stream's word is likely to be requested without the slash.
     if (!/(?:sse|events?|streams?|mcp|completions|messages|responses|chat)\/$/i.test(path)) return;
     lint.reportStream(slashRedirect, view, {
       severity: "info",
       at: view.location.directive ?? view.target.directive,
-      message: `${bare} is answered with 301, and by most clients then asked for by GET, with nginx's scheme and port`,
-      remedy: `location = ${bare} as well; absolute_redirect off;`,
+      message: `nginx answers ${bare} with 301, with its own scheme and port; most clients then send a GET`,
+      remedy: `add location = ${bare}, and absolute_redirect off;`,
     });
   },
 );
 
-/** Regular expressions of a server that each stream is compared with. */
+/** The most regular expressions of a server: each stream is compared with all of them. */
 const MAX_EXPRESSIONS = 200;
 
-/** Endings that the path of a stream may have. */
+/** The file extensions that the path of a stream may have. */
 const ENDINGS = /\b(?:json|xml|txt|html?|events?|stream|sse)\b/i;
 
 const staticRegexFirst = streamRule(
@@ -58,8 +58,8 @@ const staticRegexFirst = streamRule(
     lint.reportStream(staticRegexFirst, view, {
       severity: taking === undefined ? "info" : "warning",
       at: location.directive ?? view.target.directive,
-      message: `location ${winner.pattern} at ${winner.directive.at} wins over this one`,
-      remedy: `location ^~ ${pathOf(location)}`,
+      message: `location ${winner.pattern} at ${winner.directive.at} wins over this location`,
+      remedy: `use location ^~ ${pathOf(location)}`,
     });
   },
 );
@@ -72,7 +72,7 @@ const isStatic = (location: Level): boolean =>
 const nestedWithoutPass = configurationRule(
   "nested-location-without-pass",
   "P10",
-  "A nested location inherits no proxy_pass.",
+  "A nested location does not inherit proxy_pass.",
   (lint) => {
     for (const outer of new Set(lint.views.map(({ location }) => location))) {
       for (const inner of outer.levels) checkNested(inner, lint);
@@ -80,7 +80,7 @@ const nestedWithoutPass = configurationRule(
   },
 );
 
-/** Answers of nginx itself, for which the settings of a backend are mere leftovers. */
+/** The directives with which nginx itself answers: settings for a backend beside them are leftovers. */
 const OWN_HANDLERS = [
   "return",
   "root",
@@ -105,7 +105,7 @@ function checkNested(inner: Level, lint: Lint): void {
     severity: "error",
     at: inner.directive,
     location: inner,
-    message: `a nested location inherits no ${setting.name.split("_")[0]}_pass: this is answered from files, mostly with 404`,
+    message: `a nested location does not inherit ${setting.name.split("_")[0]}_pass: nginx answers from files, mostly with 404`,
     remedy: "repeat the …_pass here",
   });
 }
@@ -113,7 +113,7 @@ function checkNested(inner: Level, lint: Lint): void {
 const spaAnswers = configurationRule(
   "spa-answers",
   "P11",
-  "A stream's path is answered with a page.",
+  "nginx answers a stream's path with a page.",
   (lint) => {
     const { streams, sluice } = lint.options;
     const paths = [...streams, ...(sluice.routes ?? []).map(({ path }) => path.replace(/\/\*$/, "/"))];
@@ -134,8 +134,8 @@ function checkPath(path: string, server: Level, lint: Lint): void {
     severity: "info",
     at: location.directive,
     location,
-    message: `${path} carries a stream and is answered with 200 and ${fallback}`,
-    remedy: `a location for ${path} with proxy_pass`,
+    message: `nginx answers ${path}, the path of a stream, with 200 and ${fallback}`,
+    remedy: `add a location for ${path} with proxy_pass`,
   });
 }
 

@@ -10,7 +10,7 @@ const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", "[::1]"
 const secondHop = configurationRule(
   "second-hop",
   "D14 D15",
-  "The nginx behind this one eats X-Accel-Buffering, and this one buffers.",
+  "The inner nginx removes X-Accel-Buffering, so the outer nginx buffers.",
   (lint) => {
     const fronts = bufferingFronts(lint);
     for (const view of lint.views) {
@@ -20,7 +20,7 @@ const secondHop = configurationRule(
   },
 );
 
-/** Locations that buffer, by the server that they proxy to. */
+/** Returns the buffering locations by the server that they proxy to. */
 function bufferingFronts({ views }: Lint): ReadonlyMap<string, View> {
   const fronts = new Map<string, View>();
   for (const view of views) {
@@ -34,7 +34,7 @@ function bufferingFronts({ views }: Lint): ReadonlyMap<string, View> {
   return fronts;
 }
 
-/** `inner` proxies to sluice, whose header ends there; a server of this configuration in front needs it, too. */
+/** Reports a location that removes sluice's X-Accel-Buffering although a server in front of it needs the field. */
 function report(inner: View, fronts: ReadonlyMap<string, View>, lint: Lint): void {
   const listens = inner.listening?.directives.map(({ args }) => args[0]?.toLowerCase() ?? "") ?? [];
   const found = listens.map((listen) => fronts.get(listen) ?? fronts.get(`:${listen.split(":").at(-1)}`));
@@ -44,7 +44,7 @@ function report(inner: View, fronts: ReadonlyMap<string, View>, lint: Lint): voi
   const isReported = lint.reportStream(secondHop, inner, {
     severity: "warning",
     at: ownOr(inner, undefined),
-    message: `${front.location.label} of ${front.server?.label ?? "another server"} stands in front and buffers, and this nginx takes ${ACCEL} out`,
+    message: `${front.location.label} of ${front.server?.label ?? "another server"} in front buffers, because this nginx removes ${ACCEL}`,
     cause: front.explain(front.own("buffering")),
     remedy: line,
     fix: { edits: [insertAfter(inner.target.directive, line)], changes: ["proxy_pass_header"] },

@@ -26,7 +26,11 @@ const syntax = configurationRule("syntax", "P14", "nginx does not start.", (lint
       severity: isTemplate ? "warning" : "error",
       at: rangeOf(problem),
       message: isTemplate ? problem.message : `${STARTS_NOT}: ${problem.message}`,
-      remedy: isTemplate ? "lint the rendered file" : isMark ? "save the file without it" : "see the place",
+      remedy: isTemplate
+        ? "lint the rendered file"
+        : isMark
+          ? "save the file without it"
+          : "correct this place",
       fix: isMark ? { edits: [{ file: problem.file, from: 0, to: 1, text: "" }], changes: [] } : undefined,
     });
   }
@@ -47,14 +51,14 @@ const syntax = configurationRule("syntax", "P14", "nginx does not start.", (lint
   });
 });
 
-/** The names of nginx's contexts; undefined for blocks whose contents the table does not tell. */
+/** Returns nginx's name for a context; undefined for blocks that the table does not cover. */
 function contextOf(level: Level): string | undefined {
   if (level.kind === "if") return `if in ${level.outer?.kind ?? "location"}`;
   const isTold = !["values", "other", "mail", "mail server", "stream upstream"].includes(level.kind);
   return isTold ? level.kind : undefined;
 }
 
-/** Every directive that the table has a say in. */
+/** Visits every directive in a context that the table covers. */
 function eachDirective(
   lint: Lint,
   visit: (directive: Directive, level: Level, context: string) => void,
@@ -71,7 +75,7 @@ const typesIn = (name: string, context: string): readonly DirectiveType[] =>
     ({ contexts }) => contexts.length === 0 || contexts.includes(context),
   );
 
-/** Why nginx would refuse the arguments, in its own words. */
+/** Returns nginx's message about wrong arguments; undefined if they are right. */
 function wrongArguments(directive: Directive, level: Level): string | undefined {
   const { name, args, block } = directive;
   const types = typesIn(name, contextOf(level) ?? "");
@@ -99,7 +103,7 @@ function takesCount({ args }: DirectiveType, count: number): boolean {
   });
 }
 
-/** Files that every package of nginx brings along. */
+/** The files that every nginx package contains. */
 const OF_PACKAGE = /(?:^|\/)(?:mime\.types|(?:fastcgi|scgi|uwsgi)_params|fastcgi\.conf) /;
 
 const includeNotFound = configurationRule(
@@ -109,14 +113,14 @@ const includeNotFound = configurationRule(
   (lint) => {
     for (const problem of lint.configuration.problems) {
       if (problem.kind !== "missing" && problem.kind !== "unreadable") continue;
-      // A fragment's includes are on the machine that it belongs to, and some files come with nginx.
+      // The includes of a fragment are on its own machine, and some files come with nginx.
       const isExpected =
         problem.kind === "missing" && (!lint.configuration.isWhole || OF_PACKAGE.test(problem.message));
       lint.report(includeNotFound, {
         severity: isExpected ? "info" : "warning",
         at: rangeOf(problem),
         message: problem.message,
-        remedy: "--root DIR for relative includes, --map FROM=TO for a copy of a machine's files",
+        remedy: "use --root DIR for relative includes, --map FROM=TO for a copy of a machine's files",
       });
     }
   },
@@ -125,18 +129,18 @@ const includeNotFound = configurationRule(
 const notAllowedHere = configurationRule(
   "not-allowed-here",
   "P13",
-  "nginx does not start: a directive stands in a block that it does not belong into.",
+  "nginx does not start: a directive is in the wrong block.",
   (lint) => {
     eachDirective(lint, (directive, level, context) => {
       const { name } = directive;
-      // Into which block a fragment belongs is a guess.
+      // The context of a fragment is a guess.
       const isGuess = level.directive === undefined && !lint.configuration.isWhole;
       if (isGuess || !directiveTable().has(name) || typesIn(name, context).length > 0) return;
       lint.report(notAllowedHere, {
         severity: "error",
         at: directive,
         message: `${STARTS_NOT}: "${name}" is not allowed in ${context}`,
-        remedy: `it belongs into ${allContexts(name)}`,
+        remedy: `move it to ${allContexts(name)}`,
       });
     });
   },
@@ -150,7 +154,7 @@ const allContexts = (name: string): string => {
 const unknownDirective = configurationRule(
   "unknown-directive",
   "",
-  "No module of nginx has the directive.",
+  "No nginx module has this directive.",
   (lint) => {
     eachDirective(lint, (directive) => {
       const { name } = directive;
@@ -159,8 +163,8 @@ const unknownDirective = configurationRule(
       lint.report(unknownDirective, {
         severity: meant === undefined ? "info" : "warning",
         at: directive,
-        message: `no module of nginx has ${name}${meant === undefined ? "" : `; did you mean ${meant}?`}`,
-        remedy: meant ?? "a third party's module, if it is none of nginx's",
+        message: `no nginx module has ${name}${meant === undefined ? "" : `; did you mean ${meant}?`}`,
+        remedy: meant ?? "load the third-party module that has it, or correct the name",
       });
     });
   },
@@ -177,14 +181,14 @@ const needsNewerNginx = configurationRule(
       lint.report(needsNewerNginx, {
         severity: "error",
         at: directive,
-        message: `${STARTS_NOT}: ${directive.name} ${directive.value} needs nginx ${formatVersion(since)}, and this is ${formatVersion(lint.version)}`,
-        remedy: "a newer nginx, or --nginx VERSION if it is one",
+        message: `${STARTS_NOT}: ${directive.name} ${directive.value} needs nginx ${formatVersion(since)}, but this is ${formatVersion(lint.version)}`,
+        remedy: "install a newer nginx, or name yours with --nginx VERSION",
       });
     });
   },
 );
 
-/** The version that a directive, or the value it has, came with. */
+/** Returns the first version that has a directive with this value. */
 export function neededVersion({ name, args }: Directive, context: string) {
   if (name === "proxy_http_version" && args[0] === "2") return SINCE.http2Upstream;
   const types = typesIn(name, context);
@@ -222,7 +226,7 @@ function withDirective(server: Level, listens: readonly Directive[]): Fix {
   return { edits, changes: ["listen", "http2"] };
 }
 
-/** The structural rules: with a syntax error the others would judge half a configuration. */
+/** The structural rules: they alone run after a syntax error, because the others need the whole configuration. */
 export const STRUCTURE_RULES: readonly Rule[] = [
   syntax,
   includeNotFound,

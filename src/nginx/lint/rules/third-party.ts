@@ -1,7 +1,7 @@
 import { nearest } from "../../../config/nearest.ts";
 import { directiveTable } from "../../directive-table.ts";
 
-/** Modules that are common beside nginx's own, by how their directives begin. */
+/** The prefixes of the directives of common third-party modules. */
 const PREFIXES = [
   "ajp_|api$|app_protect|auth_digest|auth_jwt|auth_ldap|auth_pam|auth_spnego|aws_|brotli|cache_purge|check",
   "dav_ext_|dav_methods|drizzle_|echo|encrypted_session|fancyindex|fastcgi_cache_purge|geoip2|graphite_",
@@ -15,17 +15,17 @@ const PREFIXES = [
 ].join("|");
 const THIRD_PARTY = new RegExp(`^(?:${PREFIXES})|_by_lua(?:_block|_file)?$|_by_njs$`);
 
-/** Whether a name looks like one of a module that is not nginx's. */
+/** Whether a directive's name belongs to a known third-party module. */
 export const isThirdParty = (name: string): boolean => THIRD_PARTY.test(name);
 
-/** More letters than the longest directive has. */
+/** Longer than any directive's name. */
 const MAX_NAME = 60;
-/** Different unknown names that a directive is looked for; each is compared with all that there are. */
+/** The most unknown names that get a suggestion: each is compared with all directives. */
 const MAX_NAMES = 1000;
 
 const meant = new Map<string, string | undefined>();
 
-/** The directive of nginx that a misspelt one most likely meant. */
+/** Returns the directive with the most similar name; undefined if none is similar. */
 export function didYouMean(name: string): string | undefined {
   if (name.length > MAX_NAME || meant.has(name) || meant.size >= MAX_NAMES) return meant.get(name);
   const found = nearest(name, [...directiveTable().keys()]);

@@ -13,7 +13,7 @@ import { ownOr } from "./buffering.ts";
 const READ_TIMEOUT = "read_timeout";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** For sluice: longer than its response header timeout of 60 s, and than any usual heartbeat. */
+/** For sluice: longer than its response header timeout of 60 s and any usual heartbeat. */
 const FOR_SLUICE = "75s";
 const FOR_OTHERS = "1h";
 
@@ -48,7 +48,7 @@ const timeoutOfAnotherProtocol = locationRule(
 const readTimeoutCutsSilence = streamRule(
   "read-timeout-cuts-silence",
   "C1 C2 C3",
-  "A silent stream is cut by the read timeout.",
+  "The read timeout cuts a silent stream.",
   (view, lint) => {
     const setting = view.own(READ_TIMEOUT);
     const ms = parseTime(setting.value);
@@ -57,13 +57,13 @@ const readTimeoutCutsSilence = streamRule(
     const beat = view.sluice === undefined ? lint.options.heartbeatMs : view.heartbeatMs;
     if (beat === undefined ? ms > MINUTE_MS : ms > beat) return;
     const isError = view.sluice !== undefined;
-    const why = beat === undefined ? "" : `, and something comes only every ${formatTime(beat)}`;
+    const why = beat === undefined ? "" : `, and bytes come only every ${formatTime(beat)}`;
     lint.reportStream(readTimeoutCutsSilence, view, {
       severity: isError ? "error" : "warning",
       at: ownOr(view, setting.directive),
-      message: `a stream that is silent for ${setting.value} is cut${why}`,
+      message: `nginx cuts a stream that is silent for ${setting.value}${why}`,
       cause: view.explain(setting),
-      remedy: `${setting.name} ${isError ? FOR_SLUICE : FOR_OTHERS}; or a heartbeat below ${setting.value}`,
+      remedy: `${setting.name} ${isError ? FOR_SLUICE : FOR_OTHERS}; or a heartbeat interval below ${setting.value}`,
       fix: setInLocation(view, setting.name, isError ? FOR_SLUICE : FOR_OTHERS),
     });
   },
@@ -72,7 +72,7 @@ const readTimeoutCutsSilence = streamRule(
 const websocketIdleCut = locationRule(
   "websocket-idle-cut",
   "W7",
-  "An idle WebSocket is closed by the read timeout.",
+  "The read timeout closes an idle WebSocket.",
   (view, lint) => {
     const setting = view.own(READ_TIMEOUT);
     const ms = parseTime(setting.value);
@@ -82,14 +82,14 @@ const websocketIdleCut = locationRule(
       severity: "info",
       at: ownOr(view, setting.directive),
       location: view.location,
-      message: `a WebSocket is closed after ${setting.value} without a byte from the backend`,
+      message: `nginx closes a WebSocket after ${setting.value} without a byte from the backend`,
       cause: view.explain(setting),
-      remedy: `pings more often than that, or ${setting.name} 1h;`,
+      remedy: `send pings more often, or ${setting.name} 1h;`,
     });
   },
 );
 
-/** Timers that do not touch a stream that is silent (C4). */
+/** The timers that do not affect a silent stream (C4). */
 const VOID_TIMERS: ReadonlySet<string> = new Set([
   "proxy_send_timeout",
   "proxy_connect_timeout",
@@ -107,7 +107,7 @@ const ABOUT_STREAMS = /\bSSE\b|\bevent[- ]?streams?\b|\bserver[- ]sent\b|\bEvent
 const timeoutVoid = streamRule(
   "timeout-void",
   "C4",
-  "A timer is raised for streams that does not touch them.",
+  "A timer that does not affect streams is set for them.",
   (view, lint) => {
     if (!view.isStream) return;
     const names = view.location.directives.filter(({ name }) => VOID_TIMERS.has(name));
@@ -115,14 +115,14 @@ const timeoutVoid = streamRule(
       lint.reportStream(timeoutVoid, view, {
         severity: "info",
         at,
-        message: `${at.name} neither cuts a silent stream nor keeps it`,
-        remedy: `only ${view.family}_read_timeout counts`,
+        message: `${at.name} has no effect on a silent stream`,
+        remedy: `set ${view.family}_read_timeout, the only timer that counts`,
       });
     }
   },
 );
 
-/** Whether the comment above a directive, or at the end of its line, speaks of streams. */
+/** Whether a comment above a directive or at the end of its line mentions streams. */
 function isSaidToBeForStreams(directive: Directive): boolean {
   const { file, end } = directive;
   const behind = file.slice(end, file.lineEnd(end));
@@ -131,13 +131,13 @@ function isSaidToBeForStreams(directive: Directive): boolean {
   );
 }
 
-/** Ports that HTTP is served on; streams of other protocols have timers of their own. */
+/** The usual ports of HTTP: TCP streams of other protocols have their own timers. */
 const HTTP_PORT = /(?:^|:)(?:80|443|8000|8080|8443)$/;
 
 const tcpTimeoutCutsSilence = configurationRule(
   "tcp-timeout-cuts-silence",
   "C7",
-  "A silent connection through stream {} is closed.",
+  "nginx closes a silent connection through stream {}.",
   (lint) => {
     for (const level of lint.configuration.main.inward()) {
       if (level.kind === "stream server") checkTcpServer(level, lint);
@@ -157,12 +157,12 @@ function checkTcpServer(level: Level, lint: Lint): void {
   lint.report(tcpTimeoutCutsSilence, {
     severity: "warning",
     at: timeout,
-    message: `a connection that is silent for ${timeout.value} is closed, and a stream on it may look complete`,
+    message: `nginx closes a connection that is silent for ${timeout.value}, and a stream on it may look complete`,
     remedy: `proxy_timeout ${isSluice ? FOR_SLUICE : "10m"};`,
   });
 }
 
-const reloadCuts = configurationRule("reload-cuts", "C9", "Each reload breaks streams off.", (lint) => {
+const reloadCuts = configurationRule("reload-cuts", "C9", "Each reload of nginx aborts streams.", (lint) => {
   const at = lint.configuration.main.last("worker_shutdown_timeout");
   const ms = parseTime(at?.value ?? "");
   if (at === undefined || ms === undefined || ms === 0) return;
@@ -170,22 +170,23 @@ const reloadCuts = configurationRule("reload-cuts", "C9", "Each reload breaks st
   lint.report(reloadCuts, {
     severity: ms < HOUR_MS ? "warning" : "info",
     at,
-    message: `each reload of nginx breaks off the streams that are still open ${at.value} later`,
-    remedy: "no worker_shutdown_timeout, or hours",
+    message: `${at.value} after each reload, nginx aborts the streams that are still open`,
+    remedy: "remove worker_shutdown_timeout, or set hours",
   });
 });
 
 const ignoresClientAbort = streamRule(
   "ignores-client-abort",
   "C12",
-  "The backend is not told that a client has left.",
+  "The backend does not notice that a client has disconnected.",
   (view, lint) => {
     const setting = view.own("ignore_client_abort");
     if (setting.value !== "on") return;
     lint.reportStream(ignoresClientAbort, view, {
       severity: "error",
       at: setting.directive ?? view.target.directive,
-      message: "the backend hears with its next event that a client has left, and never while it is silent",
+      message:
+        "the backend notices a client's disconnect only at its next event, and never while it is silent",
       cause: view.explain(setting),
       remedy: `${setting.name} off;`,
       fix: setInLocation(view, setting.name, "off"),

@@ -22,7 +22,7 @@ const serversOf = (view: View): number => view.target.upstream?.own("server").le
 const postSentTwice = streamRule(
   "post-sent-twice",
   "C15",
-  "non_idempotent sends a POST that a backend already has to another one.",
+  "non_idempotent sends a POST to a second backend although the first has it.",
   (view, lint) => {
     const all = view.all(`${view.family}_next_upstream`);
     const at = all.directives.find(({ args }) => args.includes("non_idempotent"));
@@ -31,8 +31,8 @@ const postSentTwice = streamRule(
     lint.reportStream(postSentTwice, view, {
       severity: "warning",
       at,
-      message: "non_idempotent sends a POST that one backend already has to another",
-      remedy: "take non_idempotent off",
+      message: "non_idempotent sends a POST to a second backend although the first has already received it",
+      remedy: "remove non_idempotent",
       fix: { edits: [removeWord(word)], changes: [at.name] },
     });
   },
@@ -41,7 +41,7 @@ const postSentTwice = streamRule(
 const getSentTwice = streamRule(
   "get-sent-twice",
   "C14",
-  "A GET that is slow to answer is sent to the next server, too.",
+  "nginx sends a GET without a prompt response to the next server too.",
   (view, lint) => {
     const setting = view.own("next_upstream");
     if (view.carries !== "declared" || view.sluice !== undefined || serversOf(view) < 2) return;
@@ -49,7 +49,7 @@ const getSentTwice = streamRule(
     lint.reportStream(getSentTwice, view, {
       severity: "info",
       at: setting.directive ?? view.location.directive ?? view.target.directive,
-      message: `a GET without an answer for ${view.own("read_timeout").value} is sent to the next server as well`,
+      message: `nginx sends a GET without a response for ${view.own("read_timeout").value} to the next server too`,
       cause: view.explain(setting),
       remedy: `${setting.name} error;`,
     });
@@ -59,7 +59,7 @@ const getSentTwice = streamRule(
 const oneFailureCountsLong = configurationRule(
   "one-failure-counts-long",
   "C16",
-  "One refused connection takes a server out while its streams are open.",
+  "One refused connection removes a server from use while its streams are open.",
   (lint) => {
     for (const [level, views] of streamsByUpstream(lint)) {
       const servers = level.own("server").filter(({ args }) => !args.includes("backup"));
@@ -70,15 +70,15 @@ const oneFailureCountsLong = configurationRule(
         severity: views.some(({ sluice }) => sluice) ? "warning" : "info",
         at,
         message:
-          "one refused connection takes the server out for 10 s, and with all of them out new streams get 502",
-        remedy: "max_fails=0 for each server",
+          "after one refused connection nginx does not use the server for 10 s; without any server left, new streams get 502",
+        remedy: "set max_fails=0 for each server",
         fix: { edits: lacking.map((server) => appendWord(server, "max_fails=0")), changes: ["server"] },
       });
     }
   },
 );
 
-/** The streams that go to each upstream. */
+/** Returns the streams of each upstream. */
 function streamsByUpstream({ views }: Lint): ReadonlyMap<Level, readonly View[]> {
   const found = new Map<Level, View[]>();
   for (const view of views) {
@@ -91,7 +91,7 @@ function streamsByUpstream({ views }: Lint): ReadonlyMap<Level, readonly View[]>
   return found;
 }
 
-/** Fewer are soon used up, as each stream takes two. */
+/** The fewest worker_connections without a finding: each stream takes two. */
 const MANY_CONNECTIONS = 1024;
 
 const connectionsFew = configurationRule(
@@ -107,8 +107,8 @@ const connectionsFew = configurationRule(
     lint.report(connectionsFew, {
       severity: "info",
       at: setting.directive ?? events.directive,
-      message: `${count} connections carry ${Math.floor(count / 2)} streams for each worker; a request beyond gets 500 Internal Server Error`,
-      remedy: "worker_connections of twice the streams, and the clients beside them",
+      message: `${count} connections are enough for ${Math.floor(count / 2)} streams per worker; further requests get 500 Internal Server Error`,
+      remedy: "set worker_connections to twice the streams, plus the other clients",
     });
   },
 );
@@ -116,7 +116,7 @@ const connectionsFew = configurationRule(
 const http10Upstream = streamRule(
   "http10-upstream",
   "D1 E2 W1",
-  "nginx speaks HTTP/1.0 to the backend.",
+  "nginx uses HTTP/1.0 to the backend.",
   (view, lint) => {
     const setting = view.setting("proxy_http_version");
     if (view.family !== "proxy" || setting.value !== "1.0" || view.isClaimed(HTTP_VERSION)) return;
@@ -125,7 +125,7 @@ const http10Upstream = streamRule(
       severity: view.sluice === undefined ? "warning" : "info",
       at: setting.directive ?? view.location.directive ?? view.target.directive,
       message:
-        "nginx speaks HTTP/1.0 to the backend: a stream that it breaks off looks complete, and no connection is kept",
+        "nginx uses HTTP/1.0 to the backend: an aborted stream looks complete, and nginx reuses no connection",
       cause: view.explain(setting),
       remedy: "proxy_http_version 1.1;",
       fix: setInLocation(view, "proxy_http_version", "1.1"),
@@ -133,29 +133,24 @@ const http10Upstream = streamRule(
   },
 );
 
-const chunkedOff = locationRule(
-  "chunked-off",
-  "E3",
-  "Every stream that breaks off looks complete.",
-  (view, lint) => {
-    const setting = view.setting("chunked_transfer_encoding");
-    if (setting.value !== "off" || setting.directive === undefined || view.carries === "websocket") return;
-    const { directive } = setting;
-    lint.reportStream(chunkedOff, view, {
-      severity: "error",
-      at: directive,
-      message: "a stream that breaks off looks complete; it does nothing for buffering",
-      cause: view.explain(setting),
-      remedy: "remove the line",
-      fix: { edits: [removeDirective(directive)], changes: ["chunked_transfer_encoding"] },
-    });
-  },
-);
+const chunkedOff = locationRule("chunked-off", "E3", "Every aborted stream looks complete.", (view, lint) => {
+  const setting = view.setting("chunked_transfer_encoding");
+  if (setting.value !== "off" || setting.directive === undefined || view.carries === "websocket") return;
+  const { directive } = setting;
+  lint.reportStream(chunkedOff, view, {
+    severity: "error",
+    at: directive,
+    message: "an aborted stream looks complete; the directive does not affect buffering",
+    cause: view.explain(setting),
+    remedy: "remove the line",
+    fix: { edits: [removeDirective(directive)], changes: ["chunked_transfer_encoding"] },
+  });
+});
 
 const keepaliveNotUsed = locationRule(
   "keepalive-not-used",
   "W1 W2",
-  "The connections of keepalive are not used again.",
+  "nginx does not reuse the connections of keepalive.",
   (view, lint) => {
     const keepalive = view.target.upstream?.last("keepalive");
     if (keepalive === undefined || view.family !== "proxy" || isAtLeast(lint.version, SINCE.http11Upstream))
@@ -170,7 +165,7 @@ const keepaliveNotUsed = locationRule(
     lint.reportStream(keepaliveNotUsed, view, {
       severity: "info",
       at: keepalive,
-      message: `${view.location.label} opens a new connection for each request: ${isOld ? "HTTP/1.0 keeps none" : "nginx sends Connection: close"}`,
+      message: `${view.location.label} opens a new connection for each request: ${isOld ? "HTTP/1.0 reuses none" : "nginx sends Connection: close"}`,
       remedy: 'proxy_http_version 1.1; proxy_set_header Connection "";',
       fix: together(
         isOld ? setInLocation(view, "proxy_http_version", "1.1") : undefined,
@@ -183,7 +178,7 @@ const keepaliveNotUsed = locationRule(
 const mapCloses = locationRule(
   "map-closes",
   "W3",
-  "The map closes the connection of each ordinary request.",
+  "The map closes the backend connection of each ordinary request.",
   (view, lint) => {
     const value = view.requestField("Connection")?.arg(1) ?? "";
     const map = value.startsWith("$") ? findMap(view.configuration, value.replace(/[{}]/g, "")) : undefined;
@@ -194,7 +189,7 @@ const mapCloses = locationRule(
     lint.report(mapCloses, {
       severity: "info",
       at: empty,
-      message: "an ordinary request closes its connection to the backend, so keepalive keeps none",
+      message: "each ordinary request closes its backend connection, so keepalive has no effect",
       remedy: "'' '';",
       fix: { edits: [replaceWord(word, "''")], changes: [] },
     });
@@ -204,14 +199,14 @@ const mapCloses = locationRule(
 const connectionUpgradeOnAll = locationRule(
   "connection-upgrade-on-all",
   "W4",
-  "Connection: upgrade is sent with every request.",
+  "nginx sends Connection: upgrade with every request.",
   (view, lint) => {
     const field = view.requestField("Connection");
     if (field === undefined || view.carries === "websocket" || !/^upgrade$/i.test(field.arg(1))) return;
     lint.reportStream(connectionUpgradeOnAll, view, {
       severity: "info",
       at: field,
-      message: "the backend sees Connection: upgrade on ordinary requests, too",
+      message: "the backend gets Connection: upgrade on ordinary requests too",
       remedy: CONNECTION_MAP,
       fix: setConnectionByMap(view, {}),
     });
@@ -228,5 +223,5 @@ export const UPSTREAM_RULES: readonly Rule[] = [
   mapCloses,
   connectionUpgradeOnAll,
 ];
-/** Runs behind everything that may claim the HTTP version. */
+/** Runs after all rules that may claim the HTTP version. */
 export const GENERAL_UPSTREAM_RULES: readonly Rule[] = [http10Upstream];

@@ -8,7 +8,7 @@ import { sluiceBehind } from "../sluice.ts";
 import type { View } from "../view.ts";
 import { HTTP_VERSION } from "./request-body.ts";
 
-/** Whether the location hands the client's Upgrade on. */
+/** Whether the location forwards Upgrade. */
 const setsUpgrade = (view: View): boolean => {
   const value = view.requestField("Upgrade")?.arg(1);
   return value !== undefined && value !== "";
@@ -17,7 +17,7 @@ const setsUpgrade = (view: View): boolean => {
 const upgradeMissing = locationRule(
   "upgrade-missing",
   "W5",
-  "A WebSocket's handshake does not reach the backend.",
+  "A WebSocket handshake does not reach the backend.",
   (view, lint) => {
     const route = view.routes?.find(({ hasWebSocket }) => hasWebSocket);
     const isMeant = view.carries === "websocket" || route !== undefined;
@@ -27,7 +27,7 @@ const upgradeMissing = locationRule(
       severity: route === undefined ? "warning" : "error",
       at: view.target.directive,
       location: view.location,
-      message: `${route === undefined ? view.why : `the route ${route.name} takes WebSockets`}, but Upgrade is not sent to the backend`,
+      message: `${route === undefined ? view.why : `the route ${route.name} accepts WebSockets`}, but nginx does not forward Upgrade`,
       remedy:
         "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection with a map",
       fix: withUpgrade(view),
@@ -44,7 +44,7 @@ function withUpgrade(view: View): Fix | undefined {
 const upgradeNeeds11 = locationRule(
   "upgrade-needs-1.1",
   "W5",
-  "A handshake over HTTP/1.0 fails.",
+  "A WebSocket handshake over HTTP/1.0 fails.",
   (view, lint) => {
     const version = view.setting("proxy_http_version");
     if (view.family !== "proxy" || !setsUpgrade(view) || version.value !== "1.0" || version.isUncertain)
@@ -53,7 +53,7 @@ const upgradeNeeds11 = locationRule(
       severity: "error",
       at: view.requestField("Upgrade") ?? view.target.directive,
       location: view.location,
-      message: "a WebSocket's handshake fails over HTTP/1.0",
+      message: "a WebSocket handshake over HTTP/1.0 fails",
       cause: view.explain(version),
       remedy: "proxy_http_version 1.1;",
       fix: setInLocation(view, "proxy_http_version", "1.1"),
@@ -65,7 +65,7 @@ const upgradeNeeds11 = locationRule(
 const upgradeWithoutConnection = locationRule(
   "upgrade-without-connection",
   "W6",
-  "Upgrade is sent without Connection, so the handshake fails.",
+  "nginx sends Upgrade without Connection, so the WebSocket handshake fails.",
   (view, lint) => {
     const upgrade = view.requestField("Upgrade");
     const connection = view.requestField("Connection")?.arg(1) ?? "";
@@ -76,7 +76,7 @@ const upgradeWithoutConnection = locationRule(
       severity: "warning",
       at: upgrade,
       location: view.location,
-      message: `Upgrade is sent with Connection ${connection === "" ? "cleared or left out" : connection}: the handshake fails`,
+      message: `nginx sends Upgrade ${connection === "" ? "without Connection" : `with Connection: ${connection}`}, so the WebSocket handshake fails`,
       remedy: CONNECTION_MAP,
       fix: setConnectionByMap(view, {}),
     });
@@ -86,7 +86,7 @@ const upgradeWithoutConnection = locationRule(
 const h2NeedsTls = locationRule(
   "h2-needs-tls",
   "W9",
-  "sluice speaks HTTP/2 over TLS alone.",
+  "sluice accepts HTTP/2 only over TLS.",
   (view, lint) => {
     const version = view.setting("proxy_http_version");
     if (view.sluice === undefined || version.value !== "2" || view.target.scheme !== "http") return;
@@ -95,9 +95,9 @@ const h2NeedsTls = locationRule(
       severity: "error",
       at: version.directive ?? view.target.directive,
       location: view.location,
-      message: "sluice speaks HTTP/2 over TLS alone: this is a 502",
+      message: "sluice accepts HTTP/2 only over TLS, so nginx answers 502",
       cause: view.explain(version),
-      remedy: "proxy_http_version 1.1; or https to a listener of sluice with tls",
+      remedy: "proxy_http_version 1.1; or https to a sluice listener with tls",
       fix: setInLocation(view, "proxy_http_version", "1.1"),
     });
   },
@@ -106,7 +106,7 @@ const h2NeedsTls = locationRule(
 const proxyProtocolMismatch = configurationRule(
   "proxy-protocol-mismatch",
   "W10",
-  "One side speaks the PROXY protocol and the other does not.",
+  "One side uses the PROXY protocol and the other does not.",
   (lint) => {
     for (const view of lint.views) {
       if (view.sluice?.hasProxyProtocol !== true) continue;
@@ -115,8 +115,8 @@ const proxyProtocolMismatch = configurationRule(
         at: view.target.directive,
         location: view.location,
         message:
-          "this listener of sluice expects the PROXY protocol, which proxy_pass of http does not speak: 502",
-        remedy: "another listener without proxyProtocol",
+          "this sluice listener expects a PROXY protocol header, which proxy_pass in http does not send, so nginx answers 502",
+        remedy: "use a listener without proxyProtocol",
       });
     }
     for (const level of lint.configuration.main.inward()) {
@@ -130,8 +130,8 @@ const proxyProtocolMismatch = configurationRule(
       lint.report(proxyProtocolMismatch, {
         severity: "error",
         at: speaks ?? target.directive,
-        message: `nginx ${isOn ? "speaks" : "does not speak"} the PROXY protocol, and this listener of sluice ${isOn ? "does not expect" : "expects"} it`,
-        remedy: "both, or none",
+        message: `nginx ${isOn ? "sends" : "does not send"} a PROXY protocol header, and this sluice listener ${isOn ? "does not expect" : "expects"} it`,
+        remedy: "switch it on or off on both sides",
       });
     }
   },
