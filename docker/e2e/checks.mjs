@@ -5,10 +5,10 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * The end-to-end checks, against nginx and sluice in containers of their own.
+ * The end-to-end checks, against nginx and sluice in their containers.
  *
- * No check measures time. The backend lets an event go only after the client has confirmed the one before,
- * so a hop that holds events back stops the check instead of slowing it.
+ * No check measures time. The backend sends an event only after the client has confirmed the previous event, so a
+ * hop that holds events back stops the check instead of slowing it.
  */
 const sites = (process.env.SITES ?? "").split(" ");
 const scripted = process.env.SCRIPTED;
@@ -30,7 +30,7 @@ const until = async (probe, what) => {
   }
 };
 
-/** Sends a request and reads its response as it comes. */
+/** Sends a request and reads its response incrementally. */
 const open = (url, { method = "GET", headers = {}, body } = {}) => {
   const client = { text: "", isWhole: false, isBroken: false, status: 0, headers: {} };
   const req = request(url, { method, headers, agent: false }, (res) => {
@@ -60,7 +60,7 @@ const openStream = async (site, options) => {
   const name = newName();
   const client = open(`${site}/e2e/stream?name=${name}`, options);
   await until(async () => (await control("state", name)).isKnown, "the request at the backend");
-  // The head and sluice's first comment are here before the backend has sent one event.
+  // The head and sluice's first comment arrive before the backend sends any event.
   await client.received(":\n");
   return { name, client };
 };
@@ -84,7 +84,7 @@ for (const site of sites) {
     });
   }
 
-  test(`${site}: a client that leaves ends the backend's request`, async () => {
+  test(`${site}: a client that disconnects cancels the backend's request`, async () => {
     const { name, client } = await openStream(site);
     assert.equal((await control("state", name)).isOpen, true);
     client.leave();
@@ -97,14 +97,14 @@ for (const site of sites) {
       method: "OPTIONS",
       headers: { Origin: ORIGIN, "Access-Control-Request-Method": "POST" },
     });
-    await until(() => preflight.isWhole, "the answer to a preflight");
+    await until(() => preflight.isWhole, "the response to a preflight");
     assert.ok(preflight.status === 200 || preflight.status === 204, `status ${preflight.status}`);
     assert.equal(preflight.headers["access-control-allow-origin"], ORIGIN);
     assert.match(preflight.headers["access-control-allow-methods"], /\bPOST\b/);
     assert.equal((await control("seen")).length, before);
   });
 
-  test(`${site}: a response and an error carry the CORS fields once, and not to a foreign page`, async () => {
+  test(`${site}: a response and an error carry the CORS fields once, but not for a foreign page`, async () => {
     const { client } = await openStream(site, { headers: { Origin: ORIGIN } });
     assert.equal(client.headers["access-control-allow-origin"], ORIGIN);
     client.leave();
@@ -114,7 +114,7 @@ for (const site of sites) {
     foreign.client.leave();
   });
 
-  test(`${site}: ordinary JSON passes whole`, async () => {
+  test(`${site}: ordinary JSON arrives complete`, async () => {
     const answer = await fetch(`${site}/e2e/json`);
     assert.equal(answer.headers.get("content-type"), "application/json");
     assert.equal(await answer.text(), '{"answer":42}');
@@ -130,17 +130,17 @@ for (const site of sites) {
   });
 }
 
-// nginx speaks HTTP/1.1 to sluice on the recommended site: only there a break can be told from an end.
-test("recommended: a stream that broke off does not look ended", async () => {
+// On the recommended site nginx uses HTTP/1.1 to sluice: only there an aborted stream differs from a complete one.
+test("recommended: an aborted stream does not look complete", async () => {
   const { name, client } = await openStream(sites.at(-1));
   await control("cut", name);
   await client.received("data: half");
-  await until(() => client.isBroken || client.isWhole, "the end of a broken stream");
+  await until(() => client.isBroken || client.isWhole, "the end of an aborted stream");
   assert.equal(client.isBroken, true);
   assert.equal(client.isWhole, false);
 });
 
-test("recommended: sluice believes nginx about the client, and nobody else", async () => {
+test("recommended: sluice trusts only nginx's fields about the client", async () => {
   const answer = await fetch(`${sites.at(-1)}/e2e/json?trust`, {
     headers: { "X-Forwarded-For": "203.0.113.9" },
   });

@@ -1,10 +1,10 @@
 import { createServer } from "node:http";
 
 /**
- * A backend that does what the checks tell it.
+ * A backend that the checks control.
  *
- * `/e2e/stream?name=N` opens a stream, and only `/control/emit?name=N&data=D`, asked past nginx and sluice,
- * lets an event go. It does not send X-Accel-Buffering: whatever streams owes it to sluice.
+ * `/e2e/stream?name=N` opens a stream; `/control/emit?name=N&data=D`, requested directly, sends an event. It does not
+ * send X-Accel-Buffering, so prompt events prove that sluice does.
  */
 const streams = new Map();
 const seen = [];
@@ -35,7 +35,7 @@ const control = {
   state: (name) => ({ isOpen: streams.get(name)?.isOpen ?? false, isKnown: streams.has(name) }),
   emit: (name, data) => streams.get(name)?.res.write(`data: ${data}\n\n`) ?? false,
   end: (name) => streams.get(name)?.res.end() !== undefined,
-  // In the middle of an event and of the chunked coding, as a backend that crashes.
+  // In the middle of an event and of a chunk, like a backend that crashes.
   cut: (name) => streams.get(name)?.res.write("data: half", () => streams.get(name).res.destroy()) ?? false,
 };
 

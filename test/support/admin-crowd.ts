@@ -2,16 +2,16 @@ import { connect, type Socket } from "node:net";
 import { afterTest } from "./after-test.ts";
 import { eventually } from "./eventually.ts";
 
-/** Connections to the admin listener, and which of them still stand. */
+/** Many connections to the admin listener. */
 export interface AdminCrowd {
   readonly sockets: readonly Socket[];
-  /** How many the listener has not ended. */
+  /** The number of connections that are still open. */
   readonly held: number;
-  /** What has come on all of them. */
+  /** The bytes received on all of them. */
   readonly text: string;
 }
 
-/** Opens so many connections to `url`, each of which begins with `bytes`; waits until all were accepted. */
+/** Opens `count` connections to `url`, sends `bytes` on each, and waits until all are accepted. */
 export async function openCrowd(url: string, count: number, bytes = ""): Promise<AdminCrowd> {
   const { hostname: host, port } = new URL(url);
   const over = new Set<Socket>();

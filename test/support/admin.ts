@@ -13,11 +13,11 @@ interface Ask {
   readonly body?: string;
 }
 
-/** A gateway with an admin listener on a free port. */
+/** Starts a gateway with an admin listener on a free port. */
 export const startWithAdmin = ({ server = {}, ...setup }: GatewaySetup): Promise<GatewayFixture> =>
   startGateway({ ...setup, server: { admin: 0, ...server } });
 
-/** One request to the admin listener, with whatever fields: fetch would not send a Host of ours. */
+/** Sends a request to the admin listener with any fields: fetch would not send a Host field of the test's. */
 export function askAdmin({ adminUrl }: GatewayFixture, path: string, ask: Ask = {}): Promise<AdminAnswer> {
   const { method = "GET", headers = {}, body } = ask;
   return new Promise((resolve, reject) => {
@@ -35,12 +35,12 @@ export function askAdmin({ adminUrl }: GatewayFixture, path: string, ask: Ask = 
   });
 }
 
-/** The samples of `/metrics`, by their name and labels as written. */
+/** Returns the samples of `/metrics` by name and labels as written. */
 export async function metricsOf(gateway: GatewayFixture): Promise<ReadonlyMap<string, number>> {
   return samplesIn((await askAdmin(gateway, "/metrics")).text);
 }
 
-/** The samples of a text in the format of Prometheus. */
+/** Parses the samples of a text in Prometheus format. */
 export function samplesIn(text: string): ReadonlyMap<string, number> {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return new Map(

@@ -4,8 +4,8 @@ import type { GatewayFixture } from "./gateway.ts";
 import { openRaw, type RawClient } from "./raw-client.ts";
 
 /**
- * How a client's bytes come to be read. A line end before a request is none of it (RFC 9112 section 2.2), and the
- * lane leaves whatever begins with one to node:http; a last byte by itself makes no whole read of what was before.
+ * How a client's bytes are read. A line end before a request is not part of it (RFC 9112 section 2.2), and the fast
+ * path leaves such a request to node:http; a last byte sent by itself makes the first read incomplete.
  */
 export const WAYS = {
   "as it is": (bytes: Buffer) => [bytes],
@@ -13,20 +13,20 @@ export const WAYS = {
   "in two reads": (bytes: Buffer) => [bytes.subarray(0, -1), bytes.subarray(-1)],
 } as const;
 
-/** What was seen on both sides of one client's connection, without what differs each time. */
+/** The results on both sides of one client's connection, without parts that differ from run to run. */
 export interface Outcome {
   readonly answer: string;
   readonly ending: string;
   readonly forwarded: readonly string[];
 }
 
-/** When the client's half ends: with its last byte, or after it was answered twice. */
+/** When the client ends its half: with its last byte, or after two responses. */
 export type Leaving = "at once" | "in the end";
 
-/** Long enough for a process that is not busy to read what came. */
+/** Long enough for an idle process to read the bytes. */
 const PAUSE_MS = 3;
 
-/** Thousands of answers are waited for. */
+/** Polls often, because the tests wait for thousands of responses. */
 const POLL = { everyMs: 1 };
 
 const constant = (text: string): string =>
@@ -35,7 +35,7 @@ const constant = (text: string): string =>
     .replaceAll(/^Date: .+$/gim, "Date: NOW")
     .replaceAll(/for="?127\.0\.0\.1:\d+/g, "for=ME");
 
-/** The answers that came are whole, as far as those of these tests go. */
+/** Whether the responses so far are complete; it knows only the forms in these tests. */
 function isWhole(text: string, isHead: boolean): boolean {
   const end = text.lastIndexOf("\r\n\r\nHTTP/1.1 ");
   const last = end < 0 ? text : text.slice(end + 4);
@@ -55,7 +55,7 @@ async function send(client: RawClient, parts: readonly Buffer[]): Promise<void> 
   }
 }
 
-/** Sends a request in one of the ways, asks once more on a connection that is kept, and tells what became of it. */
+/** Sends a request in one of the ways, repeats it if the connection is kept, and returns the results. */
 export async function outcomeOf(
   { port, host }: GatewayFixture,
   backend: Backend,

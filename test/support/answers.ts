@@ -1,16 +1,16 @@
 import { type Backend, startBackend } from "./backend.ts";
 
-/** A backend that answers every request with 200. */
+/** Starts a backend that answers every request with 200. */
 export const startPlainBackend = (): Promise<Backend> =>
   startBackend((request) => request.respond(200, { "Content-Type": "text/plain" }, "served"));
 
-/** What a refusal says besides the id of the request, which differs each time. */
+/** Returns the parts of a refusal without the request id, which always differs. */
 export async function refusalOf(response: Response): Promise<{ status: number; body: unknown }> {
   const { request_id, ...body } = (await response.json()) as Record<string, unknown>;
   return { status: response.status, body: { ...body, hasId: typeof request_id === "string" } };
 }
 
-/** The one answer to every credential that is wrong. */
+/** The refusal of every wrong credential. */
 export const AUTH_FAILED = {
   status: 401,
   body: {

@@ -1,8 +1,8 @@
 import { createRequire } from "node:module";
 
-/** Signers that others wrote: what they sign has to verify. */
+/** Third-party signers, whose signatures the gateway has to verify. */
 
-/** An app for apps.yaml, and what its client knows. */
+/** An app for apps.yaml, with its client's credentials. */
 export const WEB_CLIENT: AppKey = { key: "web-key", secret: "web-secret-of-the-tests" };
 
 export interface AppKey {
@@ -10,7 +10,7 @@ export interface AppKey {
   readonly secret: string;
 }
 
-/** A request before it is signed, everything decoded. */
+/** A request before signing, with all parts decoded. */
 export interface Unsigned {
   readonly method: string;
   readonly host: string;
@@ -20,10 +20,10 @@ export interface Unsigned {
   readonly body?: string;
 }
 
-/** A request as its SDK would send it. */
+/** A request as the SDK sends it. */
 export interface Signed {
   readonly method: string;
-  /** With the query. */
+  /** The path with the query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -43,7 +43,7 @@ const require = createRequire(import.meta.url);
 const apig = require("apigateway-sdk-nodejs") as ApigModule;
 const cloud = require("@huaweicloud/huaweicloud-sdk-core/auth/AKSKSigner") as CloudModule;
 
-/** Signs with apigateway-sdk-nodejs, in its form that takes every part decoded. */
+/** Signs with apigateway-sdk-nodejs, in the form that takes decoded parts. */
 export function signWithApigSdk(request: Unsigned, { key, secret }: AppKey): Signed {
   const signer = new apig.Signer();
   signer.Key = key;
@@ -83,7 +83,7 @@ export function signWithCloudSdk(request: Unsigned, { key, secret }: AppKey): Si
   return { method, path: text === "" ? path : `${path}?${text}`, headers: signed };
 }
 
-/** The bytes of a signed request, with its fields in order; `edit` changes them after they were signed. */
+/** Returns the bytes of a signed request with its fields in order; `edit` changes them after signing. */
 export function rawSigned(
   request: Unsigned,
   {
@@ -92,7 +92,7 @@ export function rawSigned(
     edit = (lines) => lines,
   }: {
     readonly app?: AppKey;
-    /** What stands in the request line in place of what was signed. */
+    /** Replaces the signed target in the request line. */
     readonly target?: string;
     readonly edit?: (lines: readonly string[]) => readonly string[];
   } = {},

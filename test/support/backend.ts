@@ -7,7 +7,7 @@ import { type RequestHead, RequestReader } from "./request-reader.ts";
 const toBytes = (data: string | Buffer): Buffer =>
   typeof data === "string" ? Buffer.from(data, "utf8") : data;
 
-/** One chunk of HTTP/1.1's chunked coding. */
+/** Returns one chunk of HTTP/1.1's chunked coding. */
 export const chunkOf = (data: string | Buffer): Buffer => {
   const bytes = toBytes(data);
   return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]);
@@ -22,9 +22,9 @@ const fieldLines = (fields: Readonly<Record<string, string | readonly string[]>>
 export class BackendConnection {
   readonly socket: Socket;
   readonly requests: BackendRequest[] = [];
-  /** How the gateway closed it; undefined while it is open or when we closed it. */
+  /** How the gateway closed it; undefined while it is open, or if the test closed it. */
   closedBy: "fin" | "reset" | undefined;
-  /** Resolves when the connection is over, with the `performance.now()` of that moment. */
+  /** Resolves with `performance.now()` when the connection is closed. */
   readonly closed: Promise<number>;
   #received: Buffer[] = [];
 
@@ -48,14 +48,14 @@ export class BackendConnection {
       this.closedBy ??= "fin";
       socket.destroy();
     });
-    // A reset by the gateway is an outcome that tests ask for, not a failure of this fixture.
+    // A reset by the gateway is a possible outcome of a test, not an error of this fixture.
     socket.on("error", () => {
       this.closedBy ??= "reset";
     });
     this.closed = new Promise((resolve) => socket.once("close", () => resolve(performance.now())));
   }
 
-  /** Every byte that came in on this connection. */
+  /** All bytes received on this connection. */
   get received(): Buffer {
     return Buffer.concat(this.#received);
   }
@@ -65,7 +65,7 @@ export class BackendConnection {
   }
 }
 
-/** One request at the backend, and everything a backend may do with it. */
+/** One request at the backend, with all possible responses to it. */
 export class BackendRequest {
   readonly head: RequestHead;
   readonly connection: BackendConnection;
@@ -91,7 +91,7 @@ export class BackendRequest {
     return Buffer.concat(this.#body);
   }
 
-  /** The values of a field, one per line of the wire. */
+  /** Returns the values of a field, one per field line. */
   fieldLines(name: string): string[] {
     return this.head.fields.filter(([have]) => have.toLowerCase() === name.toLowerCase()).map(([, v]) => v);
   }
@@ -100,7 +100,7 @@ export class BackendRequest {
     return this.fieldLines(name)[0];
   }
 
-  /** The body, once it has come in whole. */
+  /** Waits for the complete body. */
   async wholeBody(): Promise<Buffer> {
     await eventually(() => this.isComplete, "the whole request body");
     return this.body;
@@ -111,7 +111,7 @@ export class BackendRequest {
     this.connection.socket.write(toBytes(bytes));
   }
 
-  /** A whole response with Content-Length. */
+  /** Sends a complete response with Content-Length. */
   respond(
     status = 200,
     fields: Record<string, string | readonly string[]> = {},
@@ -122,36 +122,36 @@ export class BackendRequest {
     this.send(Buffer.concat([Buffer.from(head, "latin1"), bytes]));
   }
 
-  /** The head of a chunked event stream; `emit` writes to it. */
+  /** Sends the head of a chunked event stream; `emit` sends its events. */
   openStream(fields: Record<string, string | readonly string[]> = {}, status = 200): void {
     const all = { "Content-Type": "text/event-stream", ...fields };
     this.send(`HTTP/1.1 ${status} OK\r\n${fieldLines(all)}Transfer-Encoding: chunked\r\n\r\n`);
   }
 
-  /** One chunk of a chunked response. */
+  /** Sends one chunk of a chunked response. */
   emit(data: string | Buffer): void {
     this.send(chunkOf(data));
   }
 
-  /** The last chunk: a clean end of a chunked response. */
+  /** Sends the last chunk: a clean end of a chunked response. */
   endStream(trailers: Record<string, string> = {}): void {
     this.send(`0\r\n${fieldLines(trailers)}\r\n`);
   }
 
   /**
-   * Closes the connection with a reset. Wait until the far end has read what came before: libuv reports
-   * data and a reset that arrive together as data and a plain end.
+   * Resets the connection. First wait until the peer has read the earlier bytes: libuv reports data and a reset that
+   * arrive together as data and a plain end.
    */
   reset(): void {
     this.connection.socket.resetAndDestroy();
   }
 
-  /** Ends our half; the request may still go on. */
+  /** Ends the backend's half; the request may continue. */
   halfClose(): void {
     this.connection.socket.end();
   }
 
-  /** Stops reading what the gateway sends. */
+  /** Stops reading the gateway's bytes. */
   stall(): void {
     this.connection.socket.pause();
   }
@@ -170,10 +170,10 @@ export class BackendRequest {
   }
 }
 
-/** What a backend does with each request; without a script the test answers by hand. */
+/** Answers each request; without a script the test answers each request itself. */
 export type Script = (request: BackendRequest) => void;
 
-/** A TCP server that plays the backend byte by byte. */
+/** A TCP server that acts as the backend, byte by byte. */
 export class Backend {
   readonly connections: BackendConnection[] = [];
   readonly requests: BackendRequest[] = [];
@@ -194,12 +194,12 @@ export class Backend {
     return this.connections.filter((connection) => connection.isOpen).length;
   }
 
-  /** Bytes received on all connections together. */
+  /** The number of bytes received on all connections. */
   get bytesReceived(): number {
     return this.connections.reduce((sum, connection) => sum + connection.received.length, 0);
   }
 
-  /** The next request that no caller has taken yet. */
+  /** Waits for the next request that no caller has taken. */
   async nextRequest(): Promise<BackendRequest> {
     const index = this.#taken++;
     return eventually(
@@ -237,7 +237,7 @@ export async function startBackend(
   return backend;
 }
 
-/** A port on which nothing listens. */
+/** Returns a port on which nothing listens. */
 export async function refusedPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

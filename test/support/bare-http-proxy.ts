@@ -5,9 +5,9 @@ import httpProxy from "http-proxy";
 import { afterTest } from "./after-test.ts";
 
 /**
- * http-proxy as its manual shows it, with nothing contained: the control of the tests in test/security.
+ * Starts http-proxy as its manual shows it, without our protections: the control of the tests in test/security.
  *
- * `prepare` adds what an application would, such as listeners.
+ * `prepare` adds parts of an application, such as listeners.
  */
 export async function startBareHttpProxy(
   target: string,
@@ -23,7 +23,7 @@ export async function startBareHttpProxy(
   const server = createServer((request, response) => proxy.web(request, response));
   server.on("connection", (socket) => sockets.add(socket));
   server.on("upgrade", (request, socket, head) => {
-    // Only so that a control survives what "crash-on-reset" is about.
+    // Only so that a control survives the crash that "crash-on-early-reset" shows.
     socket.on("error", () => {});
     proxy.ws(request, socket, head);
   });
@@ -35,5 +35,5 @@ export async function startBareHttpProxy(
   return { port: (server.address() as AddressInfo).port };
 }
 
-/** Long enough for anything on the loopback to have happened: a control asserts that something does not. */
+/** Long enough for any event on the loopback: a control asserts that an event does not happen. */
 export const settled = (): Promise<void> => delay(250);

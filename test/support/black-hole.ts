@@ -4,8 +4,8 @@ import { setTimeout as delay, setImmediate as immediate } from "node:timers/prom
 import { Worker } from "node:worker_threads";
 import { afterTest } from "./after-test.ts";
 
-// The listener's thread sleeps for good, so it never accepts: the kernel completes handshakes until the
-// backlog is full and drops every SYN after that, as a firewall would.
+// The listener's thread sleeps forever and never accepts: the kernel completes handshakes until the backlog is full,
+// and then drops every SYN, as a firewall would.
 const LISTENER = `
   const { parentPort } = require("node:worker_threads");
   const server = require("node:net").createServer();
@@ -15,7 +15,7 @@ const LISTENER = `
   });
 `;
 
-/** A connection on the loopback stands at once or never; a process that stood still has yet to read that it does. */
+/** A loopback connection is established at once or never; a process that stalled notices it later. */
 async function connects(socket: Socket): Promise<boolean> {
   socket.on("error", () => undefined);
   await Promise.race([once(socket, "connect").catch(() => undefined), delay(200)]);
@@ -23,7 +23,7 @@ async function connects(socket: Socket): Promise<boolean> {
   return !socket.connecting && !socket.destroyed;
 }
 
-/** A port that swallows connection attempts: neither accepted nor refused. */
+/** Returns a port that neither accepts nor refuses connections. */
 export async function startBlackHole(): Promise<{ url: string; close(): Promise<void> }> {
   const worker = new Worker(LISTENER, { eval: true });
   const port = await new Promise<number>((resolve) => worker.once("message", resolve));

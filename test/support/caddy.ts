@@ -10,7 +10,7 @@ import { eventually } from "./eventually.ts";
 
 const EXECUTABLE = process.env["CADDY_PATH"] ?? "/usr/bin/caddy";
 
-/** Starts a real Caddy with these directives as its one site; it stops when the test ends. */
+/** Starts a real Caddy with these directives as its only site; stops it when the test ends. */
 export async function startCaddy(
   directives: string,
 ): Promise<{ readonly port: number; stop(): Promise<void> }> {
@@ -23,7 +23,7 @@ export async function startCaddy(
   await writeFile(file, `{\n admin off\n auto_https off\n}\nhttp://127.0.0.1:${port} {\n${directives}\n}\n`);
   const child = spawn(EXECUTABLE, ["run", "--config", file, "--adapter", "caddyfile"], {
     stdio: "ignore",
-    // Whatever it keeps is kept here.
+    // All of Caddy's files stay in this directory.
     env: { ...process.env, HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory },
   });
   const stop = async () => {

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { afterTest } from "./after-test.ts";
 import { certificate } from "./certificate.ts";
 
-/** Paths of a certificate and its key, as a configuration names them. */
+/** The paths of a certificate and its key for a configuration. */
 export interface CertificateFiles {
   readonly cert: string;
   readonly key: string;
 }
 
-/** Writes a certificate and its key to files, which are removed when the test ends. */
+/** Writes a certificate and its key to files; removes them when the test ends. */
 export async function certificateFiles({
   cert,
   key,

@@ -1,4 +1,4 @@
-/** A self-signed certificate for 127.0.0.1 and localhost, with its key; it protects nothing. */
+/** A self-signed certificate for 127.0.0.1 and localhost, with its public test key. */
 export const certificate = {
   cert: `-----BEGIN CERTIFICATE-----
 MIIBoDCCAUWgAwIBAgIUXCRuxkVMXFG5FzOwDFEQH/iJCm0wCgYIKoZIzj0EAwIw

@@ -4,7 +4,7 @@ import { onTestFinished } from "vitest";
 
 const EXECUTABLE = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
 
-/** Starts the system's Chromium, headless, for one test, and closes it when that test is over. */
+/** Starts the system's Chromium, headless, for one test; closes it when the test ends. */
 export async function launchChromium(): Promise<Browser> {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(`no Chromium at ${EXECUTABLE}: install the package chromium, or set CHROMIUM_PATH`);
@@ -17,7 +17,7 @@ export async function launchChromium(): Promise<Browser> {
       "--disable-gpu",
       "--disable-quic",
       "--no-first-run",
-      // Else it calls its maker's hosts at every start, which a closed network refuses many times over.
+      // Otherwise Chromium connects to its vendor's hosts at every start, which a closed network refuses many times.
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",

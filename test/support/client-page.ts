@@ -1,7 +1,7 @@
 import { expect, onTestFinished } from "vitest";
 import { launchChromium } from "./chromium.ts";
 
-/** What one client in the page reported: the event's type and the client's state at that moment. */
+/** One report of a client in the page: the event's type and the client's state at that moment. */
 export interface PageRecord {
   readonly name: string;
   readonly type: string;
@@ -10,7 +10,7 @@ export interface PageRecord {
   readonly status?: number | null;
   readonly body?: string | null;
   readonly requestId?: string | null;
-  /** What broke, where the client says so; null when the stream ended in order. */
+  /** The client's error, if it reports any; null if the stream ended regularly. */
   readonly failure?: string | null;
   /** 0 connecting, 1 open, 2 closed. */
   readonly readyState?: number | null;
@@ -18,9 +18,9 @@ export interface PageRecord {
 
 /** One client inside the page. */
 export interface PageClient {
-  /** The oldest record that was not taken yet; waits for one, and fails after ten seconds. */
+  /** Takes the oldest record; waits for it, and fails after ten seconds. */
   next(): Promise<PageRecord>;
-  /** The records that were not taken yet. */
+  /** The records that no call has taken. */
   readonly waiting: readonly PageRecord[];
   close(): Promise<void>;
 }
@@ -48,11 +48,11 @@ async function takeFrom(name: string, inbox: Inbox): Promise<PageRecord> {
     });
   }
   const record = inbox.waiting.shift();
-  if (record === undefined) throw new Error(`${name}: two callers wait for one record`);
+  if (record === undefined) throw new Error(`${name}: two callers wait for the same record`);
   return record;
 }
 
-/** Opens the page of browser clients at `url` in Chromium, for one test. */
+/** Opens the page with the browser clients at `url` in Chromium, for one test. */
 export async function openClientPage(url: string): Promise<ClientPage> {
   const browser = await launchChromium();
   const page = await browser.newPage();

@@ -3,20 +3,20 @@ import { spawn } from "node:child_process";
 export interface CommandSetup {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Ended with SIGKILL after this long; a hanging program must not hang the tests. */
+  /** SIGKILL follows after this time; a hanging program must not hang the tests. */
   readonly timeoutMs?: number;
 }
 
 export interface CommandResult {
   readonly code: number;
   readonly stdout: string;
-  /** Both streams, in the order in which they came. */
+  /** Both streams in the order of arrival. */
   readonly output: string;
 }
 
 const TAIL_CHARACTERS = 4000;
 
-/** Runs a program to its end, whatever its exit code; a program that cannot start or hangs throws. */
+/** Runs a program to its end, with any exit code; throws if it cannot start or hangs. */
 export function attempt(
   program: string,
   args: readonly string[],
@@ -48,7 +48,7 @@ export function attempt(
   });
 }
 
-/** Runs a program that must succeed, and returns what it wrote to standard output. */
+/** Runs a program that must succeed, and returns its standard output. */
 export async function run(
   program: string,
   args: readonly string[],

@@ -8,27 +8,27 @@ import { type Engine, runningEngine, startEngine } from "./docker/engine.ts";
 import { buildStandIns } from "./docker/images.ts";
 
 const COMPOSE_FILE = fileURLToPath(new URL("../../docker/compose.yaml", import.meta.url));
-/** Distinct from what a person starts by hand: the test removes what it made. */
+/** A project name of its own, because the test removes its containers at the end. */
 const PROJECT = "sluice-test";
 
-/** Why there is no engine here; a reason to skip on a person's machine, a failure in CI. */
+/** The reason why no engine is available: on a developer's machine the tests skip, in CI they fail. */
 export interface NoEngine {
   readonly reason: string;
 }
 
-/** The project's compose environment on an engine. */
+/** The project's Compose environment on an engine. */
 export interface ComposeEnvironment {
-  /** `docker compose …`, which must succeed; returns its standard output. */
+  /** Runs `docker compose …`, which must succeed; returns its standard output. */
   compose(...args: readonly string[]): Promise<string>;
-  /** `docker compose …`, whatever its exit code. */
+  /** Runs `docker compose …` with any exit code. */
   attempt(...args: readonly string[]): Promise<CommandResult>;
-  /** The address of the host on which a container's port is published. */
+  /** Returns the host address on which a container's port is published. */
   address(service: string, port: number): Promise<string>;
-  /** Removes the containers, and stops the engine when it is ours. */
+  /** Removes the containers, and stops the engine if the test started it. */
   close(): Promise<void>;
 }
 
-/** What is fetched once and used by every later run: programs and the parts of images. */
+/** The cache of programs and image parts that later runs reuse. */
 const cacheDirectory = (): string =>
   join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "sluice-test-engine");
 
@@ -37,7 +37,7 @@ async function ownEngine(cache: string): Promise<Engine | NoEngine> {
     return { reason: "no Docker engine answers; start one, or set CI=true to have the test start its own" };
   }
   if (process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) {
-    throw new Error("no Docker engine answers, and only root on Debian can start one for the test");
+    throw new Error("no Docker engine is running, and only root on Debian can start one for the test");
   }
   await mkdir(cache, { recursive: true });
   return startEngine(cache);
@@ -48,7 +48,7 @@ function environmentOn(engine: Engine, images: Readonly<Record<string, string>>)
     ...engine.env,
     ...images,
     SLUICE_IMAGE: PROJECT,
-    // Fixed ports could clash with anything on this machine.
+    // Fixed ports could be in use on this machine.
     PLAIN_PORT: "0",
     RECOMMENDED_PORT: "0",
   };
@@ -78,8 +78,8 @@ function environmentOn(engine: Engine, images: Readonly<Record<string, string>>)
 }
 
 /**
- * The compose environment on an engine that runs already, with the official base images; else, with
- * CI=true, on one of our own with stand-ins for these images.
+ * Starts the Compose environment on a running engine, with the official base images; else, with CI=true, on an engine
+ * of the test's own with substitutes for these images.
  */
 export async function startComposeEnvironment(): Promise<ComposeEnvironment | NoEngine> {
   const running = await runningEngine();

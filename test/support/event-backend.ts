@@ -1,24 +1,24 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { chunkOf } from "./backend.ts";
 
-/** What a request's query asks the backend for. */
+/** The parameters in a request's query. */
 interface Plan {
-  /** Events, ms between them, ms between head and first one, bytes of filling. */
+  /** The number of events, the ms between them, the ms between the head and the first event, the bytes of padding. */
   readonly n: number;
   readonly gap: number;
   readonly first: number;
   readonly pad: number;
-  /** How many events are sent together. */
+  /** The number of events sent together. */
   readonly burst: number;
   readonly type: string;
-  /** HTTP/1.0: the body ends with the connection. */
+  /** Uses HTTP/1.0: the body ends with the connection. */
   readonly isClosing: boolean;
-  /** Events tell when they were sent. */
+  /** The events contain their send times. */
   readonly isTimed: boolean;
   readonly status: number;
-  /** A head line more. */
+  /** An additional field line. */
   readonly field: string;
-  /** What the whole answer is, in place of all that. */
+  /** The complete raw response, which replaces everything else. */
   readonly raw: string | undefined;
   readonly lastEventId: number;
 }
@@ -49,16 +49,16 @@ function eventOf(i: number, { pad, type, isTimed }: Plan): string {
   return type.startsWith("text/event-stream") ? `id: ${i}\ndata: ${data}\n\n` : `${data}\n`;
 }
 
-/** A backend that streams as the query of each request says; for probes, which time what it sends. */
+/** A backend whose stream depends on the query of the request, for tests of the probe. */
 export interface EventBackend {
   readonly port: number;
-  /** Requests so far. */
+  /** The number of requests so far. */
   requests(): number;
   url(query?: string): string;
   stop(): void;
 }
 
-/** Starts one on a free port of 127.0.0.1. */
+/** Starts the backend on a free port of 127.0.0.1. */
 export async function startEventBackend(): Promise<EventBackend> {
   const sockets = new Set<Socket>();
   let requests = 0;

@@ -2,20 +2,19 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * How long a test waits for what must come, in milliseconds. No measure of how fast it is: a machine that is short
- * of time takes many times as long. Below 10 s, so that none of the gateway's own defaults of 10 s and more (health
- * checks, openings, heartbeats) brings about what something else should have.
+ * The longest wait of a test for an expected outcome, in milliseconds. It does not measure speed, because a busy
+ * machine takes many times as long. Below 10 s, so that no default of the gateway of 10 s or more (health checks,
+ * openings, heartbeats) can cause the outcome instead.
  */
 export const PATIENCE_MS = 9_000;
 
-/** What "at once" may take on a busy machine, which may stand still for a second: below any default of the gateway's. */
+/** The longest time for "at once" on a machine that may stall for a second: below any default of the gateway. */
 export const SOON_MS = 4_000;
 
 /**
- * Polls until `probe` returns something truthy without throwing, and returns it.
+ * Polls until `probe` returns a truthy value without throwing, and returns that value.
  *
- * Tests wait for outcomes with this and never sleep: a sleep is either too short on a busy machine or
- * too long on every other one.
+ * Tests wait with this function and never sleep: a sleep is too short on a busy machine or too long on any other.
  */
 export async function eventually<T>(
   probe: () => T | Promise<T>,

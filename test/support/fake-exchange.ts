@@ -6,7 +6,7 @@ import { createMock } from "../../src/stream/mock.ts";
 
 const log = pino({ level: "silent" });
 
-/** A GET that came over no socket. */
+/** Creates a GET without a socket. */
 export function fakeExchange(fields: readonly string[] = [], query = ""): Exchange {
   const request = {
     method: "GET",
@@ -29,7 +29,7 @@ export function fakeExchange(fields: readonly string[] = [], query = ""): Exchan
   return exchange;
 }
 
-/** A shared route without a backend. */
+/** Creates a shared route without a backend. */
 export function fakeSharedRoute(
   shared: Readonly<Record<string, unknown>> = {},
   rest: Readonly<Record<string, unknown>> = {},

@@ -1,7 +1,7 @@
 import type { ClientResponse } from "../../src/http/client-response.ts";
 import type { SharedBytes } from "../../src/http/shared-bytes.ts";
 
-/** A client's connection that takes as much as a test lets it. */
+/** A client's connection that accepts as many bytes as the test allows. */
 export class FakeResponse implements ClientResponse {
   status = 0;
   fields: readonly string[] = [];
@@ -10,13 +10,13 @@ export class FakeResponse implements ClientResponse {
   isWhole = false;
   takenBytes = 0;
   pendingBytes = 0;
-  /** While set, what is written waits. */
+  /** While set, written bytes wait. */
   isStalled = false;
   readonly #parts: Buffer[] = [];
   readonly #onClose = new Set<() => void>();
   readonly #onDrain: (() => void)[] = [];
 
-  /** Everything that was written, taken or not. */
+  /** All written bytes, accepted or waiting. */
   get written(): Buffer {
     return Buffer.concat(this.#parts);
   }
@@ -54,7 +54,7 @@ export class FakeResponse implements ClientResponse {
     this.close();
   }
 
-  /** The client takes what waits, or leaves. */
+  /** Makes the client accept the waiting bytes, or disconnect. */
   drain(): void {
     this.isStalled = false;
     this.takenBytes += this.pendingBytes;

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterTest } from "./after-test.ts";
 
-/** One request over FastCGI; `send` writes a piece of its answer, head lines first. */
+/** One request over FastCGI; `send` writes a part of the response, starting with the field lines. */
 export interface FastCgiRequest {
   readonly socket: Socket;
   send(text: string): void;
@@ -10,7 +10,7 @@ export interface FastCgiRequest {
 const STDOUT = 6;
 const PARAMS = 4;
 
-/** A FastCGI backend on a free port, which a test answers by hand; it closes when the test ends. */
+/** Starts a FastCGI backend on a free port, whose requests the test answers; closes it when the test ends. */
 export async function startFastCgi(): Promise<{
   readonly port: number;
   readonly requests: readonly FastCgiRequest[];
@@ -25,7 +25,7 @@ export async function startFastCgi(): Promise<{
       bytes = Buffer.concat([bytes, more]);
       for (let record = nextRecord(bytes); record !== undefined; record = nextRecord(bytes)) {
         bytes = bytes.subarray(record.end);
-        // An empty record ends the parameters: all that is needed of the request is known.
+        // An empty record ends the parameters; the rest of the request is not needed.
         if (record.type !== PARAMS || record.length > 0) continue;
         const { id } = record;
         requests.push({ socket, send: (text) => socket.write(recordOf(STDOUT, id, Buffer.from(text))) });

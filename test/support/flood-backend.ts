@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { afterTest } from "./after-test.ts";
 
-/** Answers each connection with events without end, as fast as they are taken; in a thread of its own. */
+/** Sends events without end on each connection, as fast as the client reads; runs in its own thread. */
 const CODE = `
 const { createServer } = require("node:net");
 const { parentPort, workerData } = require("node:worker_threads");
@@ -29,11 +29,11 @@ parentPort.on("message", () => parentPort.postMessage({ sent }));
 
 export interface FloodBackend {
   readonly port: number;
-  /** Bytes given to the kernel so far, or about to be. */
+  /** The bytes written so far. */
   sent(): Promise<number>;
 }
 
-/** Starts it on a free port of 127.0.0.1; it ends with the test. */
+/** Starts the backend on a free port of 127.0.0.1; stops it when the test ends. */
 export async function startFloodBackend(contentType: string): Promise<FloodBackend> {
   const worker = new Worker(CODE, { eval: true, workerData: contentType });
   afterTest(async () => void (await worker.terminate()));

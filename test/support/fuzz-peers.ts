@@ -5,33 +5,33 @@ import { readWithLlhttp } from "./llhttp.ts";
 import type { Random } from "./random-bytes.ts";
 import { endOfNextChunk, type Reading } from "./random-streams.ts";
 
-/** What the peers of one exchange do: everything is drawn before it begins, so that a seed repeats it. */
+/** The behaviour of both peers in one exchange, drawn in advance so that a seed repeats it. */
 export interface Plan {
   readonly wire: Buffer;
-  /** Lengths of the backend's writes, and whether it waits behind each: turns, or milliseconds. */
+  /** The lengths of the backend's writes, and the wait after each: event loop turns, or milliseconds. */
   readonly writes: readonly { readonly length: number; readonly turns: number; readonly ms: number }[];
   readonly after: "keep" | "fin" | "reset";
-  /** At which byte of the answer the client leaves, and how. */
+  /** The byte of the response at which the client disconnects, and how. */
   readonly leavesAt: number | undefined;
   readonly leavesBy: "fin" | "reset";
-  /** The client reads nothing for so long, as soon as something has come. */
+  /** How long the client does not read after the first byte. */
   readonly napMs: number;
   readonly path: string;
 }
 
 const EMPTY_LINE = Buffer.from("\r\n\r\n");
 
-/** How an answer reached the client. */
+/** How a response reached the client. */
 export interface Delivery {
   readonly bytes: Buffer;
   readonly hasLeft: boolean;
-  /** Its last byte came, and the connection is there for another request. */
+  /** The last byte arrived, and the connection is free for another request. */
   readonly isKept: boolean;
 }
 
 /**
- * Draws how the peers behave. What is not whole on the wire is ended, or nobody would know. What has something behind
- * its end comes in one piece: later, it would be taken for the answer to the next request, and nobody could tell.
+ * Draws the behaviour of the peers. An incomplete response ends the connection, otherwise its end could not be seen.
+ * A response with bytes after its end is sent in one write: later bytes would look like the next response.
  */
 export function randomPlan(
   wire: Buffer,
@@ -62,7 +62,7 @@ export function randomPlan(
   };
 }
 
-/** Plays the backend of each plan, by the number in the request's path; resolves with its port. */
+/** Starts a backend that follows the plan whose number is in the request's path; resolves with its port. */
 export async function startPlannedBackend(plans: ReadonlyMap<number, Plan>): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket) => {
@@ -76,7 +76,7 @@ export async function startPlannedBackend(plans: ReadonlyMap<number, Plan>): Pro
       if (!head.endsWith("\r\n\r\n")) return;
       const plan = plans.get(Number(/^GET \/\w+\/(\d+) /.exec(head)?.[1]));
       head = "";
-      // A next request may come before the end is seen; it was never taken.
+      // The next request may arrive before the end is seen; the backend never accepted it.
       if (isLast) return;
       isLast = plan?.after !== "keep";
       if (plan === undefined) socket.destroy();
@@ -101,16 +101,16 @@ async function play(socket: Socket, { wire, writes, after }: Plan): Promise<void
     if (ms > 0) await delay(ms);
   }
   if (after === "fin") socket.end();
-  // Node resets at once, and what the kernel has not sent is gone; so it is with a backend that dies.
+  // Node resets at once and drops unsent bytes, like a backend that dies.
   else if (after === "reset") socket.resetAndDestroy();
 }
 
-/** Reading all of it again at each part of a large answer would take for ever; those end with a last chunk. */
+/** Whether it is worth parsing: large responses, which end with a last chunk, are not parsed again at each read. */
 function mayBeWhole(part: Buffer, length: number): boolean {
   return length < 10_000 || part.subarray(-4).equals(EMPTY_LINE);
 }
 
-/** A client that asks for one plan after the other, on one connection as long as it is kept. */
+/** A client that requests one plan after another, on one connection while it is kept. */
 export class PlannedClient {
   readonly #port: number;
   #socket: Socket | undefined;

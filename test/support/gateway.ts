@@ -18,30 +18,30 @@ export interface GatewayFixture {
   /** `127.0.0.1:PORT`, for the Host field. */
   readonly host: string;
   readonly addresses: readonly string[];
-  /** `http://127.0.0.1:PORT` of the admin listener; tests that want one set `admin: 0`. */
+  /** `http://127.0.0.1:PORT` of the admin listener; tests that need it set `admin: 0`. */
   readonly adminUrl: string;
   readonly log: readonly LogLine[];
   /** The `request` lines so far, one per request that ended. */
   requestLines(): LogLine[];
-  /** The log line of the `index`th request that ended; waits for it. */
+  /** Waits for the log line of the `index`th request that ended. */
   requestLine(index?: number): Promise<LogLine>;
-  /** Goes over to another setup; the port stays. */
+  /** Reloads with another setup; the port stays. */
   reload(setup: GatewaySetup): Promise<void>;
-  /** As on SIGTERM, by `drain` of the setup. */
+  /** Drains as on SIGTERM, with the setup's `drain`. */
   drain(): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface GatewaySetup {
-  /** Route objects in the spelling of a route file, by name. */
+  /** The routes by name, in the form of route files. */
   readonly routes: Readonly<Record<string, unknown>>;
-  /** `sluice.yaml` as an object. */
+  /** The contents of `sluice.yaml`. */
   readonly server?: Readonly<Record<string, unknown>>;
-  /** `apps.yaml` as an object. */
+  /** The contents of `apps.yaml`. */
   readonly apps?: Readonly<Record<string, unknown>>;
 }
 
-/** The validated config of an inline setup. */
+/** Returns the validated configuration of an inline setup. */
 export function inlineConfig({ routes, server = {}, apps = {} }: GatewaySetup): Config {
   return {
     server: serverSchema.parse({ listen: "127.0.0.1:0", admin: false, ...server }),
@@ -64,7 +64,7 @@ const captureLog = () => {
   return { lines, log: pino({ level: "debug", base: null }, stream) };
 };
 
-/** Starts the gateway in this process on a free port; it closes when the test ends. */
+/** Starts the gateway in this process on a free port; closes it when the test ends. */
 export async function startGateway(setup: GatewaySetup): Promise<GatewayFixture> {
   const { lines, log } = captureLog();
   const gateway = createGateway(inlineConfig(setup), { log });
@@ -89,7 +89,7 @@ export async function startGateway(setup: GatewaySetup): Promise<GatewayFixture>
   return fixture;
 }
 
-/** A gateway with one route for every path, which `route` completes. */
+/** Starts a gateway with one route for all paths; `route` completes it. */
 export const startGatewayTo = (
   upstream: string,
   route: Readonly<Record<string, unknown>> = {},

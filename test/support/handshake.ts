@@ -1,6 +1,6 @@
 /** The example key of RFC 6455 section 1.3. */
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
-/** The Sec-WebSocket-Accept that belongs to it. */
+/** The Sec-WebSocket-Accept for that key. */
 const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 const lines = (fields: Readonly<Record<string, string>>): string =>
@@ -8,7 +8,7 @@ const lines = (fields: Readonly<Record<string, string>>): string =>
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join("");
 
-/** The bytes of a WebSocket handshake; `fields` adds to them or replaces them. */
+/** Returns the bytes of a WebSocket handshake; `fields` adds or replaces fields. */
 export const handshake = (path = "/", fields: Readonly<Record<string, string>> = {}): string =>
   `GET ${path} HTTP/1.1\r\n${lines({
     Host: "sluice.test",
@@ -19,7 +19,7 @@ export const handshake = (path = "/", fields: Readonly<Record<string, string>> =
     ...fields,
   })}\r\n`;
 
-/** The bytes of a backend's 101. */
+/** Returns the bytes of a backend's 101. */
 export const switching = (fields: Readonly<Record<string, string>> = {}): string =>
   `HTTP/1.1 101 Switching Protocols\r\n${lines({
     Connection: "Upgrade",

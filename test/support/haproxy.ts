@@ -28,13 +28,13 @@ function canConnect(port: number): Promise<boolean> {
   });
 }
 
-/** Starts a real HAProxy that passes TCP on to `server`, an address and its options; returns its port. */
+/** Starts a real HAProxy that forwards TCP to `server`, an address with options; returns its port. */
 export async function startHaproxy(server: string): Promise<number> {
   return (await startHaproxyWith({ server, lines: ["mode tcp", "timeout client 60s", "timeout server 60s"] }))
     .port;
 }
 
-/** Starts a real HAProxy in front of `server`, with `lines` as its defaults. */
+/** Starts a real HAProxy in front of `server`, with `lines` in its defaults. */
 export async function startHaproxyWith({
   server,
   lines,

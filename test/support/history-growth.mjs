@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * Fills histories in a process of its own, and prints how much it has grown and how much was counted:
- * `node --expose-gc history-growth.mjs STREAMS EVENTS BYTES own|backend`, on the built checkout.
+ * Fills histories in a separate process, and prints the growth of its memory and the counted bytes. Run on a built
+ * checkout: `node --expose-gc history-growth.mjs STREAMS EVENTS BYTES own|backend`.
  */
 const dist = new URL("../../dist/", import.meta.url);
 const load = (path) => import(new URL(path, dist).href);
@@ -24,7 +24,7 @@ async function settled() {
   return { used: heapUsed + external, rss };
 }
 
-/** Events as a backend sends them and a store hands them on: several in a packet, which is garbage afterwards. */
+/** Returns events as a backend sends them: several in one packet, whose buffer is garbage afterwards. */
 function fill(history, stream, events) {
   const epoch = `epoch-${stream}`;
   history.reset({ epoch, lastSeq: 0, events: [] });
@@ -47,7 +47,7 @@ function fill(history, stream, events) {
 
 const budget = new HistoryBudget(Number.POSITIVE_INFINITY);
 const bounds = { events: 1e6, bytes: 1e9, ageMs: 1e9 };
-// What runs for the first time is compiled, and what is short-lived gets its room: both stay, and are no history's.
+// The first round compiles code and grows the young generation: both stay and do not belong to a history.
 const warm = Array.from({ length: 50 }, () => new History(bounds));
 for (const [stream, history] of warm.entries()) fill(history, stream, Math.min(events, 1_000));
 for (const history of warm) history.close();

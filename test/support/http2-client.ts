@@ -13,15 +13,15 @@ import { certificateFiles } from "./certificate-files.ts";
 import { eventually, PATIENCE_MS } from "./eventually.ts";
 import { type GatewayFixture, startGatewayTo } from "./gateway.ts";
 
-/** One response on an HTTP/2 connection, as it came. */
+/** One response on an HTTP/2 connection. */
 export class Http2Exchange {
   readonly stream: ClientHttp2Stream;
   readonly arrivals: { readonly at: number; readonly bytes: Buffer }[] = [];
   headers: (IncomingHttpHeaders & { readonly ":status"?: number | undefined }) | undefined;
   trailers: IncomingHttpHeaders | undefined;
-  /** END_STREAM came. */
+  /** Whether END_STREAM arrived. */
   hasEnded = false;
-  /** Statuses below 200. */
+  /** The interim statuses. */
   readonly interim: number[] = [];
   isClosed = false;
 
@@ -36,7 +36,7 @@ export class Http2Exchange {
     });
     stream.on("data", (bytes: Buffer) => this.arrivals.push({ at: performance.now(), bytes }));
     stream.on("end", () => {
-      // Node emits it for a reset too, and only then is there a code.
+      // Node emits this for a reset too; only then there is a code.
       if (stream.rstCode === 0 && !stream.aborted) this.hasEnded = true;
     });
     stream.on("error", () => {});
@@ -62,12 +62,12 @@ export class Http2Exchange {
     return (await eventually(() => this.headers, "the head of an HTTP/2 response")) as IncomingHttpHeaders;
   }
 
-  /** Waits until the body holds `text`. */
+  /** Waits until the body contains `text`. */
   async received(text: string): Promise<void> {
     await eventually(() => this.text.includes(text), `${JSON.stringify(text)} on an HTTP/2 stream`);
   }
 
-  /** Waits for the end, and returns the code it was reset with; 0 for END_STREAM. */
+  /** Waits for the end, and returns the code of the reset; 0 for END_STREAM. */
   async closed(timeoutMs = PATIENCE_MS): Promise<number> {
     await eventually(() => this.isClosed, "the end of an HTTP/2 stream", { timeoutMs });
     return this.stream.rstCode ?? -1;
@@ -91,7 +91,7 @@ export class Http2Client {
     });
   }
 
-  /** Sends a request without a body, or one whose body is written to its stream. */
+  /** Sends a request without a body, or with a body that the test writes to the stream. */
   request(
     headers: OutgoingHttpHeaders = {},
     { endStream = true }: { readonly endStream?: boolean } = {},
@@ -104,7 +104,7 @@ export class Http2Client {
   }
 }
 
-/** Connects to a local port over TLS; the connection closes when the test ends. */
+/** Connects to a local port over TLS; closes the connection when the test ends. */
 export async function openHttp2(
   port: number,
   options: ClientSessionOptions & SecureClientSessionOptions = {},
@@ -120,7 +120,7 @@ export async function openHttp2(
   return client;
 }
 
-/** A gateway with TLS and HTTP/2, and one route for every path, which `route` completes. */
+/** Starts a gateway with TLS, HTTP/2 and one route for all paths; `route` completes it. */
 export async function startSecureGatewayTo(
   upstream: string,
   route: Readonly<Record<string, unknown>> = {},

@@ -3,7 +3,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { afterTest } from "./after-test.ts";
 import { eventually, PATIENCE_MS } from "./eventually.ts";
 
-/** Types of frames, RFC 9113 section 6. */
+/** The frame types (RFC 9113 section 6). */
 export const FRAME = {
   data: 0,
   headers: 1,
@@ -20,7 +20,7 @@ export const END_STREAM = 0x1;
 export const END_HEADERS = 0x4;
 export const ACK = 0x1;
 
-/** Error codes, RFC 9113 section 7. */
+/** The error codes (RFC 9113 section 7). */
 export const CODE = {
   none: 0,
   protocol: 1,
@@ -33,7 +33,7 @@ export const CODE = {
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/** The bytes of a frame. */
+/** Returns the bytes of a frame. */
 export function frame(
   type: number,
   flags: number,
@@ -48,7 +48,7 @@ export function frame(
   return Buffer.concat([head, payload]);
 }
 
-/** A number as a frame has it: an error code, an increment. */
+/** Encodes a number of a frame: an error code, an increment. */
 export function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
@@ -63,7 +63,7 @@ function hpackLength(length: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** Header fields as literals of HPACK that say exactly these bytes, whatever they are; latin1. */
+/** Encodes fields as HPACK literals with exactly these bytes, even invalid ones; latin1. */
 export function hpack(fields: readonly (readonly [name: string, value: string])[]): Buffer {
   return Buffer.concat(
     fields.flatMap(([name, value]) => [
@@ -76,7 +76,7 @@ export function hpack(fields: readonly (readonly [name: string, value: string])[
   );
 }
 
-/** The pseudo-fields of a GET. */
+/** Returns the pseudo-header fields of a GET. */
 export const get = (path = "/", authority = "a.test"): [string, string][] => [
   [":method", "GET"],
   [":scheme", "https"],
@@ -91,10 +91,10 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** One HTTP/2 connection that sends exactly the frames it is given and keeps those that come. */
+/** One HTTP/2 connection that sends exactly the given frames and keeps the received ones. */
 export class FrameClient {
   readonly socket: TLSSocket;
-  /** What carries it. */
+  /** The transport. */
   readonly tcp: Socket;
   readonly frames: Frame[] = [];
   isClosed = false;
@@ -116,7 +116,7 @@ export class FrameClient {
     this.socket.write(Buffer.concat(frames));
   }
 
-  /** A request without a body. */
+  /** Sends a request without a body. */
   request(stream: number, fields: readonly (readonly [string, string])[]): void {
     this.send(frame(FRAME.headers, END_HEADERS | END_STREAM, stream, hpack(fields)));
   }
@@ -125,11 +125,11 @@ export class FrameClient {
     return this.frames.filter((one) => one.type === type && (stream === undefined || one.stream === stream));
   }
 
-  /** The status of a response whose head came, as nghttp2 writes it; 0 for one that is none of these. */
+  /** Returns the status of a response as nghttp2 encodes it; 0 if not recognized. */
   status(stream: number): number | undefined {
     const payload = this.of(FRAME.headers, stream)[0]?.payload;
     if (payload === undefined) return undefined;
-    // Indexed: 8 to 14 of the static table. Others come as a literal, whose digits are Huffman-coded.
+    // Indexed: entries 8 to 14 of the static table. Others are literals with Huffman-coded digits.
     const indexed = [200, 204, 206, 304, 400, 404, 500][(payload[0] ?? 0) - 0x88];
     return indexed ?? 0;
   }
@@ -142,7 +142,7 @@ export class FrameClient {
     return this.of(FRAME.goaway)[0]?.payload.readUInt32BE(4);
   }
 
-  /** Waits until a stream was answered or reset, or the connection ended. */
+  /** Waits until a stream has a response or a reset, or the connection ended. */
   async settled(stream: number): Promise<void> {
     await eventually(
       () => this.status(stream) !== undefined || this.resetCode(stream) !== undefined || this.isClosed,
@@ -171,7 +171,7 @@ export class FrameClient {
   }
 }
 
-/** Connects to a local port, and says what an HTTP/2 client has to say first. */
+/** Connects to a local port and sends the connection preface. */
 export async function openFrames(port: number): Promise<FrameClient> {
   const tcp = connectTcp(port, "127.0.0.1");
   const options = { socket: tcp, rejectUnauthorized: false, ALPNProtocols: ["h2"] };

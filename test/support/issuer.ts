@@ -11,33 +11,33 @@ export interface IssuerKey {
   readonly privateKey: CryptoKey;
 }
 
-/** What may be bent about a token; the rest is right. */
+/** The parts of a token that may be wrong; the rest is right. */
 export interface TokenOptions {
   readonly key?: IssuerKey;
-  /** Claims in place of the right ones; undefined leaves one out. */
+  /** Claims that replace the right ones; undefined omits a claim. */
   readonly claims?: Readonly<Record<string, unknown>>;
   readonly expiresIn?: number;
   readonly header?: Readonly<Record<string, unknown>>;
 }
 
-/** Seconds since the epoch, as claims count. */
+/** Returns the seconds since the epoch, the unit of claims. */
 export const epoch = (fromNow = 0): number => Math.floor(Date.now() / 1000) + fromNow;
 
-/** A key pair with a name. */
+/** Creates a key pair with a name. */
 export async function createKey(kid: string, alg = "ES256"): Promise<IssuerKey> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
   return { kid, alg, publicJwk: { ...(await exportJWK(publicKey)), kid, alg, use: "sig" }, privateKey };
 }
 
-/** An issuer of tokens whose keys can be fetched, and which can fail. */
+/** An issuer of tokens with a key set to fetch; it can also fail. */
 export class Issuer {
   readonly issuer = "https://id.test";
   readonly audience = "stream-api";
   readonly url: string;
   keys: IssuerKey[];
-  /** Requests for the keys so far. */
+  /** The number of requests for the keys so far. */
   fetches = 0;
-  /** Answers in place of the keys. */
+  /** Replaces the response with the keys. */
   respond: ((response: ServerResponse) => void) | undefined;
 
   constructor(url: string, key: IssuerKey) {
@@ -50,7 +50,7 @@ export class Issuer {
     return { issuer: this.issuer, audience: this.audience, jwks: this.url, ...more };
   }
 
-  /** A token that is right but for what the options say. */
+  /** Creates a token that is right except for the options. */
   token({ key, claims = {}, expiresIn = 300, header = {} }: TokenOptions = {}): Promise<string> {
     const { kid, alg, privateKey } = (key ?? this.keys.at(-1)) as IssuerKey;
     const payload: Record<string, unknown> = {
@@ -64,7 +64,7 @@ export class Issuer {
   }
 }
 
-/** Starts an issuer on a free port; it closes when the test ends. */
+/** Starts an issuer on a free port; closes it when the test ends. */
 export async function startIssuer(): Promise<Issuer> {
   const server = createServer((_request, response) => {
     issuer.fetches += 1;

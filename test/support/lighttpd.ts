@@ -28,7 +28,7 @@ function canConnect(port: number): Promise<boolean> {
   });
 }
 
-/** Starts a real lighttpd with a CGI script at `/env.sh` that answers with its environment; returns its URL. */
+/** Starts a real lighttpd with a CGI script at `/env.sh` that returns its environment; returns its URL. */
 export async function startLighttpd(): Promise<string> {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(`no lighttpd at ${EXECUTABLE}: install the package lighttpd, or set LIGHTTPD_PATH`);

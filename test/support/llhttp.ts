@@ -1,12 +1,12 @@
 import { createRequire } from "node:module";
 
-/** What Node's own parser makes of the bytes of a response; the second reader to compare ours with. */
+/** A response as Node's own parser reads it, to compare with our parser. */
 export interface LlhttpReading {
-  /** Of the final response, and of the interim ones before it. */
+  /** The statuses of the final response and of the interim responses before it. */
   readonly heads: { status: number; reason: string; rawHeaders: string[] }[];
   readonly body: string;
   readonly trailers: readonly string[];
-  /** The first final response came whole. */
+  /** Whether the first final response was complete. */
   readonly isEnded: boolean;
 }
 
@@ -15,7 +15,7 @@ interface Parser extends Callbacks {
   initialize(type: number, resource: object, maxHeaderSize: number, leniency: number): void;
   execute(bytes: Buffer): unknown;
   finish(): unknown;
-  /** Gives it back; it would live on with all that its callbacks hold. */
+  /** Releases the parser; otherwise it would keep its callbacks and their objects alive. */
   close(): void;
 }
 interface ParserClass {
@@ -30,10 +30,10 @@ interface ParserClass {
 
 const { HTTPParser } = createRequire(import.meta.url)("_http_common") as { HTTPParser: ParserClass };
 
-/** Its number for GET. */
+/** llhttp's number for GET. */
 const GET = 1;
 
-/** Reads a response in the strict way that Node's client does, in one piece and up to the connection's end. */
+/** Parses a response as strictly as Node's client, in one piece and up to the connection's end. */
 export function readWithLlhttp(bytes: Buffer, isHead: boolean): LlhttpReading {
   const heads: LlhttpReading["heads"] = [];
   const body: string[] = [];
@@ -71,7 +71,7 @@ export function readWithLlhttp(bytes: Buffer, isHead: boolean): LlhttpReading {
   return { heads, body: body.join(""), trailers: isEnded ? fields : [], isEnded };
 }
 
-/** A request as Node's own parser has read it. */
+/** A request as Node's own parser reads it. */
 export interface LlhttpRequest {
   readonly isGet: boolean;
   readonly url: string;
@@ -83,7 +83,7 @@ export interface LlhttpRequest {
   isComplete: boolean;
 }
 
-/** Reads a client's bytes in the strict way that Node's server does; undefined when they are refused. */
+/** Parses a client's bytes as strictly as Node's server; undefined if it refuses them. */
 export function readRequestsWithLlhttp(bytes: Buffer, headerBytes = 16 * 1024): LlhttpRequest[] | undefined {
   const requests: LlhttpRequest[] = [];
   const fields: string[] = [];

@@ -29,11 +29,11 @@ function createHistory(): EventStore {
   };
 }
 
-/** One call of the tool `count`, as the server sees it. */
+/** One call of the tool `count` at the server. */
 export interface Call {
   progress(done: number): Promise<void>;
   finish(text: string): void;
-  /** Cuts the connection on which this call is answered. */
+  /** Cuts the connection with the response to this call. */
   cut(): void;
   readonly signal: AbortSignal;
 }
@@ -46,7 +46,7 @@ export interface Seen {
   isOver: boolean;
 }
 
-/** A server with one tool, whose calls wait in `calls` for the test to answer them. */
+/** A server with one tool; its calls wait in `calls` until the test answers them. */
 function createScriptedServer(calls: Call[], cuts: ReadonlyMap<string, () => void>): McpServer {
   const server = new McpServer({ name: "scripted", version: "1.0.0" });
   server.registerTool("count", { description: "Counts." }, async ({ _meta, requestId, signal, ...extra }) => {
@@ -68,7 +68,7 @@ function createScriptedServer(calls: Call[], cuts: ReadonlyMap<string, () => voi
   return server;
 }
 
-/** The SDK's server behind Node's HTTP; `cuts` gets, by JSON-RPC id, what cuts the answer's connection. */
+/** Puts the SDK's server behind Node's HTTP; `cuts` gets, by JSON-RPC id, a function that cuts the connection. */
 function createHttpServer(
   transport: StreamableHTTPServerTransport,
   seen: Seen[],
@@ -92,7 +92,7 @@ function createHttpServer(
   });
 }
 
-/** Starts an MCP server with one session, which keeps its events; it closes when the test ends. */
+/** Starts an MCP server with one session that keeps its events; closes it when the test ends. */
 export async function startMcpServer() {
   const calls: Call[] = [];
   const seen: Seen[] = [];
@@ -107,7 +107,7 @@ export async function startMcpServer() {
     eventStore: createHistory(),
     retryInterval: 20,
   });
-  // The SDK's own Transport type wants optional members without undefined, which its class declares.
+  // The SDK's Transport type has optional members without undefined, but its class declares undefined.
   await server.connect(transport as Parameters<typeof server.connect>[0]);
   const http = createHttpServer(transport, seen, cuts);
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));

@@ -10,13 +10,13 @@ import { eventually, PATIENCE_MS } from "./eventually.ts";
 import { openRaw, type RawClient } from "./raw-client.ts";
 
 /**
- * Real nginx on configurations of test/unit/nginx/rules: what lint says of them has to be so.
+ * Runs a real nginx with the configurations of test/unit/nginx/rules, to prove lint's findings.
  *
- * They name fixed ports: 8080 and 8081 are nginx's, 9000 and 9002 the backends', 9001 a FastCGI backend's. Here each
- * becomes a free one.
+ * They name fixed ports: 8080 and 8081 for nginx, 9000 and 9002 for backends, 9001 for a FastCGI backend. The lab
+ * replaces each with a free port.
  */
 
-/** How long a fault is given to show itself by something that does not come. */
+/** How long a test waits before it concludes that an outcome does not come. */
 const HELD_MS = 700;
 const STARTS = 5;
 const LAB = process.env["NGINX_LAB"];
@@ -25,11 +25,11 @@ const LAB = process.env["NGINX_LAB"];
 export interface NginxBuild {
   readonly version: string;
   readonly path: string;
-  /** The module for `stream {}`, where it is there. */
+  /** The module for `stream {}`, if it exists. */
   readonly streamModule: string | undefined;
 }
 
-/** Where Debian's packages for the lab are unpacked, by version. */
+/** The directory with the unpacked Debian packages for the lab, by version. */
 const SUITES = [
   ["1.26", "trixie"],
   ["1.30", "sid"],
@@ -54,28 +54,28 @@ export const BUILDS: readonly NginxBuild[] = [
 
 const RULES = new URL("../unit/nginx/rules/", import.meta.url).pathname;
 
-/** A configuration of a rule, with the ports still in it. */
+/** Reads a configuration of a rule, with its original ports. */
 export const fixtureText = (rule: string, name: "bad" | "good"): string =>
   readFileSync(`${RULES}${rule}/${name}.conf`, "utf8");
 
-/** What a test changes of a configuration to show its effect in seconds. */
+/** The changes of a test to a configuration, to show its effect within seconds. */
 export interface LabSetup {
   readonly build: NginxBuild;
-  /** Milliseconds that what should come is waited for: short where it should not. */
+  /** The wait for an outcome, in milliseconds; short if the outcome should not come. */
   readonly patienceMs: number;
   readonly edit?: (text: string) => string;
-  /** Directives for the http block. */
+  /** Additional directives for the http block. */
   readonly http?: string;
   readonly hasMaster?: boolean;
-  /** Replies to every request that reaches the backends; without it the test answers by hand. */
+  /** Answers every request at the backends; without it the test answers each request itself. */
   readonly answer?: (request: BackendRequest) => void;
-  /** Where other ports of the configuration lead. */
+  /** The targets of other ports in the configuration. */
   readonly ports?: Readonly<Record<string, number>>;
-  /** The effect is something that comes, and not something that does not. */
+  /** Whether the effect is an outcome that comes, rather than an outcome that is missing. */
   readonly appears?: boolean;
 }
 
-/** An nginx under way, its backends, and a client's view of it. */
+/** A running nginx with its backends and a client. */
 export class Lab {
   readonly patienceMs: number;
   readonly port: number;
@@ -107,19 +107,19 @@ export class Lab {
     return client;
   }
 
-  /** The head of the answer to a request, whole. */
+  /** Sends a request and returns the complete response head. */
   async headOf(target: string, fields: readonly string[] = [], method = "GET", body = ""): Promise<string> {
     const client = await this.ask(target, fields, method, body);
     await client.received("\r\n\r\n");
     return client.text.slice(0, client.text.indexOf("\r\n\r\n") + 4);
   }
 
-  /** Whether `text` comes to the client in the time that this run waits. */
+  /** Whether `text` reaches the client within this run's wait. */
   async comes(client: RawClient, text: string): Promise<boolean> {
     return this.happens(() => client.text.includes(text));
   }
 
-  /** Whether something is so in the time that this run waits. */
+  /** Whether a condition becomes true within this run's wait. */
   async happens(probe: () => boolean): Promise<boolean> {
     return eventually(probe, "", { timeoutMs: this.patienceMs }).then(
       () => true,
@@ -170,7 +170,7 @@ function prepare(): string {
   return directory;
 }
 
-/** Starts nginx on the text of a configuration; everything stops when the test ends. */
+/** Starts nginx with the text of a configuration; stops everything when the test ends. */
 export async function startLab(text: string, setup: LabSetup): Promise<Lab> {
   const script = setup.answer;
   const backends = [await startBackend(script), await startBackend(script)] as const;
@@ -210,7 +210,7 @@ async function stop(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** What `nginx -t` says: its exit code, and its complaints without their places. */
+/** Runs `nginx -t`: returns its exit code and its messages without the places. */
 export function testConfiguration(
   text: string,
   build: NginxBuild,
@@ -228,8 +228,8 @@ export function testConfiguration(
 }
 
 /**
- * Runs a rule's two configurations: `effect` tells whether what the rule warns of is there, which has to be so with
- * the bad one and not with the good one.
+ * Runs a rule's two configurations: `effect` tells whether the problem exists; it must be true with the bad
+ * configuration and false with the good one.
  */
 export async function effectsOf(
   rule: string,

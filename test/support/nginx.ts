@@ -9,7 +9,7 @@ import { refusedPort } from "./backend.ts";
 import { eventually } from "./eventually.ts";
 
 const EXECUTABLE = process.env["NGINX_PATH"] ?? "/usr/sbin/nginx";
-/** Every nginx that facts about nginx are tested with: the machine's own, and a newer one where there is one. */
+/** The builds of nginx for tests of facts: the machine's own, and a newer one if available. */
 export const NGINX_BUILDS: readonly string[] = [EXECUTABLE, process.env["NGINX_NEWER_PATH"] ?? ""].filter(
   (path) => path === EXECUTABLE || existsSync(path),
 );
@@ -18,27 +18,27 @@ const TEMPLATES = new URL("../../docker/nginx/", import.meta.url);
 const MOST_STARTS = 5;
 
 export interface NginxSetup {
-  /** A site of `docker/nginx`, or the text of one that uses the same variables. */
+  /** A site of `docker/nginx`, or the text of a site with the same variables. */
   readonly template?: "plain" | "recommended" | { readonly text: string };
-  /** `127.0.0.1:PORT` of what stands behind it. */
+  /** `127.0.0.1:PORT` of the server behind nginx. */
   readonly upstream: string;
-  /** What nginx speaks to it where the site does not say so itself; 1.0 was the default until 1.29.7. */
+  /** The HTTP version to that server, if the site does not set it; 1.0 was the default before 1.29.7. */
   readonly httpVersion?: "1.0" | "1.1";
   /** Directives for the http block, inherited by the site. */
   readonly extra?: string;
-  /** Another build than the machine's own. */
+  /** A build other than the machine's own. */
   readonly executable?: string;
 }
 
 export interface NginxFixture {
   readonly port: number;
   readonly url: string;
-  /** What nginx wrote to its error log so far. */
+  /** The contents of nginx's error log so far. */
   errorLog(): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** Puts values in place of `${NAME}`, as envsubst does; nginx's own `$names` stay. */
+/** Replaces `${NAME}` with its value, as envsubst does; nginx's own `$names` stay. */
 export function renderTemplate(text: string, values: Readonly<Record<string, string>>): string {
   return text.replace(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
@@ -60,11 +60,11 @@ async function siteText({ template = "plain", upstream }: NginxSetup, port: numb
   });
 }
 
-/** Everything that nginx writes stays in its own directory, so any number of them run side by side. */
+/** nginx writes only to its own directory, so any number of instances can run side by side. */
 function mainText(setup: NginxSetup, site: string): string {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   return [
-    // As root the workers would otherwise change to a user who cannot enter the private directory.
+    // As root, the workers would otherwise switch to a user without access to the private directory.
     ...(process.getuid?.() === 0 ? ["user root;"] : []),
     "worker_processes 1;",
     "pid nginx.pid;",
@@ -80,11 +80,11 @@ function mainText(setup: NginxSetup, site: string): string {
   ].join("\n");
 }
 
-/** Waits until nginx listens; false when it gave up, because another process took its port meanwhile. */
+/** Waits until nginx listens; false if it gave up because another process had taken its port. */
 async function isReady(child: ChildProcess, directory: string): Promise<boolean> {
   const isGone = () => child.exitCode !== null || child.signalCode !== null;
-  // The pid file is written after the port is bound. nginx tries five times, half a second apart, to get one
-  // that is taken.
+  // nginx writes the pid file after it has bound the port. It tries five times, every half second, to bind a port that
+  // is in use.
   const isBound = () => existsSync(join(directory, "nginx.pid"));
   await eventually(() => isGone() || isBound(), "nginx to listen", { timeoutMs: 15_000 });
   if (!isGone()) return true;
@@ -100,7 +100,7 @@ async function stopProcess(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** Starts a real nginx on a free port of 127.0.0.1; it stops when the test ends. */
+/** Starts a real nginx on a free port of 127.0.0.1; stops it when the test ends. */
 export async function startNginx(setup: NginxSetup): Promise<NginxFixture> {
   const { executable = EXECUTABLE } = setup;
   if (!existsSync(executable)) {

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterTest } from "./after-test.ts";
 
-/** What a server answers a command with: a status, an error, or data. */
+/** The reply to a command: a status, an error, or data. */
 export type OddReply =
   | { readonly status: string }
   | { readonly error: string }
@@ -11,7 +11,7 @@ export type OddReply =
   | null
   | readonly OddReply[];
 
-/** Answers each command as the test says; a real redis-server keeps to its protocol, and its scripts to theirs. */
+/** A Redis whose replies the test chooses, because a real redis-server sends only valid ones. */
 export async function startOddRedis(
   answer: (command: string, args: readonly string[]) => OddReply,
 ): Promise<{ readonly url: string; readonly commands: readonly string[] }> {
@@ -40,7 +40,7 @@ export async function startOddRedis(
   return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, commands };
 }
 
-/** The first command in a text, when it has come whole. */
+/** Returns the first command in a text, if it is complete. */
 function takeCommand(text: string): { readonly words: string[]; readonly rest: string } | undefined {
   const head = /^\*(\d+)\r\n/.exec(text);
   if (head === null) return undefined;

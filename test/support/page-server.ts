@@ -13,18 +13,18 @@ const PAGE_PATH = "/page";
 const page = new URL("./client-page.html", import.meta.url);
 const libraries = new URL("../../node_modules/", import.meta.url);
 
-/** The file behind a path: the page itself, or a library's published file below `/lib/`. */
+/** Returns the file of a path: the page itself, or a library's published file below `/lib/`. */
 function fileOf(path: string): URL | undefined {
   if (path === PAGE_PATH) return page;
   const name = /^\/lib\/(.+)$/.exec(path)?.[1];
   if (name === undefined || normalize(name).startsWith("..")) return undefined;
-  // Published ES modules import each other without an ending, which bundlers resolve and browsers do not.
+  // Published ES modules import each other without a file extension, which bundlers resolve and browsers do not.
   return new URL(extname(name) === "" ? `${name}.js` : name, libraries);
 }
 
 /**
- * Serves the page that runs browser clients, and their libraries unmodified from where npm put them.
- * `origin` is its address, `path` the page's path on it.
+ * Serves the page with the browser clients, and their libraries unmodified from node_modules. `origin` is its origin,
+ * `path` the page's path.
  */
 export async function startPageServer(): Promise<{ readonly origin: string; readonly path: string }> {
   const server = createServer(async (request, response) => {

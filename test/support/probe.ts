@@ -2,7 +2,7 @@ import type { Ask, Hop } from "../../src/probe/client.ts";
 import { type ProbeOptions, type Report, runProbe } from "../../src/probe/probe.ts";
 import { parseTarget } from "../../src/probe/target.ts";
 
-/** A hop of that name, such as `url`. */
+/** Creates a hop with a name, such as `url`. */
 export function hopOf(name: string, url: string): Hop {
   const target = parseTarget(url);
   if (target === undefined) throw new Error(`no URL: ${url}`);
@@ -11,7 +11,7 @@ export function hopOf(name: string, url: string): Hop {
 
 type Setup = Partial<Omit<ProbeOptions, "ask">> & { readonly ask?: Partial<Ask> };
 
-/** Probes a URL, and what stands behind it by name, from the backend outwards. */
+/** Probes a URL and the named hops behind it, from the backend outwards. */
 export function probeUrl(
   url: string,
   behind: Readonly<Record<string, string>> = {},
@@ -38,7 +38,7 @@ export function probeUrl(
   );
 }
 
-/** What of a verdict a test looks at. */
+/** Returns the parts of a verdict that tests check. */
 export function found({ verdict, trials, connections }: Report) {
   const { outcome, kind, hop, software, isSure, remedy, exit } = verdict;
   return {

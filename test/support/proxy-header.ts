@@ -2,10 +2,10 @@ import { isIPv4 } from "node:net";
 
 const SIGNATURE = Buffer.from("\r\n\r\n\0\r\nQUIT\n");
 
-/** A line of the PROXY protocol, version 1. */
+/** Returns a PROXY protocol line, version 1. */
 export const proxyV1 = (address: string): string => `PROXY TCP4 ${address} 192.0.2.99 40000 443\r\n`;
 
-/** A header of version 2 for a connection from `address`, with more fields (TLVs) behind the addresses. */
+/** Returns a PROXY protocol header, version 2, for a connection from `address`, with TLVs after the addresses. */
 export function proxyV2(address: string, tlv: Buffer = Buffer.alloc(0)): Buffer {
   const source = isIPv4(address) ? Buffer.from(address.split(".").map(Number)) : ipv6Bytes(address);
   const addresses = Buffer.concat([
@@ -19,10 +19,10 @@ export function proxyV2(address: string, tlv: Buffer = Buffer.alloc(0)): Buffer 
   return Buffer.concat([SIGNATURE, family, size, addresses, tlv]);
 }
 
-/** What a proxy says that only looks whether we are alive. */
+/** The header of a health check (LOCAL). */
 export const PROXY_V2_LOCAL: Buffer = Buffer.concat([SIGNATURE, Buffer.from([0x20, 0, 0, 0])]);
 
-/** What a proxy says of a client that came to it on a unix socket (AF_UNIX, 2 x 108 bytes): no address. */
+/** The header for a client on a unix socket (AF_UNIX, 2 x 108 bytes), which has no address. */
 export const PROXY_V2_UNIX: Buffer = Buffer.concat([
   SIGNATURE,
   Buffer.from([0x21, 0x31, 0, 216]),

@@ -1,12 +1,12 @@
-/** Choices that a seed repeats. */
+/** Pseudo-random choices. */
 export interface Random {
-  /** 0 up to and including `most`. */
+  /** Returns a number from 0 to `most`, inclusive. */
   upTo(most: number): number;
   chance(probability: number): boolean;
   one<T>(choices: readonly T[]): T;
 }
 
-/** A generator for cases by the million (mulberry32): the same seed makes the same cases. */
+/** Creates a fast generator (mulberry32): the same seed gives the same cases. */
 export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {
@@ -43,7 +43,7 @@ const NASTY = [
   "\r\n\r\n",
 ];
 
-/** A copy with one to three places changed: a byte gone, something put in, or a part twice. */
+/** Returns a copy with one to three changes: a byte removed, bytes inserted, or a part repeated. */
 export function spoiled(bytes: Buffer, { upTo, one }: Random): Buffer {
   let text = bytes.toString("latin1");
   for (let left = 1 + upTo(2); left > 0; left--) {

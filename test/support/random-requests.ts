@@ -21,7 +21,7 @@ const FIELDS = [
   "__proto__: x",
   "!#$%&'*+.^_`|~-: y",
 ];
-/** What is not the lane's to read, or nobody's. */
+/** Requests that the fast path leaves to node:http, and invalid requests. */
 const ODD_FIELDS = [
   "Host: b.test",
   "Content-Length: 0",
@@ -70,7 +70,7 @@ const ODD_TARGETS = [
   "?a",
 ];
 
-/** The head of a request: one to be taken as it is, or one with something odd about it. */
+/** Returns a request head: an ordinary one, or one with an odd part. */
 export function randomRequest({ one, chance, upTo }: Random, host = "a.test"): Buffer {
   const method = chance(0.95) ? "GET" : one(METHODS);
   const target = one(chance(0.93) ? TARGETS : ODD_TARGETS);
@@ -85,7 +85,7 @@ export function randomRequest({ one, chance, upTo }: Random, host = "a.test"): B
   );
 }
 
-/** One of those, or a copy with places changed. */
+/** Returns such a head, or a changed copy. */
 export function oddRequest(random: Random, host?: string): Buffer {
   const bytes = randomRequest(random, host);
   return random.chance(0.5) ? bytes : spoiled(bytes, random);

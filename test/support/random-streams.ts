@@ -20,7 +20,7 @@ const PIECES = [
   ":\n",
 ];
 
-/** What most backends send, and send in one chunk each. */
+/** Typical events, each in one chunk. */
 const BLOCKS = [
   "data: a\n\n",
   "id: 1\ndata: b\n\n",
@@ -30,14 +30,14 @@ const BLOCKS = [
   "x\n\n\n\n",
 ];
 
-/** Bytes of an event stream, or what comes near one. */
+/** Returns the bytes of an event stream, or of something similar. */
 export function randomStream({ one, chance, upTo }: Random): Buffer {
   const kinds = chance(0.3) ? BLOCKS : PIECES;
   const pieces = Array.from({ length: upTo(16) }, () => one(kinds)).join("");
   return Buffer.from((chance(0.1) ? "\xef\xbb\xbf" : "") + pieces, "latin1");
 }
 
-/** What the backend sends: a head and the stream, framed in one of three ways; at times spoiled, or cut short. */
+/** Returns a response: a head and the stream, framed in one of three ways; sometimes damaged or cut. */
 export function randomWire(stream: Buffer, random: Random): Buffer {
   const { one, chance, upTo } = random;
   const kind = one(["chunked", "chunked", "counted", "closed"]);
@@ -64,7 +64,7 @@ export function randomWire(stream: Buffer, random: Random): Buffer {
 
 const END_OF_BLOCK = "\n\n";
 
-/** Where the next chunk ends that stands before another, as most reads do; the end of it all when there is none. */
+/** Returns the end of the next chunk that another follows, a typical end of a read; without any, the last byte. */
 export function endOfNextChunk(wire: Buffer, at: number): number {
   const text = wire.toString("latin1", at);
   const end = /\r\n(?=[0-9a-f]{1,3}(?:;a=b)?\r\n)/.exec(text);
@@ -75,11 +75,11 @@ export interface Reading {
   readonly hasHead: boolean;
   readonly body: Buffer;
   readonly isWhole: boolean;
-  /** More came behind the end of it. */
+  /** Whether bytes follow the end of the response. */
   readonly hasSurplus: boolean;
 }
 
-/** What one reader makes of the wire in one piece: the stream as far as it came, and whether it was whole. */
+/** The result of a reader that gets all bytes at once: the stream so far, and whether it was complete. */
 export function readInOnePiece(wire: Buffer, isReset: boolean): Reading {
   const parser = new ResponseParser();
   parser.begin(false);
@@ -97,11 +97,11 @@ export function readInOnePiece(wire: Buffer, isReset: boolean): Reading {
 
 export const hasMark = (bytes: Buffer): boolean => bytes.subarray(0, 3).equals(MARK);
 
-/** The events that a client makes of it. */
+/** Returns the events that a client parses. */
 export const decode = (bytes: Buffer): string => {
   const events: unknown[] = [];
   const text = (hasMark(bytes) ? bytes.subarray(3) : bytes).toString();
-  // The parser holds a CR at the very end back, as an LF may follow; a comment tells it that none does.
+  // The parser holds a final CR back, because an LF may follow; a comment line releases it.
   createParser({ onEvent: (event) => events.push(event) }).feed(`${text}:\n`);
   return JSON.stringify(events);
 };

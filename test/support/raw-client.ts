@@ -8,22 +8,22 @@ import { eventually, PATIENCE_MS } from "./eventually.ts";
 export type RawEnding = "end" | "reset" | "open";
 
 export interface RawResponse {
-  /** Every byte that came, as latin1. */
+  /** All received bytes, as latin1. */
   readonly text: string;
   readonly bytes: Buffer;
   readonly arrivals: RawClient["arrivals"];
   readonly ending: RawEnding;
-  /** The first status; undefined when nothing that looks like a response came. */
+  /** The first status; undefined without a response. */
   readonly status: number | undefined;
 }
 
 const toBytes = (data: string | Buffer): Buffer =>
   typeof data === "string" ? Buffer.from(data, "latin1") : data;
 
-/** One TCP connection that sends exactly the bytes it is given and keeps exactly those that come. */
+/** One TCP connection that sends exactly the given bytes and keeps exactly the received ones. */
 export class RawClient {
   readonly socket: Socket;
-  /** What came, and when (`performance.now()`). */
+  /** The received bytes with their times (`performance.now()`). */
   readonly arrivals: { readonly at: number; readonly bytes: Buffer }[] = [];
   ending: RawEnding = "open";
 
@@ -43,7 +43,7 @@ export class RawClient {
     return Buffer.concat(this.arrivals.map(({ bytes }) => bytes));
   }
 
-  /** Every byte so far, as latin1. */
+  /** All received bytes so far, as latin1. */
   get text(): string {
     return this.bytes.toString("latin1");
   }
@@ -53,12 +53,12 @@ export class RawClient {
     return found === undefined ? undefined : Number(found);
   }
 
-  /** Bytes as they are; a string is latin1. */
+  /** Sends bytes unchanged; a string is latin1. */
   send(data: string | Buffer): void {
     this.socket.write(toBytes(data));
   }
 
-  /** Waits until `text` has come. */
+  /** Waits until `text` has arrived. */
   async received(text: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await eventually(
       () => this.text.includes(text),
@@ -73,25 +73,25 @@ export class RawClient {
     return this.ending === "end" ? "end" : "reset";
   }
 
-  /** Ends our half; what the server still sends is read. */
+  /** Ends the client's half; it still reads the server's bytes. */
   halfClose(): void {
     this.socket.end();
   }
 
-  /** Leaves as a closed browser tab does. */
+  /** Disconnects like a closed browser tab. */
   leave(): void {
     this.socket.destroy();
   }
 
-  /** Leaves with a reset. */
+  /** Resets the connection. */
   reset(): void {
     this.socket.resetAndDestroy();
   }
 }
 
-/** Connects to a local port, or to a unix socket; the connection closes when the test ends. */
+/** Connects to a local port or a unix socket; closes the connection when the test ends. */
 export async function openRaw(where: number | string): Promise<RawClient> {
-  // Half-open, so that a server's FIN does not end what this client has yet to send.
+  // Half-open, so that the server's FIN does not stop the client from sending.
   const options = { allowHalfOpen: true };
   const socket =
     typeof where === "number"
@@ -107,15 +107,15 @@ export async function openRaw(where: number | string): Promise<RawClient> {
 }
 
 export interface RawOptions {
-  /** How long to wait for the server to close, or for `until`; then the ending is `open`. */
+  /** The longest wait for the server's close or for `until`; after that the ending is `open`. */
   readonly waitMs?: number;
-  /** Stop waiting as soon as this has come, for answers on connections that stay open. */
+  /** Ends the wait when this text arrives, for responses on connections that stay open. */
   readonly until?: string;
-  /** Pause between chunks, so that they arrive one by one; 0 sends them in one turn. */
+  /** The pause between chunks, so that they arrive one by one; 0 sends them in one turn. */
   readonly pauseMs?: number;
 }
 
-/** Sends bytes, or chunks one after the other, and returns what came back and how the connection ended. */
+/** Sends bytes, or chunks one after another, and returns the received bytes and the connection's ending. */
 export async function rawRequest(
   where: number | string,
   chunks: string | Buffer | readonly (string | Buffer)[],

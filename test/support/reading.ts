@@ -1,18 +1,18 @@
 import type { ProbeEvent, Reading } from "../../src/probe/reading.ts";
 import { findStamps } from "../../src/probe/stamps.ts";
 
-/** One event of a reading that is made up: when it came, and what a probe would have seen of it. */
+/** One event of a synthetic reading. */
 export interface MadeEvent {
   readonly at: number;
-  /** When its first byte came; with the last one unless said. */
+  /** The time of its first byte; by default that of its last. */
   readonly firstAt?: number;
-  /** When its sender says that it sent it, in ms after `EPOCH`. */
+  /** The send time in the event, in ms after `EPOCH`. */
   readonly sent?: number;
   readonly key?: string;
   readonly seconds?: boolean;
 }
 
-/** What the clock of made-up senders says at 0. */
+/** The time of the synthetic sender's clock at 0. */
 export const EPOCH = Date.now();
 
 export function madeEvent({ at, firstAt = at, sent, key, seconds = false }: MadeEvent): ProbeEvent {
@@ -27,7 +27,7 @@ export function madeEvent({ at, firstAt = at, sent, key, seconds = false }: Made
   };
 }
 
-/** A reading that is made up: asked for at 0, its head at once, and open unless said. */
+/** Creates a synthetic reading: request at 0, head at once, open by default. */
 export function madeReading(events: readonly MadeEvent[], more: Partial<Reading> = {}): Reading {
   const made = events.map(madeEvent);
   return {

@@ -16,13 +16,13 @@ import { afterTest } from "./after-test.ts";
 
 const BOUNDS: HistoryBounds = { events: 1000, bytes: 8 * 1024 ** 2, ageMs: 600_000 };
 
-/** A channel without clients: it keeps what its store feeds it, and says what it was told. */
+/** A channel without clients that records all calls of its store. */
 export class RecordFeed implements ChannelFeed {
   readonly store: ChannelStore;
   readonly history: History;
-  /** `lead`, `follow`, `degraded`, `safe`, and `record` for each record that came in place of another. */
+  /** `lead`, `follow`, `degraded`, `safe`, and `record` for each record that replaced another. */
   readonly told: string[] = [];
-  /** Ids in the order in which they were delivered live. */
+  /** The ids in the order of their live delivery. */
   readonly live: string[] = [];
   readonly states: BackendState[] = [];
   isLeading = false;
@@ -39,7 +39,7 @@ export class RecordFeed implements ChannelFeed {
     return this;
   }
 
-  /** Every id that is held, oldest first. */
+  /** All ids in the history, oldest first. */
   get ids(): string[] {
     return this.history.after(0).map(({ id }) => id);
   }
@@ -60,7 +60,7 @@ export class RecordFeed implements ChannelFeed {
 
   onEvents(events: readonly StoredEvent[]): void {
     for (const event of events) {
-      // What every channel relies on.
+      // Every channel relies on this order.
       if (event.seq !== this.history.lastSeq + 1)
         throw new Error(`position ${event.seq} after ${this.history.lastSeq}`);
       this.history.push(event);
@@ -92,7 +92,7 @@ export class RecordFeed implements ChannelFeed {
   }
 }
 
-/** An event with an id of the backend's. */
+/** Creates an event with an id of the backend. */
 export const draft = (id: string): Draft => ({
   id,
   showsId: false,
@@ -100,7 +100,7 @@ export const draft = (id: string): Draft => ({
   block: Buffer.from(`id: ${id}\ndata: ${id}\n\n`),
 });
 
-/** An event without one: the store makes it. */
+/** Creates an event without an id: the store assigns one. */
 export const draftWithoutId = (text: string): Draft => ({
   id: undefined,
   showsId: true,
@@ -108,7 +108,7 @@ export const draftWithoutId = (text: string): Draft => ({
   block: Buffer.from(`data: ${text}\n\n`),
 });
 
-/** The part of one instance that keeps records; it closes when the test ends. */
+/** Creates the record store of one instance; closes it when the test ends. */
 export function startStore(
   url: string,
   options: Readonly<Record<string, unknown>> = {},
@@ -121,6 +121,6 @@ export function startStore(
   return store;
 }
 
-/** `first` to `last` as ids. */
+/** Returns the ids from `first` to `last`. */
 export const idsFrom = (first: number, last: number): string[] =>
   Array.from({ length: last - first + 1 }, (_, at) => String(first + at));

@@ -13,9 +13,9 @@ const EXECUTABLE = process.env["REDIS_PATH"] ?? "/usr/bin/redis-server";
 const MOST_STARTS = 5;
 
 export interface RedisSetup {
-  /** Keeps what was written over a restart; each write is on disk before its answer. */
+  /** Keeps the data over a restart; each write is on disk before its reply. */
   readonly appendOnly?: boolean;
-  /** More of redis.conf, as arguments: `["--maxmemory", "3mb"]`. */
+  /** Additional redis.conf settings as arguments: `["--maxmemory", "3mb"]`. */
   readonly options?: readonly string[];
 }
 
@@ -37,13 +37,13 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** A connection of the test's own. */
+  /** A connection for the test itself. */
   get client(): Redis {
     this.#probe ??= this.connect();
     return this.#probe;
   }
 
-  /** Whether it reads its data, and answers only that; also false when it does not answer. */
+  /** Whether Redis is loading its data and refuses other commands; false if it does not reply. */
   async isLoading(): Promise<boolean> {
     const redis = new Redis({ port: this.port, enableReadyCheck: false, retryStrategy: () => null });
     redis.on("error", () => {});
@@ -52,15 +52,15 @@ export class RedisServer {
     return info.includes("loading:1");
   }
 
-  /** One more connection, which the caller closes. */
+  /** Opens another connection, which the caller closes. */
   connect(): Redis {
     const redis = new Redis({ host: "127.0.0.1", port: this.port, retryStrategy: () => 50 });
-    // It is cut whenever the server is killed, which is what tests do.
+    // Tests kill the server, which cuts this connection.
     redis.on("error", () => {});
     return redis;
   }
 
-  /** Starts it, or starts it anew, `more` in its configuration; false when another process has taken the port. */
+  /** Starts or restarts Redis with `more` configuration; false if another process has taken the port. */
   async start(more: readonly string[] = []): Promise<boolean> {
     const { appendOnly = false, options = [] } = this.#setup;
     const child = spawn(
@@ -85,18 +85,18 @@ export class RedisServer {
     throw new Error(`redis-server did not start:\n${output}`);
   }
 
-  /** As a power cut does it. */
+  /** Kills Redis like a power cut. */
   async kill(): Promise<void> {
     await this.#stop("SIGKILL");
   }
 
-  /** Comes back with what was on disk: everything with `appendOnly`, else nothing. */
+  /** Restarts with the data on disk: everything with `appendOnly`, otherwise nothing. */
   async restart(): Promise<void> {
     await this.kill();
     if (!(await this.start())) throw new Error(`port ${this.port} was taken meanwhile`);
   }
 
-  /** Connections stay and nothing is answered. */
+  /** Freezes Redis: connections stay open, without replies. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
   }
@@ -120,7 +120,7 @@ export class RedisServer {
   }
 }
 
-/** Starts a real redis-server on a free port of 127.0.0.1; it stops when the test ends. */
+/** Starts a real redis-server on a free port of 127.0.0.1; stops it when the test ends. */
 export async function startRedis(setup: RedisSetup = {}): Promise<RedisServer> {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(`no redis-server at ${EXECUTABLE}: install the package redis-server, or set REDIS_PATH`);
@@ -134,7 +134,7 @@ export async function startRedis(setup: RedisSetup = {}): Promise<RedisServer> {
   throw new Error(`found no free port in ${MOST_STARTS} tries`);
 }
 
-/** Starts a server that copies another one, and refuses writes until it is promoted. */
+/** Starts a replica of another server; it refuses writes until it is promoted. */
 export async function startReplica(of: RedisServer): Promise<RedisServer> {
   const replica = await startRedis({ options: ["--replicaof", "127.0.0.1", String(of.port)] });
   await eventually(

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type JsonSchema, named, SCHEMAS, type SchemaName } from "../../src/config/json-schema.ts";
 
-/** The keys of a configuration file as a Markdown table, from the definitions that validate it. */
+/** Returns the keys of a configuration file as a Markdown table, from the schema that validates it. */
 export function referenceTable(name: SchemaName): string {
   const schema = z.toJSONSchema(SCHEMAS[name], { io: "input" }) as JsonSchema;
   const entry = named(schema);

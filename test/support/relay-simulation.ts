@@ -10,21 +10,21 @@ import { Relay } from "../../src/stream/relay.ts";
 import { Answer } from "../../src/upstream/answer.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
 
-/** As the sockets of this simulation have it: small, so that clients fall behind often. */
+/** The high-water mark of the simulated sockets: small, so that clients fall behind often. */
 const HIGH_WATER_MARK = 32;
 
 const log = pino({ level: "silent" });
 const config = routeSchema.parse({ match: { path: "/" }, upstream: "http://127.0.0.1:1" });
 
-/** A client's socket as far as a response uses one, with a kernel that takes as much as it is told to. */
+/** The part of a client's socket that a response uses, with a kernel that accepts as much as the test sets. */
 class ClientSocket {
-  /** What was written, one Buffer for each write. */
+  /** The written bytes, one Buffer per write. */
   readonly writes: Buffer[] = [];
   writable = true;
   writableLength = 0;
   bytesWritten = 0;
   isReset = false;
-  /** Takes whatever comes. */
+  /** Accepts all bytes. */
   isFast = true;
   #waiting: ((error?: Error | null) => void)[] = [];
   #mustDrain = false;
@@ -49,7 +49,7 @@ class ClientSocket {
     return false;
   }
 
-  /** The client reads on: as after each turn of the event loop. */
+  /** Lets the client read, as after each turn of the event loop. */
   take(): void {
     if (!this.writable) return;
     this.writableLength = 0;
@@ -59,7 +59,7 @@ class ClientSocket {
     this.#onDrain();
   }
 
-  /** Broken off by the gateway. */
+  /** Whether the gateway aborted the connection. */
   destroy(): void {
     if (!this.writable) return;
     this.writable = false;
@@ -74,15 +74,15 @@ export interface SimulationOptions {
   readonly clientBuffer: number;
 }
 
-/** The whole way of a stream, from what a backend's connection reads to what is written to a client's socket. */
+/** The complete path of a stream, from the reads of the backend's connection to the writes to a client's socket. */
 export class RelaySimulation {
   readonly client: ClientSocket;
   readonly response: RawResponse;
   relay: Relay | undefined;
   isPaused = false;
-  /** As much as may wait for the client while its backend is read. */
+  /** The most pending bytes for the client while the backend is read. */
   readonly mostPending: number;
-  /** The backend's connection: open, kept for another request, or closed. */
+  /** The state of the backend's connection: open, kept for another request, or closed. */
   connection: "open" | "kept" | "closed" = "open";
   isWhole = false;
   readonly prelude: boolean;
@@ -110,7 +110,7 @@ export class RelaySimulation {
     this.#parser.begin(false);
   }
 
-  /** One read of the backend's connection; its bytes are gone afterwards, as in the buffer that all share. */
+  /** Simulates one read of the backend's connection; its bytes are invalid afterwards, as in the shared buffer. */
   read(bytes: Buffer): void {
     bytes.copy(this.#readBuffer, ROOM_BEFORE);
     this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
@@ -124,11 +124,12 @@ export class RelaySimulation {
     this.#readBuffer.fill(0xaa);
   }
 
-  /** The request's handler has gone on to the relay; what was read before comes to it at once. */
+  /** Whether the backend has sent its response head. */
   get isAnswered(): boolean {
     return this.#answer !== undefined;
   }
 
+  /** Attaches the relay; it gets the bytes read before at once. */
   start(): void {
     const request = { method: "GET", url: "/", httpVersion: "1.1", rawHeaders: [], body: undefined };
     const who = {
@@ -144,7 +145,7 @@ export class RelaySimulation {
     this.relay.start();
   }
 
-  /** The backend's connection ends, or is reset. */
+  /** Ends or resets the backend's connection. */
   end(isReset: boolean): void {
     if (this.connection !== "open") return;
     this.connection = "closed";

@@ -5,7 +5,7 @@ import { openStream, type StreamClient, type StreamRequest } from "./sse-client.
 export interface OpenRelay {
   readonly backend: Backend;
   readonly gateway: GatewayFixture;
-  /** The request as the backend holds it; `emit` sends events. */
+  /** The request at the backend; `emit` sends events. */
   readonly request: BackendRequest;
   readonly client: StreamClient;
 }
@@ -17,7 +17,7 @@ export async function openRelay({
   request: clientRequest = {},
 }: {
   route?: Readonly<Record<string, unknown>>;
-  /** Response fields of the backend, beside Content-Type and Transfer-Encoding. */
+  /** Response fields of the backend, in addition to Content-Type and Transfer-Encoding. */
   fields?: Readonly<Record<string, string | readonly string[]>>;
   request?: StreamRequest;
 } = {}): Promise<OpenRelay> {

@@ -1,11 +1,11 @@
-/** The head of a request as the backend saw it, field by field and byte by byte. */
+/** The head of a request at the backend, field by field and byte by byte. */
 export interface RequestHead {
-  /** Every byte up to and including the empty line. */
+  /** All bytes up to and including the empty line. */
   readonly raw: Buffer;
   readonly method: string;
   readonly target: string;
   readonly version: string;
-  /** In order and in the spelling of the wire; bytes as latin1. */
+  /** The fields in order and as sent; bytes as latin1. */
   readonly fields: readonly (readonly [name: string, value: string])[];
 }
 
@@ -24,8 +24,7 @@ const parseFields = (lines: readonly string[]): [string, string][] =>
   });
 
 /**
- * Cuts the bytes of one connection into requests, as a second reader beside Node's own parser: what it
- * counts as one request is what a simple backend would.
+ * Splits the bytes of one connection into requests, independently of Node's parser, as a simple backend would.
  */
 export class RequestReader {
   readonly #sink: RequestSink;
@@ -39,7 +38,7 @@ export class RequestReader {
   feed(bytes: Buffer): void {
     this.#pending = Buffer.concat([this.#pending, bytes]);
     while (this.#step()) {
-      // Each step takes one head, one piece of body or one chunk.
+      // Each step reads one head, one part of a body or one chunk.
     }
   }
 
@@ -85,7 +84,7 @@ export class RequestReader {
       this.#take(2);
       return true;
     }
-    // The last chunk, its trailers and the empty line; without trailers that is CRLF CRLF in a row.
+    // The last chunk, its trailers and the empty line; without trailers that is CRLF CRLF.
     const end = this.#pending.indexOf("\r\n\r\n", lineEnd);
     if (end < 0) return false;
     const lines = this.#take(end + 4)

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 
-/** Connects, sends everything and resets, one connection after the other. */
+/** Connects, sends all bytes and resets, one connection after another. */
 const CLIENT = `
 const { connect } = require("node:net");
 const [where, count, bytes] = JSON.parse(process.argv[1]);
@@ -13,8 +13,8 @@ const once = () => new Promise((resolve) => {
 `;
 
 /**
- * Sends `count` requests of which each is followed at once by a reset. This process stands still meanwhile: a
- * gateway in it accepts the connections when all of them are reset already.
+ * Sends `count` requests, each with a reset directly after it. It blocks this process meanwhile, so that a gateway in
+ * it accepts the connections only after all resets.
  */
 export function sendAndReset(port: number, bytes: string, count = 20): void {
   const where = { port, host: "127.0.0.1" };

@@ -14,8 +14,8 @@ const EXAMPLES = new URL("../unit/nginx/rules/", import.meta.url).pathname;
 const VERSION = ["--nginx", "1.22.1"];
 
 /**
- * What a rule's severity depends on, as changes to its example: HTTP/1.0 towards the backend, a path that does not
- * name a stream, and sluice as the backend.
+ * The conditions of a rule's severity, as changes to its example: HTTP/1.0 to the backend, a path that does not name
+ * a stream, and sluice as the backend.
  */
 const VARIANTS: readonly Variant[] = [
   { edit: (text) => text },
@@ -29,7 +29,7 @@ interface Variant {
   readonly flags?: readonly string[];
 }
 
-/** The rules of `sluice nginx lint` as a Markdown table; each row has the rule's id as its anchor. */
+/** Returns the rules of `sluice nginx lint` as a Markdown table; each row has the rule's id as its anchor. */
 export async function ruleTable(): Promise<string> {
   const rows = await Promise.all(RULES.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(rowOf));
   return [
@@ -54,7 +54,7 @@ async function rowOf(rule: Rule): Promise<string> {
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
-/** What a rule finds in its example of the fault. */
+/** Returns the findings of a rule in its bad example. */
 async function findingsOf({ id }: Rule, { edit, flags = [] }: Variant): Promise<readonly Finding[]> {
   const path = `${EXAMPLES}${id}/bad.conf`;
   const text = edit(readFileSync(path, "utf8"));

@@ -1,4 +1,4 @@
-/** Self-signed certificates for listeners, all with one key; they protect nothing. */
+/** Self-signed certificates for listeners, all with the same public test key. */
 const key = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgWCg9fC9KCcP+VW6b
 D1PlibCRiGrdRgZFg+7Up+JJhV2hRANCAASZb1jlcQSHPZGZ5HLq1KfrBPdQy6WK
@@ -23,7 +23,7 @@ xIAd4RwCIQDaw1rW8ejxEC0bwvJXT9A3WqJ3Gp5bj3bmNHU6tzzOCQ==
 `,
 };
 
-/** The same, issued anew. */
+/** The same names, renewed. */
 export const renewed = {
   key,
   cert: `-----BEGIN CERTIFICATE-----
@@ -40,7 +40,7 @@ WwoGWToCIEalX6be+wsyRwuyvuGaFzDCPgGFm8QhqQkjEKnfpX1d
 `,
 };
 
-/** For any name below wild.test. */
+/** For *.wild.test. */
 export const wild = {
   key,
   cert: `-----BEGIN CERTIFICATE-----

@@ -2,10 +2,10 @@ import type { BackendRequest } from "./backend.ts";
 import { type GatewayFixture, startGateway } from "./gateway.ts";
 import { openStream, type StreamClient } from "./sse-client.ts";
 
-/** Waits as short as they may be, so that redials do not hold a test up. */
+/** The shortest allowed waits, so that redials do not delay a test. */
 export const QUICK = { redial: { min: "20ms", max: "100ms" } };
 
-/** A gateway whose one route, for every path, is shared; `shared` and `route` complete it. */
+/** Starts a gateway with one shared route for all paths; `shared` and `route` complete it. */
 export const startSharing = (
   upstream: string,
   shared: Readonly<Record<string, unknown>> = {},
@@ -17,7 +17,7 @@ export const startSharing = (
     server,
   });
 
-/** A client of a stream; with an id, one that comes back. */
+/** Opens a client of a stream; with an id, a reconnecting client. */
 export const subscribe = (port: number, path = "/news", lastEventId?: string): StreamClient =>
   openStream(port, {
     path,
@@ -27,26 +27,26 @@ export const subscribe = (port: number, path = "/news", lastEventId?: string): S
     },
   });
 
-/** One event block. */
+/** Returns one event block. */
 export const event = (data: string, id?: string): string =>
   `${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`;
 
-/** The `data` of each event that a client got, in order. */
+/** Returns the `data` of each received event, in order. */
 export const dataOf = ({ text }: StreamClient): string[] =>
   [...text.matchAll(/^data: ?(.*)$/gm)].map(([, data]) => data ?? "");
 
-/** The ids that a client got, in order. */
+/** Returns the received ids, in order. */
 export const idsOf = ({ text }: StreamClient): string[] =>
   [...text.matchAll(/^id: ?(.*)$/gm)].map(([, id]) => id ?? "");
 
-/** The answer to a poll. */
+/** The response to a poll. */
 export interface Polled {
   readonly events: readonly { readonly id: string; readonly event: string; readonly data: string }[];
   readonly lastEventId: string;
   readonly gap: boolean;
 }
 
-/** Answers each request of a backend with a stream that begins with these blocks. */
+/** Answers each request at a backend with a stream that begins with these blocks. */
 export const streaming =
   (...blocks: readonly string[]) =>
   (request: BackendRequest): void => {

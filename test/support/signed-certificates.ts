@@ -1,4 +1,4 @@
-/** An authority that nobody trusts unless told to, and what it has signed; all with one key. */
+/** A test authority, which no system trusts, and certificates signed by it; all with the same key. */
 export const authority = `-----BEGIN CERTIFICATE-----
 MIIBljCCAT2gAwIBAgIUdzInhNDG5C8wYVvMO8CzXvrpm0owCgYIKoZIzj0EAwIw
 IDEeMBwGA1UEAwwVc2x1aWNlLnRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyMzIyMzU1
@@ -36,7 +36,7 @@ ywIgUCWsN2opPD9XHlbCSRHy4/w8Pl9kOLc9lX+NpqU4NBU=
 `,
 };
 
-/** The same, but its time is over. */
+/** The same names, expired. */
 export const expired = {
   key,
   cert: `-----BEGIN CERTIFICATE-----
@@ -53,7 +53,7 @@ ALsMi6dgkXfcLvzKFBzXniuIleoWket7aERKMHSNZTPi
 `,
 };
 
-/** For other.test alone. */
+/** For other.test only. */
 export const forOtherName = {
   key,
   cert: `-----BEGIN CERTIFICATE-----

@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import { afterTest } from "./after-test.ts";
 import { eventually, PATIENCE_MS } from "./eventually.ts";
 
-/** How the response ended: `clean` and `truncated` need framing, `closed` is FIN without any. */
+/** How the response ended: `clean` and `truncated` need framing, `closed` is a FIN without framing. */
 export type StreamEnd = "clean" | "truncated" | "closed" | "reset";
 
 export interface ResponseHead {
@@ -14,26 +14,26 @@ export interface ResponseHead {
 }
 
 export interface StreamRequest {
-  /** Where to connect to; 127.0.0.1 unless said. */
+  /** The address to connect to; 127.0.0.1 by default. */
   readonly host?: string;
   readonly path?: string;
   readonly method?: string;
   readonly version?: "1.0" | "1.1";
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** Connect, send and do not read a byte. */
+  /** Connects and sends, but reads no byte. */
   readonly paused?: boolean;
 }
 
 type Framing = "chunked" | "length" | "close";
 
-/** Reads one response byte by byte off the socket: nothing joins, decodes or retries behind its back. */
+/** Reads one response directly from the socket, without any library that joins, decodes or retries. */
 export class StreamClient {
   readonly socket: Socket;
-  /** When the body grew and by what. */
+  /** The parts of the body with their times. */
   readonly arrivals: { readonly at: number; readonly bytes: Buffer }[] = [];
   head: ResponseHead | undefined;
-  /** How many bytes the decoded body has so far; unlike `body` it costs nothing to ask. */
+  /** The length of the decoded body so far; unlike `body` it is cheap. */
   bodyLength = 0;
   trailers = "";
   end: StreamEnd | undefined;
@@ -57,7 +57,7 @@ export class StreamClient {
 
   /** The decoded body so far. */
   get body(): Buffer {
-    // Joined once per look, not once per arrival: large downloads come in thousands of pieces.
+    // Joined at each access, not at each arrival: large downloads have thousands of parts.
     if (this.#body.length > 1) this.#body = [Buffer.concat(this.#body)];
     return this.#body[0] ?? Buffer.alloc(0);
   }
@@ -75,12 +75,12 @@ export class StreamClient {
     return (this.head?.fields ?? []).filter(([have]) => have.toLowerCase() === wanted).map(([, v]) => v);
   }
 
-  /** The head, once it is there; no body byte is needed for that. */
+  /** Waits for the head; it needs no byte of the body. */
   async opened(): Promise<ResponseHead> {
     return (await eventually(() => this.head, "the response head")) as ResponseHead;
   }
 
-  /** Waits until the body holds `text`. */
+  /** Waits until the body contains `text`. */
   async received(text: string): Promise<void> {
     await eventually(
       () => this.text.includes(text),
@@ -93,12 +93,12 @@ export class StreamClient {
     return (await eventually(() => this.end, "the end of the response", { timeoutMs })) as StreamEnd;
   }
 
-  /** Leaves as a closed browser tab does. */
+  /** Disconnects like a closed browser tab. */
   leave(): void {
     this.socket.destroy();
   }
 
-  /** Leaves with a reset. */
+  /** Resets the connection. */
   reset(): void {
     this.socket.resetAndDestroy();
   }
@@ -130,7 +130,7 @@ export class StreamClient {
     const raw = this.#take(end + 4).toString("latin1");
     const [start = "", ...lines] = raw.slice(0, -4).split("\r\n");
     const [, version = "", status = ""] = /^HTTP\/(\d\.\d) (\d{3})/.exec(start) ?? [];
-    // 100 Continue and other interim heads stand before the one that counts.
+    // 100 Continue and other interim responses precede the final head.
     if (status.startsWith("1") && status !== "101") return this.#readHead();
     const fields = lines.map((line): [string, string] => {
       const colon = line.indexOf(":");
@@ -188,7 +188,7 @@ export class StreamClient {
   }
 }
 
-/** The bytes of a request head (and body) as `openStream` sends them. */
+/** Returns the bytes of a request head (and body) as `openStream` sends them. */
 export function requestBytes(port: number, request: StreamRequest): string {
   const { path = "/", method = "GET", version = "1.1", headers = {}, body } = request;
   const all: Record<string, string> = {
@@ -200,7 +200,7 @@ export function requestBytes(port: number, request: StreamRequest): string {
   return `${method} ${path} HTTP/${version}\r\n${lines.join("")}\r\n${body ?? ""}`;
 }
 
-/** Sends one request and reads its response as it comes; the socket closes when the test ends. */
+/** Sends one request and reads its response incrementally; closes the socket when the test ends. */
 export function openStream(port: number, request: StreamRequest = {}): StreamClient {
   const socket = connect(port, request.host ?? "127.0.0.1");
   const client = new StreamClient(socket, request.method ?? "GET");

@@ -4,11 +4,11 @@ import { afterTest } from "./after-test.ts";
 /** A network between two programs that a test can partition. */
 export class TcpProxy {
   readonly port: number;
-  /** How many connections were made to it. */
+  /** The number of connections accepted so far. */
   connections = 0;
-  /** Where new connections go; changing it is what a failover of an address does. */
+  /** The target of new connections; a change simulates the failover of an address. */
   target: number;
-  /** `cut` refuses and resets; `silent` keeps connections and passes nothing, as a lost route does. */
+  /** `cut` refuses and resets connections; `silent` keeps them open and forwards nothing, like a lost route. */
   #state: "open" | "cut" | "silent" = "open";
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -20,7 +20,7 @@ export class TcpProxy {
     server.on("connection", (socket) => this.#join(socket));
   }
 
-  /** Connections going through now, both ends counted. */
+  /** The number of current connections, both ends counted. */
   get openSockets(): number {
     return this.#sockets.size;
   }
@@ -69,7 +69,7 @@ export class TcpProxy {
   }
 }
 
-/** Passes connections on to a port of 127.0.0.1; it closes when the test ends. */
+/** Starts a proxy that forwards connections to a port of 127.0.0.1; closes it when the test ends. */
 export async function startTcpProxy(target: number): Promise<TcpProxy> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

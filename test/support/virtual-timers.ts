@@ -5,18 +5,18 @@ interface VirtualTimer {
   isSet: boolean;
 }
 
-/** Timers of a clock that moves when it is told to: for millions of cases, and to see that none is left. */
+/** Timers with a clock that the test moves: for millions of cases, and to check that no timer is left. */
 export class VirtualTimers {
   #nowMs = 0;
   readonly #timers = new Set<VirtualTimer>();
   readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 
-  /** How many wait. */
+  /** The number of waiting timers. */
   get pending(): number {
     return this.#timers.size;
   }
 
-  /** Takes the place of `setTimeout` and `clearTimeout`, until `uninstall`. */
+  /** Replaces `setTimeout` and `clearTimeout` until `uninstall`. */
   install(): void {
     const set = (callback: () => void, ms: number) => {
       const timer: VirtualTimer = { callback, ms, dueMs: this.#nowMs + ms, isSet: true };
@@ -40,7 +40,7 @@ export class VirtualTimers {
     Object.assign(globalThis, this.#real);
   }
 
-  /** Moves the clock, and calls what has become due in its order. */
+  /** Moves the clock and calls the due timers in order. */
   advance(ms: number): void {
     const end = this.#nowMs + ms;
     for (let next = this.#dueBy(end); next !== undefined; next = this.#dueBy(end)) {

@@ -7,7 +7,7 @@ import { directoryOf, type SluiceSetup, START_MS, startSluice, writeFiles } from
 
 const START = { timeoutMs: START_MS, everyMs: 50 };
 
-/** `sluice serve` with two workers, on free ports. */
+/** Starts `sluice serve` with two workers on free ports. */
 export async function serveWorkers(
   setup: GatewaySetup,
   { under = [], env = {} }: Pick<SluiceSetup, "under" | "env"> = {},
@@ -25,12 +25,12 @@ export async function serveWorkers(
     url: `http://127.0.0.1:${port}`,
     admin,
     metrics,
-    /** The processes of the workers. */
+    /** Returns the process ids of the workers. */
     pids: () => childrenOf(sluice.pid),
-    /** The log lines with that text. */
+    /** Returns the log lines with that text. */
     lines: (msg: string) => sluice.lines().filter((line) => line["msg"] === msg),
     write: (next: GatewaySetup) => writeFiles(cwd, filesOf(next)),
-    /** Waits for so many workers that serve, after so many restarts. */
+    /** Waits until that many workers serve, after that many restarts. */
     restarted: (count: number) =>
       eventually(
         async () => {
@@ -43,15 +43,15 @@ export async function serveWorkers(
   };
 }
 
-/** One request on a connection of its own: the next one comes to the next worker. */
+/** Sends a request on a new connection: consecutive connections reach different workers. */
 export async function fetchOnce(url: string, init: RequestInit = {}): Promise<Response> {
   return await fetch(url, { ...init, headers: { connection: "close", ...init.headers } });
 }
 
-/** Whether a process is there. */
+/** Whether a process exists. */
 export function isAlive(pid: number): boolean {
   try {
-    // A zombie has ended, and only waits for somebody to notice.
+    // A zombie has ended; its parent has not reaped it yet.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
   } catch {
     return false;

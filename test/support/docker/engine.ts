@@ -10,7 +10,7 @@ import { fetchPrograms } from "./packages.ts";
 const FORWARDING = "/proc/sys/net/ipv4/ip_forward";
 const LOG_TAIL_CHARACTERS = 4000;
 
-/** An engine that answers, and what its clients need in their environment. */
+/** A running engine, with the environment of its clients. */
 export interface Engine {
   readonly env: Readonly<Record<string, string>>;
   stop(): Promise<void>;
@@ -18,23 +18,23 @@ export interface Engine {
 
 const answers = async (env: Readonly<Record<string, string>>): Promise<boolean> => {
   const format = ["version", "--format", "{{.Server.Version}}"];
-  // No docker program at all is an answer too.
+  // Without a docker program there is no engine either.
   return attempt("docker", format, { env, timeoutMs: 20_000 }).then(
     ({ code }) => code === 0,
     () => false,
   );
 };
 
-/** The engine that runs on this machine already, if one does. */
+/** Returns the engine that already runs on this machine, if any. */
 export async function runningEngine(): Promise<Engine | undefined> {
   if (!(await answers({}))) return undefined;
   return { env: {}, stop: async () => undefined };
 }
 
 /**
- * What the engine changes on the machine outside its own directory: firewall rules, forwarding, a bridge.
+ * The changes of an engine outside its own directory: firewall rules, forwarding, a bridge.
  *
- * Saved once and kept on disk until restored: after a crash the rules in force are already Docker's.
+ * Saved once and kept on disk until restored: after a crash the current rules are already Docker's.
  */
 async function saveNetwork(directory: string): Promise<void> {
   const rules = join(directory, "iptables.saved");
@@ -57,7 +57,7 @@ async function restoreNetwork(directory: string): Promise<void> {
   await rm(rules);
 }
 
-/** Mounts that an engine leaves behind under its directory when it is killed. */
+/** Returns the mounts under its directory that a killed engine leaves behind. */
 async function unmountAll(directory: string): Promise<void> {
   const mounts = (await readFile("/proc/mounts", "utf8"))
     .split("\n")
@@ -75,13 +75,13 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-/** Ends what an earlier run, killed before its end, left behind: its engine, its containers, its mounts. */
+/** Removes the remains of an earlier, killed run: its engine, containers and mounts. */
 async function clearLeftovers(directory: string): Promise<void> {
   for (const name of await readdir("/proc")) {
     const pid = Number(name);
     if (!Number.isInteger(pid)) continue;
     const words = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
-    // Only processes of an engine in this very directory: dockerd, its containerd, and its shims.
+    // Only processes of an engine in this directory: dockerd, its containerd and its shims.
     if (!/^\S*(?:dockerd|containerd)/.test(words) || !words.includes(directory)) continue;
     process.kill(pid, "SIGTERM");
     await eventually(() => !isAlive(pid), `process ${pid} to end`, { timeoutMs: 20_000, everyMs: 100 }).catch(
@@ -102,7 +102,7 @@ async function stopEngine(child: ChildProcess, directory: string, saved: string)
   await restoreNetwork(saved);
 }
 
-/** Starts an engine of our own, with its own data and socket; needs root on Debian. */
+/** Starts an engine for the test, with its own data and socket; needs root on Debian. */
 export async function startEngine(cache: string): Promise<Engine> {
   const programs = await fetchPrograms(cache);
   const directory = join(cache, "run");

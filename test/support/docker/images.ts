@@ -11,18 +11,18 @@ const NODE_MAJOR = 24;
 const NPM_MAJOR = 11;
 const CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 
-/** Never the official names: whoever lists the images sees what they are. */
+/** Names that differ from the official ones, so that a list of images shows their origin. */
 const BASE_IMAGE = "sluice-standin/debian:bookworm";
 const NODE_IMAGE = `sluice-standin/node:${NODE_MAJOR}`;
 const NGINX_IMAGE = "sluice-standin/nginx:debian";
 
-/** Base images for the project, as values of its build arguments and compose variables. */
+/** The base images of the project, as values of its build arguments and Compose variables. */
 export interface BaseImages {
   readonly NODE_IMAGE: string;
   readonly NGINX_IMAGE: string;
 }
 
-/** A root file system of this machine's Debian, with its CA bundle: a network may sign TLS anew. */
+/** Creates a root file system from this machine's Debian, with its CA bundle: the network may re-sign TLS. */
 async function baseArchive(cache: string): Promise<string> {
   const archive = join(cache, "debian.tar");
   if (existsSync(archive)) return archive;
@@ -52,7 +52,7 @@ async function unpackPackage(spec: string, directory: string): Promise<string> {
   return join(target, "package");
 }
 
-/** The build context of the node stand-in: the binary and npm, both from npm packages. */
+/** Creates the build context of the substitute for node: the binary and npm, both from npm packages. */
 async function nodeContext(cache: string): Promise<string> {
   const context = join(cache, `node-${NODE_MAJOR}`);
   if (existsSync(context)) return context;
@@ -71,7 +71,7 @@ async function nodeContext(cache: string): Promise<string> {
   return context;
 }
 
-/** Builds the stand-ins for the official base images; what is in `cache` is not fetched again. */
+/** Builds the substitutes for the official base images; does not fetch files that are in `cache`. */
 export async function buildStandIns(
   cache: string,
   docker: (args: readonly string[]) => Promise<string>,

@@ -3,9 +3,9 @@ import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:f
 import { join } from "node:path";
 import { attempt, run } from "../command.ts";
 
-/** Installed on the machine: the engine's own dependencies come with them. */
+/** The packages to install on the machine, with the engine's dependencies. */
 const FROM_OWN_RELEASE = ["docker.io", "iptables", "mmdebstrap"];
-/** Unpacked into a directory, never installed: Compose v2 and BuildKit are in Debian 13 only. */
+/** The packages to unpack into a directory without installing: only Debian 13 has Compose v2 and BuildKit. */
 const FROM_NEXT_RELEASE = ["docker.io", "docker-cli", "docker-compose", "docker-buildx", "tini"];
 const NEXT_RELEASE = "trixie";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -24,13 +24,13 @@ async function installOwn(): Promise<void> {
   for (const name of FROM_OWN_RELEASE) if (!(await isInstalled(name))) missing.push(name);
   if (missing.length === 0) return;
   console.log(`installing ${missing.join(" ")} with apt`);
-  // Runlevel 1 keeps the package from starting an engine of its own beside ours.
+  // Runlevel 1 keeps the package from starting a second engine.
   const env = { DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
   await run("apt-get", ["update", "-qq"], { env });
   await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env });
 }
 
-/** The Debian mirror of this machine, from its own apt sources, in the old and the new format. */
+/** Returns this machine's Debian mirror from its apt sources, in the old or the new format. */
 export async function ownMirror(): Promise<string> {
   const files = ["/etc/apt/sources.list"];
   const parts = "/etc/apt/sources.list.d";
@@ -44,7 +44,7 @@ export async function ownMirror(): Promise<string> {
   throw new Error("found no Debian mirror in the apt sources of this machine");
 }
 
-/** Downloads with an apt state of its own, so that nothing of the next release can get installed. */
+/** Downloads with a separate apt state, so that no package of the next release gets installed. */
 async function downloadNext(directory: string): Promise<void> {
   const apt = join(directory, "apt");
   const target = join(directory, "debs");
@@ -69,12 +69,12 @@ async function downloadNext(directory: string): Promise<void> {
   await rm(apt, { recursive: true, force: true });
 }
 
-/** Brings an engine with Compose v2 into `cache`, from Debian packages only; what is there is reused. */
+/** Puts an engine with Compose v2 into `cache`, from Debian packages only; reuses files that exist. */
 export async function fetchPrograms(cache: string): Promise<EnginePrograms> {
   await installOwn();
   const root = join(cache, "programs");
   if (!existsSync(root)) {
-    // Made beside its place and moved there whole: a run that was cut off leaves nothing half done.
+    // Created in another place and then moved: an interrupted run leaves no incomplete directory.
     const draft = `${root}.draft`;
     await rm(draft, { recursive: true, force: true });
     await downloadNext(draft);

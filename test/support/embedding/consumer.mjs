@@ -1,4 +1,4 @@
-// A program that embeds the gateway, in plain JavaScript: what it prints is what the test looks at.
+// A program that embeds the gateway, in plain JavaScript; the test checks its output.
 import { ConfigError, createGateway, parseConfig } from "sluice";
 
 const configOf = (body) =>

@@ -1,4 +1,4 @@
-// The same for TypeScript: it is compiled, so what it says of the types holds.
+// The same in TypeScript: the test compiles it and so checks the types.
 import { type Config, createGateway, type Gateway, type InlineConfig, parseConfig, readConfig } from "sluice";
 
 const inline: InlineConfig = {
