@@ -34,6 +34,16 @@ describe.each(PAGES)("%s", (page) => {
     expect(missing).toEqual([]);
   });
 
+  test("the rows of each table have as many cells as its head", () => {
+    const tables = proseOf(page).match(/(?:^\|.*\|\n)+/gm) ?? [];
+    const cellsOf = (row: string) => row.replaceAll("\\|", "").split("|").length;
+    const uneven = tables.flatMap((table) => {
+      const [head = "", ...rows] = table.trimEnd().split("\n");
+      return rows.filter((row) => cellsOf(row) !== cellsOf(head));
+    });
+    expect(uneven).toEqual([]);
+  });
+
   test("every npm script that it names exists", () => {
     const named = [...pageText(page).matchAll(/`?npm run (?:-s )?([a-z][\w:]*)/g)].map(
       ([, name]) => name ?? "",
@@ -66,6 +76,13 @@ describe.each(DOCS)("%s", (page) => {
     expect(named.filter((key) => !isKey(key))).toEqual([]);
   });
 });
+
+test.each(["README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/compatibility.md"])(
+  "%s names the oldest Node that the package takes",
+  (page) => {
+    expect(pageText(page)).toContain(`Node ${packageFile.engines.node.replace(">=", "")} or newer`);
+  },
+);
 
 test("the README has at most 200 lines", () => {
   expect(pageText("README.md").split("\n").length).toBeLessThanOrEqual(201);
