@@ -12,8 +12,6 @@ export interface HeadLimits {
 export interface PlainRequest extends ClientRequest {
   readonly body: undefined;
   readonly isWhole: true;
-  /** The one Host field, as it was received. */
-  readonly host: string;
   /** The client has not said that this request is its last. */
   readonly keepsAlive: boolean;
 }
@@ -57,8 +55,8 @@ export function parseRequest(bytes: Buffer, limits: HeadLimits): PlainRequest | 
   if (bytes[begin] !== SLASH || !text.startsWith(VERSION, end)) return undefined;
   const rawHeaders = parseFields(bytes, text, end + VERSION.length, limits.headers);
   if (rawHeaders === undefined) return undefined;
-  const facts = framingOf(rawHeaders);
-  if (facts === undefined) return undefined;
+  const keepsAlive = keepAliveOf(rawHeaders);
+  if (keepsAlive === undefined) return undefined;
   return {
     method: "GET",
     url: text.slice(begin, end),
@@ -66,8 +64,7 @@ export function parseRequest(bytes: Buffer, limits: HeadLimits): PlainRequest | 
     rawHeaders,
     body: undefined,
     isWhole: true,
-    host: facts.host,
-    keepsAlive: facts.keepsAlive,
+    keepsAlive,
   };
 }
 
@@ -99,9 +96,12 @@ function parseFields(bytes: Buffer, text: string, begin: number, maxFields: numb
   return at === last && fields.length <= 2 * maxFields ? fields : undefined;
 }
 
-/** Undefined unless there is one Host, and nothing that frames a body or asks for another protocol. */
-function framingOf(fields: readonly string[]): Pick<PlainRequest, "host" | "keepsAlive"> | undefined {
-  let host: string | undefined;
+/**
+ * Returns whether the client lets the connection go on; undefined unless there is exactly one Host, and no field that
+ * frames a body or asks for another protocol.
+ */
+function keepAliveOf(fields: readonly string[]): boolean | undefined {
+  let hasHost = false;
   let connection: string | undefined;
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] ?? "";
@@ -109,8 +109,8 @@ function framingOf(fields: readonly string[]): Pick<PlainRequest, "host" | "keep
     const value = fields[at + 1] ?? "";
     switch (name.toLowerCase()) {
       case "host":
-        if (host !== undefined) return undefined;
-        host = value;
+        if (hasHost) return undefined;
+        hasHost = true;
         break;
       case "connection":
         if (connection !== undefined) return undefined;
@@ -124,9 +124,9 @@ function framingOf(fields: readonly string[]): Pick<PlainRequest, "host" | "keep
         return undefined;
     }
   }
-  if (host === undefined) return undefined;
+  if (!hasHost) return undefined;
   const keepsAlive = connection === undefined || connection === "keep-alive";
-  return keepsAlive || connection === "close" ? { host, keepsAlive } : undefined;
+  return keepsAlive || connection === "close" ? keepsAlive : undefined;
 }
 
 /** Whether a name of that length can be one of those above; most are told apart by it. */

@@ -3,47 +3,48 @@ import { performance } from "node:perf_hooks";
 import { GrowingBytes } from "../base/growing-bytes.ts";
 import type { HeadContext } from "../http/raw-head.ts";
 import { RawResponse, type ResponseOwner } from "../http/raw-response.ts";
-import { type HeadLimits, type PlainRequest, parseRequest } from "../http/request-parser.ts";
+import { type PlainRequest, parseRequest } from "../http/request-parser.ts";
+import { arrivalOf } from "../request/arrival.ts";
+import { answer, join, receive } from "../request/receive.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
-/** What connections need of the fast path that they are in. */
-export interface FastPathRules {
-  readonly limits: HeadLimits;
+/** The fast path that a connection belongs to. */
+export interface FastPathOwner {
+  readonly runtime: Runtime;
+  /** How long, in ms, a connection stays open after a response without a further request. */
   readonly keepAliveMs: number;
-  /** No further request is taken. */
-  isClosing(): boolean;
-  answer(request: PlainRequest, response: RawResponse, socket: Socket): void;
-  /** Takes a connection over on which something came that the fast path does not read; the socket has it again. */
+  /** Whether each response is the last one of its connection. */
+  readonly isClosing: boolean;
+  /** Gives a connection to node:http, with the bytes to be read first put back into it. */
   handOver(socket: Socket): void;
-  /** The connection is closed, or another's. */
+  /** Called when a connection is closed or has left the fast path. */
   forget(connection: FastPathConnection): void;
-  /** Reports an error that no code expected, of a connection on which nothing was being answered. */
-  onFault(error: unknown): void;
 }
 
-/** The most that a client may send while it is being answered; it is the next request's, if anything. */
+/** The most bytes that a client may send before it has the response to its request; more ends the connection. */
 const MAX_EARLY_BYTES = 64 * 1024;
 
-/** Where a socket has its connection: one property instead of a closure for each listener. */
+/** A socket's connection is found by this property: it takes less memory than a closure for each listener. */
 const CONNECTION = Symbol("connection");
 type FastPathSocket = Socket & { [CONNECTION]?: FastPathConnection };
 
-/** A client's connection, as long as its requests are plain and come one at a time. */
+/** A client's connection while its requests are plain and come one at a time. */
 export class FastPathConnection implements ResponseOwner {
   readonly socket: Socket;
-  readonly #rules: FastPathRules;
+  readonly #owner: FastPathOwner;
   #response: RawResponse | undefined;
-  /** The client has not said that the request that is being answered is its last. */
+  /** Whether the client lets the connection go on after the request that is being answered. */
   #keepsAlive = false;
-  /** What came meanwhile. */
+  /** What came while a request was being answered. */
   #early: GrowingBytes | undefined;
-  /** A request was answered on it. */
+  /** Whether a request was answered on it. */
   isUsed = false;
-  /** Since when it has been without a request, by `performance.now()`. */
-  waitsSince = performance.now();
+  /** Since when it has had no request, by `performance.now()`. */
+  idleSince = performance.now();
 
-  constructor(socket: Socket, rules: FastPathRules) {
+  constructor(socket: Socket, owner: FastPathOwner) {
     this.socket = socket;
-    this.#rules = rules;
+    this.#owner = owner;
     (socket as FastPathSocket)[CONNECTION] = this;
     socket.on("data", onData);
     socket.on("drain", onDrain);
@@ -57,9 +58,8 @@ export class FastPathConnection implements ResponseOwner {
   }
 
   headContext(): HeadContext {
-    const { keepAliveMs } = this.#rules;
-    const mayKeepAlive = this.#keepsAlive && !this.#rules.isClosing();
-    return { mayKeepAlive, keepAliveMs };
+    const { keepAliveMs, isClosing } = this.#owner;
+    return { mayKeepAlive: this.#keepsAlive && !isClosing, keepAliveMs };
   }
 
   answered(keepsAlive: boolean): void {
@@ -67,33 +67,30 @@ export class FastPathConnection implements ResponseOwner {
     this.#response = undefined;
     this.#early = undefined;
     this.isUsed = true;
-    if (!keepsAlive || this.#rules.isClosing()) this.socket.destroySoon();
+    if (!keepsAlive || this.#owner.isClosing) this.socket.destroySoon();
     else if (early !== undefined && this.socket.writable) this.#handOver(early.bytes);
-    else this.waitsSince = performance.now();
+    else this.idleSince = performance.now();
   }
 
   received(bytes: Buffer): void {
-    const request = this.isAnswering ? undefined : parseRequest(bytes, this.#rules.limits);
     if (this.isAnswering) {
       this.#keep(bytes);
-    } else if (request === undefined) {
-      this.#handOver(bytes);
-    } else {
-      this.#keepsAlive = request.keepsAlive;
-      this.#response = new RawResponse(this);
-      this.#rules.answer(request, this.#response, this.socket);
+      return;
     }
+    const request = parseRequest(bytes, this.#owner.runtime.config.server.limits);
+    if (request === undefined) this.#handOver(bytes);
+    else this.#answer(request);
   }
 
-  /** Leaves the socket to another, as it was before. */
-  letGo(): void {
+  /** Removes its listeners and leaves the socket to another reader. */
+  detach(): void {
     const { socket } = this;
     socket.removeListener("data", onData);
     socket.removeListener("drain", onDrain);
     socket.removeListener("end", onEnd);
     socket.removeListener("error", onError);
     socket.removeListener("close", onClose);
-    this.#rules.forget(this);
+    this.#owner.forget(this);
   }
 
   ended(): void {
@@ -106,21 +103,31 @@ export class FastPathConnection implements ResponseOwner {
   }
 
   closed(): void {
-    this.#rules.forget(this);
+    this.#owner.forget(this);
     this.#response?.closed();
   }
 
-  /** Ends the exchange that is being answered, or the connection where none is. */
+  /** Ends the exchange that is being answered; without one, the connection. */
   fault(error: unknown): void {
     if (this.#response !== undefined) {
       this.#response.fault(error);
     } else {
-      this.#rules.onFault(error);
+      this.#owner.runtime.onFault(error);
       this.socket.destroy();
     }
   }
 
-  /** Reading goes on while a client is answered, as nothing else would tell that it has left. */
+  #answer(request: PlainRequest): void {
+    const { runtime } = this.#owner;
+    const response = new RawResponse(this);
+    this.#keepsAlive = request.keepsAlive;
+    this.#response = response;
+    const exchange = receive(request, arrivalOf(this.socket), runtime);
+    join(exchange, response);
+    answer(exchange, response, runtime);
+  }
+
+  /** Keeps early bytes: reading goes on while a client is answered, because only a read tells that it has left. */
   #keep(bytes: Buffer): void {
     this.#early ??= new GrowingBytes();
     if (this.#early.length + bytes.length > MAX_EARLY_BYTES) this.socket.destroy();
@@ -128,16 +135,16 @@ export class FastPathConnection implements ResponseOwner {
   }
 
   #handOver(bytes: Buffer): void {
-    this.letGo();
-    // A stream that flows has nothing to put bytes back into.
+    this.detach();
+    // Bytes cannot be put back into a flowing stream.
     this.socket.pause();
     this.socket.unshift(bytes);
-    this.#rules.handOver(this.socket);
+    this.#owner.handOver(this.socket);
     this.socket.resume();
   }
 }
 
-/** Runs one step of a socket's connection; an error in it is that connection's fault. */
+/** Runs one step of a socket's connection; an error in it is a fault of that connection. */
 function step(socket: FastPathSocket, run: (connection: FastPathConnection) => void): void {
   const connection = socket[CONNECTION];
   if (connection === undefined) return;
@@ -156,12 +163,12 @@ function onDrain(this: FastPathSocket): void {
   step(this, drained);
 }
 
-/** A client that has ended its half is done with us: what is being answered ends too, as node:http has it. */
+/** A client that ends its half of the connection has left: the response ends too, as with node:http. */
 function onEnd(this: FastPathSocket): void {
   step(this, ended);
 }
 
-/** The socket is destroyed behind it, and `close` says all there is to say. */
+/** Node destroys the socket after an error, and `close` follows. */
 function onError(): void {}
 
 function onClose(this: FastPathSocket): void {

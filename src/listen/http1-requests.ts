@@ -3,11 +3,9 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { ClientResponse } from "../http/client-response.ts";
 import { FORWARDED_METHODS } from "../http/request-head.ts";
-import type { PlainRequest } from "../http/request-parser.ts";
 import { arrivalOf } from "../request/arrival.ts";
-import { answer, join, receive } from "../request/receive.ts";
+import { answer, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { WaitingClient } from "../websocket/waiting-client.ts";
 import { createNodeRequest } from "./node-request.ts";
@@ -75,13 +73,6 @@ export class Http1Requests {
   close(): void {
     this.#isClosing = true;
     this.#letGo();
-  }
-
-  /** Answers a request that was read, and is answered, without Node's parser; the only one of its connection. */
-  answerPlain(request: PlainRequest, response: ClientResponse, socket: Socket): void {
-    const exchange = receive(request, request.host, arrivalOf(socket), this.#runtime);
-    join(exchange, response);
-    answer(exchange, response, this.#runtime);
   }
 
   /** Refuses a connection on which no request has come in `limits.requestTimeout`. */
@@ -154,7 +145,7 @@ export class Http1Requests {
   }
 
   #receive(request: IncomingMessage, socket: Duplex): Exchange {
-    return receive(createNodeRequest(request), request.headers.host ?? "", arrivalOf(socket), this.#runtime);
+    return receive(createNodeRequest(request), arrivalOf(socket), this.#runtime);
   }
 
   #connectionOf(socket: Duplex): Connection {

@@ -53,8 +53,7 @@ export class Http2Sessions {
 
   #answer(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival): Http2Response {
     const request = createHttp2Request(stream, raw);
-    const host = fieldValue(request.rawHeaders, "host") ?? "";
-    const exchange = receive(request, host, arrival, this.#runtime);
+    const exchange = receive(request, arrival, this.#runtime);
     const response = new Http2Response(stream, request.body?.stream);
     if (stream.destroyed) {
       exchange.settle("client_gone");

@@ -72,16 +72,9 @@ export class Listener {
       runtime,
       parse: this.#parse,
     });
-    this.#fastPath = new FastPath({
-      get limits() {
-        return runtime.config.server.limits;
-      },
-      isDraining: () => runtime.isDraining,
-      keepAliveMs: KEEP_ALIVE_MS,
-      answer: (request, response, socket) => this.#http1.answerPlain(request, response, socket),
+    this.#fastPath = new FastPath(runtime, KEEP_ALIVE_MS, {
       handOver: this.#parse,
       timedOut: (socket) => this.#http1.timeOut(socket),
-      onFault: (error) => runtime.onFault(error),
     });
   }
 

@@ -2,15 +2,24 @@ import { Exchange } from "../exchange/exchange.ts";
 import { fail } from "../exchange/reply.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import type { ClientResponse } from "../http/client-response.ts";
+import { fieldValue } from "../http/fields.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Arrival } from "./arrival.ts";
 import { handle } from "./handler.ts";
 
-/** Begins the account of a request that came in on a connection; `host` is its Host field, empty without one. */
-export function receive(request: ClientRequest, host: string, arrival: Arrival, runtime: Runtime): Exchange {
+/**
+ * Begins the exchange of a request that came in on a connection, whichever parser has read it: node:http, HTTP/2 or the
+ * fast path.
+ */
+export function receive(
+  request: ClientRequest,
+  { peer, tls, isOverflow }: Arrival,
+  runtime: Runtime,
+): Exchange {
   const { rawHeaders } = request;
-  const client = runtime.trust.resolveClient({ peer: arrival.peer, tls: arrival.tls, rawHeaders, host });
-  return new Exchange(request, client, runtime, arrival.isOverflow);
+  const host = fieldValue(rawHeaders, "host") ?? "";
+  const client = runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
+  return new Exchange(request, client, runtime, isOverflow);
 }
 
 /**

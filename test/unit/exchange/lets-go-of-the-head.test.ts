@@ -22,7 +22,8 @@ function open(number: number): Exchange {
   ].join("\r\n");
   const request = parseRequest(Buffer.from(`${head}\r\n\r\n`), { headerBytes: 64 * 1024, headers: 100 });
   if (request === undefined) throw new Error("not plain");
-  const { rawHeaders, host } = request;
+  const { rawHeaders } = request;
+  const host = "a-host-of-many-characters.example";
   const client = trust.resolveClient({ peer: UNIX_PEER, tls: false, rawHeaders, host });
   const exchange = new Exchange(request, client, { log, onSettled() {}, onFault() {} });
   exchange.foundHost(host);
