@@ -3,22 +3,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { startGatewayTo } from "../support/gateway.ts";
+import { PIECES } from "../support/random-streams.ts";
 import { openStream } from "../support/sse-client.ts";
 
-const piece = fc.constantFrom(
-  "\n",
-  "\r",
-  "\r\n",
-  "\n\n",
-  ": c",
-  "data: a",
-  "data: é",
-  "id: 1",
-  "event: e",
-  "\0",
-  "x",
-);
-const streams = fc.array(piece, { maxLength: 30 }).map((pieces) => Buffer.from(pieces.join("")));
+const streams = fc
+  .array(fc.constantFrom(...PIECES), { maxLength: 30 })
+  .map((pieces) => Buffer.from(pieces.join(""), "latin1"));
 
 const decode = (text: string): unknown[] => {
   const events: unknown[] = [];

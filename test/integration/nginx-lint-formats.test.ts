@@ -2,34 +2,8 @@ import { spawnSync } from "node:child_process";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type CommandLineSetup, runSluice } from "../support/command-line.ts";
+import { CLEAN, lint, SITE } from "../support/lint-command.ts";
 import { directoryOf, ROOT } from "../support/sluice-process.ts";
-
-/** The version is fixed, so that the findings do not depend on the machine's nginx. */
-const lint = (args: readonly string[], setup?: CommandLineSetup) =>
-  runSluice(["nginx", "lint", "--nginx", "1.22", ...args], setup);
-
-const SITE = `server {
-    listen 80;
-
-    location /events {
-        proxy_pass http://127.0.0.1:9000;
-    }
-}
-`;
-const CLEAN = `server {
-    listen 80;
-    proxy_http_version 1.1;
-    proxy_set_header Host $http_host;
-    proxy_set_header X-Forwarded-For $remote_addr;
-
-    location /events {
-        proxy_pass http://127.0.0.1:9000;
-        proxy_buffering off;
-        proxy_read_timeout 1h;
-    }
-}
-`;
 
 describe("formats for programs", () => {
   test("json has the findings with their edits, and the effective values with their origin", async () => {

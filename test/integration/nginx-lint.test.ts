@@ -2,34 +2,9 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type CommandLineSetup, runSluice } from "../support/command-line.ts";
+import { runSluice } from "../support/command-line.ts";
+import { CLEAN, lint, SITE } from "../support/lint-command.ts";
 import { directoryOf, ROOT } from "../support/sluice-process.ts";
-
-/** The version is fixed, so that the findings do not depend on the machine's nginx. */
-const lint = (args: readonly string[], setup?: CommandLineSetup) =>
-  runSluice(["nginx", "lint", "--nginx", "1.22", ...args], setup);
-
-const SITE = `server {
-    listen 80;
-
-    location /events {
-        proxy_pass http://127.0.0.1:9000;
-    }
-}
-`;
-const CLEAN = `server {
-    listen 80;
-    proxy_http_version 1.1;
-    proxy_set_header Host $http_host;
-    proxy_set_header X-Forwarded-For $remote_addr;
-
-    location /events {
-        proxy_pass http://127.0.0.1:9000;
-        proxy_buffering off;
-        proxy_read_timeout 1h;
-    }
-}
-`;
 
 describe("a configuration that breaks streams", () => {
   test("ends with exit code 1 and prints place, effect, cause and remedy", async () => {

@@ -7,9 +7,9 @@ import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { resources } from "../support/resources.ts";
 import { requestBytes } from "../support/sse-client.ts";
+import { type Visit, visits } from "../support/visits.ts";
 
 const ROUNDS = 1000;
-const AT_ONCE = 25;
 
 /** A backend whose answer to `/N` breaks off, ends, streams or never comes. */
 const startVariedBackend = (): Promise<Backend> =>
@@ -24,10 +24,7 @@ const startVariedBackend = (): Promise<Backend> =>
   });
 
 /** Connects, asks, and leaves at one of several moments, with a FIN or a reset. */
-async function visit(port: number, n: number): Promise<void> {
-  const socket = connect(port, "127.0.0.1");
-  socket.on("error", () => undefined);
-  await once(socket, "connect");
+const visit: Visit = async (port, socket, n) => {
   const bytes = requestBytes(port, {
     path: `/${n}`,
     ...(n % 4 === 1 ? { method: "POST", body: "x".repeat(n % 8 === 1 ? 100_000 : 10) } : {}),
@@ -42,16 +39,7 @@ async function visit(port: number, n: number): Promise<void> {
     socket.write(bytes);
     await delay(4);
   }
-  if (n % 2 === 0) socket.destroy();
-  else socket.resetAndDestroy();
-  if (!socket.closed) await once(socket, "close");
-}
-
-async function visits(port: number, count: number): Promise<void> {
-  for (let n = 0; n < count; n += AT_ONCE) {
-    await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => visit(port, n + index)));
-  }
-}
+};
 
 test("after a thousand connects and aborts no socket, timer or listener is left", async () => {
   const warnings: string[] = [];
@@ -63,14 +51,14 @@ test("after a thousand connects and aborts no socket, timer or listener is left"
   const gateway = await startGatewayTo(backend.url, {
     stream: { heartbeat: "20ms", idleTimeout: "5m", maxDuration: "1h" },
   });
-  await visits(gateway.port, 50);
+  await visits(gateway.port, 50, visit);
   await eventually(() => backend.openConnections === 0, "rest after the warm-up", {
     timeoutMs: 20_000,
   });
   const before = resources();
   const loggedBefore = gateway.requestLines().length;
 
-  await visits(gateway.port, ROUNDS);
+  await visits(gateway.port, ROUNDS, visit);
 
   // Connections kept for reuse go after their own 4 s; all others at once.
   await eventually(() => backend.openConnections < 64, "the close of all that were in use", {

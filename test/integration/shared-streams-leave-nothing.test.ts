@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { metricsOf, startWithAdmin } from "../support/admin.ts";
 import { type Backend, startBackend } from "../support/backend.ts";
@@ -9,9 +8,9 @@ import { startRedis } from "../support/redis.ts";
 import { resources } from "../support/resources.ts";
 import { event, QUICK, subscribe } from "../support/shared.ts";
 import { requestBytes } from "../support/sse-client.ts";
+import { type Visit, visits } from "../support/visits.ts";
 
 const ROUNDS = 600;
-const AT_ONCE = 25;
 const STREAMS = 12;
 
 /** A stream each for most paths; some refuse, break off, have nothing to say or say it is over. */
@@ -37,10 +36,7 @@ const PARAMETERS = [
 ];
 
 /** Asks for one of the streams in one of the ways, and leaves at one of several moments: unheard, in the replay, later. */
-async function visit(port: number, n: number): Promise<void> {
-  const socket = connect(port, "127.0.0.1");
-  socket.on("error", () => undefined);
-  await once(socket, "connect");
+const visit: Visit = async (port, socket, n) => {
   const parameters = PARAMETERS[Math.floor(n / STREAMS) % PARAMETERS.length] ?? "";
   const path = `/news?n=${n % STREAMS}${parameters}`;
   socket.write(requestBytes(port, { path, ...(n % 11 === 10 && { method: "HEAD" }) }));
@@ -50,16 +46,7 @@ async function visit(port: number, n: number): Promise<void> {
   if (moment === 1) await (parameters.includes("long-polling") ? later(15) : once(socket, "data"));
   if (moment === 2) socket.pause();
   if (moment > 1) await later(moment * 3);
-  if (n % 2 === 0) socket.destroy();
-  else socket.resetAndDestroy();
-  if (!socket.closed) await once(socket, "close");
-}
-
-async function visits(port: number, count: number): Promise<void> {
-  for (let n = 0; n < count; n += AT_ONCE) {
-    await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => visit(port, n + index)));
-  }
-}
+};
 
 const start = (backend: Backend, server: Readonly<Record<string, unknown>> = {}) =>
   startWithAdmin({
@@ -96,10 +83,10 @@ test("after the last client has left and the linger is over no socket, timer or 
   onTestFinished(() => void process.off("warning", onWarning));
   const backend = await startVariedBackend();
   const gateway = await start(backend);
-  await visits(gateway.port, 50);
+  await visits(gateway.port, 50, visit);
   await rest(gateway, backend);
   const before = resources();
-  await visits(gateway.port, ROUNDS);
+  await visits(gateway.port, ROUNDS, visit);
   await rest(gateway, backend);
   await eventually(
     () => {
@@ -135,7 +122,7 @@ test("in Redis no lease outlives the last client, and no key its time", async ()
   const [backend, redis] = await Promise.all([startVariedBackend(), startRedis()]);
   const gateway = await start(backend, { redis: { url: redis.url, lease: "500ms", timeout: "1s" } });
   const client = subscribe(gateway.port, "/news?n=5");
-  await visits(gateway.port, 100);
+  await visits(gateway.port, 100, visit);
   // Those leave within milliseconds; a slow machine may not have written a record for any of them.
   await eventually(async () => (await redis.client.keys("*:events")).length > 0, "a record");
   client.leave();

@@ -5,6 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { connect } from "node:tls";
+import { FRAME, frame } from "./matrix/frames.mjs";
 import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
@@ -44,25 +45,16 @@ function writeConfig(cwd, port, backendPort) {
   writeFileSync(join(cwd, "config/routes/main.yaml"), route);
 }
 
-function frame(type, flags, stream, payload) {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
 /** The preface, and then request and reset by turns. */
 function attackBytes() {
   // GET, https, /, and a literal :authority.
   const head = Buffer.concat([Buffer.from([0x82, 0x87, 0x84, 0x01, 6]), Buffer.from("a.test")]);
   const cancel = Buffer.from([0, 0, 0, 8]);
   const pairs = Array.from({ length: RESETS_OF_CONNECTION }, (_, at) =>
-    Buffer.concat([frame(1, 0x5, at * 2 + 1, head), frame(3, 0, at * 2 + 1, cancel)]),
+    Buffer.concat([frame(FRAME.headers, 0x5, at * 2 + 1, head), frame(FRAME.reset, 0, at * 2 + 1, cancel)]),
   );
   const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-  return Buffer.concat([preface, frame(4, 0, 0, Buffer.alloc(0)), ...pairs]);
+  return Buffer.concat([preface, frame(FRAME.settings, 0, 0), ...pairs]);
 }
 
 /** Attacks on one connection; resolves with how long that was there after the attack, in ms. */

@@ -310,7 +310,7 @@ export class RedisProcess {
   }
 }
 
-/** A network that can be lost. */
+/** A network that can be lost; tests have theirs in test/support/tcp-proxy.ts, which a soak cannot load on every Node. */
 export class Network {
   isCut = false;
   #sockets = new Set();

@@ -1,34 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterTest } from "./after-test.ts";
 import { refusedPort } from "./backend.ts";
 import { eventually } from "./eventually.ts";
+import { canConnect, stopProcess } from "./server-process.ts";
 
 const EXECUTABLE = process.env["HAPROXY_PATH"] ?? "/usr/sbin/haproxy";
 
-async function stopProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, "exit");
-  child.kill("SIGKILL");
-  await exited;
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => resolve(true));
-    socket.once("error", () => resolve(false));
-    socket.once("close", () => resolve(false));
-    setTimeout(() => socket.destroy(), 500).unref();
-  });
-}
-
-/** Starts a real HAProxy that forwards TCP to `server`, an address with options; returns its port. */
+/** Starts a real HAProxy that passes TCP on to `server`, an address and its options; returns its port. */
 export async function startHaproxy(server: string): Promise<number> {
   return (await startHaproxyWith({ server, lines: ["mode tcp", "timeout client 60s", "timeout server 60s"] }))
     .port;

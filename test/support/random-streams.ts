@@ -4,7 +4,9 @@ import { type Random, spoiled } from "./random-bytes.ts";
 
 /** A byte order mark. */
 export const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-const PIECES = [
+
+/** What a stream is made of, with a byte in each character. */
+export const PIECES = [
   "\n",
   "\n",
   "\r",

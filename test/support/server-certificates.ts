@@ -1,4 +1,7 @@
-/** Self-signed certificates for listeners, all with the same public test key. */
+/**
+ * Self-signed certificates for listeners, all with one key; they protect nothing. Lines that they share are that key
+ * and the names in them. Kept as text, as Node makes keys and no certificates.
+ */
 const key = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgWCg9fC9KCcP+VW6b
 D1PlibCRiGrdRgZFg+7Up+JJhV2hRANCAASZb1jlcQSHPZGZ5HLq1KfrBPdQy6WK

@@ -1,4 +1,7 @@
-/** A test authority, which no system trusts, and certificates signed by it; all with the same key. */
+/**
+ * An authority that is trusted only where a test says so, and what it has signed, for backends: a listener's
+ * certificates sign themselves (server-certificates.ts). What they have of each other's lines is their common key.
+ */
 export const authority = `-----BEGIN CERTIFICATE-----
 MIIBljCCAT2gAwIBAgIUdzInhNDG5C8wYVvMO8CzXvrpm0owCgYIKoZIzj0EAwIw
 IDEeMBwGA1UEAwwVc2x1aWNlLnRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyMzIyMzU1

@@ -6,6 +6,7 @@
 
 #define HEAD_BYTES 4096
 #define LINE_BYTES 128
+#define PER_SOURCE 10000 /* connections from one source address, below the ephemeral ports of one */
 
 enum state { CLOSED, CONNECTING, HEAD, BODY };
 enum framing { UNTIL_CLOSE, LENGTH, CHUNKED };
@@ -153,5 +154,19 @@ static inline void take(struct client *c, const char *bytes, size_t length) {
   c->held = 0;
   begin_body(c);
   if (length > taken) take_body(c, bytes + taken, length - taken);
+}
+
+/* Begins to connect the client of that number, which epoll reports when it can ask; returns its socket. */
+static inline int dial(int epoll, uint32_t number, uint16_t port) {
+  struct sockaddr_in source = loopback(2 + number / PER_SOURCE, 0), target = loopback(1, port);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  if (fd < 0) die("socket");
+  set_option(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (bind(fd, (struct sockaddr *)&source, sizeof source) < 0) die("bind");
+  if (connect(fd, (struct sockaddr *)&target, sizeof target) < 0 && errno != EINPROGRESS) die("connect");
+  struct epoll_event interest = {.events = EPOLLOUT, .data.u32 = number};
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &interest) < 0) die("epoll_ctl");
+  return fd;
 }
 #endif

@@ -13,7 +13,6 @@
 #include "measure.h"
 
 #define MAX_CLIENTS 20000
-#define PER_SOURCE 10000 /* connections from one source address, below the ephemeral ports of one */
 #define READ_BYTES 65536
 #define OPEN_LIMIT_NS 60000000000u
 #define DRAIN_LIMIT_NS 3000000000u
@@ -113,17 +112,10 @@ static void ask(struct client *c) {
 }
 
 static void open_client(struct client *c, uint32_t number) {
-  struct sockaddr_in source = loopback(2 + number / PER_SOURCE, 0), target = loopback(1, port);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  if (fd < 0) die("socket");
-  set_option(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (bind(fd, (struct sockaddr *)&source, sizeof source) < 0) die("bind");
-  *c = (struct client){.fd = fd, .number = number, .state = CONNECTING, .opened_at = now_ns()};
+  uint64_t opened_at = now_ns();
+  int fd = dial(epoll, number, port);
+  *c = (struct client){.fd = fd, .number = number, .state = CONNECTING, .opened_at = opened_at};
   if (is_shared) c->next = UINT64_MAX;
-  if (connect(fd, (struct sockaddr *)&target, sizeof target) < 0 && errno != EINPROGRESS) die("connect");
-  struct epoll_event interest = {.events = EPOLLOUT, .data.u32 = number};
-  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &interest) < 0) die("epoll_ctl");
 }
 
 static void connected(struct client *c) {

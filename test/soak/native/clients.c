@@ -13,7 +13,6 @@
 #include "../../bench/native/measure.h"
 
 #define MAX_CLIENTS 20000
-#define PER_SOURCE 10000 /* connections from one source address, below the ephemeral ports of one */
 #define READ_BYTES 65536
 #define AT_ONCE 500 /* opened at a time at first */
 #define OPEN_LIMIT_NS 60000000000u
@@ -62,16 +61,8 @@ static void leave(uint32_t number, int is_reset, uint64_t away_ns) {
 
 static void come(uint32_t number) {
   struct client *c = &clients[number];
-  struct sockaddr_in source = loopback(2 + number / PER_SOURCE, 0), target = loopback(1, port);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  if (fd < 0) die("socket");
-  set_option(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (bind(fd, (struct sockaddr *)&source, sizeof source) < 0) die("bind");
+  int fd = dial(epoll, number, port);
   *c = (struct client){.fd = fd, .number = number, .state = CONNECTING, .next = c->next, .events = c->events};
-  if (connect(fd, (struct sockaddr *)&target, sizeof target) < 0 && errno != EINPROGRESS) die("connect");
-  struct epoll_event interest = {.events = EPOLLOUT, .data.u32 = number};
-  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &interest) < 0) die("epoll_ctl");
 }
 
 static void ask(uint32_t number) {
