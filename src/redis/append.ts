@@ -5,45 +5,45 @@ import { encodeEntry, formatPosition, type Position } from "./entry.ts";
 import type { RecordKeys } from "./key.ts";
 import { APPEND } from "./scripts.ts";
 
-/** The most that one call of the script appends: while it runs, Redis serves nobody else. */
+/** The most that one call of the script appends: Redis serves no other client while a script runs. */
 const BATCH_EVENTS = 256;
 const BATCH_BYTES = 1024 ** 2;
 
-/** A record in Redis, and how long what belongs to it stays. */
+/** A record in Redis, and how long its keys stay. */
 export interface RecordPlace {
   readonly connection: RedisConnection;
   readonly keys: RecordKeys;
   readonly bounds: HistoryBounds;
-  /** Names this process. */
+  /** Identifies this process. */
   readonly owner: string;
   readonly leaseMs: number;
-  /** How long the record stays after the last time it was led. */
+  /** How long the record stays after it last had a leader, in ms. */
   readonly keepMs: number;
 }
 
-/** Under which grant a leader writes. */
+/** The grant under which a leader writes. */
 export interface Grant {
   readonly token: number;
   readonly epoch: string;
 }
 
-/** An event and the position it is written under. */
+/** An event with the position under which it is written. */
 export interface PlacedEvent {
   readonly event: StoredEvent;
   readonly position: Position;
 }
 
-/** What became of an append. */
+/** The result of an append. */
 export type AppendOutcome =
   | { readonly is: "written"; readonly batch: readonly PlacedEvent[] }
-  /** A newer token was granted to another: nothing was written. */
+  /** Another leader has a newer token; nothing was written. */
   | { readonly is: "fenced" }
-  /** The newest event in Redis is another one than we took it for: nothing was written. */
+  /** The newest event in Redis is not the expected one; nothing was written. */
   | { readonly is: "other"; readonly top: Position }
-  /** No answer: it was written or it was not. */
+  /** No reply: the events may have been written or not. */
   | { readonly is: "failed" };
 
-/** Writes the first of `events` behind a position, as many as one call may take. */
+/** Writes the first of `events` after a position, as many as one call may append. */
 export async function appendEvents(
   { connection, keys, bounds, owner, leaseMs, keepMs }: RecordPlace,
   { token, epoch }: Grant,
@@ -56,8 +56,8 @@ export async function appendEvents(
   const entries = batch.flatMap(({ event, position }) => encodeEntry(event, position));
   try {
     const names = [keys.lease, keys.meta, keys.events];
-    const answer = await connection.run(APPEND, names, [...grant, ...limits, ...entries]);
-    return answer.is === "ok" ? { is: "written", batch } : answer;
+    const reply = await connection.run(APPEND, names, [...grant, ...limits, ...entries]);
+    return reply.is === "ok" ? { is: "written", batch } : reply;
   } catch (error) {
     if (error instanceof RedisFault) return { is: "failed" };
     throw error;

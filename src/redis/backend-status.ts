@@ -4,95 +4,106 @@ import { readState, writeState } from "./state.ts";
 
 export interface BackendStatusOptions {
   readonly faults: RedisFaults;
-  /** How long clients are told to wait when a leader's word cannot be read. */
+  /** The Retry-After for clients when a leader's status cannot be read, in ms. */
   readonly unreadableMs: number;
-  /** Tells the channel. */
-  give(state: BackendState): void;
-  /** Whether events wait that stand in front of what is said now. */
+  /** Passes a state to the channel. */
+  deliver(state: BackendState): void;
+  /** Whether undelivered events come before the state. */
   isWaiting(): boolean;
-  /** Has what is unwritten written. */
+  /** Asks to have `unwritten` written to Redis. */
   write(): void;
-  /** It is written: has others look. */
+  /** Called when the status has been written, so that other instances look at the record. */
   notify(): void;
 }
 
-/** What is said about a record's backend: heard from who leads, or said by us, at its place among the events. */
+/**
+ * The status of a record's backend. The leader announces it in order with the events; other instances receive it from
+ * Redis.
+ */
 export class BackendStatus {
-  /** Our own word, until Redis has it; empty for none. */
+  /** Our own status until Redis has it; empty if there is none. */
   unwritten = "";
   readonly #options: BackendStatusOptions;
-  /** The last word that the channel got; undefined before the first. */
-  #said: string | undefined;
-  /** Said behind events that are not delivered yet. */
+  /** The status that the channel got last; undefined before the first. */
+  #last: string | undefined;
+  /** A state that is announced after events that are not delivered yet. */
   #next: BackendState | undefined;
   #isWritten = false;
-  /** The backend streams, as far as was said. */
+  /** Whether the backend streams, according to the last state. */
   #isOpen = false;
 
   constructor(options: BackendStatusOptions) {
     this.#options = options;
   }
 
-  /** Whether the channel got another word than this one. */
-  isNews(text: string): boolean {
-    return text !== this.#said;
+  /** Whether the channel got a status other than this one last. */
+  differs(text: string): boolean {
+    return text !== this.#last;
   }
 
-  /** We say it, behind the events that wait. */
-  say(state: BackendState): void {
+  /** Announces a state of our backend, after the undelivered events. */
+  announce(state: BackendState): void {
     this.#next = state;
-    if (!this.#options.isWaiting()) this.sayNext();
+    if (!this.#options.isWaiting()) this.announceNext();
   }
 
-  /** No event waits any more. */
-  sayNext(): void {
+  /** Announces the pending state; called when all events have been delivered. */
+  announceNext(): void {
     const state = this.#next;
     if (state === undefined) return;
     this.#next = undefined;
-    this.#said = writeState(state);
-    this.#give(state);
+    this.#last = writeState(state);
+    this.#deliver(state);
     if (!this.#isWritten) return;
-    this.unwritten = this.#said;
+    this.unwritten = this.#last;
     this.#options.write();
   }
 
-  /** Another one says it, or has left it to us, who lead now: then a refusal whose time is over holds no more. */
-  hear(text: string, isLeft = false): void {
-    if (this.#said !== undefined && text === this.#said) return;
-    this.#said = text;
-    if (text === "") return void this.#give({ is: "connecting" });
+  /**
+   * Receives the status that the leader wrote. `isLeft` says that we lead now and the previous leader has left it: a
+   * refusal whose time is over then no longer holds.
+   */
+  receive(text: string, isLeft = false): void {
+    if (this.#last !== undefined && text === this.#last) return;
+    this.#last = text;
+    if (text === "") return void this.#deliver({ is: "connecting" });
     const { faults } = this.#options;
     const state = readState(text, () => faults.countInvalid("state"));
-    // A refusal stays written while nobody asks: it would be the answer of all who come later, one by one.
-    if (isLeft && !this.#isOpen && isOver(state)) this.#give({ is: "connecting" });
-    else if (state !== undefined) this.#give(state);
-    else if (!this.#isOpen) this.#give(this.#unreadable());
+    // A refusal stays in Redis while no instance asks the backend: each later client would get it again.
+    if (isLeft && !this.#isOpen && isOver(state)) this.#deliver({ is: "connecting" });
+    else if (state !== undefined) this.#deliver(state);
+    else if (!this.#isOpen) this.#deliver(this.#unreadable());
   }
 
-  /** We lead, and this is what Redis has: none of ours yet, an older one, or none because it lost it. */
+  /**
+   * Compares our status with the one in Redis, which may be ours, an older one, or empty because Redis lost it.
+   * Called while we lead.
+   */
   compare(written: string): void {
     this.#isWritten = true;
     if (this.unwritten !== "" && this.unwritten === written) {
       this.unwritten = "";
       this.#options.notify();
-    } else if (this.isNews(written) && this.#next === undefined) {
-      this.unwritten = this.#said ?? "";
+    } else if (this.differs(written) && this.#next === undefined) {
+      this.unwritten = this.#last ?? "";
       this.#options.write();
     }
   }
 
-  #give(state: BackendState): void {
+  #deliver(state: BackendState): void {
     this.#isOpen = state.is === "open";
-    this.#options.give(state);
+    this.#options.deliver(state);
   }
 
-  /** Clients that wait would do so until a leader of this version takes over; those that have a stream keep it. */
+  /**
+   * Refuses waiting clients: otherwise they would wait until a leader of this version takes over. Open streams go on.
+   */
   #unreadable(): BackendState {
     const retryAt = Date.now() + this.#options.unreadableMs;
     return { is: "failed", status: 503, code: "backend_refused", fields: [], retryAt };
   }
 
-  /** We lead no more. */
+  /** Forgets our own status; called when we no longer lead. */
   stop(): void {
     this.#isWritten = false;
     this.#next = undefined;
@@ -100,6 +111,6 @@ export class BackendStatus {
   }
 }
 
-/** Whether a refusal has held for its time: the backend is to be asked again. */
+/** Whether the time of a refusal is over, so that the backend must be asked again. */
 const isOver = (state: BackendState | undefined): boolean =>
   state?.is === "failed" && state.retryAt <= Date.now();

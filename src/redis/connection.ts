@@ -7,33 +7,36 @@ import { startPatientTimer } from "./patient-timer.ts";
 import type { Readable, RedisArgument, RedisReply, ReplySchema } from "./reply.ts";
 import type { Script } from "./scripts.ts";
 
-/** Redis refused a command, or gave no answer; the message holds no arguments, which may be secret. */
+/** Redis refused a command, or did not reply. The message contains no arguments, which may be secret. */
 export class RedisFault extends Error {
   override readonly name: string = "RedisFault";
 }
 
-/** Redis gave an answer that no schema takes. */
+/** Redis sent a reply that its schema does not accept. */
 export class InvalidReply extends RedisFault {
   override readonly name = "InvalidReply";
 }
 
 const FIRST_RETRY_MS = 50;
 const MOST_RETRY_MS = 2_000;
-/** The longest wait after a connection that was one. */
+/** The longest wait before the first attempt after a connection was lost. */
 const MOST_RETURN_MS = 500;
 
-/** A connection that ends sooner has failed: a replica takes one, and each write that is refused ends it. */
+/**
+ * A shorter connection counts as a failed attempt: a replica accepts connections, but the first refused write ends
+ * them.
+ */
 const STEADY_MS = 2_000;
 
 /**
- * One connection to Redis, made again whenever it is lost.
+ * One connection to Redis, which is restored whenever it is lost.
  *
- * Nothing waits for it: a command fails at once while there is no connection, and the connection is given up when
- * an answer takes longer than `timeoutMs`. So what waits is bounded by what callers have under way, and a Redis
- * that hangs is known from one that is idle.
+ * Commands do not queue: without a connection a command fails at once, and if a reply takes longer than `timeoutMs`,
+ * the connection is dropped. This bounds the number of waiting commands by the number of their callers, and
+ * distinguishes a Redis that hangs from an idle one.
  */
 export class RedisConnection {
-  /** What went wrong since the last command that went well, in words without secrets; empty for nothing. */
+  /** The last fault since the last successful command, without secrets; empty for none. */
   lastFault = "";
   readonly faults: RedisFaults;
   readonly #redis: Redis;
@@ -42,7 +45,7 @@ export class RedisConnection {
   #isReady = false;
   #readySince = 0;
   #awaySince = performance.now();
-  /** Attempts to connect since the last connection that was steady. */
+  /** Attempts to connect since the last steady connection. */
   #attempts = 0;
   #isClosed = false;
   #handshake: NodeJS.Timeout | undefined;
@@ -68,31 +71,33 @@ export class RedisConnection {
     return this.#isReady;
   }
 
-  /** How long there has been no connection; 0 while there is one. */
+  /** Milliseconds without a connection; 0 while there is one. */
   get awayMs(): number {
     return this.#isReady ? 0 : performance.now() - this.#awaySince;
   }
 
-  /** Each time commands can be sent again. */
+  /** Calls back each time commands can be sent again. */
   onReady(listener: () => void): void {
     this.#events.on("ready", guarded(this.faults.onFault, listener));
   }
 
-  /** Each time the connection is lost. */
+  /** Calls back each time the connection is lost. */
   onAway(listener: () => void): void {
     this.#events.on("away", guarded(this.faults.onFault, listener));
   }
 
-  /** Each time an attempt to connect fails, or the connection does. */
+  /** Calls back each time an attempt to connect, or the connection, fails. */
   onRefused(listener: (fault: string) => void): void {
     this.#events.on("refused", guarded(this.faults.onFault, listener));
   }
 
-  /** Sends a command whose answer nothing depends on; `waitMs` is what Redis itself may take for one that blocks. */
+  /**
+   * Sends a command and returns the raw reply. `waitMs` is how long Redis itself may take for a command that blocks.
+   */
   async command(name: string, args: readonly RedisArgument[], waitMs = 0): Promise<RedisReply> {
-    const answer = this.#redis.callBuffer(name, [...args]) as Promise<RedisReply>;
+    const sent = this.#redis.callBuffer(name, [...args]) as Promise<RedisReply>;
     try {
-      const reply = await this.#answerWithin(answer, this.#timeoutMs + waitMs);
+      const reply = await this.#replyWithin(sent, this.#timeoutMs + waitMs);
       this.lastFault = "";
       return reply;
     } catch (error) {
@@ -100,31 +105,31 @@ export class RedisConnection {
     }
   }
 
-  /** Sends a command and reads its answer; one that does not fit is counted, and as good as none. */
+  /** Sends a command and reads its reply. An invalid reply is counted, and rejects with `InvalidReply`. */
   async ask<T extends Readable>(
-    answer: ReplySchema<T>,
+    schema: ReplySchema<T>,
     name: string,
     args: readonly RedisArgument[],
     waitMs = 0,
   ): Promise<T> {
-    return this.#read(answer, await this.command(name, args, waitMs));
+    return this.#read(schema, await this.command(name, args, waitMs));
   }
 
-  /** Runs a script, which Redis may have forgotten or never known. */
+  /** Runs a script by its hash, or by its text if Redis does not know it (any longer). */
   async run<T extends Readable>(
-    { sha, text, answer }: Script<T>,
+    { sha, text, schema }: Script<T>,
     keys: readonly string[],
     args: readonly RedisArgument[],
   ): Promise<T> {
     try {
-      return await this.ask(answer, "EVALSHA", [sha, keys.length, ...keys, ...args]);
+      return await this.ask(schema, "EVALSHA", [sha, keys.length, ...keys, ...args]);
     } catch (error) {
       if (!(error instanceof RedisFault) || !error.message.startsWith("NOSCRIPT")) throw error;
-      return this.ask(answer, "EVAL", [text, keys.length, ...keys, ...args]);
+      return this.ask(schema, "EVAL", [text, keys.length, ...keys, ...args]);
     }
   }
 
-  /** Gives the connection up; another one is made. Everything under way fails. */
+  /** Drops the connection and makes a new one. All commands under way fail. */
   drop(why: string): void {
     if (this.#isClosed) return;
     this.lastFault = why;
@@ -138,10 +143,10 @@ export class RedisConnection {
     this.#redis.disconnect();
   }
 
-  /** ioredis bounds connecting, but not the wait for the first answer: a frozen Redis accepts connections. */
+  /** ioredis bounds the time to connect, but not the wait for the first reply: a frozen Redis accepts connections. */
   #awaitHandshake(): void {
     clearTimeout(this.#handshake);
-    this.#handshake = setTimeout(() => this.drop("no answer to the first command"), this.#timeoutMs * 2);
+    this.#handshake = setTimeout(() => this.drop("no reply to the first command"), this.#timeoutMs * 2);
   }
 
   #becomeReady(): void {
@@ -167,18 +172,21 @@ export class RedisConnection {
     return jitter(Math.min(most, FIRST_RETRY_MS * 2 ** Math.min(this.#attempts, 10)));
   }
 
-  /** After a failover the address leads to the new primary, the old connection to what is now a replica. */
+  /**
+   * After a failover the address points to the new primary, while the old connection still leads to a server that is
+   * now a replica.
+   */
   #isElsewhere({ message }: Error): boolean {
     const isReplica = message.startsWith("READONLY");
     if (isReplica) this.lastFault = refusalOf(message);
     return isReplica;
   }
 
-  #read<T extends Readable>(answer: ReplySchema<T>, reply: RedisReply): T {
-    const read = answer.read(reply);
+  #read<T extends Readable>(schema: ReplySchema<T>, reply: RedisReply): T {
+    const read = schema.read(reply);
     if (read !== undefined) return read;
-    this.faults.countInvalid(answer.kind);
-    this.lastFault = `an answer was invalid: ${answer.kind}`;
+    this.faults.countInvalid(schema.kind);
+    this.lastFault = `invalid reply: ${schema.kind}`;
     throw new InvalidReply(this.lastFault);
   }
 
@@ -188,26 +196,26 @@ export class RedisConnection {
     return new RedisFault(message);
   }
 
-  async #answerWithin<T>(answer: Promise<T>, ms: number): Promise<T> {
+  async #replyWithin<T>(reply: Promise<T>, ms: number): Promise<T> {
     let stop = (): void => {};
     const late = new Promise<never>((_, reject) => {
       stop = startPatientTimer(ms, () => {
-        const why = `no answer within ${ms} ms`;
+        const why = `no reply within ${ms} ms`;
         reject(new Error(why));
         this.drop(why);
       });
     });
-    return Promise.race([answer, late]).finally(stop);
+    return Promise.race([reply, late]).finally(stop);
   }
 }
 
-/** Its code alone, because what follows may show arguments. */
+/** Returns the error code alone, because the rest may contain arguments. */
 const refusalOf = (message: string): string => `a command was refused: ${message.split(" ", 1).join()}`;
 
 function optionsFor(name: string, timeoutMs: number): Omit<RedisOptions, "replyMapping"> {
   return {
     connectionName: name,
-    // What every Redis, Valkey and proxy before them speaks.
+    // Every Redis and Valkey, and every proxy for them, speaks this version.
     protocol: 2,
     disableClientInfo: true,
     connectTimeout: timeoutMs * 2,
@@ -217,7 +225,7 @@ function optionsFor(name: string, timeoutMs: number): Omit<RedisOptions, "replyM
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // A Redis that is loading its data is away, and is asked again as one that is.
+    // A Redis that is loading its data counts as away, and is retried in the same way.
     maxLoadingRetryTime: MOST_RETRY_MS,
   };
 }

@@ -5,24 +5,24 @@ import { type RedisConnection, RedisFault } from "./connection.ts";
 import { definitionsKey } from "./key.ts";
 import { definitionsReply } from "./schemas.ts";
 
-/** How often an instance says which definitions it has; it counts as gone after three times that. */
+/** How often an instance reports the definitions that it uses; after three times that, it counts as gone. */
 const EVERY_MS = 10_000;
 const STALE_MS = 3 * EVERY_MS;
 
-/** The most that is read of one route: more different instances than that are told apart from nobody. */
+/** How many definitions of one route are read; further ones are ignored. */
 const MOST = 64;
 
 /**
- * Tells when another instance defines a route differently, because the two then keep histories of their own and
- * each ask the backend: right while a change is rolled out, and a mistake when it stays so.
+ * Reports when another instance defines a route differently, because the two then keep separate histories and each
+ * ask the backend. This is right while a change is rolled out, and a mistake if it lasts.
  */
 export class RedisDefinitions {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
   readonly #log: Log;
-  /** Hashes of the definitions in use here, by route, with how many records use them. */
+  /** By route, the hashes of the definitions in use here, with the number of records that use them. */
   readonly #own = new Map<string, Map<string, number>>();
-  /** What was logged already. */
+  /** The differences that have been logged. */
   readonly #told = new Set<string>();
   readonly #timer: NodeJS.Timeout;
 
@@ -37,7 +37,7 @@ export class RedisDefinitions {
     connection.onReady(() => this.#tellAll());
   }
 
-  /** A record of this definition is open, until what is returned is called. */
+  /** Registers a record of this definition; returns a function that removes it. */
   use(route: string, definition: string): () => void {
     const hash = createHash("sha256").update(definition).digest("base64url").slice(0, 22);
     const hashes = this.#own.get(route) ?? new Map<string, number>();
@@ -71,7 +71,7 @@ export class RedisDefinitions {
       const others = await this.#connection.ask(definitionsReply, "ZRANGE", [key, 0, MOST - 1]);
       for (const other of others) this.#compare(route, other);
     } catch (error) {
-      // That Redis is away is told elsewhere.
+      // The store logs that Redis is away.
       if (!(error instanceof RedisFault)) this.#connection.faults.onFault(error);
     }
   }
@@ -79,7 +79,7 @@ export class RedisDefinitions {
   #compare(route: string, hash: string): void {
     const own = this.#own.get(route);
     if (own === undefined || own.has(hash) || this.#told.has(`${route} ${hash}`)) return;
-    // Beyond that there is no line for each, or there would be one for each every few seconds.
+    // A full set ends the logging, because further differences would be logged again every few seconds.
     if (this.#told.size >= MOST) return;
     this.#told.add(`${route} ${hash}`);
     const facts = { route, definitions: [...own.keys()], other: hash };

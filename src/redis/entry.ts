@@ -4,23 +4,26 @@ import { isEventBlock } from "../sse/event-fields.ts";
 import type { RedisArgument, RedisReply } from "./reply.ts";
 
 /**
- * Where an event stands in a record in Redis; its spelling `token-seq` is the id of its stream entry.
+ * The position of an event in a record in Redis; `token-seq` is the id of its stream entry.
  *
- * The token is the fencing token of the leader that wrote it, the seq counts the events of the record. Redis takes
- * growing ids only, so it refuses an older leader by itself, and two events that take the same place in two
- * histories are told apart.
+ * The token is the fencing token of the leader that wrote the event; seq counts the events of the record. Redis
+ * accepts only growing ids, so it refuses an older leader by itself, and two events at the same place in two
+ * histories have different positions.
  */
 export interface Position {
   readonly token: number;
   readonly seq: number;
 }
 
-/** Before the first event. */
+/** The position before the first event. */
 export const ORIGIN: Position = { token: 0, seq: 0 };
 
 export const formatPosition = ({ token, seq }: Position): string => `${token}-${seq}`;
 
-/** Undefined for what is no position; also beyond 2^53, which Redis allows and a number does not hold. */
+/**
+ * Returns undefined for a text that is not a position, and beyond 2^53, which Redis allows but a number cannot
+ * represent.
+ */
 export function parsePosition(text: string | undefined): Position | undefined {
   const [, left, right] = POSITION.exec(text ?? "") ?? [];
   const [token, seq] = [Number(left), Number(right)];
@@ -31,19 +34,19 @@ const POSITION = /^(\d{1,16})-(\d{1,16})$/;
 
 export const isSamePosition = (a: Position, b: Position): boolean => a.token === b.token && a.seq === b.seq;
 
-/** Negative when `a` comes first, as Redis orders its entries. */
+/** Negative if `a` comes first in Redis's order of entries. */
 export const comparePositions = (a: Position, b: Position): number => a.token - b.token || a.seq - b.seq;
 
-/** The least position behind another, for ranges that include their start. */
+/** Returns the least position after another, for ranges that include their start. */
 export const positionBehind = ({ token, seq }: Position): Position => ({ token, seq: seq + 1 });
 
-/** An entry as it was read; without `event` it is of a form that this version does not know. */
+/** An entry as read; `event` is undefined if this version does not know its form. */
 export interface Entry {
   readonly position: Position;
   readonly event: StoredEvent | undefined;
 }
 
-/** The arguments that `APPEND` takes for one event. */
+/** Returns the arguments of `APPEND` for one event. */
 export function encodeEntry({ id, backendId, at, block }: StoredEvent, position: Position): RedisArgument[] {
   return [
     formatPosition(position),
@@ -54,13 +57,13 @@ export function encodeEntry({ id, backendId, at, block }: StoredEvent, position:
   ];
 }
 
-/** What was read of an answer; `isWhole` is false when it ends in front of an entry without a position. */
+/** The decoded part of a reply; `isWhole` is false if decoding stopped at an entry without a position. */
 export interface Decoded {
   readonly entries: Entry[];
   readonly isWhole: boolean;
 }
 
-/** Reads the answer of XRANGE, or one stream's part of that of XREAD. */
+/** Decodes a reply to XRANGE, or one stream's part of a reply to XREAD. */
 export function decodeEntries(reply: RedisReply | undefined): Decoded {
   const entries: Entry[] = [];
   if (!Array.isArray(reply)) return { entries, isWhole: false };
@@ -74,14 +77,15 @@ export function decodeEntries(reply: RedisReply | undefined): Decoded {
 }
 
 /**
- * An event of any version that has the fields of this one; fields that are not known are passed over, because
- * instances of two versions run side by side while one replaces the other.
+ * Decodes an event of any version that has the fields of this one. Unknown fields are ignored, because instances of
+ * two versions run side by side during an update.
  *
- * Written out by hand, as it runs for each event. The block goes to clients as it is, so it must be exactly one: an
- * open one would swallow the next event, and two would be counted as one. Ids go into streams and into heads.
+ * Checked by hand, because it runs for each event. Clients get the block as it is, so it must be exactly one event:
+ * an incomplete one would swallow the next event, and two would be counted as one. Ids are sent in streams and in
+ * response heads.
  */
 function decodeEvent(seq: number, fields: RedisReply | undefined): StoredEvent | undefined {
-  // Events are counted from 1: no version writes one at 0.
+  // Events are counted from 1; no version writes seq 0.
   if (seq === 0 || !Array.isArray(fields)) return undefined;
   const byName = new Map<string, RedisReply>();
   for (let at = 0; at + 1 < fields.length; at += 2) byName.set(String(fields[at]), fields[at + 1] ?? null);
@@ -94,7 +98,9 @@ function decodeEvent(seq: number, fields: RedisReply | undefined): StoredEvent |
   return { seq, id: own, backendId: last, at: Number(String(at)), block: ownCopy(block) };
 }
 
-/** What was read is a part of what the socket gave, which one event that is kept would keep whole. */
+/**
+ * Copies bytes out of the socket's read buffer, because one retained event would otherwise retain the whole buffer.
+ */
 function ownCopy(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);

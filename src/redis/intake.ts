@@ -11,21 +11,21 @@ export interface RedisIntakeOptions {
   readonly place: RecordPlace;
   readonly reader: RedisReader;
   readonly cursor: ReplicaCursor;
-  /** So long Redis may be away before those who wait for what it has go on without. */
+  /** How long a catch-up waits for Redis, in ms. */
   readonly timeoutMs: number;
-  /** Another one leads, so that what is read continues what the channel has. */
+  /** Whether another instance leads, so that entries continue what the channel has. */
   isFollowing(): boolean;
   held(seq: number): StoredEvent | undefined;
   deliver(events: readonly StoredEvent[]): void;
-  /** What was read does not continue what the channel has. */
+  /** Called when entries do not continue what the channel has. */
   onOther(): void;
 }
 
 const RETRY_MS = 50;
 
-/** What a record gets out of Redis: as it comes, or on demand. */
+/** Reads the entries of a record from Redis, as they come or on demand. */
 export class RedisIntake {
-  /** What the channel has does not continue what Redis has: to be loaded anew. */
+  /** Whether the channel and Redis have different histories, so that the record must be loaded again. */
   isOther = false;
   readonly #options: RedisIntakeOptions;
   #stop: (() => void) | undefined;
@@ -40,7 +40,7 @@ export class RedisIntake {
     return this.#stop !== undefined;
   }
 
-  /** Reads from a position on what comes. */
+  /** Follows the record from a position. */
   read(from: Position): void {
     const { reader, place, onOther } = this.#options;
     this.stop();
@@ -55,7 +55,7 @@ export class RedisIntake {
     this.#stop = undefined;
   }
 
-  /** Reads what there is over the connection for commands: the reader may be cut off, or late. */
+  /** Reads the newer entries over the connection for commands, because the reader may be cut off or late. */
   async catchUp(): Promise<void> {
     const { place, cursor, onOther } = this.#options;
     for await (const page of readPages(place, cursor.accepted)) {
@@ -63,9 +63,9 @@ export class RedisIntake {
     }
   }
 
-  /** The same once for all who ask meanwhile; without Redis it resolves when that was so for the timeout. */
+  /** Catches up once for all callers that wait meanwhile; without Redis, resolves after the timeout. */
   catchUpTogether(): Promise<void> {
-    // One that is under way may have read too little.
+    // A catch-up under way may have read too little.
     this.#nextCatchUp ??= this.#catchingUp.then(() => {
       this.#nextCatchUp = undefined;
       this.#catchingUp = this.#tryToCatchUp();
@@ -74,7 +74,7 @@ export class RedisIntake {
     return this.#nextCatchUp;
   }
 
-  /** Never rejects, because all later ones wait for it. */
+  /** Never rejects, because all later catch-ups wait for it. */
   async #tryToCatchUp(): Promise<void> {
     const { place, timeoutMs } = this.#options;
     const until = performance.now() + timeoutMs;
@@ -85,7 +85,7 @@ export class RedisIntake {
     }
   }
 
-  /** False when Redis is to be asked once more. */
+  /** Returns false if Redis must be asked again. */
   async #catchUpOnce(): Promise<boolean> {
     if (!this.#options.isFollowing()) return false;
     try {
@@ -97,7 +97,7 @@ export class RedisIntake {
     }
   }
 
-  /** Delivers what comes next; false when it does not continue what the channel has. */
+  /** Delivers the next events; returns false if the entries do not continue what the channel has. */
   #take(entries: readonly Entry[]): boolean {
     const { place, cursor, held, deliver } = this.#options;
     if (this.isOther) return false;

@@ -1,26 +1,26 @@
 import { createHash } from "node:crypto";
 
-/** The keys in Redis of one record; the braces keep them on one node of a cluster. */
+/** The keys of one record in Redis; the braces keep them on one node of a cluster. */
 export interface RecordKeys {
-  /** Names the record in notices. */
+  /** Identifies the record in notices. */
   readonly name: string;
-  /** Who may ask the backend now; runs out by itself. */
+  /** The owner of the right to ask the backend; expires by itself. */
   readonly lease: string;
-  /** Newest fencing token, epoch, state of the backend, bytes kept. */
+  /** The newest fencing token, the epoch, the backend status, and the number of bytes kept. */
   readonly meta: string;
   /** The events, a Redis stream. */
   readonly events: string;
 }
 
 /**
- * Of everything that keys hold. Instances of another layout do not see each other's keys, so that while one
- * replaces the other each serves its clients, with a backend request of its own.
+ * The version of the layout of all keys and values. Instances with different layouts do not see each other's keys, so
+ * that during an update each serves its own clients, with its own backend request.
  */
 const LAYOUT = 1;
 
 /**
- * The keys of a stream. The hash covers what defines the stream beside its name, so that two instances whose
- * files differ keep two records and mix nothing.
+ * Returns the keys of a record. The hash covers all that defines the stream beside its name, so that two instances
+ * with different route files keep two records.
  */
 export function recordKeys(prefix: string, route: string, key: string, definition: string): RecordKeys {
   const hash = hashOf(`${definition}\0${key}`);
@@ -29,25 +29,25 @@ export function recordKeys(prefix: string, route: string, key: string, definitio
   return { name, lease: `${base}:lease`, meta: `${base}:meta`, events: `${base}:events` };
 }
 
-/** The stream in which instances tell each other to look at a record at once. */
+/** The stream in which instances notify each other to look at a record at once. */
 export const noticesKey = (prefix: string): string => `${prefix}:${LAYOUT}:notices`;
 
-/** Which definitions of a route are in use, and since when. */
+/** The definitions of a route that are in use, with the time of the last report. */
 export const definitionsKey = (prefix: string, route: string): string =>
   `${prefix}:${LAYOUT}:{${route}}:definitions`;
 
-/** What the keys of one rate's windows begin with; `rate` says which rate it is. */
+/** The prefix of the keys of one rate's windows; `rate` identifies the rate. */
 export const rateKey = (prefix: string, rate: string): string => `${prefix}:${LAYOUT}:rate:${hashOf(rate)}`;
 
-/** Is there when the signature was used. */
+/** Exists while a used signature is remembered. */
 export const signatureKey = (prefix: string, signature: Buffer): string =>
   `${prefix}:${LAYOUT}:signature:${signature.toString("base64url")}`;
 
-/** What a ticket of a route stands for, by the hash of its text. */
+/** The content of a ticket, by the hash of its text. */
 export const ticketKey = (prefix: string, route: string, hash: string): string =>
   `${prefix}:${LAYOUT}:{${route}}:ticket:${hash}`;
 
-/** The tickets of a route that wait to be used, by when they expire. */
+/** The unused tickets of a route, by the time at which they expire. */
 export const waitingTicketsKey = (prefix: string, route: string): string =>
   `${prefix}:${LAYOUT}:{${route}}:tickets`;
 

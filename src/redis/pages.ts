@@ -11,12 +11,12 @@ import {
 } from "./entry.ts";
 import { entriesReply } from "./schemas.ts";
 
-/** Entries in one answer: few in the first, and then what comes to a certain size. */
+/** Entries per reply: few in the first, then as many as make up a certain size. */
 const FIRST_PAGE = 16;
 const PAGE = 256;
 const PAGE_BYTES = 1024 * 1024;
 
-/** Reads what a record holds behind a position, oldest first, until there is no more. */
+/** Reads the entries of a record after a position, oldest first, to the end. */
 export async function* readPages(
   { connection, keys }: RecordPlace,
   after: Position,
@@ -28,8 +28,8 @@ export async function* readPages(
     const page = await connection.ask(entriesReply, "XRANGE", [keys.events, ...range]);
     const last = page.at(-1);
     if (last === undefined) return;
-    // An answer that is no later than the question would be asked for without end.
-    if (comparePositions(last.position, from) <= 0) throw new RedisFault("a page that goes back");
+    // A reply that does not advance would be requested for ever.
+    if (comparePositions(last.position, from) <= 0) throw new RedisFault("a reply that does not advance");
     from = last.position;
     yield page;
     if (page.length < count) return;
@@ -37,15 +37,18 @@ export async function* readPages(
   }
 }
 
-/** An answer has to come within the timeout of a command, however large events are. */
+/**
+ * Returns how many entries to request next, so that a reply comes within the timeout of a command even if events are
+ * large.
+ */
 function nextCount(page: readonly Entry[]): number {
   const bytes = page.reduce((sum, entry) => sum + bytesOf(entry), 0);
   return Math.max(1, Math.min(PAGE, Math.floor((PAGE_BYTES * page.length) / Math.max(1, bytes))));
 }
 
 /**
- * Everything that a record holds, at most as much as our own bounds allow, the newest last; after a hole, because entries
- * were trimmed away between two pages, what follows it.
+ * Reads the newest part of a record within our own bounds, oldest first. If entries were trimmed between two pages,
+ * returns only those after the gap.
  */
 export async function readRecord(place: RecordPlace): Promise<Entry[]> {
   const kept = new Kept(place.bounds);
@@ -58,7 +61,9 @@ export async function readRecord(place: RecordPlace): Promise<Entry[]> {
   return kept.entries;
 }
 
-/** The end of a record while it is read: another instance may keep more of it than this one has memory for. */
+/**
+ * The newest entries of a record while it is read: another instance may keep more of it than this one has memory for.
+ */
 class Kept {
   readonly #bounds: HistoryBounds;
   #entries: Entry[] = [];
@@ -87,7 +92,7 @@ class Kept {
     this.#start = 0;
   }
 
-  /** The newest is always kept, because it carries the position. */
+  /** The newest entry is always kept, because it carries the position. */
   #isOver(): boolean {
     const count = this.#entries.length - this.#start;
     return count > 1 && (count > this.#bounds.events || this.#bytes > this.#bounds.bytes);
@@ -102,7 +107,7 @@ class Kept {
 
 const bytesOf = ({ event }: Entry): number => event?.block.length ?? 0;
 
-/** What a channel may be given of entries: the events behind the last that is not understood. */
+/** Returns the events that a channel may get: those after the last entry of an unknown form. */
 export function eventsOf(entries: readonly Entry[]): StoredEvent[] {
   const unknown = entries.findLastIndex(({ event }) => event === undefined);
   return entries.slice(unknown + 1).flatMap(({ event }) => event ?? []);

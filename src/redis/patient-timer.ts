@@ -1,12 +1,12 @@
-/** A step that comes late counts as one, however late it is. */
+/** Each step counts as one, however late it fires. */
 const STEPS = 4;
 
 /**
- * Calls back when `ms` went by in which this process could have read an answer; returns what stops it.
+ * Calls back after `ms` in which this process could have read a reply; returns a function that cancels the timer.
  *
- * A plain timer is due the moment a process goes on that was stopped, or busy, for longer than its delay, and
- * fires before the answers are read that wait in its sockets. A leader would take its store for slow just when
- * it has to learn that it leads no more.
+ * When a process was stopped or busy for longer than a timer's delay, a plain timer fires as soon as the process goes
+ * on, before it reads the replies waiting in its sockets. A leader would then take its store for slow, just when it
+ * has to learn that it no longer leads.
  */
 export function startPatientTimer(ms: number, onLate: () => void): () => void {
   let timer: NodeJS.Timeout;

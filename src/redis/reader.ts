@@ -12,48 +12,48 @@ import {
 } from "./schemas.ts";
 
 /**
- * The most entries of one stream in one answer. Fewer after each that did not come: it may have been too long for
- * its time, or for what Redis keeps of answers that are not taken.
+ * The most entries of one stream in one reply. Halved after each failed read: the reply may have been too long for
+ * the timeout, or for Redis's output buffer limit.
  */
 const PAGE = 512;
 
-/** How long Redis holds a question that nothing answers; a hanging Redis is noticed that much later. */
+/** How long Redis blocks a read without new entries; a Redis that hangs is noticed that much later. */
 const BLOCK_MS = 1_000;
 
-/** Each question names every stream, so with many of them fewer are asked in a second. */
+/** Each read names every stream, so with many streams there are fewer reads per second. */
 const STREAMS_PER_MS = 100;
 
 const WAKE_RETRY_MS = 20;
 
-/** One who follows a stream; after a reload, a stream may have two in one process. */
+/** A follower of a stream; after a reload, a stream may have two in one process. */
 interface Follower {
   position: Position;
-  /** Undefined when the stream cannot be read any further; nothing is called afterwards. */
+  /** Called with undefined when the stream cannot be read any further; then never again. */
   readonly onEntries: (entries: readonly Entry[] | undefined) => void;
 }
 
 export interface ReaderOptions {
-  /** The reader's own, because its commands block. */
+  /** The reader's own connection, because its commands block. */
   readonly connection: RedisConnection;
-  /** Wakes the other one when there is a stream more to follow. */
+  /** Ends a blocked read when there is a new stream to follow. */
   readonly commands: RedisConnection;
   readonly notices: string;
-  /** Somebody wants the named record to be looked at. */
+  /** Called when another instance asks to look at the named record. */
   readonly onNotice: (name: string) => void;
-  /** Notices may have been missed. */
+  /** Called when notices may have been missed. */
   readonly onResume: () => void;
 }
 
 /**
  * Reads the streams of all records that this process follows, over one connection.
  *
- * Each question gives the position behind which it wants the events of a stream, so whatever happens to the
- * connection, the next one goes on where the last answer ended: nothing is pushed that could be missed.
+ * Each read gives the position after which it wants the entries of a stream. Whatever happens to the connection, the
+ * next read continues where the last reply ended, so no entry can be missed.
  */
 export class RedisReader {
   readonly #options: ReaderOptions;
   readonly #followers = new Map<string, Set<Follower>>();
-  /** From where the question under way asks for each stream. */
+  /** The position from which the read under way asks for each stream. */
   #asked: ReadonlyMap<string, Position> = new Map();
   #noticeId: string | undefined;
   #connectionId: number | undefined;
@@ -69,7 +69,7 @@ export class RedisReader {
     if (options.connection.isReady) void this.#run();
   }
 
-  /** Gives what comes behind a position, until it is stopped by what it returns. */
+  /** Passes on the entries after a position; returns a function that stops it. */
   follow(stream: string, position: Position, onEntries: Follower["onEntries"]): () => void {
     const follower = { position, onEntries };
     const group = this.#followers.get(stream) ?? new Set();
@@ -94,7 +94,7 @@ export class RedisReader {
     try {
       const { notices } = this.#options;
       this.#connectionId = await connection.ask(connectionIdReply, "CLIENT", ["ID"]).catch(() => undefined);
-      // Notices are not kept for anybody; only those from now on count.
+      // Older notices do not concern this process.
       const newest = [notices, "+", "-", "COUNT", 1];
       this.#noticeId = await connection.ask(newestNoticeReply, "XREVRANGE", newest);
       this.#options.onResume();
@@ -107,7 +107,7 @@ export class RedisReader {
     } catch (error) {
       if (!(error instanceof RedisFault)) connection.faults.onFault(error);
       this.#page = Math.max(1, this.#page >> 1);
-      // The connection is lost, or this one command was refused: the reader begins again either way.
+      // The connection is lost, or the command was refused: in either case the reader starts again.
       if (connection.isReady) await delay(jitter(BLOCK_MS));
     } finally {
       this.#isRunning = false;
@@ -137,18 +137,18 @@ export class RedisReader {
       if (name === this.#options.notices) this.#giveNotices(entries);
       else isNews = this.#giveStream(name, entries) || isNews;
     }
-    // Without a new position the next answer would be the same, at once.
-    if (!isNews && this.#noticeId === before) throw new RedisFault("an answer that tells nothing");
+    // Without a new position the next reply would be the same, at once.
+    if (!isNews && this.#noticeId === before) throw new RedisFault("a reply without a new position");
   }
 
-  /** Whether the next question is another one. */
+  /** Returns whether the next read differs from this one. */
   #giveStream(stream: string, raw: readonly RedisReply[]): boolean {
     const from = this.#asked.get(stream);
     if (from === undefined) return false;
     const { entries, isWhole } = decodeEntries(raw);
     const last = entries.at(-1);
     for (const follower of [...(this.#followers.get(stream) ?? [])]) {
-      // One who came while Redis was asked may need what lies in front of this: the next question is for it.
+      // A follower that was added during the read may need older entries; the next read asks for them.
       if (last === undefined || comparePositions(follower.position, from) < 0) continue;
       follower.position = last.position;
       this.#tell(follower, entries);
@@ -157,7 +157,7 @@ export class RedisReader {
     return !isWhole || (last !== undefined && comparePositions(last.position, from) > 0);
   }
 
-  /** An entry has no position that this version can ask behind: it would come again with each question. */
+  /** Stops following a stream that contains an entry without a usable position: each read would return it again. */
   #giveUp(stream: string): void {
     this.#options.connection.faults.countInvalid("entry");
     const group = this.#followers.get(stream) ?? [];
@@ -165,7 +165,7 @@ export class RedisReader {
     for (const follower of group) this.#tell(follower, undefined);
   }
 
-  /** What one follower throws must not keep the others from theirs. */
+  /** An error in one follower must not keep the others from their entries. */
   #tell({ onEntries }: Follower, entries: readonly Entry[] | undefined): void {
     guarded(this.#options.connection.faults.onFault, onEntries)(entries);
   }
@@ -182,15 +182,15 @@ export class RedisReader {
     for (const name of names) guarded(connection.faults.onFault, onNotice)(name);
   }
 
-  /** Redis ends the question under way, so that the next one names the new stream too. */
+  /** Ends the read under way, so that the next one includes the new stream. */
   #wake(): void {
     clearTimeout(this.#wakeTimer);
     const { connection } = this.#options;
     if (!this.#isBlocked || this.#connectionId === undefined || this.#isClosed) return;
     this.#options.commands.command("CLIENT", ["UNBLOCK", this.#connectionId]).catch(() => {
-      // Not allowed, or away: the question ends by itself within BLOCK_MS.
+      // The command is not allowed, or Redis is away: the read ends by itself within BLOCK_MS.
     });
-    // It may have come before the question did.
+    // The command may have arrived before the read.
     this.#wakeTimer = setTimeout(
       guarded(connection.faults.onFault, () => this.#wake()),
       WAKE_RETRY_MS,

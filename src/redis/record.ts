@@ -13,13 +13,13 @@ import type { RedisReader } from "./reader.ts";
 import { ReplicaCursor } from "./replica-cursor.ts";
 import type { LeaseReply } from "./schemas.ts";
 
-/** What a channel is to its record. */
+/** The role of a channel in its record. */
 type Role =
-  /** Nothing is known yet. */
+  /** Not known yet. */
   | "joining"
   /** Asks the backend, and writes. */
   | "leading"
-  /** Reads what another one writes. */
+  /** Reads the entries of another leader. */
   | "following"
   /** Redis is away: asks the backend for the clients of this process. */
   | "alone"
@@ -28,29 +28,29 @@ type Role =
 export interface RecordContext {
   readonly place: RecordPlace;
   readonly reader: RedisReader;
-  /** So long an event waits for Redis, and the first client for the first answer. */
+  /** How long an event waits for Redis, and the first client for the first reply, in ms. */
   readonly timeoutMs: number;
-  /** Has the other instances look at this record now. */
+  /** Has other instances look at this record at once. */
   notify(): void;
-  /** Events are delivered without Redis, or no longer. */
+  /** Called when events begin, or cease, to be delivered without Redis. */
   onDegraded(isDegraded: boolean): void;
-  /** The channel gets another history than it had. */
+  /** Called when the channel gets another history. */
   onReplaced(): void;
   onClose(farewell: Promise<void>): void;
 }
 
 /**
- * One stream's record in Redis, as one instance takes part in it: it leads, or follows, or is alone.
+ * The record of one stream in Redis, as one instance takes part in it: it leads, follows, or is alone.
  *
- * Everything hangs on the answers to the lease's questions, which come all the time and say who leads, where the
- * record ends and how its backend stands. Whatever was missed in between is found by comparing positions.
+ * The replies about the lease, which is asked for all the time, drive everything: they say who leads, where the
+ * record ends, and the status of its backend. Comparing positions reveals what was missed in between.
  */
 export class RedisRecord implements ChannelStore {
   readonly #context: RecordContext;
   readonly #cursor = new ReplicaCursor();
   readonly #lease: Lease;
   readonly #appendQueue: AppendQueue;
-  readonly #word: BackendStatus;
+  readonly #status: BackendStatus;
   readonly #intake: RedisIntake;
   #feed: ChannelFeed | undefined;
   #role: Role = "joining";
@@ -58,9 +58,9 @@ export class RedisRecord implements ChannelStore {
   #hasRecord = false;
   #isSettling = false;
   #asksAgain = false;
-  /** Since when what the lease's answers ask for has failed. */
+  /** The time since which acting on the lease's replies has failed. */
   #failingSince: number | undefined;
-  /** How far we were when the last answer came. */
+  /** The accepted position at the previous reply. */
   #acceptedBefore: Position = ORIGIN;
 
   constructor(context: RecordContext) {
@@ -69,8 +69,8 @@ export class RedisRecord implements ChannelStore {
     this.#lease = new Lease({
       place,
       epoch: () => this.#epoch,
-      state: () => this.#word.unwritten,
-      onAnswer: (answer) => this.#onAnswer(answer),
+      state: () => this.#status.unwritten,
+      onAnswer: (reply) => this.#onReply(reply),
       onSilence: (ms) => this.#onSilence(ms),
     });
     this.#appendQueue = new AppendQueue({
@@ -81,7 +81,7 @@ export class RedisRecord implements ChannelStore {
       deliver: (events) => this.#open?.onEvents(events),
       onDegraded: (isDegraded) => this.#onDegraded(isDegraded),
       onDoubt: (isOther) => this.#doubt(isOther),
-      onDelivered: () => this.#word.sayNext(),
+      onDelivered: () => this.#status.announceNext(),
     });
     this.#intake = new RedisIntake({
       place,
@@ -93,10 +93,10 @@ export class RedisRecord implements ChannelStore {
       deliver: (events) => this.#open?.onEvents(events),
       onOther: () => this.#lease.ask(),
     });
-    this.#word = new BackendStatus({
+    this.#status = new BackendStatus({
       faults: this.#faults,
       unreadableMs: place.leaseMs,
-      give: (state) => this.#open?.onState(state),
+      deliver: (state) => this.#open?.onState(state),
       isWaiting: () => this.#appendQueue.isWaiting,
       write: () => this.#lease.ask(),
       notify: () => context.notify(),
@@ -107,7 +107,7 @@ export class RedisRecord implements ChannelStore {
     return this.#context.place.connection.faults;
   }
 
-  /** The channel, while it may be called. */
+  /** The channel, unless the record is closed. */
   get #open(): ChannelFeed | undefined {
     return this.#role === "closed" ? undefined : this.#feed;
   }
@@ -126,7 +126,7 @@ export class RedisRecord implements ChannelStore {
   }
 
   announce(state: BackendState): void {
-    if (this.#isAsking()) this.#word.say(state);
+    if (this.#isAsking()) this.#status.announce(state);
   }
 
   close(): void {
@@ -138,12 +138,12 @@ export class RedisRecord implements ChannelStore {
     this.#context.onClose(this.#farewell(wasLeading));
   }
 
-  /** Looks at Redis now. */
+  /** Asks Redis now. */
   look(): void {
     if (this.#feed !== undefined) this.#lease.ask();
   }
 
-  /** Redis was away: only who led before may lead at first. */
+  /** Redis was away: at first, only the previous leader may lead. */
   standBack(): void {
     if (this.#role !== "joining") this.#lease.standBack();
   }
@@ -155,12 +155,12 @@ export class RedisRecord implements ChannelStore {
       this.#appendQueue.stop();
       if (wasLeading && (await this.#lease.release(this.#epoch))) this.#context.notify();
     } catch (error) {
-      // The lease runs out by itself.
+      // The lease expires by itself.
       if (!(error instanceof RedisFault)) throw error;
     }
   }
 
-  #onAnswer(answer: LeaseReply): void {
+  #onReply(reply: LeaseReply): void {
     if (this.#isSettling) {
       this.#asksAgain = true;
       return;
@@ -168,7 +168,7 @@ export class RedisRecord implements ChannelStore {
     this.#isSettling = true;
     this.#asksAgain = false;
     const { onFault } = this.#faults;
-    void this.#settle(answer)
+    void this.#settle(reply)
       .catch(onFault)
       .finally(() => {
         this.#isSettling = false;
@@ -176,7 +176,7 @@ export class RedisRecord implements ChannelStore {
       });
   }
 
-  /** Redis failed for `ms`: who has nobody to follow asks the backend itself. */
+  /** Redis has failed for `ms`: without a leader to follow, this instance asks the backend itself. */
   #onSilence(ms: number): void {
     const { place, timeoutMs } = this.#context;
     const joiningMs = Math.max(ms, place.connection.awayMs);
@@ -184,19 +184,19 @@ export class RedisRecord implements ChannelStore {
     if (this.#role === "joining" && joiningMs >= timeoutMs) this.#goAlone();
   }
 
-  /** Does what an answer asks for; one at a time, because it may have to read first. */
-  async #settle(answer: LeaseReply): Promise<void> {
+  /** Acts on a reply about the lease; one reply at a time, because it may have to read entries first. */
+  async #settle(reply: LeaseReply): Promise<void> {
     try {
-      if (!this.#hasRecord || this.#intake.isOther || answer.epoch !== this.#epoch)
-        await this.#load(answer.epoch);
+      if (!this.#hasRecord || this.#intake.isOther || reply.epoch !== this.#epoch)
+        await this.#load(reply.epoch);
       if (this.#role === "closed") return;
-      if (answer.isGranted) await this.#lead(answer);
-      else await this.#follow(answer);
+      if (reply.isGranted) await this.#lead(reply);
+      else await this.#follow(reply);
       this.#failingSince = undefined;
     } catch (error) {
       if (!(error instanceof RedisFault)) throw error;
       this.#failingSince ??= performance.now();
-      // The next answer finds what is left to do. A record that cannot be read for long is as good as no Redis.
+      // The next reply repeats what is left to do. A record that stays unreadable counts as a missing Redis.
       this.#onSilence(performance.now() - this.#failingSince);
     }
   }
@@ -216,7 +216,7 @@ export class RedisRecord implements ChannelStore {
 
   async #lead({ token, epoch, top, state }: LeaseReply): Promise<void> {
     if (!this.#agreesWith(top)) {
-      // Others wrote behind what we have, so the backend is asked anew behind what they wrote.
+      // Another leader has written newer entries, so the backend must be asked again, after those.
       this.#stopAsking();
       await this.#intake.catchUp();
       if (this.#role === "closed") return;
@@ -226,11 +226,11 @@ export class RedisRecord implements ChannelStore {
     const wasAsking = this.#isAsking();
     this.#intake.stop();
     if (!wasAsking) {
-      this.#word.hear(state, true);
+      this.#status.receive(state, true);
       this.#appendQueue.begin();
     }
     this.#role = "leading";
-    this.#word.compare(state);
+    this.#status.compare(state);
     this.#appendQueue.write({ token, epoch });
     if (!wasAsking) this.#feed?.onLead();
   }
@@ -239,19 +239,19 @@ export class RedisRecord implements ChannelStore {
     this.#stopAsking();
     this.#lease.forget();
     if (this.#role === "joining") {
-      this.#word.hear(state);
+      this.#status.receive(state);
       this.#role = "following";
       this.#feed?.onFollow();
     }
     if (!this.#intake.isReading) this.#intake.read(this.#cursor.accepted);
-    // Events stand in front of what is said of the backend behind them; and a reader may be cut off for long.
+    // A status comes after the events before it; and the reader may be cut off for long.
     const isStuck = isSamePosition(this.#cursor.accepted, this.#acceptedBefore);
     const isBehind = !isSamePosition(this.#cursor.accepted, top);
-    if (isBehind && (isStuck || this.#word.isNews(state))) await this.#intake.catchUp();
+    if (isBehind && (isStuck || this.#status.differs(state))) await this.#intake.catchUp();
     this.#acceptedBefore = this.#cursor.accepted;
     if (this.#role !== "following") return;
     if (this.#intake.isOther) this.#lease.ask();
-    else this.#word.hear(state);
+    else this.#status.receive(state);
   }
 
   #goAlone(): void {
@@ -259,7 +259,7 @@ export class RedisRecord implements ChannelStore {
     if (!this.#hasRecord) {
       this.#hasRecord = true;
       this.#feed?.onRecord({ epoch: this.#epoch, lastSeq: 0, events: [] });
-      this.#word.hear("");
+      this.#status.receive("");
     }
     this.#role = "alone";
     this.#appendQueue.begin();
@@ -267,11 +267,11 @@ export class RedisRecord implements ChannelStore {
     this.#feed?.onLead();
   }
 
-  /** Gives the backend up, if we ask it. */
+  /** Stops asking the backend, if this instance does. */
   #stopAsking(): void {
     if (!this.#isAsking()) return;
     this.#role = "following";
-    this.#word.stop();
+    this.#status.stop();
     this.#appendQueue.stop();
     this.#feed?.onFollow();
   }

@@ -1,37 +1,37 @@
 import type { StoredEvent } from "../shared/store.ts";
 import { type Entry, isSamePosition, ORIGIN, type Position } from "./entry.ts";
 
-/** What an entry of Redis is to a channel. */
+/** The relation of an entry in Redis to a channel. */
 export type Verdict =
-  /** Comes next: to be delivered. */
+  /** The next entry, to be delivered. */
   | "next"
-  /** Was delivered already. */
+  /** Delivered already. */
   | "known"
-  /** Does not continue what the channel has: events are missing, or others stand in their place. */
+  /** Does not continue what the channel has: events are missing, or others have their positions. */
   | "other";
 
 /**
- * Changes of the leader that are remembered. Events from before the oldest are known under a wrong token then, so that
- * the record is loaded anew where they would have to be written again.
+ * How many changes of the leader are remembered. Older events then have a wrong token, so that the record is loaded
+ * again if they must be written again.
  */
 const MAX_TERMS = 1_000;
 
 /**
- * Compares what a channel was fed with what Redis holds, event by event.
+ * Compares the events that a channel has with those in Redis.
  *
- * Two positions: `accepted`, the newest event that both have, and `deliveredSeq`, the newest that the channel has.
- * They differ while Redis is away or has lost its tail. Positions count without holes, so nothing can be missing
- * between two entries and not be noticed.
+ * `accepted` is the position of the newest event that both have, `deliveredSeq` the newest event of the channel. They
+ * differ while Redis is away or has lost its newest events. Positions have no gaps, so a missing event is always
+ * noticed.
  */
 export class ReplicaCursor {
   accepted: Position = ORIGIN;
   deliveredSeq = 0;
-  /** From which seq on each leader wrote, oldest first: to write events again under the position they had. */
+  /** The first seq of each leader, oldest first: events are written again under their old positions. */
   #terms: { readonly token: number; readonly fromSeq: number }[] = [];
-  /** The newest that ever was in Redis under the terms above; more than accepted while Redis has lost some. */
+  /** The newest event ever written to Redis in these terms; newer than `accepted` while Redis has lost some. */
   #writtenSeq = 0;
 
-  /** Begins anew with what a record holds. */
+  /** Starts again with the entries of a record. */
   reset(entries: readonly Entry[]): void {
     this.#terms = [];
     this.#writtenSeq = 0;
@@ -40,7 +40,7 @@ export class ReplicaCursor {
     this.deliveredSeq = this.accepted.seq;
   }
 
-  /** Takes an entry in the order of Redis; `held` gives the event that the channel has at its place. */
+  /** Takes an entry in the order of Redis; `held` returns the channel's event at its position. */
   take({ position, event }: Entry, held: (seq: number) => StoredEvent | undefined): Verdict {
     const { token, seq } = position;
     const isOld = token < this.accepted.token || (token === this.accepted.token && seq <= this.accepted.seq);
@@ -53,16 +53,16 @@ export class ReplicaCursor {
     return "next";
   }
 
-  /** A Redis that was emptied may be filled again from where another one's history begins. */
+  /** Another leader may fill an emptied Redis again, from the start of its own history. */
   #mostNext(): number {
     return (isSamePosition(this.accepted, ORIGIN) ? this.deliveredSeq : this.accepted.seq) + 1;
   }
 
-  /** Both have everything up to here. */
+  /** Channel and Redis both have all events up to this position. */
   accept(position: Position): void {
     this.accepted = position;
     const { token, seq } = position;
-    // Written once more where it was lost: who wrote what stays as it was.
+    // A lost event was written again: the term in which it was first written stays.
     if (seq <= this.#writtenSeq && this.tokenOf(seq, 0) === token) return;
     let last = this.#terms.at(-1);
     while (last !== undefined && last.fromSeq >= seq) {
@@ -74,18 +74,18 @@ export class ReplicaCursor {
     this.#writtenSeq = seq;
   }
 
-  /** Redis has lost its tail, or an answer to us: the newest that it has is this one. */
+  /** Redis has lost its newest events, or a reply to us was lost: this is its newest event. */
   rewind(position: Position): void {
     this.accepted = position;
   }
 
-  /** Whether a position is one of ours; `ownToken` stands for what was never accepted. */
+  /** Whether a position belongs to our history; `ownToken` is the token of events that were never accepted. */
   knows(position: Position, ownToken: number, newestSeq: number): boolean {
     if (isSamePosition(position, ORIGIN)) return true;
     return position.seq <= newestSeq && this.tokenOf(position.seq, ownToken) === position.token;
   }
 
-  /** Under which token an event was written; `ownToken` for one that never was. */
+  /** Returns the token under which an event was written; `ownToken` if it was never written. */
   tokenOf(seq: number, ownToken: number): number {
     if (seq > this.#writtenSeq) return ownToken;
     const term = this.#terms.findLast(({ fromSeq }) => fromSeq <= seq);

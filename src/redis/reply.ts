@@ -1,20 +1,20 @@
 import type { InvalidKind } from "./faults.ts";
 
-/** What Redis answers: texts as bytes, because events are. */
+/** A reply of Redis; texts are bytes, because events are bytes. */
 export type RedisReply = Buffer | number | null | readonly RedisReply[];
 
 export type RedisArgument = string | number | Buffer;
 
-/** What a schema makes of an answer; undefined is kept for what does not fit. */
+/** The result of reading a reply; undefined stands for an invalid reply. */
 export type Readable = object | string | number | boolean | null;
 
 /**
- * What an answer must look like. A script that another version left under the same hash, a proxy, or a key that
- * something else has written can make it anything.
+ * How to read a reply. It can have any form: another version's script with the same hash, a proxy, or other software
+ * that writes the key can produce it.
  */
 export interface ReplySchema<T extends Readable> {
-  /** Under which it is counted when it does not fit. */
+  /** The kind under which an invalid reply is counted. */
   readonly kind: InvalidKind;
-  /** Undefined when the answer does not fit. */
+  /** Returns undefined for an invalid reply. */
   read(reply: RedisReply): T | undefined;
 }

@@ -4,29 +4,31 @@ import type { Issued } from "../limits/counter-store.ts";
 import { decodeEntries, type Entry, type Position, parsePosition } from "./entry.ts";
 import type { RedisReply, ReplySchema } from "./reply.ts";
 
-/** The schemas of all answers of Redis. Those that come with each event or request are written out by hand. */
+/**
+ * The schemas of all replies of Redis. Replies for each event or request are checked by hand, because it is faster.
+ */
 
-/** How a record stands, and whether its lease is ours. */
+/** The state of a record, and whether we hold its lease. */
 export interface LeaseReply {
   readonly isGranted: boolean;
-  /** The newest that was granted to anybody; 0 for none. */
+  /** The newest token that was ever granted; 0 for none. */
   readonly token: number;
-  /** Names the record; empty before the first lease. */
+  /** Identifies the record's history; empty before the first lease. */
   readonly epoch: string;
-  /** The leader's last word on its backend, as it wrote it; empty before the first. */
+  /** The backend status as the leader wrote it; empty before the first. */
   readonly state: string;
-  /** Until the lease may be granted to another; negative when nobody holds it. */
+  /** Milliseconds until the lease may be granted to another instance; negative if it is free. */
   readonly leftMs: number;
-  /** Where the newest event stands. */
+  /** The position of the newest event. */
   readonly top: Position;
 }
 
-/** It stands in event ids, so it must not end a line there. */
+/** The epoch is part of event ids, so it must not contain a line end. */
 const EPOCH = /^[\x21-\x7e]{0,64}$/;
 
 const INTEGER = /^\d{1,16}$/;
 
-/** A word is a few hundred bytes; a field of a backend's refusal can make it some kilobytes. */
+/** A status is a few hundred bytes; a field of a backend's refusal can make it some kilobytes. */
 const MAX_STATE_BYTES = 256 * 1024;
 
 export const leaseReply: ReplySchema<LeaseReply> = {
@@ -41,13 +43,13 @@ export const leaseReply: ReplySchema<LeaseReply> = {
     if (granted !== 0 && granted !== 1) return undefined;
     if (newest === undefined || leftMs === undefined || position === undefined) return undefined;
     if (name === undefined || word === undefined || !EPOCH.test(name)) return undefined;
-    // What is granted has a token and a name.
+    // A granted lease has a token and an epoch.
     if (granted === 1 && (newest === 0 || name === "")) return undefined;
     return { isGranted: granted === 1, token: newest, epoch: name, state: word, leftMs, top: position };
   },
 };
 
-/** What the script says of an append. */
+/** The result of the append script. */
 export type AppendReply =
   | { readonly is: "ok" }
   | { readonly is: "fenced" }
@@ -64,10 +66,10 @@ export const appendReply: ReplySchema<AppendReply> = {
   },
 };
 
-/** How many keys were deleted. */
+/** The number of keys that were deleted. */
 export const releaseReply: ReplySchema<number> = { kind: "release", read: integerOf };
 
-/** Entries of one stream, oldest first. */
+/** The entries of one stream, oldest first. */
 export const entriesReply: ReplySchema<readonly Entry[]> = {
   kind: "entry",
   read(reply) {
@@ -76,13 +78,13 @@ export const entriesReply: ReplySchema<readonly Entry[]> = {
   },
 };
 
-/** One stream's part of an answer to XREAD, its entries not read yet. */
+/** One stream's part of a reply to XREAD; its entries are not decoded yet. */
 export interface StreamPart {
   readonly name: string;
   readonly entries: readonly RedisReply[];
 }
 
-/** An empty list when the wait was over before an entry came. */
+/** An empty list if no entry came while the read was blocked. */
 export const streamsReply: ReplySchema<readonly StreamPart[]> = {
   kind: "reader",
   read(reply) {
@@ -99,13 +101,15 @@ export const streamsReply: ReplySchema<readonly StreamPart[]> = {
   },
 };
 
-/** A notice as it stands in its stream: its id, and the record that it names; undefined when it has another form. */
+/**
+ * A notice in its stream: its id and the record that it names; `record` is undefined if the notice has another form.
+ */
 export interface Notice {
   readonly id: string;
   readonly record: string | undefined;
 }
 
-/** The milliseconds of a notice's id are Redis's own, so it is kept as text. */
+/** Redis makes the id of a notice; it is kept as text, because its milliseconds may exceed a number. */
 const NOTICE_ID = /^\d{1,20}-\d{1,20}$/;
 
 export function readNotice(entry: RedisReply): Notice | undefined {
@@ -126,7 +130,7 @@ export const newestNoticeReply: ReplySchema<string> = {
 
 export const connectionIdReply: ReplySchema<number> = { kind: "reader", read: integerOf };
 
-/** Hashes of the definitions in use. Those that another version spells otherwise are passed over. */
+/** Hashes of the definitions in use; hashes of another form, from another version, are ignored. */
 export const definitionsReply: ReplySchema<readonly string[]> = {
   kind: "definition",
   read(reply) {
@@ -136,13 +140,13 @@ export const definitionsReply: ReplySchema<readonly string[]> = {
   },
 };
 
-/** A window: how often it was counted, and how long it still lasts. */
-export interface WindowCount {
+/** A window: its count, and the milliseconds that are left. */
+export interface CountReply {
   readonly count: number;
   readonly leftMs: number;
 }
 
-export const countReply: ReplySchema<WindowCount> = {
+export const countReply: ReplySchema<CountReply> = {
   kind: "count",
   read(reply) {
     const [count, leftMs] = listOf(reply);
@@ -151,7 +155,7 @@ export const countReply: ReplySchema<WindowCount> = {
   },
 };
 
-/** Whether a signature was new. Any other answer than these two says neither, so the request is refused. */
+/** Whether a signature was new. Any other reply is invalid, so the request is refused. */
 export const signatureReply: ReplySchema<"new" | "seen"> = {
   kind: "signature",
   read(reply) {
@@ -160,7 +164,9 @@ export const signatureReply: ReplySchema<"new" | "seen"> = {
   },
 };
 
-/** Null when the ticket was kept, else when the oldest of those that wait expires, in ms since the epoch. */
+/**
+ * Null if the ticket was kept; otherwise the time at which the oldest unused ticket expires, in ms since the epoch.
+ */
 export const ticketKeptReply: ReplySchema<number | null> = {
   kind: "ticket",
   read: (reply) => (reply === null ? null : integerOf(reply)),
@@ -172,16 +178,16 @@ const issuedSchema = z.object({
   principal: z.object({
     app: fieldValue.optional(),
     key: z.string(),
-    // They tell the backend who it is, so each must be one field.
+    // The backend trusts these fields, so each must be exactly one field.
     fields: z.array(z.tuple([token, fieldValue])).max(64),
     expiresAt: z.number().optional(),
   }),
 });
 
-/** Longer than any that is issued: a path and a principal's fields. */
+/** More than any issued ticket needs for a path and the fields of a principal. */
 const MAX_TICKET_BYTES = 256 * 1024;
 
-/** Null when there is no such ticket. */
+/** Null if there is no such ticket. */
 export const ticketReply: ReplySchema<Issued | null> = {
   kind: "ticket",
   read(reply) {
@@ -193,7 +199,7 @@ export const ticketReply: ReplySchema<Issued | null> = {
   },
 };
 
-/** Undefined for what is no JSON. */
+/** Returns undefined if the text is not JSON. */
 export function jsonOf(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   try {
@@ -215,7 +221,7 @@ function textOf(
   return Buffer.isBuffer(reply) && reply.length <= maxBytes ? reply.toString(encoding) : undefined;
 }
 
-/** A number, or a text of digits. */
+/** Accepts a number, or a text of digits. */
 function integerOf(reply: RedisReply | undefined): number | undefined {
   const text = textOf(reply, 32);
   const value = text !== undefined && INTEGER.test(text) ? Number(text) : reply;

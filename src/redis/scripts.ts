@@ -9,26 +9,27 @@ import {
   ticketReply,
 } from "./schemas.ts";
 
-/** A Lua script with the hash by which Redis knows it, and the schema of its answer. */
+/** A Lua script, the hash by which Redis knows it, and the schema of its reply. */
 export interface Script<T extends Readable> {
   readonly text: string;
   readonly sha: string;
-  readonly answer: ReplySchema<T>;
+  readonly schema: ReplySchema<T>;
 }
 
-const script = <T extends Readable>(answer: ReplySchema<T>, text: string): Script<T> => ({
+const script = <T extends Readable>(schema: ReplySchema<T>, text: string): Script<T> => ({
   text,
-  answer,
+  schema,
   sha: createHash("sha1").update(text).digest("hex"),
 });
 
 /**
- * Asks for the lease of a record, renews it, and tells in any case how the record stands.
+ * Asks for the lease of a record or renews it, and always returns the state of the record.
  *
- * The fencing token is the newest one that was ever granted: a holder whose lease ran out keeps it until somebody
- * else wants it. It is never less than the clock, so that a Redis that lost everything does not grant an old
- * token again. Nothing is written unless the lease is granted, so it may be asked of a replica. A lease that never
- * runs out counts as none, because no version of ours writes one and its record would have no leader for ever.
+ * The fencing token is the newest one ever granted: a holder whose lease has expired keeps it until another instance
+ * wants the lease. A new token is never less than the clock, so that a Redis that has lost all its data does not
+ * grant an old token again. The script writes nothing unless the lease is granted, so that it also works on a
+ * replica. A lease without an expiry counts as free: no version of ours writes one, and the record would otherwise
+ * never get a leader again.
  */
 export const LEASE = script(
   leaseReply,
@@ -70,10 +71,10 @@ return {
 );
 
 /**
- * Appends events behind the one that the caller takes for the newest, and trims what is beyond the bounds.
+ * Appends events after the one that the caller takes for the newest, and trims the record to its bounds.
  *
- * It refuses a token that is not the newest, and says so when the newest event is another one: an answer was
- * lost, or Redis lost what it had. The newest event is never trimmed, because it carries the position.
+ * Refuses a token that is not the newest, and reports if another event is the newest: a reply was lost, or Redis has
+ * lost data. The newest event is never trimmed, because it carries the position.
  */
 export const APPEND = script(
   appendReply,
@@ -124,7 +125,7 @@ return { 'ok' }
 `,
 );
 
-/** Gives a lease up, if it is still the caller's. */
+/** Releases a lease if the caller still holds it. */
 export const RELEASE = script(
   releaseReply,
   `
@@ -135,8 +136,8 @@ return redis.call('DEL', KEYS[1])
 );
 
 /**
- * Counts in a window that begins with the first; answers how many, and the ms that are left of it. What is given
- * back when the window is over opens no new one.
+ * Counts in a window that begins with the first count; returns the count and the milliseconds left. A release after
+ * the end of the window opens no new one.
  */
 export const COUNT = script(
   countReply,
@@ -154,7 +155,7 @@ return { count, left }
 `,
 );
 
-/** Keeps a ticket; when too many wait already, answers instead when the oldest of them expires. */
+/** Keeps a ticket. If `limit` tickets are unused already, returns instead when the oldest of them expires. */
 export const PUT_TICKET = script(
   ticketKeptReply,
   `
@@ -171,7 +172,7 @@ return false
 `,
 );
 
-/** Takes a ticket out: of two who ask for it exactly one gets it. */
+/** Removes a ticket and returns it; only one of two simultaneous calls gets it. */
 export const TAKE_TICKET = script(
   ticketReply,
   `

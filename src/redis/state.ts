@@ -4,20 +4,20 @@ import { fieldValue } from "../config/scalars.ts";
 import type { BackendState } from "../shared/store.ts";
 import { jsonOf } from "./schemas.ts";
 
-/** Shown for a code of a newer version: a backend has refused, and why is not known here. */
+/** Stands for a code of a newer version: the backend has refused, for a reason unknown to this version. */
 const UNKNOWN_CODE: ErrorCode = "backend_refused";
 
-/** Names that go out with a refusal; a newer instance's others say nothing that this version could answer for. */
+/** The fields that are forwarded with a refusal; others, from a newer version, may not be safe to forward. */
 const SHOWN_FIELD = /^(?:allow|location|retry-after|www-authenticate)$/i;
 
 const MAX_FIELDS = 16;
 
-/** The longest wait before a backend is asked again that is believed: the longest that a configuration can name. */
+/** The longest credible wait before a backend is asked again: the longest that a configuration can set. */
 const MAX_RETRY_MS = 24 * 24 * 60 * 60_000;
 
 const DEFAULT_RETRY_MS = 1_000;
 
-/** As the intake of a backend's stream takes them: 15 digits. */
+/** As in a backend's stream: at most 15 digits. */
 const retryMs = z.int().min(0).max(999_999_999_999_999);
 
 const shownField = z.tuple([z.string().regex(SHOWN_FIELD), fieldValue]);
@@ -30,7 +30,7 @@ const failed = z.object({
   retryAt: z.number(),
 });
 
-/** What this version writes. */
+/** The states that this version writes. */
 const stateSchema = z.discriminatedUnion("is", [
   z.object({ is: z.literal("connecting") }),
   z.object({ is: z.literal("open"), retryMs: retryMs.optional() }),
@@ -38,7 +38,7 @@ const stateSchema = z.discriminatedUnion("is", [
   failed,
 ]);
 
-/** Of a word that does not fit, the parts that do. */
+/** The valid parts of a state that does not fit the schema. */
 const partsSchema = z.object({
   is: z.enum(["connecting", "open", "ended", "failed"]),
   retryMs: retryMs.optional().catch(undefined),
@@ -48,12 +48,12 @@ const partsSchema = z.object({
   retryAt: z.number().optional().catch(undefined),
 });
 
-/** How a backend stands, as a record keeps it. */
+/** Returns the text of a backend's state that a record keeps. */
 export const writeState = (state: BackendState): string => JSON.stringify(state);
 
 /**
- * Reads what a leader, perhaps of another version, says of its backend. `onInvalid` is called when it does not fit;
- * what is returned then has its sound parts, and is undefined when not even the kind of state is known.
+ * Reads the state of a backend, written by a leader of any version. If it is invalid, calls `onInvalid` and returns
+ * its valid parts, or undefined if the kind of state is unknown.
  */
 export function readState(text: string, onInvalid: () => void): BackendState | undefined {
   const value = jsonOf(text);
