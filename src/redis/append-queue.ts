@@ -13,33 +13,33 @@ const RETRY_MS = 200;
 export interface AppendQueueOptions {
   readonly place: RecordPlace;
   readonly cursor: ReplicaCursor;
-  /** An event waits so long for Redis; then it is delivered without. */
+  /** How long an event waits for Redis before it is delivered without, in ms. */
   readonly timeoutMs: number;
   held(afterSeq: number): readonly StoredEvent[];
   deliver(events: readonly StoredEvent[]): void;
-  /** Whether events are delivered before Redis has them. */
+  /** Called when events begin, or cease, to be delivered before Redis has them. */
   onDegraded(isDegraded: boolean): void;
-  /** Another one may lead, or the record be another one: ask. */
+  /** Asks who leads now, and which record Redis has. */
   onDoubt(isOther: boolean): void;
-  /** Everything that was added has been delivered. */
+  /** Called when every added event has been delivered. */
   onDelivered(): void;
 }
 
 /**
- * What a leader has on its way to Redis.
+ * The events that a leader has not written to Redis yet.
  *
- * One append is under way at a time, with everything that came since the last one: under load the batches grow
- * and not the queue. Events are delivered when they are written, or `timeoutMs` later, or at once while Redis is
- * not to be had; what was delivered unwritten is written as soon as it can be, before anything new.
+ * One append is under way at a time, with all events since the last append: under load the batches grow, not the
+ * queue. Events are delivered when they are written; after `timeoutMs`; or at once while Redis is away. Events that
+ * were delivered without Redis are written as soon as possible, before new ones.
  */
 export class AppendQueue {
   readonly #options: AppendQueueOptions;
-  /** Made, not delivered yet. */
+  /** Events that are not delivered yet. */
   #waiting: StoredEvent[] = [];
   #waitingBytes = 0;
   #grant: Grant | undefined;
   #token = 0;
-  /** Names who makes ids here and now: two leaders of one record never make the same. */
+  /** Part of the ids made here, so that two leaders of one record never make the same id. */
   #maker = "";
   #isDegraded = false;
   #sending: Promise<void> | undefined;
@@ -50,7 +50,7 @@ export class AppendQueue {
     this.#options = options;
   }
 
-  /** What was written last was written under this one; 0 before the first. */
+  /** The token of the last write; 0 before the first. */
   get token(): number {
     return this.#token;
   }
@@ -63,17 +63,17 @@ export class AppendQueue {
     return this.#sending !== undefined;
   }
 
-  /** The newest event that was made here or delivered. */
+  /** The seq of the newest event that was made here or delivered. */
   get newestSeq(): number {
     return this.#waiting.at(-1)?.seq ?? this.#options.cursor.deliveredSeq;
   }
 
-  /** A backend is asked anew: ids that are made from now on are nobody else's. */
+  /** Begins a new backend request, whose ids must differ from all others. */
   begin(): void {
     this.#maker = randomBytes(6).toString("hex");
   }
 
-  /** Writes from now on, under this grant. */
+  /** Begins to write under this grant. */
   write(grant: Grant): void {
     this.#grant = grant;
     this.#token = grant.token;
@@ -81,13 +81,13 @@ export class AppendQueue {
     this.send();
   }
 
-  /** Delivers without Redis from now on: nobody else can be asked. */
+  /** Delivers without Redis from now on, because it is away. */
   goAlone(): void {
     this.#grant = undefined;
     this.#degrade();
   }
 
-  /** Another one leads, and gets from the backend what was not written. */
+  /** Drops unwritten events: another instance leads, and gets them from its own backend request. */
   stop(): void {
     this.#grant = undefined;
     this.#waiting = [];
@@ -107,14 +107,14 @@ export class AppendQueue {
     this.send();
   }
 
-  /** Redis has everything up to here, whatever we thought. */
+  /** Sets the newest event in Redis, as it reported it. */
   agreeOn(top: Position): void {
     const { cursor } = this.#options;
     if (top.seq <= cursor.accepted.seq) cursor.rewind(top);
     else this.#accept([top]);
   }
 
-  /** Writes what Redis lacks; after a failure not at once, because what is to be written grows and is gathered anew. */
+  /** Writes the events that Redis lacks. A failed append is retried later, with the events added meanwhile. */
   send(): void {
     if (this.#sending !== undefined || this.#retry !== undefined) return;
     const { faults } = this.#options.place.connection;
@@ -128,7 +128,7 @@ export class AppendQueue {
       });
   }
 
-  /** Writes what is waiting, once, for others to find. */
+  /** Writes the undelivered events once, for the next leader. */
   async flush(): Promise<void> {
     await this.#sending;
     const events = this.#unwritten();
@@ -145,7 +145,7 @@ export class AppendQueue {
       const events = this.#unwritten();
       if (events.length === 0) return this.#recover();
       const outcome = await appendEvents(place, grant, cursor.accepted, events);
-      // What was learnt under another grant is out of date.
+      // The outcome belongs to an older grant.
       if (this.#grant !== grant) continue;
       if (outcome.is === "written") this.#accept(outcome.batch.map(({ position }) => position));
       else if (outcome.is === "other" && cursor.knows(outcome.top, grant.token, this.newestSeq)) {
@@ -155,7 +155,7 @@ export class AppendQueue {
     }
   }
 
-  /** Oldest first: what was delivered without Redis, then what waits for it. */
+  /** Returns, oldest first, the events that were delivered without Redis, then those that wait for it. */
   #unwritten(): PlacedEvent[] {
     const { cursor, held } = this.#options;
     const token = this.#grant?.token ?? 0;

@@ -6,32 +6,35 @@ import { LEASE, RELEASE } from "./scripts.ts";
 
 export interface LeaseOptions {
   readonly place: RecordPlace;
-  /** The name that the record gets if there is none. */
+  /** The epoch that the record gets if it has none. */
   epoch(): string;
-  /** What is written when the lease is renewed; empty leaves what is there. */
+  /** The backend status to write with a renewal; empty to keep the present one. */
   state(): string;
   onAnswer(answer: LeaseReply): void;
-  /** Redis gave no answer for `ms`, or none that tells of a record, however often it was asked. Called with each failure. */
+  /** Called after each failure to get a valid reply; `ms` is the time since the first one. */
   onSilence(ms: number): void;
 }
 
 /**
- * Asks for the right to ask a record's backend: again and again, because the answer also says how the record
- * stands. A holder renews every third of the lease; others ask again when it could have run out.
+ * Asks for the right to ask a record's backend, again and again, because each reply also gives the state of the
+ * record. A holder renews its lease three times per lease time; others ask again when the lease could have expired.
  *
- * The token outlives the lease: a holder that was slow keeps it until somebody else wants it.
+ * The token outlives the lease: a slow holder keeps it until another instance wants the lease.
  */
 export class Lease {
-  /** The token that we were granted last; 0 for none. Redis may have granted a newer one since. */
+  /** The last token granted to us; 0 for none. Redis may have granted a newer one since. */
   token = 0;
   readonly #options: LeaseOptions;
-  /** The newest token that we ever saw: one that is granted to us is newer. */
+  /** The newest token ever seen; a token granted to us later is newer. */
   #seen = 0;
   #isAsking = false;
   #asksAgain = false;
   #timer: NodeJS.Timeout | undefined;
   #silentSince: number | undefined;
-  /** Who had no lease before Redis was away leaves it to who had one, and has events to write. */
+  /**
+   * Until then, an instance that did not lead before Redis was away leaves the lease to the one that did, which has
+   * events to write.
+   */
   #wantsFrom = 0;
   #isStopped = false;
 
@@ -39,19 +42,19 @@ export class Lease {
     this.#options = options;
   }
 
-  /** Asks now, or once more when the answer under way has come. */
+  /** Asks now, or once more after the reply to the request under way. */
   ask(): void {
     if (this.#isStopped) return;
     if (this.#isAsking) this.#asksAgain = true;
     else void this.#ask();
   }
 
-  /** Redis is back: for the length of a lease only who led before may lead. */
+  /** Redis is back: for one lease time, only the previous leader may lead. */
   standBack(): void {
     this.#wantsFrom = performance.now() + this.#options.place.leaseMs;
   }
 
-  /** Another one leads: what we had is worth nothing. */
+  /** Another instance leads: our token is no longer valid. */
   forget(): void {
     this.token = 0;
   }
@@ -61,7 +64,7 @@ export class Lease {
     clearTimeout(this.#timer);
   }
 
-  /** Gives the lease up if it is ours, so that others need not wait until it runs out. */
+  /** Releases the lease if it is ours, so that others need not wait until it expires. */
   async release(epoch: string): Promise<boolean> {
     const { connection, keys } = this.#options.place;
     if (this.token === 0) return false;
@@ -93,7 +96,7 @@ export class Lease {
     try {
       const args = [owner, ...numbers, ...rest];
       const answer = await connection.run(LEASE, [keys.lease, keys.meta, keys.events], args);
-      // A lease without its record: part of the keys was evicted, or somebody else wrote them.
+      // A lease without its record: part of the keys was evicted, or written by other software.
       if (answer.epoch === "") return undefined;
       this.#silentSince = undefined;
       this.#seen = Math.max(this.#seen, answer.token);
@@ -105,7 +108,7 @@ export class Lease {
     }
   }
 
-  /** From the first question without an answer, because before it nobody asked. */
+  /** Counts from the first request without a reply, because before it nothing was asked. */
   #silentMs(): number {
     const now = performance.now();
     this.#silentSince ??= now;
@@ -118,7 +121,7 @@ export class Lease {
     let delay = jitter(leaseMs / 4);
     if (answer?.isGranted === true) delay = leaseMs / 3;
     else if (answer !== undefined && answer.leftMs > 0) {
-      // Those who wait for the same lease do not all come at once.
+      // Spreads the requests of instances that wait for the same lease.
       delay = Math.min(answer.leftMs, leaseMs) + 10 + Math.random() * 50;
     }
     if (this.#asksAgain) delay = 0;

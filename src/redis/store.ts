@@ -12,35 +12,39 @@ import { noticesKey, type RecordKeys, recordKeys } from "./key.ts";
 import { RedisReader } from "./reader.ts";
 import { RedisRecord } from "./record.ts";
 
-/** Notices are read as they come; of old ones nobody has a use. */
+/** How many notices are kept: they are read as they come, and old ones are useless. */
 const NOTICES = 1_000;
 const NOTICES_MS = 60_000;
 
-/** Redis is back when its connection has held for so long: one of a read-only replica ends at the first write. */
+/**
+ * How long a connection must last before Redis counts as back: a connection to a read-only replica ends at the first
+ * write.
+ */
 const STEADY_MS = 1_000;
 
-/** How a store in Redis stands. */
+/** The state of the Redis store. */
 export interface RedisHealth {
   /** Whether commands can be sent. */
   readonly isReady: boolean;
-  /** Records of which events are delivered that Redis does not have yet. */
+  /** Records whose delivered events are not all in Redis. */
   readonly degraded: number;
-  /** Data in Redis that had no form of this version's, by kind. */
+  /** Invalid data in Redis, by kind. */
   readonly invalid: ReadonlyMap<InvalidKind, number>;
 }
 
-/** Whom a store tells what concerns the whole gateway. */
+/** Hears of the events of the store that concern the whole gateway. */
 export interface RedisListener {
-  /** Whether everything that is delivered is in Redis, each time that changes. */
+  /** Called with each change of whether all delivered events are in Redis. */
   onHealth(isWhole: boolean): void;
-  /** An error of our own, in a callback that belongs to no exchange. */
+  /** Called with an unexpected error in a callback outside of any exchange. */
   onFault(error: unknown): void;
 }
 
 /**
- * Records that several instances share, in one Redis: one of them asks the backend of a stream, all deliver it.
+ * Records that several instances share in one Redis: one instance asks the backend of a stream, all deliver its
+ * events.
  *
- * Two connections carry everything, however many records are open: one for commands, one that waits for events.
+ * Two connections serve any number of records: one for commands, and one that waits for events.
  */
 export class RedisStore implements Store {
   readonly #config: RedisConfig;
@@ -50,7 +54,7 @@ export class RedisStore implements Store {
   readonly #reader: RedisReader;
   readonly #definitions: RedisDefinitions;
   readonly #owner = randomBytes(8).toString("hex");
-  /** Open records, by the name that notices give. */
+  /** Open records, by their name in notices. */
   readonly #records = new Map<string, Set<RedisRecord>>();
   readonly #degraded = new Set<RedisRecord>();
   readonly #farewells = new Set<Promise<void>>();
@@ -59,7 +63,7 @@ export class RedisStore implements Store {
   #isClosed = false;
   #isWhole = true;
   #isReported = false;
-  /** Until its return is reported. */
+  /** The timer after which the return of Redis is reported. */
   #steady: NodeJS.Timeout | undefined;
 
   /** Without a listener, faults are only logged. */
@@ -114,7 +118,7 @@ export class RedisStore implements Store {
     return record;
   }
 
-  /** Counts that instances have in common; `own` counts what is not shared. */
+  /** Returns the counters that all instances share; `own` counts what is not shared. */
   counters(own: CounterStore): CounterStore {
     return new RedisCounterStore(this.#commands, this.#config.prefix, own);
   }
@@ -124,7 +128,7 @@ export class RedisStore implements Store {
     this.#isClosed = true;
     clearTimeout(this.#steady);
     for (const record of this.#open()) record.close();
-    // Each step of a farewell is bounded by the timeout of its command.
+    // The timeout of each command bounds the time.
     await Promise.all(this.#farewells);
     this.#definitions.close();
     this.#reader.close();
@@ -143,7 +147,7 @@ export class RedisStore implements Store {
       this.#commands.command("PEXPIRE", [key, NOTICES_MS]),
     ]);
     told.catch((error: unknown) => {
-      // Without a notice the others look by themselves a little later.
+      // Without the notice, other instances look by themselves a little later.
       if (!(error instanceof RedisFault)) this.#faults.onFault(error);
     });
   }
@@ -168,7 +172,7 @@ export class RedisStore implements Store {
     this.#lookAll();
   }
 
-  /** Once until it is back, however often it is asked in between. */
+  /** Reports once per outage. */
   #reportAway(fault: string): void {
     if (this.#isClosed || this.#isReported) return;
     this.#isReported = true;
@@ -190,8 +194,8 @@ export class RedisStore implements Store {
     else this.#degraded.delete(record);
     this.#tellHealth();
     const fault = this.#commands.lastFault;
-    if (facts.isDegraded) this.#log.warn({ ...facts, fault }, "shared stream goes on without redis");
-    else this.#log.info(facts, "shared stream is in redis again");
+    if (facts.isDegraded) this.#log.warn({ ...facts, fault }, "shared stream continues without redis");
+    else this.#log.info(facts, "shared stream uses redis again");
   }
 
   #tellHealth(): void {
