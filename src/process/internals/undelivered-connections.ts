@@ -1,31 +1,39 @@
 import type { Worker } from "node:cluster";
 import { guarded } from "../../base/guard.ts";
 
-/** A connection that the primary has accepted, as node:cluster passes it to a worker. */
+/** A connection that the primary has accepted, as node:cluster sends it to a worker. */
 interface Handle {
   close(): void;
 }
 
-/** The message of node:cluster with a connection: `key` names its listener, and the answer refers to `seq`. */
+/** The message with which node:cluster sends a connection: `key` names the listener, `seq` the message. */
 interface NewConnection {
   readonly act: "newconn";
   readonly key: unknown;
   readonly seq: number;
 }
 
-/** The worker that got each connection last: a connection that a worker rejects is given to another. */
+/** The worker that each connection was sent to last: node:cluster sends a refused connection to another worker. */
 const holders = new WeakMap<Handle, Worker>();
 
 /**
- * Closes the connections that a worker was given but did not take, because it ended or has no file left for them.
+ * Closes the connections that a worker was sent and did not take: because the worker died, or had no file descriptor
+ * left for them.
  *
- * node:cluster gives a worker one connection at a time for each listener, and waits without a limit for its answer.
- * Without an answer the client would wait as long, and the worker would never get another connection. Closing a
- * connection that was taken has no effect.
+ * node:cluster sends a worker one connection at a time for each listener, and waits without a bound for the worker to
+ * acknowledge it. Without an acknowledgement the client of that connection waits for ever, and the worker gets no
+ * further connection. Closing the primary's handle of a connection that the worker has taken has no effect.
+ *
+ * - Assumed of Node 20, 22 and 24: the primary sends `{ act: "newconn", key, seq }` with the handle by
+ *   `worker.process.send`; the process emits `internalMessage` with `NODE_HANDLE_ACK` or `NODE_HANDLE_NACK` for each
+ *   handle, in the order of sending, and takes `{ cmd: "NODE_CLUSTER", ack: seq, accepted }` for the worker's answer.
+ * - Without it: after a shortage of files a worker serves no new client, and clients of a worker that died hang.
+ * - Can go when node:cluster closes a handle that was not acknowledged (NODE_HANDLE_NACK), and those of a worker that
+ *   exits.
  */
 export function closeUndelivered(worker: Worker, onFault: (error: unknown) => void): void {
   const given = new Map<unknown, Handle>();
-  /** Connections being sent; Node sends them one after the other. */
+  /** Connections that are not acknowledged yet, in the order of sending. */
   const underWay: { readonly seq: number; readonly handle: Handle }[] = [];
   const channel = worker.process;
   const send = channel.send.bind(channel);
@@ -44,8 +52,8 @@ export function closeUndelivered(worker: Worker, onFault: (error: unknown) => vo
     if (!isLost && message?.cmd !== "NODE_HANDLE_ACK") return;
     const first = underWay.shift();
     if (first === undefined || !isLost) return;
-    // Stands in for the missing answer, as if the worker had taken the connection: another worker may have no file
-    // left either.
+    // The answer that the worker will not send. As if it had taken the connection: another worker may have no file
+    // descriptor for it either.
     first.handle.close();
     channel.emit("internalMessage", { cmd: "NODE_CLUSTER", ack: first.seq, accepted: true });
   };
