@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
 import { Capacity } from "../../../src/limits/capacity.ts";
+import { CounterStoreUnavailable } from "../../../src/limits/counter-store.ts";
 import { MemoryCounterStore } from "../../../src/limits/memory-counter-store.ts";
 
 const NONE = { connections: undefined, streams: undefined, streamsPerClient: undefined };
@@ -49,6 +50,35 @@ describe("connections", () => {
   test("off counts nothing", () => {
     const capacity = capacityOf(NONE, 10);
     expect(new Set(enterMany(capacity, 1000))).toEqual(new Set(["served"]));
+  });
+});
+
+describe("without an answer of the counters that processes share", () => {
+  const unavailable = () => Promise.reject(new CounterStoreUnavailable("the primary does not answer"));
+  let own = 0;
+  const connections = {
+    get own() {
+      return own;
+    },
+    take: () => {
+      own++;
+      return unavailable();
+    },
+    release: () => {},
+  };
+  const counters = { connections, places: () => ({ take: unavailable }) };
+
+  test("the limit of connections holds for those of this process", async () => {
+    const capacity = new Capacity({ ...NONE, connections: 2 }, counters);
+    const admissions = [await capacity.enter(), await capacity.enter(), await capacity.enter()];
+    expect(admissions).toEqual(["served", "served", "refused"]);
+  });
+
+  test("a stream gets no place, and a time to come back", async () => {
+    const capacity = new Capacity({ ...NONE, streams: 2 }, counters);
+    const refused = Promise.resolve(capacity.acquireStream("10.0.0.1", false));
+    const fields = [["Retry-After", expect.any(String)]];
+    await expect(refused).rejects.toMatchObject({ code: "too_many_streams", fields });
   });
 });
 
