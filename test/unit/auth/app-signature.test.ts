@@ -37,12 +37,12 @@ test.each([
   ["an empty name", GOOD.replace("host;", ";host;")],
   ["two keys", GOOD.replace("Access=K", "Access=K, Access=L")],
   ["something behind it", `${GOOD}, x=y`],
-])("an Authorization field is refused for %s", (_, value) => {
+])("an Authorization field is refused because of %s", (_, value) => {
   expect(value).not.toBe(GOOD);
   expect(parseAuthorization(value)).toBeUndefined();
 });
 
-test("a date is read in its one form", () => {
+test("a date is accepted in its one form", () => {
   expect(parseSdkDate("20191115T033655Z")).toBe(Date.UTC(2019, 10, 15, 3, 36, 55));
   expect(spellSdkDate(Date.UTC(2019, 10, 15, 3, 36, 55, 999))).toBe("20191115T033655Z");
 });
@@ -75,7 +75,7 @@ test.each([
   ["?a=1&lastEventId=7", "?a=1", "7"],
   ["?&lastEventId=7", "?", "7"],
   ["?a=1&lastEventId=%E2%80%A6%20+", "?a=1", "\u00e2\u0080\u00a6 +"],
-])("a polyfill's id is taken off the end of %s", (query, rest, lastEventId) => {
+])("a polyfill's id is removed from the end of %s", (query, rest, lastEventId) => {
   expect(takeLastEventId(query)).toEqual({ query: rest, lastEventId });
 });
 
@@ -92,11 +92,11 @@ test.each([
   "?LastEventId=1&lastEventId=2",
   "?%6CastEventId=1&lastEventId=2",
   "?lastEventId&lastEventId=2",
-])("nothing is taken off %s", (query) => {
+])("nothing is removed from %s", (query) => {
   expect(takeLastEventId(query)).toBeUndefined();
 });
 
-test("a signature is remembered until its window is over, and none is forgotten early", () => {
+test("a signature is remembered until its window ends, and never forgotten earlier", () => {
   const seen = new MemorySignatures(2);
   const [a, b, c] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer, Buffer];
   const minutes = (count: number) => count * 60_000;
@@ -105,7 +105,7 @@ test("a signature is remembered until its window is over, and none is forgotten 
   expect(seen.useOnce(b, minutes(30), minutes(1))).toBe("new");
   expect(seen.useOnce(c, minutes(30), minutes(1))).toBe("full");
   expect(seen.useOnce(a, minutes(15), minutes(2))).toBe("seen");
-  // Nothing says `full` for longer than a window and a minute.
+  // `full` lasts no longer than a window and a minute.
   expect(seen.useOnce(c, minutes(32), minutes(17))).toBe("new");
   expect(seen.useOnce(b, minutes(30), minutes(17))).toBe("seen");
   expect(seen.size).toBe(2);

@@ -38,7 +38,7 @@ const client = {
 } as const;
 const socket = new Socket();
 
-/** A request before it is put on the wire. */
+/** A request before it is encoded. */
 interface Model {
   readonly method: string;
   readonly segments: readonly string[];
@@ -48,7 +48,7 @@ interface Model {
   readonly body: string;
 }
 
-/** One request on the wire. */
+/** An encoded request. */
 interface Wire {
   readonly method: string;
   readonly target: string;
@@ -75,7 +75,7 @@ async function isAccepted({ method, target, fields, body }: Wire): Promise<boole
     if (error instanceof ProxyError && ["auth_failed", "bad_request"].includes(error.code)) return false;
     throw error;
   } finally {
-    // Gives its body back.
+    // Releases the memory of the body.
     exchange.settle("completed");
   }
 }
@@ -97,7 +97,7 @@ function sign({ method, segments, query, field, date, body }: Model): readonly (
   return Object.entries(headers);
 }
 
-/** Spells a text for a URL, each character in one of the ways that mean the same. */
+/** Encodes a text for a URL, each character in one of its equivalent spellings. */
 function spell(text: string, choose: () => number): string {
   return [...Buffer.from(text, "utf8")]
     .map((byte) => {
@@ -109,7 +109,7 @@ function spell(text: string, choose: () => number): string {
     .join("");
 }
 
-/** A model on the wire: another order of the parameters, another spelling, the same request. */
+/** Encodes a request with another order of the parameters and another spelling of the same texts. */
 function render(model: Model, fields: Wire["fields"], seed: number): Wire {
   let state = seed;
   const choose = () => {
@@ -159,7 +159,7 @@ const edited = (wire: Wire, wanted: string, edit: (value: string) => string): Wi
   fields: wire.fields.map(([key, value]) => [key, key.toLowerCase() === wanted ? edit(value) : value]),
 });
 
-/** Each changes one thing that is signed, or leaves it as it was when the draw happens to be the same. */
+/** Each changes one signed part; a random change may leave it as it was. */
 const MUTATIONS: Readonly<Record<string, Mutation>> = {
   method: (_, wire, { method }) => ({ ...wire, method }),
   path: ({ query }, wire, other) => ({ ...wire, target: render({ ...other, query }, [], 1).target }),
@@ -180,8 +180,8 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
 const CASES_PER_REQUEST = 1 + Object.keys(MUTATIONS).length;
 
 /**
- * Whether two requests are one to the signature: the SDK, which knows nothing of our code, is asked to sign what
- * the mutated request says.
+ * Whether two requests have the same signature according to the SDK, which signs the mutated request independently of
+ * our code.
  */
 function means(before: Model, kind: string, other: Model): boolean {
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
@@ -196,7 +196,7 @@ function means(before: Model, kind: string, other: Model): boolean {
   return false;
 }
 
-test("100,000 requests: what was signed verifies in every spelling, and nothing else does", async () => {
+test("100,000 requests: a signed request verifies in every spelling, and no other request does", async () => {
   vi.useFakeTimers({ now: NOW, toFake: ["Date"] });
   onTestFinished(() => void vi.useRealTimers());
   let refused = 0;
@@ -214,7 +214,7 @@ test("100,000 requests: what was signed verifies in every spelling, and nothing 
     }
   });
   await fc.assert(property, { numRuns: Math.ceil(100_000 / CASES_PER_REQUEST) });
-  // Both sides were really asked.
+  // Control: both results occurred often.
   expect(refused).toBeGreaterThan(70_000);
   expect(accepted).toBeGreaterThan(5_000);
 }, 600_000);

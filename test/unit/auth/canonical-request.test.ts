@@ -23,7 +23,7 @@ const VECTOR = {
 const parametersOf = (query: string) => readParameters(query, 100) ?? [];
 const formsOf = (query: string) => signedQueries(parametersOf(query)).map(({ text }) => text);
 
-test("the published vector comes out to the letter", () => {
+test("the published example is reproduced exactly", () => {
   const canonical = canonicalRequest(VECTOR.parts, canonicalQuery(parametersOf(VECTOR.query)));
   expect(canonical).toBe(
     [
@@ -53,12 +53,12 @@ test.each([
   ["empty pairs", "&&a=1&", "a=1", "a=1"],
   ["a value with =", "a=b=c", "a=b%3Dc", "a=b%3Dc"],
   ["no query", "", "", ""],
-])("the query forms of today and of 2018: %s", (_, query, today, old) => {
+])("the canonical queries of today and of 2018: %s", (_, query, today, old) => {
   expect(canonicalQuery(parametersOf(query))).toBe(today);
   expect(formsOf(query)).toEqual([...new Set([today, old])]);
 });
 
-test("an emoji sorts as its signer's language sorts it", () => {
+test("an emoji is sorted in the order of each signer's language", () => {
   const emoji = "%F0%9F%98%80=1";
   const privateUse = "%EE%80%80=2";
   const [bytes, javascript] = formsOf(`${emoji}&${privateUse}`);
@@ -66,7 +66,7 @@ test("an emoji sorts as its signer's language sorts it", () => {
   expect(javascript).toBe(`${emoji}&${privateUse}`);
 });
 
-test("what a polyfill has appended may be missing, in each order without another sort", () => {
+test("a parameter that a polyfill appended may be left out, without sorting again", () => {
   const parameters = parametersOf("b=&%F0%9F%98%80=1&a-b=2&a=1&%EE%80%80=2&lastEventId=7");
   const appended = parameters.at(-1);
   const forms = signedQueries(parameters, appended);
@@ -76,7 +76,7 @@ test("what a polyfill has appended may be missing, in each order without another
   expect(without).toHaveLength(3);
 });
 
-test("parameters are counted without those that are empty, and not read beyond their number", () => {
+test("empty parameters are not counted, and parameters beyond the limit are not read", () => {
   expect(readParameters("&&a&b=&&", 2)).toHaveLength(2);
   expect(readParameters("a&b&c", 2)).toBeUndefined();
 });
@@ -93,7 +93,7 @@ test.each([
   expect(canonicalRequest({ ...VECTOR.parts, path }, "").split("\n")[1]).toBe(canonical);
 });
 
-test("only blanks and tabs are trimmed: a letter may end in the byte of a no-break space", () => {
+test("only spaces and tabs are trimmed: the last byte of a letter may equal a no-break space", () => {
   const headers = [["x-name", " \tvoil\u00c3\u00a0 \t"]] as const;
   const line = canonicalRequest({ ...VECTOR.parts, headers }, "").split("\n")[3];
   expect(line).toBe("x-name:voil\u00c3\u00a0");

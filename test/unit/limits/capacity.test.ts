@@ -23,7 +23,7 @@ const refusal = (act: () => unknown): string | undefined => {
 };
 
 describe("connections", () => {
-  test("beyond the limit some are refused, the rest closed; one that leaves makes room", () => {
+  test("beyond the limit, some connections are refused and further ones closed; a closed connection frees its place", () => {
     const capacity = capacityOf({ ...NONE, connections: 2 });
     const admissions = enterMany(capacity, 2 + 64 + 1);
     expect(admissions.slice(0, 2)).toEqual(["served", "served"]);
@@ -33,7 +33,7 @@ describe("connections", () => {
     expect(capacity.enter()).toBe("served");
   });
 
-  test("auto: as many as there are files, less the reserve and the streams' backend connections", async () => {
+  test("auto serves as many connections as there are files, less the reserve and the streams' backend connections", async () => {
     const capacity = capacityOf({ ...NONE, connections: "auto" }, 2000);
     const release = await capacity.acquireStream("10.0.0.1", true);
     expect(enterMany(capacity, 1744).filter((admission) => admission === "served")).toHaveLength(1743);
@@ -42,18 +42,18 @@ describe("connections", () => {
     expect(capacity.enter()).toBe("served");
   });
 
-  test("auto with few files keeps a quarter back", () => {
+  test("auto with few files reserves a quarter of them", () => {
     const capacity = capacityOf({ ...NONE, connections: "auto" }, 100);
     expect(enterMany(capacity, 100).filter((admission) => admission === "served")).toHaveLength(75);
   });
 
-  test("off counts nothing", () => {
+  test("off sets no limit", () => {
     const capacity = capacityOf(NONE, 10);
     expect(new Set(enterMany(capacity, 1000))).toEqual(new Set(["served"]));
   });
 });
 
-describe("without an answer of the counters that processes share", () => {
+describe("when the shared counters are unavailable", () => {
   const unavailable = () => Promise.reject(new CounterStoreUnavailable("the primary does not answer"));
   let own = 0;
   const connections = {
@@ -68,13 +68,13 @@ describe("without an answer of the counters that processes share", () => {
   };
   const counters = { connections, places: () => ({ take: unavailable }) };
 
-  test("the limit of connections holds for those of this process", async () => {
+  test("the limit of connections holds for this process", async () => {
     const capacity = new Capacity({ ...NONE, connections: 2 }, counters);
     const admissions = [await capacity.enter(), await capacity.enter(), await capacity.enter()];
     expect(admissions).toEqual(["served", "served", "refused"]);
   });
 
-  test("a stream gets no place, and a time to come back", async () => {
+  test("a stream is refused with a Retry-After", async () => {
     const capacity = new Capacity({ ...NONE, streams: 2 }, counters);
     const refused = Promise.resolve(capacity.acquireStream("10.0.0.1", false));
     const fields = [["Retry-After", expect.any(String)]];
@@ -83,7 +83,7 @@ describe("without an answer of the counters that processes share", () => {
 });
 
 describe("streams", () => {
-  test("a count is over all routes, and a place that was given back twice is one place", async () => {
+  test("a limit holds for all routes together, and releasing a place twice frees one place", async () => {
     const capacity = capacityOf({ ...NONE, streams: 1 });
     const release = await capacity.acquireStream("10.0.0.1", true);
     expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("too_many_streams");
@@ -93,14 +93,14 @@ describe("streams", () => {
     expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("too_many_streams");
   });
 
-  test("one client has its own limit", async () => {
+  test("each client has its own limit", async () => {
     const capacity = capacityOf({ ...NONE, streamsPerClient: 1 });
     await capacity.acquireStream("10.0.0.1", true);
     expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams_of_client");
     expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
   });
 
-  test("auto: a stream with a backend connection needs a file more than one that shares it", () => {
+  test("with auto, a stream with its own backend connection needs one file more than one that shares it", () => {
     const capacity = capacityOf({ ...NONE, streams: "auto" }, 16);
     enterMany(capacity, 12);
     expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
@@ -110,7 +110,7 @@ describe("streams", () => {
     expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
   });
 
-  test("auto: a file of a shared stream counts, and an idle one gives way before a client is refused", () => {
+  test("with auto, the file of a shared stream counts, and an idle one is released before a client is refused", () => {
     const capacity = capacityOf({ ...NONE, connections: "auto", streams: "auto" }, 16);
     const releases = Array.from({ length: 12 }, () => capacity.backendFiles.hold());
     expect(capacity.enter()).toBe("refused");
@@ -124,7 +124,7 @@ describe("streams", () => {
         return true;
       }),
     );
-    // A client came back to the first.
+    // A client uses the first connection again.
     idle[0]?.();
     expect(capacity.enter()).toBe("served");
     expect(ended).toEqual([1, 2]);
@@ -134,7 +134,7 @@ describe("streams", () => {
     expect(capacity.backendFiles.held).toBe(9);
   });
 
-  test("a shared stream that holds no file is not ended for one", () => {
+  test("a shared stream without a file is not ended to release one", () => {
     const capacity = capacityOf({ ...NONE, connections: "auto" }, 16);
     const release = capacity.backendFiles.hold();
     const asked: string[] = [];
@@ -148,7 +148,7 @@ describe("streams", () => {
     expect(capacity.enter()).toBe("refused");
   });
 
-  test("a file that is released twice is one", () => {
+  test("releasing a file twice frees one file", () => {
     const { backendFiles } = capacityOf(NONE);
     const [first] = [backendFiles.hold(), backendFiles.hold()];
     first?.();
@@ -156,7 +156,7 @@ describe("streams", () => {
     expect(backendFiles.held).toBe(1);
   });
 
-  test("a new limit counts what is open", async () => {
+  test("a new limit counts the open streams", async () => {
     const capacity = capacityOf({ ...NONE, streams: 5 });
     const release = await capacity.acquireStream("10.0.0.1", true);
     capacity.limits = { ...NONE, streams: 1 };
@@ -165,7 +165,7 @@ describe("streams", () => {
     expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
   });
 
-  test("while the heap is nearly full one comes for each that goes, and no more", async () => {
+  test("while the heap is nearly full, a new stream is admitted only for each that has ended", async () => {
     const heap = { isHigh: false };
     const reserve = { isShort: false, size: 0 };
     const capacity = new Capacity(NONE, new MemoryCounterStore(1), 1000, reserve, heap);

@@ -9,7 +9,7 @@ test.each([
   ["90s", "90 second"],
   ["2h", "2 hour"],
   ["1d", "1 day"],
-])("the debug field spells %s as the API gateway does", (per, spelled) => {
+])("the debug field writes %s as the API gateway does", (per, spelled) => {
   const [config] = limitsSchema.parse({ rate: { requests: 10, per } }).rate;
   if (config === undefined) throw new TypeError("a rate was given");
   const limit = new RateLimit(config, memoryWindows(config));

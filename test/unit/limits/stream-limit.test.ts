@@ -16,7 +16,7 @@ const tryTake = (places: MemoryPlaces, address: string): (() => void) | string =
   }
 };
 
-test("property: places taken are those not given back, however often and in whatever order they are", () => {
+test("property: the places taken are those not released, in any order and however often each is released", () => {
   const act = fc.oneof(
     fc.record({ client: fc.nat(3) }),
     fc.record({ release: fc.nat(40), times: fc.integer({ min: 1, max: 3 }) }),
@@ -52,14 +52,14 @@ test("property: places taken are those not given back, however often and in what
   );
 });
 
-test("addresses of one /64 are one client, addresses of two are not", () => {
+test("addresses in one /64 are one client, addresses in two are two", () => {
   const places = placesOf(undefined, 1);
   expect(tryTake(places, "2001:db8::1")).toBeTypeOf("function");
   expect(tryTake(places, "2001:db8:0:0:ffff::2")).toBe("too_many_streams_of_client");
   expect(tryTake(places, "2001:db8:0:1::1")).toBeTypeOf("function");
 });
 
-test("no limit is no work", () => {
+test("without a limit nothing is counted", () => {
   expect(
     createStreamLimit(new MemoryCounterStore(1), "main", { streams: undefined, streamsPerClient: undefined }),
   ).toBeUndefined();

@@ -18,7 +18,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("a window begins with its first request and lets so many through", async () => {
+test("a window begins with its first request and admits the configured number", async () => {
   const windows = windowsOf({ requests: 2, per: "10s", by: "ip" });
   expect(await windows.take("a")).toEqual({ isOver: false, remaining: 1, msLeft: 10_000 });
   await vi.advanceTimersByTimeAsync(4000);
@@ -30,7 +30,7 @@ test("a window begins with its first request and lets so many through", async ()
   windows.close();
 });
 
-test("property: over any requests in any order, each key gets what a counter with windows gives it", async () => {
+test("property: for any sequence of requests, each key gets the same result as from a simple counter", async () => {
   const step = fc.record({ key: fc.nat(6), waitMs: fc.nat(700) });
   const sizes = { requests: fc.integer({ min: 1, max: 5 }), maxKeys: fc.integer({ min: 1, max: 4 }) };
   await fc.assert(
@@ -58,7 +58,7 @@ test("property: over any requests in any order, each key gets what a counter wit
   );
 });
 
-test("what is given back may be consumed again", async () => {
+test("a released count is free again", async () => {
   const windows = windowsOf({ requests: 1, per: "1s" });
   await windows.take("a");
   await windows.release("a");
@@ -77,7 +77,7 @@ test("a release after the end of the window opens no window", async () => {
   windows.close();
 });
 
-test("a clock that is set back makes nobody wait longer than the whole window", async () => {
+test("after the clock was set back, no client waits longer than a whole window", async () => {
   const windows = windowsOf({ requests: 1, per: "10s" });
   await windows.take("a");
   vi.setSystemTime(Date.now() - 3_600_000);
@@ -88,7 +88,7 @@ test("a clock that is set back makes nobody wait longer than the whole window", 
   windows.close();
 });
 
-test("closing leaves no timer", async () => {
+test("close leaves no timer", async () => {
   const windows = windowsOf({ requests: 1, per: "1d", by: "ip", maxKeys: 2 });
   for (const key of ["a", "b", "c", "d"]) await windows.take(key);
   expect(vi.getTimerCount()).toBe(3);
@@ -96,7 +96,7 @@ test("closing leaves no timer", async () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("without the shared store each process counts for itself, and releases where it counted", async () => {
+test("without the shared store each process counts for itself", async () => {
   let isAway = true;
   const config = configOf({ requests: 1, per: "10s" });
   const ofOthers = memoryWindows(config);
@@ -122,7 +122,7 @@ test("without the shared store each process counts for itself, and releases wher
   own.close();
 });
 
-test("an error other than an unavailable store is not hidden", async () => {
+test("any error other than an unavailable store is passed on", async () => {
   const broken = {
     take: () => Promise.reject(new TypeError("broken")),
     release: () => Promise.reject(new TypeError("broken")),

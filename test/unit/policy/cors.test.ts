@@ -35,8 +35,8 @@ const isGranted = (cors: CorsPolicy, raw: string[]): boolean =>
   cors.preflight(raw).fields.some(([name]) => name === "Access-Control-Allow-Origin");
 const DENIED = { status: 204, fields: [["Vary", PREFLIGHT_VARY]], body: "" };
 
-describe("what a preflight is", () => {
-  test("OPTIONS with an Origin and the method asked for, nothing less", () => {
+describe("a preflight", () => {
+  test("is OPTIONS with Origin and Access-Control-Request-Method", () => {
     expect(isPreflight("OPTIONS", ask(APP))).toBe(true);
     expect(isPreflight("OPTIONS", ["origin", APP, "ACCESS-CONTROL-REQUEST-METHOD", "GET"])).toBe(true);
     expect(isPreflight("OPTIONS", ["Origin", APP])).toBe(false);
@@ -50,7 +50,7 @@ describe("what a preflight is", () => {
 describe("cors: true", () => {
   const cors = createCors(true);
 
-  test("a preflight is answered as the article's gateway does, and Last-Event-ID with it", () => {
+  test("a preflight gets the reply of the API gateway, plus Last-Event-ID", () => {
     expect(cors.preflight(ask(EVIL, "PATCH", "x-anything"))).toEqual({
       status: 200,
       fields: [
@@ -71,7 +71,7 @@ describe("cors: true", () => {
     });
   });
 
-  test("any response may be read, without credentials, and is the same for all", () => {
+  test("every response may be read, without credentials, and is the same for every origin", () => {
     const fields = cors.fields(["Origin", EVIL]);
     expect(fields).toEqual(cors.fields([]));
     expect(fields[0]).toEqual(["Access-Control-Allow-Origin", "*"]);
@@ -80,8 +80,8 @@ describe("cors: true", () => {
   });
 });
 
-describe("a policy's preflight", () => {
-  test("carries every permission, in seconds where it is a time", () => {
+describe("a policy's reply to a preflight", () => {
+  test("contains every permission, with times in seconds", () => {
     const cors = createCors(policy({ allowCredentials: true, maxAge: 90_500 }));
     expect(cors.preflight(ask(APP, "POST", "authorization, content-type"))).toEqual({
       status: 204,
@@ -97,7 +97,7 @@ describe("a policy's preflight", () => {
     });
   });
 
-  test("Last-Event-ID and Cache-Control are allowed though the route does not name them", () => {
+  test("allows Last-Event-ID and Cache-Control even if the route does not name them", () => {
     const cors = createCors(policy({ allowHeaders: [] }));
     expect(isGranted(cors, ask(APP, "GET", "cache-control,last-event-id"))).toBe(true);
     expect(createCors(policy({ allowHeaders: ["last-event-id"] })).preflight(ask(APP)).fields).toContainEqual(
@@ -105,7 +105,7 @@ describe("a policy's preflight", () => {
     );
   });
 
-  test("the origin null is denied, also when it is named but credentials are allowed", () => {
+  test("denies the origin null, also if it is named, when credentials are allowed", () => {
     const raw = ask("null");
     expect(createCors(policy()).preflight(raw)).toEqual(DENIED);
     expect(isGranted(createCors(policy({ allowOrigins: ["null"] })), raw)).toBe(true);
@@ -119,12 +119,12 @@ describe("a policy's preflight", () => {
     "https://app.example.com.evil.net",
     "https://app.example.com:444",
     "http://app.example.com",
-  ])("%s is denied and not echoed", (origin) => {
+  ])("denies %s without an echo", (origin) => {
     expect(createCors(policy()).preflight(ask(origin))).toEqual(DENIED);
     expect(createCors(policy()).fields(["Origin", origin])).toEqual([["Vary", "Origin"]]);
   });
 
-  test("* is never together with credentials, whatever the configuration holds", () => {
+  test("never combines * with credentials, whatever the configuration contains", () => {
     const cors = createCors(policy({ allowOrigins: ["*", APP], allowCredentials: true }));
     const sent = [...cors.preflight(ask(APP)).fields, ...cors.fields(["Origin", APP])];
     expect(sent).toContainEqual(["Access-Control-Allow-Origin", "*"]);
@@ -139,33 +139,33 @@ describe("a policy's preflight", () => {
     ["a line break", ask(`${APP}\r\nX-A: b`)],
     ["8 KiB", ask(`${APP}${"a".repeat(8192)}`)],
     ["nothing", ask("")],
-  ])("an Origin of %s is denied", (_, raw) => {
+  ])("denies %s as an Origin", (_, raw) => {
     for (const allowOrigins of [[APP], ["https://*.example.com"], ["*"]])
       expect(createCors(policy({ allowOrigins })).preflight(raw)).toEqual(DENIED);
     expect(createCors(policy()).fields(raw)).toEqual([["Vary", "Origin"]]);
   });
 
   test.each(["TRACE", "trace", "CONNECT", "TRACK", "DELETE", "get", "GET, POST", "", "GET\r\n"])(
-    "the method %j is denied",
+    "denies the method %j",
     (method) => {
       expect(createCors(policy()).preflight(ask(APP, method))).toEqual(DENIED);
     },
   );
 
-  test("a method asked for twice is denied", () => {
+  test("denies two Access-Control-Request-Method fields", () => {
     expect(createCors(policy()).preflight([...ask(APP), "Access-Control-Request-Method", "GET"])).toEqual(
       DENIED,
     );
   });
 
   test.each(["x-a", "authorization,x-a", "*", "content-type;x", "content type", `${"x-a,".repeat(10_000)}x`])(
-    "header names that are not on the list are denied: %#",
+    "denies header names that are not on the list: %#",
     (names) => {
       expect(createCors(policy()).preflight(ask(APP, "GET", names))).toEqual(DENIED);
     },
   );
 
-  test("10,000 allowed names get the list of the configuration, not theirs", () => {
+  test("answers 10,000 allowed names with the list of the configuration", () => {
     const reply = createCors(policy()).preflight(ask(APP, "GET", "content-type,".repeat(10_000)));
     expect(reply.fields).toContainEqual([
       "Access-Control-Allow-Headers",
@@ -173,13 +173,13 @@ describe("a policy's preflight", () => {
     ]);
   });
 
-  test("names in several fields are one list", () => {
+  test("treats names in several fields as one list", () => {
     const more = ["access-control-request-headers", "x-a"];
     expect(isGranted(createCors(policy()), ask(APP, "GET", "content-type"))).toBe(true);
     expect(isGranted(createCors(policy()), [...ask(APP, "GET", "content-type"), ...more])).toBe(false);
   });
 
-  test("* among the headers does not stand for Authorization; among the methods not for TRACE", () => {
+  test("does not apply * to Authorization, or to the method TRACE", () => {
     const cors = createCors(policy({ allowHeaders: ["*"], allowMethods: ["*"] }));
     expect(isGranted(cors, ask(APP, "PURGE", "x-anything"))).toBe(true);
     expect(isGranted(cors, ask(APP, "GET", "Authorization"))).toBe(false);
@@ -188,7 +188,7 @@ describe("a policy's preflight", () => {
     expect(isGranted(named, ask(APP, "GET", "authorization,x-a"))).toBe(true);
   });
 
-  test("a private network is opened only when the route says so and the browser asks", () => {
+  test("allows a private network only if the route does and the browser asks", () => {
     const raw = [...ask(APP), "Access-Control-Request-Private-Network", "true"];
     const opened = ["Access-Control-Allow-Private-Network", "true"];
     const open = createCors(policy({ allowPrivateNetwork: true }));
@@ -203,7 +203,7 @@ describe("a policy's preflight", () => {
 });
 
 describe("a policy's other responses", () => {
-  test("say Vary: Origin with an origin, with another and without one", () => {
+  test("contain Vary: Origin with an allowed origin, with another and without one", () => {
     const cors = createCors(policy({ allowCredentials: true }));
     expect(cors.fields(["Origin", APP])).toEqual([
       ["Access-Control-Allow-Origin", APP],
@@ -215,15 +215,15 @@ describe("a policy's other responses", () => {
     expect(cors.fields([])).toEqual([["Vary", "Origin"]]);
   });
 
-  test("are the same for everyone with *, so that they need no Vary", () => {
+  test("are the same for every origin with *, without Vary", () => {
     const cors = createCors(policy({ allowOrigins: ["*"], exposeHeaders: [] }));
     const open = [["Access-Control-Allow-Origin", "*"]];
     expect([cors.fields(["Origin", EVIL]), cors.fields([])]).toEqual([open, open]);
   });
 });
 
-describe("the backend's own fields", () => {
-  test("are replaced, so that each is there once", () => {
+describe("a backend's own CORS fields", () => {
+  test("are replaced, so that each occurs once", () => {
     const raw = [
       ...[
         "Content-Type",
@@ -244,14 +244,14 @@ describe("the backend's own fields", () => {
     ]);
   });
 
-  test("are those that begin with access-control-", () => {
+  test("are all that begin with access-control-", () => {
     expect(["access-control-allow-origin", "access-control-max-age"].every(isCorsField)).toBe(true);
     expect(["vary", "origin", "x-access-control-allow-origin", "timing-allow-origin"].some(isCorsField)).toBe(
       false,
     );
   });
 
-  test("a Vary is kept and completed, never doubled, and * stays *", () => {
+  test("include Vary, which is completed without duplicates; * stays *", () => {
     expect(mergeVary([], "Origin")).toBe("Origin");
     expect(mergeVary(["Accept-Encoding"], "Origin")).toBe("Accept-Encoding, Origin");
     expect(mergeVary(["accept, ORIGIN", "Accept"], "Origin")).toBe("accept, ORIGIN");
@@ -270,7 +270,7 @@ describe("the Origin of a WebSocket upgrade", () => {
       host,
     );
 
-  test("has to be allowed, or be that of the host", () => {
+  test("must be allowed, or be that of the host", () => {
     expect(isAllowed([APP])).toBe(true);
     expect(isAllowed([EVIL])).toBe(false);
     expect(isAllowed(["https://ws.example:8443"])).toBe(true);
@@ -280,7 +280,7 @@ describe("the Origin of a WebSocket upgrade", () => {
     expect(isAllowed(["null"])).toBe(false);
   });
 
-  test("knows the ports that a browser leaves out", () => {
+  test("matches the host with its default port", () => {
     expect(isAllowed(["https://ws.example"], "ws.example")).toBe(true);
     expect(isAllowed(["https://ws.example"], "ws.example:443")).toBe(true);
     expect(isAllowed(["http://ws.example"], "ws.example:80")).toBe(true);
@@ -288,7 +288,7 @@ describe("the Origin of a WebSocket upgrade", () => {
     expect(isAllowed(["http://[::1]:8000"], "[::1]:8000")).toBe(true);
   });
 
-  test("two are refused; none is no browser; without cors any may", () => {
+  test("two are refused; without an Origin, or without cors, any client is admitted", () => {
     expect(isAllowed([APP, APP])).toBe(false);
     expect(isAllowed([])).toBe(true);
     expect(isUpgradeOriginAllowed(undefined, ["Origin", EVIL], "ws.example")).toBe(true);
@@ -297,7 +297,7 @@ describe("the Origin of a WebSocket upgrade", () => {
   });
 });
 
-describe("what browsers let pass is what the configuration says", () => {
+describe("compared with the Fetch algorithm of browsers", () => {
   const host = fc.constantFrom(
     "example.com",
     "www.example.com",
@@ -356,7 +356,7 @@ describe("what browsers let pass is what the configuration says", () => {
     withCredentials: fc.boolean(),
   });
 
-  /** The configuration in other words than the code's: with the URL parser, and label by label. */
+  /** Decides about an origin independently of the code: with the URL parser, and label by label. */
   function mayOrigin({ allowOrigins, allowCredentials }: CorsConfig, asked: BrowserRequest): boolean {
     const isWild = allowOrigins.includes("*");
     if (asked.withCredentials && (isWild || !allowCredentials || asked.origin === "null")) return false;
@@ -386,17 +386,20 @@ describe("what browsers let pass is what the configuration says", () => {
     );
   }
 
-  /** With credentials Fetch takes a `*` for a name, so a browser refuses what a route without them allows. */
+  /**
+   * With credentials, Fetch takes `*` for a literal name, so a browser refuses what a route without credentials
+   * allows.
+   */
   const isMisread = (
     { allowMethods, allowHeaders }: CorsConfig,
     { withCredentials }: BrowserRequest,
   ): boolean => withCredentials && [...allowMethods, ...allowHeaders].includes("*");
 
-  test("100,000 preflights and responses: no false accept, no false refusal", () => {
+  test("100,000 preflights and responses: none is wrongly accepted or refused", () => {
     let accepted = 0;
     fc.assert(
       fc.property(config, request, fc.boolean(), (settings, drawn, isOwn) => {
-        // Half of the origins are made from the configuration, so that enough of them may pass.
+        // Half of the origins are made from the configuration, so that enough of them are allowed.
         const own = (settings.allowOrigins[0] ?? "").replace("*.", "a.");
         const asked = isOwn && own !== "*" ? { ...drawn, origin: own } : drawn;
         const cors = createCors(settings);
@@ -406,17 +409,17 @@ describe("what browsers let pass is what the configuration says", () => {
         else if (!isMisread(settings, asked)) expect(mayPass, "false refusal of a preflight").toBe(false);
         if (passes) accepted++;
 
-        // With * the response is the same for all, also for an origin that no browser would send.
+        // With * the response is the same for every origin, even one that no browser would send.
         if (settings.allowOrigins.includes("*") && !asked.withCredentials) return;
         expect(corsCheck(asked, cors.fields(["Origin", asked.origin]))).toBe(mayOrigin(settings, asked));
       }),
       { numRuns: 100_000 },
     );
-    // The control: the cases are not all refusals.
+    // Control: enough cases were accepted.
     expect(accepted).toBeGreaterThan(8000);
   });
 
-  test("no answer holds a byte of the request but an origin that is allowed", () => {
+  test("a reply echoes no byte of the request except an allowed origin", () => {
     const text = fc.string({ unit: "binary", minLength: 3 });
     fc.assert(
       fc.property(config, text, text, text, (settings, from, method, headers) => {

@@ -1,6 +1,6 @@
 /**
- * What a browser makes of an answer, step by step after the Fetch standard. Written from its text, not
- * from ours: it reads only the bytes of the reply.
+ * What a browser makes of a response, step by step according to the Fetch standard. It is written from the standard's
+ * text, not from our code, and reads only the bytes of the reply.
  */
 export interface BrowserRequest {
   readonly origin: string;

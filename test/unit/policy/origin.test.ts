@@ -5,7 +5,7 @@ import { compileOrigins } from "../../../src/policy/origin.ts";
 const exact = compileOrigins(["https://example.com", "http://localhost:3000"]);
 const subdomains = compileOrigins(["https://*.example.com", "http://*.test.example:8080"]);
 
-/** What no configuration may ever let in for example.com and its subdomains. */
+/** Origins that no configuration may admit for example.com and its subdomains. */
 const FOREIGN = [
   "https://example.com.evil.net",
   "https://evilexample.com",
@@ -56,14 +56,14 @@ describe("an exact origin", () => {
     expect(exact.has("https://a.example.com")).toBe(false);
   });
 
-  test.each(FOREIGN)("does not let %j in", (origin) => {
+  test.each(FOREIGN)("does not admit %j", (origin) => {
     expect(exact.has(origin)).toBe(false);
   });
 });
 
 describe("a pattern", () => {
   test.each(["https://a.example.com", "https://a.b-c.d_e.example.com", "http://x.test.example:8080"])(
-    "lets %s in",
+    "admits %s",
     (origin) => {
       expect(subdomains.has(origin)).toBe(true);
     },
@@ -76,11 +76,11 @@ describe("a pattern", () => {
     "http://x.test.example",
     "http://x.test.example:80800",
     "https://x.test.example:8080",
-  ])("does not let %j in", (origin) => {
+  ])("does not admit %j", (origin) => {
     expect(subdomains.has(origin)).toBe(false);
   });
 
-  test("the expression that people write instead lets a stranger in", () => {
+  test("the regular expression that people write instead admits a foreign origin", () => {
     expect(/^https:\/\/.*.example.com/.test("https://apiXexample.com.evil.net")).toBe(true);
     expect(subdomains.has("https://apiXexample.com.evil.net")).toBe(false);
   });
@@ -92,11 +92,11 @@ describe("a pattern", () => {
     "*://a.example.com",
     "https://*.*.com",
     "ftp://*.a.com",
-  ])("%s is none, and throws when it is compiled", (text) => {
+  ])("%s is not a pattern, and throws when compiled", (text) => {
     expect(() => compileOrigins([text])).toThrow(TypeError);
   });
 
-  test("takes linear time", () => {
+  test("matches in linear time", () => {
     const started = performance.now();
     for (let i = 0; i < 10_000; i++) subdomains.has(`https://${"a.".repeat(140)}.example.com`);
     for (let i = 0; i < 10_000; i++) subdomains.has(`https://${"a".repeat(100_000)}.example.com`);
@@ -113,7 +113,7 @@ describe("* and null", () => {
     "capacitor://localhost",
     "chrome-extension://abc",
     "null",
-  ])("* lets %s in", (origin) => {
+  ])("* admits %s", (origin) => {
     expect(any.has(origin)).toBe(true);
   });
 
@@ -130,11 +130,11 @@ describe("* and null", () => {
     "https://a#b",
     "https://a\r\nX: y",
     `https://${"a".repeat(8192)}`,
-  ])("%j is no origin, not even for *", (origin) => {
+  ])("%j is not an origin, even for *", (origin) => {
     expect(any.has(origin)).toBe(false);
   });
 
-  test("null is let in only when it is named", () => {
+  test("null is admitted only if it is named", () => {
     expect(exact.has("null")).toBe(false);
     expect(subdomains.has("null")).toBe(false);
     expect(compileOrigins(["null"]).has("null")).toBe(true);
@@ -158,7 +158,7 @@ describe("allowOrigins in the configuration", () => {
     "http://[::1]:3000",
     "https://*.example.com",
     "https://*.example.com:8443",
-  ])("%s is taken, and compiles", (origin) => {
+  ])("%s is accepted, and compiles", (origin) => {
     expect(isValid(origin)).toBe(true);
     expect(() => compileOrigins([origin])).not.toThrow();
   });

@@ -9,25 +9,25 @@ import {
 import { recordKeys } from "../../../src/redis/key.ts";
 
 const bytes = Buffer.from(Array.from({ length: 256 }, (_, at) => at));
-/** Every byte that a block may hold in one of its lines. */
+/** Every byte that a line of a block may contain. */
 const block = Buffer.concat([
   Buffer.from("data: "),
   bytes.filter((byte) => byte !== 0x0a && byte !== 0x0d),
   Buffer.from("\n\n"),
 ]);
-/** Every byte that an id may hold. */
+/** Every byte that an id may contain. */
 const id = `!${Buffer.from(bytes.filter((byte) => byte === 0x09 || (byte > 0x1f && byte !== 0x7f))).toString("latin1")}`;
 const stored = { seq: 9, id, backendId: "ü", at: 1234, block };
 const NAMES = ["i", "n", "t", "b"];
 
-test("an event comes back byte for byte", () => {
+test("an event is decoded byte for byte as it was encoded", () => {
   const [name = "", ...values] = encodeEntry(stored, { token: 1_700_000_000_000, seq: 9 });
   const fields = NAMES.flatMap((name, at) => [Buffer.from(name), Buffer.from(values[at] as Buffer)]);
   const [entry] = decodeEntries([[Buffer.from(String(name)), fields]]).entries;
   expect(entry).toEqual({ position: { token: 1_700_000_000_000, seq: 9 }, event: stored });
 });
 
-test("a kept event keeps nothing else of what was read with it", () => {
+test("a retained event retains only its own bytes of the reply", () => {
   const chunk = Buffer.alloc(64 * 1024);
   const block = chunk.subarray(100, 107);
   block.write("data:\n\n");
@@ -37,18 +37,18 @@ test("a kept event keeps nothing else of what was read with it", () => {
 });
 
 test.each([{ fields: null }, { fields: [] }, { fields: [Buffer.from("v"), Buffer.from("1")] }])(
-  "fields that say no event are an entry without one: %j",
+  "an entry with fields of an unknown form has no event: %j",
   ({ fields }) => {
     const [entry] = decodeEntries([[Buffer.from("3-4"), fields]]).entries;
     expect(entry).toEqual({ position: { token: 3, seq: 4 }, event: undefined });
   },
 );
 
-test("positions keep their spelling", () => {
+test("a position is formatted as it was parsed", () => {
   expect(formatPosition(parsePosition("1700000000000-42") ?? ORIGIN)).toBe("1700000000000-42");
 });
 
-test("keys differ with prefix, route, stream and definition, and are of one node of a cluster", () => {
+test("keys differ by prefix, route, stream and definition; those of one record are on one node of a cluster", () => {
   const all = [
     recordKeys("a", "r", "k", "d"),
     recordKeys("b", "r", "k", "d"),

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { startPatientTimer } from "../../../src/redis/patient-timer.ts";
 
-test("it is late after its time, and not when it was stopped", () => {
+test("the timer fires after its time, and not after it was cancelled", () => {
   vi.useFakeTimers();
   const onLate = vi.fn();
   startPatientTimer(1000, onLate);
@@ -14,7 +14,7 @@ test("it is late after its time, and not when it was stopped", () => {
   vi.useRealTimers();
 });
 
-test("a process that did nothing for longer than its time reads what came in before it is late", async () => {
+test("a process that was blocked for longer than the timer reads its input before the timer fires", async () => {
   const order: string[] = [];
   const late = new Promise<void>((resolve) => {
     startPatientTimer(40, () => {

@@ -17,7 +17,7 @@ const entry = (token: number, seq: number, id?: string): Entry => ({
 });
 const nothingHeld = () => undefined;
 
-test("what comes next is next, what was there is known, and a hole is other", () => {
+test("the next entry is next, an old one is known, and a gap is other", () => {
   const cursor = new ReplicaCursor();
   expect(cursor.take(entry(5, 1), nothingHeld)).toBe("next");
   expect(cursor.take(entry(5, 2), nothingHeld)).toBe("next");
@@ -28,19 +28,19 @@ test("what comes next is next, what was there is known, and a hole is other", ()
   expect(cursor.accepted).toEqual({ token: 7, seq: 3 });
 });
 
-test("an entry that nobody can read is a hole", () => {
+test("an unreadable entry is a gap", () => {
   const cursor = new ReplicaCursor();
   expect(cursor.take({ position: { token: 5, seq: 1 }, event: undefined }, nothingHeld)).toBe("other");
 });
 
-test("a record whose entries count from 0, which no version writes, ends in no endless loop", () => {
+test("a record whose entries count from 0, which no version writes, causes no endless loop", () => {
   const cursor = new ReplicaCursor();
   cursor.reset([entry(5, 0), entry(6, 0)]);
   expect(cursor.deliveredSeq).toBe(0);
   expect(cursor.take(entry(7, 1), nothingHeld)).toBe("next");
 });
 
-test("a later leader's entry in the place of one that was delivered is known by its id, or other", () => {
+test("a later leader's entry at the position of a delivered event is known if the ids are equal, otherwise other", () => {
   const cursor = new ReplicaCursor();
   cursor.reset([entry(5, 1), entry(5, 2), entry(5, 3)]);
   const held = (seq: number) => event(seq);
@@ -49,7 +49,7 @@ test("a later leader's entry in the place of one that was delivered is known by 
   expect(cursor.deliveredSeq).toBe(3);
 });
 
-test("an emptied Redis that another leader fills from its history goes on where the channel is", () => {
+test("when another leader fills an emptied Redis again, the channel continues where it was", () => {
   const cursor = new ReplicaCursor();
   const held = (seq: number) => (seq > 2 && seq <= 6 ? event(seq) : undefined);
   const filledFrom = (seq: number, id?: string) => {
@@ -63,11 +63,11 @@ test("an emptied Redis that another leader fills from its history goes on where 
   expect(cursor.take(entry(7, 6), held)).toBe("known");
   expect(cursor.take(entry(7, 7), held)).toBe("next");
   expect(filledFrom(7)).toBe("next");
-  // Others than those that were delivered, no longer held, or behind some that never came.
+  // An event other than the delivered one, an event no longer held, and an event after a gap.
   expect([filledFrom(4, "another"), filledFrom(2), filledFrom(8)]).toEqual(["other", "other", "other"]);
 });
 
-test("events that Redis lost are written again under the leaders that wrote them first", () => {
+test("events that Redis lost are written again under the token of their first leader", () => {
   const cursor = new ReplicaCursor();
   cursor.reset([entry(5, 1), entry(5, 2), entry(6, 3), entry(6, 4), entry(9, 5)]);
   cursor.deliveredSeq = 7;
@@ -80,7 +80,7 @@ test("events that Redis lost are written again under the leaders that wrote them
   expect(cursor.accepted).toEqual({ token: 12, seq: 7 });
 });
 
-test("a position is known if the event at it was written by the leader that it names", () => {
+test("a position is known only with the token of the leader that wrote its event", () => {
   const cursor = new ReplicaCursor();
   cursor.reset([entry(5, 1), entry(6, 2)]);
   const knows = (token: number, seq: number) => cursor.knows({ token, seq }, 8, 3);
@@ -88,7 +88,7 @@ test("a position is known if the event at it was written by the leader that it n
   expect([knows(6, 1), knows(5, 2), knows(7, 3), knows(8, 4)]).toEqual([false, false, false, false]);
 });
 
-test("whatever comes in whatever order, nothing is delivered twice or left out unnoticed", () => {
+test("property: with entries in any order, no event is delivered twice or missed unnoticed", () => {
   const steps = fc.array(
     fc.record({ token: fc.integer({ min: 1, max: 3 }), seq: fc.integer({ min: 1, max: 8 }) }),
     {

@@ -8,7 +8,7 @@ import { isUsableId, withId } from "../../../src/shared/event-id.ts";
 import { BlockSplitter } from "../../../src/sse/block-splitter.ts";
 import { isEventBlock } from "../../../src/sse/event-fields.ts";
 
-/** Words of the protocol, and what would end a line, a head or a number. */
+/** Words of the protocol, and bytes that would end a line, a head or a number. */
 const piece = fc.constantFrom(
   ...["ok", "other", "fenced", "OK", "0", "1", "17", "0-0", "1-1", "9007199254740993-1", "-", "id", "e"],
   ...[
@@ -38,7 +38,7 @@ const reply = fc.letrec<{ reply: RedisReply }>((tie) => ({
     fc.array(tie("reply"), { maxLength: 7 }),
   ),
 })).reply;
-/** One in which most parts fit. */
+/** A lease reply of which most parts are valid. */
 const leaseLike = fc.tuple(
   fc.oneof(fc.constantFrom(0, 1), reply),
   fc.oneof(text, reply),
@@ -64,13 +64,13 @@ function expectSound({ position, event }: Entry): void {
   expect(Number.isSafeInteger(position.token) && Number.isSafeInteger(position.seq)).toBe(true);
   if (event === undefined) return;
   expect(isUsableId(event.id) && isLine(event.id) && isLine(event.backendId)).toBe(true);
-  // As one block, and nothing left over, also with an id of ours in front.
+  // The block is one event, also with an id of ours in front.
   for (const block of [event.block, withId(event.block, event.id)]) {
     expect(new BlockSplitter(1e6).feed(Buffer.concat([block, Buffer.from("data\n\n")]))).toHaveLength(2);
   }
 }
 
-test("property: whatever Redis answers, no schema throws, and what one takes ends no line", () => {
+test("property: for any reply of Redis, no schema throws, and no accepted text contains a line end", () => {
   fc.assert(
     fc.property(anything, (answer) => {
       const lease = schemas.leaseReply.read(answer);
@@ -95,7 +95,7 @@ test("property: whatever Redis answers, no schema throws, and what one takes end
   );
 });
 
-test("property: every block of a splitter is taken for one, also with an id in front", () => {
+test("property: every block of the splitter counts as one event, also with an id in front", () => {
   const line = fc.constantFrom("data: x", ":", ": c", "id: 1", "event", "", "\u0000");
   const end = fc.constantFrom("\n", "\r", "\r\n");
   fc.assert(
@@ -151,7 +151,7 @@ test.each([
   expect(count).toBe(invalid);
 });
 
-test("property: whatever is written as a state, its reading throws nothing, and says what can be shown", () => {
+test("property: reading any text as a state never throws, and returns only a state that may be shown", () => {
   const word = fc.record(
     {
       is: fc.constantFrom("open", "failed", "ended", "connecting", "new"),

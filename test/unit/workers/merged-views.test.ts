@@ -33,14 +33,14 @@ test.each([
   ["newest", [1, 2]],
   ["bytes", [1, 2]],
   ["rate", [6, 5]],
-] as const)("the first page by %s is of all", (sort, ages) => {
+] as const)("the first page sorted by %s covers all workers", (sort, ages) => {
   const pages = [page(3, [9, 5, 1]), page(4, [8, 6, 2, 3])];
   const merged = mergedPages(pages, { ...QUERY, sort });
   expect(agesOf(merged)).toEqual(ages);
   expect(merged.total).toBe(7);
 });
 
-test("pages meet, and beyond the last one is the last one", () => {
+test("pages are contiguous, and an offset beyond the last page gives the last page", () => {
   const pages = [page(3, [9, 5, 1]), page(2, [8, 6])];
   expect(agesOf(mergedPages(pages, { ...QUERY, offset: 2 }))).toEqual([6, 5]);
   expect(agesOf(mergedPages(pages, { ...QUERY, offset: 4 }))).toEqual([1]);
@@ -74,7 +74,7 @@ const backend = (state: "up" | "unhealthy" | "out", inFlight: number) => ({
   inFlight,
 });
 
-test("a backend is as well as the worst of the workers finds it, and has the requests of all", () => {
+test("a backend has the worst state that a worker reports, and the requests of all workers", () => {
   const views = [
     view({ backends: [backend("up", 2)], backendCount: 1, backendsUp: 1 }),
     view({ backends: [backend("out", 3)], backendCount: 1, backendsUp: 0 }),
@@ -86,6 +86,6 @@ test("a backend is as well as the worst of the workers finds it, and has the req
   });
 });
 
-test("of nobody there is nothing", () => {
+test("without workers the view is empty", () => {
   expect(mergedViews([], QUERY)).toMatchObject({ routes: [], routeCount: 0, backendsUp: 0, unmatched: 0 });
 });

@@ -13,7 +13,7 @@ const RATE: RateConfig = { requests: 3, per: 60_000, by: "route", maxKeys: 10 };
 const configOf = (route: Readonly<Record<string, unknown>> = {}) =>
   inlineConfig({ routes: { main: { ...MOCK, ...route } }, apps: { app: { key: "k", secret: "s" } } });
 
-/** Workers of one primary, without processes in between. */
+/** Workers of one primary, without processes. */
 function startPrimary() {
   const primary = new CounterServer(configOf());
   const calls: string[] = [];
@@ -44,7 +44,7 @@ const codeOf = (promise: unknown): Promise<string> =>
     (error: unknown) => (error instanceof ProxyError ? error.code : String(error)),
   );
 
-test("nothing is asked where nothing is limited", async () => {
+test("a worker calls the primary only if there is a limit", async () => {
   const { calls, startWorker } = startPrimary();
   const { counters } = startWorker();
   expect(createStreamLimit(counters, "main", {})).toBeUndefined();
@@ -55,7 +55,7 @@ test("nothing is asked where nothing is limited", async () => {
   expect(calls).toEqual([]);
 });
 
-test("streams: one count for all, by place; a worker that is gone leaves its places", async () => {
+test("places are counted by name for all workers; those of a worker that has ended are released", async () => {
   const { startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()];
   const limits = { streams: 2, streamsPerClient: undefined };
@@ -73,7 +73,7 @@ test("streams: one count for all, by place; a worker that is gone leaves its pla
   expect(await codeOf(inA?.take("10.0.0.4"))).toBe("none");
 });
 
-test("streams: without an answer there is no place, and one that was given comes back", async () => {
+test("without an answer a stream is refused, and a place taken for it is released", async () => {
   const { startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()];
   const limits = { streams: 1, streamsPerClient: undefined };
@@ -84,7 +84,7 @@ test("streams: without an answer there is no place, and one that was given comes
   expect(await codeOf(createStreamLimit(b.counters, "main", limits)?.take("10.0.0.1"))).toBe("none");
 });
 
-test("connections: those of all, once there is a limit", async () => {
+test("connections are counted for all workers once there is a limit", async () => {
   const { startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()];
   void a.counters.connections.take(false);
@@ -100,7 +100,7 @@ test("connections: those of all, once there is a limit", async () => {
   await expect(b.counters.connections.take(true)).rejects.toThrow(CounterStoreUnavailable);
 });
 
-test("rates: one window for all, which a reload of something else leaves alone", async () => {
+test("a rate has one window for all workers, which an unrelated reload leaves unchanged", async () => {
   const { primary, startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()].map(({ counters }) => counters.windows("main", RATE));
   const over = async () => [await a?.take("k"), await b?.take("k")].map((count) => count?.isOver);
@@ -113,7 +113,7 @@ test("rates: one window for all, which a reload of something else leaves alone",
   expect(await over()).toEqual([false, false]);
 });
 
-test("rates: without an answer each counts for itself", async () => {
+test("without an answer each worker counts requests for itself", async () => {
   const { startWorker } = startPrimary();
   const worker = startWorker();
   const rate = worker.counters.windows("main", RATE);
@@ -123,7 +123,7 @@ test("rates: without an answer each counts for itself", async () => {
   expect(counts).toEqual([false, false, false, true]);
 });
 
-test("signatures and tickets: used once by all; without an answer not known to be new", async () => {
+test("signatures and tickets are used once in all workers; without an answer they are refused", async () => {
   const { primary, startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()];
   const signature = Buffer.from("signature");

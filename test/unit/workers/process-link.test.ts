@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ConfigError } from "../../../src/config/problem.ts";
 import { LinkError, type Peer, ProcessLink } from "../../../src/workers/process-link.ts";
 
-/** One end of a channel that clones what it carries, as node:child_process does. */
+/** One end of a channel that clones its messages, as node:child_process does. */
 class End extends EventEmitter implements Peer {
   connected = true;
   other: End | undefined;
@@ -77,7 +77,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("a call is answered, in the order of calls, with what a structured clone keeps", async () => {
+test("calls are answered in order, with values as a structured clone keeps them", async () => {
   const { link, heard } = linked();
   const sums = [
     link.call("add", [1, 2]),
@@ -90,7 +90,7 @@ test("a call is answered, in the order of calls, with what a structured clone ke
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("what is told gets no answer", async () => {
+test("a message that is told gets no answer", async () => {
   const { link, far } = linked();
   link.tell("add", [1]);
   link.tell("fail", "");
@@ -98,7 +98,7 @@ test("what is told gets no answer", async () => {
   expect(far.sent).toHaveLength(1);
 });
 
-test("an error arrives with its own properties; a ConfigError as one", async () => {
+test("an error arrives with its own properties, and a ConfigError as a ConfigError", async () => {
   const { link } = linked();
   await expect(link.call("fail", "")).rejects.toMatchObject({
     message: "in use",
@@ -110,8 +110,8 @@ test("an error arrives with its own properties; a ConfigError as one", async () 
   expect((error as ConfigError).problems).toEqual([{ file: "f", at: undefined, key: "k", message: "m" }]);
 });
 
-describe("nobody waits for the dead", () => {
-  test("calls reject when the channel breaks, and later ones at once", async () => {
+describe("calls without an answer", () => {
+  test("calls reject when the channel breaks, and later calls reject at once", async () => {
     const { link, near } = linked();
     const waiting = link.call("never", undefined);
     near.break();
@@ -122,7 +122,7 @@ describe("nobody waits for the dead", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("a call rejects when no answer comes in time, and a late one is nobody's", async () => {
+  test("a call rejects when no answer comes in time, and a late answer is ignored", async () => {
     const { link, near } = linked();
     const error = link.call("never", undefined, 100).catch((reason: unknown) => reason);
     await vi.advanceTimersByTimeAsync(100);
@@ -131,7 +131,7 @@ describe("nobody waits for the dead", () => {
     near.emit("message", { sluice: "answer", id: 1, name: "never", value: 1 });
   });
 
-  test("beyond 10,000 calls that wait the next one rejects at once", async () => {
+  test("with 10,000 calls waiting, the next call rejects at once", async () => {
     const { link, near } = linked();
     const calls = Array.from({ length: 10_000 }, () => link.call("never", undefined).catch(() => {}));
     await expect(link.call("add", [])).rejects.toMatchObject({ message: "too many calls are waiting" });
@@ -140,7 +140,7 @@ describe("nobody waits for the dead", () => {
   });
 });
 
-test("messages of others, and names that nobody answers, harm nothing", async () => {
+test("messages of other code and calls of unknown names have no effect", async () => {
   const { link, near, invalid } = linked();
   for (const message of [null, 1, "x", {}, { cmd: "NODE_CLUSTER" }]) near.emit("message", message);
   const stray = link as unknown as ProcessLink<{ toString(of: undefined): string }>;
@@ -149,7 +149,7 @@ test("messages of others, and names that nobody answers, harm nothing", async ()
   expect(invalid).toEqual(["call"]);
 });
 
-test("an argument of another form is not answered, and an answer of another form is none", async () => {
+test("an invalid argument is not answered, and an invalid answer rejects the call", async () => {
   const { link, near, heard, invalid } = linked();
   await expect(link.call("add", { length: 1 } as never)).rejects.toThrow("invalid argument of add");
   link.tell("add", 7 as never);
@@ -164,7 +164,7 @@ test("an argument of another form is not answered, and an answer of another form
   expect(invalid.sort()).toEqual(["answer add", "argument add", "argument add", "failure never"]);
 });
 
-test("an error that cannot be cloned is told by its message", async () => {
+test("an error that cannot be cloned arrives with its message", async () => {
   const { link, invalid } = linked();
   await expect(link.call("fail", "function")).rejects.toThrow("holds a function");
   await expect(link.call("add", (() => []) as never)).rejects.toThrow("could not be cloned");
@@ -172,7 +172,7 @@ test("an error that cannot be cloned is told by its message", async () => {
   expect(invalid).toEqual([]);
 });
 
-test("property: whatever comes as a message, nothing is thrown, and the link goes on", async () => {
+test("property: any message is handled without a throw, and the link goes on", async () => {
   const { link, near, far, invalid } = linked();
   const message = fc.record(
     {

@@ -16,10 +16,10 @@ import { COUNTER_CHECKS, PRIMARY_CHECKS, WORKER_CHECKS } from "../../../src/work
 import { WorkersAdminView } from "../../../src/workers/workers-view.ts";
 import { inlineConfig } from "../../support/gateway.ts";
 
-/** The other process, of which the test says what it sends. */
+/** The other process, whose messages the test determines. */
 class Other extends EventEmitter implements Peer {
   connected = true;
-  /** What it answers the call under way with. */
+  /** The answer to the call under way. */
   answer: unknown;
   readonly sent: unknown[] = [];
 
@@ -48,7 +48,7 @@ function faultsOf() {
   };
 }
 
-/** Values that look like one of ours, in which a part may be anything. */
+/** Values that resemble a valid one; any part may be anything. */
 const spoiled = (values: Readonly<Record<string, unknown>>): fc.Arbitrary<unknown> =>
   fc.oneof(
     fc.anything(),
@@ -74,7 +74,7 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   enterStream: { id: 1, place: "main", limits: { streams: 5 }, address: "10.0.0.1" },
 };
 
-test("property: whatever a worker asks, the primary answers or refuses it, and throws nothing", async () => {
+test("property: the primary answers or refuses any call of a worker, and never throws", async () => {
   const { faults, link } = faultsOf();
   const { answers, release } = new CounterServer(inlineConfig({ routes: {} })).serve();
   const other = new Other();
@@ -96,7 +96,7 @@ test("property: whatever a worker asks, the primary answers or refuses it, and t
   expect(faults).toEqual([]);
 });
 
-test("property: whatever a primary answers, a worker counts, refuses or says that it does not know", async () => {
+test("property: for any answer of the primary, a worker counts, refuses, or reports that it cannot know", async () => {
   const { faults, link } = faultsOf();
   const other = new Other();
   const checks = { ours: WORKER_CHECKS, theirs: PRIMARY_CHECKS };
@@ -112,7 +112,7 @@ test("property: whatever a primary answers, a worker counts, refuses or says tha
   );
   const refused = (error: unknown) => {
     expect(error).toBeInstanceOf(ProxyError);
-    // Its body is what a client reads; a code that this version does not know has none.
+    // Clients get the error's body; a code unknown to this version would have none.
     expect((error as ProxyError).body("id")).toContain("error_code");
     return undefined;
   };
@@ -158,7 +158,7 @@ const METRIC = {
   values: [{ value: 1, labels: {} }],
 };
 
-test("property: whatever workers say of themselves, the admin listener shows what fits", async () => {
+test("property: for any answer of the workers, the admin listener shows the valid parts", async () => {
   const { faults, metrics, link } = faultsOf();
   const other = new Other();
   const checks = { ours: PRIMARY_CHECKS, theirs: WORKER_CHECKS };
