@@ -1,4 +1,3 @@
-import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { jitter } from "../base/jitter.ts";
 import type { EndReason } from "../base/outcome.ts";
@@ -10,6 +9,7 @@ import { fail as failExchange, send } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { SharedBytes } from "../http/shared-bytes.ts";
 import { HEARTBEAT } from "../stream/opening.ts";
+import { StallTimer } from "../stream/stall-timer.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { withId } from "./event-id.ts";
 import { gapBlock } from "./gap.ts";
@@ -216,9 +216,11 @@ export class Subscriber implements ChannelClient, LiveStream {
     const response = this.#response;
     response.end();
     const { sendTimeout } = this.#channel.route.config.stream;
-    if (response.isClosed || response.pendingBytes === 0 || sendTimeout === undefined) return;
-    const stalled = new DueTimer(sendTimeout, () => response.breakOff());
-    response.onClose(() => stalled.clear());
+    if (response.isClosed || response.pendingBytes === 0) return;
+    const owner = this.exchange;
+    const stall = new StallTimer(response, { sendTimeout, owner, onStall: () => response.breakOff() });
+    response.onClose(() => stall.clear());
+    stall.start();
   }
 
   /** Refuses a client that waits for a stream that this process will not open. */

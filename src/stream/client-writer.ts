@@ -1,8 +1,8 @@
-import { DueTimer } from "../base/due-timer.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import type { ResponseHead } from "./response-head.ts";
+import { StallTimer } from "./stall-timer.ts";
 
 interface Bounds {
   /** Pending bytes from which on the backend is not read. */
@@ -21,8 +21,8 @@ export class ClientWriter {
   readonly #exchange: Exchange;
   readonly #response: ClientResponse;
   readonly #bounds: Bounds;
-  #isListening = false;
-  #stallTimer: DueTimer | undefined;
+  /** Made when the client is behind for the first time; most clients never are. */
+  #stall: StallTimer | undefined;
   #whenDrained: (() => void) | undefined;
 
   constructor(exchange: Exchange, response: ClientResponse, bounds: Bounds) {
@@ -77,36 +77,26 @@ export class ClientWriter {
     this.#response.breakOff();
   }
 
-  /** Registers the listeners at the first stall: most clients never need them. */
-  #listen(): void {
-    if (this.#isListening) return;
-    this.#isListening = true;
-    this.#response.onDrain(() => this.#onDrain());
-    this.#response.onClose(() => this.#clearStall());
-  }
-
   #onDrain(): void {
-    this.#clearStall();
+    this.#stall?.clear();
     const callback = this.#whenDrained;
     this.#whenDrained = undefined;
     callback?.();
   }
 
   #watchStall(): void {
-    this.#listen();
-    const { sendTimeout } = this.#bounds;
-    if (this.#stallTimer !== undefined || sendTimeout === undefined) return;
-    const taken = this.#response.takenBytes;
-    const onDue = this.#exchange.guarded(() => {
-      this.#stallTimer = undefined;
-      if (this.#response.takenBytes > taken) this.#watchStall();
-      else this.abort("slow_client");
-    });
-    this.#stallTimer = new DueTimer(sendTimeout, onDue);
+    this.#stall ??= this.#createStall();
+    this.#stall.start();
   }
 
-  #clearStall(): void {
-    this.#stallTimer?.clear();
-    this.#stallTimer = undefined;
+  #createStall(): StallTimer {
+    const stall = new StallTimer(this.#response, {
+      sendTimeout: this.#bounds.sendTimeout,
+      owner: this.#exchange,
+      onStall: () => this.abort("slow_client"),
+    });
+    this.#response.onDrain(() => this.#onDrain());
+    this.#response.onClose(() => stall.clear());
+    return stall;
   }
 }

@@ -7,7 +7,7 @@ import type { RawFields } from "../http/fields.ts";
 import { renderRequest } from "../http/render-head.ts";
 import type { ResponseParser } from "../http/response-parser.ts";
 import type { Source, SourceHead } from "../http/source.ts";
-import { Answer } from "./answer.ts";
+import { Answer } from "./backend-response.ts";
 import type { Backend } from "./backend.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
 import { type DialError, dialError } from "./dial-error.ts";

@@ -5,7 +5,7 @@ import { RawResponse } from "../../src/http/raw-response.ts";
 import { Http2Response } from "../../src/listen/http2-response.ts";
 import { NodeResponse } from "../../src/listen/node-response.ts";
 import { Relay } from "../../src/stream/relay.ts";
-import { Answer } from "../../src/upstream/answer.ts";
+import { Answer } from "../../src/upstream/backend-response.ts";
 import { Connection } from "../../src/upstream/connection.ts";
 import { WaitingClient } from "../../src/websocket/waiting-client.ts";
 import { metricsOf, startWithAdmin } from "../support/admin.ts";

@@ -7,7 +7,7 @@ import { ROOM_BEFORE } from "../../src/http/chunk.ts";
 import { RawResponse, type ResponseOwner } from "../../src/http/raw-response.ts";
 import { ResponseParser } from "../../src/http/response-parser.ts";
 import { Relay } from "../../src/stream/relay.ts";
-import { Answer } from "../../src/upstream/answer.ts";
+import { Answer } from "../../src/upstream/backend-response.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
 
 /** The high-water mark of the simulated sockets: small, so that clients fall behind often. */

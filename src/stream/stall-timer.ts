@@ -1,0 +1,46 @@
+import { DueTimer } from "../base/due-timer.ts";
+import { type FaultOwner, guarded } from "../base/guard.ts";
+import type { ClientResponse } from "../http/client-response.ts";
+
+interface StallOptions {
+  /** How long, in ms, the client may take nothing of what waits for it; undefined: without a bound. */
+  readonly sendTimeout: number | undefined;
+  /** An error in `onStall` is its fault. */
+  readonly owner: FaultOwner;
+  /** Called when the client has taken nothing for `sendTimeout`. */
+  onStall(): void;
+}
+
+/** Notices that a client takes nothing of what waits for it. */
+export class StallTimer {
+  readonly #response: ClientResponse;
+  readonly #options: StallOptions;
+  #timer: DueTimer | undefined;
+
+  constructor(response: ClientResponse, options: StallOptions) {
+    this.#response = response;
+    this.#options = options;
+  }
+
+  /** Starts the timer unless it runs. When it is due and the client has taken some bytes, it starts again. */
+  start(): void {
+    const { sendTimeout, owner } = this.#options;
+    if (this.#timer !== undefined || sendTimeout === undefined) return;
+    const taken = this.#response.takenBytes;
+    const onDue = () => {
+      this.#timer = undefined;
+      if (this.#response.takenBytes > taken) this.start();
+      else this.#options.onStall();
+    };
+    this.#timer = new DueTimer(
+      sendTimeout,
+      guarded((error) => owner.fault(error), onDue),
+    );
+  }
+
+  /** Stops the timer: the client has taken everything, or is gone. */
+  clear(): void {
+    this.#timer?.clear();
+    this.#timer = undefined;
+  }
+}
