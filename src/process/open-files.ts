@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 
-/** How many files, sockets among them, this process may have open at a time; Infinity where the system does not tell. */
+/**
+ * How many files, sockets among them, this process may have open at a time; Infinity where the system does not tell.
+ */
 export function openFileLimit(): number {
   let limits: string;
   try {

@@ -5,14 +5,14 @@ import type { Log } from "../observe/log.ts";
 import type { Backend } from "./backend.ts";
 import type { UpstreamOwner } from "./upstream-owner.ts";
 
-/** The first checks come within this part of the interval: soon, and not all in one moment. */
+/** The part of the interval within which the first checks are spread: soon, and not all at once. */
 const FIRST_CHECK_PART = 0.2;
 
 /**
- * Asks the backends of one upstream from time to time how they are.
+ * Checks the backends of one upstream at each `healthCheck.interval`.
  *
- * They count as healthy until `unhealthy` checks in a row have failed, and then as unhealthy until `healthy`
- * in a row have not. Each change is logged once.
+ * A backend is healthy until `unhealthy` checks in a row have failed, and then unhealthy until `healthy` checks in a
+ * row have succeeded. Each change is logged once.
  */
 export class ActiveHealth {
   readonly #config: HealthCheckConfig;
@@ -32,13 +32,13 @@ export class ActiveHealth {
     for (const check of this.#checks) this.#plan(check, Math.random() * FIRST_CHECK_PART * config.interval);
   }
 
-  /** Stops checking; an answer that is still to come changes nothing. */
+  /** Stops the checks; a response that is still to come changes nothing. */
   close(): void {
     this.#isClosed = true;
     for (const { timer } of this.#checks) clearTimeout(timer);
   }
 
-  /** The next check of a backend begins after the last one has ended, so there is never more than one. */
+  /** Plans the next check of a backend. It begins after the last one has ended, so there is one at a time. */
   #plan(check: Check, delayMs: number): void {
     check.timer = setTimeout(async () => {
       const fault = await probe(check.backend, this.#config, (fields) => this.#marked(fields));
@@ -46,11 +46,11 @@ export class ActiveHealth {
       this.#note(check, fault);
       this.#plan(check, jitter(this.#config.interval));
     }, delayMs);
-    // A gateway that was made and never listens does not hold its process.
+    // A gateway that never listens must not keep its process running.
     check.timer.unref();
   }
 
-  /** A check that came back would be answered by another check, and so on. */
+  /** Adds the loop mark: a check that came back to this gateway would cause another check, and so on. */
   #marked(fields: readonly string[]): string[] {
     return this.#loops.mark(fields, [], { route: this.#name, method: "GET", target: this.#config.path });
   }
@@ -68,7 +68,7 @@ export class ActiveHealth {
       this.#log.warn({ ...facts, reason: fault }, "backend is unhealthy");
       return;
     }
-    // Whatever took it out before is over; requests need not wait for the end of failTimeout.
+    // Whatever made requests fail is over: they need not wait for the end of `failTimeout`.
     backend.passive.letTry();
     this.#log.info(facts, "backend is healthy");
   }
@@ -76,12 +76,12 @@ export class ActiveHealth {
 
 interface Check {
   readonly backend: Backend;
-  /** Answers in a row that speak against the present state. */
+  /** Results in a row that contradict the present state. */
   streak: number;
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Asks once; resolves with what is wrong, and never rejects. */
+/** Sends one check; resolves with what is wrong, or undefined if nothing is. Never rejects. */
 function probe(
   backend: Backend,
   { path, timeout }: HealthCheckConfig,
@@ -91,19 +91,19 @@ function probe(
     const fields = marked(["Host", backend.address.authority, "User-Agent", "sluice health check"]);
     const request = backend.request("GET", path, fields);
     const timer = new DueTimer(timeout, () => {
-      resolve(`no answer within ${timeout} ms`);
+      resolve(`no response within ${timeout} ms`);
       request.destroy();
     });
     request.once("response", (response) => {
       const { statusCode = 0 } = response;
       resolve(statusCode >= 200 && statusCode < 400 ? undefined : `status ${statusCode}`);
-      // The timer bounds the body too: an event stream makes a bad path, but not a leak.
+      // The timer bounds the body too: an event stream is a bad path to check, but leaves no open request.
       response.on("error", () => {});
       response.resume();
     });
     request.on("upgrade", (_response, socket) => {
       socket.destroy();
-      resolve("upgrade without a request for it");
+      resolve("an upgrade that was not requested");
     });
     request.on("error", (error) => resolve(error.message));
     request.once("close", () => timer.clear());

@@ -3,48 +3,48 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
 import type { Source } from "../http/source.ts";
 import type { Backend } from "./backend.ts";
-import { bodyFraming, type Dial, dial } from "./dial.ts";
+import { bodyFraming, type DialOptions, dial } from "./dial.ts";
 import { DialError } from "./dial-error.ts";
 import type { Upstream } from "./upstream.ts";
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
-/** What is sent, and what is known of it. */
+/** A request for a backend of an upstream, and how it is sent. */
 export interface Attempt<T> {
   readonly exchange: Exchange;
   readonly upstream: Upstream;
-  /** Sent twice, it has the effect of once, and the body it needs is at hand. */
+  /** Whether it may be sent twice: its method is idempotent (RFC 9110 section 9.2.2), and its body is held here. */
   readonly isRepeatable: boolean;
   isClientGone(): boolean;
-  /** Sends it to one backend, `isAlone` on a connection made for it; without an answer it fails with a DialError. */
+  /** Sends it to one backend, with `isAlone` on a new connection; without a response it fails with a DialError. */
   send(
     backend: Backend,
     isAlone: boolean,
-    answered: (answer: T) => void,
+    answered: (response: T) => void,
     failed: (error: unknown) => void,
   ): void;
 }
 
 /**
- * Sends a request to a backend of the group, and to `upstream.retries` others when the first gives no answer;
- * never to one twice, so a backend that is alone is asked once, as by nginx.
+ * Sends a request to a backend of the upstream, and to up to `upstream.retries` others if that one does not respond.
+ * No backend gets it twice, so a single backend gets it once, as with nginx.
  *
- * What has not left may go to another backend whatever it is; what has left, only if it is repeatable and
- * not a byte came back. A client that has left is no backend's failure, and nobody is tried for it.
+ * A request of which no byte was sent may go to another backend. One that was sent may do so only if it is repeatable
+ * and no byte came back. If the client has left, the failure counts against no backend and ends the attempts.
  */
 export function attempt<T>(details: Attempt<T>): Promise<T> {
   return new Promise((resolve, reject) => new Attempts(details, resolve, reject).begin());
 }
 
-/** One promise for all of them: most requests are answered by the first. */
+/** All attempts of a request, with one promise: most requests are answered by the first backend. */
 class Attempts<T> {
   readonly #details: Attempt<T>;
-  readonly #resolve: (answer: T) => void;
+  readonly #resolve: (response: T) => void;
   readonly #reject: (error: unknown) => void;
   readonly #tried: Backend[] = [];
   #retriesLeft: number;
 
-  constructor(details: Attempt<T>, resolve: (answer: T) => void, reject: (error: unknown) => void) {
+  constructor(details: Attempt<T>, resolve: (response: T) => void, reject: (error: unknown) => void) {
     this.#details = details;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -65,9 +65,9 @@ class Attempts<T> {
   #send(backend: Backend, isAlone: boolean): void {
     const { exchange, upstream, send } = this.#details;
     exchange.dialling(backend.url);
-    const answered = (answer: T) => {
+    const answered = (response: T) => {
       upstream.succeeded(backend);
-      this.#resolve(answer);
+      this.#resolve(response);
     };
     const failed = (error: unknown) => this.#failed(backend, isAlone, error);
     try {
@@ -83,11 +83,11 @@ class Attempts<T> {
     else this.#send(next.backend, next.isAlone);
   }
 
-  /** Where it goes after a failure; undefined when that was the last one. */
+  /** Returns where the request goes after a failure; undefined if that was the last attempt. */
   #nextAfter(backend: Backend, wasAlone: boolean, error: unknown): Destination | undefined {
     const { upstream, isRepeatable, isClientGone } = this.#details;
     if (!(error instanceof DialError) || isClientGone()) return undefined;
-    // A kept connection that the backend closed in the same moment is no answer and no failure.
+    // The backend closed a kept connection at the same moment: no failure. It gets the request on a new connection.
     if (error.progress === "stale" && isRepeatable && !wasAlone) return { backend, isAlone: true };
     if (isBackendsFault(error)) upstream.failed(backend, error.message);
     this.#tried.push(backend);
@@ -104,31 +104,33 @@ class Attempts<T> {
 
 interface Destination {
   readonly backend: Backend;
-  /** On a connection made for it. */
+  /** On a new connection. */
   readonly isAlone: boolean;
 }
 
-/** Closing an idle connection is every backend's right; what we lack, or do wrong ourselves, is not its fault. */
+/**
+ * A backend may close an idle connection at any time, and a shortage or an error of this process is no failure of it.
+ */
 function isBackendsFault({ progress, code }: DialError): boolean {
   return progress !== "stale" && code !== "connections_exhausted" && code !== "internal_error";
 }
 
-/** What `dialUpstream` is told; the request is made anew for each backend. */
-export interface UpstreamDial extends Pick<Dial, "exchange" | "response"> {
+/** A client's request for an upstream; `requestFor` renders it for each backend. */
+export interface UpstreamDial extends Pick<DialOptions, "exchange" | "response"> {
   readonly upstream: Upstream;
-  requestFor(backend: Backend): Dial["request"];
+  requestFor(backend: Backend): DialOptions["request"];
 }
 
-/** Sends the client's request to the group and resolves with the first response head that comes. */
+/** Sends the client's request to the upstream and resolves with the first response whose head comes. */
 export function dialUpstream({ exchange, response, upstream, requestFor }: UpstreamDial): Promise<Source> {
   const framing = bodyFraming(exchange);
   const hasBodyAtHand = framing === "none" || framing === "buffered";
   const isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method);
-  // Chunked bodies travel on connections of their own: a backend that misreads where one ends
-  // can then not take its rest for another client's request.
+  // A chunked body is sent on a connection of its own: a backend that misreads its end cannot take the rest for another
+  // client's request (request smuggling).
   const reuse = framing !== "chunked";
   const isClientGone = () => response.isClosed;
-  const answer = attempt<Source>({
+  const source = attempt<Source>({
     exchange,
     upstream,
     isRepeatable,
@@ -140,19 +142,19 @@ export function dialUpstream({ exchange, response, upstream, requestFor }: Upstr
       dial(details, reuse && !isAlone);
     },
   });
-  if (exchange.body !== undefined) holdBody(exchange, exchange.body, answer);
+  if (exchange.body !== undefined) holdBody(exchange, exchange.body, source);
   const { body } = exchange.request;
-  // A body that nobody took is read and dropped, or the client would not come to read the refusal.
-  if (body !== undefined) answer.catch(() => body.stream.resume());
-  return answer;
+  // A body that no backend took is read and dropped: a client that is still sending may not read the refusal.
+  if (body !== undefined) source.catch(() => body.stream.resume());
+  return source;
 }
 
-/** Holds a body while it may go to another backend; a connection that sends it holds it for itself. */
-function holdBody(exchange: Exchange, body: WholeBody, answer: Promise<Source>): void {
+/** Holds a body while it may be sent to another backend; a connection that sends it holds it too. */
+function holdBody(exchange: Exchange, body: WholeBody, source: Promise<Source>): void {
   const release = body.hold();
   const over = () => {
     release();
     exchange.forgetBody();
   };
-  answer.then(over, over);
+  source.then(over, over);
 }

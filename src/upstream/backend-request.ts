@@ -12,13 +12,13 @@ import { withIdentity, withoutIdentity } from "./identity-fields.ts";
 import { signedFields } from "./signed-fields.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** Methods whose requests Node and others frame as body-less when no length is given. */
+/** Methods whose requests have no body unless framing fields say so, in Node and elsewhere. */
 const BODYLESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "DELETE"]);
 
-/** Fields that make a partial or empty answer out of a stream. */
+/** Fields that make a backend respond with a part of a stream, or without a body. */
 const CONDITIONAL = ["Range", "If-Range", "If-None-Match", "If-Modified-Since"];
 
-/** The request as one backend gets it: the same path and query, and fields it can believe. */
+/** Returns the request for one backend: the path rewritten by the route, the same query, and fields it can trust. */
 export function createBackendRequest(
   exchange: Exchange,
   route: Route,
@@ -46,7 +46,7 @@ export function createBackendRequest(
     fields = setField(fields, name, value);
   const path = rewritten(target.path, config.rewrite) + target.query;
   const passing = { route: config.name, method: request.method, target: path };
-  // After what the route removes: without the mark a loop has no end.
+  // After the fields that the route removes: without the mark a loop has no end.
   fields = upstream.loops.mark(fields, request.rawHeaders, passing);
   fields.push(...framingFields(exchange, fields));
   return {
@@ -57,19 +57,19 @@ export function createBackendRequest(
   };
 }
 
-/** Who asked, for whom, and under which id. */
+/** Returns the fields that tell the backend the client and the request id. */
 function forwardingFields({ id, client }: Exchange): string[] {
   const fields = ["X-Request-Id", id];
-  // A shared stream is asked for in nobody's name.
+  // The request for a shared stream belongs to no single client.
   if (client.forwardedFor !== "") fields.push("X-Forwarded-For", client.forwardedFor);
   fields.push("X-Forwarded-Proto", client.proto);
-  // Neither has the peer of a unix socket an address, nor a shared stream a client.
+  // The peer of a unix socket has no address, and a shared stream has no client.
   if (isIP(client.address) !== 0) fields.push("X-Real-IP", client.address);
   if (client.host !== "") fields.push("X-Forwarded-Host", client.host);
   return fields;
 }
 
-/** Node frames a request whose fields are given whole by itself only where it guesses a body. */
+/** Returns the framing fields of the request: renderRequest adds none. */
 function framingFields(exchange: Exchange, fields: RawFields): string[] {
   const framing = bodyFraming(exchange);
   if (framing === "chunked") return ["Transfer-Encoding", "chunked"];
@@ -78,7 +78,7 @@ function framingFields(exchange: Exchange, fields: RawFields): string[] {
   return framing === "none" && !BODYLESS.has(exchange.request.method ?? "") ? ["Content-Length", "0"] : [];
 }
 
-/** Takes the prefix off at a segment border, as routing reads it, and puts the other one on. */
+/** Returns a path without `stripPrefix`, which ends at a segment boundary as routing reads it, and with `addPrefix`. */
 export function rewritten(
   path: string,
   { stripPrefix, addPrefix }: { stripPrefix: string; addPrefix: string },
@@ -91,7 +91,10 @@ export function rewritten(
 
 const isNamed = (segment: string): boolean => segment !== "";
 
-/** Where the rest of a path begins behind a prefix, slashes in a row read as one; undefined when it has another. */
+/**
+ * Returns the index of the first segment behind a prefix, with slashes in a row read as one; undefined if the path
+ * does not begin with it.
+ */
 function endOfPrefix(segments: readonly string[], prefix: readonly string[]): number | undefined {
   let at = 0;
   for (const wanted of prefix) {

@@ -4,25 +4,25 @@ import type { ResponseParser } from "../http/response-parser.ts";
 import type { Sink, Source, SourceHead } from "../http/source.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
 
-/** How long a connection may be idle: below the 5 s after which Node's own server, and others, close it. */
+/** How long a connection may be idle: less than the 5 s after which Node's own server, and others, close it. */
 const MAX_IDLE_MS = 4_000;
 
-/** In place of a head that was used. */
-const LET_GO: SourceHead = { status: 0, reason: "", rawHeaders: [] };
+/** In place of a head that was used, to free its memory. */
+const NO_HEAD: SourceHead = { status: 0, reason: "", rawHeaders: [] };
 
-/** A backend's answer whose head has been read, while its body comes on the connection. */
-export class Answer implements Source, ConnectionUser {
-  // First what each read needs.
+/** A backend's response: its head has been read, its body comes on the connection. */
+export class BackendResponse implements Source, ConnectionUser {
+  // The fields that each read needs come first.
   #sink: Sink | undefined;
   #waiting: Waiting | undefined;
-  /** Undefined when nothing more can come on it. */
+  /** Undefined when nothing more can come. */
   #connection: Connection | undefined;
   head: SourceHead;
   readonly #mayKeep: boolean;
   readonly #owner: FaultOwner;
   #whenClosed: (() => void) | undefined;
 
-  /** With `mayKeep` the connection may serve another request afterwards; `owner` ends with a fault of the sink. */
+  /** With `mayKeep` the connection may serve another request afterwards. An error of the sink is a fault of `owner`. */
   constructor(
     head: SourceHead,
     connection: Connection,
@@ -37,7 +37,7 @@ export class Answer implements Source, ConnectionUser {
 
   start(sink: Sink): void {
     this.#sink = sink;
-    this.head = LET_GO;
+    this.head = NO_HEAD;
     if (this.#waiting !== undefined) this.#deliver();
     else this.#connection?.resume();
   }
@@ -74,7 +74,7 @@ export class Answer implements Source, ConnectionUser {
   onRead(parser: ResponseParser, bytes: Buffer): void {
     const { payloadStart, payloadEnd } = parser;
     if (payloadEnd > payloadStart) this.#payload(bytes, payloadStart, payloadEnd);
-    // The sink may have had enough of it.
+    // The sink may have cancelled the response.
     const connection = this.#connection;
     if (connection === undefined) return;
     if (parser.fault !== undefined) {
@@ -88,7 +88,9 @@ export class Answer implements Source, ConnectionUser {
 
   onEnd(isWhole: boolean): void {
     this.#over(
-      isWhole ? undefined : new ProxyError("backend_reset", "the connection ended in the middle of the body"),
+      isWhole
+        ? undefined
+        : new ProxyError("backend_reset", "the connection ended before the end of the body"),
     );
   }
 
@@ -116,7 +118,7 @@ export class Answer implements Source, ConnectionUser {
     if (this.#waiting?.part === undefined) {
       this.#waiting = { part: Buffer.from(part), end: undefined };
     } else {
-      // Rare: most answers are here with their first read, or taken before the second.
+      // Rare: most responses come with one read, or have their sink before the second.
       this.#waiting.part = Buffer.concat([this.#waiting.part, part]);
       this.#connection?.pause();
     }
@@ -140,12 +142,12 @@ export class Answer implements Source, ConnectionUser {
     this.#closed();
   }
 
-  /** Gives the sink what came before it. */
+  /** Gives the sink the bytes that came before it. */
   #deliver(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting === undefined) return;
-    // First, so that the sink's pause is the last word.
+    // Before the sink gets bytes: it may pause again.
     this.#connection?.resume();
     const { part, end } = waiting;
     if (part !== undefined) this.#sink?.onData(part, 0, part.length);
@@ -159,7 +161,7 @@ export class Answer implements Source, ConnectionUser {
   }
 }
 
-/** What came before there was a sink to take it. */
+/** What came before there was a sink. */
 interface Waiting {
   part: Buffer | undefined;
   end: End | undefined;

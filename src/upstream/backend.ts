@@ -4,21 +4,21 @@ import { isIP, type LookupFunction } from "node:net";
 import { type ConnectionOptions, createSecureContext } from "node:tls";
 import type { BackendAddress } from "../config/scalars.ts";
 import type { BackendConfig, UpstreamTls } from "../config/upstream-schema.ts";
-import type { ConnectionTarget } from "./connection.ts";
+import type { ConnectionTarget } from "./backend-socket.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import { PassiveHealth } from "./passive-health.ts";
 
-/** One address of an upstream: its connections, what is under way to it, and whether it is well. */
+/** One server of an upstream: its connections, the requests in flight, and its health. */
 export class Backend {
   readonly address: BackendAddress;
   readonly weight: number;
   readonly isBackup: boolean;
-  /** What requests tell of it. */
+  /** Its health as requests show it. */
   readonly passive: PassiveHealth;
-  /** What the active checks tell of it; true until they know better, and without them. */
+  /** Its health as active checks show it; true before the first result and without checks. */
   isHealthy = true;
   readonly connections: ConnectionPool;
-  /** Of Node's own client, which sends checks and upgrades: one connection for each. */
+  /** The agent of Node's own client, which sends checks and upgrades, each on a connection of its own. */
   readonly agent: http.Agent;
   #inFlight = 0;
   #isRetired = false;
@@ -35,12 +35,12 @@ export class Backend {
       verification === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...verification });
   }
 
-  /** As configured, for logs. */
+  /** Its URL as configured, for logs. */
   get url(): string {
     return this.address.url;
   }
 
-  /** Requests, streams and tunnels that have not ended. */
+  /** The number of requests, streams and tunnels that have not ended. */
   get inFlight(): number {
     return this.#inFlight;
   }
@@ -49,7 +49,7 @@ export class Backend {
     return this.isHealthy && this.passive.isAvailable;
   }
 
-  /** Counts what is sent to it, until the returned function is called; calling that again does nothing. */
+  /** Counts a request as in flight until the returned function is called; a second call does nothing. */
   acquire(): () => void {
     this.passive.begin();
     this.#inFlight++;
@@ -61,14 +61,14 @@ export class Backend {
     };
   }
 
-  /** Closes the connections once nothing is under way on them; a late request still gets one. */
+  /** Closes the connections when no request is in flight; a late request still gets one. */
   retire(): void {
     this.#isRetired = true;
     if (this.#inFlight === 0) this.close();
   }
 
   /**
-   * Begins a request of Node's own client, on a connection of its own.
+   * Begins a request with Node's own client, on a connection of its own.
    *
    * `fields` are sent as they are, so Host and the framing fields must be among them.
    */
@@ -78,7 +78,7 @@ export class Backend {
     return (tls ? https : http).request({ ...where, method, path, headers: fields, agent: this.agent });
   }
 
-  /** Closes idle connections, and those in use. */
+  /** Closes all connections, those in use too. */
   close(): void {
     this.connections.close();
     this.agent.destroy();
@@ -96,16 +96,16 @@ function targetOf(
   return { tls: true, options: { ...options, ...verification, ALPNProtocols: ["http/1.1"] } };
 }
 
-/** Everything that verifies a certificate, said outright. */
+/** The options that verify a certificate, all of them explicit. */
 type Verification = Required<Pick<ConnectionOptions, "secureContext" | "servername" | "rejectUnauthorized">>;
 
 function verificationOf({ host }: BackendAddress, tls: UpstreamTls | undefined): Verification {
   return {
-    // Made once: Node would read the authorities anew for each connection.
+    // Made once: Node would parse the certificate authorities for each connection.
     secureContext: createSecureContext(tls?.ca === undefined ? {} : { ca: tls.ca }),
-    // Node would take the name from a Host field; what is verified is the backend's own.
+    // Without it Node takes the name from a Host field; the certificate must name the backend.
     servername: tls?.serverName ?? (isIP(host) === 0 ? host : ""),
-    // Said even when true: unsaid, NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
+    // Explicit even if true: otherwise NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
     rejectUnauthorized: tls?.verify ?? true,
   };
 }

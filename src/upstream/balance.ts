@@ -1,16 +1,16 @@
 import type { BalanceMethod } from "../config/upstream-schema.ts";
 
-/** What a balancing method knows of a backend. */
+/** A backend as a balancing method sees it. */
 export interface Candidate {
   readonly url: string;
   readonly weight: number;
   readonly inFlight: number;
 }
 
-/** Picks one of the candidates, which are at least one; `key` is the client's address. */
+/** Returns one of the candidates; `key` is the client's address. */
 export type Balance<C extends Candidate> = (candidates: readonly [C, ...C[]], key: string) => C;
 
-/** Makes a balancing method with its own memory. */
+/** Creates a balancing method with a state of its own. */
 export function createBalance<C extends Candidate>(
   method: BalanceMethod,
   random: () => number = Math.random,
@@ -30,7 +30,7 @@ export function createBalance<C extends Candidate>(
 /**
  * Smooth weighted round robin, as nginx does it: weights 5, 1, 1 give a a b a c a a, not a a a a a b c.
  *
- * Everyone gains its weight, the richest is chosen and pays for all.
+ * Each candidate gains its weight as credit; the one with the most credit is chosen and pays the sum of all weights.
  */
 function roundRobin<C extends Candidate>(): Balance<C> {
   const credits = new WeakMap<C, number>();
@@ -49,7 +49,10 @@ function roundRobin<C extends Candidate>(): Balance<C> {
   };
 }
 
-/** The fewest under way for its weight; among equals each in turn, or an idle group would have one worker. */
+/**
+ * Chooses the fewest requests in flight for the weight; equals take turns, or an idle group would use one backend
+ * alone.
+ */
 function leastConnections<C extends Candidate>(): Balance<C> {
   const inTurn = roundRobin<C>();
   return (candidates, key) => {
@@ -64,16 +67,15 @@ function leastConnections<C extends Candidate>(): Balance<C> {
   };
 }
 
-/** In products, because quotients of equal loads need not be equal. */
+/** Compares loads by products, because the quotients of equal loads may differ by rounding. */
 function byLoad(a: Candidate, b: Candidate): number {
   return a.inFlight * b.weight - b.inFlight * a.weight;
 }
 
 /**
- * Weighted rendezvous hashing: each candidate draws a lot from its name and the key, and the best wins.
+ * Weighted rendezvous hashing: each candidate gets a score from its name and the key, and the highest score wins.
  *
- * A backend that leaves takes its own clients along and moves nobody else's; one that comes back gets the
- * same ones again.
+ * When a backend leaves, only its own clients move; when it comes back it gets the same clients again.
  */
 function hash<C extends Candidate>(): Balance<C> {
   const seeds = new WeakMap<C, number>();
@@ -87,7 +89,7 @@ function hash<C extends Candidate>(): Balance<C> {
     let [chosen] = candidates;
     let best = Number.NEGATIVE_INFINITY;
     for (const candidate of candidates) {
-      // Between 0 and 1 without either end; the logarithm makes shares follow the weights.
+      // Strictly between 0 and 1; the logarithm makes the shares follow the weights.
       const lot = (mixed(keyHash ^ seedOf(candidate)) + 0.5) / 2 ** 32;
       const score = candidate.weight / -Math.log(lot);
       if (score > best) [chosen, best] = [candidate, score];
@@ -96,14 +98,14 @@ function hash<C extends Candidate>(): Balance<C> {
   };
 }
 
-/** FNV-1a, 32 bits, mixed: addresses of one network differ in their last characters only. */
+/** Returns a mixed FNV-1a hash of 32 bits: addresses of one network differ in their last characters only. */
 function hashOf(text: string): number {
   let value = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
   return mixed(value);
 }
 
-/** The finaliser of MurmurHash3: every bit of the input moves half of the bits of the output. */
+/** The finalizer of MurmurHash3: each bit of the input changes half of the bits of the output. */
 function mixed(value: number): number {
   let bits = value;
   bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
@@ -111,7 +113,10 @@ function mixed(value: number): number {
   return (bits ^ (bits >>> 16)) >>> 0;
 }
 
-/** Two drawn by weight, the less busy of them: near to the least busy of all, and never a stampede to it. */
+/**
+ * Draws two candidates by weight and returns the less loaded one: close to the least loaded of all, without a rush to
+ * it.
+ */
 function randomTwo<C extends Candidate>(candidates: readonly [C, ...C[]], random: () => number): C {
   const one = drawn(candidates, random);
   const [head, ...rest] = candidates.filter((candidate) => candidate !== one);

@@ -1,18 +1,19 @@
 import { performance } from "node:perf_hooks";
-import { Connection, type ConnectionOwner, type ConnectionTarget } from "./connection.ts";
+import type { ConnectionTarget } from "./backend-socket.ts";
+import { Connection, type ConnectionOwner } from "./connection.ts";
 
-/** Idle connections kept for each backend; more are closed as they fall idle. */
+/** The most idle connections kept for each backend; a further one is closed when it becomes idle. */
 const MAX_IDLE = 64;
 
-/** How often those that have been idle too long are looked for. */
+/** How often connections that were idle for too long are closed. */
 const SWEEP_MS = 1_000;
 
-/** The connections to one backend: those in use, and those that wait for another request. */
+/** The connections to one backend: those in use, and the idle ones. */
 export class ConnectionPool implements ConnectionOwner {
   readonly target: ConnectionTarget;
   session: Buffer | undefined;
   readonly #open = new Set<Connection>();
-  /** The last to fall idle is the first to be used: those that are not needed grow old. */
+  /** The connection that became idle last is used first: connections that are not needed grow old. */
   #idle: Connection[] = [];
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -20,7 +21,7 @@ export class ConnectionPool implements ConnectionOwner {
     this.target = target;
   }
 
-  /** An idle connection; undefined when there is none. */
+  /** Returns an idle connection, which is no longer in the pool; undefined if there is none. */
   take(): Connection | undefined {
     const now = performance.now();
     for (let last = this.#idle.pop(); last !== undefined; last = this.#idle.pop()) {
@@ -30,7 +31,7 @@ export class ConnectionPool implements ConnectionOwner {
     return undefined;
   }
 
-  /** A new connection, which is still to stand. */
+  /** Returns a new connection, which is still connecting. */
   connect(): Connection {
     const connection = new Connection(this);
     this.#open.add(connection);
@@ -51,7 +52,7 @@ export class ConnectionPool implements ConnectionOwner {
     if (connection.idleUntil > 0) this.#idle = this.#idle.filter((other) => other !== connection);
   }
 
-  /** Closes those that are idle, and those in use. */
+  /** Closes all connections, those in use too. */
   close(): void {
     clearTimeout(this.#sweeper);
     this.#sweeper = undefined;

@@ -1,58 +1,40 @@
-import { connect, type NetConnectOpts, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
 import { Deadline } from "../base/deadline.ts";
 import { refusalOf } from "../base/errors.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import { WholeBody } from "../exchange/whole-body.ts";
-import { ROOM_BEFORE, ROOM_BEHIND } from "../http/chunk.ts";
 import { ResponseParser } from "../http/response-parser.ts";
-import type { BorrowedBytes } from "../http/source.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
+import { type ConnectionTarget, openBackendSocket, READ_BUFFER, READ_START } from "./backend-socket.ts";
 import { Upload, type UploadBody } from "./upload.ts";
-
-/** The most that one read brings. */
-const READ_BYTES = 64 * 1024;
-
-/**
- * The read buffer of all backend connections of the process. The bytes of a read are used before the next read of any
- * connection, so a buffer for each connection would only be memory that idles with its stream. Readers get the bytes as
- * `BorrowedBytes` (http/source.ts), with room around them for what makes a chunk of them.
- */
-const BYTES: BorrowedBytes = Buffer.allocUnsafeSlow(ROOM_BEFORE + READ_BYTES + ROOM_BEHIND);
-const READ_BUFFER = BYTES.subarray(ROOM_BEFORE, ROOM_BEFORE + READ_BYTES);
-
-/** Where connections of one backend go, and all that they are made with: merged once, as each merge is slow. */
-export type ConnectionTarget =
-  | { readonly tls: false; readonly options: NetConnectOpts }
-  | { readonly tls: true; readonly options: TlsOptions };
 
 /** The pool that a connection belongs to. */
 export interface ConnectionOwner {
   readonly target: ConnectionTarget;
-  /** Of the last TLS handshake, to shorten the next one. */
+  /** The session of the last TLS handshake, to shorten the next one. */
   session: Buffer | undefined;
-  /** It stands, serves nobody, and may serve another request. */
+  /** Takes back an idle connection that may serve another request. */
   put(connection: Connection): void;
-  /** It is over. */
+  /** Forgets a connection that is closed. */
   remove(connection: Connection): void;
 }
 
 /**
- * Whoever has a request under way on a connection; at most one at a time. An error in `onBroken` is its fault, one in
- * any other of these breaks the connection.
+ * The user of a connection: it has a request under way on it. A connection has at most one at a time. An error in
+ * `onBroken` goes to the user's `fault`; an error in another of these methods breaks the connection.
  */
 export interface ConnectionUser extends FaultOwner {
   onConnected(): void;
   /** The last byte of the request is with the kernel. */
   onSent(): void;
-  /** What the connection's deadline was set for takes too long. */
+  /** The connection's deadline has passed. */
   onLate(): void;
-  /** The parser has read; its payload is in `bytes`, which are valid during the call only. */
-  onRead(parser: ResponseParser, bytes: BorrowedBytes): void;
-  /** The connection has ended, with a whole answer or without. Nothing more is called. */
+  /** The parser has read a part of the response. Its payload is in `bytes`, which are valid during the call only. */
+  onRead(parser: ResponseParser, bytes: Buffer): void;
+  /** The backend has ended the connection; `isWhole` if that is the end of a whole response. The last call. */
   onEnd(isWhole: boolean): void;
-  /** The connection broke. Nothing more is called. */
+  /** The connection broke. The last call. */
   onBroken(error: Error): void;
 }
 
@@ -60,16 +42,16 @@ const CONNECTION = Symbol("connection");
 type OwnedSocket = Socket & { [CONNECTION]?: Connection };
 
 /**
- * One connection to a backend: sends one request after the other, and reads their answers.
+ * One connection to a backend: sends one request after the other, and reads their responses.
  *
- * The handlers of its socket are shared by all, and find it by a property: closures for each would weigh more than
- * all else that an idle stream holds here.
+ * All connections share the handlers of their sockets, which find the connection by a property of the socket: closures
+ * for each connection would take more memory than everything else that an idle stream holds here.
  */
 export class Connection {
-  // First what each read needs.
+  // The fields that each read needs come first.
   #user: ConnectionUser | undefined;
   readonly #parser = new ResponseParser();
-  /** Until when it may be kept idle, by `performance.now()`. */
+  /** The time by `performance.now()` until which it may be idle; 0 until it was idle once. */
   idleUntil = 0;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
@@ -81,7 +63,9 @@ export class Connection {
 
   constructor(owner: ConnectionOwner) {
     this.#owner = owner;
-    const socket: OwnedSocket = open(owner, (length) => this.#read(length));
+    const socket: OwnedSocket = openBackendSocket(owner.target, owner.session, (length) =>
+      this.#read(length),
+    );
     this.#socket = socket;
     socket[CONNECTION] = this;
     socket.once(owner.target.tls ? "secureConnect" : "connect", onConnect);
@@ -91,7 +75,7 @@ export class Connection {
     lastingConnections.add(socket);
   }
 
-  /** Hands it to a user; `release` is called once, when it no longer serves that one. */
+  /** Gives the connection to a user; `release` is called once, when it no longer serves that user. */
   begin(user: ConnectionUser, isHead: boolean, release: () => void): void {
     this.#user = user;
     this.#release = release;
@@ -99,29 +83,31 @@ export class Connection {
     this.#parser.begin(isHead);
   }
 
-  /** Another one takes over what is under way. */
+  /** Replaces the user of the request that is under way. */
   handOver(user: ConnectionUser): void {
     this.#user = user;
   }
 
-  /** The user is told when what follows takes longer than `ms`. */
+  /** Calls the user's `onLate` after `ms`, unless the deadline is lifted or set again before. */
   setDeadline(ms: number): void {
     this.#deadline ??= new Deadline(() => this.#tell((user) => user.onLate()));
     this.#deadline.set(ms);
   }
 
-  /** What was to come in time is here. */
+  /** Lifts the deadline; another one may follow soon. */
   liftDeadline(): void {
     this.#deadline?.lift();
   }
 
-  /** The same, and nothing else follows soon. On a connection that serves one request after the other it may. */
+  /**
+   * Lifts the last deadline of a request. A connection that was idle before keeps the timer: it is likely to need it.
+   */
   endDeadline(): void {
     if (this.idleUntil > 0) this.#deadline?.lift();
     else this.#dropDeadline();
   }
 
-  /** Sends a request whole, or its head and, as it comes, its body. */
+  /** Sends a request: whole, or its head and then its body as it comes from the client. */
   send(head: string, body: WholeBody | UploadBody | undefined): void {
     if (body !== undefined && !(body instanceof WholeBody)) {
       this.#upload = new Upload(this.#socket, head, body, {
@@ -132,14 +118,14 @@ export class Connection {
     }
     const release = this.#release;
     const onFlushed = (error?: Error | null) => {
-      // Not if it is over; a next request may be under way by then.
+      // The request may be over, and the next one under way.
       if (!error && this.#release === release) this.#sent();
     };
     if (body === undefined) this.#socket.write(head, "latin1", onFlushed);
     else this.#sendWhole(head, body, onFlushed);
   }
 
-  /** Holds the body until the kernel has its last byte or the connection is gone; `onFlushed` hears which. */
+  /** Holds the body until the kernel has its last byte or the connection is closed; `onFlushed` gets the error then. */
   #sendWhole(head: string, body: WholeBody, onFlushed: (error?: Error | null) => void): void {
     const release = body.hold();
     this.#socket.cork();
@@ -152,7 +138,7 @@ export class Connection {
     this.#socket.uncork();
   }
 
-  /** Stops reading; what TLS has decrypted already still comes. */
+  /** Stops reading; bytes that TLS has decrypted already still come. */
   pause(): void {
     this.#isPaused = true;
     this.#socket.pause();
@@ -164,16 +150,16 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** The answer has come whole: keeps the connection for another request where that is safe, else closes it. */
+  /** Ends a request whose response is whole: keeps the connection for another one if that is safe, else closes it. */
   finish(mayKeep: boolean, maxIdleMs: number): void {
     const { isPersistent, hasSurplus, keepAliveMs = Number.POSITIVE_INFINITY } = this.#parser;
-    // A second before the backend's own end, so that it does not fall on our next request.
+    // A second less than the backend's own timeout, so that the backend does not close it under the next request.
     const idleMs = Math.min(maxIdleMs, keepAliveMs - 1000);
     if (mayKeep && isPersistent && !hasSurplus && this.#isSent && idleMs > 0) this.#keep(idleMs);
     else this.#close();
   }
 
-  /** Closes it at once, whatever is under way; nothing more is called. */
+  /** Closes the connection at once, whatever is under way, without a further call to its user. */
   destroy(): void {
     this.#leave();
     this.#socket.destroy();
@@ -197,22 +183,18 @@ export class Connection {
     this.#owner.session = session;
   }
 
-  #read(length: number): boolean {
+  #read(length: number): void {
     const user = this.#user;
-    if (user === undefined) {
-      // An answer that nobody asked for.
-      this.destroy();
-    } else {
-      this.#deliver(user, length);
-    }
-    return true;
+    // A response without a request.
+    if (user === undefined) this.destroy();
+    else this.#deliver(user, length);
   }
 
-  /** What throws on the way to the client is the end of this answer, and not of the thousands beside it. */
+  /** An error on the way to the client ends this response, and not the thousands beside it. */
   #deliver(user: ConnectionUser, length: number): void {
     try {
-      this.#parser.read(BYTES, ROOM_BEFORE, ROOM_BEFORE + length);
-      user.onRead(this.#parser, BYTES);
+      this.#parser.read(READ_BUFFER, READ_START, READ_START + length);
+      user.onRead(this.#parser, READ_BUFFER);
     } catch (error) {
       this.#failed(user, error);
     }
@@ -228,7 +210,7 @@ export class Connection {
     }
   }
 
-  /** Closes the connection and tells its user, the last time. */
+  /** Closes the connection and makes the last call to its user. */
   #endFor(step: (user: ConnectionUser) => void): void {
     const user = this.#user;
     this.destroy();
@@ -237,7 +219,7 @@ export class Connection {
   }
 
   #failed(user: ConnectionUser | undefined, cause: unknown): void {
-    // Another may have taken over meanwhile.
+    // The step may have changed or removed the user.
     this.#user ??= user;
     this.#endFor((broken) => broken.onBroken(refusalOf(cause)));
   }
@@ -268,7 +250,7 @@ export class Connection {
     this.#deadline = undefined;
   }
 
-  /** In order: TLS says that it ends. */
+  /** Closes the connection in order: TLS sends its close_notify. */
   #close(): void {
     this.#leave();
     this.#socket.destroySoon();
@@ -285,13 +267,6 @@ export class Connection {
     this.#dropDeadline();
     release?.();
   }
-}
-
-function open({ target, session }: ConnectionOwner, callback: (length: number) => boolean): Socket {
-  const onread = { buffer: READ_BUFFER, callback };
-  if (!target.tls) return connect({ ...target.options, onread });
-  const options = { ...target.options, onread };
-  return connectTls(session === undefined ? options : { ...options, session });
 }
 
 function onConnect(this: OwnedSocket): void {

@@ -1,11 +1,12 @@
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { retrySoon } from "../http/retry-after.ts";
+import type { Timeouts } from "./upstream.ts";
 
 /**
- * A backend that gave no answer; `progress` decides whether another one may get the request.
+ * A dial that brought no response head. `progress` decides whether another backend may get the request.
  *
- * `unsent`: not a byte has left. `stale`: it left on a kept connection, which the backend may have closed in
- * the same moment. `unanswered`: it left, and may have had its effect. `answered`: bytes came back.
+ * `unsent`: no byte of the request has been sent. `stale`: it was sent on a kept connection, which the backend may have
+ * closed at the same moment. `unanswered`: it was sent, and may have had its effect. `answered`: bytes came back.
  */
 export class DialError extends ProxyError {
   readonly progress: "unsent" | "stale" | "unanswered" | "answered";
@@ -21,7 +22,30 @@ export class DialError extends ProxyError {
   }
 }
 
-/** Our own lack of files, ports or memory, as `connect` reports it: nobody else's fault. */
+/** What is known of a dial while it lasts. */
+export interface DialState {
+  readonly isConnected: boolean;
+  /** Whether bytes of a response came. */
+  readonly isAnswered: boolean;
+  /** Whether the connection had served a request before. */
+  readonly isReused: boolean;
+}
+
+/** Returns how far a dial has come. */
+export function dialProgress({ isConnected, isAnswered, isReused }: DialState): DialError["progress"] {
+  if (!isConnected) return "unsent";
+  if (isAnswered) return "answered";
+  return isReused ? "stale" : "unanswered";
+}
+
+/** Returns the error of a dial whose connection, or then whose response head, took too long. */
+export function dialTimeout(isConnected: boolean, timeouts: Timeouts): ProxyError {
+  return isConnected
+    ? new ProxyError("backend_timeout", `${timeouts.responseHeaderTimeout} ms passed`)
+    : new ProxyError("backend_connect_timeout", `${timeouts.connectTimeout} ms passed`);
+}
+
+/** This process's own shortage of files, ports or memory, as `connect` reports it: no failure of the backend. */
 const OWN_SHORTAGES: ReadonlySet<string> = new Set([
   "EMFILE",
   "ENFILE",
@@ -30,12 +54,12 @@ const OWN_SHORTAGES: ReadonlySet<string> = new Set([
   "EADDRNOTAVAIL",
 ]);
 
-/** What an error on the way to the response head means, given how far the request had come. */
+/** Returns what an error during a dial means, given how far the dial had come. */
 export function dialError(error: NodeJS.ErrnoException, progress: DialError["progress"]): DialError {
   if (error instanceof DialError) return error;
   const options = { cause: error };
   if (error instanceof ProxyError) {
-    // One of our timers, or what the answer had in it: a connection that broke is the only stale one.
+    // A timeout of ours, or an invalid response. Only a connection that broke is stale.
     const sent = progress === "stale" ? "unanswered" : progress;
     return new DialError(error.code, error.message, sent, { cause: error.cause ?? error });
   }
@@ -51,7 +75,7 @@ export function dialError(error: NodeJS.ErrnoException, progress: DialError["pro
   return new DialError(code, describe(error), isGarbled ? "answered" : progress, options);
 }
 
-/** The error of a name with several addresses has no words of its own. */
+/** The error for a name with several addresses has an empty message: its parts have the reasons. */
 function describe(error: Error): string {
   if (!(error instanceof AggregateError)) return error.message;
   return error.errors.map((one: unknown) => (one instanceof Error ? one.message : String(one))).join("; ");

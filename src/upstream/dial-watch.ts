@@ -1,9 +1,8 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { DueTimer } from "../base/due-timer.ts";
-import { ProxyError } from "../base/errors.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
-import { type DialError, dialError } from "./dial-error.ts";
+import { type DialError, dialError, dialProgress, dialTimeout } from "./dial-error.ts";
 import type { Timeouts } from "./upstream.ts";
 
 interface Watched {
@@ -13,25 +12,27 @@ interface Watched {
 }
 
 /**
- * Watches a request that Node's client sends, on its way to the response head: how far it has come, and that each
- * part of the way, first the connection and then, once the request is out, the answer, takes no longer than it may.
+ * Watches a dial of Node's own client, which sends upgrades: how far it has come, and that the connection and then,
+ * once the request is out, the response head take no longer than `timeouts` allow.
  */
 export class DialWatch {
   readonly #request: ClientRequest;
+  readonly #timeouts: Timeouts;
   readonly #owner: FaultOwner;
   #timer: DueTimer | undefined;
   #isOver = false;
   #socket: Socket | undefined;
   #isConnected = false;
-  /** What the connection had brought before this request. */
+  /** Bytes that the connection had brought before this request. */
   #earlierBytes = 0;
 
-  /** `owner` ends with a fault of these callbacks. */
+  /** An error in one of these callbacks is a fault of `owner`. */
   constructor(request: ClientRequest, { timeouts, isTls, owner }: Watched) {
     const { connectTimeout, responseHeaderTimeout } = timeouts;
     this.#request = request;
+    this.#timeouts = timeouts;
     this.#owner = owner;
-    this.#arm(connectTimeout, "backend_connect_timeout");
+    this.#arm(connectTimeout);
     const onSocket = (socket: Socket) => {
       this.#socket = socket;
       if (request.reusedSocket || !socket.connecting) this.#connected();
@@ -43,26 +44,28 @@ export class DialWatch {
     };
     request.once("socket", this.#guarded(onSocket));
     // `finish`: the last byte of the request is with the kernel.
-    const onFinish = () => this.#arm(responseHeaderTimeout, "backend_timeout");
+    const onFinish = () => this.#arm(responseHeaderTimeout);
     request.once("finish", this.#guarded(onFinish));
   }
 
-  /** The head is here, or will not come. */
+  /** Ends the watch: the response head is here, or will not come. */
   clear(): void {
     this.#isOver = true;
     this.#timer?.clear();
   }
 
-  /** What an error of the request means, and how far the request had come. */
+  /** Returns what an error of the request means. */
   failure(error: NodeJS.ErrnoException): DialError {
-    return dialError(error, this.#progress());
+    const isAnswered = (this.#socket?.bytesRead ?? 0) > this.#earlierBytes;
+    const isReused = this.#request.reusedSocket;
+    return dialError(error, dialProgress({ isConnected: this.#isConnected, isAnswered, isReused }));
   }
 
-  #arm(ms: number, code: "backend_connect_timeout" | "backend_timeout"): void {
-    // An answer may come before the request is out; what it waits for then is no head.
+  #arm(ms: number): void {
+    // A response may come before the request is out; then no response head is awaited any more.
     if (this.#isOver) return;
     this.#timer?.clear();
-    const onDue = () => this.#request.destroy(new ProxyError(code, `${ms} ms passed`));
+    const onDue = () => this.#request.destroy(dialTimeout(this.#isConnected, this.#timeouts));
     this.#timer = new DueTimer(
       ms,
       this.#guarded(() => void onDue()),
@@ -78,15 +81,9 @@ export class DialWatch {
     this.#earlierBytes = this.#socket?.bytesRead ?? 0;
     this.#timer?.clear();
   }
-
-  #progress(): DialError["progress"] {
-    if (!this.#isConnected) return "unsent";
-    if ((this.#socket?.bytesRead ?? 0) > this.#earlierBytes) return "answered";
-    return this.#request.reusedSocket ? "stale" : "unanswered";
-  }
 }
 
-/** What is wrong with a response head that Node's client accepts. */
+/** Returns what is wrong with a response head that Node's client accepts; undefined if nothing is. */
 export function responseFault({ statusCode = 0, rawHeaders }: IncomingMessage): string | undefined {
   if (statusCode < 200 || statusCode > 599) return `status ${statusCode}`;
   let codings = 0;

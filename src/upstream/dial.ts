@@ -7,37 +7,37 @@ import type { RawFields } from "../http/fields.ts";
 import { renderRequest } from "../http/render-head.ts";
 import type { ResponseParser } from "../http/response-parser.ts";
 import type { Source, SourceHead } from "../http/source.ts";
-import { Answer } from "./backend-response.ts";
 import type { Backend } from "./backend.ts";
+import { BackendResponse } from "./backend-response.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
-import { type DialError, dialError } from "./dial-error.ts";
+import { type DialError, dialError, dialProgress, dialTimeout } from "./dial-error.ts";
 import type { UploadBody } from "./upload.ts";
 import type { Timeouts } from "./upstream.ts";
 
-/** A request as it goes to the backend. */
+/** A request as it is sent to the backend. */
 export interface BackendRequest {
   readonly path: string;
   /** Flat names and values, sent as they are. */
   readonly fields: readonly string[];
-  /** Returns what of the client's trailers goes on behind a body that streams through. */
+  /** Returns those of the client's trailer fields that are forwarded behind a streamed body. */
   trailersOf(raw: RawFields): RawFields;
-  /** When the client leaves before the response head: give up, or let the backend finish. */
+  /** When the client leaves before the response head: cancel the request, or let the backend finish. */
   readonly onClientGone: "cancel" | "drain";
 }
 
-/** The request that is to be sent, and what bounds its way. */
-export interface Dial {
+/** A request for one backend, with its timeouts and the receivers of the outcome. */
+export interface DialOptions {
   readonly exchange: Exchange;
   readonly response: Cancellation;
   readonly backend: Backend;
   readonly timeouts: Timeouts;
   readonly request: BackendRequest;
-  /** Called with the answer as its head has come, before what came behind that is given to it. */
-  answered(answer: Source): void;
+  /** Called when the response head has come, before the bytes behind it are given to the response. */
+  answered(response: Source): void;
   failed(error: DialError): void;
 }
 
-/** How the body of a request is framed on the wire; `buffered` when a stage has read it whole. */
+/** Returns how a request's body is framed on the wire; `buffered` if a step of the route has read it whole. */
 export function bodyFraming({
   request,
   body,
@@ -48,80 +48,80 @@ export function bodyFraming({
 }
 
 /**
- * Sends the client's request to one backend, and calls `answered` or `failed`. The backend counts it until the response
- * has ended.
+ * Sends the client's request to one backend, and calls `answered` or `failed`. With `reuse`, on an idle connection if
+ * there is one. The backend counts the request as in flight until the response has ended.
  */
-export function dial(details: Dial, reuse: boolean): void {
-  const { exchange, response, backend, request } = details;
+export function dial(options: DialOptions, reuse: boolean): void {
+  const { exchange, response, backend, request } = options;
   const { method } = exchange.request;
   const fields = [...request.fields, "Connection", reuse ? "keep-alive" : "close"];
   const head = renderRequest(method, request.path, fields);
   const kept = reuse ? backend.connections.take() : undefined;
   const connection = kept ?? backend.connections.connect();
-  const dialling = new Dialling(details, connection, { head, reuse, isReused: kept !== undefined });
-  connection.begin(dialling, method === "HEAD", backend.acquire());
-  if (request.onClientGone === "cancel") dialling.giveUpWith(response);
-  else dialling.giveUpAtEnd();
-  if (kept !== undefined) dialling.onConnected();
+  const started = new Dial(options, connection, { head, reuse, isReused: kept !== undefined });
+  connection.begin(started, method === "HEAD", backend.acquire());
+  if (request.onClientGone === "cancel") started.cancelWith(response);
+  else started.cancelAtEnd();
+  if (kept !== undefined) started.onConnected();
 }
 
-interface Way {
+interface WireRequest {
   /** The request's head. */
   readonly head: string;
+  /** Whether the connection may serve other requests. */
   readonly reuse: boolean;
+  /** Whether it has served one before. */
   readonly isReused: boolean;
 }
 
-/**
- * The way of one request to its response head: first the connection and then, once the request is out, the answer
- * takes no longer than it may.
- */
-class Dialling implements ConnectionUser {
-  readonly #details: Dial;
+/** One request until its response head: `timeouts` bound the connecting and then, once the request is out, the wait. */
+class Dial implements ConnectionUser {
+  readonly #options: DialOptions;
   readonly #connection: Connection;
-  readonly #way: Way;
+  readonly #wire: WireRequest;
   #isConnected = false;
   #isAnswered = false;
+  /** Ends the listening for a cancellation. */
   #stay: () => void = () => {};
 
-  constructor(details: Dial, connection: Connection, way: Way) {
-    this.#details = details;
+  constructor(options: DialOptions, connection: Connection, wire: WireRequest) {
+    this.#options = options;
     this.#connection = connection;
-    this.#way = way;
-    if (!way.isReused) connection.setDeadline(details.timeouts.connectTimeout);
+    this.#wire = wire;
+    if (!wire.isReused) connection.setDeadline(options.timeouts.connectTimeout);
   }
 
-  giveUpWith(response: Cancellation): void {
+  /** Cancels the request when the client leaves. */
+  cancelWith(response: Cancellation): void {
     this.#stay = response.onClose(() => this.#fail(new Error("the client has left")));
   }
 
-  /** A client that leaves does not end the exchange, yet a fault does: nothing else would end an upload that broke off. */
-  giveUpAtEnd(): void {
-    const { exchange } = this.#details;
-    const giveUp = () => this.#fail(new Error("the request has ended"));
-    this.#stay = () => exchange.offEnd(giveUp);
-    exchange.onEnd(giveUp);
+  /**
+   * Cancels the request when the exchange ends. A client that leaves does not end the exchange, but a fault does: an
+   * upload that broke off would have no other end.
+   */
+  cancelAtEnd(): void {
+    const { exchange } = this.#options;
+    const cancel = () => this.#fail(new Error("the request has ended"));
+    this.#stay = () => exchange.offEnd(cancel);
+    exchange.onEnd(cancel);
   }
 
   onConnected(): void {
     this.#isConnected = true;
     this.#connection.liftDeadline();
-    const { body, request } = this.#details.exchange;
-    // Not before: until then the body can still go to another backend.
-    this.#connection.send(this.#way.head, bodyToSend(body, request.body, this.#details.request));
+    const { body, request } = this.#options.exchange;
+    // Not earlier: until the connection is open the body can still be sent to another backend.
+    this.#connection.send(this.#wire.head, bodyToSend(body, request.body, this.#options.request));
   }
 
   onSent(): void {
-    // Not before: a long upload is no silent backend.
-    this.#connection.setDeadline(this.#details.timeouts.responseHeaderTimeout);
+    // Not earlier: the backend of a long upload is not silent.
+    this.#connection.setDeadline(this.#options.timeouts.responseHeaderTimeout);
   }
 
   onLate(): void {
-    const { connectTimeout, responseHeaderTimeout } = this.#details.timeouts;
-    const fault = this.#isConnected
-      ? new ProxyError("backend_timeout", `${responseHeaderTimeout} ms passed`)
-      : new ProxyError("backend_connect_timeout", `${connectTimeout} ms passed`);
-    this.#fail(fault);
+    this.#fail(dialTimeout(this.#isConnected, this.#options.timeouts));
   }
 
   onRead(parser: ResponseParser, bytes: Buffer): void {
@@ -135,22 +135,27 @@ class Dialling implements ConnectionUser {
   }
 
   fault(error: unknown): void {
-    this.#details.exchange.fault(error);
+    this.#options.exchange.fault(error);
   }
 
   onBroken(error: Error): void {
     this.#over();
-    this.#details.failed(dialError(error, this.#progress()));
+    const state = {
+      isConnected: this.#isConnected,
+      isAnswered: this.#isAnswered,
+      isReused: this.#wire.isReused,
+    };
+    this.#options.failed(dialError(error, dialProgress(state)));
   }
 
   #answered(head: SourceHead, parser: ResponseParser, bytes: Buffer): void {
     this.#over();
-    const answer = new Answer(head, this.#connection, {
-      mayKeep: this.#way.reuse,
-      owner: this.#details.exchange,
+    const response = new BackendResponse(head, this.#connection, {
+      mayKeep: this.#wire.reuse,
+      owner: this.#options.exchange,
     });
-    this.#details.answered(answer);
-    answer.onRead(parser, bytes);
+    this.#options.answered(response);
+    response.onRead(parser, bytes);
   }
 
   #fail(error: Error): void {
@@ -161,12 +166,6 @@ class Dialling implements ConnectionUser {
   #over(): void {
     this.#connection.endDeadline();
     this.#stay();
-  }
-
-  #progress(): DialError["progress"] {
-    if (!this.#isConnected) return "unsent";
-    if (this.#isAnswered) return "answered";
-    return this.#way.isReused ? "stale" : "unanswered";
   }
 }
 

@@ -3,8 +3,8 @@ import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { Source } from "../http/source.ts";
 
 /**
- * Reads an answer to its end and drops it, for the sake of a backend whose client has left before the head
- * (`onClientGone: drain`). Cancels one that is silent for `silenceMs`: nothing else would end it.
+ * Reads a response to its end and drops it, for a backend whose client has left before the response head
+ * (`onClientGone: drain`). Cancels a response that is silent for `silenceMs`: it would have no other end.
  */
 export function discard(source: Source, silenceMs: number, owner: FaultOwner): void {
   const onSilence = guarded(

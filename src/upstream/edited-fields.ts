@@ -4,7 +4,7 @@ import { nameSet } from "../http/name-set.ts";
 
 const lists = new WeakMap<object, readonly string[]>();
 
-/** The names that `headers.request` of a route removes or sets: the same list for each of its requests. */
+/** Returns the names that `headers.request` of a route removes or sets: the same list for each of its requests. */
 export function editedNames({ config }: Pick<Route, "config">): readonly string[] {
   const edits = config.headers.request;
   const known = lists.get(edits);
@@ -15,7 +15,7 @@ export function editedNames({ config }: Pick<Route, "config">): readonly string[
 }
 
 /**
- * A request's fields without the twins of those that the route's file removes or sets: removing `X-Role` means
+ * Returns a request's fields without the twins of those that the route removes or sets: removing `X-Role` means
  * `X_Role` too, which a CGI backend reads as the same field.
  */
 export function withoutTwinsOfEdits(raw: string[], route: Pick<Route, "config">): string[] {

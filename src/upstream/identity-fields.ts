@@ -6,13 +6,13 @@ import { type NameSet, namePatterns, nameSet } from "../http/name-set.ts";
 import { requestTrailers } from "../http/trailers.ts";
 import { editedNames } from "./edited-fields.ts";
 
-/** The field by which the gateway tells the backend which app asks; a client must not be able to give it. */
+/** The field that names the app of a request to the backend; a client must not be able to set it. */
 const APP_ID = ["X-App-Id"];
 
-/** With these a backend would take a request for another than the one that was let in: a GET for a DELETE. */
+/** Fields with which a backend would take a request for another than the one that was allowed: a GET for a DELETE. */
 const METHOD_OVERRIDES = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
-/** What the client says under these names is taken off wherever somebody is verified. */
+/** Names that are removed from a client's request wherever the gateway verifies a credential. */
 const ALWAYS_ASSERTED = [...APP_ID, ...METHOD_OVERRIDES];
 
 const NONE: readonly string[] = [];
@@ -20,14 +20,15 @@ const NO_NAMES = nameSet(NONE);
 const OWN_NAMES = nameSet(APP_ID);
 
 /**
- * A request's fields with what the gateway knows of the principal in place of what the client says, and without
- * the credential that was for the gateway.
+ * Returns a request's fields with the verified identity in place of the client's claims, and without the credential
+ * that was for the gateway.
  *
- * X-App-Id goes even where nobody is verified: the backend of such a route may serve others too, and believe
- * it. There a trusted proxy, which may be another gateway, keeps its own in the one spelling that gateways write.
+ * X-App-Id is removed even on a route without `auth`: its backend may serve other routes too, and trust the field. On
+ * such a route a trusted proxy, which may be another gateway, keeps its X-App-Id in the exact spelling that gateways
+ * write.
  *
- * A twin of a credential goes as well, wherever the credential itself goes on: it was not looked at, and a CGI backend
- * takes it for the one that was.
+ * A twin of a credential is removed wherever the credential itself is forwarded: it was not verified, and a CGI backend
+ * takes it for the verified one.
  */
 export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): string[] {
   const { principal, consumed, client } = exchange;
@@ -44,7 +45,7 @@ export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): 
   return fields;
 }
 
-/** A request's trailers as a backend may read them: without any name that the gateway or the route's file decides on. */
+/** Returns a request's trailer fields without the names that the gateway or the route decides on. */
 export function withoutIdentity(rawTrailers: RawFields, exchange: Exchange, route: Route): string[] {
   const isTaken = takenNames(exchange, route, OWN_NAMES);
   const credentials = namePatterns(route.auth?.credentialFields ?? NONE);
@@ -52,7 +53,7 @@ export function withoutIdentity(rawTrailers: RawFields, exchange: Exchange, rout
   return requestTrailers(rawTrailers, (name) => isTaken(name) || sets.some((set) => set.has(name)));
 }
 
-/** Tells which names of the client's are the gateway's to give; `unverified` are those of a route without `auth`. */
+/** Returns a test for the names that only the gateway may set; `unverified` are those of a route without `auth`. */
 function takenNames(
   { consumed }: Exchange,
   { auth }: Route,
@@ -66,9 +67,9 @@ function takenNames(
 }
 
 interface AuthNames {
-  /** What a client may not say of itself. */
+  /** Names that a client may not set. */
   readonly asserted: NameSet;
-  /** What has one spelling; its twins are taken off. */
+  /** Names with one spelling, whose twins are removed. */
   readonly exact: NameSet;
 }
 

@@ -6,9 +6,9 @@ type Waiting = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[])
 /**
  * Resolves host names for new connections, each name once at a time.
  *
- * Nothing is remembered: every new connection asks, so a changed address is taken at once. But whoever asks
- * for a name that is being resolved waits for that answer. Node resolves on four threads, which files share;
- * a name server that does not answer would fill them all with the same question.
+ * Results are not cached: every new connection resolves its name, so a changed address is used at once. But a name that
+ * is being resolved is not asked for again: further callers wait for that result. Node resolves on four threads, which
+ * file access shares; a name server that does not answer would block all of them with the same question.
  */
 export function createLookup(): LookupFunction {
   const waiting = new Map<string, Waiting[]>();

@@ -7,7 +7,7 @@ import { routingPath } from "../http/routing-path.ts";
 const FIELD = "CDN-Loop";
 const LOWER_FIELD = "cdn-loop";
 
-/** What a request is to the guard. */
+/** The properties by which the guard recognizes a request. */
 interface Passing {
   /** The name of its route. */
   readonly route: string;
@@ -16,29 +16,29 @@ interface Passing {
   readonly target: string;
 }
 
-/** What our entry in a request's field says. */
+/** Our entry in the field of a request. */
 interface Passed {
-  /** How often the request was sent to a backend before. */
+  /** The number of times that the request was sent to a backend. */
   readonly passes: number;
-  /** The name of what was sent last. */
+  /** The short name (`nameOf`) of the request that was sent last. */
   readonly of: string;
 }
 
-/** A name for one gateway, all of its processes included. Random, so that no stranger can claim it. */
+/** Returns a name for one gateway, shared by its processes. It is random, so that no other party can use it. */
 export function newLoopId(): string {
   return `sluice-${randomBytes(8).toString("hex")}`;
 }
 
 /**
- * Ends loops: a request that comes back from a backend, through another proxy or under another name.
+ * Ends loops: refuses a request that comes back from a backend, through another proxy or by another host name.
  *
- * Each request to a backend carries an entry of ours in CDN-Loop (RFC 8586), which other proxies pass on:
- * `sluice-0123456789abcdef; pass=1; of=1x2y3z`. A private field would not be better known to them, and Via would
- * change answers: nginx compresses nothing for a request with Via (`gzip_proxied off` is its default).
+ * Each request to a backend has an entry of ours in CDN-Loop (RFC 8586), which other proxies forward:
+ * `sluice-0123456789abcdef; pass=1; of=1x2y3z`. A private field would have no advantage, and Via would change
+ * responses: nginx does not compress the response to a request with Via (`gzip_proxied off` is its default).
  *
- * A request with our entry need not be a loop. An application may call another route through its public address
- * and copy the fields of the request that it serves. So the same request on the same route is refused when it comes
- * back, and any other after `limits.passes`. Entries of other gateways, and of CDNs, pass as they are.
+ * A request with our entry need not be a loop: an application may call another route by its public address and copy
+ * the fields of the request that it serves. So the same request on the same route is refused when it comes back, and
+ * any other after `limits.passes`. Entries of other gateways, and of CDNs, are forwarded unchanged.
  */
 export class LoopGuard {
   readonly #id: string;
@@ -47,7 +47,7 @@ export class LoopGuard {
     this.#id = id;
   }
 
-  /** Throws `loop_detected` (508) for a routed request that has come back, or has come more than `maxPasses` times. */
+  /** Throws `loop_detected` (508) for a routed request that has come back, or was sent `maxPasses` times or more. */
   check({ request, target, route }: Exchange, maxPasses: number): void {
     const passed = this.#passed(request.rawHeaders);
     if (passed === undefined) return;
@@ -62,7 +62,7 @@ export class LoopGuard {
       throw new ProxyError("loop_detected", `sent to backends ${passed.passes} times (limits.passes)`);
   }
 
-  /** The fields of a request to a backend with our entry; `raw` are those of the request that it comes from. */
+  /** Returns the fields of a request to a backend with our entry added; `raw` are those of the client's request. */
   mark(fields: RawFields, raw: RawFields, passing: Passing): string[] {
     const passes = (this.#passed(raw)?.passes ?? 0) + 1;
     const others = passes > 1 ? this.#withoutOwn(fields) : [...fields];
@@ -70,13 +70,13 @@ export class LoopGuard {
     return others;
   }
 
-  /** Our entry alone, as fields: what a request in the name of several clients keeps of the first one's. */
+  /** Returns our entry alone, as fields: what the request for a shared stream keeps of its first client's CDN-Loop. */
   ownEntry(raw: RawFields): string[] {
     const passed = this.#passed(raw);
     return passed === undefined ? [] : [FIELD, `${this.#id}; pass=${passed.passes}; of=${passed.of}`];
   }
 
-  /** Undefined when the request was not here before. With several entries of ours the most passes count. */
+  /** Returns our entry; undefined if the request was not here before. Of several entries the one with most passes. */
   #passed(raw: RawFields): Passed | undefined {
     if (fieldValue(raw, LOWER_FIELD) === undefined) return undefined;
     let found: Passed | undefined;
@@ -109,7 +109,10 @@ function parameterOf(part: string): [name: string, value: string] {
   return at < 0 ? [part.trim(), ""] : [part.slice(0, at).trim(), part.slice(at + 1).trim()];
 }
 
-/** Short for a request: FNV-1a of 32 bits. Who finds another request of the same name refuses only that to himself. */
+/**
+ * Returns a short name for a request: FNV-1a of 32 bits. A client that finds a collision only gets its own request
+ * refused.
+ */
 function nameOf({ route, method, target }: Passing): string {
   const hash = mixed(
     mixed(mixed(0x811c9dc5, route), method),
@@ -118,7 +121,7 @@ function nameOf({ route, method, target }: Passing): string {
   return (hash >>> 0).toString(16);
 }
 
-/** One part after the other: to join them first would take as long as all else. */
+/** Adds a part to a hash. Joining the parts first would take as long as the rest of the check. */
 function mixed(hash: number, text: string): number {
   let mix = hash;
   for (let at = 0; at < text.length; at++) mix = Math.imul(mix ^ text.charCodeAt(at), 0x01000193);
@@ -127,7 +130,7 @@ function mixed(hash: number, text: string): number {
 
 const isPlain = (target: string): boolean => !target.includes("%") && !target.includes("//");
 
-/** The proxy on the way may have merged slashes, or decoded what was encoded. */
+/** Normalizes a target as routing does: a proxy in between may have merged slashes or decoded percent-encoding. */
 function readAsRouted(target: string): string {
   const query = target.indexOf("?");
   return query < 0 ? routingPath(target) : routingPath(target.slice(0, query)) + target.slice(query);

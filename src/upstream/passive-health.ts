@@ -1,4 +1,4 @@
-/** How many failures in which time take a backend out, and for how long. */
+/** The failures that take a backend out, and for how long. */
 export interface PassiveHealthConfig {
   readonly maxFails: number;
   /** Milliseconds. */
@@ -6,33 +6,34 @@ export interface PassiveHealthConfig {
 }
 
 /**
- * What requests tell about a backend: `maxFails` failures within `failTimeout` take it out for `failTimeout`.
+ * The health of a backend as requests show it: `maxFails` failures within `failTimeout` take it out for `failTimeout`.
  *
- * Then one request tries it. Only when that one is answered do the others follow: a backend that is still
- * down costs one attempt in each `failTimeout`, not one for every request that waits.
+ * Then one request tries it, and the others follow only after a response to that one: a backend that is still down
+ * costs one attempt in each `failTimeout`, not one for every request that waits.
  */
 export class PassiveHealth {
   readonly #config: PassiveHealthConfig;
-  /** When the last failures were, at most `maxFails` of them. */
+  /** The times of the last failures, at most `maxFails` of them. */
   #failures: number[] = [];
   #isOut = false;
+  /** The time from which one request may try a backend that is out. */
   #trialAt = 0;
 
   constructor(config: PassiveHealthConfig) {
     this.#config = config;
   }
 
-  /** Whether a request may be sent, to serve it or to try the backend. */
+  /** Whether the backend may get a request, if only as a trial. */
   get isAvailable(): boolean {
     return !this.#isOut || performance.now() >= this.#trialAt;
   }
 
-  /** Notes that a request is sent; if it is a trial, the next one is `failTimeout` away. */
+  /** Notes that a request is sent; if it is a trial, the next one may follow after `failTimeout`. */
   begin(): void {
-    if (this.#isOut) this.#trialAt = performance.now() + this.#config.failTimeout;
+    if (this.#isOut) this.#postponeTrial(performance.now());
   }
 
-  /** Notes an answer; returns whether it brings the backend back. */
+  /** Notes a response; returns whether it brings the backend back. */
   succeeded(): boolean {
     if (!this.#isOut) return false;
     this.#isOut = false;
@@ -46,7 +47,7 @@ export class PassiveHealth {
     if (maxFails === 0) return false;
     const now = performance.now();
     if (this.#isOut) {
-      this.#trialAt = now + failTimeout;
+      this.#postponeTrial(now);
       return false;
     }
     this.#failures.push(now);
@@ -54,12 +55,16 @@ export class PassiveHealth {
     const [first = now] = this.#failures;
     if (this.#failures.length < maxFails || now - first > failTimeout) return false;
     this.#isOut = true;
-    this.#trialAt = now + failTimeout;
+    this.#postponeTrial(now);
     return true;
   }
 
   /** Lets the next request try the backend at once. */
   letTry(): void {
     this.#trialAt = 0;
+  }
+
+  #postponeTrial(now: number): void {
+    this.#trialAt = now + this.#config.failTimeout;
   }
 }

@@ -6,10 +6,10 @@ import { fieldValues, type RawFields } from "../http/fields.ts";
 import { bodyFraming } from "./dial.ts";
 
 /**
- * A request's fields with our own signature, for a backend that takes requests from the gateway only.
+ * Returns a request's fields with our own signature, for a backend that accepts requests from the gateway only.
  *
- * Made last, over what is really sent: the rewritten path, the Host that the backend sees, and the fields that
- * say who asks. A body that streams through cannot be hashed before it is sent, so it is not signed.
+ * The signature is made last, over what is sent: the rewritten path, the Host that the backend sees, and the identity
+ * fields. A streamed body cannot be hashed before it is sent, so it is not signed.
  */
 export function signedFields(
   unsigned: RawFields,
@@ -30,7 +30,9 @@ export function signedFields(
   return [...fields, ...own.flat()];
 }
 
-/** Without a client's own signature, which the backend could take for ours; underscore twins too. */
+/**
+ * Returns the fields without a client's own signature, which the backend could take for ours, and without its twins.
+ */
 function withoutSignature(fields: RawFields): string[] {
   const kept: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {

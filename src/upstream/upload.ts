@@ -4,16 +4,16 @@ import { lastChunk, toChunk } from "../http/chunk.ts";
 import type { RequestBody } from "../http/client-request.ts";
 import type { RawFields } from "../http/fields.ts";
 
-/** A body, and what of its trailers goes on behind it. */
+/** A body, and the trailer fields that are forwarded behind it. */
 export interface UploadBody extends RequestBody {
   trailersOf(raw: RawFields): RawFields;
 }
 
-/** A request's body on its way from the client to a backend, no faster than that one takes it. */
+/** Sends a request's body from the client to a backend as it comes, with back-pressure. */
 export class Upload {
   readonly #socket: Socket;
   readonly #body: UploadBody;
-  /** The request's head, until it has left: with the first bytes of the body where they are here already. */
+  /** The request's head until it is sent, together with the first bytes of the body if they are here by then. */
   #head: string;
   #sentBytes = 0;
   #isOver = false;
@@ -21,8 +21,8 @@ export class Upload {
   readonly #onFault: FaultHandler;
 
   /**
-   * `onDone` is called once, when the last byte is with the kernel or the client's body has broken off; `onFault` with
-   * an error that no code expected.
+   * `onDone` is called once: when the last byte is with the kernel, or when the client's body is incomplete. `onFault`
+   * is called with an error that no code expected.
    */
   constructor(
     socket: Socket,
@@ -40,15 +40,16 @@ export class Upload {
     stream.once("end", this.#onEnd);
     stream.once("close", this.#onClose);
     socket.on("drain", this.#onDrain);
-    // A client that left while the backend was being connected to: nothing would tell of it any more.
+    // The client may have left while the connection was opened: no further event would tell.
     const begin = () => (stream.closed ? this.#done(false) : this.#sendHead());
-    // A backend may answer without any of the body. In the common case some of it came with the client's head.
+    // A turn later, because in the common case a part of the body came with the client's head. The head is sent without
+    // waiting for more: a backend may respond before the body.
     setImmediate(this.#guarded(begin));
   }
 
   /**
-   * Answered early, or broken: the rest is read and dropped, so that the answer arrives instead of a reset.
-   * `limits.requestTimeout` bounds it.
+   * Stops sending, after an early response or a failure. The rest of the body is read and dropped, so that the client
+   * gets the response and not a reset; `limits.requestTimeout` bounds that.
    */
   stop(): void {
     if (this.#isOver) return;

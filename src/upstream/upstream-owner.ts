@@ -1,7 +1,7 @@
 import type { Log } from "../observe/log.ts";
 import type { LoopGuard } from "./loop-guard.ts";
 
-/** What an upstream belongs to. */
+/** The route that an upstream belongs to, and what it needs from its surroundings. */
 export interface UpstreamOwner {
   /** The route's name. */
   readonly name: string;

@@ -8,21 +8,21 @@ import { createLookup } from "./lookup.ts";
 import type { LoopGuard } from "./loop-guard.ts";
 import type { UpstreamOwner } from "./upstream-owner.ts";
 
-/** How long, in ms, a backend may take to be connected and to answer. */
+/** How long, in ms, a backend may take to accept the connection and, after the request, to send the response head. */
 export interface Timeouts {
   readonly connectTimeout: number;
   readonly responseHeaderTimeout: number;
 }
 
-/** Where a route's requests go: a group of backends, of which each request gets one. */
+/** A group of backends for the requests of a route. */
 export class Upstream {
   readonly backends: readonly Backend[];
   readonly timeouts: Timeouts;
   readonly retries: number;
   readonly preservesHost: boolean;
-  /** Signs what is sent; undefined when nothing is signed. */
+  /** Signs the requests to the backends; undefined if they are not signed. */
   readonly signingKey: SigningKey | undefined;
-  /** Marks what is sent, so that it is known when it comes back. */
+  /** Marks the requests to the backends, to recognize one that comes back. */
   readonly loops: LoopGuard;
   readonly #primaries: Pool;
   readonly #backups: Pool;
@@ -47,7 +47,7 @@ export class Upstream {
       config.balance,
     );
     this.#name = name;
-    // Not a child of it, which would keep the level of today when a reload changes that.
+    // Not a child logger: it would keep its level when a reload changes the level of the log.
     this.#log = log;
     if (config.healthCheck !== undefined) {
       this.#activeHealth = new ActiveHealth(this.backends, config.healthCheck, { name, log, loops });
@@ -59,11 +59,11 @@ export class Upstream {
   }
 
   /**
-   * The backend for the next attempt of a client's request, none of those tried; undefined when there is none.
+   * Returns the backend for the next attempt of a client's request, except those tried; undefined if there is none.
    *
-   * Backups come in when no other is available. When failures have taken all of them out, they are tried all
-   * the same: the worst that can come of it is the 502 that would be sent anyway. What an active check found
-   * unhealthy stays out.
+   * Backups are used if no other backend is available. If failures have taken out all backends, they are tried all the
+   * same: at worst the client gets the 502 that it would get anyway. A backend that an active check found unhealthy is
+   * not used.
    */
   choose(clientAddress: string, tried: readonly Backend[]): Backend | undefined {
     const pick = () => this.#primaries(clientAddress, tried) ?? this.#backups(clientAddress, tried);
@@ -73,19 +73,22 @@ export class Upstream {
     return pick();
   }
 
-  /** Notes that a backend has answered. */
+  /** Notes that a backend has responded. */
   succeeded(backend: Backend): void {
-    if (backend.passive.succeeded())
-      this.#log.info({ route: this.#name, backend: backend.url }, "backend is back");
+    if (backend.passive.succeeded()) this.#log.info(this.#factsOf(backend), "backend is back");
   }
 
-  /** Notes that a backend has failed a request. The only one of a group is never taken out. */
+  /** Notes that a backend has failed a request. The only backend of an upstream is never taken out. */
   failed(backend: Backend, reason: string): void {
     if (this.backends.length === 1 || !backend.passive.failed()) return;
-    this.#log.warn({ route: this.#name, backend: backend.url, reason }, "backend is out");
+    this.#log.warn({ ...this.#factsOf(backend), reason }, "backend is out");
   }
 
-  /** No new requests will come: stops the checks, and closes connections as what is under way on them ends. */
+  #factsOf({ url }: Backend) {
+    return { route: this.#name, backend: url };
+  }
+
+  /** Stops the checks, and closes each connection when the request on it has ended. No new requests should come. */
   retire(): void {
     this.#activeHealth?.close();
     for (const backend of this.backends) backend.retire();
@@ -98,13 +101,13 @@ export class Upstream {
   }
 }
 
-/** Picks an available one of its backends; undefined when none is. */
+/** Returns an available backend that is not in `tried`; undefined if there is none. */
 type Pool = (key: string, tried: readonly Backend[]) => Backend | undefined;
 
 function createPool(backends: readonly Backend[], method: BalanceMethod): Pool {
   const balance: Balance<Backend> = createBalance(method);
   const [only] = backends;
-  // Most are of one, or of none, and are asked for each request.
+  // A fast path for the common pools of one backend or none; it runs for each request.
   if (backends.length <= 1)
     return (_key, tried) => (only?.isAvailable && !tried.includes(only) ? only : undefined);
   return (key, tried) => {

@@ -5,7 +5,7 @@ import { RawResponse } from "../../src/http/raw-response.ts";
 import { Http2Response } from "../../src/listen/http2-response.ts";
 import { NodeResponse } from "../../src/listen/node-response.ts";
 import { Relay } from "../../src/stream/relay.ts";
-import { Answer } from "../../src/upstream/backend-response.ts";
+import { BackendResponse } from "../../src/upstream/backend-response.ts";
 import { Connection } from "../../src/upstream/connection.ts";
 import { WaitingClient } from "../../src/websocket/waiting-client.ts";
 import { metricsOf, startWithAdmin } from "../support/admin.ts";
@@ -106,7 +106,7 @@ test.each([
   const setup = await start();
   for (let round = 0; round < 3; round++) {
     const { client, asked } = await openOne(setup, request);
-    if (round === 0) breaks(Answer.prototype, "cancel");
+    if (round === 0) breaks(BackendResponse.prototype, "cancel");
     client.leave();
     await asked.connection.closed;
   }
@@ -122,7 +122,7 @@ test.each([
   client.socket.pause();
   for (let n = 0; n < 256; n++) asked.emit(`data: ${"x".repeat(128 * KIB)}\n\n`);
   await heldBack(asked.connection.socket);
-  breaks(Answer.prototype, "resume");
+  breaks(BackendResponse.prototype, "resume");
   client.socket.resume();
   await client.ended();
   await asked.connection.closed;

@@ -39,12 +39,12 @@ const changes = (gateway: GatewayFixture) =>
 
 const FAULTS: Record<string, (request: BackendRequest) => void> = {
   "status 503": (request) => request.respond(503),
-  "no answer within 100 ms": () => {},
+  "no response within 100 ms": () => {},
   "socket hang up": (request) => request.halfClose(),
 };
 
 test.each(Object.entries(FAULTS))(
-  "%s takes it out, and good answers bring it back",
+  "%s takes it out, and good responses bring it back",
   async (reason, fault) => {
     const sick = await startChecked();
     const well = await startChecked();
@@ -52,7 +52,7 @@ test.each(Object.entries(FAULTS))(
       healthy: 2,
       unhealthy: 3,
       // Where that is not the fault, a process that stands still shall not be taken for one.
-      ...(reason !== "no answer within 100 ms" && { timeout: "2s" }),
+      ...(reason !== "no response within 100 ms" && { timeout: "2s" }),
     });
     await eventually(() => sick.checks.length > 0 && well.checks.length > 0, "the first checks");
     sick.health.respond = fault;

@@ -7,7 +7,7 @@ import { ROOM_BEFORE } from "../../src/http/chunk.ts";
 import { RawResponse, type ResponseOwner } from "../../src/http/raw-response.ts";
 import { ResponseParser } from "../../src/http/response-parser.ts";
 import { Relay } from "../../src/stream/relay.ts";
-import { Answer } from "../../src/upstream/backend-response.ts";
+import { BackendResponse } from "../../src/upstream/backend-response.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
 
 /** The high-water mark of the simulated sockets: small, so that clients fall behind often. */
@@ -89,7 +89,7 @@ export class RelaySimulation {
   readonly #parser = new ResponseParser();
   readonly #readBuffer = Buffer.alloc(4096);
   readonly #route: Route;
-  #answer: Answer | undefined;
+  #answer: BackendResponse | undefined;
 
   constructor(options: SimulationOptions) {
     this.client = new ClientSocket(
@@ -115,7 +115,7 @@ export class RelaySimulation {
     bytes.copy(this.#readBuffer, ROOM_BEFORE);
     this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
     if (this.#parser.head !== undefined)
-      this.#answer = new Answer(this.#parser.head, this.#connection(), {
+      this.#answer = new BackendResponse(this.#parser.head, this.#connection(), {
         mayKeep: true,
         owner: { fault() {} },
       });
@@ -141,7 +141,7 @@ export class RelaySimulation {
       isTrusted: false,
     };
     const exchange = new Exchange(request, who as never, { log, onSettled() {}, onFault() {} });
-    this.relay = new Relay(exchange, this.response, this.#answer as Answer, this.#route);
+    this.relay = new Relay(exchange, this.response, this.#answer as BackendResponse, this.#route);
     this.relay.start();
   }
 

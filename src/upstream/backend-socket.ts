@@ -1,0 +1,44 @@
+import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
+import { ROOM_BEFORE, ROOM_BEHIND } from "../http/chunk.ts";
+import type { BorrowedBytes } from "../http/source.ts";
+
+/** The most bytes of one read. */
+const READ_BYTES = 64 * 1024;
+
+/**
+ * The buffer that every backend connection of the process reads into. Its bytes are valid until the next read of any
+ * connection: a consumer uses or copies them during the call. A buffer for each connection would be memory that lies
+ * idle with its stream. Around each read is room for the frame that makes it an HTTP/1.1 chunk.
+ */
+export const READ_BUFFER: BorrowedBytes = Buffer.allocUnsafeSlow(ROOM_BEFORE + READ_BYTES + ROOM_BEHIND);
+
+/** The offset in `READ_BUFFER` at which each read begins. */
+export const READ_START = ROOM_BEFORE;
+
+const READ_PART = READ_BUFFER.subarray(READ_START, READ_START + READ_BYTES);
+
+/** The address of a backend and the options of its connections, merged once because each merge is slow. */
+export type ConnectionTarget =
+  | { readonly tls: false; readonly options: NetConnectOpts }
+  | { readonly tls: true; readonly options: TlsOptions };
+
+/**
+ * Connects to a backend. `session` is that of an earlier TLS handshake, to shorten this one; `onRead` is called with
+ * the length of each read into `READ_BUFFER`.
+ */
+export function openBackendSocket(
+  target: ConnectionTarget,
+  session: Buffer | undefined,
+  onRead: (length: number) => void,
+): Socket {
+  const callback = (length: number) => {
+    onRead(length);
+    // Go on reading.
+    return true;
+  };
+  const onread = { buffer: READ_PART, callback };
+  if (!target.tls) return connect({ ...target.options, onread });
+  const options = { ...target.options, onread };
+  return connectTls(session === undefined ? options : { ...options, session });
+}
