@@ -42,7 +42,7 @@ test("a process that crashes logs it, drains its streams and exits with 1", asyn
   expect(sluice.lines().find(({ msg }) => msg === "request")).toMatchObject({ endReason: "drained" });
 });
 
-test("a worker that crashes drains when another serves in its place", async () => {
+test("a worker that crashes drains once its replacement serves", async () => {
   const { backend, route } = await startStreaming();
   const gateway = await serveWorkers({ routes: { all: route } }, { env: { NODE_OPTIONS: PLANT } });
   const clients = [await opened(gateway.port), await opened(gateway.port)];

@@ -12,7 +12,7 @@ const AT_A_TIME = 100;
 
 const statusOf = (client: StreamClient) => client.head?.status;
 
-test("streams that the heap does not carry are 503, the process goes on, and so do its streams", async () => {
+test("streams beyond the heap's capacity get a 503, while the process and its streams go on", async () => {
   const cwd = directoryOf({
     "config/sluice.yaml": "listen: 127.0.0.1:0\nadmin: 0\nlog: { level: warn }\n",
     "config/routes/main.yaml":

@@ -43,7 +43,7 @@ test("a stream ends between two events when its token expires, and the reconnect
   expect((await fetch(`${gateway.url}/feed`, { headers: { authorization } })).status).toBe(401);
 });
 
-test("of a shared stream only the client ends whose token expires", async () => {
+test("on a shared stream, only the client whose token expires is ended", async () => {
   const backend = await startBackend((request) => request.openStream());
   const issuer = await startIssuer();
   const gateway = await startGatewayTo(backend.url, {
@@ -67,7 +67,7 @@ test("of a shared stream only the client ends whose token expires", async () => 
   expect(backend.requests).toHaveLength(1);
 });
 
-test("an event that is under way at that moment arrives whole before the end", async () => {
+test("an event under way at that moment is delivered whole before the end", async () => {
   const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
   const token = await issuer.token(BRIEF);
   const expiresAt = epoch(BRIEF.expiresIn) * 1000;
@@ -82,7 +82,7 @@ test("an event that is under way at that moment arrives whole before the end", a
   expect(stream.text).toBe(":\ndata: half whole\n\n");
 });
 
-test("an event that never ends does not outlive the credential by more than five seconds", async () => {
+test("an event that never ends outlives the credential by at most five seconds", async () => {
   const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
   const token = await issuer.token({ expiresIn: 2 });
   const stream = openStream(gateway.port, { path: "/feed", headers: { authorization: `Bearer ${token}` } });
@@ -92,7 +92,7 @@ test("an event that never ends does not outlive the credential by more than five
   expect(await lineOf(gateway, "/feed")).toMatchObject({ endReason: "auth_expired" });
 });
 
-test("a ticket's stream ends with the token that the ticket was given for, not with the ticket", async () => {
+test("the stream of a ticket ends with the token for which the ticket was issued, not with the ticket", async () => {
   const { issuer, gateway } = await startProtected((request) => request.openStream(), {
     // Longer than a busy machine stands still before it is used.
     ticket: { ttl: "2s" },
@@ -118,7 +118,7 @@ test("a ticket's stream ends with the token that the ticket was given for, not w
   ).toMatchObject({ endReason: "auth_expired" });
 });
 
-test("a WebSocket is broken off when its token expires", async () => {
+test("a WebSocket is aborted when its token expires", async () => {
   const { issuer, gateway } = await startProtected((request) => request.send(switching()));
   const Authorization = `Bearer ${await issuer.token(BRIEF)}`;
   const client = await openRaw(gateway.port);
@@ -128,7 +128,7 @@ test("a WebSocket is broken off when its token expires", async () => {
   expect(await lineOf(gateway, "/socket")).toMatchObject({ status: 101, endReason: "auth_expired" });
 });
 
-test("a stream without an expiry has no end of its own", async () => {
+test("a stream without an expiry is not ended", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startGatewayTo(backend.url);
   const stream = openStream(gateway.port);

@@ -12,7 +12,7 @@ const TICKS = {
 };
 const HELLO = { match: { path: "/*" }, mock: { status: 200, body: "hello" } };
 
-test("the others serve on, its places are free, and no counter goes back", async () => {
+test("other workers go on, the places of the dead worker are free, and no counter decreases", async () => {
   const served = await serveWorkers({ routes: { ticks: TICKS, main: HELLO } });
   const streams: ReturnType<typeof openStream>[] = [];
   for (let n = 0; n < 4; n++) {
@@ -49,7 +49,7 @@ test("the others serve on, its places are free, and no counter goes back", async
   await eventually(() => fifth.head?.status === 503, "a refusal");
 });
 
-test("when all die it is not ready, and all come back, on the same address", async () => {
+test("when all workers die the gateway is not ready, and all restart on the same address", async () => {
   const free = await serveWorkers({ routes: { main: HELLO } });
   const { port } = free;
   free.sluice.kill("SIGTERM");
@@ -64,7 +64,7 @@ test("when all die it is not ready, and all come back, on the same address", asy
   expect(await (await fetchOnce(served.url)).text()).toBe("hello");
 });
 
-test("a worker that cannot start any more ends serve, with 1 and the reason, when no other serves", async () => {
+test("if no other worker serves, a worker that cannot start ends `serve` with 1 and the reason", async () => {
   const free = await serveWorkers({ routes: { main: HELLO } });
   free.sluice.kill("SIGTERM");
   await free.sluice.ended;
@@ -90,7 +90,7 @@ test("a worker that cannot start any more ends serve, with 1 and the reason, whe
   expect(last).toMatchObject({ msg: "no worker comes up", err: { code: "EADDRINUSE" } });
 });
 
-test("a connection that it was given and did not take is closed, and its client tries another", async () => {
+test("a connection that a worker was given but did not take is closed, and its client tries another worker", async () => {
   const served = await serveWorkers({ routes: { main: HELLO } });
   const [stuck = 0] = served.pids();
   process.kill(stuck, "SIGSTOP");

@@ -36,7 +36,7 @@ test.each([
   // IPv4 in IPv6 clothes is the IPv4 address, whichever of the two was meant.
   ["::ffff:10.1.2.3", { deny: ["10.0.0.0/8"] }, false],
   ["10.1.2.3", { deny: ["::ffff:10.0.0.0/104"] }, false],
-])("%s with %j: let in is %s", async (address, access, isIn) => {
+])("%s with %j: admitted is %s", async (address, access, isIn) => {
   const { backend, from } = await start(access);
   const response = await from(address);
   if (isIn) expect(response.status).toBe(200);
@@ -44,7 +44,7 @@ test.each([
   expect(backend.requests.length).toBe(isIn ? 1 : 0);
 });
 
-test("who is not believed cannot claim an address", async () => {
+test("an untrusted client cannot claim another address", async () => {
   const backend = await startPlainBackend();
   const access = { allow: ["10.0.0.0/8"] };
   const gateway = await startGateway({
@@ -55,7 +55,7 @@ test("who is not believed cannot claim an address", async () => {
   expect(backend.requests).toEqual([]);
 });
 
-test("a page can read the refusal, and the preflight before it was answered", async () => {
+test("a page can read the refusal, and its preflight is answered before", async () => {
   const { from } = await start({ deny: ["0.0.0.0/0"] }, { cors: true });
   const origin = "https://app.example.com";
   const preflight = await from("10.0.0.1", {
@@ -68,7 +68,7 @@ test("a page can read the refusal, and the preflight before it was answered", as
   expect(response.headers.get("access-control-allow-origin")).toBe("*");
 });
 
-test("a WebSocket passes the same list", async () => {
+test("the list applies to a WebSocket, too", async () => {
   const { backend, gateway } = await start({ deny: ["10.0.0.0/8"] }, { websocket: true });
   const { status } = await rawRequest(gateway.port, handshake("/", { "X-Forwarded-For": "10.0.0.1" }));
   expect(status).toBe(403);

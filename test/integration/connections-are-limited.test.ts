@@ -30,7 +30,7 @@ async function start(more: Record<string, unknown> = {}) {
 
 const ended = (client: RawClient) => eventually(() => client.ending !== "open", "the connection's end");
 
-test("one beyond the limit is a 503 that a page can read, and the connection ends; the others stay", async () => {
+test("a connection beyond the limit gets a 503 that a page can read, and is closed; the others stay", async () => {
   const { backend, gateway, streams } = await start();
   const client = await openRaw(gateway.port);
   client.send(ASK);
@@ -56,7 +56,7 @@ test("one beyond the limit is a 503 that a page can read, and the connection end
 });
 
 // Before, an upgrade went past the limit: its connection was counted, and served.
-test("a WebSocket on a connection beyond the limit is refused as well", async () => {
+test("a WebSocket on a connection beyond the limit is refused, too", async () => {
   const { backend, gateway } = await start();
   const client = await openRaw(gateway.port);
   client.send(handshake());
@@ -65,7 +65,7 @@ test("a WebSocket on a connection beyond the limit is refused as well", async ()
   expect(backend.requests.length).toBe(LIMIT);
 });
 
-test("with onRefusal: retry an EventSource beyond the limit is told when to come back", async () => {
+test("with onRefusal: retry an EventSource beyond the limit gets a time to reconnect", async () => {
   const { gateway } = await start({ stream: { onRefusal: "retry" } });
   const client = openStream(gateway.port, { headers: { Accept: "text/event-stream" } });
   await client.ended();
@@ -73,7 +73,7 @@ test("with onRefusal: retry an EventSource beyond the limit is told when to come
   expect(client.text).toMatch(/\nretry: \d+\n\n$/);
 });
 
-test("far beyond the limit connections are closed without a word", async () => {
+test("connections far beyond the limit are closed without a response", async () => {
   const { gateway } = await start();
   const told: RawClient[] = [];
   for (let count = 0; count < TOLD; count++) told.push(await openRaw(gateway.port));

@@ -94,7 +94,7 @@ describe("on a route with allowOrigins", () => {
   ] as const;
 
   test.each(ANSWERS)(
-    "a %i of %s (%s) varies by Origin and names the allowed one, each once",
+    "a %i of %s (%s) varies by Origin and names the allowed origin, each once",
     async (status, path, method) => {
       for (const origin of [undefined, APP, EVIL, "null"]) {
         const client = await ask(path, origin, method);
@@ -112,12 +112,12 @@ describe("on a route with allowOrigins", () => {
     },
   );
 
-  test("the backend's own Vary stays beside ours", async () => {
+  test("the backend's own Vary is kept beside ours", async () => {
     expect((await ask("/200", APP)).fieldLines("vary")).toEqual(["Accept-Encoding, Origin"]);
     expect((await ask("/304", APP)).fieldLines("vary")).toEqual(["Accept-Encoding, Origin"]);
   });
 
-  test("a refused upgrade varies by Origin too", async () => {
+  test("a refused upgrade varies by Origin, too", async () => {
     const bytes = handshake("/socket", { Origin: EVIL });
     const { text, status } = await rawRequest(gateway.port, bytes, { until: "request_id" });
     expect(status).toBe(403);
@@ -125,7 +125,7 @@ describe("on a route with allowOrigins", () => {
     expect(text).not.toMatch(/access-control/i);
   });
 
-  test("a route without cors leaves the backend's fields as they are, which no browser takes", async () => {
+  test("a route without cors leaves the backend's fields unchanged, even if no browser accepts them", async () => {
     const client = await ask("/open", APP);
     expect(client.fieldLines("access-control-allow-origin")).toEqual(["*", EVIL]);
     expect(client.fieldLines("vary")).toEqual(["Accept-Encoding"]);

@@ -22,7 +22,7 @@ async function startProtected(issuer: Issuer) {
   return startGatewayTo(backend.url, { auth: { jwt: issuer.config() } });
 }
 
-test("a key that the issuer began to use after the start is fetched when it is met", async () => {
+test("a key that the issuer begins to use after the start is fetched when a token names it", async () => {
   const issuer = await startIssuer();
   const gateway = await startProtected(issuer);
   const old = await issuer.token();
@@ -35,7 +35,7 @@ test("a key that the issuer began to use after the start is fetched when it is m
   expect(issuer.fetches).toBe(2);
 });
 
-test("unknown key ids, of which strangers can make any number, cost one fetch in ten seconds", async () => {
+test("unknown key ids, of which anyone can send any number, cost one fetch in ten seconds", async () => {
   const issuer = await startIssuer();
   const gateway = await startProtected(issuer);
   const unknown = await Promise.all(
@@ -46,7 +46,7 @@ test("unknown key ids, of which strangers can make any number, cost one fetch in
   expect(issuer.fetches).toBe(2);
 });
 
-test("an issuer that goes away leaves its last keys in use, which is said once, and so is its return", async () => {
+test("while an issuer is away its last keys stay valid; the outage and its end are logged once each", async () => {
   const issuer = await startIssuer();
   const lines: { msg: string }[] = [];
   const log = pino({ base: null }, { write: (line) => lines.push(JSON.parse(line)) });
@@ -67,7 +67,7 @@ test("an issuer that goes away leaves its last keys in use, which is said once, 
   expect(lines.map(({ msg }) => msg)).toEqual(["JWKS unreachable: the last keys stay", "JWKS is back"]);
 });
 
-test("a withdrawn key stops to count with the next refresh, though nobody asked for another", async () => {
+test("a withdrawn key becomes invalid with the next refresh, even without a request", async () => {
   const issuer = await startIssuer();
   const jwks = new Jwks(issuer.url, pino({ enabled: false }), {
     refreshMs: 5,
@@ -86,7 +86,7 @@ test("a withdrawn key stops to count with the next refresh, though nobody asked 
   expect(await isKnown("first")).toBe(false);
 });
 
-test("keys that cannot be had at the start are a problem with its place, and nothing listens", async () => {
+test("keys that cannot be fetched at the start are a problem with file and position, and no listener opens", async () => {
   const issuer = await startIssuer();
   const start = async (jwks: string) => {
     const routes = {

@@ -17,24 +17,21 @@ test.each([
   ["limits.streams of a route", { limits: { streams: 3 } }, {}, 503],
   ["limits.streamsPerClient of a route", { limits: { streamsPerClient: 3 } }, {}, 429],
   ["limits.streams of the gateway", {}, { limits: { streams: 3 } }, 503],
-])(
-  "%s count over all workers, and a place that is left is free in each",
-  async (_, route, server, refusal) => {
-    const served = await serveWorkers({ routes: { ticks: { ...TICKS, ...route } }, server });
-    const open = [];
-    for (let n = 0; n < 3; n++) open.push(await statusOfStream(served.port));
-    expect(open.map(({ status }) => status)).toEqual([200, 200, 200]);
-    expect((await statusOfStream(served.port)).status).toBe(refusal);
-    expect((await statusOfStream(served.port)).status).toBe(refusal);
-    open[1]?.client.socket.destroy();
-    await eventually(async () => (await statusOfStream(served.port)).status === 200, "a place", {
-      everyMs: 50,
-    });
-    expect((await statusOfStream(served.port)).status).toBe(refusal);
-  },
-);
+])("%s count in all workers, and a released place is free in each", async (_, route, server, refusal) => {
+  const served = await serveWorkers({ routes: { ticks: { ...TICKS, ...route } }, server });
+  const open = [];
+  for (let n = 0; n < 3; n++) open.push(await statusOfStream(served.port));
+  expect(open.map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect((await statusOfStream(served.port)).status).toBe(refusal);
+  expect((await statusOfStream(served.port)).status).toBe(refusal);
+  open[1]?.client.socket.destroy();
+  await eventually(async () => (await statusOfStream(served.port)).status === 200, "a place", {
+    everyMs: 50,
+  });
+  expect((await statusOfStream(served.port)).status).toBe(refusal);
+});
 
-test("limits.connections count over all workers", async () => {
+test("limits.connections count in all workers", async () => {
   const served = await serveWorkers({ routes: { main: HELLO }, server: { limits: { connections: 3 } } });
   const ask = async () => {
     const client = await openRaw(served.port);
@@ -51,7 +48,7 @@ test("limits.connections count over all workers", async () => {
   await eventually(async () => (await ask()).status === 200, "a place", { everyMs: 50 });
 });
 
-test("a limit of connections that a reload brings counts those that are there", async () => {
+test("a connection limit added by a reload counts the open connections", async () => {
   const routes = { main: HELLO };
   const served = await serveWorkers({ routes });
   const clients = [];
@@ -66,7 +63,7 @@ test("a limit of connections that a reload brings counts those that are there", 
   expect((await fetchOnce(served.url)).status).toBe(503);
 });
 
-test("a rate is one of all workers", async () => {
+test("a rate counts in all workers", async () => {
   const limits = { rate: { requests: 5, per: "60s" } };
   const served = await serveWorkers({ routes: { main: { ...HELLO, limits } } });
   const statuses = [];

@@ -57,7 +57,7 @@ function crowd(port: number): () => void {
   return leave;
 }
 
-test("without a file left to open it says so, probes and scrapes are answered, and streams go on", async () => {
+test("without a free file the gateway logs it, answers probes and scrapes, and streams go on", async () => {
   const { cwd, sluice, port, stream, request, ask, samples } = await serve();
   const leave = crowd(port);
   expect(await sluice.logged("out of open files: new connections are refused")).toMatchObject({
@@ -83,7 +83,7 @@ test("without a file left to open it says so, probes and scrapes are answered, a
   expect(stream.end).toBeUndefined();
 });
 
-test("those who come get a 503 that a page can read, or are closed; nobody is dialled for them", async () => {
+test("new clients get a 503 that a page can read, or are closed, without a dial", async () => {
   const { sluice, port, backend } = await serve();
   // A connection that stands: its request would need a file for the backend.
   const kept = await openRaw(port);
@@ -104,7 +104,7 @@ test("those who come get a 503 that a page can read, or are closed; nobody is di
   expect((await next.opened()).status).toBe(200);
 });
 
-test("a crowd that comes again and again keeps no core busy", async () => {
+test("many clients that reconnect again and again do not keep a core busy", async () => {
   const { sluice, port, samples } = await serve();
   crowd(port);
   await sluice.logged("out of open files: new connections are refused");

@@ -30,7 +30,7 @@ const start = async (rate: unknown, more: Record<string, unknown> = {}) => {
 const ip = (address: string) => ({ "x-forwarded-for": address });
 const code = (value: string) => ({ "x-apig-appcode": value });
 
-test("one more than the rate is the gateway's 429 with Retry-After, and the backend does not see it", async () => {
+test("a request beyond the rate gets a 429 with Retry-After, and does not reach the backend", async () => {
   const { backend, get } = await start({ requests: 2, per: "1m" }, { cors: true });
   for (const _ of [1, 2]) expect((await get()).status).toBe(200);
   const response = await get({ origin: "https://app.example.com" });
@@ -61,13 +61,13 @@ test("after Retry-After the next request is served", async () => {
   expect((await get()).status).toBe(200);
 });
 
-test("by ip: each address has its own count, and a /64 is one", async () => {
+test("by ip: each address has its own count, and a /64 counts as one address", async () => {
   const { statuses } = await start({ requests: 1, per: "1m", by: "ip" });
   const requests = ["10.0.0.1", "10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"];
   expect(await statuses(requests.map(ip))).toEqual([200, 429, 200, 200, 429, 200]);
 });
 
-test("by app: each app has its own count, wherever it calls from", async () => {
+test("by app: each app has its own count, at any address", async () => {
   const rate = { requests: 1, per: "1m", by: "app" };
   const { statuses } = await start(rate, { auth: { appCode: true } });
   const requests = [
@@ -83,14 +83,14 @@ test("by app on a route without auth: the address is counted", async () => {
   expect(await statuses([ip("10.0.0.1"), ip("10.0.0.1"), ip("10.0.0.2")])).toEqual([200, 429, 200]);
 });
 
-test("a wrong credential counts for nobody", async () => {
+test("a request with a wrong credential is not counted", async () => {
   const { statuses } = await start({ requests: 1, per: "1m" }, { auth: { appCode: true } });
   expect(await statuses([code("c".repeat(64)), {}, code(CODE_A), code(CODE_A)])).toEqual([
     401, 401, 200, 429,
   ]);
 });
 
-test("all rates of a list hold, and a client that is refused uses up nothing of what all share", async () => {
+test("all rates of a list hold, and a refused client uses up no rate that it shares with others", async () => {
   const { statuses } = await start([
     { requests: 3, per: "1m", by: "route" },
     { requests: 2, per: "1m", by: "ip" },
@@ -99,7 +99,7 @@ test("all rates of a list hold, and a client that is refused uses up nothing of 
   expect(await statuses(requests.map(ip))).toEqual([200, 200, 429, 429, 200, 429]);
 });
 
-test("a preflight counts for nothing", async () => {
+test("a preflight is not counted", async () => {
   const { gateway, statuses } = await start({ requests: 1, per: "1m" }, { cors: true });
   for (const _ of [1, 2, 3]) {
     const headers = { origin: "https://app.example.com", "access-control-request-method": "GET" };
@@ -108,7 +108,7 @@ test("a preflight counts for nothing", async () => {
   expect(await statuses([{}, {}])).toEqual([200, 429]);
 });
 
-test("a stage has its own count", async () => {
+test("an environment has its own count", async () => {
   const { statuses } = await start({ requests: 1, per: "1m" }, { stages: { TEST: {} } });
   expect(await statuses([{ "x-stage": "TEST" }, { "x-stage": "TEST" }, {}])).toEqual([200, 429, 200]);
 });
@@ -120,7 +120,7 @@ test("a WebSocket counts as a request", async () => {
   expect(answers[1]).toBe(429);
 });
 
-test("what remains is told in debug mode only, as the API gateway tells it", async () => {
+test("in debug mode the response shows what remains, as the API gateway does", async () => {
   const rate = [
     { requests: 10, per: "10s" },
     { requests: 5, per: "1m", by: "ip" },
@@ -143,7 +143,7 @@ test("what remains is told in debug mode only, as the API gateway tells it", asy
   expect(refused.headers.get("x-apig-upstream-latency")).toBeNull();
 });
 
-test("without debug on the route nobody is told", async () => {
+test("without debug on the route no response shows it", async () => {
   const { get } = await start({ requests: 10, per: "10s" });
   const response = await get({ "x-apig-mode": "debug" });
   expect([...response.headers].filter(([name]) => name.startsWith("x-apig-"))).toEqual([]);

@@ -8,7 +8,7 @@ import { attempt } from "../support/command.ts";
 
 const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
 
-test("serve ends with 2 and the place when an issuer's keys cannot be had; check asks nobody", async () => {
+test("serve exits with 2 and the position if an issuer's keys cannot be fetched; check does not fetch them", async () => {
   const cwd = mkdtempSync(join(tmpdir(), "serve-"));
   afterTest(() => rmSync(cwd, { recursive: true }));
   mkdirSync(join(cwd, "config/routes"), { recursive: true });

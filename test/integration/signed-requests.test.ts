@@ -70,14 +70,14 @@ test.each(Object.entries(REQUESTS))("the cloud's SDK signs %s", async (_, unsign
   expect(await sendSigned(signed, gateway.port, unsigned.body)).toBe(200);
 });
 
-test("the gateway's SDK signs a path with blanks and letters beyond ASCII", async () => {
+test("the gateway's SDK signs a path with spaces and characters beyond ASCII", async () => {
   const { backend, gateway } = await startSigned();
   const signed = signWithApigSdk({ method: "GET", host: gateway.host, path: "/a b/é" }, WEB_CLIENT);
   expect(await sendSigned(signed, gateway.port)).toBe(200);
   expect(backend.requests[0]?.target).toBe("/a%20b/%C3%A9");
 });
 
-test("the backend learns the app and nothing of the credential", async () => {
+test("the backend gets the app's name and no part of the credential", async () => {
   const { backend, gateway } = await startSigned();
   const raw = rawSigned(
     { method: "GET", host: gateway.host, path: "/stream" },
@@ -112,7 +112,7 @@ test.each([
   ["?lastEventId=7", "", ["7"]],
   ["?lastEventId=", "", []],
   ["?room=1&lastEventId=%E2%80%A6", "?room=1", ["\u00e2\u0080\u00a6"]],
-] as const)("a polyfill may append %s to what was signed", async (query, left, ids) => {
+] as const)("a polyfill may append %s to the signed query", async (query, left, ids) => {
   const { backend, gateway } = await startSigned();
   const signed = { method: "GET", host: gateway.host, path: "/stream" };
   const room = query.includes("room") ? { query: { room: ["1"] } } : {};
@@ -122,7 +122,7 @@ test.each([
   expect(backend.requests[0]?.fieldLines("last-event-id")).toEqual(ids);
 });
 
-test("an id that the client sends as a field stands, and one that was signed stays in the query", async () => {
+test("an id in a header field takes precedence, and a signed id stays in the query", async () => {
   const { backend, gateway } = await startSigned();
   const unsigned = { method: "GET", host: gateway.host, path: "/stream" };
   const both = rawSigned(unsigned, {
@@ -138,7 +138,7 @@ test("an id that the client sends as a field stands, and one that was signed sta
   expect(backend.requests[1]?.fieldLines("last-event-id")).toEqual([]);
 });
 
-test("a body that is not signed streams through, one that is arrives whole", async () => {
+test("an unsigned body is streamed, a signed body is forwarded after it was verified as a whole", async () => {
   const backend = await startBackend();
   const { gateway } = await startSigned({ upstream: backend.url });
   const unsigned = {
@@ -174,7 +174,7 @@ test("a body that is not signed streams through, one that is arrives whole", asy
   expect(whole.field("transfer-encoding")).toBeUndefined();
 });
 
-test("100 Continue is sent once the head is right, and not before", async () => {
+test("100 Continue is sent after the head was verified, and not before", async () => {
   const { backend, gateway } = await startSigned();
   const expecting = (extra: readonly string[]) => {
     const raw = rawSigned(
@@ -194,7 +194,7 @@ test("100 Continue is sent once the head is right, and not before", async () => 
   expect(refused.text).not.toContain("100 Continue");
 });
 
-test("a body beyond limits.bodyBytes is 413, announced or not", async () => {
+test("a body beyond limits.bodyBytes gets a 413, with or without a Content-Length", async () => {
   const { backend, gateway } = await startSigned({}, { limits: { bodyBytes: 5 } });
   const unsigned = { method: "POST", host: gateway.host, path: "/items", body: "abcdef" };
   expect((await rawRequest(gateway.port, rawSigned(unsigned), { until: "request_id" })).status).toBe(413);
@@ -211,7 +211,7 @@ test("a body beyond limits.bodyBytes is 413, announced or not", async () => {
   expect(backend.bytesReceived).toBe(0);
 });
 
-test("an app that may not use the route gets 403", async () => {
+test("an app that may not use the route gets a 403", async () => {
   const backend = await startPlainBackend();
   const gateway = await startGateway({
     apps: { ...APPS, other: { key: "other", secret: "other-secret" } },
@@ -224,7 +224,7 @@ test("an app that may not use the route gets 403", async () => {
   expect(backend.bytesReceived).toBe(0);
 });
 
-test("debug mode says what was wrong in the gateway's words, where the route allows it", async () => {
+test("debug mode shows the reason in the API gateway's words, if the route allows it", async () => {
   const { gateway } = await startSigned({ debug: true });
   const quiet = await startSigned();
   const ask = async (port: number, host: string, app = WEB_CLIENT, mode = "X-Apig-Mode: debug") => {

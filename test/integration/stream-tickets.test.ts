@@ -34,7 +34,7 @@ async function askFor(gateway: GatewayFixture, token: string, path = "/feed/a", 
 const ticketFor = async (...args: Parameters<typeof askFor>): Promise<string> =>
   ((await (await askFor(...args)).json()) as Ticket).ticket;
 
-test("a ticket opens its path once, as the one who asked for it, and the backend sees no trace of it", async () => {
+test("a ticket opens its path once, for its principal, and is not forwarded to the backend", async () => {
   const backend = await startBackend((request) => request.openStream());
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);
@@ -62,7 +62,7 @@ test("a ticket opens its path once, as the one who asked for it, and the backend
   expect(backend.requests).toHaveLength(1);
 });
 
-test("a ticket opens nothing but what it was given out for", async () => {
+test("a ticket is valid only for the request that it was issued for", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);
@@ -92,7 +92,7 @@ test("a ticket opens nothing but what it was given out for", async () => {
   expect((await backend.nextRequest()).target).toBe("/feed/a");
 });
 
-test("tickets are given to the verified alone, and only where the route says so", async () => {
+test("only a verified client gets a ticket, and only if the route issues tickets", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);
@@ -110,7 +110,7 @@ test("tickets are given to the verified alone, and only where the route says so"
   expect((await backend.nextRequest()).target).toBe("/plain?ticket");
 });
 
-test("a page of another origin may ask for a ticket, which lets it POST nothing else", async () => {
+test("a page of another origin may ask for a ticket, but may not POST anything else", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const origin = "https://app.example.com";
@@ -140,7 +140,7 @@ test("a page of another origin may ask for a ticket, which lets it POST nothing 
   expect(backend.requests).toHaveLength(0);
 });
 
-test("a ticket ends with its time, with the credential behind it, and not before", async () => {
+test("a ticket is valid until its own time, or that of the credential behind it, is over", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   // Long, as the clock of this test is only half made up.
@@ -164,7 +164,7 @@ test("a ticket ends with its time, with the credential behind it, and not before
   expect(((await brief.json()) as Ticket).expiresIn).toBeLessThanOrEqual(10);
 });
 
-test("a page that opens a new stream with a new ticket says in the query where it stopped", async () => {
+test("a page that opens a new stream with a new ticket resumes by a query parameter", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);
@@ -179,7 +179,7 @@ test("a page that opens a new stream with a new ticket says in the query where i
   expect(await heard((ticket) => `?ticket=${ticket}`)).toEqual(["/feed/a", undefined]);
 });
 
-test("tickets that wait are bounded; the excess is told when to come back", async () => {
+test("unused tickets are bounded; a request beyond the bound gets a Retry-After", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer, { limit: 2 });
@@ -193,7 +193,7 @@ test("tickets that wait are bounded; the excess is told when to come back", asyn
   expect((await askFor(gateway, token)).status).toBe(201);
 });
 
-test("a signed request buys a ticket, so that a page signs once and the browser's own EventSource reads on", async () => {
+test("a signed request gets a ticket, so that a page signs once and then uses the native EventSource", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startGateway({
     apps: { shop: WEB_CLIENT },
@@ -222,7 +222,7 @@ test("a signed request buys a ticket, so that a page signs once and the browser'
   expect((await fetch(`${gateway.url}/feed?ticket=`, { headers })).status).toBe(401);
 });
 
-test("a ticket opens a WebSocket, which can send no header either", async () => {
+test("a ticket opens a WebSocket, which cannot send header fields either", async () => {
   const backend = await startBackend((request) => request.send(switching()));
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);

@@ -31,7 +31,7 @@ const refused = async (client: ReturnType<typeof openStream>, status: number, co
   expect(JSON.parse(client.text)).toMatchObject({ error_code: code });
 };
 
-test("a stream beyond the route's limit is a 503 that never reaches the backend; a place falls free at the end", async () => {
+test("a stream beyond the route's limit gets a 503 without reaching the backend; its end frees a place", async () => {
   const { backend, open, stream } = await start({ streams: 2 });
   const first = await stream(SSE);
   const second = await stream(SSE);
@@ -46,14 +46,14 @@ test("a stream beyond the route's limit is a 503 that never reaches the backend;
   expect(third.client.end).toBeUndefined();
 });
 
-test("a client with too many streams is a 429; others are served", async () => {
+test("a client with too many streams gets a 429; other clients are served", async () => {
   const { open, stream } = await start({ streamsPerClient: 1 });
   await stream({ ...SSE, "X-Forwarded-For": "10.0.0.1" });
   await refused(open({ ...SSE, "X-Forwarded-For": "10.0.0.1" }), 429, "SLUICE.0009");
   await stream({ ...SSE, "X-Forwarded-For": "10.0.0.2" });
 });
 
-test("who waits for the backend's head holds a place already", async () => {
+test("a client that waits for the backend's head holds a place already", async () => {
   const { backend, open } = await start({ streams: 1 });
   const waiting = open(SSE);
   const request = await backend.nextRequest();
@@ -67,7 +67,7 @@ test("who waits for the backend's head holds a place already", async () => {
   expect((await next.opened()).status).toBe(200);
 });
 
-test("a stream that nobody announced is counted when it turns out to be one", async () => {
+test("a stream that the request did not announce takes a place when its head arrives", async () => {
   const { backend, open, stream } = await start({ streams: 1 });
   await stream();
   const second = open();
@@ -77,7 +77,7 @@ test("a stream that nobody announced is counted when it turns out to be one", as
   await request.connection.closed;
 });
 
-test("ordinary answers, HEAD and preflights count for nothing", async () => {
+test("ordinary responses, HEAD and preflights take no place", async () => {
   const { backend, open, stream } = await start({ streams: 1 });
   await stream(SSE);
   const plain = open({});
@@ -95,7 +95,7 @@ test("ordinary answers, HEAD and preflights count for nothing", async () => {
   expect(preflight.head?.status).toBe(200);
 });
 
-test("an unreachable backend gives the place back", async () => {
+test("an unreachable backend releases the place", async () => {
   const upstream = `http://127.0.0.1:${await refusedPort()}`;
   const route = { match: { path: "/*" }, upstream, limits: { streams: 1 } };
   const gateway = await startGateway({ routes: { main: route } });
@@ -106,7 +106,7 @@ test("an unreachable backend gives the place back", async () => {
   }
 });
 
-test("a client that leaves before the head gives its place back", async () => {
+test("a client that aborts before the head releases its place", async () => {
   const { backend, open, stream } = await start({ streams: 1 });
   const client = open(SSE);
   const request = await backend.nextRequest();
@@ -115,7 +115,7 @@ test("a client that leaves before the head gives its place back", async () => {
   await stream(SSE);
 });
 
-test("with onClientGone: drain a stream keeps its place until the backend has ended it", async () => {
+test("with onClientGone: drain a stream holds its place until the backend has ended it", async () => {
   const { backend, gateway, open, stream } = await start(
     { streams: 1 },
     { stream: { onClientGone: "drain" } },
@@ -132,7 +132,7 @@ test("with onClientGone: drain a stream keeps its place until the backend has en
   });
 });
 
-test("after many comings and goings every place is free", async () => {
+test("after many streams have opened and ended, every place is free", async () => {
   const { backend, open, stream } = await start({ streams: 10, streamsPerClient: 10 });
   for (let round = 0; round < 20; round++) {
     const opened = await Promise.all([stream(SSE), stream(SSE), stream(SSE)]);
@@ -149,7 +149,7 @@ test("after many comings and goings every place is free", async () => {
   await refused(open(SSE), 429, "SLUICE.0009");
 });
 
-test("the gateway's own limits are over all routes", async () => {
+test("the gateway's own limits hold for all routes together", async () => {
   const backend = await startBackend();
   const gateway = await startGateway({
     routes: {

@@ -35,7 +35,7 @@ async function serveSix() {
   return { ...served, streams, list };
 }
 
-test("streams of all workers are one list, in one order, page by page", async () => {
+test("the streams of all workers are one sorted list with pages", async () => {
   const { list } = await serveSix();
   const all = await list();
   expect(all.total).toBe(6);
@@ -50,7 +50,7 @@ test("streams of all workers are one list, in one order, page by page", async ()
   expect(await list("?limit=4&offset=400")).toMatchObject({ offset: 4 });
 });
 
-test("ending a stream reaches the worker that has it", async () => {
+test("ending a stream reaches the worker that serves it", async () => {
   const { list, streams, admin } = await serveSix();
   const ids = (await list()).streams.map(({ id }) => id);
   for (const at of [0, 1]) {
@@ -62,7 +62,7 @@ test("ending a stream reaches the worker that has it", async () => {
   expect((await fetch(`${admin}/api/streams/nobody/end`, { method: "POST" })).status).toBe(404);
 });
 
-test("metrics are sums without a label for the worker, of which there are as many as with one process", async () => {
+test("metrics are summed without a label for the worker, with the same names as with one process", async () => {
   const { metrics, admin } = await serveSix();
   const samples = await metrics();
   // Every call between the processes has the form that the other one checks.
@@ -85,7 +85,7 @@ test("metrics are sums without a label for the worker, of which there are as man
   expect(names).toHaveLength(new Set(names).size);
 });
 
-test("the dashboard's stream brings all workers' streams and totals every second", async () => {
+test("the dashboard's event stream has all workers' streams and totals every second", async () => {
   const { admin, streams } = await serveSix();
   const feed = openStream(Number(new URL(admin).port), { path: "/api/events?sort=rate" });
   const overviews = () =>

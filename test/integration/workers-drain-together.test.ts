@@ -22,7 +22,7 @@ async function serveStreams(drain: Readonly<Record<string, unknown>>, under: rea
   return { ...served, backend, streams };
 }
 
-test("SIGTERM ends the streams of all, each told when to come back, and exits with 0 in time", async () => {
+test("SIGTERM ends the streams of all workers, each with a time to reconnect, and exits with 0 in time", async () => {
   // So long that not all ends fall into a second in which a machine stands still.
   const { sluice, streams, admin, pids } = await serveStreams({ timeout: "3s", retry: "4s" });
   const workers = pids();
@@ -41,7 +41,7 @@ test("SIGTERM ends the streams of all, each told when to come back, and exits wi
   expect(workers.filter(isAlive)).toEqual([]);
 });
 
-test("SIGINT, which a terminal sends to the workers as well, waits for no timeout", async () => {
+test("SIGINT, which a terminal also sends to the workers, does not wait for a timeout", async () => {
   const { sluice, streams, pids } = await serveStreams({ timeout: "30s" });
   const startedAt = performance.now();
   for (const pid of pids()) process.kill(pid, "SIGINT");
@@ -64,7 +64,7 @@ test("a second signal ends all processes at once, with 1", async () => {
   expect(workers.filter(isAlive)).toEqual([]);
 });
 
-test("workers whose primary was killed drain and end", async () => {
+test("workers whose primary was killed drain and exit", async () => {
   const { sluice, streams, pids } = await serveStreams({ timeout: "1500ms", retry: "4s" });
   const workers = pids();
   expect(workers).toHaveLength(2);
@@ -76,7 +76,7 @@ test("workers whose primary was killed drain and end", async () => {
   await eventually(() => workers.every((pid) => !isAlive(pid)), "the end of the workers");
 });
 
-test("a worker that is stopped does not hold the end", async () => {
+test("a stopped worker does not delay the end", async () => {
   const { sluice, pids } = await serveStreams({ timeout: "500ms" });
   const [stuck = 0] = pids();
   process.kill(stuck, "SIGSTOP");
@@ -88,7 +88,7 @@ test("a worker that is stopped does not hold the end", async () => {
   expect(isAlive(stuck)).toBe(false);
 });
 
-test("as process 1 of a container it drains all workers", async () => {
+test("as process 1 of a container the primary drains all workers", async () => {
   const under = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
   // Streams end in four fifths of it, workers are killed half a second behind it: a second between the two.
   const { streams, sluice, pids } = await serveStreams({ timeout: "2500ms" }, under);

@@ -10,7 +10,7 @@ const HELLO = { match: { path: "/*" }, mock: { status: 200, body: "hello" } };
  * A connection that a worker had no file for was lost on the way, and node:cluster waited for the worker's word
  * for good: it never got another one, also when its files were free again.
  */
-test("who finds no file is told or closed, and all are served again when there are some", async () => {
+test("clients without a file get a refusal or are closed, and all are served again when files are free", async () => {
   const served = await serveWorkers(
     { routes: { main: HELLO }, server: { limits: { connections: "off", streams: "off" } } },
     { under: ["sh", "-c", `ulimit -n ${FILES}; exec "$0" "$@"`] },

@@ -18,7 +18,7 @@ async function bodies(url: string): Promise<string[]> {
 const failures = 'sluice_config_reloads_total{result="failure"}';
 const successes = 'sluice_config_reloads_total{result="success"}';
 
-test("a change is taken by all, streams go on in all, and it counts once", async () => {
+test("a reload changes all workers, their streams go on, and it counts once", async () => {
   const served = await serveWorkers({ routes: { a: saying("one"), ticks: TICKS } });
   const streams = [openStream(served.port, { path: "/s" }), openStream(served.port, { path: "/s" })];
   for (const stream of streams) await stream.received("data: x");
@@ -30,7 +30,7 @@ test("a change is taken by all, streams go on in all, and it counts once", async
   expect(streams.map(({ end }) => end)).toEqual([undefined, undefined]);
 });
 
-test("an address that is in use, or keys that one worker does not get, change nothing in any", async () => {
+test("an address in use, or keys that one worker cannot fetch, leave all workers unchanged", async () => {
   // The second and later ones are answered with an error: one worker gets its keys, another does not.
   let asked = 0;
   const issuer = createServer((_, response) => {
@@ -70,7 +70,7 @@ test("an address that is in use, or keys that one worker does not get, change no
   expect(await bodies(served.url)).toEqual(["one", "one", "one", "one"]);
 });
 
-test("a worker that comes later has the present configuration, and an address that a reload added", async () => {
+test("a replacement has the present configuration, with an address that a reload added", async () => {
   const free = await serveWorkers({ routes: { a: saying("one") } });
   free.sluice.kill("SIGTERM");
   await free.sluice.ended;
@@ -90,7 +90,7 @@ test("a worker that comes later has the present configuration, and an address th
   await expect(fetchOnce(free.url)).rejects.toThrow();
 });
 
-test("a stream that is to be shared from now on needs a redis that was there at the start", async () => {
+test("sharing streams needs the redis of the start", async () => {
   const served = await serveWorkers({ routes: { a: saying("one") } });
   const shared = { match: { path: "/n" }, upstream: "http://127.0.0.1:1", shared: {} };
   served.write({ routes: { a: saying("two"), n: shared }, server: { redis: "redis://127.0.0.1:1" } });

@@ -15,7 +15,7 @@ const HELLO = { match: { path: "/*" }, mock: { status: 200, body: "hello" } };
 const workersOf = (lines: readonly Readonly<Record<string, unknown>>[]) =>
   lines.map(({ worker }) => worker).sort();
 
-test("connections come to one worker after the other", async () => {
+test("connections are given to the workers in turn", async () => {
   const served = await serveWorkers({ routes: { main: HELLO } });
   for (let n = 0; n < 4; n++) expect(await (await fetchOnce(served.url)).text()).toBe("hello");
   await eventually(() => served.lines("request").length === 4, "four log lines");
@@ -23,7 +23,7 @@ test("connections come to one worker after the other", async () => {
   expect(served.lines("listening")).toHaveLength(1);
 });
 
-test("TLS with HTTP/2, the PROXY protocol and two free ports, in every worker", async () => {
+test("every worker serves TLS with HTTP/2, the PROXY protocol and two free ports", async () => {
   const tls = await certificateFiles();
   const served = await serveWorkers({
     routes: { main: HELLO },
@@ -55,7 +55,7 @@ test("TLS with HTTP/2, the PROXY protocol and two free ports, in every worker", 
   expect(new Set(ofPath("/y").map(({ client }) => client))).toEqual(new Set(["203.0.113.7"]));
 });
 
-test("a unix socket that a killed process left is taken over once, and has its mode", async () => {
+test("a unix socket left by a killed process is replaced once, and has its mode", async () => {
   const cwd = directoryOf({
     "config/sluice.yaml": 'listen: { address: "unix:${SOCKET}", mode: "660" }\nadmin: false\nworkers: 2\n',
     "config/routes/main.yaml": 'match: { path: "/*" }\nmock: { status: 200, body: hello }\n',

@@ -125,7 +125,7 @@ test("control: the counters see the work of an ordinary request", async () => {
   expect((await workOf("?b=2&a=1")).comparisons).toBeGreaterThan(1);
 });
 
-test("a query with more parameters than may be is refused before anything is compared or hashed", async () => {
+test("a query with too many parameters is refused before any comparison or hash", async () => {
   const nothing = { hashedBytes: 0, signatures: 0, sorts: 0, comparisons: 0 };
   for (const query of [queryOf(5_000), queryOf(5_000) + APPENDED, queryOf(MAX_PARAMETERS) + APPENDED]) {
     expect(await workOf(query)).toEqual({ code: "too_many_parameters", ...nothing });
@@ -133,7 +133,7 @@ test("a query with more parameters than may be is refused before anything is com
   expect((await workOf(queryOf(MAX_PARAMETERS))).code).toBe("auth_failed");
 });
 
-test("the worst query sorts each order once, and hashes each form once, whatever the number of secrets", async () => {
+test("the worst query sorts each order once and hashes each form once, with any number of secrets", async () => {
   for (const count of [1, 3, 20, MAX_PARAMETERS - 1]) {
     const query = queryOf(count, QUERY_BYTES - APPENDED.length) + APPENDED;
     const { code, ...work } = await workOf(query, WEB_CLIENT.key);
@@ -149,7 +149,7 @@ test("the worst query sorts each order once, and hashes each form once, whatever
   }
 });
 
-test("four times the bytes are four times the work, not sixteen", async () => {
+test("four times the bytes cost four times the work, not sixteen times", async () => {
   const worst = async (bytes: number) => workOf(queryOf(MAX_PARAMETERS - 1, bytes) + APPENDED);
   const small = await worst(QUERY_BYTES);
   const large = await worst(4 * QUERY_BYTES);
@@ -158,13 +158,13 @@ test("four times the bytes are four times the work, not sixteen", async () => {
   expect(large.signatures).toBe(small.signatures);
 });
 
-test("an unknown key does the work of a known one, so that the time of the answer tells nothing", async () => {
+test("an unknown key costs the work of a known key, so that the response time reveals nothing", async () => {
   for (const query of ["", "?a=1", queryOf(200) + APPENDED]) {
     expect(await workOf(query, "nobody"), query).toEqual(await workOf(query, WEB_CLIENT.key));
   }
 });
 
-test("over sockets: as many parameters as may be are served, one more is 400, and the log says why", async () => {
+test("over sockets: the highest number of parameters is served, one more gets a 400, and the log has the reason", async () => {
   const backend = await startPlainBackend();
   const gateway = await startGateway({
     server: { limits: { signedParameters: 3 } },

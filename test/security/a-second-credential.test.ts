@@ -85,7 +85,7 @@ const IDENTITY = { signature: "X-App-Id: web-client", AppCode: "X-App-Id: web-cl
 const identityOf = (way: string): string => IDENTITY[way as keyof typeof IDENTITY] ?? "X-User: anna";
 
 test.each(["/a", "/forward"])(
-  "a session cookie that was not verified does not go on beside another credential: %s",
+  "a session cookie that was not verified is not forwarded beside another credential: %s",
   async (path) => {
     const { backend, gateway, issuer } = await start();
     for (const [way, open] of Object.entries(ways(gateway, issuer, path))) {
@@ -103,7 +103,7 @@ test.each(["/a", "/forward"])(
   },
 );
 
-test("two credentials are refused before either is looked at, right or wrong", async () => {
+test("two credentials are refused before either is verified, right or wrong", async () => {
   const { backend, gateway, issuer } = await start();
   const wrong = {
     signature: `Authorization: SDK-HMAC-SHA256 Access=x, SignedHeaders=host;x-sdk-date, Signature=${"0".repeat(64)}`,
@@ -128,7 +128,7 @@ test("two credentials are refused before either is looked at, right or wrong", a
   expect(backend.requests).toHaveLength(3);
 });
 
-test("a credential in another spelling, which CGI reads as ours, does not go on beside the one that was verified", async () => {
+test("a credential in a spelling that CGI reads as ours is not forwarded beside the verified one", async () => {
   const { backend, gateway, issuer } = await start();
   const twins = [`X_Token: ${FORGED}`, "X.Apig.AppCode: x", "X_Sdk_Date: 20000101T000000Z"];
   for (const path of ["/a", "/forward"]) {
@@ -142,7 +142,7 @@ test("a credential in another spelling, which CGI reads as ours, does not go on 
   }
 });
 
-test("a bearer token behind anything but a blank is a credential all the same", async () => {
+test("a bearer token after any white space counts as a credential", async () => {
   const { backend, gateway, issuer } = await start();
   for (const text of [
     `Bearer\t${FORGED}`,
@@ -162,7 +162,7 @@ test("a bearer token behind anything but a blank is a credential all the same", 
   expect(heard(backend)).toEqual([`Authorization: Bearer ${FORGED}`, "X-App-Id: web-client"]);
 });
 
-test("cookies of an application are untouched where none of them is a credential of the route", async () => {
+test("cookies of an application are forwarded unchanged if none is a credential of the route", async () => {
   const { backend, gateway, issuer } = await start();
   const { lines } = await ways(gateway, issuer, "/signed").signature();
   const cookie = "Cookie: session=its own;  theme=dark;";
@@ -170,7 +170,7 @@ test("cookies of an application are untouched where none of them is a credential
   expect(heard(backend)).toEqual(["Cookie: session=its own;  theme=dark;", "X-App-Id: web-client"]);
 });
 
-test("the request of a shared stream does not carry the cookie either", async () => {
+test("the request of a shared stream does not contain the cookie either", async () => {
   const { backend, gateway, issuer } = await start();
   const { lines } = await ways(gateway, issuer, "/shared").AppCode();
   await ask(gateway, "/shared", { lines: [...lines, `Cookie: session=${FORGED}; a=b`] });

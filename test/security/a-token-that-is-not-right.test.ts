@@ -61,7 +61,7 @@ async function wrongTokens(issuer: Issuer): Promise<Record<string, string>> {
   };
 }
 
-test("every wrong token is refused with the same 401, and the backend hears nothing", async () => {
+test("every wrong token gets the same 401, and the backend gets no request", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await startGatewayTo(backend.url, { auth: { jwt: issuer.config() } });
@@ -81,7 +81,7 @@ test("every wrong token is refused with the same 401, and the backend hears noth
   expect((await send(`bearer ${await issuer.token()}`)).status).toBe(200);
 });
 
-test("an algorithm that is not on the list is refused, though its key is known", async () => {
+test("an algorithm that is not on the list is refused, even if its key is known", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const rsa = await createKey("rsa", "RS256");
@@ -95,7 +95,7 @@ test("an algorithm that is not on the list is refused, though its key is known",
   expect(await send(await issuer.token({ key: issuer.keys[0] ?? rsa }))).toBe(200);
 });
 
-test("two credentials are refused, even if each of them is right", async () => {
+test("two credentials are refused, even if both are right", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const code = "c".repeat(64);

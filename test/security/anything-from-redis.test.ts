@@ -118,7 +118,7 @@ const oddRedis = fc.record({
   INFO: fc.oneof({ arbitrary: fc.constant("loading:0"), weight: 6 }, odd),
 });
 
-test("property: whatever a Redis answers, the instance lives, and its clients get an answer", async () => {
+test("property: with any replies of Redis, the instance goes on, and its clients get responses", async () => {
   const seed = Math.trunc(Math.random() * 2 ** 31);
   const backend = await startEvents();
   const kinds = fc.sample(oddRedis, { seed, numRuns: RUNS });
@@ -145,12 +145,15 @@ test.each([
   ["an answer too many", { raw: ":1\r\n:2\r\n:3\r\n" }],
   ["a length that never ends", { raw: "$1000000\r\nx" }],
   ["a nested array of a million", { raw: "*1\r\n".repeat(10_000) }],
-] as const)("a Redis that answers with %s is away, and clients are answered without it", async (_, reply) => {
-  const redis = await startOddRedis((name) => (name === "INFO" ? "loading:0" : reply));
-  const gateway = await startSharing(redis.url, await startEvents());
-  await expectAnswer(subscribe(gateway), String(_));
-  expect(faultsOf(gateway)).toEqual([]);
-});
+] as const)(
+  "a Redis that replies with %s counts as away, and clients are served without it",
+  async (_, reply) => {
+    const redis = await startOddRedis((name) => (name === "INFO" ? "loading:0" : reply));
+    const gateway = await startSharing(redis.url, await startEvents());
+    await expectAnswer(subscribe(gateway), String(_));
+    expect(faultsOf(gateway)).toEqual([]);
+  },
+);
 
 /** What an instance of another version, which leads, has left in Redis. */
 async function startLed(write: (redis: RedisServer, meta: string) => Promise<unknown>) {
@@ -223,19 +226,22 @@ test.each<[string, (redis: RedisServer, meta: string) => Promise<unknown>, numbe
     (redis, meta) => add(redis, meta, "18446744073709551615-1", SOUND),
     200,
   ],
-])("a record with %s: whoever follows it lives, and answers", async (about, write, status) => {
-  const { gateway, redis, meta } = await startLed(write);
-  const [late, back] = [subscribe(gateway), subscribe(gateway, "gone")];
-  expect([status].flat(), about).toContain((await late.opened()).status);
-  await expectAnswer(back, about);
-  // It may be led by us by now; the other instance goes on writing.
-  await write(redis, meta).catch(() => {});
-  await expectAnswer(subscribe(gateway), about);
-  expect(late.text).not.toContain(`\n${INJECTED}`);
-  expect(faultsOf(gateway)).toEqual([]);
-});
+])(
+  "a record with %s: an instance that follows it goes on, and serves its clients",
+  async (about, write, status) => {
+    const { gateway, redis, meta } = await startLed(write);
+    const [late, back] = [subscribe(gateway), subscribe(gateway, "gone")];
+    expect([status].flat(), about).toContain((await late.opened()).status);
+    await expectAnswer(back, about);
+    // It may be led by us by now; the other instance goes on writing.
+    await write(redis, meta).catch(() => {});
+    await expectAnswer(subscribe(gateway), about);
+    expect(late.text).not.toContain(`\n${INJECTED}`);
+    expect(faultsOf(gateway)).toEqual([]);
+  },
+);
 
-test("what does not fit is counted by kind, and logged once", async () => {
+test("invalid data is counted by kind, and logged once", async () => {
   const { gateway, redis, meta } = await startLed(({ client }, key) =>
     client.hset(key, "state", '{"is":"failed","status":503,"code":"quota","fields":[],"retryAt":0}'),
   );

@@ -24,7 +24,7 @@ function problemsOf(auth: string, { apps = APPS, match = "path: /feed" } = {}): 
     : [];
 }
 
-test("auth that could let nobody in, or everybody, does not load, and says where", () => {
+test("auth that would admit no request, or every request, is a problem with a position", () => {
   const cases: [string, string][] = [
     ["", "3:1 auth: expected an object"],
     ["{}", "3:7 auth: expected at least one of app, appCode, jwt"],
@@ -61,7 +61,7 @@ test("auth that could let nobody in, or everybody, does not load, and says where
   expect(problemsOf(`{ appCode: true, ${JWT} }, ticket: {} }`)).toEqual([]);
 });
 
-test("an app with an empty secret, or without one, does not load", () => {
+test("an app with an empty secret, or without one, is a problem", () => {
   const auth = "{ appCode: true }";
   expect(problemsOf(auth, { apps: 'shop: { key: shop, secret: "" }' }).join()).toContain("apps.yaml:");
   expect(problemsOf(auth, { apps: "shop: { key: shop }" }).join()).toContain("shop.secret: missing");

@@ -29,7 +29,7 @@ const start = (backend: Backend, issuer: Issuer) => {
   });
 };
 
-test("a browser's cookie opens a route only for its own pages and those that cors lets in with it", async () => {
+test("a cookie opens a route only for pages of its own origin, and for those that cors allows with credentials", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);
@@ -55,7 +55,7 @@ test("a browser's cookie opens a route only for its own pages and those that cor
   expect(backend.requests).toHaveLength(3);
 });
 
-test("no page of another origin opens a WebSocket with the user's cookie, with or without cors", async () => {
+test("a page of another origin cannot open a WebSocket with the user's cookie, with or without cors", async () => {
   const backend = await startBackend((request) => request.send(switching()));
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);
@@ -75,7 +75,7 @@ test("no page of another origin opens a WebSocket with the user's cookie, with o
   expect(await open("/any", { Authorization: `Bearer ${token}`, Origin: EVIL })).toBe(101);
 });
 
-test("a cookie that stands twice is refused: a sister domain may have planted one of them", async () => {
+test("a cookie that occurs twice is refused: a sibling domain may have set one of them", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);

@@ -6,7 +6,7 @@ import { startIssuer } from "../support/issuer.ts";
 import { openRaw, rawRequest } from "../support/raw-client.ts";
 import { fetchOnce, serveWorkers } from "../support/workers.ts";
 
-test("a ticket of one worker opens once, at any; of many who use it at once exactly one gets in", async () => {
+test("a ticket of one worker opens once, at any worker; of many simultaneous uses exactly one succeeds", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const auth = { jwt: issuer.config(), ticket: {} };
@@ -37,7 +37,7 @@ test("a ticket of one worker opens once, at any; of many who use it at once exac
   expect(new Set(worker("GET", 401))).toEqual(new Set([1, 2]));
 }, 120_000);
 
-test("a signature that one worker has seen is used up for the other, also after it was killed", async () => {
+test("a signature used at one worker is refused by the other, also after the first was killed", async () => {
   const backend = await startPlainBackend();
   const auth = { app: { apps: ["web-client"], replay: "reject" } };
   const served = await serveWorkers({

@@ -19,7 +19,7 @@ const heapUsed = () => {
 };
 
 // The log is not sampled, since every request leaves its line; what must not grow is what the gateway keeps.
-test("a flood of failed authentications leaves nothing behind, and others are served all along", async () => {
+test("a flood of failed authentications leaves nothing behind, and other clients are served throughout", async () => {
   const backend = await startBackend((request) => {
     if (request.target === "/events") request.openStream();
     else request.respond(200, {}, "ok");

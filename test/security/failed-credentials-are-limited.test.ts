@@ -72,7 +72,7 @@ const right = async (gateway: GatewayFixture, issuer: Issuer): Promise<readonly 
 ];
 
 test.each(Object.keys(WRONG))(
-  "after as many wrong credentials as may be, each %s, nothing is checked",
+  "after the allowed number of wrong credentials, each %s, none is verified",
   async (kind) => {
     const { gateway, issuer, backend } = await start();
     const wrong = WRONG[kind] ?? (() => [{}]);
@@ -109,7 +109,7 @@ test.each(Object.keys(WRONG))(
   },
 );
 
-test("what is no guess is not counted: none, one that is right, one of another app, one that was right once", async () => {
+test("a request without a credential, or with one that is or was right, or of another app, is not counted", async () => {
   const { gateway, issuer } = await start({ requests: 1, per: "1h" });
   const expired = await issuer.token({ expiresIn: -60 });
   const signed = signedBy(gateway);
@@ -134,7 +134,7 @@ test("what is no guess is not counted: none, one that is right, one of another a
   expect(await statusFrom(gateway, { "X-Apig-AppCode": CODE })).toBe(429);
 });
 
-test("the window ends, a reload lifts the limit, and `off` is no limit", async () => {
+test("the window ends, a reload removes the limit, and `off` sets none", async () => {
   const { gateway, backend } = await start({ requests: 1, per: "1s" });
   const wrong = { "X-Apig-AppCode": "x" };
   expect(await statusFrom(gateway, wrong)).toBe(401);
@@ -155,7 +155,7 @@ test("the window ends, a reload lifts the limit, and `off` is no limit", async (
   for (let n = 0; n < 150; n++) expect(await statusFrom(gateway, wrong)).toBe(401);
 });
 
-test("without a word in the configuration it is a hundred in a minute", async () => {
+test("the default is a hundred failures in a minute", async () => {
   const { gateway } = await start({});
   const statuses: number[] = [];
   for (let n = 0; n < 105; n++) statuses.push(await statusFrom(gateway, { "X-Apig-AppCode": "x" }));
@@ -163,7 +163,7 @@ test("without a word in the configuration it is a hundred in a minute", async ()
   expect(new Set(statuses.slice(100))).toEqual(new Set([429]));
 });
 
-test("a proxy that stands for many clients is not refused for one of them", async () => {
+test("a proxy for many clients is not refused because of one of them", async () => {
   const wrong = { "X-Apig-AppCode": "x" };
   // One that nobody has told us to trust, and one that does not say for whom it asks.
   const { gateway: untrusting } = await start({ requests: 1, per: "1h" }, { trustedProxies: [] });
@@ -178,7 +178,7 @@ test("a proxy that stands for many clients is not refused for one of them", asyn
   expect(await statusFrom(gateway, wrong, { address: "" })).toBe(429);
 });
 
-test("addresses of one /64 are one client, and no more clients are told apart than maxKeys says", async () => {
+test("addresses of one /64 are one client, and no more than maxKeys clients are told apart", async () => {
   const { gateway } = await start({ requests: 1, per: "1h", maxKeys: 2 });
   const wrong = { "X-Apig-AppCode": "x" };
   expect(await statusFrom(gateway, wrong, { address: "2001:db8::1:0:0:1" })).toBe(401);
@@ -188,7 +188,7 @@ test("addresses of one /64 are one client, and no more clients are told apart th
   expect(await statusFrom(gateway, { "X-Apig-AppCode": CODE }, { address: "10.0.0.9" })).toBe(200);
 });
 
-test("workers count together: one more failure at each of them at most", async () => {
+test("workers count together: at most one more failure at each of them", async () => {
   const backend = await startPlainBackend();
   const served = await serveWorkers({
     server: { limits: { failedAuth: { requests: 6, per: "1h" } } },

@@ -22,7 +22,7 @@ const FORGED: [string, string][] = [
 
 const IDENTITY = /^x[^0-9a-z](?:app[^0-9a-z]id|user|roles)$/i;
 
-test("a backend hears who asks from the gateway alone, whatever the client says of itself", async () => {
+test("a backend gets the identity from the gateway alone, whatever the client sends", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const claims = { "X-User": "sub", "X-Roles": "roles", "X-Tenant": "tenant" };
@@ -69,7 +69,7 @@ test("a claim that a header field would change is refused", async () => {
   expect(backend.requests).toHaveLength(0);
 });
 
-test("the credential stays at the gateway, unless the route forwards it", async () => {
+test("the credential is not forwarded, unless the route says so", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const jwt = issuer.config({ cookie: "session" });

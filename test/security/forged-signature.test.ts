@@ -56,7 +56,7 @@ const field = (name: string, edit: (value: string) => string | readonly string[]
     }),
 });
 
-test("control: what is signed as it should be is served", async () => {
+test("control: a correctly signed request is served", async () => {
   const { unsigned, send } = await startSigned();
   expect(await send(rawSigned(unsigned))).toMatchObject(SERVED);
 });
@@ -88,7 +88,7 @@ test("a date outside of the window, or in any other form, is refused", async () 
   }
 });
 
-test("when the clock jumps, the window follows it and the log says so", async () => {
+test("when the clock jumps, the window moves with it and the log has the reason", async () => {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
   onTestFinished(() => void vi.useRealTimers());
   const { gateway, unsigned, send } = await startSigned();
@@ -107,7 +107,7 @@ test("when the clock jumps, the window follows it and the log says so", async ()
   expect(messages.filter((text) => text?.startsWith("clock_skew: "))).toHaveLength(2);
 });
 
-test("a field of the signature that occurs twice is refused, whichever of the two is right", async () => {
+test("a field of the signature that occurs twice is refused, even if one of the two is right", async () => {
   const { unsigned, send } = await startSigned();
   const signed = { ...unsigned, headers: { "X-Field": "1" } };
   for (const name of ["authorization", "x-sdk-date", "x-field"]) {
@@ -160,7 +160,7 @@ test("a field of the signature that occurs twice is refused, whichever of the tw
   ).toEqual(REFUSED);
 });
 
-test("a signed field travels on: nobody on the way takes it off, or puts another spelling of it beside it", async () => {
+test("a signed field must be forwarded: it may not be listed in Connection, or occur in a second spelling", async () => {
   const { backend, unsigned, send } = await startSigned();
   const signed = { ...unsigned, headers: { "X-Role": "read-only" } };
   const adding = (...added: string[]) => rawSigned(signed, { edit: (lines) => [...lines, ...added] });
@@ -187,7 +187,7 @@ test("a signed field travels on: nobody on the way takes it off, or puts another
   }
 });
 
-test("a body that is not the signed one is refused, whatever is declared", async () => {
+test("a body other than the signed one is refused, whatever is declared", async () => {
   const { unsigned, send } = await startSigned();
   const post = { ...unsigned, method: "POST", body: "abc" };
   const swapped = (raw: Buffer) => Buffer.concat([raw.subarray(0, -3), Buffer.from("abd")]);
@@ -207,7 +207,7 @@ test("a body that is not the signed one is refused, whatever is declared", async
   expect(await send(rawSigned(whole, { edit: unsignedName }))).toEqual(REFUSED);
 });
 
-test("one reading of the path: what is signed is what is routed and sent, or 400", async () => {
+test("the path that is signed is the one that is routed and forwarded, or the request gets a 400", async () => {
   const { backend, unsigned, send } = await startSigned();
   const signedAs = (target: string) => {
     const decoded = target.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
@@ -229,7 +229,7 @@ test("one reading of the path: what is signed is what is routed and sent, or 400
   }
 });
 
-test("a target in absolute form changes neither the backend nor what was signed", async () => {
+test("a target in absolute form changes neither the backend nor the signed request", async () => {
   const { gateway, backend, unsigned, send } = await startSigned();
   expect(await send(rawSigned(unsigned, { target: `http://${gateway.host}/stream` }))).toMatchObject(SERVED);
   expect(backend.requests[0]?.target).toBe("/stream");
@@ -238,7 +238,7 @@ test("a target in absolute form changes neither the backend nor what was signed"
   expect(await send(rawSigned(unsigned, { target: "//other.example.com/stream" }))).toEqual(REFUSED);
 });
 
-test("a signature is for one method, and no method is exempt", async () => {
+test("a signature is valid for one method, and no method is exempt", async () => {
   const { unsigned, send } = await startSigned();
   for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
     const edit = (lines: readonly string[]) => lines.map((line) => line.replace(/^GET /, `${method} `));
@@ -249,7 +249,7 @@ test("a signature is for one method, and no method is exempt", async () => {
   expect(await send(rawSigned(unsigned, { edit: head }))).toMatchObject({ status: 401, reached: false });
 });
 
-test("what only looks like a preflight is not exempt, and an upgrade is not either", async () => {
+test("a request that only resembles a preflight is not exempt, nor is an upgrade", async () => {
   const { unsigned, gateway, send } = await startSigned();
   const options = (...lines: string[]) =>
     Buffer.from(["OPTIONS /stream HTTP/1.1", `Host: ${gateway.host}`, ...lines, "", ""].join("\r\n"));
@@ -303,7 +303,7 @@ test("a signature in any other spelling is refused", async () => {
   expect(await send(spelled((hex) => hex.repeat(16_384)))).toMatchObject({ status: 431, reached: false });
 });
 
-test("an unknown key and a wrong secret get one answer; old and new secrets hold until one is taken out", async () => {
+test("an unknown key and a wrong secret get the same reply; old and new secrets are valid until one is removed", async () => {
   const rotating = { key: "rotating", secret: ["new-secret", "old-secret"] };
   const { unsigned, send } = await startSigned({ apps: ["web-client", "rotating"] }, { rotating });
   const by = (key: string, secret: string) => rawSigned(unsigned, { app: { key, secret } });
@@ -322,7 +322,7 @@ test("an unknown key and a wrong secret get one answer; old and new secrets hold
   expect(await after.send(later("old-secret"))).toEqual(REFUSED);
 });
 
-test("an unknown key costs as many signatures as a known one", async () => {
+test("an unknown key costs as many signatures as a known key", async () => {
   const { AppKeys } = await import("../../src/auth/app-signature.ts");
   const keys = new AppKeys([{ name: "a", key: "a", secret: ["s"], appCodes: [] }]);
   expect(keys.find("nobody").secrets).toHaveLength(keys.find("a").secrets.length);

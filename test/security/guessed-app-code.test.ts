@@ -9,7 +9,7 @@ const APPS = {
   other: { key: "other", secret: "o".repeat(16), appCodes: [code("c")] },
 };
 
-test("an AppCode opens the routes of its app, and nothing that is not exactly one does", async () => {
+test("an AppCode opens the routes of its app; any other text is refused", async () => {
   const backend = await startPlainBackend();
   const gateway = await startGateway({
     apps: APPS,
@@ -43,7 +43,7 @@ test("an AppCode opens the routes of its app, and nothing that is not exactly on
   expect(backend.requests).toHaveLength(4);
 });
 
-test("two AppCodes are refused, and one in the query is none", async () => {
+test("two AppCodes are refused, and one in the query does not count", async () => {
   const backend = await startPlainBackend();
   const gateway = await startGateway({
     apps: APPS,
@@ -63,7 +63,7 @@ test("two AppCodes are refused, and one in the query is none", async () => {
   expect(backend.requests).toHaveLength(1);
 });
 
-test("what makes up an AppCode is checked at load", async () => {
+test("the characters of an AppCode are checked at load", async () => {
   const start = (appCodes: readonly string[]) =>
     startGateway({ apps: { shop: { key: "shop", secret: "s", appCodes } }, routes: {} });
   await expect(start([code("a", 63)])).rejects.toThrow("64 to 180");

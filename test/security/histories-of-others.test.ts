@@ -72,7 +72,7 @@ const ownersIn = (text: string): string[] => [
   ...new Set([...text.matchAll(/secret \d of (.*?)!/g)].map(([, whose = ""]) => whose)),
 ];
 
-test("each principal has a stream and a history of its own, however its name is spelled", async () => {
+test("each principal has its own stream and history, whatever its name is", async () => {
   const { issuer, backend, gateway } = await startPersonal();
   const people = await peopleOf(issuer);
   const clients = people.map(({ headers }) => listen(gateway.port, headers));
@@ -83,7 +83,7 @@ test("each principal has a stream and a history of its own, however its name is 
   expect(backend.requests).toHaveLength(people.length);
 });
 
-test("an id of another's history finds nothing of it, on a stream or by polling", async () => {
+test("an id from another principal's history finds none of its events, on a stream or by polling", async () => {
   const { issuer, gateway } = await startPersonal();
   const people = await peopleOf(issuer);
   const [anna, thief] = people as [Person, Person];
@@ -107,7 +107,7 @@ test("an id of another's history finds nothing of it, on a stream or by polling"
   }
 });
 
-test("nothing that a client may write makes it another", async () => {
+test("no field that a client may send makes it another principal", async () => {
   const { issuer, gateway } = await startPersonal();
   const [anna, thief] = (await peopleOf(issuer)) as [Person, Person];
   await listen(gateway.port, anna.headers).received("secret 3");
@@ -131,7 +131,7 @@ test("nothing that a client may write makes it another", async () => {
   }
 });
 
-test("a ticket opens the stream and the history of whoever asked for it, once, on its path", async () => {
+test("a ticket opens the stream and history of its principal, once, on its path", async () => {
   const { issuer, backend, gateway } = await startPersonal();
   const [anna, thief] = (await peopleOf(issuer)) as [Person, Person];
   const own = listen(gateway.port, anna.headers);
@@ -164,7 +164,7 @@ test("a ticket opens the stream and the history of whoever asked for it, once, o
   expect((await both.opened()).status).toBe(401);
 });
 
-test("over Redis another instance resumes a principal, and nobody else with its id", async () => {
+test("another instance resumes a principal through Redis, but no other client with its id", async () => {
   const redis = await startRedis();
   const { issuer, backend, gateways } = await startPersonal(
     // Longer than this process may stand still: nobody is to take a backend request over.

@@ -21,7 +21,7 @@ async function start(backend: Backend, issuer: Issuer): Promise<GatewayFixture> 
   });
 }
 
-test("no credential is in a log line, an answer or what the backend gets, used rightly or wrongly", async () => {
+test("no credential, used rightly or wrongly, is in a log line, a response or the backend's request", async () => {
   const backend = await startBackend((request) => {
     if (request.target.startsWith("/break")) request.connection.socket.destroy();
     else request.respond(200, { "Content-Type": "text/plain" }, "served");

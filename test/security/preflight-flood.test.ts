@@ -13,7 +13,7 @@ const PIPELINED = 10;
 const preflight = (...fields: readonly string[]) =>
   `${["OPTIONS / HTTP/1.1", "Host: a", "Access-Control-Request-Method: GET", ...fields].join("\r\n")}\r\n\r\n`;
 
-test("10,000 preflights open no backend connection, use up no limit, and leave a stream as it was", async () => {
+test("10,000 preflights open no backend connection, use no limit, and do not disturb a stream", async () => {
   const backend = await startBackend();
   const limits = { streams: 1, rate: { requests: 1, per: "1d" } };
   const gateway = await startGatewayTo(backend.url, { cors: { allowOrigins: [APP] }, limits });
@@ -57,7 +57,7 @@ test.each([
   ["a list", [`Origin: ${APP}, https://evil.example`]],
   ["8 KiB", [`Origin: ${APP}${"a".repeat(8192)}`]],
   ["a field that is not allowed", [`Origin: ${APP}`, "Access-Control-Request-Headers: x-evil"]],
-])("%s is granted nothing on the wire", async (_, fields) => {
+])("%s gets no permission over a real connection", async (_, fields) => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {
     cors: { allowOrigins: [APP], allowCredentials: true },

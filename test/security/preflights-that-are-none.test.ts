@@ -9,7 +9,7 @@ import { openRaw, rawRequest } from "../support/raw-client.ts";
 
 const ORIGIN = "https://app.example.com";
 
-test("only a real preflight is answered without credentials; every other OPTIONS needs them", async () => {
+test("only a real preflight is answered without credentials; every other OPTIONS request needs them", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await startGatewayTo(backend.url, { cors: true, auth: { jwt: issuer.config() } });
@@ -27,7 +27,7 @@ test("only a real preflight is answered without credentials; every other OPTIONS
   expect(backend.connections).toHaveLength(0);
 });
 
-test("a route without cors answers no preflight, so credentials are asked for there too", async () => {
+test("a route without cors answers no preflight, so it needs credentials, too", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await startGatewayTo(backend.url, { auth: { jwt: issuer.config() } });
@@ -65,7 +65,7 @@ test("a WebSocket needs the credentials of its route; so does an upgrade that is
   expect((await open("/socket", { Authorization }, "\r\n\r\n")).status).toBe(101);
 });
 
-test("a client that resets while its credential is being looked at harms nobody", async () => {
+test("a client that resets while its credential is verified affects no other client", async () => {
   const backend = await startBackend((request) => request.send(switching()));
   const issuer = await startIssuer();
   const gateway = await startGatewayTo(backend.url, { websocket: true, auth: { jwt: issuer.config() } });

@@ -26,7 +26,7 @@ test("control: the library alone keeps every key", async () => {
   for (let n = 0; n < ATTACK; n++) void limiter.delete(`10.0.${n}`);
 });
 
-test("a hundred thousand addresses take as many places as maxKeys says", async () => {
+test("with a hundred thousand addresses, the number of keys stays at maxKeys", async () => {
   const [config] = limitsSchema.parse({ rate: { requests: 5, per: "1d", by: "ip", maxKeys: KEYS } }).rate;
   if (config === undefined) throw new TypeError("a rate was given");
   const windows = memoryWindows(config);
@@ -41,7 +41,7 @@ test("a hundred thousand addresses take as many places as maxKeys says", async (
   windows.close();
 });
 
-test("over sockets: strangers beyond maxKeys share one count, those who are known do not pay for it", async () => {
+test("over sockets: clients beyond maxKeys share one count, and known clients keep their own", async () => {
   const backend = await startPlainBackend();
   const limits = { rate: { requests: 3, per: "1m", by: "ip", maxKeys: 2 } };
   const gateway = await startGateway({

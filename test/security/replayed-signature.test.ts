@@ -22,13 +22,13 @@ async function startReplay(replay: "allow" | "reject", signatures = 100) {
   return { backend, gateway, signed, send };
 }
 
-test("control: without `replay: reject` a signature can be used again, as frozen clients do", async () => {
+test("control: without `replay: reject` a signature can be used again, as clients of that protocol do", async () => {
   const { signed, send } = await startReplay("allow");
   const raw = signed("/a");
   expect([await send(raw), await send(raw)]).toEqual([200, 200]);
 });
 
-test("a signature that was used is refused, also on another route, and of two at once one wins", async () => {
+test("a used signature is refused, also on another route, and of two simultaneous uses one succeeds", async () => {
   const { backend, gateway, signed, send } = await startReplay("reject");
   const raw = signed("/a");
   expect([await send(raw), await send(raw)]).toEqual([200, 401]);
@@ -45,7 +45,7 @@ test("a signature that was used is refused, also on another route, and of two at
   expect(reasons.filter((text) => text?.startsWith("replay: "))).toHaveLength(5);
 });
 
-test("a refused request uses nothing up, and a full memory refuses rather than forgets", async () => {
+test("a refused request does not use its signature up, and a full memory refuses instead of forgetting", async () => {
   const { signed, send } = await startReplay("reject", 2);
   const raw = signed("/b");
   const forged = Buffer.from(raw.toString("latin1").replace("n=0", "n=9"), "latin1");

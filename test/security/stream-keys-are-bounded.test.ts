@@ -5,7 +5,7 @@ import { event, startSharing, streaming, subscribe } from "../support/shared.ts"
 
 /** Every query is a stream of its own, so whoever makes queries up could open them without end. */
 
-test("beyond shared.channels a new stream is a 429, and those that are open go on", async () => {
+test("beyond shared.channels a new stream gets a 429, and open streams go on", async () => {
   const backend = await startBackend();
   const gateway = await startSharing(backend.url, { channels: 5 });
   const open = Array.from({ length: 5 }, (_, n) => subscribe(gateway.port, `/news?n=${n}`));
@@ -24,7 +24,7 @@ test("beyond shared.channels a new stream is a 429, and those that are open go o
   expect((await subscribe(gateway.port, "/news?n=0").opened()).status).toBe(200);
 });
 
-test("streams that nobody is on give way to new ones", async () => {
+test("channels without subscribers are removed for new ones", async () => {
   const backend = await startBackend(streaming());
   const { port } = await startSharing(backend.url, { channels: 3, linger: "1h" });
   for (let n = 0; n < 50; n++) {
@@ -41,7 +41,7 @@ test("streams that nobody is on give way to new ones", async () => {
   await eventually(() => backend.openConnections <= 3, "at most three backend requests");
 });
 
-test("all histories together hold no more than limits.historyBytes", async () => {
+test("all histories together use at most limits.historyBytes", async () => {
   const backend = await startBackend();
   const gateway = await startSharing(backend.url, { linger: "1h" }, {}, { limits: { historyBytes: "130k" } });
   const block = event("x".repeat(9_990));

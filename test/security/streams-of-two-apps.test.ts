@@ -6,7 +6,7 @@ import { openStream } from "../support/sse-client.ts";
 
 const OTHER = { key: "other-key", secret: "other-secret-of-the-tests" };
 
-test("two apps that ask for one stream get a backend stream each, in their own name", async () => {
+test("two apps that ask for the same stream get a backend stream each, with their own identity", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startGateway({
     apps: { "web-client": WEB_CLIENT, other: OTHER },

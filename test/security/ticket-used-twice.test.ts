@@ -4,7 +4,7 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { startIssuer } from "../support/issuer.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-test("of many who use one ticket at the same moment exactly one gets in", async () => {
+test("of many simultaneous uses of one ticket exactly one succeeds", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const gateway = await startGatewayTo(backend.url, { auth: { jwt: issuer.config(), ticket: {} } });

@@ -55,20 +55,23 @@ test.each([
   ["before the dial", { Accept: "text/event-stream" }, {}, 0],
   ["when the head has come", {}, {}, 1],
   ["before a shared stream", { Accept: "text/event-stream" }, { shared: {} }, 0],
-])("a client that leaves while its place is counted %s leaves nothing", async (_, headers, route, dials) => {
-  const { backend, counters, port, giveWhenAsked } = await start(route);
-  const client = openStream(port, { headers });
-  await eventually(() => counters.asked.length === 1, "the place that is asked for");
-  client.socket.destroy();
-  // The gateway has seen the client leave when a request behind it is served.
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  await giveWhenAsked();
-  await eventually(() => counters.returned === counters.given, "the place given back");
-  expect(backend.requests.length).toBe(dials);
-  await eventually(() => backend.openConnections === 0, "the end of the backend's request");
-});
+])(
+  "a client that aborts while its place is counted %s leaves nothing behind",
+  async (_, headers, route, dials) => {
+    const { backend, counters, port, giveWhenAsked } = await start(route);
+    const client = openStream(port, { headers });
+    await eventually(() => counters.asked.length === 1, "the place that is asked for");
+    client.socket.destroy();
+    // The gateway has seen the client leave when a request behind it is served.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await giveWhenAsked();
+    await eventually(() => counters.returned === counters.given, "the place given back");
+    expect(backend.requests.length).toBe(dials);
+    await eventually(() => backend.openConnections === 0, "the end of the backend's request");
+  },
+);
 
-test("with onClientGone: drain the backend goes on, and its place is given back at its end", async () => {
+test("with onClientGone: drain the backend goes on, and its end releases the place", async () => {
   const { backend, counters, port, giveWhenAsked } = await start({ stream: { onClientGone: "drain" } });
   const client = openStream(port, {});
   await eventually(() => counters.asked.length === 1, "the place that is asked for");
@@ -82,7 +85,7 @@ test("with onClientGone: drain the backend goes on, and its place is given back 
   await eventually(() => counters.returned === 1, "the place given back");
 });
 
-test("with onClientGone: drain a body that is no HTTP still cancels the backend's request", async () => {
+test("with onClientGone: drain an invalid request body still cancels the backend's request", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { stream: { onClientGone: "drain" } });
   const client = await openRaw(gateway.port);
@@ -93,7 +96,7 @@ test("with onClientGone: drain a body that is no HTTP still cancels the backend'
   await eventually(() => backend.openConnections === 0, "the end of the backend's request");
 });
 
-test("with onClientGone: drain an ordinary answer that is silent behind its client's end is given up", async () => {
+test("with onClientGone: drain an ordinary response that sends nothing after its client has gone is aborted", async () => {
   const backend = await startBackend();
   const route = { stream: { onClientGone: "drain", idleTimeout: "1s" } };
   const gateway = await startGatewayTo(backend.url, route);

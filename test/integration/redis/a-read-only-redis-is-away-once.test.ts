@@ -4,7 +4,7 @@ import { eventually } from "../../support/eventually.ts";
 import { idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 
-test("a Redis that becomes a replica is reported once, and back when it takes what it lacks", async () => {
+test("a Redis that becomes a replica is reported as away once, and as back when it accepts writes", async () => {
   const server = await startRedis();
   const lines: { readonly msg: string; readonly fault?: string }[] = [];
   const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line)) });

@@ -3,7 +3,7 @@ import { eventually } from "../../support/eventually.ts";
 import { idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 
-test("connections that Redis cuts, again and again, leave no hole and no repeated event", async () => {
+test("connections that Redis closes again and again cause no missing and no repeated event", async () => {
   const server = await startRedis();
   // Who leads is not to change while both have no connection.
   const leader = new RecordFeed(startStore(server.url, { lease: "5s" })).start();
@@ -25,7 +25,7 @@ test("connections that Redis cuts, again and again, leave no hole and no repeate
   expect([leader.records, follower.records]).toEqual([1, 1]);
 });
 
-test("a follower that is behind by more than what is kept gets what is there, as another record", async () => {
+test("a follower that is behind the oldest kept event gets the kept events as a new record", async () => {
   const server = await startRedis();
   const bounds = { events: 20, bytes: 8 * 1024 ** 2, ageMs: 600_000 };
   const leader = new RecordFeed(startStore(server.url), { bounds }).start();

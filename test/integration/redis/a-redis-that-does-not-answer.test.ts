@@ -10,7 +10,7 @@ async function startLeader(url: string, lease = "1s"): Promise<RecordFeed> {
   return leader;
 }
 
-test("without Redis at the start the stream is there within the timeout, and joins Redis later", async () => {
+test("without Redis at the start a stream opens within the timeout, and is written to Redis later", async () => {
   const port = await refusedPort();
   const store = startStore(`redis://127.0.0.1:${port}`);
   const feed = new RecordFeed(store).start();
@@ -29,7 +29,7 @@ test("without Redis at the start the stream is there within the timeout, and joi
   expect(other.ids).toEqual(idsFrom(1, 10));
 });
 
-test("a Redis that hangs delays an event by no more than the timeout, and gets it when it goes on", async () => {
+test("a Redis that hangs delays an event by at most the timeout, and gets it when it goes on", async () => {
   const server = await startRedis();
   const leader = await startLeader(server.url, "10s");
   leader.append("1");
@@ -52,7 +52,7 @@ test("a Redis that hangs delays an event by no more than the timeout, and gets i
   expect(other.ids).toEqual(["1", "2", "3"]);
 });
 
-test("a Redis out of memory costs nobody an event", async () => {
+test("a Redis out of memory loses no event", async () => {
   const server = await startRedis({ options: ["--maxmemory-policy", "noeviction"] });
   const leader = await startLeader(server.url);
   leader.append(...idsFrom(1, 10));
@@ -79,7 +79,7 @@ test("a Redis out of memory costs nobody an event", async () => {
   expect(follower.ids).toEqual(idsFrom(1, 21));
 });
 
-test("followers help themselves while Redis is away, and follow again without a repeated event", async () => {
+test("while Redis is away followers ask the backend themselves, and follow again without a repeated event", async () => {
   const server = await startRedis({ appendOnly: true });
   // Connections that are refused again and again are made every 2 s, so the leader may be back that much later.
   const lease = "3s";

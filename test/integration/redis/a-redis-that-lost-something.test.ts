@@ -24,7 +24,7 @@ const seen = async (feed: RecordFeed, ids: readonly string[], timeoutMs = 10_000
   expect(feed.live).toEqual(ids);
 };
 
-test("a Redis that comes back empty gets the history from the leader, and nobody misses or repeats anything", async () => {
+test("a Redis that returns empty gets the history from the leader, without a missing or repeated event", async () => {
   const server = await startRedis();
   const { leader, follower } = await startPair(server.url);
   leader.append(...idsFrom(1, 100));
@@ -41,7 +41,7 @@ test("a Redis that comes back empty gets the history from the leader, and nobody
   expect(third.ids).toEqual(idsFrom(1, 200));
 });
 
-test("when Redis is empty and its leader gone too, ids of before are not found any more", async () => {
+test("when Redis is empty and its leader is gone, earlier ids are unknown", async () => {
   const server = await startRedis();
   const before = new RecordFeed(startStore(server.url)).start();
   await eventually(() => before.isLeading);
@@ -59,7 +59,7 @@ test("when Redis is empty and its leader gone too, ids of before are not found a
   expect(after.history.seqOf(old)).toBeUndefined();
 });
 
-test("a Redis that comes back with its data goes on where it was", async () => {
+test("a Redis that returns with its data continues where it was", async () => {
   const server = await startRedis({ appendOnly: true });
   const { leader, follower } = await startPair(server.url);
   leader.append(...idsFrom(1, 100));
@@ -70,7 +70,7 @@ test("a Redis that comes back with its data goes on where it was", async () => {
   expect([leader.records, follower.records]).toEqual([1, 1]);
 });
 
-test("after a failover to a replica that lags, the leader writes its tail again", async () => {
+test("after a failover to a replica that lags, the leader writes the missing events again", async () => {
   const primary = await startRedis();
   const replica = await startReplica(primary);
   const network = await startTcpProxy(primary.port);

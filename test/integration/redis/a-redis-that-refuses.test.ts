@@ -64,7 +64,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
 };
 
 test.each(Object.keys(refusals))(
-  "%s: events go on, it is told, and written later",
+  "%s: events are delivered, the fault is logged, and the events are written later",
   async (name) => {
     const { begin, fault, end } = refusals[name] as Refusal;
     const redis = await startRedis();
@@ -96,7 +96,7 @@ test.each(Object.keys(refusals))(
   40_000,
 );
 
-test("LOADING: while a restarted Redis reads its data it is away, and nobody misses anything", async () => {
+test("LOADING: a restarted Redis is away while it loads its data, and no event is lost", async () => {
   const redis = await startRedis({ appendOnly: true });
   const leader = new RecordFeed(startStore(redis.url)).start();
   await eventually(() => leader.isLeading);
@@ -123,7 +123,7 @@ test("LOADING: while a restarted Redis reads its data it is away, and nobody mis
   expect(leader.records).toBe(1);
 });
 
-test("a reader whose answers outgrow what Redis keeps for it is cut, and misses nothing", async () => {
+test("a reader whose replies exceed Redis's output buffer limit is disconnected, and misses no event", async () => {
   const redis = await startRedis();
   await redis.client.config("SET", "client-output-buffer-limit", "normal 64kb 32kb 1");
   const bounds = { events: 1000, bytes: 64 * 1024 ** 2, ageMs: 600_000 };

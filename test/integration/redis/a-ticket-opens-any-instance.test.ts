@@ -39,7 +39,7 @@ async function connected(gateway: GatewayFixture, other: GatewayFixture, issuer:
   await eventually(async () => (await use(other, await ticketOf(gateway, issuer))) === 200, "common tickets");
 }
 
-test("a ticket of one instance opens its path at the other, once, as the one who asked for it", async () => {
+test("a ticket of one instance opens its path at another, once, for its principal", async () => {
   const redis = await startRedis();
   const { backend, issuer, a, b } = await startTwo(redis.url);
   await connected(a, b, issuer);
@@ -59,7 +59,7 @@ test("a ticket of one instance opens its path at the other, once, as the one who
   expect(backend.requests).toHaveLength(before + 11);
 });
 
-test("in Redis a ticket is a hash that goes by itself, and their number is bounded over all instances", async () => {
+test("Redis keeps the hash of a ticket until it expires, and bounds the tickets of all instances together", async () => {
   const redis = await startRedis();
   const { issuer, a, b } = await startTwo(redis.url, { ttl: "4s", limit: 3 });
   await connected(a, b, issuer);
@@ -81,7 +81,7 @@ test("in Redis a ticket is a hash that goes by itself, and their number is bound
   expect(await use(a, tickets[1] ?? "")).toBe(401);
 });
 
-test("while Redis is away a ticket opens the instance that gave it out, and others cannot say", async () => {
+test("while Redis is away a ticket is valid at its own instance, and others reply that they cannot know", async () => {
   const port = await refusedPort();
   const { backend, issuer, a, b } = await startTwo(`redis://127.0.0.1:${port}`);
   const ticket = await ticketOf(a, issuer);
@@ -94,7 +94,7 @@ test("while Redis is away a ticket opens the instance that gave it out, and othe
   expect(await use(a, later)).toBe(200);
 });
 
-test("a ticket that Redis may have kept or not is given to nobody", async () => {
+test("a ticket that Redis may or may not have kept is not issued", async () => {
   const redis = await startRedis();
   const { issuer, a, b } = await startTwo(redis.url, {}, "300ms");
   await connected(a, b, issuer);

@@ -35,7 +35,7 @@ const emit = (request: BackendRequest, from: number, to: number) => {
 const idsOf = (text: string) => [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 
-test("clients of two instances share one backend request, and each instance resumes what the other began", async () => {
+test("clients of two instances share one backend request, and each instance resumes the other's clients", async () => {
   const [backend, redis] = await Promise.all([startBackend(), startRedis()]);
   const a = await startInstance(backend, redis.url);
   const b = await startInstance(backend, redis.url);
@@ -59,7 +59,7 @@ test("clients of two instances share one backend request, and each instance resu
   expect(backend.requests).toHaveLength(1);
 });
 
-test("an instance that closes hands its streams over, and the backend is asked behind the last event", async () => {
+test("an instance that closes hands its streams over, and the backend is asked for events after the last one", async () => {
   const [backend, redis] = await Promise.all([startBackend(), startRedis()]);
   const a = await startInstance(backend, redis.url);
   const b = await startInstance(backend, redis.url);
@@ -81,7 +81,7 @@ test("an instance that closes hands its streams over, and the backend is asked b
   expect(idsOf(second.text)).toEqual(range(1, 8));
 });
 
-test("a refusal of the backend is the answer of the other instance's clients too", async () => {
+test("a refusal of the backend reaches the clients of the other instance, too", async () => {
   const [backend, redis] = await Promise.all([startBackend(), startRedis()]);
   // The answer holds until the backend is asked again, and the second client may come late.
   const shared = { redial: { min: "10s" } };
@@ -96,7 +96,7 @@ test("a refusal of the backend is the answer of the other instance's clients too
   expect(backend.requests).toHaveLength(1);
 });
 
-test("without Redis the stream is there, /readyz and the metrics say so, and both recover", async () => {
+test("without Redis the stream opens, /readyz and the metrics report it, and both recover", async () => {
   const [backend, port] = await Promise.all([startBackend(), refusedPort()]);
   const gateway = await startGateway({
     server: {
@@ -126,7 +126,7 @@ test("without Redis the stream is there, /readyz and the metrics say so, and bot
   expect(idsOf(client.text)).toEqual(range(1, 5));
 });
 
-test("the password of Redis is in no log line", async () => {
+test("no log line contains the password of Redis", async () => {
   const [backend, redis] = await Promise.all([startBackend(), startRedis()]);
   await redis.client.config("SET", "requirepass", "right-canary");
   const url = `redis://:wrong-canary@127.0.0.1:${redis.port}`;

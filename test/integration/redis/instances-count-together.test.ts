@@ -50,7 +50,7 @@ const send = (gateway: GatewayFixture, raw: Buffer) =>
 const limited = (gateway: GatewayFixture, address = "10.0.0.1") =>
   fetch(`${gateway.url}/limited`, { headers: { "x-forwarded-for": address } });
 
-test("a signature that one instance has seen is refused by the other, and of two at once one wins", async () => {
+test("a signature used at one instance is refused by another, and of two simultaneous uses one succeeds", async () => {
   const redis = await startRedis();
   const { backend, a, b } = await startTwo(redis.url);
   const raw = signed("n", "0");
@@ -68,7 +68,7 @@ test("a signature that one instance has seen is refused by the other, and of two
   expect(backend.requests).toHaveLength(before + 10);
 });
 
-test("a signature leaves Redis by itself, and not before the slowest clock refuses it", async () => {
+test("a signature expires in Redis, but not before the slowest clock refuses it", async () => {
   const redis = await startRedis();
   const { a } = await startTwo(redis.url);
   await connected(a);
@@ -79,7 +79,7 @@ test("a signature leaves Redis by itself, and not before the slowest clock refus
   expect(leftMs).toBeLessThanOrEqual(16 * 60_000);
 });
 
-test("while Redis is away a signature that must not come twice is refused with 503, and admitted later", async () => {
+test("while Redis is away a signature that may be used only once gets a 503, and is accepted later", async () => {
   const port = await refusedPort();
   const { backend, a } = await startTwo(`redis://127.0.0.1:${port}`);
   const raw = signed("n", "0");
@@ -92,7 +92,7 @@ test("while Redis is away a signature that must not come twice is refused with 5
   });
 });
 
-test("a rate counts over all instances, each address by itself", async () => {
+test("a rate counts for all instances, by address", async () => {
   const redis = await startRedis();
   const { a, b } = await startTwo(redis.url);
   await connected(a);
@@ -106,7 +106,7 @@ test("a rate counts over all instances, each address by itself", async () => {
   expect((await limited(b, "10.0.0.2")).status).toBe(200);
 });
 
-test("what a rate that refuses had counted elsewhere is given back in Redis too", async () => {
+test("counts of other rates for a refused request are released in Redis, too", async () => {
   const redis = await startRedis();
   const { a, b } = await startTwo(redis.url, [
     { requests: 3, per: "1m", by: "route" },
@@ -120,7 +120,7 @@ test("what a rate that refuses had counted elsewhere is given back in Redis too"
   expect(answers).toEqual([200, 200, 429, 429, 200, 429]);
 });
 
-test("a window that is over begins anew for all", async () => {
+test("after its end a window begins again for all instances", async () => {
   const redis = await startRedis();
   // Longer than a machine stands still between two requests.
   const { a, b } = await startTwo(redis.url, { requests: 1, per: "2s" });
@@ -135,7 +135,7 @@ test("a window that is over begins anew for all", async () => {
   expect(performance.now() - from).toBeLessThan(3900);
 });
 
-test("a reload of one instance takes away nothing of what others have counted", async () => {
+test("a reload of one instance keeps the counts of the others", async () => {
   const redis = await startRedis();
   const { a, b, setup } = await startTwo(redis.url);
   await connected(a);
@@ -148,7 +148,7 @@ test("a reload of one instance takes away nothing of what others have counted", 
   expect((await limited(b)).status).toBe(429);
 });
 
-test("while Redis is away each instance counts for itself, and no request waits for it twice", async () => {
+test("while Redis is away each instance counts for itself, and only one request waits for the timeout", async () => {
   const redis = await startRedis();
   const { a, b } = await startTwo(redis.url, RATE, "1s");
   await connected(a);

@@ -4,7 +4,7 @@ import { eventually } from "../../support/eventually.ts";
 import { draft, idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 
-test("instances whose routes are defined differently share nothing", async () => {
+test("instances with different definitions of a route share no record", async () => {
   const { url } = await startRedis();
   const one = new RecordFeed(startStore(url), { definition: "backend a" }).start();
   await eventually(() => one.isLeading);
@@ -19,14 +19,14 @@ test("instances whose routes are defined differently share nothing", async () =>
   await eventually(() => logged.join("").includes("another instance defines this route differently"));
 });
 
-test("two prefixes share nothing either", async () => {
+test("instances with different prefixes share no record", async () => {
   const { url } = await startRedis();
   const one = new RecordFeed(startStore(url, { prefix: "blue" })).start();
   const two = new RecordFeed(startStore(url, { prefix: "green" })).start();
   await eventually(() => one.isLeading && two.isLeading);
 });
 
-test("fields that a newer version adds are passed over, and entries it cannot read are no silent hole", async () => {
+test("fields of a newer version are ignored, and unreadable entries cause no unnoticed gap", async () => {
   const server = await startRedis();
   const leader = new RecordFeed(startStore(server.url)).start();
   await eventually(() => leader.isLeading);
@@ -62,7 +62,7 @@ test("fields that a newer version adds are passed over, and entries it cannot re
   await eventually(() => follower.live.includes("4"));
 });
 
-test("an instance that nobody asks anything of holds nothing in Redis but two connections", async () => {
+test("an idle instance holds nothing in Redis except two connections", async () => {
   const server = await startRedis();
   const leader = new RecordFeed(startStore(server.url)).start();
   await eventually(() => leader.isLeading);

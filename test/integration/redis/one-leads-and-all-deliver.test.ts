@@ -6,7 +6,7 @@ import { startRedis } from "../../support/redis.ts";
 /** Who leads, and that Redis is there, is not to depend on a machine that stands still for a second. */
 const CALM = { lease: "5s", timeout: "5s" };
 
-test("of two instances one leads, and both deliver every event in order", async () => {
+test("one of two instances leads, and both deliver every event in order", async () => {
   const { url } = await startRedis();
   const a = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => a.isLeading);
@@ -23,7 +23,7 @@ test("of two instances one leads, and both deliver every event in order", async 
   ]);
 });
 
-test("an instance that comes later has the history, made ids included", async () => {
+test("an instance that joins later gets the history, including generated ids", async () => {
   const { url } = await startRedis();
   const a = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => a.isLeading);
@@ -38,7 +38,7 @@ test("an instance that comes later has the history, made ids included", async ()
   );
 });
 
-test("a state reaches the others behind the events that stand in front of it", async () => {
+test("a state reaches other instances after the events before it", async () => {
   const { url } = await startRedis();
   const a = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => a.isLeading);
@@ -56,7 +56,7 @@ test("a state reaches the others behind the events that stand in front of it", a
   expect(seenAtEnd).toBe(100);
 });
 
-test("who leaves is replaced at once", async () => {
+test("a leader that closes is replaced at once", async () => {
   const { url } = await startRedis();
   const a = new RecordFeed(startStore(url, { lease: "30s" })).start();
   await eventually(() => a.isLeading);
@@ -68,7 +68,7 @@ test("who leaves is replaced at once", async () => {
   expect(b.ids).toEqual(["1"]);
 });
 
-test("what is beyond the bounds goes, and the newest stays", async () => {
+test("events beyond the bounds are trimmed, and the newest stays", async () => {
   const server = await startRedis();
   const bounds = { events: 10, bytes: 1000, ageMs: 600_000 };
   const a = new RecordFeed(startStore(server.url, CALM), { bounds }).start();
@@ -86,7 +86,7 @@ test("what is beyond the bounds goes, and the newest stays", async () => {
   expect(await server.client.xlen(events)).toBe(1);
 });
 
-test("an instance that is asked for an event which another has delivered has it then", async () => {
+test("an instance that is asked for an event delivered elsewhere reads it at once", async () => {
   const { url } = await startRedis();
   const a = new RecordFeed(startStore(url, CALM)).start();
   await eventually(() => a.isLeading);

@@ -16,7 +16,7 @@ async function startDivided() {
 }
 
 test.each(["cut", "silence"] as const)(
-  "a leader whose network is lost (%s) is replaced, writes nothing more, and follows without a repeated event",
+  "a leader that loses its network (%s) is replaced, writes nothing more, and follows without a repeated event",
   async (fault) => {
     const { server, network, old, next } = await startDivided();
     old.append(...idsFrom(1, 10));
@@ -48,7 +48,7 @@ test.each(["cut", "silence"] as const)(
   },
 );
 
-test("two that made ids of their own for the same positions do not pass for one", async () => {
+test("different events of two leaders at the same positions are told apart", async () => {
   const { network, old, next } = await startDivided();
   old.store.append([draftWithoutId("both have it")]);
   await eventually(() => next.live.length === 1);
@@ -66,7 +66,7 @@ test("two that made ids of their own for the same positions do not pass for one"
   expect(old.history.seqOf(lost)).toBeUndefined();
 });
 
-test("a leader that was stopped beyond its lease learns it before it delivers anything", async () => {
+test("a leader that was stopped for longer than its lease finds out before it delivers an event", async () => {
   const { server, old, next } = await startDivided();
   old.append("1");
   await eventually(() => next.live.length === 1);

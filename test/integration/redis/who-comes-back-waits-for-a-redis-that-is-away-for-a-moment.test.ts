@@ -19,7 +19,7 @@ async function startBehind(timeout: string): Promise<{ follower: RecordFeed; net
   return { follower, network };
 }
 
-test("a client's last event is looked for once more when Redis is there again", async () => {
+test("a client's last event is looked up again when Redis is back", async () => {
   const { follower, network } = await startBehind("8s");
   const caughtUp = follower.store.catchUp();
   network.heal();
@@ -27,7 +27,7 @@ test("a client's last event is looked for once more when Redis is there again", 
   expect(follower.ids).toEqual(idsFrom(1, 5));
 });
 
-test("nobody waits for Redis longer than its timeout", async () => {
+test("a client waits for Redis no longer than its timeout", async () => {
   const { follower } = await startBehind("300ms");
   const from = performance.now();
   await follower.store.catchUp();

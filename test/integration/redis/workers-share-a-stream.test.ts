@@ -5,7 +5,7 @@ import { startRedis } from "../../support/redis.ts";
 import { openStream } from "../../support/sse-client.ts";
 import { serveWorkers } from "../../support/workers.ts";
 
-test("clients of all workers get one backend request's events, also when the worker that asked is killed", async () => {
+test("clients of all workers get the events of one backend request, also when its worker is killed", async () => {
   const redis = await startRedis();
   const backend = await startBackend();
   const served = await serveWorkers({
