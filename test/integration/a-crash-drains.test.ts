@@ -5,10 +5,10 @@ import { directoryOf, startSluice } from "../support/sluice-process.ts";
 import { openStream } from "../support/sse-client.ts";
 import { fetchOnce, isAlive, serveWorkers } from "../support/workers.ts";
 
-// An uncaught error of ours must not break off every stream of the process: EventSource clients come back from a
-// clean end without a lost event, and the next process takes them.
+// An unexpected error must not abort every stream of the process: EventSource clients reconnect after a clean end
+// without a lost event, to the next process.
 
-/** Throws in the process that gets SIGUSR2, where nothing catches. */
+/** Throws an uncaught error in the process that gets SIGUSR2. */
 const PLANT = `--import=data:text/javascript,process.on('SIGUSR2',()=>{throw%20new%20Error('planted')})`;
 
 async function startStreaming() {

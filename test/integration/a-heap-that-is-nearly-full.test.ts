@@ -6,7 +6,7 @@ import { openStream, type StreamClient } from "../support/sse-client.ts";
 
 /** What Node itself needs, and a few MiB. */
 const HEAP = "--max-old-space-size=30 --max-semi-space-size=1";
-/** Far more streams than that carries. */
+/** Far more streams than fit into that heap. */
 const MOST = 6_000;
 const AT_A_TIME = 100;
 
@@ -47,7 +47,7 @@ test("streams beyond the heap's capacity get a 503, while the process and its st
   const before = first?.body.length ?? 0;
   await eventually(() => (first?.body.length ?? 0) > before, "the next event");
   expect(open.every(({ end }) => end === undefined)).toBe(true);
-  // A place that falls free is a place.
+  // A stream that ends makes room for another.
   for (const client of open.slice(1)) client.leave();
   const next = await eventually(async () => {
     const client = openStream(port, { headers: { Accept: "text/event-stream" } });

@@ -7,7 +7,7 @@ import { epoch, startIssuer } from "../support/issuer.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** A token that is good for two to three seconds: longer than a busy machine stands still before it is used. */
+/** A token that is valid for two to three seconds: longer than a busy machine stands still before it is used. */
 const BRIEF = { expiresIn: 3 };
 
 async function startProtected(script: (request: BackendRequest) => void, auth: Record<string, unknown> = {}) {
@@ -35,7 +35,7 @@ test("a stream ends between two events when its token expires, and the reconnect
 
   expect(await stream.ended()).toBe("clean");
   expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1_000);
-  // And not only after the five seconds that an event may take.
+  // It must not take the five seconds that an event may take.
   expect(Date.now()).toBeLessThan(expiresAt + 4_000);
   expect(stream.text).toBe(":\ndata: one\n\n");
   expect(await lineOf(gateway, "/feed")).toMatchObject({ status: 200, endReason: "auth_expired" });
@@ -87,7 +87,7 @@ test("an event that never ends outlives the credential by at most five seconds",
   const token = await issuer.token({ expiresIn: 2 });
   const stream = openStream(gateway.port, { path: "/feed", headers: { authorization: `Bearer ${token}` } });
   (await backend.nextRequest()).emit("data: half");
-  // Broken off, not ended: what came is no whole event.
+  // Aborted, not ended: the received bytes are not a whole event.
   expect(await stream.ended(12_000)).toBe("truncated");
   expect(await lineOf(gateway, "/feed")).toMatchObject({ endReason: "auth_expired" });
 });

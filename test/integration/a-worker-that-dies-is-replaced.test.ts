@@ -42,7 +42,7 @@ test("other workers go on, the places of the dead worker are free, and no counte
   const live = streams.filter(({ end }) => end === undefined);
   const lengths = live.map(({ body }) => body.length);
   await eventually(() => live.every(({ body }, at) => body.length > (lengths[at] ?? 0)), "further events");
-  // The two that are open and two new ones, one of them in the new worker.
+  // Two open streams and two new ones, one of them in the new worker.
   const more = [openStream(served.port, { path: "/s" }), openStream(served.port, { path: "/s" })];
   for (const stream of more) await stream.received("data: x");
   const fifth = openStream(served.port, { path: "/s" });
@@ -96,7 +96,7 @@ test("a connection that a worker was given but did not take is closed, and its c
   process.kill(stuck, "SIGSTOP");
   const clients = await Promise.all([openRaw(served.port), openRaw(served.port), openRaw(served.port)]);
   for (const client of clients) client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  // The stopped one is given no second connection before it has taken the first.
+  // The stopped worker gets no second connection before it has taken the first.
   await eventually(() => clients.filter(({ status }) => status === 200).length === 2, "two answers");
   const waiting = clients.find(({ status }) => status === undefined);
   process.kill(stuck, "SIGKILL");

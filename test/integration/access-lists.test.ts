@@ -16,7 +16,7 @@ const DENIED = {
 const start = async (access: unknown, more: Record<string, unknown> = {}) => {
   const backend = await startPlainBackend();
   const route = { match: { path: "/*" }, upstream: backend.url, access, ...more };
-  // The test itself is the trusted proxy, so that it can come from any address.
+  // The test is a trusted proxy, so that its requests can come from any address.
   const gateway = await startGateway({ routes: { main: route }, server: { trustedProxies: ["127.0.0.1"] } });
   const from = (address: string, init: RequestInit = {}) =>
     fetch(gateway.url, { ...init, headers: { ...init.headers, "x-forwarded-for": address } });
@@ -33,7 +33,7 @@ test.each([
   ["10.1.2.3", { allow: ["10.1.2.3"], deny: ["10.1.2.3"] }, false],
   ["2001:db8::5", { allow: ["2001:db8::/32"] }, true],
   ["2001:db9::5", { allow: ["2001:db8::/32"] }, false],
-  // IPv4 in IPv6 clothes is the IPv4 address, whichever of the two was meant.
+  // An IPv4-mapped IPv6 address counts as its IPv4 address.
   ["::ffff:10.1.2.3", { deny: ["10.0.0.0/8"] }, false],
   ["10.1.2.3", { deny: ["::ffff:10.0.0.0/104"] }, false],
 ])("%s with %j: admitted is %s", async (address, access, isIn) => {

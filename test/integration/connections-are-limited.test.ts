@@ -7,11 +7,11 @@ import { openRaw, type RawClient } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
 const LIMIT = 2;
-/** Beyond the limit, so many are told. */
+/** How many connections beyond the limit get a refusal. */
 const TOLD = 64;
 const ASK = "GET / HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";
 
-/** A gateway of which every connection but the ones beyond the limit is taken. */
+/** A gateway whose connections are all taken. */
 async function start(more: Record<string, unknown> = {}) {
   const backend = await startBackend();
   const route = { match: { path: "/*" }, upstream: backend.url, cors: true, websocket: true, ...more };
@@ -55,7 +55,7 @@ test("a connection beyond the limit gets a 503 that a page can read, and is clos
   expect(next && (await next.opened()).status).toBe(200);
 });
 
-// Before, an upgrade went past the limit: its connection was counted, and served.
+// Earlier, an upgrade passed the limit: its connection was counted, but served.
 test("a WebSocket on a connection beyond the limit is refused, too", async () => {
   const { backend, gateway } = await start();
   const client = await openRaw(gateway.port);

@@ -8,7 +8,7 @@ import { openStream, type StreamClient } from "../support/sse-client.ts";
 const APP = "https://app.example.com";
 const EVIL = "https://evil.example";
 
-/** What a backend with an opinion of its own sends with everything, partly twice. */
+/** The CORS fields that this backend sends in every response, some of them twice. */
 const OPINION = {
   "Access-Control-Allow-Origin": ["*", EVIL],
   "access-control-allow-credentials": "true",
@@ -67,7 +67,7 @@ describe("on a route with allowOrigins", () => {
   beforeAll(async () => {
     const api = await startApi();
     gateway = api.gateway;
-    // The one request that the rate allows, and the one stream that the limit does.
+    // Uses up the one request of the rate and the one stream of the limit.
     for (const path of ["/429", "/full"]) await openStream(gateway.port, { path }).opened();
     return async () => {
       await gateway.close();

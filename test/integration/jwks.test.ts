@@ -28,7 +28,7 @@ test("a key that the issuer begins to use after the start is fetched when a toke
   const old = await issuer.token();
   issuer.keys = [await createKey("second")];
 
-  // Known keys need no fetch, so the old one counts until the new set has come.
+  // A known key needs no fetch, so the old key is valid until the new set has been fetched.
   expect(await statusWith(gateway.url, old)).toBe(200);
   expect(await statusWith(gateway.url, await issuer.token())).toBe(200);
   expect(await statusWith(gateway.url, old)).toBe(401);

@@ -10,13 +10,13 @@ import { openRaw } from "../support/raw-client.ts";
 import { directoryOf, startSluice, writeFiles } from "../support/sluice-process.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** Enough for Node to load its modules, of which it opens many at once. */
+/** Enough for Node to load its modules, which opens many files at once. */
 const FILES = 200;
 const LIMITED = ["sh", "-c", `ulimit -n ${FILES} && exec "$@"`, "sh"];
-/** `off`: with `auto` connections are refused long before. */
+/** `off`, because `auto` would refuse connections long before. */
 const SERVER = "listen: 127.0.0.1:0\nadmin: 0\nlimits: { connections: off, streams: off }\n";
 
-/** A process with few files, an open stream and a connection that is kept. */
+/** Starts a process with few files, an open stream and an idle connection. */
 async function serve() {
   const backend = await startBackend();
   const route = `match: { path: "/*" }\nupstream: ${backend.url}\ncors: true\n`;
@@ -34,7 +34,10 @@ async function serve() {
   return { cwd, sluice, port, backend, stream, request, ask, samples };
 }
 
-/** More connections than there are files, which say nothing; those that are closed come again until it is called. */
+/**
+ * Opens more idle connections than there are files, and opens closed ones again until the returned function is
+ * called.
+ */
 function crowd(port: number): () => void {
   const sockets = new Set<Socket>();
   let isOver = false;
@@ -63,7 +66,7 @@ test("without a free file the gateway logs it, answers probes and scrapes, and s
   expect(await sluice.logged("out of open files: new connections are refused")).toMatchObject({
     openFiles: FILES,
   });
-  // On connections of their own, as probes come.
+  // On connections of their own, as probes send them.
   for (let count = 0; count < 10; count++) expect((await ask("/healthz")).status).toBe(200);
   expect(await (await ask("/readyz")).json()).toEqual({ status: "not ready", reasons: ["out_of_files"] });
   const { sluice_out_of_files_total: times } = Object.fromEntries(await samples());
@@ -76,7 +79,7 @@ test("without a free file the gateway logs it, answers probes and scrapes, and s
   const startedAt = performance.now();
   leave();
   await sluice.logged("open files are free again");
-  // Looked for four times a second; connections that say nothing would be closed after a minute.
+  // The gateway checks four times a second; idle connections would be closed only after a minute.
   expect(performance.now() - startedAt).toBeLessThan(5_000);
   expect((await ask("/readyz")).status).toBe(200);
   expect((await fetch(`http://127.0.0.1:${port}/more`)).status).toBe(200);
@@ -85,7 +88,7 @@ test("without a free file the gateway logs it, answers probes and scrapes, and s
 
 test("new clients get a 503 that a page can read, or are closed, without a dial", async () => {
   const { sluice, port, backend } = await serve();
-  // A connection that stands: its request would need a file for the backend.
+  // An open connection: its request needs a file for the backend.
   const kept = await openRaw(port);
   kept.send("GET /more HTTP/1.1\r\nHost: a\r\nX-Half: 1\r\n");
   const leave = crowd(port);
@@ -113,6 +116,6 @@ test("many clients that reconnect again and again do not keep a core busy", asyn
   const before = await cpu();
   await delay(1_000);
   const used = (await cpu()) - before;
-  // Of the time that went by, which is more than a second on a machine that is busy.
+  // CPU per elapsed time, which is more than a second on a busy machine.
   expect(used / ((performance.now() - startedAt) / 1_000)).toBeLessThan(0.6);
 });

@@ -56,7 +56,7 @@ test("after Retry-After the next request is served", async () => {
   expect(refused.status).toBe(429);
   const seconds = Number(refused.headers.get("retry-after"));
   expect([1, 2, 3]).toContain(seconds);
-  // A timer may come a millisecond early.
+  // A timer may fire a millisecond early.
   await delay(seconds * 1000 + 2);
   expect((await get()).status).toBe(200);
 });

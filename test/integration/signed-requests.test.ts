@@ -28,7 +28,7 @@ async function startSigned(route: Record<string, unknown> = {}, server: Record<s
   return { backend, gateway };
 }
 
-/** Sends with Node's own client what an SDK has prepared, and resolves with the status. */
+/** Sends a request prepared by an SDK with Node's own client, and resolves with the status. */
 const sendSigned = ({ method, path, headers }: Signed, port: number, body?: string): Promise<number> =>
   new Promise((resolve, reject) => {
     const request = httpRequest({ host: "127.0.0.1", port, method, path, headers }, (response) => {
@@ -64,7 +64,7 @@ test.each(Object.entries(REQUESTS))("the gateway's SDK signs %s", async (_, unsi
 
 test.each(Object.entries(REQUESTS))("the cloud's SDK signs %s", async (_, unsigned) => {
   const { gateway } = await startSigned();
-  // It wants a content type to look at, whether there is a body or not.
+  // The SDK reads a content type even if there is no body.
   const headers = { "content-type": "application/json", ...unsigned.headers };
   const signed = signWithCloudSdk({ ...unsigned, headers, host: gateway.host }, WEB_CLIENT);
   expect(await sendSigned(signed, gateway.port, unsigned.body)).toBe(200);

@@ -38,7 +38,7 @@ test("a ticket opens its path once, for its principal, and is not forwarded to t
   const backend = await startBackend((request) => request.openStream());
   const issuer = await startIssuer();
   const gateway = await start(backend, issuer);
-  // POST is none of the route's methods; asking for a ticket is no request of the route's.
+  // The route's methods do not include POST; asking for a ticket is not a request of the route.
   const answer = await askFor(gateway, await issuer.token());
   expect(answer.status).toBe(201);
   expect(answer.headers.get("cache-control")).toBe("no-store");
@@ -87,7 +87,7 @@ test("a ticket is valid only for the request that it was issued for", async () =
     expect(await request(await ticketFor(gateway, token)), name).toBe(401);
   }
   expect(backend.requests).toHaveLength(0);
-  // The control; and `ticket=`, as signers and URLSearchParams write it, asks for one too.
+  // Control; `ticket=`, as signers and URLSearchParams write it, also asks for a ticket.
   expect(await use(`/feed/a?%74icket=${await ticketFor(gateway, token, "/feed/a", "?ticket=")}`)).toBe(200);
   expect((await backend.nextRequest()).target).toBe("/feed/a");
 });
@@ -102,7 +102,7 @@ test("only a verified client gets a ticket, and only if the route issues tickets
 
   expect(await ask("/feed/a?ticket")).toBe(401);
   expect(await ask("/feed/a?ticket", { authorization: "Bearer x" })).toBe(401);
-  // Anything but the question itself is an ordinary POST, which the route does not take.
+  // With any other query it is an ordinary POST, which the route does not allow.
   expect(await ask("/feed/a?ticket&room=1", { authorization })).toBe(405);
   expect(await ask("/feed/a", { authorization })).toBe(405);
   expect(backend.requests).toHaveLength(0);
@@ -117,7 +117,7 @@ test("a page of another origin may ask for a ticket, but may not POST anything e
   const gateway = await startGateway({
     routes: {
       feed: {
-        // Any method: POST is a right of the route's own clients, and of no page.
+        // Any method, so that clients of the route itself may use POST; pages may not.
         match: { path: "/feed" },
         upstream: backend.url,
         cors: { allowOrigins: [origin], allowMethods: ["GET"] },
@@ -143,7 +143,7 @@ test("a page of another origin may ask for a ticket, but may not POST anything e
 test("a ticket is valid until its own time, or that of the credential behind it, is over", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
-  // Long, as the clock of this test is only half made up.
+  // Long, because this test fakes only a part of the clock.
   const gateway = await start(backend, issuer, { ttl: "20s" });
   const token = await issuer.token();
   const answer = await askFor(gateway, token);
@@ -218,7 +218,7 @@ test("a signed request gets a ticket, so that a page signs once and then uses th
   expect((await backend.nextRequest()).fieldLines("x-app-id")).toEqual(["shop"]);
   stream.leave();
   expect(await gateway.requestLine(1)).toMatchObject({ app: "shop", endReason: "client_gone" });
-  // The same signature for the stream itself is none.
+  // The same signature is not valid for the stream itself.
   expect((await fetch(`${gateway.url}/feed?ticket=`, { headers })).status).toBe(401);
 });
 

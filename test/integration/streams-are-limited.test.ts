@@ -12,7 +12,7 @@ const start = async (limits: unknown, more: Record<string, unknown> = {}) => {
   const gateway = await startGateway({ routes: { main: route }, server: { trustedProxies: ["127.0.0.1"] } });
   const open = (headers: Record<string, string> = {}, method = "GET") =>
     openStream(gateway.port, { path: "/", method, headers: { ...headers } });
-  /** Opens a stream through to the backend. */
+  /** Opens a stream through the gateway to the backend. */
   const stream = async (headers: Record<string, string> = {}) => {
     const client = open(headers);
     const request = await backend.nextRequest();
@@ -61,7 +61,7 @@ test("a client that waits for the backend's head holds a place already", async (
   request.respond(500, {}, "no stream");
   await waiting.ended();
   expect(waiting.head?.status).toBe(500);
-  // An answer that is no stream gives the place back.
+  // A response that is not a stream releases the place.
   const next = open(SSE);
   (await backend.nextRequest()).openStream();
   expect((await next.opened()).status).toBe(200);

@@ -11,7 +11,7 @@ interface Listed {
   readonly streams: readonly { readonly id: string; readonly ageMs: number; readonly bytes: number }[];
 }
 
-/** Six streams in two workers, the later ones with more bytes, and three requests. */
+/** Opens six streams in two workers, the later ones with more bytes, and sends three requests. */
 async function serveSix() {
   const backend = await startBackend((request) => {
     if (request.target === "/hello") return request.respond(200, {}, "hello");
@@ -26,7 +26,7 @@ async function serveSix() {
     const stream = openStream(served.port, { path: `/${n * 100}` });
     await stream.received("\n\n");
     streams.push(stream);
-    // Each worker says how old its streams are when it is asked, one a little later than the other.
+    // Each worker reports the age of its streams at the time of its answer, which differs a little between workers.
     await sleep(150);
   }
   for (let n = 0; n < 3; n++) await (await fetchOnce(`${served.url}/hello`)).text();
@@ -46,7 +46,7 @@ test("the streams of all workers are one sorted list with pages", async () => {
   const second = await list("?sort=bytes&limit=4&offset=4");
   expect(second).toMatchObject({ total: 6, offset: 4 });
   expect(second.streams.map(({ bytes }) => bytes)).toEqual([208, 108]);
-  // Beyond the last page: the last page.
+  // Beyond the last page the last page is shown.
   expect(await list("?limit=4&offset=400")).toMatchObject({ offset: 4 });
 });
 
@@ -65,7 +65,7 @@ test("ending a stream reaches the worker that serves it", async () => {
 test("metrics are summed without a label for the worker, with the same names as with one process", async () => {
   const { metrics, admin } = await serveSix();
   const samples = await metrics();
-  // Every call between the processes has the form that the other one checks.
+  // Every call between the processes passes the other's checks.
   const invalid = [...samples].filter(([name]) => name.startsWith("sluice_worker_messages_invalid_total"));
   expect(invalid.map(([, value]) => value)).toEqual([0, 0, 0, 0, 0]);
   expect(samples.get('sluice_streams_active{route="main"}')).toBe(6);

@@ -5,7 +5,7 @@ import { eventually } from "../support/eventually.ts";
 import { openStream } from "../support/sse-client.ts";
 import { isAlive, serveWorkers } from "../support/workers.ts";
 
-/** Two workers with four streams. */
+/** Starts two workers with four streams. */
 async function serveStreams(drain: Readonly<Record<string, unknown>>, under: readonly string[] = []) {
   const backend = await startBackend((request) => {
     request.openStream();
@@ -23,7 +23,7 @@ async function serveStreams(drain: Readonly<Record<string, unknown>>, under: rea
 }
 
 test("SIGTERM ends the streams of all workers, each with a time to reconnect, and exits with 0 in time", async () => {
-  // So long that not all ends fall into a second in which a machine stands still.
+  // So long that the ends do not all fall into one second in which a machine stands still.
   const { sluice, streams, admin, pids } = await serveStreams({ timeout: "3s", retry: "4s" });
   const workers = pids();
   const startedAt = performance.now();
@@ -36,7 +36,7 @@ test("SIGTERM ends the streams of all workers, each with a time to reconnect, an
   const times = streams.map(({ endedAt }) => endedAt).sort((a, b) => a - b);
   expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(100);
   expect(await sluice.ended).toMatchObject({ code: 0, stderr: "" });
-  // Workers are killed half a second behind the timeout; the rest is for a machine that is busy.
+  // Workers are killed half a second after the timeout; the rest allows for a busy machine.
   expect(performance.now() - startedAt).toBeLessThan(5000);
   expect(workers.filter(isAlive)).toEqual([]);
 });
@@ -47,7 +47,7 @@ test("SIGINT, which a terminal also sends to the workers, does not wait for a ti
   for (const pid of pids()) process.kill(pid, "SIGINT");
   sluice.kill("SIGINT");
   expect(await sluice.ended).toMatchObject({ code: 0 });
-  // Requests that are waited for have 5 s.
+  // The gateway waits 5 s for open requests.
   expect(performance.now() - startedAt).toBeLessThan(4000);
   for (const stream of streams) expect(await stream.ended()).toBe("clean");
 });
@@ -83,14 +83,15 @@ test("a stopped worker does not delay the end", async () => {
   const startedAt = performance.now();
   sluice.kill("SIGTERM");
   expect(await sluice.ended).toMatchObject({ code: 0 });
-  // A second after the signal, and not the 5 s of workers that are ended at once.
+  // One second after the signal, not after the 5 s for workers that are ended at once.
   expect(performance.now() - startedAt).toBeLessThan(4000);
   expect(isAlive(stuck)).toBe(false);
 });
 
 test("as process 1 of a container the primary drains all workers", async () => {
   const under = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-  // Streams end in four fifths of it, workers are killed half a second behind it: a second between the two.
+  // Streams end within four fifths of the timeout, and workers are killed half a second after it: one second lies
+  // between.
   const { streams, sluice, pids } = await serveStreams({ timeout: "2500ms" }, under);
   // The one child of unshare.
   const [first = 0] = pids();

@@ -7,8 +7,8 @@ const FILES = 260;
 const HELLO = { match: { path: "/*" }, mock: { status: 200, body: "hello" } };
 
 /**
- * A connection that a worker had no file for was lost on the way, and node:cluster waited for the worker's word
- * for good: it never got another one, also when its files were free again.
+ * Earlier, a connection for which a worker had no file was lost, and node:cluster waited for the worker's answer for
+ * ever: the worker never got another connection, even when files were free again.
  */
 test("clients without a file get a refusal or are closed, and all are served again when files are free", async () => {
   const served = await serveWorkers(
@@ -32,7 +32,7 @@ test("clients without a file get a refusal or are closed, and all are served aga
   expect(statuses).toEqual([200, 200, 200, 200]);
 });
 
-/** A request on a connection that stays. */
+/** Sends a request on a connection that stays open. */
 function ask(port: number): { readonly socket: Socket; text(): string } {
   let text = "";
   const socket = connect(port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));

@@ -8,7 +8,7 @@ import { fetchOnce, serveWorkers } from "../support/workers.ts";
 const saying = (body: string) => ({ match: { path: "/a" }, mock: { status: 200, body } });
 const TICKS = { match: { path: "/s" }, mock: { events: [{ data: "x", after: "50ms" }], repeat: true } };
 
-/** What four connections in a row get. */
+/** Returns the bodies of four connections in a row. */
 async function bodies(url: string): Promise<string[]> {
   const texts = [];
   for (let n = 0; n < 4; n++) texts.push(await (await fetchOnce(`${url}/a`)).text());
@@ -31,7 +31,7 @@ test("a reload changes all workers, their streams go on, and it counts once", as
 });
 
 test("an address in use, or keys that one worker cannot fetch, leave all workers unchanged", async () => {
-  // The second and later ones are answered with an error: one worker gets its keys, another does not.
+  // From the second request on the issuer replies with an error: one worker gets its keys, the other does not.
   let asked = 0;
   const issuer = createServer((_, response) => {
     asked++;
@@ -48,7 +48,7 @@ test("an address in use, or keys that one worker cannot fetch, leave all workers
   const own = "127.0.0.1:0";
   served.write({ routes: { a: saying("two") }, server: { listen: [own, `127.0.0.1:${taken}`] } });
   await eventually(async () => (await served.metrics()).get(failures) === 1, "a failed reload");
-  // The worker's answer may be here before the log, which goes another way.
+  // The worker's answer may arrive before its log line, which takes another way.
   const rejected = () => served.lines("config rejected: the present one stays");
   await eventually(() => rejected().length > 0, "its reason in the log");
   expect(rejected()).toEqual([
@@ -83,7 +83,7 @@ test("a replacement has the present configuration, with an address that a reload
   await served.restarted(1);
   expect(await bodies(served.url)).toEqual(["two", "two", "two", "two"]);
   expect(await bodies(free.url)).toEqual(["two", "two", "two", "two"]);
-  // And one that was taken out is there for others.
+  // The address that the reload removed is free again.
   served.write({ routes: { a: saying("three") } });
   await eventually(() => served.lines("reloaded").length === 4, "both reloaded");
   expect(await bodies(served.url)).toEqual(["three", "three", "three", "three"]);

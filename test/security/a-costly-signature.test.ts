@@ -10,7 +10,7 @@ import { fakeExchange } from "../support/fake-exchange.ts";
 import { startGateway } from "../support/gateway.ts";
 import { rawRequest } from "../support/raw-client.ts";
 
-/** The bytes that `limits.headerBytes` lets in by default, less what the fields of a signed request take. */
+/** The bytes that `limits.headerBytes` admits by default, less the fields of a signed request. */
 const QUERY_BYTES = 16 * 1024 - 420;
 const MAX_PARAMETERS = 256;
 
@@ -25,7 +25,7 @@ const verifier = createAppVerifier(
   },
 );
 
-/** What a check did that grows with the request: bytes hashed, signatures made, parameters compared. */
+/** The work of a check that grows with the request: bytes hashed, signatures made, parameters compared. */
 interface Work {
   hashedBytes: number;
   signatures: number;
@@ -33,7 +33,7 @@ interface Work {
   comparisons: number;
 }
 
-/** Counts what the check of one request does, whatever comes of it. */
+/** Counts the work of checking one request, whatever its result. */
 async function workOf(query: string, key = "nobody"): Promise<Work & { code: string }> {
   const work = { hashedBytes: 0, signatures: 0, sorts: 0, comparisons: 0 };
   const date = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
@@ -60,7 +60,7 @@ async function workOf(query: string, key = "nobody"): Promise<Work & { code: str
   }
 }
 
-/** Counts by what Node offers to everybody, so that no code can hide its work from it. */
+/** Counts in the functions of Node itself, so that no code can avoid being counted. */
 function countWork(work: Work): () => void {
   const hash = Object.getPrototypeOf(createHash("sha256")) as { update(data: string | Buffer): unknown };
   const hmac = Object.getPrototypeOf(createHmac("sha256", "")) as typeof hash & { digest(): unknown };
@@ -83,7 +83,7 @@ function countWork(work: Work): () => void {
       const own = Array.prototype[name];
       return vi.spyOn(Array.prototype, name).mockImplementation(function (this: unknown[], compare) {
         work.sorts++;
-        // Without a comparison of their own, as many as a sort of n log n makes.
+        // Without a comparison function, counts as many comparisons as a sort of n log n makes.
         if (compare === undefined) work.comparisons += this.length * Math.log2(Math.max(2, this.length));
         return own.call(this, compare && ((a, b) => counted(compare(a, b))));
       });
@@ -103,7 +103,9 @@ const random = (seed: number) => () => {
   return seed >>> 16;
 };
 
-/** As many parameters of one length as fill a query: of two characters, or with letters that sort in two ways. */
+/**
+ * Returns a query filled with parameters of one length: of two characters, or with letters that sort in two orders.
+ */
 function queryOf(count: number, bytes = QUERY_BYTES): string {
   const draw = random(7);
   const length = Math.floor(bytes / count) - 1;
@@ -138,13 +140,13 @@ test("the worst query sorts each order once and hashes each form once, with any 
     const query = queryOf(count, QUERY_BYTES - APPENDED.length) + APPENDED;
     const { code, ...work } = await workOf(query, WEB_CLIENT.key);
     expect(code, `${count}`).toBe("auth_failed");
-    // Of bytes, of UTF-16 units and of 2018; and none for the text of a refusal that nobody may read.
+    // The orders by bytes, by UTF-16 units and of 2018; none for the text of a refusal that the client may not read.
     expect(work.sorts).toBeLessThanOrEqual(3);
     const parameters = count + 1;
     expect(work.comparisons).toBeLessThanOrEqual(3 * parameters * Math.ceil(Math.log2(parameters) + 1));
-    // With and without what was appended, in three forms, with two secrets.
+    // With and without the appended parameter, in three forms, with two secrets.
     expect(work.signatures).toBeLessThanOrEqual(12);
-    // Each byte may take three when it is encoded.
+    // Encoding may turn each byte into three.
     expect(work.hashedBytes).toBeLessThanOrEqual(6 * (3 * QUERY_BYTES + 500) + 12 * 200);
   }
 });
@@ -179,7 +181,7 @@ test("over sockets: the highest number of parameters is served, one more gets a 
   expect(await ask(["a", "b", "c"])).toBe(200);
   expect(await ask(["a", "b", "c", "d"])).toBe(400);
   expect((await gateway.requestLine(1))["err"]).toMatchObject({ code: "too_many_parameters" });
-  // A reload changes it for a route that is otherwise as it was.
+  // A reload changes the limit even for an otherwise unchanged route.
   await gateway.reload({
     server: { limits: { signedParameters: 4 } },
     apps: { "web-client": WEB_CLIENT },

@@ -37,7 +37,7 @@ async function start() {
   return { backend, gateway, issuer };
 }
 
-/** What opens a route, as lines of a request and its query. */
+/** The lines of a request and its query that open a route. */
 interface Opening {
   readonly lines: readonly string[];
   readonly query?: string;
@@ -75,7 +75,7 @@ async function ask(gateway: GatewayFixture, path: string, { lines, query = "" }:
   return (await rawRequest(gateway.port, head.join("\r\n"))).status;
 }
 
-/** The fields of the backend's last request that say who asks, or with what right. */
+/** The fields of the backend's last request that identify or authorize the client. */
 const heard = (backend: Backend) =>
   (backend.requests.at(-1)?.head.fields ?? [])
     .filter(([name]) => /^(?:cookie|authorization|x[-_.](?:token|user|app[-_.]id|apig|sdk).*)$/i.test(name))
@@ -95,7 +95,7 @@ test.each(["/a", "/forward"])(
       expect(await ask(gateway, path, { lines: [...lines, ...cookies], query }), way).toBe(200);
       const fields = heard(backend);
       expect(fields.join("\n"), way).not.toContain("session");
-      // What is no credential of ours is the application's own.
+      // A cookie that is not a credential of ours belongs to the application.
       expect(fields).toContain("Cookie: theme=dark; lang=en");
       expect(fields).toContain(identityOf(way));
       expect(backend.requests.at(-1)?.target).toBe(path);
@@ -117,7 +117,7 @@ test("two credentials are refused before either is verified, right or wrong", as
       if (other === way) continue;
       const { lines, query = "" }: Opening = await open();
       expect(await ask(gateway, "/a", { lines: [...lines, line], query }), `${way} and ${other}`).toBe(401);
-      // The ticket was not used up by it.
+      // The refused request did not use up the ticket.
       if (way === "ticket") expect(await ask(gateway, "/a", { lines, query })).toBe(200);
     }
     const { lines }: Opening = await open();
@@ -135,7 +135,7 @@ test("a credential in a spelling that CGI reads as ours is not forwarded beside 
     for (const way of ["AppCode", "token", "cookie", "ticket"] as const) {
       const { lines, query = "" }: Opening = await ways(gateway, issuer, path)[way]();
       expect(await ask(gateway, path, { lines: [...lines, ...twins], query }), way).toBe(200);
-      // With `forward` its own field goes on, as it was verified.
+      // With `forward` its own field is forwarded, as it was verified.
       const own = path === "/forward" && way !== "ticket" ? lines : [];
       expect(heard(backend), `${way} on ${path}`).toEqual([...own, identityOf(way)]);
     }
@@ -154,7 +154,7 @@ test("a bearer token after any white space counts as a credential", async () => 
     expect(await ask(gateway, "/bearer", { lines: [...lines, `Authorization: ${text}`] }), text).toBe(401);
   }
   expect(backend.requests).toHaveLength(0);
-  // Another scheme is the backend's own, and so is a token on a route that takes none.
+  // Another scheme belongs to the backend, and so does a token on a route that accepts none.
   const { lines } = await ways(gateway, issuer, "/bearer").AppCode();
   expect(await ask(gateway, "/bearer", { lines: [...lines, "Authorization: Basic YTpi"] })).toBe(200);
   expect(heard(backend)).toEqual(["Authorization: Basic YTpi", "X-App-Id: web-client"]);

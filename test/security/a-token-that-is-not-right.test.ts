@@ -6,13 +6,13 @@ import { createKey, epoch, type Issuer, startIssuer } from "../support/issuer.ts
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-/** Another payload behind the signature of a good token. */
+/** Returns a token with another payload and the signature of a valid one. */
 function tampered(token: string): string {
   const [header, , signature] = token.split(".");
   return [header, encode({ iss: "https://id.test", sub: "root", exp: epoch(300) }), signature].join(".");
 }
 
-/** RFC 8725 section 2.1: the public key, which everybody knows, taken for a shared secret. */
+/** RFC 8725 section 2.1: the public key, which is known to all, used as a shared secret. */
 async function signedWithPublicKey(issuer: Issuer): Promise<string> {
   const jwk = issuer.keys[0]?.publicJwk ?? {};
   const pem = await exportSPKI((await importJWK(jwk, "ES256")) as CryptoKey);
@@ -76,7 +76,7 @@ test("every wrong token gets the same 401, and the backend gets no request", asy
   expect(await refusalOf(await send("Basic YTpi"))).toEqual(AUTH_FAILED);
   expect(backend.connections).toHaveLength(0);
 
-  // The control: a right one passes, whatever the case of the scheme.
+  // Control: a valid token is accepted, in any case of the scheme.
   expect((await send(`Bearer ${await issuer.token()}`)).status).toBe(200);
   expect((await send(`bearer ${await issuer.token()}`)).status).toBe(200);
 });
@@ -120,7 +120,7 @@ test("two credentials are refused, even if both are right", async () => {
       ["X-Apig-AppCode", code],
     ]),
   ).toBe(401);
-  // A browser sends its cookies unasked, so one beside another credential is not looked at.
+  // A browser sends cookies without being asked, so a cookie beside another credential is ignored.
   expect(
     await send([
       ["Cookie", "session=stale"],

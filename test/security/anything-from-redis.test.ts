@@ -8,11 +8,11 @@ import { type RedisServer, startRedis } from "../support/redis.ts";
 import { event, QUICK, streaming } from "../support/shared.ts";
 import { openStream, type StreamClient } from "../support/sse-client.ts";
 
-/** A newer version, a proxy, or somebody with the password writes to Redis what this version does not know. */
+/** A newer version, a proxy, or anyone with the password may write data to Redis that this version does not know. */
 
 const INJECTED = "injected";
 
-/** Each is an instance and its Redis; `RUNS=5000` for more. */
+/** The number of runs, each with an instance and its Redis; `RUNS=5000` for more. */
 const RUNS = Number(process.env["RUNS"] ?? 300);
 
 const startEvents = () => startBackend(streaming(event("from the backend")));
@@ -38,7 +38,7 @@ const subscribe = ({ port }: GatewayFixture, lastEventId = ""): StreamClient =>
     },
   });
 
-/** Every line of a stream that is one of ours or of an event that was stored whole. */
+/** Matches a line of a stream that is ours or part of a stored event. */
 const LINE =
   /^(?:|:.*|retry: \d+|id: [!-~]+|data: (?:from the backend|stored)|event: sluice\.gap|data: \{.*\})$/;
 
@@ -107,7 +107,7 @@ const entry = fc.tuple(
   ),
 );
 const entries = fc.oneof(fc.array(fc.oneof(entry, odd), { maxLength: 3 }), odd);
-/** What a Redis of this kind says to each question, again and again. */
+/** The replies of such a Redis to each command, again and again. */
 const oddRedis = fc.record({
   EVALSHA: fc.oneof({ arbitrary: lease, weight: 4 }, odd),
   XRANGE: entries,
@@ -155,7 +155,7 @@ test.each([
   },
 );
 
-/** What an instance of another version, which leads, has left in Redis. */
+/** Starts an instance that follows a leader of another version, which has written to Redis. */
 async function startLed(write: (redis: RedisServer, meta: string) => Promise<unknown>) {
   const redis = await startRedis();
   const backend = await startEvents();
@@ -178,7 +178,7 @@ const add = (redis: RedisServer, meta: string, id: string, fields: Readonly<Reco
 const SOUND = { v: "1", i: "s", n: "s", t: "1", b: "data: stored\n\n" };
 
 test.each<[string, (redis: RedisServer, meta: string) => Promise<unknown>, number | readonly number[]]>([
-  // On a machine that is short of time the instance before may still write its state behind this.
+  // On a slow machine the previous instance may still write its state afterwards.
   ["no state", ({ client }, meta) => client.hdel(meta, "state"), [504, 200]],
   ["no epoch", ({ client }, meta) => client.hdel(meta, "epoch"), 200],
   ["an epoch that ends a line", ({ client }, meta) => client.hset(meta, "epoch", `e\n${INJECTED}`), 200],
@@ -233,7 +233,7 @@ test.each<[string, (redis: RedisServer, meta: string) => Promise<unknown>, numbe
     const [late, back] = [subscribe(gateway), subscribe(gateway, "gone")];
     expect([status].flat(), about).toContain((await late.opened()).status);
     await expectAnswer(back, about);
-    // It may be led by us by now; the other instance goes on writing.
+    // This instance may lead by now; the other goes on writing.
     await write(redis, meta).catch(() => {});
     await expectAnswer(subscribe(gateway), about);
     expect(late.text).not.toContain(`\n${INJECTED}`);

@@ -57,7 +57,7 @@ test("auth that would admit no request, or every request, is a problem with a po
       "auth.ticket: a ticket is for a GET request, and match.methods does not contain GET",
     ),
   ]);
-  // The control.
+  // Control.
   expect(problemsOf(`{ appCode: true, ${JWT} }, ticket: {} }`)).toEqual([]);
 });
 

@@ -37,7 +37,7 @@ test("a cookie opens a route only for pages of its own origin, and for those tha
   const send = async (path: string, headers: Record<string, string>, method = "GET") =>
     (await fetch(`${gateway.url}${path}`, { method, headers: { cookie, ...headers } })).status;
 
-  // Navigations and GETs of the same origin carry no Origin.
+  // Navigations and GET requests of the same origin have no Origin field.
   expect(await send("/plain", {})).toBe(200);
   expect(await send("/plain", { origin: gateway.url })).toBe(200);
   expect(await send("/shared", { origin: PAGE })).toBe(200);
@@ -45,7 +45,7 @@ test("a cookie opens a route only for pages of its own origin, and for those tha
     ["/plain", EVIL],
     ["/plain", "null"],
     ["/shared", EVIL],
-    // Any origin may read there, but not as the user whose browser it is.
+    // Any origin may read that route, but not with the user's cookie.
     ["/any", EVIL],
     ["/bare", PAGE],
   ] as const) {
@@ -71,7 +71,7 @@ test("a page of another origin cannot open a WebSocket with the user's cookie, w
   for (const path of ["/plain", "/any", "/shared", "/bare"]) {
     expect(await open(path, { Cookie, Origin: EVIL }), path).toBe(401);
   }
-  // The control: a token that a script had to know is no ambient one.
+  // Control: a token that a script must know is not an ambient credential.
   expect(await open("/any", { Authorization: `Bearer ${token}`, Origin: EVIL })).toBe(101);
 });
 

@@ -26,7 +26,7 @@ test("a ticket of one worker opens once, at any worker; of many simultaneous use
     await Promise.all(clients.map((client) => client.ended()));
     expect(clients.map(({ status }) => status).toSorted()).toEqual([200, 401, 401, 401, 401, 401]);
   }
-  // Some were asked for at one worker and used at the other.
+  // Some tickets were issued by one worker and used at the other.
   await eventually(() => served.lines("request").length === 35, "all log lines");
   const worker = (method: string, status: number) =>
     served

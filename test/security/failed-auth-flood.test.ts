@@ -18,14 +18,14 @@ const heapUsed = () => {
   return process.memoryUsage().heapUsed;
 };
 
-// The log is not sampled, since every request leaves its line; what must not grow is what the gateway keeps.
+// The log is not sampled, because every request has its line; the memory of the gateway must not grow.
 test("a flood of failed authentications leaves nothing behind, and other clients are served throughout", async () => {
   const backend = await startBackend((request) => {
     if (request.target === "/events") request.openStream();
     else request.respond(200, {}, "ok");
   });
   const gateway = await startGateway({
-    // All of them are checked; how they are limited is another test.
+    // All are verified; another test covers the limit.
     server: { limits: { failedAuth: "off" } },
     apps: { "web-client": WEB_CLIENT },
     routes: {
@@ -64,7 +64,7 @@ test("a flood of failed authentications leaves nothing behind, and other clients
   await flood(1_000, FORGED);
   expect(heapUsed() - before).toBeLessThan(MAX_GROWTH);
   agent.destroy();
-  // The stream, and one valid request for each 500 that were forged.
+  // The stream, and one valid request for each 500 forged ones.
   expect(backend.requests).toHaveLength(1 + 6_000 / 500);
   expect(gateway.requestLines().filter(({ status }) => status === 401)).toHaveLength(6_000);
 }, 120_000);

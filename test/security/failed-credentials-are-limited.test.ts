@@ -53,7 +53,7 @@ const signedBy = ({ host }: GatewayFixture, app = WEB_CLIENT): Fields => {
   return fields;
 };
 
-/** Credentials that are wrong, and in each kind another one each time. */
+/** Wrong credentials of each kind, a new one each time. */
 const WRONG: Readonly<Record<string, (gateway: GatewayFixture, n: number) => [Fields, string?]>> = {
   "a signature of an unknown key": (gateway, n) => [signedBy(gateway, { key: `k${n}`, secret: "x" })],
   "a signature by another secret": (gateway, n) => [signedBy(gateway, { ...WEB_CLIENT, secret: `x${n}` })],
@@ -63,7 +63,7 @@ const WRONG: Readonly<Record<string, (gateway: GatewayFixture, n: number) => [Fi
   "a ticket": (_, n) => [{}, `/a?ticket=${n}`],
 };
 
-/** What works as long as its client is not refused. */
+/** Returns credentials that are accepted as long as their client is not refused. */
 const right = async (gateway: GatewayFixture, issuer: Issuer): Promise<readonly [Fields, string?][]> => [
   [signedBy(gateway)],
   [{ "X-Apig-AppCode": CODE }],
@@ -81,7 +81,7 @@ test.each(Object.keys(WRONG))(
       return statusFrom(gateway, fields, { path, ...(address !== undefined && { address }) });
     };
     for (let n = 0; n < REQUESTS; n++) expect(await send(n)).toBe(401);
-    // Not one signature is made from here on, whatever comes with the request.
+    // From here on no signature is computed, whatever the request contains.
     const credentials = [...(await right(gateway, issuer)), wrong(gateway, 99)];
     const spy = vi.spyOn(Object.getPrototypeOf(createHmac("sha256", "")) as { digest(): unknown }, "digest");
     for (const [fields, path = "/a"] of credentials) {
@@ -95,7 +95,7 @@ test.each(Object.keys(WRONG))(
     expect(spy).not.toHaveBeenCalled();
     spy.mockRestore();
     expect(backend.requests).toHaveLength(0);
-    // Others are as they were, and so is what needs no credential.
+    // Other clients, and routes without credentials, are not affected.
     expect(await send(100, BEYOND)).toBe(401);
     for (const [fields] of await right(gateway, issuer)) {
       expect(await statusFrom(gateway, fields, { address: BEYOND })).toBe(200);
@@ -124,7 +124,7 @@ test("a request without a credential, or with one that is or was right, or of an
   for (let round = 0; round < 3; round++) {
     expect(await statusFrom(gateway, {})).toBe(401);
     expect(await statusFrom(gateway, { "X-Apig-AppCode": CODE })).toBe(200);
-    // Pages come back with a signature, a token or a ticket whose time is over, many of them from one address.
+    // Pages retry with an expired signature, token or ticket, many of them from one address.
     expect(await statusFrom(gateway, signed), "replayed").toBe(401);
     expect(await statusFrom(gateway, { ...signed, "X-Sdk-Date": old }), "an old date").toBe(401);
     expect(await statusFrom(gateway, {}, { path: `/a?ticket=${ticket}` }), "a used ticket").toBe(401);
@@ -148,7 +148,7 @@ test("the window ends, a reload removes the limit, and `off` sets none", async (
   await gateway.reload(setup({ requests: 1, per: "1h" }));
   expect(await statusFrom(gateway, wrong)).toBe(401);
   expect(await statusFrom(gateway, wrong)).toBe(429);
-  // A reload that leaves it as it is lets nobody try again.
+  // A reload that leaves the limit unchanged does not lift the refusal.
   await gateway.reload(setup({ requests: 1, per: "1h" }));
   expect(await statusFrom(gateway, wrong)).toBe(429);
   await gateway.reload(setup("off"));
@@ -165,14 +165,14 @@ test("the default is a hundred failures in a minute", async () => {
 
 test("a proxy for many clients is not refused because of one of them", async () => {
   const wrong = { "X-Apig-AppCode": "x" };
-  // One that nobody has told us to trust, and one that does not say for whom it asks.
+  // A proxy that is not trusted, and a trusted one that does not report the client.
   const { gateway: untrusting } = await start({ requests: 1, per: "1h" }, { trustedProxies: [] });
   const { gateway: silent } = await start({ requests: 1, per: "1h" });
   for (let n = 0; n < 5; n++) {
     expect(await statusFrom(untrusting, wrong)).toBe(401);
     expect(await statusFrom(silent, wrong, { address: "" })).toBe(401);
   }
-  // A client of its own is.
+  // A client of its own is refused.
   const { gateway } = await start({ requests: 1, per: "1h" }, { trustedProxies: [] });
   expect(await statusFrom(gateway, wrong, { address: "" })).toBe(401);
   expect(await statusFrom(gateway, wrong, { address: "" })).toBe(429);
@@ -184,7 +184,7 @@ test("addresses of one /64 are one client, and no more than maxKeys clients are 
   expect(await statusFrom(gateway, wrong, { address: "2001:db8::1:0:0:1" })).toBe(401);
   expect(await statusFrom(gateway, wrong, { address: "2001:db8::2:0:0:2" })).toBe(429);
   for (let n = 1; n <= 5; n++) expect(await statusFrom(gateway, wrong, { address: `10.0.0.${n}` })).toBe(401);
-  // Whoever had no failure is not refused for those who had too many.
+  // A client without a failure is not refused because of the others.
   expect(await statusFrom(gateway, { "X-Apig-AppCode": CODE }, { address: "10.0.0.9" })).toBe(200);
 });
 
@@ -214,13 +214,13 @@ test("instances count together in Redis", async () => {
   const other = await start(limits.failedAuth, setup);
   const wrong = { "X-Apig-AppCode": "x" };
   for (const { gateway } of [one, other]) {
-    // Until then nobody knows whether a signature was used: 503.
+    // Before that, Redis cannot tell whether a signature was used: 503.
     await eventually(async () => (await statusFrom(gateway, signedBy(gateway))) !== 503, "Redis to be found");
   }
   for (let n = 0; n < 3; n++) expect(await statusFrom(one.gateway, wrong)).toBe(401);
   expect(await statusFrom(other.gateway, wrong)).toBe(401);
   expect(await statusFrom(other.gateway, wrong)).toBe(429);
-  // It hears of it with its next failure.
+  // The instance learns of it with its next failure.
   expect(await statusFrom(one.gateway, wrong)).toBe(401);
   expect(await statusFrom(one.gateway, wrong)).toBe(429);
 }, 120_000);

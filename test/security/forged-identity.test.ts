@@ -47,11 +47,11 @@ test("a backend gets the identity from the gateway alone, whatever the client se
   expect(await identityAt("/", [["Authorization", `Bearer ${token}`]])).toEqual([
     ["X-User", "anna"],
     ["X-Roles", '["reader"]'],
-    // UTF-8 on the wire, which the fixture reads byte by byte.
+    // UTF-8 bytes, which the fixture reads one by one.
     ["X-Tenant", Buffer.from("é").toString("latin1")],
   ]);
   expect(await identityAt("/", [["X-Apig-AppCode", CODE]])).toEqual([["X-App-Id", "shop"]]);
-  // Nobody is verified here, and the backend may believe X-App-Id all the same; the others mean nothing.
+  // This route verifies no client, but a backend may still trust X-App-Id; the other fields have no meaning there.
   const open = await identityAt("/open", []);
   expect(open.filter(([name]) => /app/i.test(name))).toEqual([]);
   expect(open).toHaveLength(5);
@@ -94,7 +94,7 @@ test("the credential is not forwarded, unless the route says so", async () => {
   expect(await heard("/", { "X-Apig-AppCode": CODE })).toEqual([]);
   expect(await heard("/", { cookie })).toEqual([["Cookie", "theme=dark; lang=en"]]);
   expect(await heard("/", { cookie: `session=${token}` })).toEqual([]);
-  // What was not used to get in is the backend's.
+  // A credential that was not used for admission belongs to the backend.
   expect(await heard("/", { "X-Apig-AppCode": CODE, authorization: "Basic YTpi" })).toEqual([
     ["authorization", "Basic YTpi"],
   ]);

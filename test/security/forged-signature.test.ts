@@ -21,7 +21,7 @@ async function startSigned(auth: Record<string, unknown> = {}, apps: Record<stri
     },
   });
   const unsigned = { method: "GET", host: gateway.host, path: "/stream" };
-  /** What a refusal says; whether the backend was asked, too. */
+  /** Returns the refusal, and whether the backend got the request. */
   const send = async (raw: Buffer) => {
     const before = backend.bytesReceived;
     const client = new StreamClient(
@@ -46,7 +46,7 @@ async function startSigned(auth: Record<string, unknown> = {}, apps: Record<stri
 const REFUSED = { ...AUTH_FAILED, reached: false };
 const SERVED = { status: 200, reached: true };
 
-/** Replaces a field of a signed request; undefined takes it away. */
+/** Replaces a field of a signed request; undefined removes it. */
 const field = (name: string, edit: (value: string) => string | readonly string[] | undefined) => ({
   edit: (lines: readonly string[]) =>
     lines.flatMap((line) => {
@@ -82,7 +82,7 @@ test("a date outside of the window, or in any other form, is refused", async () 
     "",
     `${at(0)}, ${at(0)}`,
   ]) {
-    // Signed all the same: only the date is wrong.
+    // The signature is right; only the date is wrong.
     const raw = rawSigned({ ...unsigned, headers: { "X-Sdk-Date": date } });
     expect(await send(raw), JSON.stringify(date)).toEqual(REFUSED);
   }
@@ -178,9 +178,9 @@ test("a signed field must be forwarded: it may not be listed in Connection, or o
   ]) {
     expect(await send(adding(line)), line).toEqual(REFUSED);
   }
-  // Two lines are one list.
+  // Two field lines are one list.
   expect(await send(adding("Connection: close", "Connection: x-role"))).toEqual(REFUSED);
-  // What is not signed may be for this hop alone, and a field may bear a name that only looks like one.
+  // An unsigned field may be listed in Connection, and a field may have a name that only resembles a signed one.
   for (const line of ["Connection: close, x-other", "Connection: close", "X-Roles: admin"]) {
     expect(await send(adding(line, "X-Other: 1")), line).toMatchObject(SERVED);
     expect(backend.requests.at(-1)?.fieldLines("x-role")).toEqual(["read-only"]);
@@ -198,7 +198,7 @@ test("a body other than the signed one is refused, whatever is declared", async 
     expect(await send(rawSigned({ ...post, headers }))).toMatchObject(SERVED);
     expect(await send(swapped(rawSigned({ ...post, headers })))).toEqual(REFUSED);
   }
-  // Not signed itself, UNSIGNED-PAYLOAD would take any signed request's body out of its signature.
+  // If UNSIGNED-PAYLOAD need not be signed, adding it would remove the body from any request's signature.
   const added = (lines: readonly string[]) => [...lines, "X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD"];
   expect(await send(swapped(rawSigned(post, { edit: added })))).toEqual(REFUSED);
   const unsignedName = (lines: readonly string[]) =>
@@ -222,7 +222,7 @@ test("the path that is signed is the one that is routed and forwarded, or the re
       target === "/a/" ? expect.objectContaining(SERVED) : REFUSED,
     );
   }
-  // An encoded slash separates nothing: it is not what /a/b was signed for.
+  // An encoded slash is not a separator, so the path is not the signed /a/b.
   expect(await send(rawSigned({ ...unsigned, path: "/a/b" }, { target: "/a%2fb" }))).toEqual(REFUSED);
   for (const target of ["/a/../b", "/a/%2e%2e/b", "/a\\b", "/a/.", "/a%00", "/%zz", "/a%5cb"]) {
     expect(await send(signedAs(target)), target).toMatchObject({ status: 400, reached: false });
@@ -299,7 +299,7 @@ test("a signature in any other spelling is refused", async () => {
   for (const name of ["none", "SDK-HMAC-SHA1", "sdk-hmac-sha256", "SDK-HMAC-SHA256-SHORT", "Basic"]) {
     expect(await send(algorithm(name)), name).toEqual(REFUSED);
   }
-  // Larger than any head may be.
+  // Longer than a head may be.
   expect(await send(spelled((hex) => hex.repeat(16_384)))).toMatchObject({ status: 431, reached: false });
 });
 
@@ -326,7 +326,7 @@ test("an unknown key costs as many signatures as a known key", async () => {
   const { AppKeys } = await import("../../src/auth/app-signature.ts");
   const keys = new AppKeys([{ name: "a", key: "a", secret: ["s"], appCodes: [] }]);
   expect(keys.find("nobody").secrets).toHaveLength(keys.find("a").secrets.length);
-  // What fills up the list is a key that nobody can know, not an empty one.
+  // The secret that an unknown key is checked against cannot be guessed; it is not empty.
   const guess = createHmac("sha256", "").update("x").digest("hex");
   for (const secret of keys.find("nobody").secrets) {
     expect(createHmac("sha256", secret).update("x").digest("hex")).not.toBe(guess);

@@ -35,7 +35,7 @@ test("an AppCode opens the routes of its app; any other text is refused", async 
     expect(await refusalOf(await send("/any", value)), value).toEqual(AUTH_FAILED);
   }
   expect((await fetch(`${gateway.url}/any`)).status).toBe(401);
-  // Known, but of an app that may not.
+  // A known code, but of an app that may not use the route.
   expect(await refusalOf(await send("/shop", code("c")))).toMatchObject({
     status: 403,
     body: { error_code: "APIG.0304" },

@@ -6,10 +6,10 @@ import { startRedis } from "../support/redis.ts";
 import { event, idsOf, type Polled, QUICK } from "../support/shared.ts";
 import { openStream, type StreamClient } from "../support/sse-client.ts";
 
-/** Whoever is let in tries everything to read what is another's: histories, polls, tickets and Redis. */
+/** A verified client tries to read another's data in every way: histories, polls, tickets and Redis. */
 
 const CODE = "code-of-the-app-anna-".padEnd(64, "0");
-/** An app whose name is a subject of the issuer, and subjects that are spelled as others' keys are. */
+/** An app with the name of an issuer's subject, and subjects spelled like others' keys. */
 const apps = { anna: { key: "anna", secret: "secret-of-anna", appCodes: [CODE] } };
 const SUBJECTS = ["anna", "app:anna", 'jwt:["https://id.test","anna"]', "", "otto", "anna,otto", "ANNA"];
 
@@ -18,7 +18,7 @@ interface Person {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The app's own fields, and one of the token's. */
+/** The app's own field, and one of the token's. */
 const nameIn = (fields: readonly (readonly [string, string])[]) =>
   fields
     .filter(([name]) => /^x-(?:app-id|user)$/i.test(name))
@@ -67,7 +67,7 @@ const listen = (port: number, headers: Readonly<Record<string, string>>, path = 
 const HOST = { Host: "service.example" };
 const GONE = { "Last-Event-ID": "gone" };
 
-/** Whose secrets stand in a text. */
+/** Returns the principals whose secrets a text contains. */
 const ownersIn = (text: string): string[] => [
   ...new Set([...text.matchAll(/secret \d of (.*?)!/g)].map(([, whose = ""]) => whose)),
 ];
@@ -150,7 +150,7 @@ test("a ticket opens the stream and history of its principal, once, on its path"
   await back.received("secret 3");
   expect(back.field("sluice-resumed-from")).toBe(firstId);
   expect(ownersIn(back.text)).toEqual([anna.name]);
-  // With the ticket off the query it is the stream that was there.
+  // After the ticket was removed from the query, the existing stream is used.
   expect(backend.requests).toHaveLength(1);
 
   expect((await resumed(mine).opened()).status).toBe(401);
@@ -159,7 +159,7 @@ test("a ticket opens the stream and history of its principal, once, on its path"
   await other.received("secret 3");
   expect(other.text).toContain("sluice.gap");
   expect(ownersIn(other.text)).toEqual([thief.name]);
-  // A ticket is no addition to a credential: it could be read as either.
+  // A ticket beside another credential is refused: the request could be read as either.
   const both = listen(gateway.port, thief.headers, `/news?ticket=${await ticketOf(anna)}`);
   expect((await both.opened()).status).toBe(401);
 });
@@ -167,7 +167,7 @@ test("a ticket opens the stream and history of its principal, once, on its path"
 test("another instance resumes a principal through Redis, but no other client with its id", async () => {
   const redis = await startRedis();
   const { issuer, backend, gateways } = await startPersonal(
-    // Longer than this process may stand still: nobody is to take a backend request over.
+    // Longer than this process may stand still: no instance may take the backend request over.
     { redis: { url: redis.url, lease: "10s", timeout: "5s" } },
     2,
   );
@@ -185,6 +185,6 @@ test("another instance resumes a principal through Redis, but no other client wi
   expect(other.text).toContain("sluice.gap");
   expect(ownersIn(other.text)).toEqual([thief.name]);
   expect(backend.requests).toHaveLength(2);
-  // The names of keys say nothing of who has them.
+  // The names of keys do not reveal the principals.
   expect((await redis.client.keys("*")).join()).not.toMatch(/anna|otto|id\.test/);
 });

@@ -68,12 +68,12 @@ test("no credential, used rightly or wrongly, is in a log line, a response or th
     for (const secret of secrets)
       expect(text.includes(secret), `${secret.slice(0, 20)} in ${place}`).toBe(false);
   }
-  // Signatures alone would do for a forger who knows the rest.
+  // The signature alone would be enough for a forger who knows the rest.
   const signatures = [token, expired].map((whole) => whole.split(".")[2] ?? "");
   for (const signature of signatures) expect(places.log).not.toContain(signature);
-  // The client's own Referer is the client's: it reaches the backend, never a line of the log.
+  // The client's own Referer reaches the backend unchanged, but no log line.
   expect(places.log).not.toContain(unused);
-  // The control: the lines are there, and say what was wrong.
+  // Control: the log lines exist and contain the reason.
   expect(places.log).toContain("unknown or used ticket");
   expect(places.log).toContain("/feed");
 });

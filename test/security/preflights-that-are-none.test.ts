@@ -69,7 +69,7 @@ test("a client that resets while its credential is verified affects no other cli
   const backend = await startBackend((request) => request.send(switching()));
   const issuer = await startIssuer();
   const gateway = await startGatewayTo(backend.url, { websocket: true, auth: { jwt: issuer.config() } });
-  // An unknown key id makes the gateway wait for the issuer, which does not answer.
+  // An unknown key id makes the gateway wait for the issuer, which does not respond.
   issuer.respond = () => {};
   const Authorization = `Bearer ${await issuer.token({ header: { kid: "unknown" } })}`;
   const fetches = issuer.fetches;

@@ -7,8 +7,8 @@ import { memoryWindows } from "../../src/limits/windows.ts";
 import { startPlainBackend } from "../support/answers.ts";
 import { startGateway } from "../support/gateway.ts";
 
-// One attacker with a /32 of IPv6 has 2^32 networks of 2^64 addresses, and an untrusted count of them costs
-// about 480 bytes each until the window ends, which may be a day.
+// One attacker with an IPv6 /32 has 2^32 networks of 2^64 addresses, and each counted one costs about 480 bytes until
+// the window ends, which may take a day.
 const ATTACK = 100_000;
 const KEYS = 1000;
 
@@ -35,7 +35,7 @@ test("with a hundred thousand addresses, the number of keys stays at maxKeys", a
   for (let n = 0; n < ATTACK; n++) await windows.take(`10.0.${n}`);
   expect(windows.size).toBe(KEYS);
   expect(heapMiB() - before).toBeLessThan(5);
-  // Who was known keeps a count of his own; strangers are refused together, once their common count is consumed.
+  // A known client keeps its own count; others are refused together once their shared count is used up.
   expect(await windows.take("known before")).toMatchObject({ isOver: false, remaining: 3 });
   expect(await windows.take("stranger")).toMatchObject({ isOver: true });
   windows.close();

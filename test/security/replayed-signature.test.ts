@@ -32,7 +32,7 @@ test("a used signature is refused, also on another route, and of two simultaneou
   const { backend, gateway, signed, send } = await startReplay("reject");
   const raw = signed("/a");
   expect([await send(raw), await send(raw)]).toEqual([200, 401]);
-  // The protocol gives /a and /a/ one signature.
+  // The protocol gives /a and /a/ the same signature.
   const slash = Buffer.from(raw.toString("latin1").replace("GET /a?", "GET /a/?"), "latin1");
   expect(await send(slash)).toBe(401);
   const appended = Buffer.from(raw.toString("latin1").replace("n=0", "n=0&lastEventId=1"), "latin1");

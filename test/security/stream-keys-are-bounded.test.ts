@@ -3,7 +3,7 @@ import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { event, startSharing, streaming, subscribe } from "../support/shared.ts";
 
-/** Every query is a stream of its own, so whoever makes queries up could open them without end. */
+/** Every query is a stream of its own, so invented queries could open any number of streams. */
 
 test("beyond shared.channels a new stream gets a 429, and open streams go on", async () => {
   const backend = await startBackend();
@@ -20,7 +20,7 @@ test("beyond shared.channels a new stream gets a 429, and open streams go on", a
   expect(backend.requests).toHaveLength(5);
   for (const request of backend.requests) request.emit(event("still here"));
   for (const client of open) await client.received("data: still here\n\n");
-  // One of those that are open takes any number of clients.
+  // An open channel accepts any number of clients.
   expect((await subscribe(gateway.port, "/news?n=0").opened()).status).toBe(200);
 });
 
@@ -62,7 +62,7 @@ test("all histories together use at most limits.historyBytes", async () => {
     return client.field("sluice-resumed-from") === ids[n];
   };
   const found = await Promise.all(ids.map((_, n) => known(n)));
-  // The last ten histories of 10 KB each fit, with what they take beside; those before them gave way.
+  // The last ten histories of 10 KB fit, with their overhead; earlier ones were removed.
   expect(found.slice(0, 9)).not.toContain(true);
   expect(found.slice(12)).not.toContain(false);
 });

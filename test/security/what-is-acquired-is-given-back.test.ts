@@ -11,10 +11,10 @@ import { inlineConfig, startGatewayTo } from "../support/gateway.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
-// With workers a place is asked for over IPC. Clients that left meanwhile left places taken, and backend streams that
-// were read into nothing for ever.
+// With workers a place is requested over IPC. Clients that left meanwhile left places taken, and backend streams that
+// were read for ever without a client.
 
-/** Counters whose places are given when the test says so, as those of another process are. */
+/** Counters that grant places when the test says so, like those of another process. */
 class SlowCounters extends MemoryCounterStore {
   readonly asked: (() => void)[] = [];
   given = 0;
@@ -62,7 +62,7 @@ test.each([
     const client = openStream(port, { headers });
     await eventually(() => counters.asked.length === 1, "the place that is asked for");
     client.socket.destroy();
-    // The gateway has seen the client leave when a request behind it is served.
+    // Gives the gateway time to notice the end.
     await new Promise((resolve) => setTimeout(resolve, 100));
     await giveWhenAsked();
     await eventually(() => counters.returned === counters.given, "the place given back");

@@ -15,7 +15,7 @@ test("a Redis that becomes a replica is reported as away once, and as back when 
   await eventually(() => leader.live.length === 1);
   const logged = (msg: string) => lines.filter((line) => line.msg === msg);
 
-  // Each write that it refuses ends the connection, and the next one is taken at once.
+  // Each refused write ends the connection, and the next connection is accepted at once.
   await server.client.replicaof("127.0.0.1", "1");
   leader.append(...idsFrom(2, 10));
   await eventually(() => leader.isDegraded);

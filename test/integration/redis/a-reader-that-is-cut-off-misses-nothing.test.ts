@@ -5,7 +5,7 @@ import { startRedis } from "../../support/redis.ts";
 
 test("connections that Redis closes again and again cause no missing and no repeated event", async () => {
   const server = await startRedis();
-  // Who leads is not to change while both have no connection.
+  // The leader must not change while both instances have no connection.
   const leader = new RecordFeed(startStore(server.url, { lease: "5s" })).start();
   await eventually(() => leader.isLeading);
   const follower = new RecordFeed(startStore(server.url, { lease: "5s" })).start();
@@ -14,7 +14,7 @@ test("connections that Redis closes again and again cause no missing and no repe
   for (let round = 0; round < 10; round += 1) {
     for (let at = 1; at <= 100; at += 10) {
       leader.append(...idsFrom(round * 100 + at, round * 100 + at + 9));
-      // Every other connection of this server is one of the two instances'.
+      // All other connections of this server belong to the two instances.
       if (at === 41) await server.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
     }
     const count = (round + 1) * 100;
@@ -34,13 +34,13 @@ test("a follower that is behind the oldest kept event gets the kept events as a 
   await eventually(() => follower.told.includes("follow"));
   leader.append("1");
   await eventually(() => follower.live.length === 1);
-  // What a long absence comes to: entries are gone that the follower has not read.
+  // As after a long absence: entries that the follower has not read are gone.
   const [events = ""] = await server.client.keys("*:events");
   await server.client.multi().client("PAUSE", 300, "ALL").exec();
   leader.append(...idsFrom(2, 400));
   await eventually(() => follower.history.lastSeq === 400, "the newest event", { timeoutMs: 10_000 });
   expect(follower.ids.slice(-20)).toEqual(idsFrom(381, 400));
   expect(await server.client.xlen(events)).toBeLessThanOrEqual(20);
-  // Either it has read everything, or it was told that it has not.
+  // The follower has either read everything, or got a new record.
   if (follower.live.length < 400) expect(follower.records).toBe(2);
 });

@@ -62,7 +62,7 @@ test("a Redis out of memory loses no event", async () => {
 
   leader.append(...idsFrom(11, 20));
   await eventually(() => leader.live.length === 20 && leader.isDegraded);
-  // The follower asks the backend itself, behind the last event that it has.
+  // The follower asks the backend itself, for the events after its last one.
   await eventually(() => follower.isLeading, "a follower that helps itself", { timeoutMs: 10_000 });
   follower.append(...idsFrom(11, 20));
   expect(follower.ids).toEqual(idsFrom(1, 20));
@@ -81,7 +81,7 @@ test("a Redis out of memory loses no event", async () => {
 
 test("while Redis is away followers ask the backend themselves, and follow again without a repeated event", async () => {
   const server = await startRedis({ appendOnly: true });
-  // Connections that are refused again and again are made every 2 s, so the leader may be back that much later.
+  // Refused connections are tried again every 2 s, so the leader may be back that much later.
   const lease = "3s";
   const leader = await startLeader(server.url, lease);
   const follower = new RecordFeed(startStore(server.url, { lease })).start();

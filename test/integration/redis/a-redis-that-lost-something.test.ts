@@ -5,8 +5,8 @@ import { startRedis, startReplica } from "../../support/redis.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 
 /**
- * A leader and a follower of one stream, each an instance of its own. Connections that are refused are made again
- * after 2 s at most: the leader may find Redis that much later than the follower, which is not to lead meanwhile.
+ * Starts a leader and a follower of one stream, as two instances. Refused connections are tried again after at most 2
+ * s: the leader may find Redis that much later than the follower, which must not lead meanwhile.
  */
 async function startPair(url: string, otherUrl = url) {
   const lease = "3s";
@@ -79,7 +79,7 @@ test("after a failover to a replica that lags, the leader writes the missing eve
   await seen(follower, idsFrom(1, 50));
   await eventually(async () => (await replica.client.keys("*:events")).length === 1);
 
-  // The replica has the first 50 and none of the next.
+  // The replica has the first 50 events and none of the next.
   await replica.client.replicaof("NO", "ONE");
   leader.append(...idsFrom(51, 100));
   await seen(follower, idsFrom(1, 100));

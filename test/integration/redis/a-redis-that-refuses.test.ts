@@ -9,12 +9,12 @@ import { type RedisServer, startRedis } from "../../support/redis.ts";
 const SOON = { timeoutMs: 5_000 };
 const LATER = { timeoutMs: 20_000 };
 
-/** Cuts every connection but the test's own. */
+/** Closes every connection except the test's own. */
 const cut = ({ client }: RedisServer) => client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
 
 interface Refusal {
   readonly begin: (redis: RedisServer) => Promise<unknown>;
-  /** What Redis says then, as the log has it. */
+  /** The error of Redis, as in the log. */
   readonly fault: RegExp;
   readonly end: (redis: RedisServer) => Promise<unknown>;
 }
@@ -46,7 +46,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   "maxclients: it takes no connections": {
     begin: async (redis) => {
       await cut(redis);
-      // It may have been found again already.
+      // The gateway may have found Redis again already.
       await redis.client.config("SET", "maxclients", "1");
       await cut(redis);
     },
@@ -103,7 +103,7 @@ test("LOADING: a restarted Redis is away while it loads its data, and no event i
   leader.append(...idsFrom(1, 10));
   await eventually(() => leader.live.length === 10);
   for (let key = 0; key < 80; key += 1) await redis.client.set(`other ${key}`, "x".repeat(2_000));
-  // Of a snapshot it answers between two keys that it loads, 50 ms for each.
+  // Redis replies between two keys of a snapshot that it loads, at 50 ms each.
   await redis.client.bgrewriteaof();
   const isSaved = async () => (await redis.client.info("persistence")).includes("aof_rewrite_in_progress:0");
   await eventually(isSaved, "a snapshot");

@@ -4,7 +4,7 @@ import { eventually } from "../../support/eventually.ts";
 import { startRedis } from "../../support/redis.ts";
 import { event, startSharing, subscribe } from "../../support/shared.ts";
 
-/** What is written of a backend stays in Redis as long as the history does; a refusal holds until its own time. */
+/** A backend status stays in Redis as long as the history does; a refusal holds only until its own time. */
 
 test("after the time of a refusal, the first client has the backend asked again", async () => {
   const redis = await startRedis();
@@ -25,7 +25,7 @@ test("after the time of a refusal, the first client has the backend asked again"
 });
 
 test.each([
-  // Its answer takes the refusal's place, and its time.
+  // The new response replaces the refusal and its time.
   { backend: "streams", streams: true, maxRetryAfter: "5m", retryAfter: 330 },
   { backend: "gives no answer", streams: false, maxRetryAfter: "100ms", retryAfter: 1 },
 ])(
@@ -50,7 +50,7 @@ test.each([
     const lease = meta.replace(/meta$/, "lease");
     const isFree = async () => (await redis.client.exists(lease)) === 0;
     await eventually(isFree, "the lease to be given up");
-    // Another instance leads, for a moment.
+    // Another instance leads for a moment.
     const state = { is: "failed", status: 503, code: "backend_refused", fields: [], retryAt: 1e300 };
     const token = Number(await redis.client.hget(meta, "token")) + 1;
     await redis.client.set(lease, "other", "PX", 300);

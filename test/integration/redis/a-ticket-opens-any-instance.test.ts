@@ -6,7 +6,7 @@ import { type GatewayFixture, startGateway } from "../../support/gateway.ts";
 import { type Issuer, startIssuer } from "../../support/issuer.ts";
 import { startRedis } from "../../support/redis.ts";
 
-/** Redis may stand still for as long as its machine does, except where a test wants it to be away by then. */
+/** Redis may stand still for as long as its machine does, unless a test needs it to be away by then. */
 async function startTwo(redis: string, ticket: Record<string, unknown> = {}, timeout = "5s") {
   const [backend, issuer] = await Promise.all([startPlainBackend(), startIssuer()]);
   const auth = { jwt: issuer.config({ claims: { "X-User": "sub" } }), ticket };
@@ -32,9 +32,9 @@ async function ticketOf(...args: Parameters<typeof ask>): Promise<string> {
 const use = async ({ url }: GatewayFixture, ticket: string, path = "/feed/a") =>
   (await fetch(`${url}${path}?ticket=${ticket}`)).status;
 
-/** Resolves when Redis has a ticket of this gateway's: until then each keeps its own. */
+/** Resolves when this gateway issues tickets in Redis; until then each keeps its own. */
 async function connected(gateway: GatewayFixture, other: GatewayFixture, issuer: Issuer): Promise<void> {
-  // First who takes it, or it would be left in Redis.
+  // Takes it first, because it would otherwise stay in Redis.
   await eventually(async () => (await use(other, "none")) === 401, "Redis to be found");
   await eventually(async () => (await use(other, await ticketOf(gateway, issuer))) === 200, "common tickets");
 }
@@ -74,7 +74,7 @@ test("Redis keeps the hash of a ticket until it expires, and bounds the tickets 
     expect(await redis.client.pttl(key)).toBeGreaterThan(0);
     for (const ticket of tickets) expect(key).not.toContain(ticket);
   }
-  // One that is used makes room.
+  // A used ticket makes room.
   expect(await use(b, tickets[0] ?? "")).toBe(200);
   expect((await ask(b, issuer)).status).toBe(201);
   await eventually(async () => (await redis.client.keys("*ticket*")).length === 0, "the end of all");
@@ -100,7 +100,7 @@ test("a ticket that Redis may or may not have kept is not issued", async () => {
   await connected(a, b, issuer);
   redis.freeze();
   expect((await ask(a, issuer)).status).toBe(503);
-  // Now its connection is given up, and it keeps its own.
+  // By now its connection has been dropped, and it keeps its own tickets.
   const ticket = await ticketOf(a, issuer);
   expect(await use(a, ticket)).toBe(200);
   redis.thaw();

@@ -7,7 +7,7 @@ import { openStream } from "../../support/sse-client.ts";
 
 const HOST = { Host: "shared.example" };
 
-/** Who leads, and that Redis is there, is not to depend on a machine that stands still for a second. */
+/** Leadership and the connection to Redis must not depend on a machine that stands still for a second. */
 const startInstance = (backend: Backend, redis: string, shared = {}): Promise<GatewayFixture> =>
   startGateway({
     server: { redis: { url: redis, lease: "5s", timeout: "5s" } },
@@ -83,7 +83,7 @@ test("an instance that closes hands its streams over, and the backend is asked f
 
 test("a refusal of the backend reaches the clients of the other instance, too", async () => {
   const [backend, redis] = await Promise.all([startBackend(), startRedis()]);
-  // The answer holds until the backend is asked again, and the second client may come late.
+  // The refusal holds until the backend is asked again, and the second client may come late.
   const shared = { redial: { min: "10s" } };
   const a = await startInstance(backend, redis.url, shared);
   const b = await startInstance(backend, redis.url, shared);
@@ -139,7 +139,7 @@ test("no log line contains the password of Redis", async () => {
   request.openStream();
   emit(request, 1, 1);
   await client.received("event 1");
-  // A Redis that is slow says only after the event that it does not want the password.
+  // A slow Redis may refuse the password only after the event.
   await eventually(() => gateway.log.some(({ msg }) => msg === "redis is away"), "the refusal in the log");
   expect(JSON.stringify(gateway.log)).not.toContain("canary");
 });

@@ -8,7 +8,7 @@ import { type GatewayFixture, type GatewaySetup, startGateway } from "../../supp
 import { rawRequest } from "../../support/raw-client.ts";
 import { startRedis } from "../../support/redis.ts";
 
-/** Signed for both instances alike: they are one service under one name. */
+/** Signed for both instances, which are one service under one name. */
 const HOST = "service.example";
 
 const setupOf = (upstream: string, redis: string, rate: unknown, timeout: string): GatewaySetup => ({
@@ -26,14 +26,14 @@ const setupOf = (upstream: string, redis: string, rate: unknown, timeout: string
 
 const RATE = { requests: 2, per: "1m", by: "ip" };
 
-/** Redis may stand still for as long as its machine does, except where a test wants it to be away by then. */
+/** Redis may stand still for as long as its machine does, unless a test needs it to be away by then. */
 async function startTwo(redis: string, rate: unknown = RATE, timeout = "5s") {
   const backend = await startPlainBackend();
   const setup = setupOf(backend.url, redis, rate, timeout);
   return { backend, setup, a: await startGateway(setup), b: await startGateway(setup) };
 }
 
-/** Resolves when a gateway has Redis: until then signatures are refused. */
+/** Resolves when a gateway is connected to Redis; until then signatures are refused. */
 const connected = (gateway: GatewayFixture) =>
   eventually(
     async () => (await send(gateway, signed("try", randomUUID()))).status === 200,
@@ -131,7 +131,7 @@ test("after its end a window begins again for all instances", async () => {
   expect((await limited(b)).status).toBe(429);
   await eventually(async () => (await limited(b)).status === 200, "a new window");
   expect(performance.now() - from).toBeGreaterThan(1900);
-  // Below two windows.
+  // Less than two windows.
   expect(performance.now() - from).toBeLessThan(3900);
 });
 
@@ -156,7 +156,7 @@ test("while Redis is away each instance counts for itself, and only one request 
   redis.freeze();
   const from = performance.now();
   for (const gateway of [a, a, a, b, b, b]) await limited(gateway, "10.0.0.9");
-  // One timeout for each instance: then its connection is given up.
+  // One timeout for each instance, whose connection is then dropped.
   expect(performance.now() - from).toBeLessThan(3800);
   expect((await limited(a, "10.0.0.9")).status).toBe(429);
   expect((await limited(a, "10.0.0.8")).status).toBe(200);

@@ -3,7 +3,7 @@ import { eventually } from "../../support/eventually.ts";
 import { draftWithoutId, idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 
-/** Who leads, and that Redis is there, is not to depend on a machine that stands still for a second. */
+/** Leadership and the connection to Redis must not depend on a machine that stands still for a second. */
 const CALM = { lease: "5s", timeout: "5s" };
 
 test("one of two instances leads, and both deliver every event in order", async () => {
@@ -74,7 +74,7 @@ test("events beyond the bounds are trimmed, and the newest stays", async () => {
   const a = new RecordFeed(startStore(server.url, CALM), { bounds }).start();
   await eventually(() => a.isLeading);
   a.append(...idsFrom(1, 500));
-  // On a machine that is busy they are delivered before Redis has them all.
+  // On a busy machine events are delivered before Redis has all of them.
   await eventually(() => a.live.length === 500 && !a.isDegraded);
   const b = new RecordFeed(startStore(server.url, CALM), { bounds }).start();
   await eventually(() => b.told.includes("follow"));

@@ -4,7 +4,7 @@ import { draft, draftWithoutId, idsFrom, RecordFeed, startStore } from "../../su
 import { startRedis } from "../../support/redis.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 
-/** A leader behind a network of its own, and another instance that follows. */
+/** Starts a leader with its own network, and another instance that follows. */
 async function startDivided() {
   const server = await startRedis();
   const network = await startTcpProxy(server.port);
@@ -27,12 +27,12 @@ test.each(["cut", "silence"] as const)(
     const from = performance.now();
     old.append(...idsFrom(11, 20));
     await eventually(() => next.isLeading, "another leader");
-    // Nobody would end a lease that does not run out by itself.
+    // A lease that did not expire would never end.
     expect(performance.now() - from).toBeLessThan(3500);
-    // Both backends sent the same, as a backend does that resumes.
+    // Both backends sent the same events, as a backend does that resumes.
     next.append(...idsFrom(11, 30));
     await eventually(() => next.live.length === 30);
-    // Half a second after they came; on a machine that stood still the lease is over before.
+    // Half a second after they came; if the machine stood still, the lease has expired before.
     await eventually(() => old.live.length >= 20, "what the old leader had");
     expect(old.live).toEqual(idsFrom(1, 20));
 
@@ -70,8 +70,8 @@ test("a leader that was stopped for longer than its lease finds out before it de
   const { server, old, next } = await startDivided();
   old.append("1");
   await eventually(() => next.live.length === 1);
-  // To a leader that is stopped, the newer token is there when it goes on: here it is there at once. That lease is
-  // longer than a machine stands still: once it is over, the old leader gets the next one.
+  // A leader that was stopped finds the newer token when it goes on; here the token is written directly. The lease is
+  // longer than a machine stands still: after its end the old leader would get the next token.
   const [meta = ""] = await server.client.keys("*:meta");
   const token = Number(await server.client.hget(meta, "token"));
   await server.client.hset(meta, "token", token + 1);

@@ -4,7 +4,7 @@ import { idsFrom, RecordFeed, startStore } from "../../support/record-feed.ts";
 import { startRedis } from "../../support/redis.ts";
 import { startTcpProxy, type TcpProxy } from "../../support/tcp-proxy.ts";
 
-/** A follower that cannot reach Redis, and lacks what has been delivered elsewhere meanwhile. */
+/** Starts a follower that cannot reach Redis and lacks events that were delivered elsewhere meanwhile. */
 async function startBehind(timeout: string): Promise<{ follower: RecordFeed; network: TcpProxy }> {
   const server = await startRedis();
   const network = await startTcpProxy(server.port);
@@ -32,7 +32,7 @@ test("a client waits for Redis no longer than its timeout", async () => {
   const from = performance.now();
   await follower.store.catchUp();
   expect(performance.now() - from).toBeGreaterThan(250);
-  // And not as long as the lease, which is 5 s.
+  // Less than the lease of 5 s.
   expect(performance.now() - from).toBeLessThan(3500);
   expect(follower.ids).toEqual([]);
 });

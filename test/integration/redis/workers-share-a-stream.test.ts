@@ -10,7 +10,7 @@ test("clients of all workers get the events of one backend request, also when it
   const backend = await startBackend();
   const served = await serveWorkers({
     routes: { news: { match: { path: "/news" }, upstream: backend.url, shared: {} } },
-    // Longer than a worker stands still: or the other one would ask the backend, too.
+    // Longer than a worker stands still; otherwise the other worker would ask the backend, too.
     server: { redis: { url: redis.url, lease: "2s" } },
   });
   const clients = Array.from({ length: 4 }, () => openStream(served.port, { path: "/news" }));
@@ -26,13 +26,13 @@ test("clients of all workers get the events of one backend request, also when it
   const [victim = 0] = served.pids();
   process.kill(victim, "SIGKILL");
   const live = () => clients.filter(({ end }) => end === undefined);
-  // Connections are dealt out to whoever is ready: not always two each.
+  // Connections are given to any worker that is ready, not always two to each.
   const left = opened.filter((worker) => worker !== 1).length;
   await eventually(() => live().length === left, "the end of its streams");
   const three = "id: 3\ndata: x\n\n";
   request.emit(three);
   const hasAll = () => live().every(({ text }) => text.includes(three));
-  // Only one of the two asked the backend, and it may have been that one.
+  // Only one of the two asked the backend, possibly the killed one.
   await eventually(() => hasAll() || !request.connection.isOpen, "the event, or the end of the request");
   if (!hasAll()) {
     const next = await backend.nextRequest();
