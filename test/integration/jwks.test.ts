@@ -63,7 +63,7 @@ test("while an issuer is away its last keys stay valid; the outage and its end a
   expect(lines.map(({ msg }) => msg)).toEqual(["JWKS unreachable: the last keys stay"]);
 
   issuer.respond = undefined;
-  await eventually(() => lines.length > 1, "the news that it is back");
+  await eventually(() => lines.length > 1, "the log line that it is back");
   expect(lines.map(({ msg }) => msg)).toEqual(["JWKS unreachable: the last keys stay", "JWKS is back"]);
 });
 

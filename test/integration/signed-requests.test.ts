@@ -43,8 +43,8 @@ const REQUESTS: Readonly<Record<string, Omit<Unsigned, "host">>> = {
   "a plain GET": { method: "GET", path: "/stream" },
   "a query with an empty value": { method: "GET", path: "/stream", query: { a: [""], b: ["1"] } },
   "repeated names": { method: "GET", path: "/stream", query: { tag: ["z", "a", "m"] } },
-  "characters that are encoded": { method: "GET", path: "/stream", query: { q: ["a b+c&d=e/f?é中😀"] } },
-  "names of which one begins the other": { method: "GET", path: "/s", query: { "a-b": ["2"], a: ["1"] } },
+  "encoded characters": { method: "GET", path: "/stream", query: { q: ["a b+c&d=e/f?é中😀"] } },
+  "a name that begins another name": { method: "GET", path: "/s", query: { "a-b": ["2"], a: ["1"] } },
   "a signed field": { method: "DELETE", path: "/items/7", headers: { "X-Trace": "a, b;c=d" } },
   "a JSON body": {
     method: "POST",

@@ -141,8 +141,8 @@ test("property: with any replies of Redis, the instance goes on, and its clients
 });
 
 test.each([
-  ["bytes that are no RESP", { raw: "HTTP/1.1 400 Bad Request\r\n\r\n" }],
-  ["an answer too many", { raw: ":1\r\n:2\r\n:3\r\n" }],
+  ["bytes that are not RESP", { raw: "HTTP/1.1 400 Bad Request\r\n\r\n" }],
+  ["one reply too many", { raw: ":1\r\n:2\r\n:3\r\n" }],
   ["a length that never ends", { raw: "$1000000\r\nx" }],
   ["a nested array of a million", { raw: "*1\r\n".repeat(10_000) }],
 ] as const)(
@@ -182,7 +182,7 @@ test.each<[string, (redis: RedisServer, meta: string) => Promise<unknown>, numbe
   ["no state", ({ client }, meta) => client.hdel(meta, "state"), [504, 200]],
   ["no epoch", ({ client }, meta) => client.hdel(meta, "epoch"), 200],
   ["an epoch that ends a line", ({ client }, meta) => client.hset(meta, "epoch", `e\n${INJECTED}`), 200],
-  ["a token that is no number", ({ client }, meta) => client.hset(meta, "token", "many"), 200],
+  ["a token that is not a number", ({ client }, meta) => client.hset(meta, "token", "many"), 200],
   ["a token beyond 2^53", ({ client }, meta) => client.hset(meta, "token", "99999999999999999"), 200],
   ["a state of a newer version", ({ client }, meta) => client.hset(meta, "state", '{"is":"paused"}'), 503],
   [

@@ -75,7 +75,7 @@ test("a client that resets while its credential is verified affects no other cli
   const fetches = issuer.fetches;
   const client = await openRaw(gateway.port);
   client.send(handshake("/", { Host: gateway.host, Authorization }));
-  await eventually(() => issuer.fetches > fetches, "the question to the issuer");
+  await eventually(() => issuer.fetches > fetches, "the request to the issuer");
   client.reset();
   const good = `Bearer ${await issuer.token()}`;
   const bytes = handshake("/", { Host: gateway.host, Authorization: good });

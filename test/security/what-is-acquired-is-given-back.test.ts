@@ -45,7 +45,7 @@ async function start(route: Readonly<Record<string, unknown>>) {
   afterTest(() => gateway.close({ now: true }));
   const port = Number(address?.split(":").at(-1));
   const giveWhenAsked = async () => {
-    await eventually(() => counters.asked.length > 0, "a place that is asked for");
+    await eventually(() => counters.asked.length > 0, "a requested place");
     counters.asked.shift()?.();
   };
   return { backend, counters, port, giveWhenAsked };
@@ -53,19 +53,19 @@ async function start(route: Readonly<Record<string, unknown>>) {
 
 test.each([
   ["before the dial", { Accept: "text/event-stream" }, {}, 0],
-  ["when the head has come", {}, {}, 1],
+  ["after the head", {}, {}, 1],
   ["before a shared stream", { Accept: "text/event-stream" }, { shared: {} }, 0],
 ])(
   "a client that aborts while its place is counted %s leaves nothing behind",
   async (_, headers, route, dials) => {
     const { backend, counters, port, giveWhenAsked } = await start(route);
     const client = openStream(port, { headers });
-    await eventually(() => counters.asked.length === 1, "the place that is asked for");
+    await eventually(() => counters.asked.length === 1, "the requested place");
     client.socket.destroy();
     // Gives the gateway time to notice the end.
     await new Promise((resolve) => setTimeout(resolve, 100));
     await giveWhenAsked();
-    await eventually(() => counters.returned === counters.given, "the place given back");
+    await eventually(() => counters.returned === counters.given, "the released place");
     expect(backend.requests.length).toBe(dials);
     await eventually(() => backend.openConnections === 0, "the end of the backend's request");
   },
@@ -74,7 +74,7 @@ test.each([
 test("with onClientGone: drain the backend goes on, and its end releases the place", async () => {
   const { backend, counters, port, giveWhenAsked } = await start({ stream: { onClientGone: "drain" } });
   const client = openStream(port, {});
-  await eventually(() => counters.asked.length === 1, "the place that is asked for");
+  await eventually(() => counters.asked.length === 1, "the requested place");
   client.socket.destroy();
   await new Promise((resolve) => setTimeout(resolve, 100));
   await giveWhenAsked();
@@ -82,7 +82,7 @@ test("with onClientGone: drain the backend goes on, and its end releases the pla
   expect(backend.openConnections).toBe(1);
   expect(counters.returned).toBe(0);
   backend.requests[0]?.endStream();
-  await eventually(() => counters.returned === 1, "the place given back");
+  await eventually(() => counters.returned === 1, "the released place");
 });
 
 test("with onClientGone: drain an invalid request body still cancels the backend's request", async () => {

@@ -20,7 +20,7 @@ interface Refusal {
 }
 
 const refusals: Readonly<Record<string, Refusal>> = {
-  "MISCONF: its disk takes nothing, so it takes no writes": {
+  "MISCONF: it cannot write to its disk, and refuses writes": {
     begin: async ({ client }) => {
       const [, directory = ""] = (await client.config("GET", "dir")) as string[];
       await client.config("SET", "save", "3600 1");
@@ -32,7 +32,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
     fault: /MISCONF/,
     end: ({ client }) => client.config("SET", "stop-writes-on-bgsave-error", "no"),
   },
-  "BUSY: it runs somebody's script": {
+  "BUSY: it runs a long script": {
     begin: async (redis) => {
       await redis.client.config("SET", "busy-reply-threshold", "50");
       const other = redis.connect();
@@ -43,7 +43,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
     fault: /BUSY|no answer/,
     end: ({ client }) => client.call("SCRIPT", "KILL"),
   },
-  "maxclients: it takes no connections": {
+  "maxclients: it accepts no connection": {
     begin: async (redis) => {
       await cut(redis);
       // The gateway may have found Redis again already.
@@ -53,7 +53,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
     fault: /max number of clients|connection/i,
     end: ({ client }) => client.config("SET", "maxclients", "100"),
   },
-  "AUTH: its password is another now": {
+  "AUTH: its password has changed": {
     begin: async (redis) => {
       await redis.client.config("SET", "requirepass", "another");
       await cut(redis);

@@ -57,7 +57,7 @@ test("a signature used at one instance is refused by another, and of two simulta
   await eventually(async () => (await send(a, raw)).status !== 503);
   const before = backend.requests.length;
   expect(before).toBe(1);
-  await eventually(async () => (await send(b, raw)).status !== 503, "the other one to have Redis");
+  await eventually(async () => (await send(b, raw)).status !== 503, "the other instance to find Redis");
   expect((await send(b, raw)).status).toBe(401);
   expect(backend.requests).toHaveLength(before);
   for (let n = 1; n <= 10; n++) {

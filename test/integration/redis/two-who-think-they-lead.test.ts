@@ -33,7 +33,7 @@ test.each(["cut", "silence"] as const)(
     next.append(...idsFrom(11, 30));
     await eventually(() => next.live.length === 30);
     // Half a second after they came; if the machine stood still, the lease has expired before.
-    await eventually(() => old.live.length >= 20, "what the old leader had");
+    await eventually(() => old.live.length >= 20, "the old leader's events");
     expect(old.live).toEqual(idsFrom(1, 20));
 
     network.heal();

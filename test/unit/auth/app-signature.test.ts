@@ -19,7 +19,7 @@ test("an Authorization field is read and written in the same form", () => {
 
 test.each([
   ["another algorithm", GOOD.replace("SHA256", "SHA1")],
-  ["a comma behind the algorithm", GOOD.replace("SHA256 ", "SHA256, ")],
+  ["a comma after the algorithm", GOOD.replace("SHA256 ", "SHA256, ")],
   ["no key", GOOD.replace("Access=K", "Access=")],
   ["an empty signature", GOOD.replace(HEX, "")],
   ["a short signature", GOOD.slice(0, -1)],
@@ -27,7 +27,7 @@ test.each([
   ["upper-case hex", GOOD.replace(HEX, HEX.toUpperCase())],
   ["base64", GOOD.replace(HEX, Buffer.from(HEX, "hex").toString("base64"))],
   ["base64url", GOOD.replace(HEX, Buffer.from(HEX, "hex").toString("base64url"))],
-  ["something that is not ASCII", GOOD.replace("K", "\u00e9\u0660").replace(/.$/, "\u0660")],
+  ["characters beyond ASCII", GOOD.replace("K", "\u00e9\u0660").replace(/.$/, "\u0660")],
   ["`none`", GOOD.replace(HEX, "none")],
   ["unsorted names", GOOD.replace("host;x-sdk-date", "x-sdk-date;host")],
   ["a name twice", GOOD.replace("host;", "host;host;")],
@@ -36,7 +36,7 @@ test.each([
   ["no x-sdk-date", GOOD.replace(";x-sdk-date", "")],
   ["an empty name", GOOD.replace("host;", ";host;")],
   ["two keys", GOOD.replace("Access=K", "Access=K, Access=L")],
-  ["something behind it", `${GOOD}, x=y`],
+  ["text after it", `${GOOD}, x=y`],
 ])("an Authorization field is refused because of %s", (_, value) => {
   expect(value).not.toBe(GOOD);
   expect(parseAuthorization(value)).toBeUndefined();

@@ -116,12 +116,12 @@ const RETRY_AT = Date.now() + 5_000;
 const FAILED = { is: "failed", status: 503, code: "backend_refused", fields: [], retryAt: RETRY_AT } as const;
 
 test.each([
-  ["what this version writes", FAILED, FAILED, 0],
+  ["a state of this version", FAILED, FAILED, 0],
   ["open with a time", { is: "open", retryMs: 5 }, { is: "open", retryMs: 5 }, 0],
   ["a code of a newer version", { ...FAILED, code: "quota" }, FAILED, 1],
-  ["a name of every object", { ...FAILED, code: "toString" }, FAILED, 1],
+  ["the name of a property of every object", { ...FAILED, code: "toString" }, FAILED, 1],
   ["missing fields", { ...FAILED, fields: undefined }, FAILED, 1],
-  ["a status that is none", { ...FAILED, status: 99 }, { ...FAILED, status: 502 }, 1],
+  ["an invalid status", { ...FAILED, status: 99 }, { ...FAILED, status: 502 }, 1],
   [
     "a status of a known code",
     { ...FAILED, code: "no_backend", status: "503" },
@@ -142,7 +142,7 @@ test.each([
   ],
   ["a field that is not shown", { ...FAILED, fields: [["Set-Cookie", "a=b"]] }, FAILED, 1],
   ["a text as a time", { is: "open", retryMs: "1\n\ndata: forged\n\n" }, { is: "open" }, 1],
-  ["a time that is no number of ms", { is: "open", retryMs: 1.5 }, { is: "open" }, 1],
+  ["a time that is not whole ms", { is: "open", retryMs: 1.5 }, { is: "open" }, 1],
   ["a kind of a newer version", { is: "paused" }, undefined, 1],
   ["no object", [], undefined, 1],
 ])("a state: %s", (_, written, read, invalid) => {
