@@ -10,8 +10,8 @@ import { rawRequest } from "../support/raw-client.ts";
 import { sendAndReset } from "../support/resetting-clients.ts";
 import { serveWorkers } from "../support/workers.ts";
 
-// After a reset the system no longer tells whose a connection was. Such a request was in no access list, and all
-// of them together were one client of every rate and every limit.
+// After a reset the kernel no longer reports the peer's address. Such requests matched no access list, and all of
+// them together counted as one client of every rate and limit.
 
 const DENIED = { access: { deny: ["127.0.0.0/8"] }, stream: { onClientGone: "drain" } };
 const GET = "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
@@ -19,7 +19,7 @@ const POST = "POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi";
 
 const answering = () => startBackend((request) => request.respond(200, {}, "ok"));
 
-/** Whatever came before is handled once this was answered. */
+/** Sends a request; its response means that all earlier connections are handled. */
 async function honestStatus(gateway: Pick<GatewayFixture, "port">, before = ""): Promise<number | undefined> {
   const bytes = `${before}GET /honest HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n`;
   return (await rawRequest(gateway.port, bytes)).status;
@@ -31,7 +31,7 @@ test.each([
   ["GET", GET],
   ["POST", POST],
   ["two in one packet", GET + GET],
-])("a denied client that resets behind its request reaches no backend: %s", async (_, bytes) => {
+])("a denied client that resets after its request reaches no backend: %s", async (_, bytes) => {
   const backend = await answering();
   const gateway = await startGatewayTo(backend.url, DENIED);
   sendAndReset(gateway.port, bytes);
@@ -40,7 +40,7 @@ test.each([
   expect(unknownClients(gateway)).toEqual([]);
 });
 
-test("no trusted proxy's word is taken, and no rate is asked, without the address that it came from", async () => {
+test("without a peer address no forwarded field is trusted and no rate counts the request", async () => {
   const backend = await answering();
   const route = { limits: { rate: { requests: 5, per: "1h", by: "ip" } }, stream: { onClientGone: "drain" } };
   const gateway = await startGatewayTo(backend.url, route, { trustedProxies: ["127.0.0.1"] });
@@ -54,7 +54,7 @@ test.each([
   ["of the proxy itself, version 1", "PROXY UNKNOWN\r\n"],
   ["of the proxy itself, version 2", PROXY_V2_LOCAL.toString("latin1")],
   ["of a client", proxyV1("127.0.0.9")],
-])("nor behind a PROXY protocol header %s", async (_, header) => {
+])("the same applies with a PROXY protocol header %s", async (_, header) => {
   const backend = await answering();
   const listen = { address: "127.0.0.1:0", proxyProtocol: true };
   const gateway = await startGatewayTo(backend.url, DENIED, { listen });
@@ -64,7 +64,7 @@ test.each([
   expect(unknownClients(gateway)).toEqual([]);
 });
 
-test("a client for which a PROXY protocol header names no address is in no access list, and kept out by each", async () => {
+test("a client without an address in its PROXY protocol header matches no access list and is refused by each", async () => {
   const backend = await answering();
   const gateway = await startGateway({
     routes: {
@@ -83,7 +83,7 @@ test("a client for which a PROXY protocol header names no address is in no acces
   expect(backend.requests.map(({ target }) => target)).toEqual(["/open"]);
 });
 
-test("a client of a unix socket, which has none, is let in where no list names it", async () => {
+test("a client of a unix socket, which has no address, is admitted unless the route has an access list", async () => {
   const backend = await answering();
   const path = join(mkdtempSync(join(tmpdir(), "sluice-unix-")), "s");
   await startGatewayTo(backend.url, { access: { deny: ["10.0.0.0/8"] } }, { listen: `unix:${path}` });
@@ -91,7 +91,7 @@ test("a client of a unix socket, which has none, is let in where no list names i
   expect(response.status).toBe(200);
 });
 
-test("with workers, to which the connections are passed on, it is the same", async () => {
+test("workers, which get their connections from the primary, do the same", async () => {
   const backend = await answering();
   const served = await serveWorkers({
     routes: { main: { match: { path: "/*" }, upstream: backend.url, ...DENIED } },

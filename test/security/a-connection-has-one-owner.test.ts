@@ -5,15 +5,15 @@ import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { handshake, switching } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// Two answers once owned one connection: an upgrade overtook the request before it, and an ignored upgrade, parsed
-// anew, sent a second head and ended the process.
+// Two responses once owned one connection: an upgrade overtook the request before it, and an ignored upgrade, parsed
+// again, sent a second head and ended the process.
 
 const get = (path: string, fields = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
 const post = (path: string) => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}`;
 const CONNECT = "CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n";
 const IGNORED = "Connection: Upgrade\r\nUpgrade: foo\r\n";
 
-/** Requests by path, answered by hand. */
+/** The requests by path, which the test answers. */
 async function start(route: Readonly<Record<string, unknown>> = {}, server = {}) {
   const requests = new Map<string, BackendRequest>();
   const backend = await startBackend((request) => requests.set(request.target, request));
@@ -26,7 +26,7 @@ async function start(route: Readonly<Record<string, unknown>> = {}, server = {})
 test.each([
   ["a GET", get("/first")],
   ["a POST", post("/first")],
-])("a WebSocket handshake behind %s waits for its answer", async (_, first) => {
+])("a WebSocket handshake behind %s waits for that response", async (_, first) => {
   const { gateway, at, requests } = await start();
   const client = await openRaw(gateway.port);
   client.send(first + handshake("/ws"));
@@ -38,7 +38,7 @@ test.each([
   expect(client.text).toMatch(/^HTTP\/1.1 200 .*answer-to-firstHTTP\/1.1 101 /s);
 });
 
-test("CONNECT behind a request is refused behind its answer", async () => {
+test("CONNECT behind a request is refused after that request's response", async () => {
   const { gateway, at } = await start();
   const client = await openRaw(gateway.port);
   client.send(get("/first") + CONNECT);
@@ -47,7 +47,7 @@ test("CONNECT behind a request is refused behind its answer", async () => {
   expect(client.text).toMatch(/^HTTP\/1.1 200 .*answer-to-firstHTTP\/1.1 405 /s);
 });
 
-test("an ignored upgrade behind a request is answered, logged, and gives its place back when its client leaves", async () => {
+test("an ignored upgrade behind a request gets a response and a log line, and releases its place when its client disconnects", async () => {
   const { gateway, at, requests, backend } = await start({ limits: { streams: 1 } });
   for (let round = 0; round < 3; round++) {
     requests.clear();
@@ -66,7 +66,7 @@ test("an ignored upgrade behind a request is answered, logged, and gives its pla
   await eventually(() => backend.requests.length === 6);
 });
 
-test("bytes that are no HTTP behind an ignored upgrade are refused once, behind the stream", async () => {
+test("invalid HTTP behind an ignored upgrade is refused once, after the stream", async () => {
   const backend = await startBackend((request) => {
     if (request.target === "/first") request.respond(200, {}, "ok");
   });
@@ -94,7 +94,7 @@ test("bytes that are no HTTP behind an ignored upgrade are refused once, behind 
 test.each([
   ["GET", get("/first")],
   ["POST", post("/first")],
-])("stray bytes behind a %s are a 400 behind its answer, once", async (_, first) => {
+])("stray bytes behind a %s get one 400, after its response", async (_, first) => {
   const { gateway, at } = await start();
   const client = await openRaw(gateway.port);
   client.send(first);
@@ -109,7 +109,7 @@ test.each([
   expect(gateway.requestLines().map(({ status }) => status)).toEqual([200, 400]);
 });
 
-test("a body that is no HTTP ends its own request, in its turn", async () => {
+test("an invalid body ends its own request, after the earlier responses", async () => {
   const { gateway, at } = await start();
   const client = await openRaw(gateway.port);
   client.send(`${get("/first")}POST /second HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n`);
@@ -123,7 +123,7 @@ test.each([
   ["an upgrade", handshake("/ws"), switching()],
   ["a CONNECT", CONNECT, ""],
 ])(
-  "an answer larger than the connection's buffers goes on while %s waits behind it",
+  "a response larger than the connection's buffers continues while %s waits behind it",
   async (_, waiting, answer) => {
     const { gateway, at, backend } = await start();
     const client = await openRaw(gateway.port);
@@ -133,7 +133,7 @@ test.each([
     (await at("/large")).respond(200, {}, body);
     await eventually(
       () => backend.connections[0]?.socket.writableNeedDrain === true,
-      "a backend that is held back",
+      "a backend under back-pressure",
     );
     client.socket.resume();
     if (answer !== "") (await at("/ws")).send(answer);
@@ -145,7 +145,7 @@ test.each([
 test.each([
   ["an upgrade", handshake("/ws")],
   ["a CONNECT", CONNECT],
-])("a client that sends more behind %s in waiting than is held is cut off", async (_, waiting) => {
+])("a client that sends more than the bound behind %s in waiting is disconnected", async (_, waiting) => {
   const { gateway, at } = await start();
   const flooding = await openRaw(gateway.port);
   flooding.send(post("/first") + waiting);
@@ -155,7 +155,7 @@ test.each([
   await request.connection.closed;
 });
 
-test("a client that sends more behind its WebSocket handshake than is held is cut off", async () => {
+test("a client that sends more than the bound behind its WebSocket handshake is disconnected", async () => {
   const { gateway, at } = await start();
   const flooding = await openRaw(gateway.port);
   flooding.send(handshake("/ws"));
@@ -165,10 +165,10 @@ test("a client that sends more behind its WebSocket handshake than is held is cu
   await request.connection.closed;
 });
 
-test("a client is known to have left when the body of a request in waiting came too late", async () => {
+test("a client's disconnect is noticed although the body of a waiting request came late", async () => {
   const { gateway, at } = await start({}, { limits: { requestTimeout: "1s" } });
   const client = await openRaw(gateway.port);
-  // More than node:http holds of a body that nobody reads.
+  // More than node:http buffers of an unread body.
   client.send(`${post("/first")}POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n`);
   const request = await at("/first");
   for (let sent = 0; sent < 10; sent++) {
@@ -181,12 +181,12 @@ test("a client is known to have left when the body of a request in waiting came 
 });
 
 test.each([
-  ["bytes that are no HTTP", "", "}"],
+  ["invalid HTTP", "", "}"],
   ["a request behind the last one", "Connection: close\r\n", get("/more")],
-])("a client that is done behind %s ends its stream", async (_, fields, more) => {
+])("a client that ends its half behind %s ends its stream", async (_, fields, more) => {
   const { gateway, at } = await start();
   const client = await openRaw(gateway.port);
-  // Read by node:http, as the body says.
+  // node:http reads this request, as the body shows.
   client.send(`POST /stream HTTP/1.1\r\nHost: a\r\n${fields}Content-Length: 2\r\n\r\n{}`);
   const stream = await at("/stream");
   stream.openStream();
@@ -199,12 +199,12 @@ test.each([
 });
 
 test.each([10, 20_000])(
-  "a client that leaves is noticed while an upgrade waits behind its body of %d bytes",
+  "a client's disconnect is noticed while an upgrade waits behind its body of %d bytes",
   async (length) => {
     const { gateway, at } = await start();
     const client = await openRaw(gateway.port);
     const body = `${length.toString(16)}\r\n${"x".repeat(length)}\r\n0\r\n\r\n`;
-    // In one packet: Node's parser stops reading for the body, and is gone before it would begin again.
+    // In one packet: Node's parser pauses for the body, and is freed before it would resume.
     client.send(
       `POST /first HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${body}${get("/x", IGNORED)}`,
     );

@@ -6,7 +6,7 @@ import { openStream } from "../support/sse-client.ts";
 
 const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
 
-// Response splitting: a backend tricked into sending two responses must not answer a stranger with the second.
+// Response splitting: if a backend is tricked into two responses, no other client may get the second.
 for (const [name, wait] of [
   ["in the same write", 0],
   ["while the connection is idle", 30],
@@ -30,7 +30,7 @@ for (const [name, wait] of [
   });
 }
 
-test("bytes behind the end of a stream are not relayed and not kept", async () => {
+test("bytes after the end of a stream are neither relayed nor kept", async () => {
   const backend = await startBackend((request) => {
     request.openStream();
     request.emit("data: 1\n\n");

@@ -10,10 +10,10 @@ import { openRaw, rawRequest } from "../support/raw-client.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/** Shorter than the 10 s that a handshake has at most; the probe's own has to pass, also where time is short. */
+/** Shorter than the 10 s of a handshake, but long enough for the probe's own handshake on a busy machine. */
 const SHORT = { limits: { requestTimeout: "1500ms" } };
 
-/** A gateway, and a stream on it that gets its next event whatever else happens. */
+/** A gateway with a stream that must get its next event in any case. */
 async function startProbed(server: Readonly<Record<string, unknown>> = {}) {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {}, server);
@@ -35,7 +35,7 @@ test.each([
   ["a hello that is cut short", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc"],
   ["a hello of half its length, and garbage", `\x16\x03\x01\x00\x20\x01\x00\x00\x1c${"\xff".repeat(40)}`],
   ["an SSL 3 hello", "\x16\x03\x00\x00\x2f\x01\x00\x00\x2b\x03\x00".padEnd(60, "\0")],
-])("%s on the TLS port ends that connection, and nothing else", async (_, bytes) => {
+])("%s on the TLS port ends only that connection", async (_, bytes) => {
   const { gateway, isAlive } = await startProbed(SHORT);
   const client = await openRaw(gateway.port);
   client.send(bytes);
@@ -80,7 +80,7 @@ async function handshakeWith(port: number, options: ConnectionOptions): Promise<
   await eventually(() => isOver, "the end of a handshake");
 }
 
-test("a storm of resumed sessions, whole and cut short, is served and ends nothing", async () => {
+test("a storm of resumed sessions, complete and interrupted, is served and ends no other connection", async () => {
   const { gateway, isAlive } = await startProbed();
   const options = { port: gateway.port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2"] };
   const first = connect({ ...options, maxVersion: "TLSv1.2" });
@@ -107,7 +107,7 @@ test("a storm of resumed sessions, whole and cut short, is served and ends nothi
   await isAlive();
 });
 
-test("whatever name or protocol a client asks for, no callback throws (CVE-2026-21637)", async () => {
+test("no server name or protocol of a client makes a callback throw (CVE-2026-21637)", async () => {
   const { gateway, isAlive } = await startProbed();
   const names = [
     "a".repeat(255),
@@ -130,7 +130,7 @@ test("whatever name or protocol a client asks for, no callback throws (CVE-2026-
   await isAlive();
 });
 
-test("a client cannot make a connection negotiate again", async () => {
+test("a client cannot renegotiate TLS", async () => {
   const { gateway, isAlive } = await startProbed();
   const socket = connect({
     port: gateway.port,
@@ -172,7 +172,7 @@ test("a gateway that closes waits for no handshake, and for no connection withou
   await new Promise((resolve) => unused.once("secureConnect", resolve));
   const startedAt = performance.now();
   await gateway.close();
-  // What is waited for has 5 s.
+  // The wait is 5 s.
   expect(performance.now() - startedAt).toBeLessThan(3000);
 });
 
@@ -198,7 +198,7 @@ test("a TLS hello on a port without TLS is refused", async () => {
   expect(backend.connections).toEqual([]);
 });
 
-test("an upgrade to WebSocket or h2c on HTTP/1 behind TLS is what it is without", async () => {
+test("an upgrade to WebSocket or h2c over TLS works as without TLS", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "plain"));
   const gateway = await startSecureGatewayTo(backend.url);
   const socket = connect({ port: gateway.port, host: "127.0.0.1", rejectUnauthorized: false });

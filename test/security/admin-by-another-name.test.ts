@@ -9,8 +9,8 @@ const start = (server: Record<string, unknown> = {}) =>
 
 const PATHS = ["/", "/healthz", "/readyz", "/metrics", "/api/streams", "/api/events", "/page/main.js"];
 
-// A page of the attacker's whose name resolves to 127.0.0.1 a moment later is of the same origin as we are then.
-test("a name that somebody else can point at this machine gets nothing (DNS rebinding)", async () => {
+// An attacker's page whose name later resolves to 127.0.0.1 has the same origin as the admin listener.
+test("a request with a foreign host name is refused (DNS rebinding)", async () => {
   const gateway = await start();
   for (const Host of [
     "evil.example",
@@ -25,14 +25,14 @@ test("a name that somebody else can point at this machine gets nothing (DNS rebi
   }
 });
 
-test("the machine's own names get in", async () => {
+test("requests with the machine's own names are accepted", async () => {
   const gateway = await start();
   for (const Host of ["localhost:9900", "LOCALHOST", "127.0.0.1:1", "127.1.2.3", "[::1]:9900"]) {
     expect((await askAdmin(gateway, "/readyz", { headers: { Host } })).status).toBe(200);
   }
 });
 
-test("on a public address an IP address will do, a name only with the token", async () => {
+test("on a public address an IP address is accepted, a name only with the token", async () => {
   const gateway = await start({ admin: "0.0.0.0:0", adminToken: "a-token" });
   const adminUrl = gateway.adminUrl.replace("0.0.0.0", "127.0.0.1");
   const ask = (Host: string, token?: string) =>
@@ -46,7 +46,7 @@ test("on a public address an IP address will do, a name only with the token", as
   expect((await ask("sluice.internal:9900")).status).toBe(421);
 });
 
-test("a page of another origin can end no stream and open no event stream, and none is told to read", async () => {
+test("a page of another origin can neither end a stream nor open an event stream, and gets no CORS fields", async () => {
   const gateway = await start();
   for (const headers of [
     { "Sec-Fetch-Site": "cross-site" },
@@ -68,7 +68,7 @@ test("a page of another origin can end no stream and open no event stream, and n
   expect(Object.keys(preflight.headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
 });
 
-test("every answer says what may be done with it, and nothing of who gives it", async () => {
+test("every response has its security fields and does not name its server", async () => {
   const gateway = await start();
   for (const path of ["/", "/metrics", "/healthz", "/nowhere"]) {
     const { headers } = await askAdmin(gateway, path);
@@ -99,7 +99,7 @@ test("other methods, odd paths and large bodies are refused", async () => {
   expect(large.status).toBe(413);
 });
 
-test("admin paths on the data port are the route's own, or nobody's", async () => {
+test("admin paths on the data port belong to a route, or to no route", async () => {
   const gateway = await startWithAdmin({
     routes: { main: { match: { path: "/only" }, mock: { status: 200, body: "route" } } },
   });

@@ -13,7 +13,7 @@ const bearer = (token: string) => ({ headers: { Authorization: `Bearer ${token}`
 const cookieOf = ({ headers }: AdminAnswer): string => String(headers["set-cookie"]).split(";")[0] ?? "";
 const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 
-test("without the right token there is nothing to read but whether it lives and is ready", async () => {
+test("without the right token only liveness and readiness can be read", async () => {
   const gateway = await start();
   for (const path of ["/metrics", "/api/streams", "/api/events"]) {
     for (const ask of [
@@ -40,7 +40,7 @@ test("without the right token there is nothing to read but whether it lives and 
   expect((await askAdmin(gateway, "/metrics", bearer(TOKEN))).status).toBe(200);
 });
 
-test("a form takes the token once, and a cookie that no script reads stands for it", async () => {
+test("a form accepts the token once and sets a cookie that no script can read", async () => {
   const gateway = await start();
   const signIn = (token: string, headers: Record<string, string> = {}) =>
     askAdmin(gateway, "/sign-in", {
@@ -62,7 +62,7 @@ test("a form takes the token once, and a cookie that no script reads stands for 
   const page = await askAdmin(gateway, "/", { headers: { Cookie } });
   expect([page.status, page.text.includes("Open streams")]).toEqual([200, true]);
 
-  // A later expiry of one's own making is not signed.
+  // A forged later expiry is not signed.
   const [name = "", value = ""] = Cookie.split("=");
   const [expiresAt = "", signature = ""] = value.split(".");
   for (const forged of [

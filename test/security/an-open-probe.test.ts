@@ -7,10 +7,10 @@ const routes = { main: { match: { path: "/x" }, mock: { body: "x" } } };
 const token = "a-token-of-enough-characters";
 
 test.each([
-  ["an address of every interface", "0.0.0.0:0"],
-  ["a port alone, which is every interface", 0],
+  ["an address of all interfaces", "0.0.0.0:0"],
+  ["a port alone, which means all interfaces", 0],
   ["one of several", ["127.0.0.1:0", "0.0.0.0:0"]],
-])("a listener that others can reach needs a token: %s", (_, listen) => {
+])("a listener that other machines can reach needs a token: %s", (_, listen) => {
   const parsed = serverSchema.safeParse({ listen, admin: false, probe: true });
   expect(parsed.error?.issues.map(({ path, message }) => [path, message])).toEqual([
     [["probe"], "expected an adminToken, because other machines can reach an address of listen"],
@@ -19,7 +19,7 @@ test.each([
   expect(serverSchema.safeParse({ listen, admin: false }).success).toBe(true);
 });
 
-test("where others can reach it, the stream is for whoever brings the admin token", async () => {
+test("on a listener that other machines can reach, the stream needs the admin token", async () => {
   const server = { listen: "0.0.0.0:0", probe: true, adminToken: token };
   const gateway = await startGateway({ routes, server });
   const url = `http://127.0.0.1:${gateway.port}${PATH}`;
@@ -32,11 +32,11 @@ test("where others can reach it, the stream is for whoever brings the admin toke
   expect(await status("Bearer wrong")).toBe(401);
   expect(await status(`Basic ${token}`)).toBe(401);
   expect(await status(`Bearer ${token}`)).toBe(200);
-  // What is wrong with the query is said to nobody else.
+  // Without the token the response does not explain an invalid query.
   expect((await fetch(`${url}&n=2`)).status).toBe(401);
 });
 
-test("on this machine alone it needs none", async () => {
+test("on a loopback listener the stream needs no token", async () => {
   const gateway = await startGateway({ routes, server: { probe: true, adminToken: token } });
   const response = await fetch(gateway.url + PATH);
   expect(response.status).toBe(200);

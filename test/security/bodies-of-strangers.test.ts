@@ -7,7 +7,7 @@ import { openRaw, type RawClient, rawRequest } from "../support/raw-client.ts";
 
 const OTHER = { key: "other", secret: "other-secret" };
 const BODY = "b".repeat(60_000);
-/** Two bodies find room, a third does not. */
+/** Room for two bodies, but not for a third. */
 const LIMITS = { bodyBytes: "64k", bodiesBytes: "128k", failedAuth: "off" };
 const ROOM = 2;
 
@@ -38,7 +38,7 @@ type Edit = (lines: readonly string[]) => readonly string[];
 const signed = (gateway: GatewayFixture, path: string, app = WEB_CLIENT, edit?: Edit): Buffer =>
   rawSigned({ method: "POST", host: gateway.host, path, body: BODY }, edit ? { app, edit } : { app });
 
-/** Sends a request but for the last byte of its body. */
+/** Sends a request without the last byte of its body. */
 async function hold(gateway: GatewayFixture, app = WEB_CLIENT): Promise<RawClient> {
   const client = await openRaw(gateway.port);
   client.send(signed(gateway, "/held", app).subarray(0, -1));
@@ -47,11 +47,11 @@ async function hold(gateway: GatewayFixture, app = WEB_CLIENT): Promise<RawClien
 
 const UNSIGNED = { key: "nobody", secret: "x" };
 
-/** What a request with a body is answered, when nobody answers it but the gateway. */
+/** Returns the gateway's own response to a request with a body. */
 const refusalAt = async (gateway: GatewayFixture, app = UNSIGNED) =>
   rawRequest(gateway.port, signed(gateway, "/refused", app), { until: "request_id" });
 
-/** As many bodies as find room take it, one more does not, and when they have gone there is room again. */
+/** Checks that exactly the allowed number of bodies has room, and that all room is free afterwards. */
 async function expectExactRoom(gateway: GatewayFixture): Promise<void> {
   const held = await Promise.all(Array.from({ length: ROOM }, () => hold(gateway)));
   await eventually(async () => (await refusalAt(gateway)).status === 503, "no room for a third body");
@@ -60,7 +60,7 @@ async function expectExactRoom(gateway: GatewayFixture): Promise<void> {
   await eventually(async () => (await refusalAt(gateway)).status === 401, "room again");
 }
 
-test("beyond limits.bodiesBytes a body is refused, and one that needs no room is not", async () => {
+test("beyond limits.bodiesBytes a body is refused, but not a body that needs no room", async () => {
   const { gateway } = await start();
   const held = await Promise.all([hold(gateway, UNSIGNED), hold(gateway, UNSIGNED)]);
   await eventually(async () => (await refusalAt(gateway)).status === 503, "no room");
@@ -70,7 +70,7 @@ test("beyond limits.bodiesBytes a body is refused, and one that needs no room is
   expect(text).toContain("SLUICE.0015");
   const lines = gateway.requestLines().filter(({ status }) => status === 503);
   expect(lines.at(-1)?.["err"]).toMatchObject({ code: "too_many_bodies" });
-  // Its signature is looked at first: there is no body to be held for a stranger's.
+  // The signature is checked first: no body is buffered for a forged one.
   const declared = signed(gateway, "/refused", UNSIGNED, (fields) => [
     ...fields,
     `X-Sdk-Content-Sha256: ${"0".repeat(64)}`,
@@ -81,7 +81,7 @@ test("beyond limits.bodiesBytes a body is refused, and one that needs no room is
   for (const client of held) client.leave();
 });
 
-test("a declared hash: not a byte of the body is read before the signature is right", async () => {
+test("with a declared hash no byte of the body is read before the signature is verified", async () => {
   const { backend, gateway } = await start();
   const head = (app: typeof WEB_CLIENT, hash: string) => {
     const unsigned = {
@@ -112,7 +112,7 @@ test("a declared hash: not a byte of the body is read before the signature is ri
   request.respond(200);
 });
 
-test("whatever becomes of a request, its body is given back once: no more and no less", async () => {
+test("every outcome of a request releases its body's room exactly once", async () => {
   const { backend, gateway } = await start();
   const whole = async (raw: Buffer) => {
     const client = await openRaw(gateway.port);
@@ -207,7 +207,7 @@ test("whatever becomes of a request, its body is given back once: no more and no
   await expectExactRoom(gateway);
 }, 120_000);
 
-test("a body is held until its backend has answered", async () => {
+test("a body takes room until its backend has responded", async () => {
   const { backend, gateway } = await start();
   const clients = [await openRaw(gateway.port), await openRaw(gateway.port)];
   for (const client of clients) client.send(signed(gateway, "/a"));

@@ -7,7 +7,7 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { startSecureGatewayTo } from "../support/http2-client.ts";
 import { openRaw, type RawClient } from "../support/raw-client.ts";
 
-// What a client sends behind the request of a stream waits for the stream's end, which may never come.
+// Bytes that a client sends after a stream's request wait for the stream's end, which may never come.
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const MORE = "GET /more HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -22,7 +22,7 @@ async function startStream(get = GET) {
   return { backend, client };
 }
 
-/** Sends without end, and expects to be cut off, with the request at the backend. */
+/** Sends without end, and expects an abort, of the backend's request too. */
 async function floodUntilCutOff(client: RawClient, request: BackendRequest | undefined, piece: string) {
   for (let sent = 0; sent < 64 * 1024 * KiB && client.ending === "open"; sent += piece.length) {
     client.send(piece);
@@ -33,7 +33,7 @@ async function floodUntilCutOff(client: RawClient, request: BackendRequest | und
   await eventually(() => request?.connection.isOpen === false, "the end of the backend's request");
 }
 
-test("up to 64 KiB are nobody's business while the stream flows", async () => {
+test("up to 64 KiB of further bytes do not affect the stream", async () => {
   const { backend, client } = await startStream();
   client.send("x".repeat(60 * KiB));
   await eventually(() => client.socket.writableLength === 0);
@@ -48,13 +48,13 @@ test.each([
   ["requests, behind a plain request", GET, MORE.repeat(100)],
   ["requests, behind one that node:http reads", `\r\n${GET}`, MORE.repeat(100)],
   ["zeros, behind one that node:http reads", `\r\n${GET}`, "\0".repeat(4 * KiB)],
-])("a flood of %s ends the connection, and asks the backend for nothing more", async (_, get, piece) => {
+])("a flood of %s ends the connection without a further backend request", async (_, get, piece) => {
   const { backend, client } = await startStream(get);
   await floodUntilCutOff(client, backend.requests[0], piece);
   expect(backend.requests.length).toBe(1);
 });
 
-test("a flood behind TLS ends the connection too", async () => {
+test("a flood over TLS ends the connection too", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url);
   const socket = connectTls({ port: gateway.port, host: "127.0.0.1", rejectUnauthorized: false });

@@ -4,8 +4,8 @@ import { createLog } from "../../src/observe/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { directoryOf, START_MS, startSluice } from "../support/sluice-process.ts";
 
-// U+009B begins a sequence as ESC [ does: with it a stranger's path moves the cursor, recolours or overwrites the lines
-// of others. Marks of bidirectional text show a line in another order than it has (CVE-2021-42574).
+// U+009B begins an escape sequence like ESC [: a request path could move the cursor, recolour or overwrite other lines.
+// Bidirectional marks show a line in another order (CVE-2021-42574).
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 const codes = [
@@ -20,7 +20,7 @@ const codes = [
 const ATTACK = codes.map((code) => String.fromCharCode(code)).join("");
 const HARMLESS = "a\u00a0é\u061b\u200d\u2027\u202f\u2065\u206a中😀\u{100000}b";
 
-/** What a terminal obeys in a text, but for the ends of its lines and tabs. */
+/** The characters that a terminal interprets, except line ends and tabs. */
 const obeyed = (text: string) =>
   [...text].filter((one) => one !== "\n" && one !== "\t" && codes.includes(one.codePointAt(0) ?? 0));
 
@@ -46,7 +46,7 @@ const LINES: readonly [name: string, say: (text: string) => (log: ReturnType<typ
   ["an error alone", (text) => (log) => log.error(new Error(text))],
 ];
 
-test.each(LINES)("JSON with %s is what it was, and holds nothing that a terminal obeys", (_, say) => {
+test.each(LINES)("JSON with %s keeps its value and contains no control characters", (_, say) => {
   for (const text of [ATTACK, HARMLESS, ...codes.map((code) => String.fromCharCode(code))]) {
     const line = written("json", say(text));
     expect(obeyed(line)).toEqual([]);
@@ -54,7 +54,7 @@ test.each(LINES)("JSON with %s is what it was, and holds nothing that a terminal
   }
 });
 
-test.each(LINES)("a line for people with %s spells out what a terminal would obey", (_, say) => {
+test.each(LINES)("a line for people with %s escapes control characters", (_, say) => {
   for (const code of codes.filter((one) => one !== 0x09 && one !== 0x0a)) {
     const line = written("pretty", say(`x${String.fromCharCode(code)}[31my`));
     expect(obeyed(line)).toEqual([]);
@@ -63,7 +63,7 @@ test.each(LINES)("a line for people with %s spells out what a terminal would obe
   expect(written("pretty", say("é中😀\u200db"))).toContain("é中😀\u200db");
 });
 
-test.each(LINES)("in colour too: those of a line with %s are none of a stranger's", (_, say) => {
+test.each(LINES)("a coloured line with %s contains only sluice's own escape sequences", (_, say) => {
   process.stdout.isTTY = true;
   const escapes = (line: string) => obeyed(line).filter((one) => one === "\u001b").length;
   const plain = written("pretty", say("xy"));
@@ -73,7 +73,7 @@ test.each(LINES)("in colour too: those of a line with %s are none of a stranger'
   expect(obeyed(attacked).every((one) => one === "\u001b")).toBe(true);
 });
 
-test("a command spells out what its arguments and its files hold of it", async () => {
+test("a command escapes control characters of its arguments and files", async () => {
   const unknown = await startSluice(["\u009b31m\u202ecommand"]).ended;
   expect(unknown.stderr).toContain("\\u009b31m\\u202ecommand");
   expect(obeyed(unknown.stderr)).toEqual([]);
@@ -99,7 +99,7 @@ test("a command spells out what its arguments and its files hold of it", async (
   expect(obeyed(check.stderr)).toEqual([]);
 });
 
-test("a stranger's path is spelled out in the log of a gateway that runs", async () => {
+test("a running gateway escapes control characters of a request path in its log", async () => {
   const sluice = startSluice([
     "serve",
     "--to",

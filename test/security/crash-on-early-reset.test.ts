@@ -35,11 +35,11 @@ test("control: a reset before the 101 ends a process with bare http-proxy", asyn
   client.reset();
   await eventually(() => child.exitCode !== null, "the end of the process");
   expect(child.exitCode).not.toBe(0);
-  // What a process wrote may be read after its end is known.
+  // The output of a process may arrive after its exit.
   await eventually(() => /ECONNRESET/.test(stderr), "the error that ended it");
 });
 
-test("a reset before, with or right after the 101 ends that client alone", async () => {
+test("a reset before, with or right after the 101 ends only that client", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const reset = async (act: (client: Awaited<ReturnType<typeof openRaw>>) => Promise<void>) => {
@@ -61,7 +61,7 @@ test("a reset before, with or right after the 101 ends that client alone", async
   await eventually(() => backend.openConnections === 0, "no backend connection left");
 });
 
-test("resets while the refusal is written end that client alone", async () => {
+test("a reset while the refusal is written ends only that client", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   for (let count = 0; count < 20; count++) {

@@ -5,14 +5,14 @@ import { startBackend } from "../support/backend.ts";
 import { handshake, switching } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// http-proxy calls util._extend, for which Node 22 and later print DEP0060. Node 20 prints nothing, so the call
-// itself is what is looked for.
+// http-proxy calls util._extend, for which Node 22 and later print DEP0060. Node 20 prints nothing, so the tests look
+// for the call itself.
 
 const require = createRequire(import.meta.url);
 const extend = vi.spyOn(util as unknown as { _extend: typeof Object.assign }, "_extend");
 
 beforeEach(() => {
-  // Modules that others have loaded have made their choice of function already.
+  // Modules that are already loaded keep the original function.
   for (const path of Object.keys(require.cache))
     if (path.includes("/http-proxy/")) delete require.cache[path];
   vi.resetModules();
@@ -37,7 +37,7 @@ test("control: http-proxy calls the deprecated util._extend", async () => {
   expect(extend).toHaveBeenCalled();
 });
 
-test("an upgrade through the gateway calls it never, and warns of nothing", async () => {
+test("an upgrade through the gateway never calls it, and causes no warning", async () => {
   const warnings: Error[] = [];
   const listener = (warning: Error) => warnings.push(warning);
   process.on("warning", listener);
@@ -49,6 +49,6 @@ test("an upgrade through the gateway calls it never, and warns of nothing", asyn
   process.removeListener("warning", listener);
   expect(extend).not.toHaveBeenCalled();
   expect(warnings).toEqual([]);
-  // And everyone else still has Node's own.
+  // All other code still has Node's own function.
   expect((util as unknown as { _extend: unknown })._extend).toBe(before);
 });

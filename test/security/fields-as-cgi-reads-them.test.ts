@@ -8,8 +8,8 @@ import { startIssuer } from "../support/issuer.ts";
 import { startLighttpd } from "../support/lighttpd.ts";
 import { rawRequest } from "../support/raw-client.ts";
 
-// CGI (RFC 3875 section 4.1.18) writes names in capitals, with `_` for `-`. lighttpd does so for every character that
-// is no letter or digit, so that many spellings are one name to its scripts.
+// CGI (RFC 3875 section 4.1.18) writes names in capitals, with `_` for `-`. lighttpd replaces every character except
+// letters and digits, so that many spellings are the same name for its scripts.
 
 const CODE = "c".repeat(64);
 const APPS = {
@@ -17,7 +17,7 @@ const APPS = {
   web: { key: WEB_CLIENT.key, secret: WEB_CLIENT.secret },
 };
 
-/** Everything but letters and digits that a name may hold (RFC 9110 section 5.6.2). */
+/** The characters of a field name except letters and digits (RFC 9110 section 5.6.2). */
 const SEPARATORS = [..."!#$%&'*+-.^_`|~"];
 
 const spelledWith = (separator: string, name: string) => name.replaceAll("-", separator);
@@ -54,7 +54,7 @@ test("no spelling of a field that the gateway sets reaches a CGI script of light
     const open = await ask("/open/env.sh", everywhere, separator);
     expect(open.status, separator).toBe(200);
     expect(open.text, separator).not.toContain("forged");
-    // Two app codes are refused, so that only its twins are sent beside it.
+    // Two app codes are refused, so only other spellings are sent beside it.
     if (separator === "-") continue;
     const guarded = await ask("/env.sh", names, separator, `X-Apig-AppCode: ${CODE}\r\n`);
     expect(guarded.text, separator).not.toContain("forged");
@@ -62,14 +62,14 @@ test("no spelling of a field that the gateway sets reaches a CGI script of light
     expect(guarded.text).toMatch(/^HTTP_X_REAL_IP=127\.0\.0\.1$/m);
     expect(guarded.text).toMatch(/^HTTP_X_SITE_ROLE=guest$/m);
   }
-  // The control: lighttpd does read these spellings as one name.
+  // The control: lighttpd reads these spellings as the same name.
   const odd = await fetch(`${gateway.url}/env.sh`, {
     headers: { "X-Apig-AppCode": CODE, "X~Any'Name": "1" },
   });
   expect(await odd.text()).toMatch(/^HTTP_X_ANY_NAME=1$/m);
 });
 
-test("fields of odd names that are no twin of another pass as they came", async () => {
+test("fields with odd names that match no other field are forwarded unchanged", async () => {
   const backend = await startPlainBackend();
   const gateway = await startGateway({
     apps: APPS,
@@ -81,7 +81,7 @@ test("fields of odd names that are no twin of another pass as they came", async 
   for (const [name, value] of Object.entries(odd)) expect(head.fields).toContainEqual([name, value]);
 });
 
-test("a credential that goes on to the backend goes without its twins", async () => {
+test("a forwarded credential is forwarded without its other spellings", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const jwt = issuer.config({ header: "X_Token" });
@@ -99,12 +99,12 @@ test("a credential that goes on to the backend goes without its twins", async ()
   };
   const twins = { X_Apig_AppCode: "forged", "X-Apig~AppCode": "forged" };
   expect(await heard("/code", { "X-Apig-AppCode": CODE, ...twins })).toEqual([["X-Apig-AppCode", CODE]]);
-  // What the route's file spells with an underscore has the hyphen for its twin.
+  // For a name with an underscore in the route file, the hyphen is the other spelling.
   const token = await issuer.token();
   expect(await heard("/token", { X_Token: token, "X-Token": "forged" })).toEqual([["X_Token", token]]);
 });
 
-test("a field that a backend could take for a signed one is refused, unless it is signed itself", async () => {
+test("a field that a backend could take for a signed field is refused, unless it is signed itself", async () => {
   const backend = await startPlainBackend();
   const gateway = await startGateway({
     apps: APPS,
@@ -122,7 +122,7 @@ test("a field that a backend could take for a signed one is refused, unless it i
   expect(await ask({ "X-Role": "user", X_Role: "user" }, [])).toBe(200);
 });
 
-test("a trusted proxy's word on the app goes on in its one spelling only", async () => {
+test("the app field of a trusted proxy is forwarded only in its own spelling", async () => {
   const backend = await startPlainBackend();
   const gateway = await startGatewayTo(backend.url, {}, { trustedProxies: ["127.0.0.1"] });
   await fetch(gateway.url, { headers: { "X-App-Id": "shop", X_App_Id: "admin", "X~App.Id": "admin" } });
@@ -153,7 +153,7 @@ const TRAILERS: readonly (readonly [name: string, value: string])[] = [
 ];
 const ROUTE = { headers: { request: { remove: ["X-Site-Role"] } } };
 
-test("trailers of a request name neither who asks nor what the gateway decides on", async () => {
+test("trailers of a request contain neither identity fields nor fields that the gateway decides on", async () => {
   const backend = await startBackend((request) => {
     void request.wholeBody().then(() => request.respond(200, {}, "ok"));
   });
@@ -171,14 +171,14 @@ test("trailers of a request name neither who asks nor what the gateway decides o
   expect(backend.requests[0]?.fieldLines("x-user")).toEqual(["anna"]);
 });
 
-test("nor do those of a request over HTTP/2, on a route without auth", async () => {
+test("trailers over HTTP/2, on a route without auth, contain them neither", async () => {
   const backend = await startBackend((request) => {
     void request.wholeBody().then(() => request.respond(200, {}, "ok"));
   });
   const gateway = await startSecureGatewayTo(backend.url, ROUTE);
   const client = await openHttp2(gateway.port);
   const stream = client.session.request({ ":path": "/", ":method": "POST" }, { waitForTrailers: true });
-  // Node refuses to send a few of them.
+  // Node refuses to send a few of these names.
   const isSendable = ([name]: readonly [string, string]) =>
     !/^(?:te|transfer.encoding|x.user|x.token)$/i.test(name);
   const fields = TRAILERS.filter(isSendable).map(([name, value]) => [name.toLowerCase(), value]);

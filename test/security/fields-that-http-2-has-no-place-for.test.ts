@@ -5,9 +5,9 @@ import { Http2Response } from "../../src/listen/http2-response.ts";
 import { startBackend } from "../support/backend.ts";
 import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 
-// Node's HTTP/2 throws at much that HTTP/1 lets pass. The throw came in a callback of Node's, and ended the process.
+// Node's HTTP/2 throws for fields that HTTP/1 accepts. The throw came in a callback of Node and ended the process.
 
-/** Names that Node sends once only, and others that a backend may well repeat. */
+/** Names that Node sends only once, and others that a backend may repeat. */
 const REPEATED = [
   "Access-Control-Max-Age",
   "Age",
@@ -48,7 +48,7 @@ test("a backend's repeated trailers arrive over HTTP/2, each as one list", async
   expect(exchange.trailers?.["etag"]).toBe("a, b");
   expect(exchange.trailers?.["x-sum"]).toBe("1");
   for (const name of NEVER) expect(exchange.trailers?.[name.toLowerCase()]).toBeUndefined();
-  // The connection goes on.
+  // The connection stays open.
   expect(await client.request().closed()).toBe(0);
   expect((await gateway.requestLine())["endReason"]).toBe("completed");
 });
@@ -94,13 +94,13 @@ test.each([
   expect(() => sendFields(fields, () => expect.unreachable())).toThrow(TypeError);
 });
 
-test("blanks around a value, which make a message malformed, are left out", () => {
+test("blanks around a value, which make a message malformed, are removed", () => {
   sendFields(["X-A", " \t1 2\t ", "X-B", " "], (headers) =>
     expect(headers).toEqual({ "x-a": "1 2", "x-b": "" }),
   );
 });
 
-test("a head or trailers that cannot be sent reset their stream, and throw nothing at Node", async () => {
+test("a head or trailers that cannot be sent reset their stream and do not throw in a callback of Node", async () => {
   const calls: string[] = [];
   const listeners = new Map<string, () => void>();
   const stream = {

@@ -4,8 +4,8 @@ import { settled, startBareHttpProxy } from "../support/bare-http-proxy.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
-// http-proxy pipes the response and listens for nothing else: when the backend broke off, its client waited
-// for the rest for ever, and an EventSource never reconnected.
+// http-proxy pipes the response without further listeners: when the backend aborted, the client waited forever for the
+// rest, and an EventSource never reconnected.
 
 const breakdowns: [string, (request: BackendRequest) => void][] = [
   ["resets", (request) => request.reset()],
@@ -13,7 +13,7 @@ const breakdowns: [string, (request: BackendRequest) => void][] = [
 ];
 
 test.each(breakdowns)(
-  "control: the client of http-proxy waits on when the backend %s",
+  "control: the client of http-proxy keeps waiting when the backend %s",
   async (_name, act) => {
     const backend = await startBackend();
     const { port } = await startBareHttpProxy(backend.url);
@@ -28,7 +28,7 @@ test.each(breakdowns)(
   },
 );
 
-test.each(breakdowns)("the client's response is broken off when the backend %s", async (_name, act) => {
+test.each(breakdowns)("the client's response is aborted when the backend %s", async (_name, act) => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   for (const type of ["text/event-stream", "text/plain"]) {

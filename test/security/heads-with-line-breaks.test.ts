@@ -14,17 +14,17 @@ import { requestUpgrade } from "../../src/websocket/http-proxy.ts";
 import { relayRefusal } from "../../src/websocket/refusal.ts";
 import { afterTest } from "../support/after-test.ts";
 
-// Fields come through a parser or a schema, so no request reaches these places with a line break. The checks are the
-// second defence: one missing check would let a value end its line and add a field or a message (CWE-113).
+// Fields come from a parser or a schema, so no request reaches these places with a line break. The checks are a second
+// defence: without one, a value could end its line and add a field or a message (CWE-113).
 
-/** Each ends a field line for some parser. */
+/** Characters that end a field line for some parser. */
 const BREAKS = { CRLF: "\r\n", LF: "\n", CR: "\r", NUL: "\0" };
 const MARK = "Injected: 1";
 
-/** A place from which a head leaves: sends a head with `text` in it and returns what was written, or throws. */
+/** A place that sends heads: sends a head that contains `text` and returns the written bytes, or throws. */
 type Place = (text: string) => Promise<string> | string;
 
-/** Two connected sockets. */
+/** Creates two connected sockets. */
 async function socketPair(): Promise<{ near: Socket; far: Socket }> {
   const server = createServer({ allowHalfOpen: true });
   const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
@@ -38,7 +38,7 @@ async function socketPair(): Promise<{ near: Socket; far: Socket }> {
   return { near, far };
 }
 
-/** What the other end reads up to the end of the connection. */
+/** Reads up to the end of the connection. */
 async function readAll(far: Socket): Promise<string> {
   let text = "";
   far.on("data", (bytes: Buffer) => (text += bytes.toString("latin1")));
@@ -47,7 +47,7 @@ async function readAll(far: Socket): Promise<string> {
   return text;
 }
 
-/** Runs `write` on one end, closes it, and returns what the other end has read; throws what `write` throws. */
+/** Runs `write` on one end, closes it, and returns the bytes at the other end; throws any error of `write`. */
 async function written(write: (near: Socket) => unknown): Promise<string> {
   const { near, far } = await socketPair();
   const text = readAll(far);
@@ -69,7 +69,7 @@ const raw =
       response.end(Buffer.from("body"), value === "" ? [] : [["X-Trailer", value]]);
     });
 
-/** Answers by node:http. */
+/** Sends a response with node:http. */
 async function byNode(answer: (response: NodeResponse) => void): Promise<string> {
   let fault: unknown;
   const server = http.createServer((_request, response) => {
@@ -90,7 +90,7 @@ async function byNode(answer: (response: NodeResponse) => void): Promise<string>
   return text;
 }
 
-/** Sends an upgrade to a backend that switches protocols; returns what the backend and the client have read. */
+/** Sends an upgrade to a backend that switches protocols; returns the bytes at the backend and the client. */
 async function upgrade(path: string, request: string, switched: string): Promise<string> {
   const { near, far } = await socketPair();
   const seenByClient = readAll(far);
@@ -192,15 +192,18 @@ const PLACES: Readonly<Record<string, Place>> = {
 
 const marked = /Injected:?[ +-]*1/;
 
-test.each(Object.entries(PLACES))("%s leaves as it is while it holds no line break", async (_name, send) => {
-  expect(await send(`a${MARK}`)).toMatch(marked);
-});
+test.each(Object.entries(PLACES))(
+  "%s sends its text unchanged if it has no line break",
+  async (_name, send) => {
+    expect(await send(`a${MARK}`)).toMatch(marked);
+  },
+);
 
 test.each(
   Object.entries(PLACES).flatMap(([place, send]) =>
     Object.entries(BREAKS).map(([name, bytes]) => [place, name, bytes, send] as const),
   ),
-)("%s with %s leaves no head", async (_place, _name, bytes, send) => {
+)("%s with %s sends no head", async (_place, _name, bytes, send) => {
   const text = await (async () => send(`a${bytes}${MARK}`))().catch((error: unknown) => String(error));
   expect(text).not.toMatch(/^HTTP\/1|Injected.*\r\n/s);
 });

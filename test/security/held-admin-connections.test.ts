@@ -11,8 +11,8 @@ import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
 import { serveWorkers } from "../support/workers.ts";
 
-// 128 connections without a token took every place of the admin listener: an orchestrator whose probes have no
-// answer restarts the gateway.
+// 128 connections without a token took every place of the admin listener: an orchestrator whose probes fail restarts
+// the gateway.
 
 const TOKEN = "correct-horse-battery-staple";
 const ROUTES = { main: { match: { path: "/*" }, mock: { status: 200 } } };
@@ -33,7 +33,7 @@ describe.each([
   ["half a head", "GET /metrics HTTP/1.1\r\nHo"],
   ["half a body", `${head("/sign-in", "Content-Length: 100\r\n", "POST")}token=`],
 ])("200 connections without the token that send %s", (_, bytes) => {
-  test("leave probes and monitoring their places", async () => {
+  test("do not take the places of probes and monitoring", async () => {
     const gateway = await start();
     const crowd = await openCrowd(gateway.adminUrl, 200, bytes);
     for (const path of ["/healthz", "/readyz"]) expect((await askAdmin(gateway, path)).status).toBe(200);
@@ -43,7 +43,7 @@ describe.each([
   });
 });
 
-test("a connection without the token is ended, whether nothing comes or byte after byte", async () => {
+test("a connection without the token is ended in time, whether idle or slow", async () => {
   const gateway = await start();
   const open = (bytes: string) => openCrowd(gateway.adminUrl, 3, bytes);
   const idle = [await open(""), await open(head("/healthz"))];
@@ -59,7 +59,7 @@ test("a connection without the token is ended, whether nothing comes or byte aft
   expect(gateway.log.filter(({ level }) => Number(level) >= 40)).toEqual([]);
 });
 
-test("the time that a connection may be idle is told, and is longer with the token", async () => {
+test("the response announces the idle time of the connection, which is longer with the token", async () => {
   const gateway = await start();
   const timeOf = async (ask: object, path = "/metrics") => {
     const [answer] = await openCrowd(gateway.adminUrl, 1, head(path, ask === AUTHORIZED ? BEARER : "")).then(
@@ -77,7 +77,7 @@ test("the time that a connection may be idle is told, and is longer with the tok
   ]);
 });
 
-test("a scrape keeps its connection, and a dashboard its stream, whatever strangers and others do", async () => {
+test("a scrape keeps its connection, and a dashboard its stream, whatever other clients do", async () => {
   const gateway = await start();
   const scrape = await openCrowd(gateway.adminUrl, 1, head("/metrics", BEARER));
   const dashboard = await openCrowd(gateway.adminUrl, 1, head("/api/events", BEARER));
@@ -92,7 +92,7 @@ test("a scrape keeps its connection, and a dashboard its stream, whatever strang
   expect((await askAdmin(gateway, "/healthz")).status).toBe(200);
 });
 
-test("where no token is needed, those who ask for more than probes leave these their places", async () => {
+test("without a token configured, other requests do not take the places of probes", async () => {
   const gateway = await start({});
   const crowd = await openCrowd(gateway.adminUrl, 200, head("/metrics"));
   await eventually(() => crowd.held <= 64, "the oldest to give way");
@@ -100,7 +100,7 @@ test("where no token is needed, those who ask for more than probes leave these t
     expect((await askAdmin(gateway, path)).status).toBe(200);
 });
 
-test("with workers the listener of the primary is the same", async () => {
+test("the primary's listener with workers behaves the same", async () => {
   const served = await serveWorkers({ routes: ROUTES, server: { adminToken: TOKEN } });
   const crowd = await openCrowd(served.admin, 200);
   for (const path of ["/healthz", "/readyz"]) expect((await fetch(served.admin + path)).status).toBe(200);
@@ -108,7 +108,7 @@ test("with workers the listener of the primary is the same", async () => {
   await eventually(() => crowd.held === 0, "the end of the idle ones", LONGER);
 });
 
-test("a dashboard that reads nothing for half a minute gives its place up", async () => {
+test("a dashboard that does not read for half a minute loses its place", async () => {
   const watchers = new Set<() => void>();
   const adminView = {
     samples: [],

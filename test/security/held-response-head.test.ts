@@ -4,10 +4,10 @@ import { settled, startBareHttpProxy } from "../support/bare-http-proxy.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
-// Node holds a response head until the first byte of its body, and http-proxy does not flush it: `onopen` of a
+// Node holds back a response head until the first byte of its body, and http-proxy does not flush it: `onopen` of a
 // stream without events came minutes late, or never.
 
-test("control: http-proxy holds the head until the first byte", async () => {
+test("control: http-proxy holds the head back until the first byte", async () => {
   const backend = await startBackend((request) => request.openStream());
   const { port } = await startBareHttpProxy(backend.url);
   const client = openStream(port);
@@ -18,7 +18,7 @@ test("control: http-proxy holds the head until the first byte", async () => {
   await client.opened();
 });
 
-test.each(["text/event-stream", "text/plain"])("the head of %s leaves at once", async (type) => {
+test.each(["text/event-stream", "text/plain"])("the head of %s is sent at once", async (type) => {
   const backend = await startBackend((request) => request.openStream({ "Content-Type": type }));
   const gateway = await startGatewayTo(backend.url, { stream: { prelude: false } });
   const client = openStream(gateway.port);

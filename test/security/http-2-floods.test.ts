@@ -21,7 +21,7 @@ const HEAD = hpack(get());
 const open = (stream: number) => frame(FRAME.headers, END_HEADERS | END_STREAM, stream, HEAD);
 const reset = (stream: number, code: number = CODE.cancel) => frame(FRAME.reset, 0, stream, uint32(code));
 
-/** What a client may say when it takes a request back: any code, and one that RFC 9113 does not know. */
+/** The codes of a client's reset, and one that RFC 9113 does not define. */
 const ANY_CODE = [
   ["NO_ERROR", CODE.none],
   ["CANCEL", CODE.cancel],
@@ -29,12 +29,12 @@ const ANY_CODE = [
   ["a code of its own", 0xfeed],
 ] as const;
 
-/** How often clients are asked whether they are there, where that is what ends the attacker and nothing floods. */
+/** The interval of pings, for attacks that the pings end. */
 const QUICK = "500ms";
 
 /**
- * Runs an attack beside a stream of another client, which must get its next event, and tells how it went. A flood may
- * keep this process from anything else for long, so that the other client has time for its pings.
+ * Runs an attack beside a stream of another client, which must get its next event. A flood may block this process for
+ * long, so the other client has enough time for its pings.
  */
 async function attack(
   run: (client: FrameClient, gateway: GatewayFixture) => Promise<void>,
@@ -65,7 +65,7 @@ async function flood(client: FrameClient, piece: (round: number) => Buffer, roun
 }
 
 test.each(ANY_CODE)(
-  "requests taken back in the same packet with %s dial nobody, and end the connection",
+  "requests reset in the same packet with %s dial no backend and end the connection",
   async (_, code) => {
     const { dials, gateway, client, ms } = await attack(async (client) => {
       await flood(client, (round) => {
@@ -77,13 +77,13 @@ test.each(ANY_CODE)(
     expect(dials).toBe(0);
     expect(client.goawayCode()).toBe(CODE.calm);
     expect(ms).toBeLessThan(5000);
-    // One line for each that was seen, and no more than were allowed.
+    // One log line per request seen, at most as many as allowed.
     expect(gateway.requestLines().length).toBeLessThanOrEqual(101);
   },
 );
 
 test.each(ANY_CODE)(
-  "requests taken back with %s once they were sent on dial at most http2.maxResets times",
+  "requests reset with %s after they were forwarded dial at most http2.maxResets times",
   async (_, code) => {
     const { dials, backend } = await attack(async (client) => {
       for (let stream = 1; !client.isClosed && stream < 2000; stream += 2) {
@@ -96,12 +96,12 @@ test.each(ANY_CODE)(
     expect(dials).toBeLessThanOrEqual(100);
     await eventually(
       () => backend.openConnections === 1,
-      "every backend connection but the probe's to close",
+      "all backend connections except the probe's to close",
     );
   },
 );
 
-test("a client that leaves many streams after a while may go on", async () => {
+test("a client that resets many streams over a longer time may continue", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { maxResets: 2 } });
   const client = await openHttp2(gateway.port);
@@ -113,13 +113,13 @@ test("a client that leaves many streams after a while may go on", async () => {
   await client.request().received(":\n");
 });
 
-test("a client whose requests are answered may have many of them, also ahead of their bodies", async () => {
+test("a client may send many requests that get responses, even before their bodies are complete", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { maxResets: 2 } });
   const client = await openHttp2(gateway.port);
   for (let round = 0; round < 10; round++) {
     expect(await client.request().closed()).toBe(0);
-    // What is not wanted of its body is told with NO_ERROR (RFC 9113 section 8.1).
+    // The rest of a body is declined with NO_ERROR (RFC 9113 section 8.1).
     expect(await client.request({ ":method": "POST" }, { endStream: false }).closed()).toBe(0);
   }
 });
@@ -148,17 +148,20 @@ test.each([
     (stream: number) => frame(FRAME.priority, 0, stream, Buffer.concat([uint32(stream), Buffer.from([1])])),
   ],
   ["a second end", open, (stream: number) => frame(FRAME.data, END_STREAM, stream, Buffer.from("x"))],
-])("resets that the client provokes (MadeYouReset) with %s count as its own", async (_, begin, provoke) => {
-  const { dials } = await attack(async (client) => {
-    for (let stream = 1; !client.isClosed && stream < 2000; stream += 2) {
-      client.send(begin(stream));
-      await new Promise((resolve) => setTimeout(resolve, 3));
-      client.send(provoke(stream));
-    }
-    await client.closed();
-  });
-  expect(dials).toBeLessThanOrEqual(100);
-});
+])(
+  "resets that the client provokes (MadeYouReset) with %s count as the client's resets",
+  async (_, begin, provoke) => {
+    const { dials } = await attack(async (client) => {
+      for (let stream = 1; !client.isClosed && stream < 2000; stream += 2) {
+        client.send(begin(stream));
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        client.send(provoke(stream));
+      }
+      await client.closed();
+    });
+    expect(dials).toBeLessThanOrEqual(100);
+  },
+);
 
 test("a head without end, in CONTINUATION after CONTINUATION, ends the connection", async () => {
   const { client, dials } = await attack(async (client) => {
@@ -179,7 +182,7 @@ test("empty CONTINUATION frames end the connection", async () => {
   });
 });
 
-test("pings whose answers nobody reads end the connection", async () => {
+test("pings whose acknowledgements are not read end the connection", async () => {
   await attack(async (client) => {
     client.socket.pause();
     const pings = Buffer.concat(Array(500).fill(frame(FRAME.ping, 0, 0, Buffer.alloc(8))));
@@ -189,7 +192,7 @@ test("pings whose answers nobody reads end the connection", async () => {
   });
 });
 
-test("settings whose acknowledgements nobody reads end the connection", async () => {
+test("settings whose acknowledgements are not read end the connection", async () => {
   await attack(async (client) => {
     client.socket.pause();
     const settings = Buffer.concat(Array(500).fill(frame(FRAME.settings, 0, 0)));
@@ -199,7 +202,7 @@ test("settings whose acknowledgements nobody reads end the connection", async ()
   });
 });
 
-test("data without a byte ends the connection", async () => {
+test("empty DATA frames end the connection", async () => {
   await attack(async (client) => {
     client.send(frame(FRAME.headers, END_HEADERS, 1, hpack([[":method", "POST"], ...get().slice(1)])));
     await flood(client, () => Buffer.concat(Array(100).fill(frame(FRAME.data, 0, 1))));
@@ -207,7 +210,7 @@ test("data without a byte ends the connection", async () => {
   });
 });
 
-test("priorities, which mean nothing any more, cost nobody anything", async () => {
+test("obsolete PRIORITY frames do no harm", async () => {
   await attack(async (client) => {
     const priority = (stream: number) => frame(FRAME.priority, 0, stream, Buffer.from([0, 0, 0, 0, 16]));
     await flood(
@@ -226,7 +229,7 @@ test.each([
     client.send(...frames);
     await client.closed();
   });
-  // Node says INTERNAL_ERROR over nghttp2's own code.
+  // Node sends INTERNAL_ERROR instead of nghttp2's own code.
   expect([code, CODE.internal]).toContain(client.goawayCode());
 });
 
@@ -239,9 +242,9 @@ test("a window beyond 2^31 on a stream ends it", async () => {
   expect(client.isClosed || client.resetCode(1) === CODE.flowControl).toBe(true);
 });
 
-test("a head that grows in the unpacking (HPACK bomb) resets its stream, and is served to nobody", async () => {
+test("a head that grows when decoded (HPACK bomb) resets its stream and is not forwarded", async () => {
   const { client, dials } = await attack(async (client) => {
-    // One field of 4000 bytes into the table, and then one byte for each further copy of it.
+    // One field of 4000 bytes in the table, then one byte per further copy.
     const value = Buffer.concat([
       Buffer.from([0x40, 3]),
       Buffer.from("x-a"),
@@ -255,7 +258,7 @@ test("a head that grows in the unpacking (HPACK bomb) resets its stream, and is 
   expect(client.resetCode(1) ?? client.goawayCode()).toBe(CODE.calm);
 });
 
-test("a malformed head (CVE-2025-59465) ends that connection alone", async () => {
+test("a malformed head (CVE-2025-59465) ends only that connection", async () => {
   const { client } = await attack(async (client) => {
     client.send(
       frame(FRAME.headers, END_HEADERS | END_STREAM, 1, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff])),
@@ -271,8 +274,8 @@ test.each([
   ["of settings with half an entry", frame(FRAME.settings, 0, 0, Buffer.alloc(3))],
   ["of an acknowledgement with a payload", frame(FRAME.settings, ACK, 0, Buffer.alloc(6))],
   ["of a push, which only servers send", frame(5, END_HEADERS, 1, uint32(2))],
-  ["that is no HTTP/2", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
-])("a frame %s ends that connection alone", async (_, bytes) => {
+  ["that is not HTTP/2", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
+])("a frame %s ends only that connection", async (_, bytes) => {
   const { client } = await attack(async (client) => {
     client.send(bytes);
     await client.closed();
@@ -284,20 +287,17 @@ test.each([
   ["a frame on stream 0", frame(FRAME.data, 0, 0, Buffer.from("x"))],
   ["a frame longer than it may be", frame(FRAME.data, 0, 1, Buffer.alloc(20_000))],
   ["a window of nothing", frame(FRAME.windowUpdate, 0, 0, uint32(0))],
-  ["bytes that are no HTTP/2", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
-])(
-  "requests in one packet with %s, which breaks their connection, end that connection alone",
-  async (_, bytes) => {
-    const { client } = await attack(async (client) => {
-      await eventually(() => client.of(FRAME.settings).length > 1, "the settings to be acknowledged");
-      client.send(Buffer.concat([open(1), open(3), open(5), bytes]));
-      await client.closed();
-    }, QUICK);
-    expect(client.isClosed).toBe(true);
-  },
-);
+  ["bytes that are not HTTP/2", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
+])("requests in one packet with %s, a connection error, end only that connection", async (_, bytes) => {
+  const { client } = await attack(async (client) => {
+    await eventually(() => client.of(FRAME.settings).length > 1, "the settings to be acknowledged");
+    client.send(Buffer.concat([open(1), open(3), open(5), bytes]));
+    await client.closed();
+  }, QUICK);
+  expect(client.isClosed).toBe(true);
+});
 
-test("a connection that breaks in the middle of all that ends quietly", async () => {
+test("a connection that is reset in the middle of an attack causes no error", async () => {
   const { backend } = await attack(async (client) => {
     client.send(...Array.from({ length: 50 }, (_, at) => open(at * 2 + 1)));
     await eventually(() => client.of(FRAME.settings).length > 1, "the settings to be acknowledged");

@@ -25,7 +25,7 @@ async function answerTo(fields: Fields) {
   return { backend, client, status: client.status(1), reset: client.resetCode(1) };
 }
 
-test("a plain request is served, its authority as Host, and one Host for both", async () => {
+test("a plain request is served, with its authority as the only Host", async () => {
   const { status, backend } = await answerTo([...get("/x?y"), ["host", "A.test"], ["accept", "*/*"]]);
   expect(status).toBe(200);
   const [request] = backend.requests;
@@ -33,13 +33,13 @@ test("a plain request is served, its authority as Host, and one Host for both", 
   expect(request?.fieldLines("host")).toEqual(["a.test"]);
 });
 
-test("without an authority Host stands for it", async () => {
+test("without an authority the Host field is used", async () => {
   const { status, backend } = await answerTo([...get().slice(0, 3), ["host", "b.test"]]);
   expect(status).toBe(200);
   expect(backend.requests[0]?.fieldLines("host")).toEqual(["b.test"]);
 });
 
-test("the crumbs of a cookie are one field behind the gateway", async () => {
+test("the parts of a Cookie field are joined into one field for the backend", async () => {
   const { backend } = await answerTo([...get(), ["cookie", "a=1"], ["x-y", "z"], ["cookie", "b=2"]]);
   expect(backend.requests[0]?.fieldLines("cookie")).toEqual(["a=1; b=2"]);
 });
@@ -61,7 +61,7 @@ test.each([
   ["no slash", "x"],
   ["nothing", ""],
   ["an asterisk", "*"],
-])("A29: :path with %s is refused", async (_, path) => {
+])(":path with %s is refused", async (_, path) => {
   const { status, reset, backend } = await answerTo(get(path));
   expect(status ?? reset).toBe(status === undefined ? CODE.protocol : 400);
   expect(backend.requests).toEqual([]);
@@ -84,7 +84,7 @@ test.each([
   ["a name in upper case", [...get(), ["X-Upper", "1"]]],
   ["a Content-Length and no body", [...get(), ["content-length", "5"]]],
   ["two lengths", [...get(), ["content-length", "0"], ["content-length", "1"]]],
-  ["a length that is none", [...get(), ["content-length", "+1"]]],
+  ["an invalid length", [...get(), ["content-length", "+1"]]],
   ["two Hosts", [...get().slice(0, 3), ["host", "a.test"], ["host", "b.test"]]],
   ["no Host at all", get().slice(0, 3)],
   ["an authority with user information", get("/", "u@a.test")],
@@ -94,7 +94,7 @@ test.each([
   expect(backend.requests).toEqual([]);
 });
 
-test("CONNECT, with or without a protocol to speak in it, is refused", async () => {
+test("CONNECT, with or without :protocol, is refused", async () => {
   const { client, backend } = await answerTo([
     [":method", "CONNECT"],
     [":authority", "a.test:443"],
@@ -120,23 +120,26 @@ test("TRACE is refused", async () => {
 test.each([
   ["longer", "3"],
   ["shorter", "9"],
-])("a body %s than its length ends it, and the backend gets no whole request", async (_, length) => {
-  const backend = await startBackend();
-  const gateway = await startSecureGatewayTo(backend.url);
-  // Each on a connection of its own: Node 22.23 aborts at frames behind such an error (nodejs/node#64850).
-  const client = await openFrames(gateway.port);
-  const post: Fields = [[":method", "POST"], ...get().slice(1), ["content-length", length]];
-  client.send(
-    frame(FRAME.headers, END_HEADERS, 1, hpack(post)),
-    frame(FRAME.data, END_STREAM, 1, Buffer.from("12345")),
-  );
-  await client.settled(1);
-  // Newer Nodes end the connection.
-  if (!client.isClosed) expect(client.resetCode(1)).toBe(CODE.protocol);
-  expect(backend.requests.filter(({ isComplete }) => isComplete)).toEqual([]);
-});
+])(
+  "a body %s than its length ends the stream, and the backend gets no complete request",
+  async (_, length) => {
+    const backend = await startBackend();
+    const gateway = await startSecureGatewayTo(backend.url);
+    // Each on its own connection: Node 22.23 aborts at frames after such an error (nodejs/node#64850).
+    const client = await openFrames(gateway.port);
+    const post: Fields = [[":method", "POST"], ...get().slice(1), ["content-length", length]];
+    client.send(
+      frame(FRAME.headers, END_HEADERS, 1, hpack(post)),
+      frame(FRAME.data, END_STREAM, 1, Buffer.from("12345")),
+    );
+    await client.settled(1);
+    // Newer Nodes end the connection.
+    if (!client.isClosed) expect(client.resetCode(1)).toBe(CODE.protocol);
+    expect(backend.requests.filter(({ isComplete }) => isComplete)).toEqual([]);
+  },
+);
 
-/** nghttp2 takes such a field out of the request and tells nobody. */
+/** Fields that nghttp2 silently drops from a request. */
 const UNSAID = [
   ["a CR in its value", "authorization", "Bearer x\ry"],
   ["an LF in its value", "authorization", "Bearer x\ny"],
@@ -145,13 +148,13 @@ const UNSAID = [
   ["a space in its name", "author ization", "Bearer x"],
   ["a colon in its name", "authorization:", "Bearer x"],
   ["an empty name", "", "Bearer x"],
-  // Newer versions of Node can be told to hand these on, and then the request is refused.
+  // Newer versions of Node can be configured to deliver these; then the request is refused.
   ["a space before its value", "authorization", " Bearer x"],
   ["a space behind its value", "authorization", "Bearer x "],
   ["a tab before its value", "authorization", "\tBearer x"],
 ] as const;
 
-test.each(UNSAID)("a credential with %s lets nobody in", async (_, name, value) => {
+test.each(UNSAID)("a credential with %s is not accepted", async (_, name, value) => {
   const backend = await startBackend((request) => request.respond());
   const tls = await certificateFiles();
   const gateway = await startGateway({
@@ -168,7 +171,7 @@ test.each(UNSAID)("a credential with %s lets nobody in", async (_, name, value) 
   expect(backend.requests).toEqual([]);
 });
 
-test.each(UNSAID)("no byte of a field with %s gets to a backend", async (_, name, value) => {
+test.each(UNSAID)("no byte of a field with %s reaches a backend", async (_, name, value) => {
   const { backend, client } = await answerTo([...get(), [name, value]]);
   expect(client.isClosed).toBe(false);
   for (const request of backend.requests) {
@@ -176,7 +179,7 @@ test.each(UNSAID)("no byte of a field with %s gets to a backend", async (_, name
   }
 });
 
-test("more fields than limits.headers are a 431", async () => {
+test("more fields than limits.headers get 431", async () => {
   const many = Array.from({ length: 101 }, (_, at): [string, string] => [`x-${at}`, "1"]);
   const { client, backend } = await answerTo([...get(), ...many]);
   expect(client.status(1)).toBe(0);

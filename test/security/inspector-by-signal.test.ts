@@ -5,7 +5,7 @@ import { eventually } from "../support/eventually.ts";
 
 const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
 
-/** Runs a program and collects what it says. */
+/** Runs a program and collects its output. */
 function start(args: readonly string[]) {
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const said = { text: "" };
@@ -20,8 +20,8 @@ function start(args: readonly string[]) {
   return { child, said };
 }
 
-// Node opens its inspector on SIGUSR1, and whoever reaches that port runs code as us.
-test("SIGUSR1 opens no inspector and ends nothing", async () => {
+// Node opens its inspector on SIGUSR1, and anyone who can connect to that port can run code in the process.
+test("SIGUSR1 opens no inspector and does not end the process", async () => {
   const { child, said } = start([MAIN, "serve", "--to", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"]);
   await eventually(() => said.text.includes('"msg":"ready"'), "ready", { timeoutMs: 15_000 });
   child.kill("SIGUSR1");
@@ -34,7 +34,7 @@ test("SIGUSR1 opens no inspector and ends nothing", async () => {
   expect(said.text).not.toMatch(/debugger|inspector/i);
 });
 
-test("control: a program that does not mind has its inspector opened", async () => {
+test("control: SIGUSR1 opens the inspector of an ordinary program", async () => {
   const { child, said } = start(["--inspect-port=0", "-e", "setInterval(() => {}, 1000); console.log('up')"]);
   await eventually(() => said.text.includes("up"), "the start", { timeoutMs: 15_000 });
   child.kill("SIGUSR1");

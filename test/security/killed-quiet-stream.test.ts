@@ -6,15 +6,15 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { handshake, switching } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// http-proxy has one timer, `proxyTimeout`, which is the socket's: meant for a backend that never answers, it
-// also cuts a stream that has nothing to say for that long.
+// http-proxy has one timer, `proxyTimeout`, the socket's: it is meant for a backend that never responds, but it also
+// cuts a stream that is silent for that long.
 
 const GET = "GET / HTTP/1.1\r\nHost: sluice.test\r\n\r\n";
-// Longer than this process may stand still before it answers.
+// Longer than this process may stall before it responds.
 const TIMEOUT_MS = 1500;
 const QUIET_MS = 2000;
 
-test("control: http-proxy's timeout for the answer cuts a quiet stream", async () => {
+test("control: http-proxy's response timeout cuts a quiet stream", async () => {
   const backend = await startBackend();
   const { port } = await startBareHttpProxy(backend.url, { proxyTimeout: TIMEOUT_MS });
   const client = await openRaw(port);
@@ -50,7 +50,7 @@ test("responseHeaderTimeout ends with the response head", async () => {
   await tunnel.received("late bytes");
 });
 
-test("and it does bound a backend that never answers", async () => {
+test("responseHeaderTimeout bounds a backend that never responds", async () => {
   const backend = await startBackend();
   const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: `${TIMEOUT_MS}ms` };
   const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });

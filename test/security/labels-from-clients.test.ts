@@ -7,11 +7,11 @@ import { requestBytes } from "../support/sse-client.ts";
 
 const REQUESTS = 10_000;
 const AT_A_TIME = 10;
-/** Below what the gateway takes of one connection. */
+/** Fewer than the gateway accepts on one connection. */
 const PIPELINED = 10;
 
-// A label that a client chooses makes a series for each of its inventions, and the memory of two programs is full.
-test("ten thousand invented paths, origins, apps and addresses leave the number of series as it was", async () => {
+// A label that a client can choose creates a series per value, and fills the memory of sluice and of Prometheus.
+test("ten thousand different paths, origins, apps and addresses do not change the number of series", async () => {
   const gateway = await startWithAdmin({
     routes: { main: { match: { path: "/main/*" }, mock: { status: 200 } } },
     server: { trustedProxies: ["127.0.0.1"], log: { level: "silent" } },
@@ -43,7 +43,7 @@ test("ten thousand invented paths, origins, apps and addresses leave the number 
       while (answers < sent + PIPELINED) await once(socket, "data");
     }
   };
-  // What a route, a status and no route come to.
+  // The series of a route, a status and no route.
   await send(0, 10);
   const before = [...(await metricsOf(gateway)).keys()].filter((key) => key.startsWith("sluice_"));
   const share = REQUESTS / AT_A_TIME;

@@ -7,13 +7,13 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// http-proxy waits for `aborted` on the client's request. Node raises that only for a request that is not
-// complete, and a GET is complete at once: every client that left a stream left its backend request open.
+// http-proxy waits for `aborted` on the client's request. Node emits it only for an incomplete request, and a GET is
+// complete at once: every client that disconnected from a stream left its backend request open.
 
 const GET = "GET /stream HTTP/1.1\r\nHost: sluice.test\r\n\r\n";
 const GET_EXPECTING = "GET /stream HTTP/1.1\r\nHost: sluice.test\r\nExpect: 100-continue\r\n\r\n";
 
-/** The repair that is found in many applications: it closes the first way only. */
+/** A common workaround of applications, which helps only in the first case. */
 const destroyOnClose = (proxy: httpProxy): void => {
   proxy.on("proxyReq", (backendRequest, _request, response) => {
     response.once("close", () => backendRequest.destroy());
@@ -31,7 +31,7 @@ async function leaveStream(port: number, backend: Backend, bytes: string) {
   return request.connection;
 }
 
-test("control: a client that leaves a stream leaves http-proxy's backend request open", async () => {
+test("control: with http-proxy the backend request stays open after the client of a stream disconnects", async () => {
   const backend = await startBackend();
   const { port } = await startBareHttpProxy(backend.url);
   const connection = await leaveStream(port, backend, GET);
@@ -39,7 +39,7 @@ test("control: a client that leaves a stream leaves http-proxy's backend request
   expect(connection.isOpen).toBe(true);
 });
 
-test("a client that leaves a stream cancels the backend request", async () => {
+test("the disconnect of a stream's client cancels the backend request", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const connection = await leaveStream(gateway.port, backend, GET);
@@ -48,7 +48,7 @@ test("a client that leaves a stream cancels the backend request", async () => {
   expect((await gateway.requestLine())["endReason"]).toBe("client_gone");
 });
 
-test("a client that leaves a download cancels the backend request", async () => {
+test("the disconnect of a download's client cancels the backend request", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const client = await openRaw(gateway.port);
@@ -60,7 +60,7 @@ test("a client that leaves a download cancels the backend request", async () => 
   await request.connection.closed;
 });
 
-test("control: with Expect, http-proxy emits no proxyReq, so the usual repair leaks", async () => {
+test("control: with Expect, http-proxy emits no proxyReq, so the common workaround leaks", async () => {
   const backend = await startBackend();
   const { port } = await startBareHttpProxy(backend.url, {}, destroyOnClose);
   const repaired = await leaveStream(port, backend, GET);
@@ -70,14 +70,14 @@ test("control: with Expect, http-proxy emits no proxyReq, so the usual repair le
   expect(leaked.isOpen).toBe(true);
 });
 
-test("a client that sent Expect and leaves cancels the backend request", async () => {
+test("the disconnect of a client that sent Expect cancels the backend request", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const connection = await leaveStream(gateway.port, backend, GET_EXPECTING);
   await connection.closed;
 });
 
-test("control: a client that leaves while its request waits for a socket is requested for all the same", async () => {
+test("control: http-proxy still sends a request whose client disconnects while it waits for a socket", async () => {
   const backend = await startBackend();
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const { port } = await startBareHttpProxy(backend.url, { agent }, destroyOnClose);
@@ -96,7 +96,7 @@ test("control: a client that leaves while its request waits for a socket is requ
   agent.destroy();
 });
 
-test("requests do not wait for a socket", async () => {
+test("requests through the gateway do not wait for a socket", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   for (let count = 0; count < 20; count++) (await openRaw(gateway.port)).send(GET);
@@ -104,7 +104,7 @@ test("requests do not wait for a socket", async () => {
   expect(backend.openConnections).toBe(20);
 });
 
-test("a request that waits behind another on its connection is not sent for a client that left", async () => {
+test("a pipelined request is not forwarded after its client has disconnected", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const client = await openRaw(gateway.port);
@@ -116,7 +116,7 @@ test("a request that waits behind another on its connection is not sent for a cl
   expect(backend.requests.map(({ target }) => target)).toEqual(["/stream"]);
 });
 
-test("a client that leaves while its upgrade is unanswered cancels the backend request", async () => {
+test("a disconnect before the response to an upgrade cancels the backend request", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   for (const leave of ["leave", "reset", "halfClose"] as const) {
@@ -127,7 +127,7 @@ test("a client that leaves while its upgrade is unanswered cancels the backend r
     await request.connection.closed;
     expect(request.connection.closedBy).toBeDefined();
   }
-  // Bytes that nobody reads hide that the client has left.
+  // Unread bytes hide the client's disconnect.
   const eager = await openRaw(gateway.port);
   eager.send(`${handshake()}too early`);
   const request = await backend.nextRequest();

@@ -7,8 +7,8 @@ import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { StreamClient } from "../support/sse-client.ts";
 
-// When a backend refused an upgrade, http-proxy wrote its fields as they were and its body decoded: behind
-// `Transfer-Encoding: chunked` came no chunks. And the client's connection stayed open as if it could be used.
+// When a backend refused an upgrade, http-proxy wrote its fields unchanged and its body decoded: after
+// `Transfer-Encoding: chunked` came no chunks. The client's connection stayed open as if it could be reused.
 
 const CHUNKED_REFUSAL =
   "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n" +
@@ -34,7 +34,7 @@ async function refused(answer: string) {
   return { raw, client, end, line: await gateway.requestLine() };
 }
 
-test("a chunked refusal arrives whole, framed and without the fields of the backend's connection", async () => {
+test("a chunked refusal arrives complete, framed, and without the backend's hop-by-hop fields", async () => {
   const { raw, client, end, line } = await refused(CHUNKED_REFUSAL);
   expect([client.head?.status, client.text, end]).toEqual([403, "firstsecond", "clean"]);
   expect(client.fieldLines("connection")).toEqual(["close"]);
@@ -45,13 +45,13 @@ test("a chunked refusal arrives whole, framed and without the fields of the back
   expect(line).toMatchObject({ status: 403, bytesSent: 11, endReason: "completed" });
 });
 
-test("a refusal with a length keeps it", async () => {
+test("a refusal with a length keeps its length", async () => {
   const { client, end } = await refused("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno");
   expect([client.head?.status, client.text, end]).toEqual([401, "no", "clean"]);
   expect(client.fieldLines("transfer-encoding")).toEqual([]);
 });
 
-test("a refusal that its end frames is framed for the client", async () => {
+test("a refusal that ends with its connection is framed for the client", async () => {
   const backend = await startBackend((request) => {
     request.send("HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\n\r\nwhole");
     request.halfClose();
@@ -71,7 +71,7 @@ test.each([204, 304])("a refusal with %i has no body", async (status) => {
   expect(await raw.ended()).toBe("end");
 });
 
-test("a refusal that breaks off does not look whole", async () => {
+test("an aborted refusal does not look complete", async () => {
   const backend = await startBackend((request) => {
     request.send("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
   });
@@ -85,9 +85,9 @@ test("a refusal that breaks off does not look whole", async () => {
   expect((await gateway.requestLine())["endReason"]).toBe("backend_failed");
 });
 
-test("a refusal that never ends is broken off", async () => {
+test("a refusal that never ends is aborted", async () => {
   const backend = await startBackend((request) => request.openStream({}, 200));
-  // Longer than this process may stand still before the head is there, which it bounds too.
+  // Longer than this process may stall before the head, which the timeout bounds too.
   const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "1500ms" };
   const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
   const client = await openRaw(gateway.port);
@@ -99,7 +99,7 @@ test("a refusal that never ends is broken off", async () => {
   expect((await gateway.requestLine())["endReason"]).toBe("backend_failed");
 });
 
-test("a client that does not read a refusal does not keep it", async () => {
+test("a client that does not read a refusal does not keep it open", async () => {
   const backend = await startBackend((request) => {
     request.send(`HTTP/1.1 403 No\r\nContent-Length: ${32 << 20}\r\n\r\n`);
     request.send(Buffer.alloc(32 << 20));
@@ -114,7 +114,7 @@ test("a client that does not read a refusal does not keep it", async () => {
 });
 
 test.each(["leave", "reset", "halfClose"] as const)(
-  "a refusal is cancelled when its client goes: %s",
+  "a refusal is cancelled when its client disconnects: %s",
   async (how) => {
     const backend = await startBackend((request) => request.openStream({}, 200));
     const gateway = await startGatewayTo(backend.url, { websocket: true });
@@ -131,7 +131,7 @@ test.each(["leave", "reset", "halfClose"] as const)(
 test("a client that keeps its end open after a refusal is closed", async () => {
   const { raw } = await refused(CHUNKED_REFUSAL);
   expect(await raw.ended()).toBe("end");
-  // Only a socket that is gone answers with a reset.
+  // Only a closed socket responds with a reset.
   const sending = () => {
     if (!raw.socket.destroyed) raw.send("x");
     return raw.socket.destroyed;
@@ -143,7 +143,7 @@ test.each([
   ["an unknown transfer coding", "HTTP/1.1 403 No\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"],
   ["no HTTP at all", "SSH-2.0-OpenSSH\r\n"],
   ["two lengths", "HTTP/1.1 403 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"],
-  ["a status that is none", "HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n"],
+  ["an invalid status", "HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n"],
 ])("%s is a 502", async (_name, answer) => {
   const { client, line } = await refused(answer);
   expect(client.head?.status).toBe(502);

@@ -22,7 +22,7 @@ const ask = (gateway: GatewayFixture, target: string) =>
     until: "\r\n\r\nok",
   });
 
-// A backend decodes these, so a route that guards /admin/ has to see through them as well.
+// A backend decodes these, so a route that guards /admin/ must match them too.
 test.each([
   "/admin/x",
   "/%61dmin/x",
@@ -34,7 +34,7 @@ test.each([
   "///%61dmin///x//",
   "//admin",
   "/admin/;v=1/x",
-])("%s is the route of /admin/*, and its bytes are sent as they came", async (target) => {
+])("%s matches the route /admin/* and is forwarded unchanged", async (target) => {
   const { gateway, admin, rest } = await startTwoRoutes();
   const response = await ask(gateway, target);
   expect(response.text).toContain("X-Backend: admin");
@@ -51,7 +51,7 @@ test.each([
   "/x//admin/x",
   "/admin;v=1/x",
   "/x?/admin/",
-])("%s is not", async (target) => {
+])("%s does not match /admin/*", async (target) => {
   const { gateway, admin, rest } = await startTwoRoutes();
   const response = await ask(gateway, target);
   expect(response.text).toContain("X-Backend: rest");
@@ -60,7 +60,7 @@ test.each([
 });
 
 test.each(["/admin%2e%2e/x", "/x/..%2fadmin/x", "/x/%2e%2e/admin/x", "/x%5c..%5cadmin/x"])(
-  "%s is either refused or read the same by all",
+  "%s is either refused or read the same by the gateway and the backend",
   async (target) => {
     const { gateway, admin, rest } = await startTwoRoutes();
     const response = await ask(gateway, target);

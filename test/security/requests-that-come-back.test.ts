@@ -11,11 +11,11 @@ import { directoryOf, startSluice } from "../support/sluice-process.ts";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { serveWorkers } from "../support/workers.ts";
 
-// One request to a gateway whose backend led back to it opened 8,769 files in five seconds.
+// One request to a gateway whose backend was the gateway itself opened 8,769 files in five seconds.
 
 const LOOP = { error_code: "SLUICE.0020", error_msg: "The request came back to this gateway." };
 
-/** An nginx that sends all it gets to `port`; `directives` are those of its location. */
+/** Starts an nginx that forwards everything to `port`; `directives` are those of its location. */
 const nginxTo = (port: number, directives = "", path = "", httpVersion: "1.0" | "1.1" = "1.1") =>
   startNginx({
     upstream: `127.0.0.1:${port}`,
@@ -31,7 +31,7 @@ type LoopCase = [name: string, route: Keys, server: Keys, ...nginx: NginxParts];
 
 interface Loop {
   readonly gateway: GatewayFixture;
-  /** On the way to nginx, which sends all it gets back to the gateway. */
+  /** A gateway whose backend is an nginx that forwards everything back to the gateway. */
   readonly way: TcpProxy;
 }
 
@@ -60,7 +60,7 @@ describe("a loop through nginx ends at the first return:", () => {
     ["an event stream", bytesOf("GET", "/x", "Accept: text/event-stream\r\n")],
     ["percent-encoding", bytesOf("GET", "/%7Ex/%61%20b")],
     ["slashes", bytesOf("GET", "//x///y")],
-    ["the mark as a connection option", bytesOf("GET", "/x", "").replace("close", "close, CDN-Loop")],
+    ["CDN-Loop as a connection option", bytesOf("GET", "/x", "").replace("close", "close, CDN-Loop")],
   ])("%s", async (_, bytes) => {
     const { gateway, way } = await startLoop();
     const response = await rawRequest(gateway.port, bytes);
@@ -80,8 +80,8 @@ describe("a loop through nginx ends at the first return:", () => {
     ["nginx that merges and decodes", {}, {}, "", "/"],
     ["a shared route", { shared: {} }, {}, "", ""],
     ["a shared route by path alone", { shared: { by: ["path"] } }, {}, "", ""],
-    ["a route that removes the mark", { headers: { request: { remove: ["CDN-Loop"] } } }, {}, "", ""],
-    ["a gateway that believes nginx", {}, { trustedProxies: ["127.0.0.1"] }, "", ""],
+    ["a route that removes CDN-Loop", { headers: { request: { remove: ["CDN-Loop"] } } }, {}, "", ""],
+    ["a gateway that trusts nginx", {}, { trustedProxies: ["127.0.0.1"] }, "", ""],
     ["limits.passes of 1", {}, { limits: { passes: 1 } }, "", "/again/"],
   ])("%s", async (_, route, server, ...nginx) => {
     const { gateway, way } = await startLoop(route, server, ...nginx);
@@ -98,7 +98,7 @@ describe("a loop through nginx ends at the first return:", () => {
     expect([response.status, way.connections]).toEqual([508, 1]);
   });
 
-  test("a request by HTTP/2, which comes back by HTTP/1", async () => {
+  test("a request over HTTP/2 that comes back over HTTP/1", async () => {
     const way = await startTcpProxy(0);
     const tls = await certificateFiles();
     const gateway = await startGatewayTo(
@@ -113,7 +113,7 @@ describe("a loop through nginx ends at the first return:", () => {
     expect(way.connections).toBe(1);
   });
 
-  test("with workers, whichever of them it comes back to", async () => {
+  test("with workers, at any of them", async () => {
     const way = await startTcpProxy(0);
     const served = await serveWorkers({
       routes: { main: { match: { path: "/*" }, upstream: `http://127.0.0.1:${way.port}` } },
@@ -126,7 +126,7 @@ describe("a loop through nginx ends at the first return:", () => {
     expect(way.connections).toBeLessThanOrEqual(4);
   });
 
-  test("a health check, which finds the backend unhealthy", async () => {
+  test("a health check, which marks the backend unhealthy", async () => {
     const healthCheck = { path: "/healthz", interval: "50ms" };
     const way = await startTcpProxy(0);
     const url = `http://127.0.0.1:${way.port}`;
@@ -138,12 +138,12 @@ describe("a loop through nginx ends at the first return:", () => {
     );
     const checks = gateway.requestLines().length;
     expect(checks).toBeGreaterThan(0);
-    // None of them was sent on.
+    // No health check was forwarded.
     expect(gateway.requestLines().map(({ backend }) => backend)).toEqual(Array(checks).fill(undefined));
   });
 });
 
-test("a loop through a name that no file gives away ends as well", async () => {
+test("a loop through a name that the configuration does not reveal ends too", async () => {
   const way = await startTcpProxy(0);
   const gateway = await startGatewayTo(`http://127.0.0.1:${way.port}`);
   way.target = gateway.port;
@@ -152,7 +152,7 @@ test("a loop through a name that no file gives away ends as well", async () => {
 });
 
 test.each([{}, { shared: {} }])(
-  "a loop that changes the path each time ends after limits.passes (%j)",
+  "a loop that changes the path at each pass ends after limits.passes (%j)",
   async (route) => {
     const { gateway, way } = await startLoop(route, { limits: { passes: 3 } }, "", "/again/");
     const response = await rawRequest(gateway.port, bytesOf("GET", "/x", "Accept: text/event-stream\r\n"));
@@ -173,7 +173,7 @@ test("a loop through another gateway ends where it began", async () => {
   expect([way.connections, inner.requestLines().length]).toEqual([1, 1]);
 });
 
-test("gateways in a row, one of which is behind nginx, are no loop", async () => {
+test("gateways in a chain, one of them behind nginx, are not a loop", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const inner = await startGatewayTo(backend.url);
   const nginx = await nginxTo(inner.port);
@@ -187,9 +187,9 @@ test("gateways in a row, one of which is behind nginx, are no loop", async () =>
   expect(first).not.toBe(second);
 });
 
-test("an application that calls the gateway itself, with the fields of the request that it serves, is no loop", async () => {
+test("an application that calls the gateway with the fields of its own request is not a loop", async () => {
   const port = { gateway: 0 };
-  /** Asks another path, and answers with what came. */
+  /** Requests another path and responds with that response. */
   const app = await startBackend(async (request) => {
     const [, next] = /^\/page\/(\d)$/.exec(request.target) ?? [];
     if (next === undefined || next === "0") return request.respond(200, {}, "data");
@@ -208,11 +208,11 @@ test("an application that calls the gateway itself, with the fields of the reque
     "pass=3",
     "pass=4",
   ]);
-  // And is one where it never ends.
+  // Without end it is a loop.
   expect((await fetch(`${gateway.url}/page/9`)).status).toBe(508);
 });
 
-test("the same path on another route, as a page's own proxy asks for it, is no loop", async () => {
+test("the same path on another route, requested by a page's own proxy, is not a loop", async () => {
   const api = await startBackend((request) => request.respond(200, {}, "data"));
   const nginx = { url: "" };
   const way = await startTcpProxy(0);
@@ -234,7 +234,7 @@ test.each([
   [["CDN-Loop: sluice", 'CDN-Loop: a.example, b; c="d,e"']],
   [["CDN-Loop: ,,;;=;"]],
   [["Via: 1.1 sluice, 1.0 fred", "Via: 2 cdn.example (x)"]],
-])("what a client says of its own way passes as it came: %j", async (lines) => {
+])("a client's own Via and CDN-Loop fields are forwarded unchanged: %j", async (lines) => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const gateway = await startGatewayTo(backend.url);
   const response = await rawRequest(
@@ -246,7 +246,7 @@ test.each([
   expect(seen.filter((line) => lines.includes(line))).toEqual(lines);
 });
 
-test("whoever has learnt the mark refuses only his own requests with it", async () => {
+test("a client that copies the gateway's CDN-Loop value affects only its own requests", async () => {
   const backend = await startBackend((request) =>
     request.respond(200, { "X-Echo": request.field("cdn-loop") ?? "" }, "ok"),
   );
@@ -262,7 +262,7 @@ test("whoever has learnt the mark refuses only his own requests with it", async 
   expect((await fetch(`${gateway.url}/x`)).status).toBe(200);
 });
 
-test("serve refuses a backend that is its own listener with exit 2, and a reload that brings one", async () => {
+test("serve refuses a backend that is its own listener with exit code 2, and so does a reload", async () => {
   const to = startSluice(["serve", "--to", "http://127.0.0.1:8000"]);
   expect(await to.ended).toMatchObject({
     code: 2,

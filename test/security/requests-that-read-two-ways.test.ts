@@ -6,14 +6,14 @@ import { eventually } from "../support/eventually.ts";
 import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { openRaw, rawRequest } from "../support/raw-client.ts";
 
-/** A request with Host and these further lines; `$HOST` is the gateway's own. */
+/** Returns a request with Host and these further lines; `$HOST` is the gateway's own. */
 const get = (target: string, ...lines: string[]) =>
   ["GET ".concat(target, " HTTP/1.1"), "Host: $HOST", ...lines, "", ""].join("\r\n");
 const post = (...lines: string[]) => ["POST /x HTTP/1.1", "Host: $HOST", ...lines].join("\r\n");
 
 type Row = [name: string, request: string, statuses: number | readonly number[]];
 
-/** Everything that a second reader could take for something else than the first did. */
+/** Requests that two parsers could read in two ways. */
 const REFUSED: readonly Row[] = [
   // Framing: where does the request end?
   ["CL and TE", post("Content-Length: 5", "Transfer-Encoding: chunked", "", "0\r\n\r\nG"), 400],
@@ -64,14 +64,14 @@ const REFUSED: readonly Row[] = [
   ["blank before the colon of TE", post("Transfer-Encoding : chunked", "", "0\r\n\r\n"), 400],
   ["empty name", get("/", ": b"), 400],
   ["no colon", get("/", "X-A"), 400],
-  // Host: who is asked?
+  // Host: which server is meant?
   ["no Host", "GET / HTTP/1.1\r\n\r\n", 400],
   ["two Hosts", get("/", "Host: evil.example"), 400],
   ["two equal Hosts", get("/", "Host: $HOST"), 400],
   ...["a/b", "a@b", "a b", "a:b", "a:1:2", "http://a", "[::1", "a\\b", "a?b", "a#b"].map(
     (host): Row => [`Host ${host}`, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 400],
   ),
-  // Target: what is asked for?
+  // Target: which resource is meant?
   ["absolute-form of another host", get("http://evil.example/x"), 400],
   ["absolute-form of another port", get("http://127.0.0.1:1/x"), 400],
   ["absolute-form with credentials", get("http://a@$HOST/x"), 400],
@@ -113,7 +113,7 @@ const REFUSED: readonly Row[] = [
   ["unknown method", get("/").replace("GET", "GETT"), [400, 405]],
   ["the HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400, 405, 505]],
   ["a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
-  ["no HTTP at all", "\x00\x01\x02 nonsense\r\n\r\n", 400],
+  ["bytes that are not HTTP", "\x00\x01\x02 nonsense\r\n\r\n", 400],
   // Bounds.
   ["a target beyond headerBytes", get(`/${"a".repeat(20_000)}`), [414, 431]],
   ["a field beyond headerBytes", get("/", `X-A: ${"a".repeat(20_000)}`), 431],
@@ -126,11 +126,11 @@ const REFUSED: readonly Row[] = [
   ["an unknown expectation", post("Expect: the-moon", "Content-Length: 2", "", "{}"), 417],
 ];
 
-test.each(REFUSED)("refused, and nothing of it reaches the backend: %s", async (_name, request, statuses) => {
+test.each(REFUSED)("refused without a byte at the backend: %s", async (_name, request, statuses) => {
   const backend = await startBackend((received) => received.respond());
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const bytes = request.replaceAll("$HOST", gateway.host);
-  // A second request behind the first: whoever misreads where the first ends would serve it.
+  // A second request follows: a parser that misreads the end of the first would serve it.
   const response = await rawRequest(
     gateway.port,
     `${bytes}GET /smuggled HTTP/1.1\r\nHost: ${gateway.host}\r\n\r\n`,
@@ -148,7 +148,7 @@ test.each(REFUSED)("refused, and nothing of it reaches the backend: %s", async (
     request_id: id,
   });
   expect(head).not.toMatch(/^(Server|X-Powered-By):/im);
-  // A chunked body that turns out malformed may have been forwarded so far, but never what follows it.
+  // A malformed chunked body may be forwarded up to the error, but never the bytes after it.
   const isLateFault = /^POST[\s\S]*chunked\r\n\r\n/.test(bytes) && !/\r\n\r\n0\r\n/.test(bytes);
   if (!isLateFault) expect(backend.bytesReceived).toBe(0);
   expect(backend.requests.filter(({ target }) => target === "/smuggled")).toEqual([]);
@@ -179,13 +179,13 @@ test.each([
   expect((await rawRequest(port, bytes, { until: "served" })).status).toBe(200);
 });
 
-/** What looks odd but can be read in one way only: it is served, and travels byte for byte. */
+/** Targets that look odd but have only one reading: they are forwarded byte for byte. */
 const SERVED: readonly [name: string, target: string][] = [
   ["an encoded slash", "/api%2Fx%2f..y"],
   ["an encoded per cent", "/a%252e%252e/b"],
   ["encoded letters", "/%61%4Aa?%61=%2e%2e%2f"],
   ["empty segments", "//a//b/"],
-  ["dots that are no segment", "/a/..b/.c/d..e/..."],
+  ["dots within segments", "/a/..b/.c/d..e/..."],
   ["dots in the query", "/a?../../b"],
   ["path parameters", "/a;v=1/b;c"],
   ["every character that is allowed", "/-._~!$&'()*+,;=:@?/?-._~!$&'()*+,;=:@"],
@@ -225,7 +225,7 @@ test("OPTIONS * is answered here and never reaches a backend", async () => {
   expect(backend.bytesReceived).toBe(0);
 });
 
-test("TRACE would show a page what its browser sent, so no backend gets it", async () => {
+test("TRACE is not forwarded, because it would show a page the fields of its browser", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGatewayTo(backend.url);
   const request = get("/", "Cookie: secret=1").replace("GET", "TRACE").replaceAll("$HOST", gateway.host);
@@ -247,7 +247,7 @@ test("100 fields are served", async () => {
   expect(backend.requests[0]?.field("x-98")).toBe("1");
 });
 
-test("names of Object's own properties are fields like any other", async () => {
+test("field names that are properties of Object are ordinary fields", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const gateway = await startGatewayTo(backend.url);
   const request = get("/", "__proto__: 1", "constructor: 2", "hasOwnProperty: 3").replaceAll(
@@ -259,7 +259,7 @@ test("names of Object's own properties are fields like any other", async () => {
   expect(backend.requests[0]?.fieldLines("constructor")).toEqual(["2"]);
 });
 
-test("bytes behind a request with Connection: close are no second request", async () => {
+test("bytes after a request with Connection: close are not a second request", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const gateway = await startGatewayTo(backend.url);
   const one = (path: string) => `GET ${path} HTTP/1.1\r\nHost: ${gateway.host}\r\nConnection: close\r\n\r\n`;
@@ -269,7 +269,7 @@ test("bytes behind a request with Connection: close are no second request", asyn
 });
 
 test.each(["h2c", "TLS/1.0", "websocket"])(
-  "an upgrade to %s that no route passes on is served without it",
+  "an upgrade to %s that no route forwards is served without the upgrade",
   async (to) => {
     const backend = await startBackend((request) => request.respond(200, {}, "ok"));
     const gateway = await startGatewayTo(backend.url);

@@ -6,7 +6,7 @@ import { openStream } from "../support/sse-client.ts";
 const CANARY = "c4n4ry";
 const secret = (name: string) => `${CANARY}-${name}-`.padEnd(64, "x");
 
-test("no secret, token, cookie or query shows in metrics, lists, events or the log", async () => {
+test("metrics, lists, events and the log contain no secret, token, cookie or query", async () => {
   const backend = await startBackend();
   const gateway = await startWithAdmin({
     apps: { shop: { key: "shop", secret: secret("app"), appCodes: [secret("code")] } },

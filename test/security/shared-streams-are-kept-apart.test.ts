@@ -4,7 +4,7 @@ import { startGateway } from "../support/gateway.ts";
 import { dataOf, event, idsOf, QUICK, startSharing, subscribe } from "../support/shared.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** A subscriber of one app must never be attached to another's backend request, nor read its history. */
+/** A subscriber of one app must never join another app's channel or read its history. */
 
 const codeOf = (app: string): string => `${app}-code-`.padEnd(64, "0");
 const apps = {
@@ -30,13 +30,13 @@ const forApps = (upstream: string, by: readonly string[]) =>
     },
   });
 
-/** Sends each request who it is from. */
+/** Sends each client the identity fields of its request. */
 const personal = (request: BackendRequest) => {
   request.openStream();
   request.emit(event(`for ${request.field("x-app-id")}`));
 };
 
-test("with principal in the key each app has a stream and a history of its own", async () => {
+test("with principal in the key each app has its own stream and history", async () => {
   const backend = await startBackend(personal);
   const { port } = await forApps(backend.url, ["path", "query", "principal"]);
   const alpha = as(port, "alpha");
@@ -47,14 +47,14 @@ test("with principal in the key each app has a stream and a history of its own",
   expect(dataOf(beta)).toEqual(["for beta"]);
   expect(backend.requests).toHaveLength(2);
 
-  // An id of the other's history is one of those that are not known.
+  // An id from the other app's history is an unknown id.
   const thief = as(port, "beta", { "Last-Event-ID": idsOf(alpha)[0] ?? "" });
   await thief.received("data: for beta\n\n");
   expect(thief.text).toContain("sluice.gap");
   expect(thief.text).not.toContain("for alpha");
 });
 
-test("without it the backend request is in nobody's name", async () => {
+test("without principal in the key the backend request has no identity", async () => {
   const backend = await startBackend(personal);
   const { port } = await forApps(backend.url, ["path", "query"]);
   const alpha = as(port, "alpha", {
@@ -82,7 +82,7 @@ test("without it the backend request is in nobody's name", async () => {
   expect(JSON.stringify(fields)).not.toMatch(/private|alpha|203\.0\.113\.9/);
 });
 
-test("a field in the key parts the streams by its bytes, and is all the backend sees", async () => {
+test("a field in the key separates the streams by its bytes, and is the only client field at the backend", async () => {
   const backend = await startBackend((request) => {
     request.openStream();
     request.emit(event(`in ${request.fieldLines("accept-language").join("+")}`));
@@ -98,7 +98,7 @@ test("a field in the key parts the streams by its bytes, and is all the backend 
   for (const { target } of backend.requests) expect(target).toBe("/news");
 });
 
-test("no two keys can be spelled to be one", async () => {
+test("two different keys never become the same stream", async () => {
   const backend = await startBackend((request) => request.openStream());
   const { port } = await startSharing(backend.url, { by: ["path", "query", "header:a", "header:b"] });
   const asking = (path: string, headers: Record<string, string>) => openStream(port, { path, headers });
@@ -114,7 +114,7 @@ test("no two keys can be spelled to be one", async () => {
   expect(backend.requests).toHaveLength(6);
 });
 
-test("what the backend set for the one that asked is shown to nobody", async () => {
+test("no client gets the cookies that the backend sets", async () => {
   const backend = await startBackend((request) => {
     request.openStream({
       "Set-Cookie": "session=private",

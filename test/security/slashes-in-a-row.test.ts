@@ -8,8 +8,8 @@ import { startIssuer } from "../support/issuer.ts";
 import { startNginx } from "../support/nginx.ts";
 import { rawRequest } from "../support/raw-client.ts";
 
-// nginx merges slashes before it looks for a location (`merge_slashes on` is its default): a guard that does not
-// lets `//admin/x` by.
+// nginx merges slashes before it chooses a location (`merge_slashes on` is the default): a guard that does not do so
+// admits `//admin/x`.
 
 const CODE = "c".repeat(64);
 const APPS = { shop: { ...WEB_CLIENT, appCodes: [CODE] } };
@@ -20,7 +20,7 @@ const ask = async (port: number, target: string, fields = "", method = "GET") =>
   return { status, body: text.split("\r\n\r\n")[1] ?? "", text };
 };
 
-/** A stock nginx behind a gateway that guards /admin/* and lets anybody have the rest. */
+/** A default nginx behind a gateway that guards /admin/* and admits all other paths. */
 async function startGuarded() {
   const text = `server { listen \${PLAIN_LISTEN}; # \${SLUICE_UPSTREAM}
     location /admin/ { return 200 "SECRET $request_uri"; } location / { return 200 "public $request_uri"; } }`;
@@ -48,12 +48,12 @@ describe("nginx reads these as /admin/x, and so does routing:", () => {
       const upgrade = await rawRequest(gateway.port, handshake(target, { Host: "a.test" }), { until: "}" });
       expect(upgrade.status).toBe(401);
       const let_in = await ask(gateway.port, target, `X-Apig-AppCode: ${CODE}\r\n`);
-      // As it came: a signature covers it, and a backend may tell the two apart.
+      // Unchanged: a signature covers the path, and a backend may distinguish the two.
       expect([let_in.status, let_in.body]).toEqual([200, `SECRET ${target.replace("http://a.test", "")}`]);
     },
   );
 
-  test("by HTTP/2", async () => {
+  test("over HTTP/2", async () => {
     const backend = await startBackend((request) => request.respond());
     const gateway = await startSecureGatewayTo(backend.url, { match: { path: "/admin/*" } });
     const client = await openHttp2(gateway.port);
@@ -63,7 +63,7 @@ describe("nginx reads these as /admin/x, and so does routing:", () => {
   });
 });
 
-test("an exact path is found through them, and a path in a file may have them", async () => {
+test("an exact path matches despite repeated slashes, and a path in a route file may have them", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGateway({
     routes: {
@@ -87,7 +87,7 @@ test.each([
   ["/api/v1", "/"],
   ["//api//v1/", "/"],
   ["//api//v1//x", "//x"],
-])("rewrite.stripPrefix takes the prefix off %s as routing has read it", async (target, seen) => {
+])("rewrite.stripPrefix removes the prefix of %s as routing matched it", async (target, seen) => {
   const backend = await startBackend((request) => request.respond());
   const route = (path: string, stripPrefix: string) => {
     return { match: { path }, upstream: backend.url, rewrite: { stripPrefix } };
@@ -99,7 +99,7 @@ test.each([
   expect(backend.requests[0]?.target).toBe(seen);
 });
 
-test("a signature is one of the bytes that were sent", async () => {
+test("a signature covers the bytes as sent", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGateway({
     routes: { admin: { match: { path: "/admin/*" }, upstream: backend.url, auth: { app: ["shop"] } } },
@@ -161,7 +161,7 @@ describe("path parameters, which Tomcat and Jetty drop before they route:", () =
   test.each([
     ["auth", { auth: { app: ["shop"] } }],
     ["access", { access: { deny: ["127.0.0.1"] } }],
-  ])("%s of the path without them is not slipped past", async (_, guard) => {
+  ])("path parameters cannot bypass %s", async (_, guard) => {
     const { backend, gateway } = await start(guard);
     for (const target of [
       "/admin;a/x",
@@ -175,7 +175,7 @@ describe("path parameters, which Tomcat and Jetty drop before they route:", () =
     expect(backend.requests).toEqual([]);
   });
 
-  test("they pass where both readings are one route's, or anybody's", async () => {
+  test("are forwarded if both readings match the same route or an open one", async () => {
     const { backend, gateway } = await start({ auth: { app: ["shop"] } });
     const open = await start({});
     const targets = ["/x;a", "/maps/tile;z=3/1", "/page;jsessionid=1F/admin", "/x;/y", "/a?x;/admin"];

@@ -5,8 +5,8 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// http-proxy's `xfwd` appends to whatever the client sent, and believes its X-Forwarded-Host: a client chose
-// the first address in the list, which is the one most applications read.
+// http-proxy's `xfwd` appends to the client's own list and trusts its X-Forwarded-Host: a client could choose the first
+// address in the list, which most applications read.
 
 const SPOOFED = {
   "X-Forwarded-For": "6.6.6.6",
@@ -21,7 +21,7 @@ const requests = {
   upgrade: handshake("/", SPOOFED),
 };
 
-test.each(Object.entries(requests))("control: http-proxy believes them, %s", async (_name, bytes) => {
+test.each(Object.entries(requests))("control: http-proxy trusts them, %s", async (_name, bytes) => {
   const backend = await startBackend();
   const { port } = await startBareHttpProxy(backend.url, { xfwd: true });
   (await openRaw(port)).send(bytes);
@@ -30,7 +30,7 @@ test.each(Object.entries(requests))("control: http-proxy believes them, %s", asy
   expect(request.field("x-forwarded-host")).toBe("evil.test");
 });
 
-test.each(Object.entries(requests))("the backend sees what sluice knows, %s", async (_name, bytes) => {
+test.each(Object.entries(requests))("the backend gets only sluice's own values, %s", async (_name, bytes) => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   (await openRaw(gateway.port)).send(bytes);

@@ -6,10 +6,10 @@ import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { startIssuer } from "../support/issuer.ts";
 import { rawRequest } from "../support/raw-client.ts";
 
-// Text of which each piece looks like the beginning of what is searched for: whoever looks from each of them to the end
-// takes a second for 16 KB, and meanwhile no stream of the process gets anything.
+// Text in which every part looks like the start of a match: a search that scans from each of them to the end takes a
+// second for 16 KB, and meanwhile no stream of the process gets an event.
 
-/** Just below the most that a head may hold. */
+/** Just below the limit of a head. */
 const BYTES = 15_000;
 
 const FILLERS: readonly (readonly [name: string, text: string])[] = [
@@ -28,7 +28,7 @@ const FILLERS: readonly (readonly [name: string, text: string])[] = [
   ["dots", "a.b-"],
 ];
 
-/** Far more than any of them takes, and far less than a second; the best of three, as a machine may stand still. */
+/** Far more than a linear search takes, and far less than a second; the best of three, because a machine may stall. */
 const MOST_MS = 250;
 
 async function bestOf(run: () => Promise<unknown>): Promise<number> {
@@ -58,7 +58,7 @@ const RESPONSE_FIELDS = [
   "X-Any",
 ];
 
-test.each(RESPONSE_FIELDS)("a backend's %s costs no more than any field of its length", async (name) => {
+test.each(RESPONSE_FIELDS)("a backend's %s takes no longer than any field of its length", async (name) => {
   let value = "";
   const backend = await startBackend((request) => {
     request.send(`HTTP/1.1 200 OK\r\nConnection: close\r\n${name}: ${value}\r\n\r\nok`);
@@ -95,7 +95,7 @@ const REQUEST_FIELDS = [
   "X-Sdk-Date:",
 ];
 
-/** A request with a long text in one place: a path, a query or a field. */
+/** Returns a request with a long text in one place: the path, the query or a field. */
 function requestWith(place: string, path: string, text: string): string {
   const inTarget = { path: `${path}${encodeURI(text)}`, query: `${path}?a=1&b=${encodeURI(text)}` }[place];
   const field = inTarget === undefined ? `${place} ${text}\r\n` : "";
@@ -105,7 +105,7 @@ function requestWith(place: string, path: string, text: string): string {
 }
 
 test.each([...REQUEST_FIELDS, "path", "query"])(
-  "a client's %s costs no more than any text of its length",
+  "a client's %s takes no longer than any text of its length",
   async (place) => {
     const backend = await startPlainBackend();
     const issuer = await startIssuer();
