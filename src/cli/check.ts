@@ -9,9 +9,8 @@ import { parseFlags } from "./flags.ts";
 export const check: Command = {
   help: `Usage: sluice check [--config DIR]
 
-Validates a configuration as serve would. Prints its routes in the order in
-which they are tried and exits with 0, or prints every problem to standard
-error and exits with 2.
+Validates a configuration as serve does. Prints its routes in matching order
+and exits with 0, or prints every problem to standard error and exits with 2.
 
   --config DIR  the configuration directory (${DEFAULT_DIRECTORY})
 `,
@@ -40,7 +39,7 @@ function routeTable(routes: readonly RouteConfig[]): string {
   ]);
 }
 
-/** The url, and what sets a backend apart from the others. */
+/** Returns a backend's url, with its weight and its role as a backup if they are not the defaults. */
 function backendCell({ url, weight, backup }: BackendConfig): string {
   const marks = [...(weight === 1 ? [] : [`weight ${weight}`]), ...(backup ? ["backup"] : [])];
   return marks.length === 0 ? url.url : `${url.url} (${marks.join(", ")})`;

@@ -1,14 +1,14 @@
 import type { Command } from "./command.ts";
 
-/** A command's line in the help, and its code. */
+/** A command's summary for the help, and its code. */
 interface Entry {
   readonly summary: string;
   /**
-   * Loads the command's code. Only the command that was asked for is loaded: all of them together take 0.3 s of CPU,
-   * and a script may call `sluice sign` or `sluice probe` in a loop.
+   * Loads the command's code. Only the given command is loaded: all of them together take 0.3 s of CPU, and a script may
+   * call `sluice sign` or `sluice probe` in a loop.
    */
   readonly load: () => Promise<Command>;
-  /** Its first argument is a command of its own, which answers `--help` itself. */
+  /** Whether its first argument is a command of its own, which handles `--help` itself. */
   readonly hasSubcommands?: true;
 }
 

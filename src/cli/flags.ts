@@ -2,10 +2,10 @@ import { parseArgs } from "node:util";
 import { suggestion } from "../config/nearest.ts";
 import { UsageError } from "./command.ts";
 
-/** What a command takes: `one` value, `many` for a flag that may be repeated, `none` for a switch. */
+/** The flags of a command: `one` for a flag with a value, `many` if it may be repeated, `none` for a switch. */
 export type FlagSpec = Readonly<Record<string, "one" | "many" | "none">>;
 
-/** The flags given, by name without dashes, and what is no flag. */
+/** The given flags, by name without dashes, and the other arguments. */
 export interface ParsedFlags {
   one(name: string): string | undefined;
   many(name: string): readonly string[];
@@ -14,8 +14,8 @@ export interface ParsedFlags {
 }
 
 /**
- * Reads a command line; `maxWords` bounds what is no flag, `letters` are flags of one letter with what they stand for.
- * Throws UsageError with the nearest flag's name.
+ * Parses a command line. `maxWords` bounds the arguments that are not flags; `letters` are short flags with the names
+ * that they stand for. Throws UsageError, for an unknown flag with the nearest known name.
  */
 export function parseFlags(
   args: readonly string[],
@@ -34,7 +34,7 @@ export function parseFlags(
       },
     ]),
   );
-  // Not strict: its errors name no nearest flag.
+  // Not strict: the errors of `parseArgs` do not name the nearest flag.
   const { tokens, positionals } = parseArgs({
     args,
     options,
@@ -47,7 +47,7 @@ export function parseFlags(
     if (token.kind !== "option") continue;
     const value = checkOption(token, known, letters);
     if (known[token.name] !== "many" && values.has(token.name))
-      throw new UsageError(`${token.rawName} stands twice`);
+      throw new UsageError(`${token.rawName} is given twice`);
     values.set(token.name, [...(values.get(token.name) ?? []), value]);
   }
   const extra = positionals[maxWords];
@@ -67,7 +67,7 @@ interface OptionToken {
   readonly inlineValue: boolean | undefined;
 }
 
-/** What parseArgs is told of the flag's letter, if it has one. */
+/** Returns the option of `parseArgs` for a flag's letter, if it has one. */
 function letterOf(name: string, letters: Readonly<Record<string, string>>): { short?: string } {
   const letter = Object.keys(letters).find((key) => letters[key] === name);
   return letter === undefined ? {} : { short: letter };
@@ -88,7 +88,7 @@ function checkOption(
     if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
     return "";
   }
-  // `--listen --to URL`: the value was forgotten.
+  // In `--listen --to URL`, the value of --listen is missing.
   if (value === undefined || value === "" || (inlineValue !== true && value.startsWith("-"))) {
     throw new UsageError(`${rawName} needs a value`);
   }

@@ -5,16 +5,16 @@ import { Reloader, type ReloaderSetup } from "./reloader.ts";
 import type { Signals } from "./signals.ts";
 
 export interface FollowSetup extends Omit<ReloaderSetup, "load"> {
-  /** Undefined when the configuration is not in files. */
+  /** Undefined if the configuration comes from flags. */
   readonly directory: string | undefined;
   readonly signals: Signals;
   load(): Loaded;
 }
 
-/** Brings each change of the configuration's files to the gateway, and all of them on SIGHUP; returns what ends that. */
+/** Reloads the gateway at each change of the configuration's files and on SIGHUP; returns a function that ends this. */
 export function followConfig({ directory, signals, load, ...setup }: FollowSetup): () => void {
   if (directory === undefined) {
-    signals.onHangUp(() => setup.log.info("nothing to reload: there are no files"));
+    signals.onHangUp(() => setup.log.info("nothing to reload: the configuration is not in files"));
     return () => {};
   }
   const read = () => {
@@ -33,7 +33,7 @@ export function followConfig({ directory, signals, load, ...setup }: FollowSetup
     isForced = true;
     watch.touch();
   });
-  // Read once more, for what changed while the gateway started.
+  // Reload once, because files may have changed while the gateway started.
   void reloader.reload({ isForced: false });
   return () => watch.close();
 }

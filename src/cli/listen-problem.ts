@@ -5,8 +5,8 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EPERM: "permission denied",
   EADDRNOTAVAIL: "this machine has no such address",
-  EAFNOSUPPORT: "this machine has no such kind of address",
-  ENOTFOUND: "there is no such host",
+  EAFNOSUPPORT: "this machine does not support this kind of address",
+  ENOTFOUND: "the host does not exist",
   EAI_AGAIN: "the host name cannot be resolved now",
   ENOENT: "the directory does not exist",
   ENOTDIR: "the directory does not exist",
@@ -14,7 +14,7 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "the path is too long for a socket",
 };
 
-/** What the user can change about an address that cannot be listened on; undefined for any other error. */
+/** Returns a problem for an error of listening that the user can solve; undefined for any other error. */
 export function listenProblem(error: unknown, where: Pick<Problem, "file" | "key">): Problem | undefined {
   if (!(error instanceof Error)) return undefined;
   const {

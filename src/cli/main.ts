@@ -3,11 +3,11 @@ import { keepYoungGenerationSmall } from "../process/internals/young-generation.
 
 keepYoungGenerationSmall();
 
-// `sluice schema | head` closes the pipe early; that is no crash.
+// `sluice schema | head` closes the pipe early, which is not a crash.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 
-// Behind keepYoungGenerationSmall, as it is the loading of all the rest that makes the space grow first.
+// Imported after keepYoungGenerationSmall: loading the program would make the young generation grow first.
 const { runCommandLine } = await import("./run.ts");
 process.exitCode = await runCommandLine(process.argv.slice(2));

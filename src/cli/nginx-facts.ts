@@ -4,7 +4,7 @@ import { formatProblem } from "../config/problem.ts";
 import { InputError } from "../nginx/lint/inputs.ts";
 import type { SluiceFacts } from "../nginx/lint/options.ts";
 
-/** What lint needs of a sluice configuration. Throws InputError when it does not load. */
+/** Returns the parts of a sluice configuration that lint needs. Throws InputError if it cannot be loaded. */
 export function readFacts(directory: string): SluiceFacts {
   const loaded = loadConfig(directory, process.env);
   if ("problems" in loaded) throw new InputError(loaded.problems.map(formatProblem).join("\n"));

@@ -5,13 +5,13 @@ import { InputError, readSource, type Source } from "../nginx/lint/inputs.ts";
 import { isTakenByNginx } from "../nginx/lint/nginx-check.ts";
 import { PatchedFiles } from "../nginx/lint/patch.ts";
 
-/** A source and what fixing it comes to. */
+/** A source and the result of fixing it. */
 export interface FixOutcome {
   readonly source: Source;
   readonly fixed: Fixed;
 }
 
-/** Prints what fixes change, or writes it. Throws InputError when a file cannot be written. */
+/** Writes the fixed files or, in a dry run, prints their diff. Throws InputError if a file cannot be written. */
 export function writeFixes(
   outcomes: readonly FixOutcome[],
   isDryRun: boolean,
@@ -20,7 +20,7 @@ export function writeFixes(
     for (const { rule, at } of fixed.refused) {
       const { line } = at.file.place(at.start);
       process.stderr.write(
-        `${at.file.path}:${line} ${rule}: not mended, as that would change other values too\n`,
+        `${at.file.path}:${line} ${rule}: not fixed, because that would change other values too\n`,
       );
     }
     if (isDryRun) printDiff(fixed);
@@ -42,14 +42,14 @@ function writeSource(source: Source, { files, mended }: Fixed): void {
   const isTakenNow = isTakenByNginx(readSource(source));
   const patched = readSource(source, new PatchedFiles(source.files, patches));
   if (isTakenNow === true && isTakenByNginx(patched) === false) {
-    throw new InputError("nginx -t refuses the mended configuration, so nothing was written");
+    throw new InputError("nginx -t refuses the fixed configuration, so nothing was written");
   }
   for (const { path, after } of files) writeWhole(path, after);
   const rules = [...new Set(mended.map(({ rule }) => rule))].join(", ");
-  process.stderr.write(`mended ${files.map(({ path }) => path).join(", ")}: ${rules}\n`);
+  process.stderr.write(`fixed ${files.map(({ path }) => path).join(", ")}: ${rules}\n`);
 }
 
-/** A file is replaced whole or not at all; a link stays one. */
+/** Replaces a file completely or not at all. */
 function writeWhole(path: string, bytes: Buffer): void {
   try {
     const { mode } = statSync(path);

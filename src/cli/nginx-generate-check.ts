@@ -18,8 +18,8 @@ const TIMEOUT_MS = 10_000;
 const FILE = "generated.conf";
 
 /**
- * What nginx and lint say of the configuration that would be written; empty when nothing is worse than a note.
- * Throws GenerateFault when there is no nginx.
+ * Returns what nginx and lint report on the configuration to be written; empty if there is nothing worse than a note.
+ * Throws GenerateFault without an nginx.
  */
 export function checkSite(config: Config, options: SiteOptions, directory: string): string[] {
   return [...lintSite(config, options, directory), ...testSite(config, options)];
@@ -44,13 +44,13 @@ function lintSite(config: Config, options: SiteOptions, directory: string): stri
   return bad.length === 0 ? [] : [formatText(bad, false)];
 }
 
-/** `nginx -t`, in a directory of its own. A warning counts: nginx would write it at every start. */
+/** Runs `nginx -t` in a temporary directory. A warning counts too: nginx would log it at every start. */
 function testSite(config: Config, options: SiteOptions): string[] {
   const prefix = mkdtempSync(join(tmpdir(), "sluice-generate-"));
   try {
     mkdirSync(join(prefix, "temp"));
-    // nginx -t binds its addresses, which only root may do with port 80: a socket of its own instead. What a template
-    // leaves open gets a value of the right form.
+    // nginx -t binds its addresses, and only root may bind port 80, so the test uses a unix socket. The open values of a
+    // template get a value of the right form.
     const servers = options.servers.map((server) => (isOpen(server) ? "127.0.0.1:8000" : server));
     const site = generateSite(config, { ...options, servers, listen: `unix:${prefix}/nginx.sock` });
     writeFileSync(join(prefix, FILE), site);
@@ -59,7 +59,7 @@ function testSite(config: Config, options: SiteOptions): string[] {
     const { stderr, error, status } = spawnSync("nginx", words, { encoding: "utf8", timeout: TIMEOUT_MS });
     if (error !== undefined) {
       throw new GenerateFault(
-        "--check needs nginx on the PATH; install it, or check without it by sluice nginx lint",
+        "--check needs nginx on the PATH; install it, or check with sluice nginx lint, which does not need it",
       );
     }
     const said = stderr.replaceAll(`${prefix}/`, "");

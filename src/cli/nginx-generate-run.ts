@@ -42,14 +42,16 @@ const say = (text: string): void => {
 function generate(config: Config, options: SiteOptions, flags: ParsedFlags, directory: string): number {
   const text = generateSite(config, options);
   if (flags.one("nginx") === undefined && installedVersion() === undefined) {
-    say(`no nginx on the PATH: written for ${formatVersion(options.version)}; --nginx names another`);
+    say(
+      `no nginx on the PATH: written for ${formatVersion(options.version)}; --nginx selects another version`,
+    );
   }
   for (const note of notesOf(config, options)) say(note);
   if (flags.has("check")) {
-    const faults = checkSite(config, options, directory);
-    for (const fault of faults) process.stderr.write(`${visibleText(fault.trimEnd())}\n`);
-    if (faults.length > 0) {
-      say("the check has found something, so nothing was written");
+    const findings = checkSite(config, options, directory);
+    for (const finding of findings) process.stderr.write(`${visibleText(finding.trimEnd())}\n`);
+    if (findings.length > 0) {
+      say("the check has findings, so nothing was written");
       return EXIT.crashed;
     }
   }
@@ -59,32 +61,32 @@ function generate(config: Config, options: SiteOptions, flags: ParsedFlags, dire
   return EXIT.done;
 }
 
-/** What the text cannot mend. */
+/** Returns notes on what the generated text cannot solve. */
 function notesOf(config: Config, { servers }: SiteOptions): string[] {
   const { addresses } = serversOf(config.server.listen, servers);
   const trust = trustNote(addresses, config.server.trustedProxies);
   const { silentRoutes } = longestSilence(config.routes);
-  const silent = `without a heartbeat the streams of ${silentRoutes.join(", ")} are cut when they are silent for long; set stream.heartbeat`;
+  const silent = `without a heartbeat, nginx cuts streams after a long silence on ${silentRoutes.join(", ")}; set stream.heartbeat`;
   return [...(trust === undefined ? [] : [trust]), ...(silentRoutes.length === 0 ? [] : [silent])];
 }
 
-/** Throws GenerateFault where a file is somebody's own, or cannot be written. */
+/** Writes the text. Throws GenerateFault if the file was not generated, or if it cannot be written. */
 function writeOut(path: string, text: string): void {
   try {
     if (existsSync(path) && !readFileSync(path, "utf8").startsWith(MARK)) {
       throw new GenerateFault(
-        `${path} was not generated, so it is left alone; name another file, or remove it`,
+        `${path} was not generated, so it was not replaced; choose another file, or remove it`,
       );
     }
     writeFileSync(path, text);
   } catch (error) {
     if (error instanceof GenerateFault) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    throw new GenerateFault(`${path} cannot be written (${code}); name a file in a directory of yours`);
+    throw new GenerateFault(`${path} cannot be written (${code}); choose a file that you may write`);
   }
 }
 
-/** The options that the flags stand for. Throws UsageError. */
+/** Returns the options from the flags. Throws UsageError. */
 function readOptions(flags: ParsedFlags): SiteOptions {
   const tls = readTls(flags.one("tls"));
   return {
@@ -102,16 +104,16 @@ function readListen(text: string): string {
   const address = parseAddress(text);
   const isFixed = address !== undefined && !("port" in address && address.port === 0);
   if (isFixed || isOpen(text)) return text;
-  throw new UsageError(`--listen is a port, host:port or unix:/path, not ${text}`);
+  throw new UsageError(`--listen: expected a port, host:port or unix:/path, not ${text}`);
 }
 
 function readTls(text: string | undefined): SiteOptions["tls"] {
   if (text === undefined) return undefined;
   const [cert = "", key = "", ...more] = text.split(",");
   if (cert === "" || key === "" || more.length > 0) {
-    throw new UsageError(`--tls is CERT,KEY, the paths of two PEM files, not ${text}`);
+    throw new UsageError(`--tls: expected CERT,KEY, the paths of two PEM files, not ${text}`);
   }
-  // A relative path would start at nginx's own directory.
+  // nginx would resolve a relative path from its own directory.
   return { cert: resolve(cert), key: resolve(key) };
 }
 
@@ -119,7 +121,7 @@ function readHttp2(flags: ParsedFlags, hasTls: boolean): boolean {
   if (flags.has("http2") && flags.has("no-http2"))
     throw new UsageError("--http2 and --no-http2 exclude each other");
   if (flags.has("http2") && !hasTls)
-    throw new UsageError("--http2 needs --tls: browsers speak it over TLS alone");
+    throw new UsageError("--http2 needs --tls: browsers use HTTP/2 only over TLS");
   return hasTls && !flags.has("no-http2");
 }
 
@@ -128,11 +130,11 @@ function readBehind(flags: ParsedFlags): readonly string[] {
   if (behind.length > 0 && flags.has("edge")) throw new UsageError("--edge and --behind exclude each other");
   for (const range of behind) {
     if (!cidr.safeParse(range).success) {
-      throw new UsageError(`--behind is an address or a range such as 10.0.0.0/8, not ${range}`);
+      throw new UsageError(`--behind: expected an address or a range such as 10.0.0.0/8, not ${range}`);
     }
     if (/\/0+$/.test(range)) {
       throw new UsageError(
-        `--behind ${range} would let every client choose its address; name the balancer's`,
+        `--behind ${range} would let every client forge its address; expected the balancer's address`,
       );
     }
   }
@@ -141,13 +143,13 @@ function readBehind(flags: ParsedFlags): readonly string[] {
 
 function readMode(text = "all"): Mode {
   const mode = MODES.find((each) => each === text);
-  if (mode === undefined) throw new UsageError(`--mode is ${MODES.join(" or ")}, not ${text}`);
+  if (mode === undefined) throw new UsageError(`--mode: expected ${MODES.join(" or ")}, not ${text}`);
   return mode;
 }
 
 function readVersion(text: string | undefined): NginxVersion {
   if (text === undefined) return installedVersion() ?? ASSUMED_VERSION;
   const version = parseVersion(text);
-  if (version === undefined) throw new UsageError(`--nginx is a version such as 1.26, not ${text}`);
+  if (version === undefined) throw new UsageError(`--nginx: expected a version such as 1.26, not ${text}`);
   return version;
 }

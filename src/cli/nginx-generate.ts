@@ -2,33 +2,33 @@ import { type Command, DEFAULT_DIRECTORY } from "./command.ts";
 
 import { parseFlags } from "./flags.ts";
 
-/** `sluice nginx generate`: writes the nginx configuration that suits a configuration of sluice. */
+/** `sluice nginx generate`: writes the nginx configuration that fits a configuration of sluice. */
 export const nginxGenerate: Command = {
   help: `Usage: sluice nginx generate [--config DIR] [flags]
 
-Prints a configuration of nginx for the http block: an upstream, and a server
-for each host of the routes, with a comment for each line that says why it is
-there. Nothing is sent anywhere.
+Prints nginx configuration for the http block: an upstream, and a server for
+each host of the routes. A comment explains each line. Nothing is sent
+anywhere.
 
   --config DIR      sluice's configuration (${DEFAULT_DIRECTORY})
   --listen ADDRESS  where nginx listens: PORT, HOST:PORT or unix:/PATH
                     (80, with --tls 443)
   --tls CERT,KEY    PEM files of nginx's certificate
-  --http2           HTTP/2 for clients (on with --tls)
-  --no-http2        HTTP/1.1 alone
-  --server ADDRESS  where sluice is: HOST:PORT or unix:/PATH; may be repeated
-                    (the addresses that sluice.yaml listens on)
-  --edge            clients connect to this nginx (default)
+  --http2           HTTP/2 for clients (default with --tls)
+  --no-http2        only HTTP/1.1
+  --server ADDRESS  where sluice listens: HOST:PORT or unix:/PATH; may be
+                    repeated (the addresses of listen in sluice.yaml)
+  --edge            clients connect directly to this nginx (default)
   --behind CIDR     a balancer in front of this nginx; may be repeated
-  --mode MODE       all: every path goes to sluice (default); routes: those of
-                    the routes, so that others can be served beside them
-  --nginx VERSION   the nginx it is for (that on the PATH, else 1.22)
-  --out FILE        write a file; one that was not generated is left alone
+  --mode MODE       all: forward every path to sluice (default); routes: only
+                    the paths of routes, so that nginx can serve others
+  --nginx VERSION   the version of nginx (that on the PATH, else 1.22)
+  --out FILE        write to a file; never replaces one that was not generated
   --check           run nginx -t and sluice nginx lint on it first
 
---listen and --server also take \${NAME}, for envsubst.
+--listen and --server also accept \${NAME}, for envsubst.
 
-Exit codes: 0 done, 1 the check has found something, 2 wrong usage or
+Exit codes: 0 success, 1 the check has findings, 2 wrong usage or
 configuration, or no nginx for the check.
 `,
   async run(args) {

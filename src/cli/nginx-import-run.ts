@@ -56,7 +56,7 @@ function importFile(path: string, settings: ImportSettings): number {
     files.set(join(settings.directory, "routes", `${route.name}.yaml`), routeText(route));
   }
   if (files.size === 0) {
-    throw new InputError("nothing could be imported: no location proxies by HTTP or has a fixed answer");
+    throw new InputError("nothing could be imported: no location proxies by HTTP or has a fixed response");
   }
   checkNames(files, settings);
   validate(files, settings.directory);
@@ -69,24 +69,24 @@ function importFile(path: string, settings: ImportSettings): number {
   return EXIT.done;
 }
 
-/** What keeps nginx from starting keeps us from importing; a missing include is said. Throws InputError. */
+/** Reports a missing include. Throws InputError for a problem with which nginx would not start. */
 function checkRead({ problems }: Configuration): void {
   for (const { kind, message, file, offset } of problems) {
     const { line, column } = file.place(offset);
     const text = `${file.path}:${line}:${column}: ${message}`;
     if (kind === "syntax" || kind === "template") throw new InputError(text);
-    process.stderr.write(`${visibleText(text)}: what it has is not imported\n`);
+    process.stderr.write(`${visibleText(text)}: its content is not imported\n`);
   }
 }
 
 function checkServer(server: string | undefined, configurations: readonly Configuration[]): void {
   const names = configurations.flatMap(serverNames);
   if (server === undefined || names.includes(server)) return;
-  const known = names.length === 0 ? "no server has a name" : `there are ${names.join(", ")}`;
-  throw new InputError(`no server_name is ${server}${suggestion(server, names)}; ${known}`);
+  const known = names.length === 0 ? "no server has a name" : `the names are ${names.join(", ")}`;
+  throw new InputError(`unknown server_name ${server}${suggestion(server, names)}; ${known}`);
 }
 
-/** Every note once, in the order of the files. */
+/** Prints every note once, in the order of the files. */
 function report(imported: readonly Imported[]): void {
   const notes: Note[] = imported.flatMap(({ routes, left }) => [
     ...routes.flatMap((route) => route.notes),
@@ -101,25 +101,25 @@ function report(imported: readonly Imported[]): void {
   for (const line of lines) process.stderr.write(`${line}\n`);
 }
 
-/** Throws InputError where a route of that name is there already. */
+/** Throws InputError if a route file of that name exists. */
 function checkNames(files: ReadonlyMap<string, string>, { replaces }: ImportSettings): void {
   const existing = [...files.keys()].filter((name) => existsSync(name));
   if (existing.length > 0 && !replaces) {
     throw new InputError(
-      `${existing.join(", ")} exists, so nothing was written; --force replaces, --out names another directory`,
+      `${existing.join(", ")} exists, so nothing was written; use --force to replace it, or --out for another directory`,
     );
   }
 }
 
-/** Loads the directory as it would be. Throws InputError with every problem. */
+/** Validates the directory as it would be with the new files. Throws InputError with every problem. */
 function validate(files: ReadonlyMap<string, string>, directory: string): void {
   const loaded = loadConfig(directory, process.env, overlay(files, directory));
   if (!("problems" in loaded)) return;
   const problems = loaded.problems.map(formatProblem).join("\n");
-  throw new InputError(`the routes would not load, so nothing was written:\n${problems}`);
+  throw new InputError(`the routes are not valid, so nothing was written:\n${problems}`);
 }
 
-/** The files on the disk, with some in front of them. */
+/** Returns the files on the disk, with the new files in place of those of the same name. */
 function overlay(files: ReadonlyMap<string, string>, directory: string): ConfigFiles {
   const routes = join(directory, "routes");
   const own = new Map([...files].map(([name, text]) => [join(name), text]));
@@ -138,13 +138,13 @@ function overlay(files: ReadonlyMap<string, string>, directory: string): ConfigF
   };
 }
 
-/** Throws InputError when a file cannot be written. */
+/** Writes the files. Throws InputError if one cannot be written. */
 function write(files: ReadonlyMap<string, string>, directory: string): void {
   try {
     mkdirSync(join(directory, "routes"), { recursive: true });
     for (const [name, text] of files) writeFileSync(name, text);
   } catch (error) {
     const { path = directory, code } = error as NodeJS.ErrnoException;
-    throw new InputError(`${path} cannot be written (${code}); --out names another directory`);
+    throw new InputError(`${path} cannot be written (${code}); use --out for another directory`);
   }
 }

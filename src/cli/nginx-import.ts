@@ -2,25 +2,25 @@ import { type Command, DEFAULT_DIRECTORY } from "./command.ts";
 
 import { parseFlags } from "./flags.ts";
 
-/** `sluice nginx import`: makes route files of the locations of an nginx configuration. */
+/** `sluice nginx import`: makes route files from the locations of an nginx configuration. */
 export const nginxImport: Command = {
   help: `Usage: sluice nginx import FILE [flags]
 
-Makes a route file of each location of nginx that proxies or has a fixed
-answer. What a route does not have stands in its file as a comment, and is
-printed to standard error. The routes are validated as serve would before any
-file is written. FILE is nginx.conf, a part of it, a directory, or - for the
-output of nginx -T.
+Makes a route file from each location of nginx that proxies or has a fixed
+response. What a route cannot express is a comment in its file and a note on
+standard error. The routes are validated as serve does before any file is
+written. FILE is nginx.conf, a part of it, a directory, or - for the output of
+nginx -T.
 
   --server NAME  only servers with this server_name
   --out DIR      the configuration directory to add routes to (${DEFAULT_DIRECTORY})
   --dry-run      print the files and write nothing
   --force        replace route files of the same name
 
-A location that auth_basic, auth_request or the like guards becomes a route
-that is closed until you say by auth or access who may come in.
+A location protected by auth_basic, auth_request or the like becomes a route
+that refuses all requests until you set its auth or access.
 
-Exit codes: 0 done, 2 wrong usage, or nothing that could be imported.
+Exit codes: 0 success, 2 wrong usage, or nothing could be imported.
 `,
   async run(args) {
     const flags = parseFlags(args, FLAGS, 1);

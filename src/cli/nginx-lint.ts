@@ -20,39 +20,41 @@ import { type FixOutcome, writeFixes } from "./nginx-fix.ts";
 const FORMATS = ["text", "json", "sarif", "github"] as const;
 type Format = (typeof FORMATS)[number];
 const DEFAULT_PATH = "/etc/nginx/nginx.conf";
-/** Exit code when something was found. */
+/** Exit code for findings. */
 const FOUND = 1;
 
-/** `sluice nginx lint`: finds what delays, cuts or changes event streams. */
+/** `sluice nginx lint`: finds settings that delay, cut or change event streams. */
 export const nginxLint: Command = {
   help: `Usage: sluice nginx lint [PATH...] [flags]
 
 Reads nginx configurations (files, directories, or - for the output of
-nginx -T) and reports what delays, cuts or changes event streams.
+nginx -T) and reports settings that delay, cut or change event streams.
 Without a path: ${DEFAULT_PATH}. Nothing is sent anywhere.
 
-  --root DIR          where relative includes start (the main file's directory)
-  --map FROM=TO       a directory of the machine that stands elsewhere here,
-                      such as /etc/nginx=./etc; may be repeated
+  --root DIR          the directory of relative includes (the main file's)
+  --map FROM=TO       read files below FROM from TO instead, such as
+                      /etc/nginx=./etc; may be repeated
   --config DIR        sluice's configuration: locations that proxy to it are
                       checked against its routes and listeners
-  --sluice HOST:PORT  a sluice whose configuration is not at hand; repeatable
+  --sluice HOST:PORT  a sluice without its configuration; may be repeated
   --stream PATH       a path that carries streams; may be repeated
   --heartbeat TIME    how often the backends send something (15s)
-  --nginx VERSION     the nginx it is for (that on the PATH, else 1.22 or newer)
-  --only RULE,...     these rules alone
-  --off RULE,...      not these rules
-  --fail-on LEVEL     error, warning or info: exit with 1 from it on (warning)
-  --all               notes on locations that may carry streams, too
-  --fix               write what can be mended
+  --nginx VERSION     the nginx version (that on the PATH, else 1.22 or newer)
+  --only RULE,...     check only these rules
+  --off RULE,...      do not check these rules
+  --fail-on LEVEL     exit with 1 from this level on: error, warning or info
+                      (warning)
+  --all               also report on locations that may carry streams
+  --fix               fix the files where possible
   --dry-run           with --fix: print a unified diff and write nothing
   --format FORMAT     text, json, sarif or github
 
-A comment "# sluice-ignore: RULE" at the end of a line, or on the line before,
-rules it out there; on the first line of a block in the whole block.
+A comment "# sluice-ignore: RULE" turns a rule off for the directive in its
+line; in a line of its own, for the next directive. For a block, it covers all
+of the block.
 
-Exit codes: 0 nothing found, 1 findings, 2 wrong usage, or a file that cannot
-be read or that nginx would not read.
+Exit codes: 0 no findings, 1 findings, 2 wrong usage, or a file that cannot be
+read or that nginx would refuse.
 `,
   async run(args) {
     const flags = parseFlags(args, LINT_FLAGS, MAX_PATHS);
@@ -84,7 +86,7 @@ export const LINT_FLAGS = {
   format: "one",
 } as const;
 
-/** What the findings are printed as, and what counts. */
+/** The output format, and which findings count. */
 interface Output {
   readonly format: Format;
   readonly failOn: Severity;
@@ -112,7 +114,7 @@ async function run(flags: ParsedFlags): Promise<number> {
   return report(results, options, output);
 }
 
-/** The options that findings depend on. Throws UsageError. */
+/** Returns the options that findings depend on. Throws UsageError. */
 export async function readOptions(
   flags: ParsedFlags,
   configurations: readonly Configuration[],
@@ -120,12 +122,12 @@ export async function readOptions(
   const heartbeat = flags.one("heartbeat");
   const heartbeatMs = heartbeat === undefined ? undefined : parseTime(heartbeat);
   if (heartbeat !== undefined && heartbeatMs === undefined) {
-    throw new UsageError("--heartbeat is a time such as 15s");
+    throw new UsageError("--heartbeat: expected a time such as 15s");
   }
   const only = flags.many("only").flatMap(readRules);
   const streams = flags.many("stream");
   if (streams.some((path) => !path.startsWith("/")))
-    throw new UsageError("--stream is a path such as /events");
+    throw new UsageError("--stream: expected a path such as /events");
   return {
     version: versionOf(flags, configurations),
     sluice: await readSluice(flags),
@@ -139,7 +141,7 @@ export async function readOptions(
 async function readSluice(flags: ParsedFlags): Promise<SluiceFacts> {
   const named = flags.many("sluice").map((address) => {
     if (!/^(?:unix:\/.+|[^/\s]+:\d{1,5})$/.test(address)) {
-      throw new UsageError(`--sluice is HOST:PORT or unix:/PATH, not ${address}`);
+      throw new UsageError(`--sluice: expected HOST:PORT or unix:/PATH, not ${address}`);
     }
     const isUnix = address.startsWith("unix:");
     return {
@@ -151,7 +153,7 @@ async function readSluice(flags: ParsedFlags): Promise<SluiceFacts> {
   });
   const directory = flags.one("config");
   if (directory === undefined) return { listeners: named, routes: undefined, trustedProxies: undefined };
-  // Loaded here, as nothing else of lint needs the gateway's configuration.
+  // Loaded here, because only --config needs the gateway's configuration.
   const { readFacts } = await import("./nginx-facts.ts");
   const facts = readFacts(directory);
   return { ...facts, listeners: [...facts.listeners, ...named] };
@@ -161,7 +163,7 @@ function versionOf(flags: ParsedFlags, configurations: readonly Configuration[])
   const named = flags.one("nginx");
   if (named === undefined) return installedVersion() ?? assumedVersion(configurations, ASSUMED_VERSION);
   const version = parseVersion(named);
-  if (version === undefined) throw new UsageError(`--nginx is a version such as 1.26, not ${named}`);
+  if (version === undefined) throw new UsageError(`--nginx: expected a version such as 1.26, not ${named}`);
   return version;
 }
 
@@ -176,7 +178,7 @@ function readRules(list: string): string[] {
 
 function readMapping(text: string) {
   const at = text.indexOf("=");
-  if (at < 1 || at === text.length - 1) throw new UsageError(`--map is FROM=TO, not ${text}`);
+  if (at < 1 || at === text.length - 1) throw new UsageError(`--map: expected FROM=TO, not ${text}`);
   const trim = (path: string) => path.replace(/(?<=.)\/+$/, "");
   return { from: trim(text.slice(0, at)), to: trim(text.slice(at + 1)) };
 }
@@ -185,7 +187,7 @@ function oneOf<T extends string>(flags: ParsedFlags, name: string, known: readon
   const value = flags.one(name);
   if (value === undefined) return initial;
   const found = known.find((each) => each === value);
-  if (found === undefined) throw new UsageError(`--${name} is ${known.join(", ")}, not ${value}`);
+  if (found === undefined) throw new UsageError(`--${name}: expected ${known.join(", ")}, not ${value}`);
   return found;
 }
 
@@ -222,10 +224,10 @@ async function format(
   return formatJson({ version, nginx: formatVersion(options.version), results, findings, hidden });
 }
 
-/** Nothing found says nothing where a program reads; a person at a terminal wants to know that it looked. */
+/** Prints a summary; without findings only to a terminal, because a script expects no output then. */
 function printSummary(findings: readonly Finding[], hidden: number, options: LintOptions): void {
   if (findings.length === 0 && process.stderr.isTTY !== true) return;
-  const found = findings.length === 0 ? "nothing found" : countFindings(findings);
+  const found = findings.length === 0 ? "no findings" : countFindings(findings);
   const more = hidden === 0 ? "" : `; ${hidden} more on locations that may carry streams, shown by --all`;
   process.stderr.write(`${found}${more} (nginx ${formatVersion(options.version)})\n`);
 }
@@ -255,7 +257,7 @@ async function fix(
   );
 }
 
-/** Whether a file is one of the paths, or stands below the directory of one: packages' files are left alone. */
+/** Whether a file is one of the paths, or below the directory of one; other files, such as packages', are not changed. */
 function isBelow(file: string, paths: readonly string[]): boolean {
   const absolute = resolve(file);
   return paths.some((path) => {

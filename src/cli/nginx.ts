@@ -1,20 +1,20 @@
 import { suggestion } from "../config/nearest.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 
-/** Each is loaded when it is asked for: `lint` needs nothing of the gateway. */
+/** The subcommands. Only the given one is loaded: `lint` needs no code of the gateway. */
 const SUBCOMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   generate: async () => (await import("./nginx-generate.ts")).nginxGenerate,
   import: async () => (await import("./nginx-import.ts")).nginxImport,
   lint: async () => (await import("./nginx-lint.ts")).nginxLint,
 };
 
-/** `sluice nginx`: what sluice knows of nginx. */
+/** `sluice nginx`: the commands for nginx configurations. */
 export const nginx: Command = {
   help: `Usage: sluice nginx COMMAND [flags]
 
-  generate  write the configuration of nginx that suits sluice's own
-  import    make route files of the locations of a configuration
-  lint      find what delays, cuts or changes event streams in a configuration
+  generate  write the nginx configuration that fits sluice's configuration
+  import    make route files from the locations of a configuration
+  lint      find settings that delay, cut or change event streams
 
 sluice nginx COMMAND --help shows the flags.
 `,

@@ -16,29 +16,31 @@ const MAX_HOPS = 10;
 const FORMATS: readonly string[] = ["text", "json"];
 const VERSIONS: readonly string[] = ["auto", "1.0", "1.1", "2"];
 
-/** `sluice probe`: measures where on its way a stream is delayed or cut. */
+/** `sluice probe`: finds the hop that delays or cuts a stream. */
 export const probe: Command = {
   help: `Usage: sluice probe URL [--hop NAME=URL]... [flags]
 
-Reads an event stream (SSE or NDJSON) and says whether its events come as they
-are sent, come late or are cut, and which hop does it. With --hop the same
-stream is read at several places at once and compared, so that the answer is
-sure; name them from the backend outwards. Opens at most 2 connections, and 2
-more for each place. Ends by itself.
+Reads an event stream (SSE or NDJSON) and reports whether its events come at
+once, come late or are cut, and which hop causes it. With --hop it also reads
+the stream at other hops and compares them, which makes the result certain;
+name the hops from the backend outwards. Opens at most 2 connections, and 2
+more for each hop. Ends by itself.
 
-  --hop NAME=URL    a place behind the URL; may be repeated (up to ${MAX_HOPS})
-  --for TIME        how long to read (${DEFAULT_FOR}); longer than a timer that cuts
+  --hop NAME=URL    a hop behind the URL; may be repeated (up to ${MAX_HOPS} times)
+  --for TIME        how long to read (${DEFAULT_FOR}); to find a timeout, longer than it
   --method M        the method (GET, or POST with --data)
   --data TEXT       the body; @FILE reads it from a file
   --header 'N: V'   a header, also -H; may be repeated. Not sent to another host
-                    when a redirect leads there
-  --origin ORIGIN   ask as a page of this origin, and check the CORS fields
+                    after a redirect
+  --origin ORIGIN   send the request of a page of this origin, and check the
+                    CORS fields
   --http V          auto, 1.0, 1.1 or 2 (auto: what the server chooses)
-  --host-each       send each URL's own Host; without it all get the URL's
-  --insecure        take any certificate
+  --host-each       send to each hop its own Host; without it, the URL's
+  --insecure        accept any certificate
   --format F        text or json
 
-Exit codes: 0 prompt, 1 late or cut, 2 no stream, out of reach, or wrong usage.
+Exit codes: 0 events come at once, 1 late or cut, 2 no stream, not reachable, or
+wrong usage.
 `,
   async run(args) {
     const flags = parseFlags(args, FLAGS, 1, { H: "header" });
@@ -77,14 +79,14 @@ const SILENT: Watcher = { onStart() {}, onTrial() {} };
 /** https://no-color.org */
 const hasColour = (): boolean => (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb";
 
-/** Aborts at the first interrupt, so that the probe reports what it has; the second one ends the process. */
+/** Returns a signal that aborts at the first SIGINT, so that the probe reports its results; the second ends the process. */
 function untilInterrupted(): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () => controller.abort());
   return controller.signal;
 }
 
-/** From the backend outwards, the URL last. */
+/** Returns the hops from the backend outwards, the URL last. */
 function readHops(flags: ParsedFlags): readonly Hop[] {
   const [address] = flags.words;
   if (address === undefined) throw new UsageError("probe needs a URL");
@@ -96,10 +98,11 @@ function readHops(flags: ParsedFlags): readonly Hop[] {
       );
     return { name, target: readUrl(url) };
   });
-  if (inner.length > MAX_HOPS) throw new UsageError(`--hop stands at most ${MAX_HOPS} times`);
+  if (inner.length > MAX_HOPS) throw new UsageError(`--hop: expected at most ${MAX_HOPS} of them`);
   const names = [...inner.map(({ name }) => name), "url"];
   const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice !== undefined) throw new UsageError(`two hops are named ${twice}; the URL itself is url`);
+  if (twice !== undefined)
+    throw new UsageError(`two hops have the name ${twice}; the name of the URL itself is url`);
   return [...inner, { name: "url", target: readUrl(address) }];
 }
 
@@ -116,7 +119,7 @@ function readAsk(flags: ParsedFlags, hops: readonly Hop[]) {
   const body = data === undefined ? undefined : readBody(data);
   const method = flags.one("method") ?? (body === undefined ? "GET" : "POST");
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method))
-    throw new UsageError(`${JSON.stringify(method)} is no method`);
+    throw new UsageError(`--method: expected a method such as GET, not ${JSON.stringify(method)}`);
   const fields = flags.many("header").map(readHeader);
   const has = (name: string) => fields.some(([given]) => given.toLowerCase() === name);
   const origin = flags.one("origin");
@@ -155,7 +158,7 @@ function readFor(text: string): number {
   throw new UsageError(`--for: expected a time from 1ms to 1h such as 20s, not ${JSON.stringify(text)}`);
 }
 
-/** The value of a flag that takes one of a few; the first one without it. */
+/** Returns the value of a flag that accepts only some values; the first of them if the flag is not given. */
 function choice(flags: ParsedFlags, name: string, values: readonly string[]): string {
   const value = flags.one(name) ?? values[0] ?? "";
   if (values.includes(value)) return value;

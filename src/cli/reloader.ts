@@ -8,34 +8,34 @@ import { listenProblem } from "./listen-problem.ts";
 
 export interface ReloaderSetup {
   readonly gateway: Pick<Gateway, "reload" | "rejected">;
-  /** What the gateway runs on now. */
+  /** The current configuration of the gateway. */
   readonly config: Config;
   readonly log: Log;
-  /** Reads the configuration anew. */
+  /** Reads the configuration again. */
   load(): Loaded;
-  /** Where a problem of an address is to be looked for. */
+  /** The file and key that problems of an address name. */
   readonly listenKey: Pick<Problem, "file" | "key">;
 }
 
 /**
- * Brings a changed configuration to a running gateway, or says why not and leaves it as it is.
+ * Reloads a running gateway with a changed configuration, or logs the problems and keeps the current one.
  *
- * One reload at a time; whatever is asked for meanwhile is one more, which reads what then is there.
+ * One reload runs at a time; requests during a reload result in one further reload.
  */
 export class Reloader {
   readonly #setup: ReloaderSetup;
   #config: Config;
   #running: Promise<void> | undefined;
   #isAskedAgain = false;
-  /** The problems that were said last, to say them once while nothing changes. */
-  #said: readonly string[] = [];
+  /** The problems that were logged last, so that they are logged once while they do not change. */
+  #logged: readonly string[] = [];
 
   constructor(setup: ReloaderSetup) {
     this.#setup = setup;
     this.#config = setup.config;
   }
 
-  /** `isForced`: somebody asked for it and waits for an answer, even if nothing has changed. */
+  /** `isForced` reloads and logs the result even if nothing has changed, because a user sent SIGHUP. */
   async reload({ isForced }: { readonly isForced: boolean }): Promise<void> {
     if (this.#running !== undefined) {
       this.#isAskedAgain = true;
@@ -57,18 +57,18 @@ export class Reloader {
     const { gateway, log, load } = this.#setup;
     const loaded = load();
     if ("problems" in loaded) {
-      // Counted here, because the gateway never sees it.
+      // Counted here, because the gateway does not get this configuration.
       if (this.#reject(loaded.problems, isForced)) gateway.rejected();
       return;
     }
     const { config } = loaded;
     if (!isForced && isDeepStrictEqual(config, this.#config)) {
-      this.#said = [];
+      this.#logged = [];
       return;
     }
     try {
       await gateway.reload(config);
-      this.#said = [];
+      this.#logged = [];
       this.#noteStale(config);
       this.#config = config;
       log.level = config.server.log.level;
@@ -79,11 +79,11 @@ export class Reloader {
     }
   }
 
-  /** False when it is what was said the last time, and nobody asked. */
+  /** Logs the problems; returns false if they were logged the last time and the reload is not forced. */
   #reject(problems: readonly Problem[], isForced: boolean): boolean {
     const texts = problems.map(formatProblem);
-    if (!isForced && isDeepStrictEqual(texts, this.#said)) return false;
-    this.#said = texts;
+    if (!isForced && isDeepStrictEqual(texts, this.#logged)) return false;
+    this.#logged = texts;
     this.#setup.log.error({ code: "config_rejected", problems: texts }, REJECTED);
     return true;
   }
@@ -92,14 +92,14 @@ export class Reloader {
     const before = this.#config.server;
     const keys: string[] = STARTUP_KEYS.filter((key) => !isDeepStrictEqual(server[key], before[key]));
     if (server.log.format !== before.log.format) keys.push("log.format");
-    if (keys.length > 0) this.#setup.log.warn({ keys }, "some settings change with the next start");
+    if (keys.length > 0) this.#setup.log.warn({ keys }, "changes of these keys need a restart");
   }
 }
 
-/** What is made once, before there are listeners. */
+/** Keys whose values are used only at the start. */
 const STARTUP_KEYS = ["admin", "adminToken", "redis", "workers"] as const;
 
-const REJECTED = "config rejected: the present one stays";
+const REJECTED = "config rejected: the current one is kept";
 
 function problemsOf(
   error: unknown,

@@ -14,10 +14,10 @@ Usage: sluice COMMAND [flags]
 
 ${lines.join("\n")}
 
-  --help     this text, or that of a command
-  --version  the version
+  --help     print this text, or the help of a command
+  --version  print the version
 
-Exit codes: 0 done, 1 crashed, 2 wrong usage or configuration.
+Exit codes: 0 success, 1 crash, 2 wrong usage or configuration.
 `;
 }
 
@@ -37,7 +37,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   }
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (entry === undefined) throw new UsageError(unknown(name));
-  // Before anything else is read: whoever asks for help may have the rest wrong.
+  // Checked before the other arguments, which may be wrong: a user who asks for help needs it.
   const untilEnd = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);
   if (untilEnd.includes("--version") && !untilEnd.some(isHelp)) {
     process.stdout.write(version());
@@ -57,7 +57,7 @@ function unknown(name: string): string {
   return `unknown command ${name}${suggestion(name, Object.keys(COMMANDS))}`;
 }
 
-/** Runs a command line to its end and resolves with the exit code; a wrong one is told on standard error. */
+/** Runs a command line and resolves with the exit code; prints the problem of a wrong one to standard error. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
     return await main(args);

@@ -7,9 +7,9 @@ import { parseFlags } from "./flags.ts";
 export const schema: Command = {
   help: `Usage: sluice schema [route|server|apps]
 
-Prints the JSON Schema of routes/*.yaml (route, the default), of sluice.yaml
-(server) or of apps.yaml (apps). Editors with a YAML language server use it
-when the file starts with
+Prints the JSON Schema of routes/*.yaml (route, the default), sluice.yaml
+(server) or apps.yaml (apps). Editors with a YAML language server use it if the
+file starts with
 
   # yaml-language-server: $schema=PATH
 `,

@@ -33,19 +33,19 @@ export async function runGateway(flags: ParsedFlags, signals: Signals): Promise<
   const follow = { gateway, config, log, signals, directory, listenKey: listenKey(flags) };
   const unfollow = followConfig({ ...follow, load: () => load(flags) });
   const openFiles = openFileLimit();
-  if (openFiles < FEW_FILES) log.warn({ openFiles }, "few open files allowed: raise the limit (ulimit -n)");
+  if (openFiles < FEW_FILES) log.warn({ openFiles }, "low limit of open files: raise it (ulimit -n)");
   log.info({ openFiles }, "ready");
   const signal = await signals.stop;
   unfollow();
   return await stop(gateway, signal, log);
 }
 
-/** One process, or one that has others. */
+/** Creates a gateway in this process, or workers if the configuration wants several processes. */
 function createServing(config: Config, log: Log): Gateway {
   const count = workerCount(config.server);
   if (count === 1) return createGateway(config, { log });
   const onHopeless = (err: unknown) => {
-    log.fatal({ err }, "no worker comes up");
+    log.fatal({ err }, "no worker can start");
     process.exit(EXIT.crashed);
   };
   return new Workers(config, { log, count, onHopeless });
@@ -53,7 +53,7 @@ function createServing(config: Config, log: Log): Gateway {
 
 type Begun = { readonly addresses: readonly string[] } | { readonly problems: readonly Problem[] };
 
-/** Starts to listen; resolves with where, or with what speaks against it. */
+/** Starts to listen; resolves with the addresses, or with the problems. */
 async function begin(gateway: Gateway, flags: ParsedFlags): Promise<Begun> {
   try {
     return { addresses: await gateway.listen() };
@@ -64,13 +64,13 @@ async function begin(gateway: Gateway, flags: ParsedFlags): Promise<Begun> {
         ? listenProblem(error.cause, { ...listenKey(flags), key: "admin" })
         : listenProblem(error, listenKey(flags));
     if (problem !== undefined) return { problems: [problem] };
-    // Stopped before it stood: the signal was there first.
+    // A signal stopped the gateway before it listened.
     if (error instanceof GatewayClosedError) return { addresses: [] };
     throw error;
   }
 }
 
-/** SIGTERM comes from whoever starts another one in its place; SIGINT from somebody at a terminal, who waits. */
+/** Stops the gateway: SIGTERM, from a supervisor, drains; SIGINT, from a user who waits at a terminal, ends at once. */
 async function stop(gateway: Gateway, signal: NodeJS.Signals, log: Log): Promise<number> {
   log.info({ signal }, "stopping");
   await gateway.close({ now: signal === "SIGINT" });
@@ -78,10 +78,10 @@ async function stop(gateway: Gateway, signal: NodeJS.Signals, log: Log): Promise
   return process.exit(EXIT.done);
 }
 
-/** Below this many files a crowd of a few hundred streams is refused; 1024 is what many shells give. */
+/** With fewer open files, a few hundred streams can reach the limit; many shells set 1024. */
 const FEW_FILES = 4096;
 
-/** A newcomer without a directory gets to know what works without one. */
+/** Prints the problems; without a configuration directory also the commands that need no files. */
 function refuseConfig(problems: readonly Problem[], flags: ParsedFlags): number {
   const code = refuse(problems);
   const isBare = !flags.has("config") && problems[0]?.file === DEFAULT_DIRECTORY;
@@ -108,8 +108,8 @@ function loadSource(flags: ParsedFlags): Loaded {
     return configFromFlags({ to, listen: flags.one("listen"), cors: flags.many("cors") });
   }
   if (flags.has("listen"))
-    throw new UsageError("--listen goes with --to; otherwise listen is in sluice.yaml");
-  if (flags.has("cors")) throw new UsageError("--cors goes with --to; otherwise cors is in the route's file");
+    throw new UsageError("--listen needs --to; without --to set listen in sluice.yaml");
+  if (flags.has("cors")) throw new UsageError("--cors needs --to; without --to set cors in the route's file");
   return loadConfig(directoryOf(flags), process.env);
 }
 

@@ -6,20 +6,20 @@ import { readTarget } from "../exchange/target.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 
-/** `sluice sign`: signs one request, to try a route with curl. */
+/** `sluice sign`: signs one request, to test a route with curl. */
 export const sign: Command = {
   help: `Usage: sluice sign URL --key K --secret S [flags]
 
-Prints the headers of a request signed with SDK-HMAC-SHA256. They are good for
+Prints the headers of a request signed with SDK-HMAC-SHA256. They are valid for
 15 minutes.
 
   --key K          the AppKey
-  --secret S       the AppSecret; SLUICE_SECRET in the environment hides it from
-                   the list of processes
+  --secret S       the AppSecret; to hide it from the list of processes, set
+                   SLUICE_SECRET in the environment instead
   --method M       the method (GET, or POST with --data)
-  --header 'N: V'  a header that is sent and signed; may be repeated
+  --header 'N: V'  a header to send and sign; may be repeated
   --data TEXT      the body; @FILE reads it from a file
-  --curl           print a curl line in place of the headers
+  --curl           print a curl command instead of the headers
 `,
   run(args) {
     const flags = parseFlags(
@@ -34,7 +34,7 @@ Prints the headers of a request signed with SDK-HMAC-SHA256. They are good for
       throw new UsageError("sign needs a URL, --key and --secret");
     }
     if (!/^[\x21-\x2b\x2d-\x7e]{1,128}$/.test(key)) {
-      throw new UsageError("--key is 1 to 128 visible characters without comma and space");
+      throw new UsageError("--key: expected 1 to 128 visible characters without comma and space");
     }
     const data = flags.one("data");
     const body = data === undefined ? undefined : readBody(data);
@@ -43,7 +43,7 @@ Prints the headers of a request signed with SDK-HMAC-SHA256. They are good for
     const given = flags.many("header").map(readHeader);
     const fields = [...given, ["Host", url.host] as const].flat();
     const names = given.map(([name]) => name.toLowerCase());
-    if (new Set(names).size < names.length) throw new UsageError("a signed header can stand only once");
+    if (new Set(names).size < names.length) throw new UsageError("a signed header must not be repeated");
     const payload = payloadHash(body ?? "");
     const own = signRequest(createSigningKey({ key, secret }), { method, target, fields, payload }, names);
     const headers = [...given, ...own].map(([name, value]) => `${name}: ${value}`);
@@ -53,7 +53,7 @@ Prints the headers of a request signed with SDK-HMAC-SHA256. They are good for
   },
 };
 
-/** The target as it is signed: what a URL parser made of the address, so that curl sends the same. */
+/** Parses the address; the target to sign is as the URL parser writes it, which is what curl sends. */
 function readUrl(address: string): { readonly url: URL; readonly target: string } {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "") {
@@ -64,14 +64,14 @@ function readUrl(address: string): { readonly url: URL; readonly target: string 
   return { url, target };
 }
 
-/** Names that are the signature's own. */
+/** Fields that the signature sets itself. */
 const RESERVED: ReadonlySet<string> = new Set(["host", "authorization", "x-sdk-date"]);
 
 function readHeader(text: string): readonly [name: string, value: string] {
   const [, name = "", rest = ""] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)$/.exec(text) ?? [];
   if (name === "") throw new UsageError(`expected a header such as 'X-Name: value', not ${text}`);
   if (RESERVED.has(name.toLowerCase())) throw new UsageError(`${name} is set by the signature`);
-  // The bytes of the wire, one character each.
+  // As bytes of the wire, one character each.
   return [name, Buffer.from(rest.replace(/^[ \t]+/, ""), "utf8").toString("latin1")];
 }
 
@@ -84,7 +84,7 @@ function readBody(data: string): Buffer {
   }
 }
 
-/** `--path-as-is` and `-g`: curl would otherwise edit a path or a query that is signed. */
+/** Returns a curl command; without `--path-as-is` and `-g`, curl would change a signed path or query. */
 function curlLine(
   url: URL,
   target: string,
@@ -92,7 +92,7 @@ function curlLine(
   headers: readonly string[],
   data: string | undefined,
 ): string {
-  // curl adds a type of its own to a body; it is unsigned, which the protocol allows.
+  // curl adds a Content-Type to a body; it is not signed, which the protocol allows.
   const body = data === undefined ? [] : ["--data-binary", quoted(latin1(data))];
   // `-X HEAD` would wait for a body that never comes.
   const how = method === "HEAD" ? ["--head"] : ["-X", quoted(method)];

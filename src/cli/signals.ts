@@ -1,23 +1,23 @@
 import { EXIT } from "./command.ts";
 
-/** What the process is told from outside; listened to from the moment that it is made. */
+/** The signals to the process. */
 export interface Signals {
-  /** Resolves with the first signal to stop; the second ends the process where it stands. */
+  /** Resolves with the first SIGTERM or SIGINT; the second one ends the process immediately. */
   readonly stop: Promise<NodeJS.Signals>;
-  /** Calls back at each SIGHUP from now on. */
+  /** Calls back at each further SIGHUP; a later callback replaces this one. */
   onHangUp(callback: () => void): void;
 }
 
 /**
- * Takes the signals of this process.
+ * Handles the signals of this process from now on.
  *
- * Made first of all: to process 1 of a container the kernel brings no signal that nobody listens to, and a
- * SIGHUP that comes before there is anything to reload must not end the process.
+ * To be called first: the kernel delivers to process 1 of a container only signals with a handler, and a SIGHUP before
+ * the first reload must not end the process.
  */
 export function takeSignals(): Signals {
   let hangUp = () => {};
   process.on("SIGHUP", () => hangUp());
-  // Node would open its inspector, which lets anybody on the machine run code in this process.
+  // Without a handler, Node opens its inspector, with which other users of the machine can run code in this process.
   process.on("SIGUSR1", () => {});
   const stop = new Promise<NodeJS.Signals>((resolve) => {
     let isStopping = false;

@@ -1,6 +1,6 @@
 import { startBackends } from "./backends.ts";
 
-/** The sample backends alone, on HOST and PORT, for compose: nginx, sluice and they in a container each. */
+/** Runs only the sample backends, on HOST and PORT, for compose, where nginx, sluice and the backends have a container each. */
 const backends = await startBackends({
   host: process.env["HOST"] ?? "127.0.0.1",
   port: Number(process.env["PORT"] ?? 8080),

@@ -10,20 +10,20 @@ import { Readings } from "./readings.ts";
 
 type Answer = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
 
-/** A server that runs; `close` ends its streams and waits until its port is free. */
+/** A running server; `close` ends its streams and waits until its port is free. */
 export interface Running {
   readonly url: string;
   readonly port: number;
   close(): Promise<void>;
 }
 
-/** Where the sample backends listen, and who signs on the page that they serve. */
+/** The address of the sample backends, and the app that signs on their page. */
 interface BackendsSetup extends Pick<PageSetup, "app"> {
   readonly host?: string;
   readonly port?: number;
 }
 
-/** Starts the sample backends: plain Node, nothing of sluice in them. */
+/** Starts the sample backends: plain Node without any code of sluice. */
 export async function startBackends({
   host = "127.0.0.1",
   port = 0,
@@ -36,7 +36,7 @@ export async function startBackends({
   const answers = new Map<string, Answer>([
     ["GET /stream", (req, res) => clock.stream(req, res)],
     ["GET /stream/unmarked", (req, res) => clock.unmarked(req, res)],
-    // The same time, behind a route that asks for a signature.
+    // The same stream, behind a route that requires a signature.
     ["GET /article/stream", (req, res) => clock.stream(req, res)],
     ["POST /stream/cut", (req, res) => clock.cut(req, res)],
     ["GET /chat/events", (req, res) => chat.listen(req, res)],
@@ -53,7 +53,7 @@ export async function startBackends({
     const method = req.method === "HEAD" ? "GET" : req.method;
     const answer = answers.get(`${method} ${pathOf(req)}`);
     if (answer === undefined) res.writeHead(404).end();
-    // Only a client that breaks off in the middle of its body gets here.
+    // The only error here is a client that aborts inside its request body.
     else Promise.resolve(answer(req, res)).catch(() => res.destroy());
   });
   try {
@@ -71,7 +71,7 @@ export async function startBackends({
   }
 }
 
-/** Listens, port 0 for a free one. */
+/** Starts to listen; port 0 stands for a free port. */
 export async function listen(server: Server, host: string, port: number): Promise<Running> {
   server.listen(port, host);
   await once(server, "listening");

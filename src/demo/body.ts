@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 const MAX_BODY_BYTES = 64 * 1024;
 
-/** Reads a JSON object; answers 413 or 400 itself and returns undefined when there is none. */
+/** Reads a JSON object; without a valid one, responds with 413 or 400 itself and returns undefined. */
 export async function readJson(
   req: IncomingMessage,
   res: ServerResponse,
@@ -12,7 +12,7 @@ export async function readJson(
   for await (const part of req as AsyncIterable<Buffer>) {
     bytes += part.length;
     if (bytes > MAX_BODY_BYTES) {
-      // The rest of the body is not read, so the connection cannot be used again.
+      // The rest of the body is not read, so the connection cannot be reused.
       sendJson(res.setHeader("Connection", "close"), 413, { error: "body too large" });
       return undefined;
     }
@@ -23,7 +23,7 @@ export async function readJson(
   return value;
 }
 
-/** Answers with JSON. */
+/** Responds with JSON. */
 export function sendJson(res: ServerResponse, status: number, value: unknown): void {
   res.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(value));
 }

@@ -7,7 +7,7 @@ const SHOWN_TO_NEWCOMERS = 20;
 const MAX_NAME = 24;
 const MAX_TEXT = 500;
 
-/** A chat room: `GET /chat/events` to listen, `POST /chat/messages` to speak. */
+/** A chat room: `GET /chat/events` receives messages, `POST /chat/messages` sends one. */
 export class Chat {
   readonly #feed = new Feed(HISTORY);
 

@@ -3,10 +3,10 @@ import { Feed } from "./feed.ts";
 
 const USERS = ["John123", "mei", "Amara", "Lukas", "Sofía"] as const;
 const LOGIN_EVERY_TICKS = 7;
-/** Two minutes, for a client that lost its connection. */
+/** Events of about two minutes, for reconnecting clients. */
 const HISTORY = 120;
 
-/** `GET /stream`: the time every second, and now and then a named event. */
+/** `GET /stream`: the time every second, and sometimes a named event. */
 export class Clock {
   readonly #feed = new Feed(HISTORY);
   readonly #timer: NodeJS.Timeout;
@@ -20,12 +20,12 @@ export class Clock {
     this.#feed.subscribe(req, res);
   }
 
-  /** `GET /stream/unmarked`: the same as backends send it that know nothing of nginx. */
+  /** `GET /stream/unmarked`: the same stream without `X-Accel-Buffering`, as most backends send it. */
   unmarked(req: IncomingMessage, res: ServerResponse): void {
     this.#feed.subscribe(req, res, { fields: { "Content-Type": "text/event-stream" } });
   }
 
-  /** `POST /stream/cut`: what happens to the clients when a backend crashes? */
+  /** `POST /stream/cut`: aborts every stream, as a crash of the backend does. */
   cut(_req: IncomingMessage, res: ServerResponse): void {
     this.#feed.cut();
     res.writeHead(204).end();
@@ -37,7 +37,7 @@ export class Clock {
   }
 
   #tick(): void {
-    // With milliseconds, so that whoever receives it on the same machine can tell the delay.
+    // With milliseconds, so that a client on the same machine can measure the delay.
     this.#feed.publish({ data: new Date().toISOString() });
     this.#ticks += 1;
     if (this.#ticks % LOGIN_EVERY_TICKS !== 2) return;

@@ -8,11 +8,11 @@ const WORD_EVERY_MS = 45;
 
 const ANSWER =
   "A sluice is a gate that lets a stream through and holds none of it back. " +
-  "These words left the backend one by one, each in an event of its own, in the answer to a POST. " +
+  "The backend sent these words one by one, each in an event of its own, in the response to a POST. " +
   "A proxy that buffers would have shown you nothing, and then all of them at once. " +
-  "Close the page, and the backend stops talking: nobody pays for words that nobody reads.";
+  "Close the page, and the backend stops: you pay for no word that is not read.";
 
-/** `POST /v1/chat/completions`: words as a language model streams them, in the OpenAI shape. */
+/** `POST /v1/chat/completions`: words as a language model streams them, in OpenAI's format. */
 export async function complete(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const body = await readJson(req, res);
   if (body === undefined) return;
@@ -39,7 +39,7 @@ export async function complete(req: IncomingMessage, res: ServerResponse): Promi
     await send({}, "stop");
     res.end(encode({ data: "[DONE]" }));
   } catch (error) {
-    // The client left: there is nobody to talk to, and nothing to clear, as the signal cleared the timer.
+    // The client has left, and its signal has cleared the timer.
     if (!left.signal.aborted) throw error;
   }
 }

@@ -11,19 +11,19 @@ import { demoApp, demoRoutes } from "./routes.ts";
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 8000;
 
-/** A demo that runs. */
+/** A running demo. */
 export interface Demo {
-  /** What a newcomer opens: a server of its own, so that the page's requests are cross-origin. */
+  /** The page to open; it has a server of its own, so that its requests to the gateway are cross-origin. */
   readonly pageUrl: string;
   readonly gatewayUrl: string;
-  /** The dashboard, for this machine alone. */
+  /** The dashboard, which only this machine can reach. */
   readonly adminUrl: string;
   close(): Promise<void>;
 }
 
-/** What a demo may use of its machine. */
+/** The programs that a demo uses. */
 export interface DemoSetup {
-  /** An nginx, to show what it does to a stream without sluice; empty for none. */
+  /** The path of an nginx, to show a stream through nginx without sluice; empty for none. */
   readonly nginx?: string | undefined;
 }
 
@@ -33,18 +33,20 @@ export class DemoAddressError extends Error {}
 /**
  * Starts sample backends, the gateway and the page.
  *
- * Where the machine has an nginx, one runs beside them, to show what it does to a stream without sluice.
+ * If the machine has nginx, the demo also starts one, to show a stream through nginx without sluice.
  *
- * Without `address` the gateway takes port 8000 of the loopback or, when that is taken, a free one.
+ * Without `address` the gateway listens on port 8000 of the loopback or, if that is in use, on a free port. Throws
+ * DemoAddressError if the address cannot be used.
  */
 export async function startDemo(address?: string, { nginx = findNginx() }: DemoSetup = {}): Promise<Demo> {
   const wanted = parseAddress(address ?? `${DEFAULT_HOST}:${DEFAULT_PORT}`);
-  if (wanted === undefined) throw new DemoAddressError(`no address: ${address}; try 127.0.0.1:9000`);
+  if (wanted === undefined)
+    throw new DemoAddressError(`invalid address ${address}; expected one such as 127.0.0.1:9000`);
   if ("path" in wanted) throw new DemoAddressError("a browser cannot open a unix socket; give a port");
   const { host = DEFAULT_HOST, port } = wanted;
   const started: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
-    // Clients first: whoever is closed before its clients has to cut them off.
+    // Clients first: a server that is closed before its clients would have to abort their requests.
     for (const part of started.toReversed()) await part.close();
   };
   try {
@@ -85,7 +87,7 @@ export async function runDemo({
     return 2;
   }
   const isElsewhere = address === undefined && !demo.gatewayUrl.endsWith(`:${DEFAULT_PORT}`);
-  process.stdout.write(`${isElsewhere ? `\n  Port ${DEFAULT_PORT} is taken, so this one has a free one.\n` : ""}
+  process.stdout.write(`${isElsewhere ? `\n  Port ${DEFAULT_PORT} is in use, so the gateway listens on a free port.\n` : ""}
   Open        ${demo.pageUrl}
   watch       ${demo.adminUrl}
   or try      curl -N ${demo.gatewayUrl}/stream
@@ -97,7 +99,7 @@ export async function runDemo({
   return 0;
 }
 
-/** Resolves with the first SIGINT or SIGTERM; the next one kills, as it does by default. */
+/** Resolves at the first SIGINT or SIGTERM; the next one ends the process, as is Node's default. */
 async function stopSignal(): Promise<void> {
   const stop = new AbortController();
   const { signal } = stop;
@@ -107,7 +109,7 @@ async function stopSignal(): Promise<void> {
   await Promise.allSettled(signals);
 }
 
-/** What the user can change about it; anything else is ours and is thrown on. */
+/** Returns what the user can change about an error; rethrows a fault. */
 function addressProblem(error: unknown): string {
   if (error instanceof DemoAddressError) return error.message;
   const isListenError = error instanceof Error && "syscall" in error && error.syscall === "listen";
@@ -131,9 +133,9 @@ async function startGateway(
   const config: Config = {
     server: serverSchema.parse({
       listen: `${host.includes(":") ? `[${host}]` : host}:${port}`,
-      // Crashing the backend is part of the show, and would print a stack over the address to open.
+      // Without warnings: crashing the backend is part of the demo, and a warning would hide the address to open.
       log: { level: "error", format: "pretty" },
-      // A free port: a demo must not fail for the one of a gateway that runs beside it.
+      // A free port: the demo must not fail because another gateway's admin listener has the default one.
       admin: 0,
     }),
     routes,
@@ -148,13 +150,13 @@ async function startGateway(
   };
 }
 
-/** The page's origins; a demo that listens for other machines cannot know by what name they call it. */
+/** Returns the page's origins; any origin if other machines can reach the demo, whose name for it is unknown. */
 function allowedOrigins(host: string, pagePort: number): readonly string[] {
   const isLoopback = /^(?:127\.|::1$|localhost$)/.test(host);
   return isLoopback ? [urlOf(host, pagePort), `http://localhost:${pagePort}`] : ["*"];
 }
 
-/** With port 0 where the wanted one is taken, or where there is none of that number. */
+/** Opens the given port; a free one (port 0) if it is in use or above 65535. */
 async function orFreePort<T>(open: (port: number) => Promise<T>, port: number): Promise<T> {
   if (port > 65_535) return await open(0);
   try {

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** What a backend must send for its events to arrive one by one, also through a plain nginx. */
+/** The fields with which a backend's events arrive one by one, even through an nginx with default settings. */
 export const EVENT_STREAM_FIELDS = {
   "Content-Type": "text/event-stream",
   "Cache-Control": "no-cache",
   "X-Accel-Buffering": "no",
 } as const;
 
-/** One event as a backend thinks of it; without `event` the browser calls it `message`. */
+/** One event; without `event` its type is `message`. */
 export interface FeedEvent {
   readonly event?: string;
   readonly data: string;
@@ -19,15 +19,15 @@ interface Remembered {
 }
 
 const MAX_CLIENTS = 500;
-/** A client that is this far behind is dropped; its browser comes back and catches up from the history. */
+/** A client with more pending bytes is disconnected; its browser reconnects and catches up from the history. */
 const MAX_PENDING_BYTES = 64 * 1024;
 
-/** An event stream for any number of clients, with a short history for those that come back. */
+/** An event stream for any number of clients, with a short history for reconnecting ones. */
 export class Feed {
   readonly #clients = new Set<ServerResponse>();
   readonly #history: Remembered[] = [];
   readonly #historyLimit: number;
-  /** Ids of an earlier run of this program must not match ours. */
+  /** Part of each id, so that ids of an earlier run of this program do not match. */
   readonly #run = Date.now().toString(36);
   #count = 0;
 
@@ -35,14 +35,14 @@ export class Feed {
     this.#historyLimit = historyLimit;
   }
 
-  /** How many clients listen now. */
+  /** The number of connected clients. */
   get size(): number {
     return this.#clients.size;
   }
 
   /**
-   * Answers with the stream: first what the client missed or, for a new one, the last `recent` events. `fields` are
-   * those of the head.
+   * Responds with the stream: first the events that the client missed or, for a new client, the last `recent` events.
+   * `fields` are the fields of the response head.
    */
   subscribe(
     req: IncomingMessage,
@@ -67,7 +67,7 @@ export class Feed {
     res.once("close", () => this.#clients.delete(res));
   }
 
-  /** Sends an event to everyone who listens, and keeps it for those who come back. */
+  /** Sends an event to all clients, and keeps it for reconnecting ones. */
   publish(event: FeedEvent): void {
     this.#count += 1;
     const id = `${this.#run}-${this.#count}`;
@@ -77,12 +77,12 @@ export class Feed {
     this.#send(block);
   }
 
-  /** Sends an event of the moment, which nobody needs to catch up on. */
+  /** Sends an event to all clients without keeping it. */
   announce(event: FeedEvent): void {
     this.#send(encode(event));
   }
 
-  /** Breaks every connection off, as a backend that crashes does. */
+  /** Aborts every connection, as a crash does. */
   cut(): void {
     for (const res of this.#clients) res.destroy();
   }
@@ -95,7 +95,7 @@ export class Feed {
   #missedSince(lastEventId: string | string[] | undefined, recent: number): readonly Remembered[] {
     if (lastEventId === undefined) return recent === 0 ? [] : this.#history.slice(-recent);
     const seen = this.#history.findIndex(({ id }) => id === lastEventId);
-    // An id we no longer hold: everything we have is the nearest to the truth.
+    // For an id that is not kept any more, the whole history is sent.
     return this.#history.slice(seen + 1);
   }
 
@@ -107,7 +107,7 @@ export class Feed {
   }
 }
 
-/** One event block. Data never holds a line break here: it is JSON, a number or a time. */
+/** Returns an event block. The demo's data has no line break: it is JSON, a number or a time. */
 export function encode({ event, data }: FeedEvent): string {
   return `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`;
 }

@@ -30,20 +30,20 @@ const FILES: ReadonlyMap<string, PageFile> = new Map([
   ["/page/lib/eventsource.js", { url: browserLibrary("eventsource.js"), type: SCRIPT }],
 ]);
 
-/** Every path of the page. */
+/** The paths of all files of the page. */
 export const PAGE_PATHS: readonly string[] = [...FILES.keys()];
 
-/** What the page is to know. */
+/** The settings of the page. */
 export interface PageSetup {
-  /** Where the event streams are, on the host the page was opened with; without it, at the page's own address. */
+  /** The gateway's port, on the host of the page's URL; without it, the gateway serves the page itself. */
   readonly gatewayPort?: number | undefined;
-  /** Where an nginx without sluice passes the same stream on; without it the page says how to get one. */
+  /** The port of an nginx without sluice; without it the page says how to install one. */
   readonly nginxPort?: number | undefined;
-  /** Who signs on the article's page; without it there is no such page. */
+  /** The app that signs on the article's page; without it that page does not exist. */
   readonly app?: AppConfig | undefined;
 }
 
-/** Answers with a file of the page. */
+/** Responds with a file of the page. */
 export function servePage(
   req: IncomingMessage,
   res: ServerResponse,
@@ -77,7 +77,7 @@ export function servePage(
   res.end(text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => values[name] ?? ""));
 }
 
-/** The path of a request, without its query. */
+/** Returns the path of a request, without its query. */
 export function pathOf(req: IncomingMessage): string {
   return (req.url ?? "/").replace(/\?.*$/s, "");
 }

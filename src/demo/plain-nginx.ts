@@ -8,13 +8,13 @@ import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Running } from "./backends.ts";
 
-/** Directories of nginx that a user's PATH may lack. */
+/** Directories of nginx that are often missing in a user's PATH. */
 const MORE_PLACES = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
 const MOST_STARTS = 3;
 const START_MS = 3_000;
 const STOP_MS = 2_000;
 
-/** The nginx of this machine; undefined without one. */
+/** Returns the path of this machine's nginx; undefined without one. */
 export function findNginx(path = process.env["PATH"] ?? ""): string | undefined {
   const places = [...path.split(delimiter).filter((place) => place !== ""), ...MORE_PLACES];
   return places.map((place) => join(place, "nginx")).find(isExecutable);
@@ -30,10 +30,10 @@ function isExecutable(file: string): boolean {
 }
 
 /**
- * Starts a real nginx in front of a backend with the defaults of versions before 1.29.7: HTTP/1.0 to the backend, and
- * buffering. It holds an event stream until 4 kB have arrived.
+ * Starts a real nginx in front of a backend, with the defaults of versions before 1.29.7: HTTP/1.0 to the backend, and
+ * buffering. It holds an event stream back until 4 kB have arrived.
  *
- * Undefined when nginx does not start: the demo goes on without it.
+ * Returns undefined if nginx does not start: the demo continues without it.
  */
 export async function startPlainNginx(
   executable: string,
@@ -49,7 +49,7 @@ export async function startPlainNginx(
       const child = spawn(executable, ["-p", directory, "-c", "nginx.conf", "-e", "error.log"], {
         stdio: "ignore",
       });
-      // Without a listener, a program that cannot run would end this process.
+      // Without a listener, an `error` event (such as a missing file) would end this process.
       child.on("error", () => {});
       const stop = () => stopProcess(child);
       if (await listens(child, directory)) {
@@ -59,7 +59,7 @@ export async function startPlainNginx(
       await stop();
     }
   } catch {
-    // For example a full disk: the demo works without nginx.
+    // For example a full disk; the demo works without nginx.
   }
   await remove();
   return undefined;
@@ -81,7 +81,7 @@ http {
     location = /stream {
       proxy_http_version 1.0;
       proxy_pass http://127.0.0.1:${backendPort}/stream/unmarked;
-      # For the page, which is of another origin.
+      # For the page, which has another origin.
       add_header Access-Control-Allow-Origin *;
     }
   }
@@ -98,7 +98,7 @@ async function freePort(host: string): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-/** The pid file is written when the port is bound. */
+/** Whether nginx listens: it writes its pid file after it has bound its port. */
 async function listens(child: ChildProcess, directory: string): Promise<boolean> {
   const until = performance.now() + START_MS;
   while (performance.now() < until) {

@@ -7,7 +7,7 @@ const MEAN_GAP_MS = 2_000;
 const LEAST_GAP_MS = 150;
 const MOST_GAP_MS = 6_000;
 
-/** Readings of an instrument at moments that nobody can foretell: `GET /readings` to listen, POST for one now. */
+/** Readings of an instrument at random moments: `GET /readings` receives them, `POST /readings` makes one now. */
 export class Readings {
   readonly #feed = new Feed(HISTORY);
   #timer: NodeJS.Timeout;
@@ -30,7 +30,7 @@ export class Readings {
     this.#feed.close();
   }
 
-  /** Drawn as arrivals that know nothing of each other: now and then a few in a row, then a long silence. */
+  /** Waits for an exponentially distributed time, as between independent events: short bursts and long silences. */
   #wait(): NodeJS.Timeout {
     const gapMs = -Math.log(1 - Math.random()) * MEAN_GAP_MS;
     return setTimeout(
@@ -42,7 +42,7 @@ export class Readings {
     );
   }
 
-  /** With the moment, for the delay, and with how many requests the backend has open for all who listen. */
+  /** Publishes a reading with the time, for the delay, and with the number of requests that the backend has open. */
   #publish(): number {
     this.#number += 1;
     const sentAt = new Date().toISOString();

@@ -2,26 +2,26 @@ import { randomBytes } from "node:crypto";
 import type { AppConfig } from "../config/apps-schema.ts";
 import { type RouteConfig, routeSchema } from "../config/route-schema.ts";
 
-/** The app that signs on the article's page: made anew at each start, because its secret stands in the page. */
+/** Returns the app that signs on the article's page; new at each start, because its secret is in the page. */
 export function demoApp(): AppConfig {
   const key = randomBytes(10).toString("hex").toUpperCase();
   return { name: "article", key, secret: [randomBytes(20).toString("hex")], appCodes: [] };
 }
 
-/** The demo's routes, as the objects that route files hold. */
+/** Returns the demo's routes. */
 export function demoRoutes(backendUrl: string, pageOrigins: readonly string[]): readonly RouteConfig[] {
   const cors = { allowOrigins: pageOrigins };
   const files = {
-    // Whoever asks may read the time.
+    // Pages of any origin may read the time.
     stream: { match: { path: "/stream", methods: ["GET"] }, upstream: backendUrl, cors: true },
-    // The article's own: the same for whoever signs, from a page of any origin.
+    // The article's route: the same stream for signed requests, from pages of any origin.
     article: {
       match: { path: "/article/stream", methods: ["GET"] },
       upstream: backendUrl,
       cors: true,
       auth: { app: ["article"] },
     },
-    // One backend request for all who poll, wait or stream. A page may read every field, to count their bytes.
+    // One backend request for all polls, long polls and streams. The page may read every field, to count their bytes.
     readings: {
       match: { path: "/readings" },
       upstream: backendUrl,
@@ -32,7 +32,7 @@ export function demoRoutes(backendUrl: string, pageOrigins: readonly string[]): 
     chat: { match: { path: "/chat/*" }, upstream: backendUrl, cors },
     burst: { match: { path: "/burst", methods: ["GET"] }, upstream: backendUrl, cors },
     completions: { match: { path: "/v1/chat/completions", methods: ["POST"] }, upstream: backendUrl, cors },
-    // The page once more behind the gateway, for whoever opens the gateway's address.
+    // The page behind the gateway too, for users who open the gateway's address.
     home: { match: { path: "/", methods: ["GET"] }, upstream: backendUrl },
     page: { match: { path: "/page/*", methods: ["GET"] }, upstream: backendUrl },
   };

@@ -87,7 +87,7 @@ test("if no other worker serves, a worker that cannot start ends `serve` with 1 
   thief.close();
   expect(ended.code).toBe(1);
   const last = served.sluice.lines().at(-1);
-  expect(last).toMatchObject({ msg: "no worker comes up", err: { code: "EADDRINUSE" } });
+  expect(last).toMatchObject({ msg: "no worker can start", err: { code: "EADDRINUSE" } });
 });
 
 test("a connection that a worker was given but did not take is closed, and its client tries another worker", async () => {

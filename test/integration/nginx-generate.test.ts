@@ -82,14 +82,14 @@ describe("if --check finds a problem", () => {
     const { code, stdout, stderr } = await generate(args);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toContain('cannot load certificate "/nowhere/cert.pem"');
-    expect(stderr).toContain("sluice nginx generate: the check has found something, so nothing was written");
+    expect(stderr).toContain("sluice nginx generate: the check has findings, so nothing was written");
     expect(() => readFileSync(out)).toThrow();
   });
 
   test("without an nginx on the PATH, the exit code is 2", async () => {
     const { code, stderr } = await generate(["--check"], CONFIG, { PATH: "/nowhere" });
     expect(code).toBe(2);
-    expect(stderr).toContain("no nginx on the PATH: written for 1.22.1; --nginx names another");
+    expect(stderr).toContain("no nginx on the PATH: written for 1.22.1; --nginx selects another version");
     expect(stderr).toContain("--check needs nginx on the PATH");
   });
 });
@@ -106,7 +106,7 @@ describe("a file", () => {
     const cwd = directoryOf({ ...CONFIG, "site.conf": "server {}\n" });
     const { code, stderr } = await runSluice(["nginx", "generate", "--out", "site.conf"], { cwd });
     expect(code).toBe(2);
-    expect(stderr).toContain("site.conf was not generated, so it is left alone");
+    expect(stderr).toContain("site.conf was not generated, so it was not replaced");
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe("server {}\n");
   });
 
@@ -119,16 +119,16 @@ describe("a file", () => {
 
 describe("bad input ends with exit code 2 and a sentence", () => {
   test.each([
-    [["--listen", "eighty"], "--listen is a port, host:port or unix:/path, not eighty"],
-    [["--listen", "80; ${X}"], "--listen is a port, host:port or unix:/path, not 80; ${X}"],
-    [["--tls", "cert.pem"], "--tls is CERT,KEY, the paths of two PEM files, not cert.pem"],
+    [["--listen", "eighty"], "--listen: expected a port, host:port or unix:/path, not eighty"],
+    [["--listen", "80; ${X}"], "--listen: expected a port, host:port or unix:/path, not 80; ${X}"],
+    [["--tls", "cert.pem"], "--tls: expected CERT,KEY, the paths of two PEM files, not cert.pem"],
     [["--http2"], "--http2 needs --tls"],
     [["--http2", "--no-http2"], "--http2 and --no-http2 exclude each other"],
     [["--edge", "--behind", "10.0.0.1"], "--edge and --behind exclude each other"],
-    [["--behind", "balancer"], "--behind is an address or a range such as 10.0.0.0/8, not balancer"],
-    [["--behind", "0.0.0.0/0"], "--behind 0.0.0.0/0 would let every client choose its address"],
-    [["--mode", "some"], "--mode is all or routes, not some"],
-    [["--nginx", "new"], "--nginx is a version such as 1.26, not new"],
+    [["--behind", "balancer"], "--behind: expected an address or a range such as 10.0.0.0/8, not balancer"],
+    [["--behind", "0.0.0.0/0"], "--behind 0.0.0.0/0 would let every client forge its address"],
+    [["--mode", "some"], "--mode: expected all or routes, not some"],
+    [["--nginx", "new"], "--nginx: expected a version such as 1.26, not new"],
     [["--server", "8000"], "--server is HOST:PORT or unix:/PATH, not 8000"],
     [["--server", "a b:1;"], "--server is HOST:PORT or unix:/PATH, not a b:1;"],
     [["--config", "nowhere"], "nowhere: "],
@@ -165,7 +165,7 @@ describe("problems outside nginx are reported", () => {
     const files = { ...CONFIG, "config/routes/events.yaml": `${ROUTE}stream: { heartbeat: off }\n` };
     const { code, stdout, stderr } = await generate([], files);
     expect(code).toBe(0);
-    expect(stderr).toContain("without a heartbeat the streams of events are cut");
+    expect(stderr).toContain("without a heartbeat, nginx cuts streams after a long silence on events");
     expect(stdout).toContain("proxy_read_timeout 3615s;");
   });
 });

@@ -57,7 +57,9 @@ describe("the route files", () => {
     const cwd = directoryOf({ "site.conf": SITE, "config/routes/events.yaml": "# mine\n" });
     const { code, stderr } = await run(cwd);
     expect(code).toBe(2);
-    expect(stderr).toContain("config/routes/events.yaml exists, so nothing was written; --force replaces");
+    expect(stderr).toContain(
+      "config/routes/events.yaml exists, so nothing was written; use --force to replace it",
+    );
     expect(readFileSync(join(cwd, "config/routes/events.yaml"), "utf8")).toBe("# mine\n");
     expect((await run(cwd, ["site.conf", "--force"])).code).toBe(0);
     expect(readFileSync(join(cwd, "config/routes/events.yaml"), "utf8")).toBe(ROUTE);
@@ -71,7 +73,7 @@ describe("the route files", () => {
     });
     const { code, stderr } = await run(cwd);
     expect(code).toBe(2);
-    expect(stderr).toContain("the routes would not load, so nothing was written:");
+    expect(stderr).toContain("the routes are not valid, so nothing was written:");
     expect(stderr).toContain(
       "config/routes/events.yaml:7:11 upstream: http://127.0.0.1:9000 is an address that this gateway listens on",
     );
@@ -92,7 +94,7 @@ describe("the route files", () => {
     expect(stdout + stderr).not.toContain("app.example.com");
     const wrong = await run(cwd, ["site.conf", "--server", "othr.example.com"]);
     expect(wrong.code).toBe(2);
-    expect(wrong.stderr).toContain("no server_name is othr.example.com; did you mean other.example.com?");
+    expect(wrong.stderr).toContain("unknown server_name othr.example.com; did you mean other.example.com?");
   });
 });
 

@@ -76,9 +76,9 @@ describe("--fix", () => {
       stdout: expect.stringContaining("info client-address-lost"),
     });
     expect(stderr).toContain(
-      "mended site.conf: http10-upstream, read-timeout-cuts-silence, response-buffered, host-lost, chunked-off\n",
+      "fixed site.conf: http10-upstream, read-timeout-cuts-silence, response-buffered, host-lost, chunked-off\n",
     );
-    expect((await lint(cwd, "site.conf")).stderr).not.toContain("mended");
+    expect((await lint(cwd, "site.conf")).stderr).not.toContain("fixed ");
   });
 
   test("keeps line ends and bytes that are not UTF-8", async () => {
@@ -152,7 +152,7 @@ describe("--fix", () => {
     expect(await runSluice(args, { cwd, env })).toEqual({
       code: 2,
       stdout: "",
-      stderr: "sluice nginx lint: nginx -t refuses the mended configuration, so nothing was written\n",
+      stderr: "sluice nginx lint: nginx -t refuses the fixed configuration, so nothing was written\n",
     });
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe(SITE);
   });

@@ -162,13 +162,13 @@ describe("bad input ends with exit code 2 and a sentence with the remedy", () =>
 
   test.each([
     [["--only", "response-bufered"], "unknown rule response-bufered; did you mean response-buffered?"],
-    [["--format", "xml"], "--format is text, json, sarif, github, not xml"],
-    [["--fail-on", "never"], "--fail-on is error, warning, info, not never"],
-    [["--nginx", "new"], "--nginx is a version such as 1.26, not new"],
-    [["--sluice", "8000"], "--sluice is HOST:PORT or unix:/PATH, not 8000"],
-    [["--map", "/etc"], "--map is FROM=TO, not /etc"],
-    [["--stream", "events"], "--stream is a path such as /events"],
-    [["--heartbeat", "often"], "--heartbeat is a time such as 15s"],
+    [["--format", "xml"], "--format: expected text, json, sarif, github, not xml"],
+    [["--fail-on", "never"], "--fail-on: expected error, warning, info, not never"],
+    [["--nginx", "new"], "--nginx: expected a version such as 1.26, not new"],
+    [["--sluice", "8000"], "--sluice: expected HOST:PORT or unix:/PATH, not 8000"],
+    [["--map", "/etc"], "--map: expected FROM=TO, not /etc"],
+    [["--stream", "events"], "--stream: expected a path such as /events"],
+    [["--heartbeat", "often"], "--heartbeat: expected a time such as 15s"],
     [["--dry-run"], "--dry-run needs --fix"],
     [["--fixx"], "unknown flag --fixx; did you mean --fix?"],
   ])("a wrong flag: %j", async (args, message) => {

@@ -154,6 +154,6 @@ test("what is made at the start stays as it was, and the log says which keys wai
   const changed = `${SERVER}redis: redis://127.0.0.1:1\nadminToken: ${"t".repeat(32)}\n`;
   writeFiles(cwd, { "config/sluice.yaml": changed, "config/routes/main.yaml": saying("two") });
   await says("two");
-  const line = await server.logged("some settings change with the next start");
+  const line = await server.logged("changes of these keys need a restart");
   expect(line).toMatchObject({ keys: ["adminToken", "redis"] });
 });

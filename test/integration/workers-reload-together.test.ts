@@ -49,7 +49,7 @@ test("an address in use, or keys that one worker cannot fetch, leave all workers
   served.write({ routes: { a: saying("two") }, server: { listen: [own, `127.0.0.1:${taken}`] } });
   await eventually(async () => (await served.metrics()).get(failures) === 1, "a failed reload");
   // The worker's answer may arrive before its log line, which takes another way.
-  const rejected = () => served.lines("config rejected: the present one stays");
+  const rejected = () => served.lines("config rejected: the current one is kept");
   await eventually(() => rejected().length > 0, "its reason in the log");
   expect(rejected()).toEqual([
     expect.objectContaining({
@@ -94,7 +94,7 @@ test("sharing streams needs the redis of the start", async () => {
   const served = await serveWorkers({ routes: { a: saying("one") } });
   const shared = { match: { path: "/n" }, upstream: "http://127.0.0.1:1", shared: {} };
   served.write({ routes: { a: saying("two"), n: shared }, server: { redis: "redis://127.0.0.1:1" } });
-  const rejected = await served.sluice.logged("config rejected: the present one stays");
+  const rejected = await served.sluice.logged("config rejected: the current one is kept");
   expect(rejected["problems"]).toEqual([expect.stringMatching(/routes\/n\.yaml shared: .*redis.*restart/)]);
   expect(await bodies(served.url)).toEqual(["one", "one", "one", "one"]);
 });

@@ -284,7 +284,7 @@ test("serve refuses a backend that is its own listener with exit code 2, and so 
     `match: { path: /* }\nupstream: http://localhost:${own.port}\n`,
   );
   sluice.kill("SIGHUP");
-  const rejected = await sluice.logged("config rejected: the present one stays");
+  const rejected = await sluice.logged("config rejected: the current one is kept");
   expect(rejected["problems"]).toEqual([
     expect.stringMatching(
       /config\/routes\/a\.yaml:2:11 upstream: http:\/\/localhost:\d+ is an address that this/,

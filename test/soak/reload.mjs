@@ -72,7 +72,7 @@ async function judge({ sluice, parts, visitors, backend, streams, reloads, settl
   const endBytes = sluice.residentBytes();
   const verdict = {
     reloads: sluice.logged.get("reloaded"),
-    rejected: sluice.logged.get("config rejected: the present one stays") ?? 0,
+    rejected: sluice.logged.get("config rejected: the current one is kept") ?? 0,
     streams: sum("open"),
     closed: sum("ended"),
     lostEvents: sum("lost"),

@@ -8,7 +8,7 @@ const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycl
 let source;
 let connects = 0;
 
-/** As the article signs, with the signer of the API gateway's SDK. */
+/** Signs as the article does, with the signer of the API gateway's SDK. */
 function sign() {
   const request = new signer.HttpRequest("GET", url);
   const sig = new signer.Signer();
@@ -19,7 +19,7 @@ function sign() {
   byId("connects").textContent = connects;
   byId("signed").textContent = headers["X-Sdk-Date"];
   byId("authorization").textContent = headers.Authorization;
-  // A browser writes Host itself, and ours would be dropped with a warning.
+  // The browser sets Host itself, and would ignore this field with a warning.
   delete headers.host;
   return headers;
 }
@@ -28,7 +28,7 @@ function open() {
   source?.close();
   showState("connecting");
   source = new EventSourcePolyfill(url, { headers: sign() });
-  // The polyfill reads its headers at each connect. The article's, signed once, are refused after 15 minutes.
+  // The polyfill reads `headers` at each connect. Headers signed once, as in the article, are refused after 15 minutes.
   Object.defineProperty(source, "headers", { get: sign });
   source.onopen = () => showState("live");
   source.onerror = onError;
@@ -38,7 +38,7 @@ function open() {
   };
 }
 
-/** The polyfill comes back by itself, except after an answer that was no stream: a wrong secret is a 401. */
+/** The polyfill reconnects by itself, except after a response that is not a stream, such as 401 for a wrong secret. */
 function onError(event) {
   if (source.readyState !== EventSourcePolyfill.CLOSED) return showState("reconnecting");
   const isAnswer = event.status !== undefined;

@@ -4,7 +4,7 @@ import { eventBlocks } from "./event-blocks.js";
 const SLICES = 40;
 const byId = (id) => document.getElementById(id);
 
-/** Many events at once: are all here, in order, and how long did it take? */
+/** Requests many events at once, and shows whether all came in order and how long that took. */
 export function startBurst(gateway) {
   const chart = createChart(byId("burst-chart"), SLICES);
   byId("burst").addEventListener("submit", async (submit) => {
@@ -36,7 +36,7 @@ async function receive(gateway, events, chart) {
   byId("burst-took").textContent = `${(arrivals.at(-1) - arrivals[0]).toFixed(1)} ms`;
 }
 
-/** How many had arrived by the end of each slice of the time from the first to the last. */
+/** Returns how many events had arrived at the end of each slice of the time from the first to the last event. */
 function slices(arrivals) {
   const firstAt = arrivals[0];
   const sliceMs = (arrivals.at(-1) - firstAt) / SLICES;

@@ -1,7 +1,7 @@
 const MOST_SHOWN = 100;
 const byId = (id) => document.getElementById(id);
 
-/** The chat room: an EventSource to listen, a POST to speak. */
+/** The chat room: an EventSource receives messages, a POST sends one. */
 export function startChat(gateway) {
   byId("name").value = `guest-${Math.floor(Math.random() * 900 + 100)}`;
   showEmpty();
@@ -9,7 +9,8 @@ export function startChat(gateway) {
   byId("chat").addEventListener("submit", async (submit) => {
     submit.preventDefault();
     const message = { name: byId("name").value, text: byId("text").value };
-    byId("chat-note").textContent = (await send(gateway, message)) ?? "Sent, and back through the stream.";
+    byId("chat-note").textContent =
+      (await send(gateway, message)) ?? "Sent, and received through the stream.";
   });
 }
 
@@ -25,7 +26,7 @@ function listen(gateway) {
   });
 }
 
-/** Returns what went wrong, if anything. */
+/** Sends a message; returns a text for the user if that failed. */
 async function send(gateway, message) {
   try {
     const response = await fetch(`${gateway}/chat/messages`, {
@@ -55,6 +56,6 @@ function show({ name, text }) {
 function showEmpty() {
   const item = document.createElement("li");
   item.className = "empty";
-  item.textContent = "Nobody has said anything yet.";
+  item.textContent = "No messages yet.";
   byId("messages").append(item);
 }

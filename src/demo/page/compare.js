@@ -6,10 +6,10 @@ import { Timeline } from "./timeline.js";
 
 const url = `${gateway}/readings`;
 const byId = (id) => document.getElementById(id);
-/** Stops what runs now; undefined while nothing does. */
+/** Stops the running comparison; undefined if none runs. */
 let stop;
 
-/** All three from the same event on, with figures that begin at nothing. */
+/** Starts all three techniques at the same event, with figures at zero. */
 async function start() {
   stop?.();
   const running = new AbortController();
@@ -36,7 +36,7 @@ async function start() {
   }
 }
 
-/** Asks until there is somebody to answer. */
+/** Asks until the gateway responds. */
 async function presentId(signal) {
   while (!signal.aborted) {
     try {
@@ -63,7 +63,7 @@ function showState(state, word = state) {
 byId("now").addEventListener("click", () => fetch(url, { method: "POST" }));
 byId("toggle").addEventListener("click", toggle);
 byId("every").addEventListener("change", start);
-// Browsers open six connections to one host: tabs in the background leave theirs to the others.
+// Browsers open at most six HTTP/1.1 connections to one host: a tab in the background gives up its connections.
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) return start();
   stop?.();

@@ -1,21 +1,21 @@
-/** How many of the last events are listed. */
+/** The number of listed events. */
 const SHOWN_EVENTS = 8;
 
 const byId = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
-/** The figures of all lanes, and the delay of each of the last events in each of them. */
+/** Shows the figures of all lanes, and the delays of the last events in each lane. */
 export class Comparison {
   #lanes;
   #events = new Map();
   #due;
 
-  /** `lanes` by their technique, in the order of the columns. */
+  /** `lanes` by technique, in the order of the columns. */
   constructor(lanes) {
     this.#lanes = lanes;
   }
 
-  /** What changed within a moment is shown together. */
+  /** Shows changes at most every 50 ms. */
   show() {
     this.#due ??= setTimeout(() => {
       this.#due = undefined;
@@ -23,7 +23,7 @@ export class Comparison {
     }, 50);
   }
 
-  /** What still comes is not shown any more: the next comparison has the page. */
+  /** Shows no further changes, because the next comparison uses the page. */
   stop() {
     clearTimeout(this.#due);
     this.show = () => {};
@@ -67,7 +67,7 @@ export class Comparison {
 function cell(delayMs) {
   const element = document.createElement("td");
   element.textContent = delayMs === undefined ? "…" : ms(delayMs);
-  if (delayMs === undefined) element.setAttribute("aria-label", "not there yet");
+  if (delayMs === undefined) element.setAttribute("aria-label", "not received yet");
   return element;
 }
 

@@ -2,7 +2,7 @@ import { eventBlocks } from "./event-blocks.js";
 
 const byId = (id) => document.getElementById(id);
 
-/** A POST whose answer is a stream, as language models answer. Stop cancels it, all the way to the backend. */
+/** Sends a POST whose response is a stream, as language models respond. Stop cancels it, as far as the backend. */
 export function startCompletion(gateway) {
   let asked;
   byId("ask").addEventListener("submit", async (submit) => {
@@ -39,5 +39,5 @@ async function read(gateway, signal) {
     byId("words").append(text);
     byId("words-figures").textContent = `${words} words, first in ${Math.round(firstMs)} ms`;
   }
-  throw new Error("the answer broke off");
+  throw new Error("the response is incomplete");
 }

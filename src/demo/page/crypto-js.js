@@ -1,8 +1,8 @@
 /**
- * The part of CryptoJS that the API gateway's signer asks for in a browser: SHA-256 and its HMAC, in hex.
+ * The part of CryptoJS that the API gateway's signer needs in a browser: SHA-256 and its HMAC, in hex.
  *
- * WebCrypto has both, but answers later, and the signer returns its headers at once; and it is there for
- * secure origins only, which a demo on another machine is not.
+ * WebCrypto has both, but its results are promises, and the signer is synchronous. WebCrypto also needs a secure origin,
+ * which a demo on another machine does not have.
  */
 const encoder = new TextEncoder();
 const BLOCK_BYTES = 64;
@@ -44,7 +44,7 @@ function compress(state, words) {
   for (const [i, word] of [a, b, c, d, e, f, g, h].entries()) state[i] += word;
 }
 
-/** A one bit, zeros, and the length in bits at the end of the last block. */
+/** Pads a message with a one bit, zeros, and its length in bits at the end of the last block (FIPS 180-4, section 5.1.1). */
 function pad(message) {
   const blocks = Math.ceil((message.length + 9) / BLOCK_BYTES);
   const padded = new Uint8Array(blocks * BLOCK_BYTES);
@@ -75,7 +75,7 @@ function rotate(word, bits) {
   return (word >>> bits) | (word << (32 - bits));
 }
 
-/** CryptoJS returns an object that the signer turns into text. */
+/** Returns an object like CryptoJS's, which the signer converts to text. */
 function hex(bytes) {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

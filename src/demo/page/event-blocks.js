@@ -1,4 +1,7 @@
-/** Reads an event stream from `fetch`, for what EventSource cannot do: POST, and an end that is the end; `onBytes` is told how much comes. */
+/**
+ * Reads an event stream from `fetch`, for cases where EventSource does not work: a POST, or a stream that ends. `onBytes`
+ * gets the length of each chunk.
+ */
 export async function* eventBlocks(response, onBytes = () => {}) {
   const decoder = new TextDecoder();
   let rest = "";
@@ -13,7 +16,7 @@ export async function* eventBlocks(response, onBytes = () => {}) {
   }
 }
 
-/** Not every browser can iterate a body yet. */
+/** Yields the chunks of a body; not every browser can iterate a body itself. */
 async function* chunks(body) {
   const reader = body.getReader();
   try {
@@ -23,7 +26,7 @@ async function* chunks(body) {
   }
 }
 
-/** Our backends send one data line an event. Lines that begin with a colon are comments. */
+/** Parses a block. The demo's backends send one data line per event; a line that begins with a colon is a comment. */
 function parse(text) {
   const block = { event: "message" };
   for (const line of text.split("\n")) {

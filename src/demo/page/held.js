@@ -3,12 +3,12 @@ const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const seconds = (ms) => `${Math.round(ms / 1000)} s`;
 
 /**
- * The same stream through an nginx alone, beside the live one: how many of the events that have come live are still
- * held back there, and for how long. Returns what is to be called with each live event.
+ * Shows the same stream through nginx without sluice: how many events it holds back, and for how long. Returns a function
+ * to be called with each event of the stream through sluice.
  */
 export function startHeld() {
   const port = meta("nginx-port");
-  // The page has no gateway's port where something else serves it, which then is what stands in front.
+  // Without a gateway's port, the page is served through the gateway, and perhaps through an nginx in front.
   byId("held").hidden = meta("gateway-port") === "";
   byId("held-none").hidden = port !== "";
   byId("held-lane").hidden = port === "";
@@ -16,7 +16,7 @@ export function startHeld() {
 }
 
 function watch(url) {
-  /** Those that came live and not through nginx: { number, sentAt }. */
+  /** The events that came through sluice and not yet through nginx: { number, sentAt }. */
   let held = [];
   let source;
   let lump = 0;
@@ -64,8 +64,8 @@ function watch(url) {
 }
 
 const MOST_DOTS = 100;
-/** More than nginx holds of this stream. */
+/** A bound above the number of events that nginx holds of this stream. */
 const MOST_HELD = 1_000;
 
-/** Ids end in a running number. */
+/** Ids end with a running number. */
 const numberOf = (id) => Number(id.split("-").at(-1));

@@ -1,14 +1,14 @@
-/** How long a request or an event is drawn. */
+/** How long a request or an event is shown, in ms. */
 export const SHOWN_MS = 20_000;
 
-/** What one technique does: its requests, the bytes that they brought, and how late each event was. */
+/** The lane of one technique: its requests, their bytes, and the delay of each event. */
 export class Lane {
-  /** Those of the last moments: { from, until, events }, `until` undefined while one is open. */
+  /** The shown requests: { from, until, events }, with `until` undefined while a request is open. */
   requests = [];
-  /** Events of the last moments: { number, sentAt, at }. */
+  /** The shown events: { number, sentAt, at }. */
   arrivals = [];
   counts = { requests: 0, empty: 0, bytes: 0, events: 0 };
-  /** The newest, for the median and the slowest. */
+  /** The newest delays, in ms, for the median and the slowest. */
   delays = [];
 
   begin() {
@@ -18,7 +18,7 @@ export class Lane {
     return request;
   }
 
-  /** The head is counted as it looks on the wire of HTTP/1.1, from what a page may read of it. */
+  /** Counts a response head as HTTP/1.1 sends it, with the fields that the page may read. */
   head(response) {
     let bytes = `HTTP/1.1 ${response.status} ${response.statusText}\r\n\r\n`.length;
     for (const [name, value] of response.headers) bytes += name.length + value.length + 4;
@@ -44,7 +44,7 @@ export class Lane {
     if (request.events === 0) this.counts.empty += 1;
   }
 
-  /** Takes off what is no longer drawn. */
+  /** Removes what is not shown any more. */
   forget(before) {
     this.requests = this.requests.filter(({ until }) => until === undefined || until > before);
     this.arrivals = this.arrivals.filter(({ at }) => at > before);

@@ -25,7 +25,7 @@ function showCommand() {
   });
 }
 
-/** The clipboard is there for secure origins only; elsewhere the command is selected instead. */
+/** Copies the command. The clipboard needs a secure origin; without one, selects the command and returns false. */
 async function copy(command) {
   try {
     await navigator.clipboard.writeText(command);
@@ -40,5 +40,5 @@ async function showNginx() {
   const head = await fetch("/", { method: "HEAD" });
   if (!/nginx/i.test(head.headers.get("Server") ?? "")) return;
   byId("nginx").classList.remove("optional");
-  byId("nginx-note").textContent = "passes it on";
+  byId("nginx-note").textContent = "forwards it";
 }

@@ -2,13 +2,13 @@ import { createChart } from "./chart.js";
 
 const SHOWN_DELAYS = 60;
 const SHOWN_EVENTS = 6;
-/** A clock of another machine may be this far off and still tell something. */
+/** The smallest delay that is shown, in ms: below it, the clocks of two machines differ too much. */
 const CLOCKS_DIFFER_MS = -50;
 
 const byId = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
-/** The article's page: the time that the backend sends, as it arrives, and how late it is. `onEvent` gets each event. */
+/** Shows the time that the backend sends, as it arrives, and its delay. `onEvent` gets each event. */
 export function startStream(gateway, onEvent) {
   const chart = createChart(byId("chart"), SHOWN_DELAYS);
   const delays = [];
@@ -32,14 +32,14 @@ export function startStream(gateway, onEvent) {
     counts.reconnects += 1;
     showCounts();
     showState(source.readyState === EventSource.CLOSED ? "closed" : "reconnecting");
-    // The browser comes back by itself, except after an answer that was no stream, such as 502.
+    // The browser reconnects by itself, except after a response that is not a stream, such as 502.
     if (source.readyState === EventSource.CLOSED) setTimeout(open, 2000);
   }
 
   function onTime(event) {
     const sentAt = Date.parse(event.data);
     const delayMs = Date.now() - sentAt;
-    // What came in while we were away is not late: it is caught up.
+    // Events from before the connection are replayed, not late.
     const isReplay = sentAt < openedAt;
     byId("clock").textContent = clock.format(sentAt);
     count(event);
@@ -59,7 +59,7 @@ export function startStream(gateway, onEvent) {
     log(event, "");
   }
 
-  /** Ids end in a running number, so a hole shows. */
+  /** Counts an event. Ids end with a running number, which shows lost events. */
   function count(event) {
     const number = Number(event.lastEventId.split("-").at(-1));
     if (lastNumber !== undefined && number > lastNumber) counts.lost += number - lastNumber - 1;
@@ -88,7 +88,7 @@ export function startStream(gateway, onEvent) {
   }
 
   byId("cut").addEventListener("click", () => fetch(`${gateway}/stream/cut`, { method: "POST" }));
-  // Browsers open six connections to one host: tabs in the background leave theirs to the others.
+  // Browsers open at most six HTTP/1.1 connections to one host: a tab in the background gives up its connections.
   document.addEventListener("visibilitychange", () => {
     source.close();
     lastNumber = undefined;

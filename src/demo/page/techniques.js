@@ -1,13 +1,13 @@
 import { eventBlocks } from "./event-blocks.js";
 
-/** After a failure: the gateway may be starting again. */
+/** The wait after a failure: the gateway may be restarting. */
 const RETRY_MS = 1_000;
-/** Less than what proxies cut after. */
+/** The wait of a long poll, shorter than the timeouts of proxies. */
 const WAIT = "25s";
 
 /**
- * The three techniques of the article, as loops over `fetch` that run until they are aborted. Each goes on behind
- * the last event that it has, so that none of them misses one.
+ * The three techniques of the article, as loops over `fetch` that run until they are aborted. Each resumes after its last
+ * event, so that it misses none.
  */
 export const TECHNIQUES = {
   polling: async (way, everyMs) => {
@@ -15,20 +15,20 @@ export const TECHNIQUES = {
     await sleep(everyMs, way.signal);
   },
   "long-polling": (way) => poll(way, { transport: "long-polling", timeout: WAIT }),
-  // An EventSource waits as long before it comes back.
+  // An EventSource waits as long before it reconnects.
   stream: async (way) => {
     await stream(way);
     await sleep(RETRY_MS, way.signal);
   },
 };
 
-/** Where new events begin, for all three alike. */
+/** Returns the id after which new events begin, for all three techniques. */
 export async function present(url, signal) {
   const response = await fetch(`${url}?transport=polling`, { signal });
   return (await response.json()).lastEventId;
 }
 
-/** Runs one of them; `way` is { url, lane, lastEventId, signal, onChange, onState }. */
+/** Runs a technique; `way` is { url, lane, lastEventId, signal, onChange, onState }. */
 export async function run(technique, way, everyMs) {
   while (!way.signal.aborted) {
     try {
@@ -64,7 +64,7 @@ async function stream(way) {
   });
 }
 
-/** One request of a technique, counted from its begin to its end however it ends. */
+/** Sends one request of a technique, and counts it from its start to its end, even if it fails. */
 async function asking({ url, lane, lastEventId, signal, onChange, onState }, parameters, read) {
   const query = new URLSearchParams({ ...parameters, ...(lastEventId && { lastEventId }) });
   const request = lane.begin();
@@ -81,7 +81,7 @@ async function asking({ url, lane, lastEventId, signal, onChange, onState }, par
   }
 }
 
-/** Resolves early when it is aborted: whoever waited looks for itself. */
+/** Waits `ms`; resolves early if aborted, which the caller has to check. */
 function sleep(ms, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);

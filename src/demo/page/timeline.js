@@ -7,8 +7,8 @@ const TICK_PX = 2;
 const STILL_EVERY_MS = 1_000;
 
 /**
- * Draws the last moments, now at the right: for each technique its requests as bars, and each event as a dot where it
- * arrived, with a tail back to the moment at which the backend sent it. The tail is the delay.
+ * Draws the last seconds, with the present at the right: for each technique its requests as bars, and each event as a dot
+ * at its arrival, with a line back to the time at which the backend sent it. The line's length is the delay.
  */
 export class Timeline {
   #canvas;
@@ -27,7 +27,7 @@ export class Timeline {
     this.#isStopped = true;
   }
 
-  /** As often as the screen shows something new, or once a second for whoever asked for less motion. */
+  /** Draws with every frame of the screen, or once a second if the user prefers reduced motion. */
   #next() {
     if (this.#isStopped) return;
     this.#draw(Date.now());
@@ -62,7 +62,7 @@ export class Timeline {
       const left = Math.max(0, x(from));
       const right = x(until ?? now) - 1;
       const isTick = right - left < TICK_PX;
-      // A poll that is answered at once is a line; in the soft colour of the long bars nobody would see it.
+      // A poll that is answered at once is a thin line, which would be invisible in the soft colour of the long bars.
       if (until !== undefined && events === 0) pen.fillStyle = paint.warn;
       else pen.fillStyle = isTick ? paint.water : paint["water-soft"];
       pen.fillRect(left, y + 4, isTick ? TICK_PX : right - left, 12);
@@ -81,7 +81,7 @@ export class Timeline {
     }
   }
 
-  /** Sharp on every screen, whatever the width of the window. */
+  /** Fits the canvas to its size and to the screen's pixel ratio, so that lines are sharp. */
   #fit() {
     const ratio = devicePixelRatio;
     const { clientWidth: width, clientHeight: height } = this.#canvas;
