@@ -76,14 +76,14 @@ for (const [name, fail] of Object.entries(FAILURES)) {
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port, { method: "POST", body: "{}" });
     await expectRefusal(client, gateway, 502, "Backend unavailable.");
-    // A request that may have had its effect is never sent twice.
+    // A request that may have had an effect is never sent twice.
     expect(backend.requests).toHaveLength(1);
-    // The gateway is alive, and the connection to the client as good as before.
+    // The gateway runs, and the connection to the client is still usable.
     expect(client.socket.readyState).toBe("open");
   });
 }
 
-test("a few early hints are no fault", async () => {
+test("a few early hints are accepted", async () => {
   const backend = await startBackend((request) => {
     for (let n = 0; n < 3; n++) request.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     request.respond(200, {}, "ok");
@@ -94,7 +94,7 @@ test("a few early hints are no fault", async () => {
   expect([client.head?.status, client.text]).toEqual([200, "ok"]);
 });
 
-test("control characters in a reason phrase do not take the gateway down", async () => {
+test("control characters in a reason phrase do not crash the gateway", async () => {
   const backend = await startBackend((request) =>
     request.send("HTTP/1.1 200 O\x01K\x7f\r\nContent-Length: 2\r\n\r\nok"),
   );

@@ -14,7 +14,7 @@ const refused = async () => `http://127.0.0.1:${await refusedPort()}`;
 const answer = (request: BackendRequest) => request.respond(200, {}, "ok");
 const slowly = (request: BackendRequest) => void delay(10).then(() => answer(request));
 
-/** Sends GETs from ten clients at once, kills a backend in the midst of them, and returns the statuses. */
+/** Sends GETs from ten clients at once, kills a backend meanwhile, and returns the statuses. */
 async function killUnderLoad(options: Record<string, unknown>): Promise<Map<number, number>> {
   const backends = [await startBackend(slowly), await startBackend(slowly), await startBackend(slowly)];
   const gateway = await startGatewayTo(
@@ -36,7 +36,7 @@ async function killUnderLoad(options: Record<string, unknown>): Promise<Map<numb
   const clients = Array.from({ length: 10 }, client);
   const [victim] = backends as [Backend];
   await eventually(() => left < 400, "a third of the load");
-  // With requests under way to it.
+  // While requests to it are open.
   await eventually(() => victim.requests.at(-1)?.connection.isOpen && victim.openConnections > 0);
   await victim.close();
   await Promise.all(clients);
@@ -44,16 +44,16 @@ async function killUnderLoad(options: Record<string, unknown>): Promise<Map<numb
   return statuses;
 }
 
-test("a backend that is killed under load costs no GET", async () => {
+test("a backend that is killed under load makes no GET fail", async () => {
   expect(await killUnderLoad({})).toEqual(new Map([[200, 600]]));
 });
 
-test("control: without retries it does", async () => {
+test("control: without retries some GETs fail", async () => {
   const statuses = await killUnderLoad({ retries: 0 });
   expect(statuses.get(502)).toBeGreaterThan(0);
 });
 
-test("a connection that is refused goes to the next one, and both are named in the log", async () => {
+test("after a refused connection the request goes to the next backend, and the log names both", async () => {
   const backend = await startBackend(answer);
   const dead = await refused();
   const gateway = await startGatewayTo("", pool([dead, backend.url]));
@@ -72,7 +72,7 @@ test("a connection that is refused goes to the next one, and both are named in t
       reason: expect.stringContaining("ECONNREFUSED"),
     }),
   ]);
-  // It is left alone from then on.
+  // From then on the gateway does not use it.
   for (let n = 0; n < 4; n++) await openStream(gateway.port).ended();
   expect(gateway.log.filter(({ msg }) => msg === "attempt failed")).toHaveLength(1);
   expect(gateway.log.filter(({ msg }) => msg === "backend is out")).toHaveLength(1);
@@ -89,7 +89,7 @@ const UPLOADS: Record<string, StreamRequest> = {
 };
 
 test.each(Object.entries(UPLOADS))(
-  "%s that could not leave goes to the next one, whole",
+  "%s that could not be sent goes completely to the next backend",
   async (name, upload) => {
     const backend = await startBackend((request) => void request.wholeBody().then(() => answer(request)));
     const gateway = await startGatewayTo("", pool([await refused(), backend.url]));
@@ -102,7 +102,7 @@ test.each(Object.entries(UPLOADS))(
   },
 );
 
-test("so does one whose connection does not come to stand in time", async () => {
+test("a request whose connection is not established in time goes to the next backend too", async () => {
   const hole = await startBlackHole();
   const backend = await startBackend((request) => void request.wholeBody().then(() => answer(request)));
   const gateway = await startGatewayTo("", pool([hole.url, backend.url], { connectTimeout: "200ms" }));
@@ -112,7 +112,7 @@ test("so does one whose connection does not come to stand in time", async () => 
 });
 
 test.each(["GET", "HEAD", "OPTIONS", "DELETE"])(
-  "a %s that is not answered goes to the next one",
+  "a %s without a response goes to the next backend",
   async (method) => {
     const closing = await startBackend((request) => request.halfClose());
     const backend = await startBackend((request) => request.respond(200, {}, method === "HEAD" ? "" : "ok"));
@@ -128,9 +128,9 @@ test.each([
   ["POST", ""],
   ["PATCH", ""],
   ["POST", "{}"],
-  // Its body has left with the first attempt.
+  // The body was sent with the first attempt.
   ["PUT", "{}"],
-])("a %s that may have had its effect is never sent twice (body: %j)", async (method, body) => {
+])("a %s that may have had an effect is never sent twice (body: %j)", async (method, body) => {
   const closing = await startBackend((request) => void request.wholeBody().then(() => request.halfClose()));
   const backend = await startBackend(answer);
   const gateway = await startGatewayTo("", pool([closing.url, backend.url], { retries: 5 }));
@@ -154,13 +154,13 @@ const BEGUN: Record<string, (request: BackendRequest) => void> = {
 };
 
 test.each(Object.entries(BEGUN))(
-  "an answer that began with %s is not asked for again",
+  "a response that began with %s is not requested again",
   async (_name, begin) => {
     const broken = await startBackend(begin);
     const backend = await startBackend(answer);
     const gateway = await startGatewayTo(
       "",
-      // Longer than a busy machine stands still: what began must have been read by then.
+      // Longer than a busy machine stalls, so that the start of the response has been read.
       pool([broken.url, backend.url], { responseHeaderTimeout: "1500ms" }),
     );
     const client = openStream(gateway.port);
@@ -170,7 +170,7 @@ test.each(Object.entries(BEGUN))(
   },
 );
 
-test("a backend that does not answer in time is passed over; when all are silent it is a 504", async () => {
+test("a backend that does not respond in time is skipped; if all are silent the client gets 504", async () => {
   const silent = [await startBackend(), await startBackend()];
   const backend = await startBackend(answer);
   const urls = [...silent, backend].map(({ url }) => url);
@@ -184,11 +184,11 @@ test("a backend that does not answer in time is passed over; when all are silent
   const late = openStream(without.port);
   await late.ended();
   expect(late.head?.status).toBe(504);
-  // Each was asked once by each gateway: never the same twice.
+  // Each gateway tried each backend once.
   expect(silent.map(({ requests }) => requests.length)).toEqual([2, 2]);
 });
 
-test("no more than `retries` others are tried", async () => {
+test("at most `retries` other backends are tried", async () => {
   const closing = await Promise.all(
     Array.from({ length: 4 }, () => startBackend((request) => request.halfClose())),
   );
@@ -205,7 +205,7 @@ test("no more than `retries` others are tried", async () => {
   expect(closing.flatMap(({ requests }) => requests)).toHaveLength(3);
 });
 
-test("one that is alone is asked once", async () => {
+test("a single backend is tried once", async () => {
   const closing = await startBackend((request) => request.halfClose());
   for (const url of [closing.url, await refused()]) {
     const gateway = await startGatewayTo(url);
@@ -217,7 +217,7 @@ test("one that is alone is asked once", async () => {
   expect(closing.requests).toHaveLength(1);
 });
 
-test("a client that leaves ends the attempts, and is no failure of the backend", async () => {
+test("a client's disconnect ends the attempts and does not count as a failure of the backend", async () => {
   const silent = await startBackend();
   const other = await startBackend(answer);
   const gateway = await startGatewayTo("", pool([silent.url, other.url]));
@@ -229,7 +229,7 @@ test("a client that leaves ends the attempts, and is no failure of the backend",
   expect(gateway.log.filter(({ msg }) => msg === "backend is out" || msg === "attempt failed")).toEqual([]);
 });
 
-test("when all refuse, it is a 502 at once, and the client of an upload gets to read it", async () => {
+test("when all backends refuse, the client gets 502 at once, even during an upload", async () => {
   const gateway = await startGatewayTo("", pool([await refused(), await refused()]));
   for (let n = 0; n < 3; n++) {
     const client = openStream(gateway.port, { method: "POST", body: "x".repeat(300_000) });
@@ -238,13 +238,13 @@ test("when all refuse, it is a 502 at once, and the client of an upload gets to 
   }
 });
 
-test("a backend that comes back is used again after failTimeout", async () => {
+test("a recovered backend is used again after failTimeout", async () => {
   let isWell = false;
   const flapping = await startBackend((request) => (isWell ? answer(request) : request.halfClose()));
   const steady = await startBackend(answer);
   const gateway = await startGatewayTo("", {
     upstream: {
-      // Longer than the five requests below take, however busy the machine is.
+      // Longer than the five requests below take on a busy machine.
       backends: [{ url: flapping.url, failTimeout: "2s" }, { url: steady.url }],
       balance: "roundRobin",
     },

@@ -4,14 +4,14 @@ import { eventually, SOON_MS } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// A FIN behind a request may be a client that has left or one that has no more to say. As nginx does, sluice takes
-// it for the first: nothing else tells in time, and a client that reads on keeps its half open.
+// A FIN after a request means a client that has disconnected or a client that has nothing more to send. Like nginx,
+// sluice assumes the first: there is no other early sign, and a client that still reads keeps its half open.
 
 describe.each([
   ["a plain request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
-  ["one that node:http reads", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+  ["a request that node:http reads", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"],
 ])("%s", (_, get) => {
-  test("whose client ends its half in the middle of a stream is cancelled soon", async () => {
+  test("is cancelled soon when its client ends its half during a stream", async () => {
     const backend = await startBackend((request) => request.openStream());
     const gateway = await startGatewayTo(backend.url);
     const client = await openRaw(gateway.port);
@@ -26,7 +26,7 @@ describe.each([
     expect(await gateway.requestLine()).toMatchObject({ endReason: "client_gone" });
   });
 
-  test("whose client ends its half before the answer is cancelled too", async () => {
+  test("is cancelled when its client ends its half before the response", async () => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url);
     const client = await openRaw(gateway.port);

@@ -11,13 +11,13 @@ import { openStream } from "../support/sse-client.ts";
 
 async function expectCancelled(connection: BackendConnection, gateway: GatewayFixture, since: number) {
   expect((await connection.closed) - since).toBeLessThan(SOON_MS);
-  // The gateway closed it, not the fixture's own clean-up.
+  // The gateway closed it, not the fixture's clean-up.
   expect(connection.closedBy).toBeDefined();
   expect(await gateway.requestLine()).toMatchObject({ status: 499, endReason: "client_gone" });
 }
 
 for (const how of ["leave", "reset"] as const) {
-  test(`in the middle of a stream (${how})`, async () => {
+  test(`during a stream (${how})`, async () => {
     const { client, request, gateway } = await openRelay();
     request.emit("data: 1\n\ndata: ha");
     await client.received("data: ha");
@@ -33,7 +33,7 @@ for (const how of ["leave", "reset"] as const) {
     await expectCancelled(request.connection, gateway, since);
   });
 
-  test(`before the backend answered (${how})`, async () => {
+  test(`before the backend's response (${how})`, async () => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port);
@@ -43,7 +43,7 @@ for (const how of ["leave", "reset"] as const) {
     await expectCancelled(connection, gateway, since);
   });
 
-  test(`in the middle of an ordinary download (${how})`, async () => {
+  test(`during an ordinary download (${how})`, async () => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port);
@@ -55,7 +55,7 @@ for (const how of ["leave", "reset"] as const) {
     await expectCancelled(request.connection, gateway, since);
   });
 
-  test(`in the middle of its own upload (${how})`, async () => {
+  test(`during its own upload (${how})`, async () => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "1000" } });
@@ -68,8 +68,8 @@ for (const how of ["leave", "reset"] as const) {
   });
 }
 
-test("in the middle of the answer to a POST with Expect: 100-continue", async () => {
-  // A proxy that waits for `aborted` on the request never learns that this client left.
+test("during the response to a POST with Expect: 100-continue", async () => {
+  // A proxy that waits for `aborted` on the request never notices this disconnect.
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const client = openStream(gateway.port, {
@@ -85,12 +85,12 @@ test("in the middle of the answer to a POST with Expect: 100-continue", async ()
   await expectCancelled(request.connection, gateway, since);
 });
 
-test("while the connection to the backend is being made", async () => {
+test("while the gateway connects to the backend", async () => {
   const hole = await startBlackHole();
   const gateway = await startGatewayTo(hole.url);
   const client = openStream(gateway.port);
   await eventually(() => client.socket.bytesWritten > 0, "the request's departure");
-  // The gateway is dialling once it has read the request; another request tells that it has.
+  // The gateway dials when it has read the request; a second request proves that it has.
   const probe = openStream(gateway.port, { path: "/%zz" });
   await probe.opened();
   client.leave();
@@ -101,7 +101,7 @@ test("while the connection to the backend is being made", async () => {
   expect(line?.["durationMs"]).toBeLessThan(SOON_MS);
 });
 
-test("a request whose client left at once costs the backend nothing it would notice", async () => {
+test("a request whose client disconnects at once leaves no backend connection open", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   for (let n = 0; n < 50; n++) {

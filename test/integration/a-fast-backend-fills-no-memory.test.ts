@@ -11,11 +11,11 @@ import { startGatewayTo } from "../support/gateway.ts";
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const CLIENT_BUFFER = 128 * KiB;
-/** What one read of a backend may bring on top, and a chunk's frame. */
+/** One more read of the backend, and the framing of a chunk. */
 const ONE_READ = 64 * KiB + 16;
 const WATCH_MS = 1_500;
 
-/** Everything that servers of this process accept from now on. */
+/** Collects all sockets that servers of this process accept from now on. */
 function watchAccepted(): Set<Socket> {
   const sockets = new Set<Socket>();
   const onSocket = (message: unknown) => void sockets.add((message as { socket: Socket }).socket);
@@ -24,7 +24,7 @@ function watchAccepted(): Set<Socket> {
   return sockets;
 }
 
-/** Reads all that comes for a while; resolves with how many bytes a second that was. */
+/** Reads for a while; resolves with the bytes per second. */
 async function speedOf(port: number, ms: number): Promise<number> {
   const socket = connect(port, "127.0.0.1");
   afterTest(() => void socket.destroy());
@@ -33,7 +33,7 @@ async function speedOf(port: number, ms: number): Promise<number> {
     length += bytes.length;
   });
   socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  // Both ends take a while to come up to speed.
+  // Both ends need some time to reach full speed.
   await delay(ms / 2);
   length = 0;
   const startedAt = performance.now();
@@ -42,14 +42,14 @@ async function speedOf(port: number, ms: number): Promise<number> {
   return (length * 1000) / (performance.now() - startedAt);
 }
 
-/** Kinds of answers, and the most that waits of each for its client. */
+/** Kinds of responses, with the most pending bytes for the client. */
 const BOUNDS = { "text/event-stream": CLIENT_BUFFER, "application/octet-stream": 16 * KiB };
 
 for (const [type, bound] of Object.entries(BOUNDS)) {
-  test(`a gigabyte a second of ${type} for a slow client waits at the backend, not here`, async () => {
+  test(`a gigabyte per second of ${type} for a slow client waits at the backend, not in the gateway`, async () => {
     const backend = await startFloodBackend(type);
-    // Alone it makes more than a gigabyte a second; on a busy machine at least much more than the client takes. A
-    // while in which the machine stood still tells nothing.
+    // On an idle machine it sends more than a gigabyte per second; on a busy one at least much more than the client
+    // reads. A period in which the machine stalled does not count.
     await eventually(async () => (await speedOf(backend.port, 1_000)) > 50 * MiB, "a fast backend");
     const stream = { clientBuffer: `${CLIENT_BUFFER / KiB}k`, sendTimeout: "off" };
     const gateway = await startGatewayTo(`http://127.0.0.1:${backend.port}`, { stream });
@@ -67,7 +67,7 @@ for (const [type, bound] of Object.entries(BOUNDS)) {
     let mostPending = 0;
     let mostRss = 0;
     const until = performance.now() + WATCH_MS;
-    // Until there was enough to see, if the machine stood still meanwhile.
+    // Longer if the machine stalled meanwhile.
     const hasSeen = () => taken > MiB && mostPending >= bound;
     const giveUpAt = until + 5_000;
     for (let turn = 0; performance.now() < (hasSeen() ? until : giveUpAt); turn++) {
@@ -77,11 +77,11 @@ for (const [type, bound] of Object.entries(BOUNDS)) {
       await delay(1);
     }
     expect(taken).toBeGreaterThan(MiB);
-    // It did fall behind, or this would be a test of nothing.
+    // The client did fall behind; otherwise this test would show nothing.
     expect(mostPending).toBeGreaterThanOrEqual(bound);
     expect(mostPending).toBeLessThan(bound + ONE_READ);
     expect(mostRss - rssBefore).toBeLessThan(48 * MiB);
-    // And what was sent is what the client took, and what kernels hold of two connections.
+    // The bytes sent are those that the client read plus the kernel's buffers of two connections.
     expect((await backend.sent()) - sentBefore).toBeLessThan(taken + 32 * MiB);
   });
 }

@@ -35,7 +35,7 @@ async function start() {
   return { backend, gateway, openOne };
 }
 
-/** The stack is in the log, and only there. */
+/** Expects the stack in the log, and only there. */
 const stackOf = (line: Readonly<Record<string, unknown>>) =>
   (line["err"] as { readonly code: string; readonly cause: string } | undefined) ?? { code: "", cause: "" };
 
@@ -45,7 +45,7 @@ test.each([
   ["the choice of a backend", "/", () => breaks(Upstream.prototype, "choose")],
   ["the dial", "/", () => breaks(ConnectionPool.prototype, "take")],
   ["the hub of a shared stream", "/shared", () => breaks(Hub.prototype, "subscribe")],
-])("a throw in %s is the 500 of that request alone", async (_, path, breakIt) => {
+])("an error in %s gives only that request a 500", async (_, path, breakIt) => {
   const { gateway, openOne } = await start();
   const other = await openOne("/other");
   breakIt();
@@ -64,7 +64,7 @@ test.each([
   await openOne(path);
 });
 
-test("a throw in the reading of an answer's head is a 500, and in its body the end of that stream", async () => {
+test("an error while reading a response's head gives 500, while reading its body it ends that stream", async () => {
   const { backend, gateway, openOne } = await start();
   const other = await openOne("/other");
   const waiting = openStream(gateway.port);
@@ -85,7 +85,7 @@ test("a throw in the reading of an answer's head is a 500, and in its body the e
   await other.client.received("data: on");
 });
 
-test("a throw in what all clients of a shared stream get costs a redial, and none of them its stream", async () => {
+test("an error in the common part of a shared stream causes a redial, and every client keeps its stream", async () => {
   const { backend, openOne } = await start();
   const { client, request } = await openOne("/shared");
   request.emit("id: 1\ndata: 1\n\n");
@@ -102,7 +102,7 @@ test("a throw in what all clients of a shared stream get costs a redial, and non
   expect(client.end).toBeUndefined();
 });
 
-test("a throw in the delivery to one client of a shared stream ends that client alone", async () => {
+test("an error in the delivery to one client of a shared stream ends only that client's stream", async () => {
   const { gateway, openOne } = await start();
   const { client: first, request } = await openOne("/shared");
   const second = openStream(gateway.port, { path: "/shared", headers: { Accept: "text/event-stream" } });
@@ -118,7 +118,7 @@ test("a throw in the delivery to one client of a shared stream ends that client 
   expect(stackOf(line).cause).toMatch(new RegExp(`${FAULT}\\n +at `));
 });
 
-test("a throw in a callback that belongs to no exchange is a line with its stack, and is counted", async () => {
+test("an error in a callback that belongs to no exchange is logged with its stack and counted", async () => {
   const { gateway, openOne } = await start();
   const { client, request } = await openOne("/shared");
   breaks(PollBodies.prototype, "release");

@@ -6,7 +6,7 @@ import { watchTunnel } from "../../src/websocket/tunnel.ts";
 import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
 
-/** Two ends of one connection; like an HTTP server's, they may be half-closed. */
+/** The two ends of one connection; like those of an HTTP server, they may be half-closed. */
 async function socketPair(): Promise<{ near: Socket; far: Socket }> {
   const server = createServer({ allowHalfOpen: true });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -30,7 +30,7 @@ async function tunnel(halfClosedMs: number) {
   return { client, backend, over };
 }
 
-test("a client that does not close after its backend did is closed", async () => {
+test("a client that does not close after its backend is disconnected", async () => {
   const { client, backend, over } = await tunnel(100);
   const begun = performance.now();
   backend.far.end("bye");
@@ -39,14 +39,14 @@ test("a client that does not close after its backend did is closed", async () =>
   await eventually(() => client.far.readableEnded, "the client's end");
 });
 
-test("a backend that does not close after its client did is closed", async () => {
+test("a backend that does not close after its client is disconnected", async () => {
   const { client, over } = await tunnel(100);
   client.far.end();
   expect((await over).endReason).toBe("client_gone");
 });
 
-test("a half-closed tunnel that still carries bytes stays", async () => {
-  // Longer than a busy machine stands still, and nobody drips.
+test("a half-closed tunnel that still forwards bytes stays open", async () => {
+  // Longer than a busy machine stalls without a byte.
   const { client, backend, over } = await tunnel(1_300);
   let received = 0;
   client.far.on("data", (bytes) => {
@@ -60,7 +60,7 @@ test("a half-closed tunnel that still carries bytes stays", async () => {
   expect((await over).bytesSent).toBeGreaterThanOrEqual(32);
 });
 
-test("once both have closed nothing is waited for", async () => {
+test("when both ends have closed, no timer is left", async () => {
   const { client, backend, over } = await tunnel(60_000);
   backend.far.end();
   client.far.end();

@@ -4,7 +4,7 @@ import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 
-// Every chunk behind the first refusal was answered, logged and listened to anew.
+// Every chunk after the first refusal once caused another refusal, log line and listener.
 test("a head of 4 MiB leaves one log line and no warning of too many listeners", async () => {
   const warnings: Error[] = [];
   const collect = (warning: Error) => warnings.push(warning);

@@ -14,7 +14,7 @@ const GET = "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
 const fingerprint = ({ cert }: { readonly cert: string }) =>
   createHash("sha256").update(new X509Certificate(cert).raw).digest("hex");
 
-/** A connection that has its handshake behind it. */
+/** Opens a connection and waits for its handshake. */
 async function handshake(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
   socket.on("error", () => {});
@@ -49,7 +49,7 @@ async function startWith(
   return { backend, gateway, reload };
 }
 
-test("HTTP/1.1 behind TLS is served, and the backend is told of https", async () => {
+test("HTTP/1.1 over TLS is served, and the backend gets X-Forwarded-Proto: https", async () => {
   const { backend, gateway } = await startWith(await certificateFiles());
   const socket = await handshake(gateway.port);
   let text = "";
@@ -63,7 +63,7 @@ test("HTTP/1.1 behind TLS is served, and the backend is told of https", async ()
   expect(backend.requests[0]?.field("x-forwarded-for")).toBe("127.0.0.1");
 });
 
-test("a client gets HTTP/2 if it offers it, whatever it would rather have, and only where it is on", async () => {
+test("a client that offers HTTP/2 gets it, whatever its preference, if HTTP/2 is on", async () => {
   const { gateway, reload } = await startWith(await certificateFiles());
   const chosen = async (offered: string[] | undefined) =>
     (await handshake(gateway.port, offered === undefined ? {} : { ALPNProtocols: offered })).alpnProtocol;
@@ -75,7 +75,7 @@ test("a client gets HTTP/2 if it offers it, whatever it would rather have, and o
   expect((await handshake(gateway.port, { ALPNProtocols: ["h2"] })).destroyed).toBe(true);
 });
 
-test("of several certificates a client gets the one for the name that it asks for, else the first", async () => {
+test("of several certificates a client gets that for its SNI name, else the first", async () => {
   const files = await Promise.all([one, wild].map((certificate) => certificateFiles(certificate)));
   const { gateway } = await startWith(files);
   const forName = (servername: string) => certificateFor(gateway.port, { servername });
@@ -95,7 +95,7 @@ async function openOne(gateway: GatewayFixture) {
   return { client, stream };
 }
 
-test("a renewed certificate is for new connections, and streams on old ones go on", async () => {
+test("new connections get a renewed certificate, and streams on old connections continue", async () => {
   const { backend, gateway, reload } = await startWith(await certificateFiles(one));
   const { client, stream } = await openOne(gateway);
   await reload({ tls: await certificateFiles(renewed) });
@@ -106,7 +106,7 @@ test("a renewed certificate is for new connections, and streams on old ones go o
   expect((await client.request().opened())[":status"]).toBe(200);
 });
 
-test("a certificate that is none keeps the old one, and everything goes on", async () => {
+test("an invalid certificate does not replace the old one, and all streams continue", async () => {
   const { backend, gateway, reload } = await startWith(await certificateFiles(one));
   const { stream } = await openOne(gateway);
   const wrong = await certificateFiles({ cert: "none", key: one.key });
@@ -116,7 +116,7 @@ test("a certificate that is none keeps the old one, and everything goes on", asy
   await stream.received("data: on\n\n");
 });
 
-test("a reload may put TLS on an address, and take it off", async () => {
+test("a reload can switch TLS on and off for an address", async () => {
   const files = await certificateFiles(one);
   const { gateway, reload } = await startWith(files);
   const { stream, client } = await openOne(gateway);
@@ -128,7 +128,7 @@ test("a reload may put TLS on an address, and take it off", async () => {
   expect((await client.request().opened())[":status"]).toBe(200);
 });
 
-test("a session is resumed, also after a reload that left its certificate as it was", async () => {
+test("a TLS session is resumed, even after a reload with the same certificate", async () => {
   const files = await certificateFiles(one);
   const { gateway, reload } = await startWith(files);
   const first = await handshake(gateway.port, { maxVersion: "TLSv1.2" });

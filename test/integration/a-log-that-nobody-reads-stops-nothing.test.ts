@@ -10,10 +10,10 @@ import { refusedPort } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { directoryOf, ROOT } from "../support/sluice-process.ts";
 
-/** Their lines are more than a pipe and its reader hold. */
+/** Requests whose log lines exceed the buffers of a pipe and its reader. */
 const REQUESTS = 3_000;
 
-/** A sluice with a pipe for its log that is not read yet. */
+/** Starts sluice with a pipe for its log that nobody reads yet. */
 async function startUnread() {
   const port = await refusedPort();
   const cwd = directoryOf({
@@ -36,7 +36,7 @@ async function startUnread() {
   return { child, ask };
 }
 
-test("while nobody reads the log everybody is answered, and whoever reads it later has every line", async () => {
+test("an unread log does not delay responses, and a later reader gets every line", async () => {
   const { child, ask } = await startUnread();
   for (let request = 1; request < REQUESTS; request += 1) expect(await ask()).toBe(200);
   let text = "";
@@ -48,7 +48,7 @@ test("while nobody reads the log everybody is answered, and whoever reads it lat
   for (const line of lines()) expect(JSON.parse(line)).toMatchObject({ status: 200 });
 });
 
-test("a process whose log nobody reads ends all the same", async () => {
+test("a process with an unread log still ends", async () => {
   const { child, ask } = await startUnread();
   for (let request = 1; request < REQUESTS; request += 1) await ask();
   const exited = once(child, "exit");
@@ -56,7 +56,7 @@ test("a process whose log nobody reads ends all the same", async () => {
   expect(await exited).toEqual([0, null]);
 });
 
-test("lines beyond the bound are dropped, and counted when there is room again", async () => {
+test("lines beyond the bound are dropped, and their number is logged when there is room", async () => {
   const path = join(directoryOf({ "a.txt": "" }), "pipe");
   execFileSync("mkfifo", [path]);
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
@@ -71,7 +71,7 @@ test("lines beyond the bound are dropped, and counted when there is room again",
     try {
       text += buffer.toString("latin1", 0, readSync(fd, buffer));
     } catch {
-      // Nothing is there.
+      // The pipe is empty.
     }
     return dropped.length > 0;
   };
@@ -85,7 +85,7 @@ test("lines beyond the bound are dropped, and counted when there is room again",
   );
 });
 
-test("lines of whatever length and script are written in their order", () => {
+test("lines of any length and script are written in order", () => {
   const path = join(directoryOf({ "a.txt": "" }), "a.txt");
   const fd = openSync(path, "w");
   afterTest(() => closeSync(fd));
@@ -97,7 +97,7 @@ test("lines of whatever length and script are written in their order", () => {
   expect(readFileSync(path, "utf8")).toBe(lines.join(""));
 });
 
-test("a process that ends as soon as there is room again has lost no line of its last moment", async () => {
+test("a process that ends as soon as there is room loses none of its last lines", async () => {
   const path = join(directoryOf({ "a.txt": "" }), "pipe");
   execFileSync("mkfifo", [path]);
   const script = `
@@ -135,7 +135,7 @@ test("a process that ends as soon as there is room again has lost no line of its
     try {
       text += buffer.toString("latin1", 0, readSync(fd, buffer));
     } catch {
-      // Nothing is there.
+      // The pipe is empty.
     }
     return text.split("\n").length - 1 === Number(/to come: (\d+)\./.exec(said)?.[1]);
   };

@@ -17,7 +17,7 @@ async function get(port: number, headers: Record<string, string> = {}): Promise<
   client.leave();
 }
 
-test("weights share requests", async () => {
+test("requests are distributed by weight", async () => {
   const backends = [await startBackend(answer), await startBackend(answer)];
   const gateway = await startGatewayTo("", {
     upstream: {
@@ -29,7 +29,7 @@ test("weights share requests", async () => {
   expect(backends.map(({ requests }) => requests.length)).toEqual([6, 2]);
 });
 
-test("a stream's backend is counted until the stream ends", async () => {
+test("a stream counts for its backend until it ends", async () => {
   const backends = [await startBackend(stream), await startBackend(stream)];
   const gateway = await startGatewayTo("", { upstream: { backends: backends.map(({ url }) => ({ url })) } });
   const open = async () => {
@@ -44,7 +44,7 @@ test("a stream's backend is counted until the stream ends", async () => {
   const [busy, idle] = backends as [Backend, Backend];
   for (let n = 0; n < 6; n++) await open();
   expect(counts()).toEqual([4, 4]);
-  // All streams of one backend end: by their client, by the backend, or broken off.
+  // All streams of one backend end: by their client, by the backend, or by an abort.
   first.leave();
   busy.requests[1]?.endStream();
   busy.requests[2]?.reset();
@@ -53,7 +53,7 @@ test("a stream's backend is counted until the stream ends", async () => {
   expect([busy.requests.length, idle.requests.length]).toEqual([7, 4]);
 });
 
-test("a stream that is drained after its client left is still counted", async () => {
+test("a stream that is drained after its client's disconnect still counts", async () => {
   const backends = [await startBackend(stream), await startBackend(stream)];
   const gateway = await startGatewayTo("", {
     upstream: { backends: backends.map(({ url }) => ({ url })) },
@@ -68,12 +68,12 @@ test("a stream that is drained after its client left is still counted", async ()
   await gateway.requestLine();
   first.requests[0]?.endStream();
   await gateway.requestLine(1);
-  // Were the drained one not counted, it would be the second's turn.
+  // If the drained stream did not count, the second backend would be next.
   await openStream(gateway.port).opened();
   expect([first.requests.length, second.requests.length]).toEqual([2, 1]);
 });
 
-test("no request leaves its count behind, however it ended", async () => {
+test("every request releases its count, however it ends", async () => {
   const scripts: ((request: BackendRequest) => void)[] = [
     answer,
     (request) => request.reset(),
@@ -107,7 +107,7 @@ test("no request leaves its count behind, however it ended", async () => {
   expect([counted.size, acquire.mock.calls.length]).toEqual([1, scripts.length * 3]);
 });
 
-test("hash sends a client's address to the same backend", async () => {
+test("hash sends the requests of an address to the same backend", async () => {
   const backends = await Promise.all(Array.from({ length: 3 }, () => startBackend(answer)));
   const gateway = await startGatewayTo(
     "",
@@ -126,7 +126,7 @@ test("hash sends a client's address to the same backend", async () => {
   expect(new Set([...homes.values()].flatMap((set) => [...set])).size).toBe(3);
 });
 
-test("a backup serves while the others are down", async () => {
+test("a backup backend serves while the others are down", async () => {
   const backup = await startBackend(answer);
   let isWell = true;
   const primary = await startBackend((request) => (isWell ? answer(request) : request.halfClose()));
@@ -151,7 +151,7 @@ test("a backup serves while the others are down", async () => {
   });
 });
 
-test("a WebSocket is counted until its tunnel ends, and one that is refused goes to the next", async () => {
+test("a WebSocket counts until its tunnel ends, and after a refused connection goes to the next backend", async () => {
   const accept = (request: BackendRequest) => request.send(switching());
   const backends = [await startBackend(accept), await startBackend(accept)];
   const dead = { url: "http://127.0.0.1:1" };
@@ -176,7 +176,7 @@ test("a WebSocket is counted until its tunnel ends, and one that is refused goes
   expect(backends[home]?.requests).toHaveLength(3);
 });
 
-test("the backend of a WebSocket gets the whole handshake after a refused connection", async () => {
+test("after a refused connection the next backend gets the complete WebSocket handshake", async () => {
   const backend = await startBackend((request) => request.send(switching()));
   const gateway = await startGatewayTo("", {
     upstream: { backends: [{ url: "http://127.0.0.1:1" }, { url: backend.url }], balance: "roundRobin" },

@@ -7,7 +7,7 @@ import { openStream } from "../support/sse-client.ts";
 
 const quick = { limits: { requestTimeout: "500ms" } };
 
-test("a head that trickles in is a 408, and the connection closes", async () => {
+test("a slow request head gets 408, and the connection closes", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGatewayTo(backend.url, {}, quick);
   const client = await openRaw(gateway.port);
@@ -18,7 +18,7 @@ test("a head that trickles in is a 408, and the connection closes", async () => 
   expect(backend.bytesReceived).toBe(0);
 });
 
-test("a body that trickles in is a 408, and its backend request is cancelled", async () => {
+test("a slow request body gets 408, and its backend request is cancelled", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { cors: true }, quick);
   const client = openStream(gateway.port, { method: "POST", headers: { "Content-Length": "100" } });
@@ -32,14 +32,14 @@ test("a body that trickles in is a 408, and its backend request is cancelled", a
   expect(await gateway.requestLine()).toMatchObject({ status: 408 });
 });
 
-test("a stream lives on past the same bound", async () => {
+test("a stream continues beyond the same bound", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {}, quick);
   const client = openStream(gateway.port, { method: "POST", body: "{}" });
   const request = await backend.nextRequest();
   request.openStream();
   await client.opened();
-  // Past the bound and the second within which it is checked.
+  // Beyond the bound plus the second between two checks.
   await delay(2000);
   request.emit("data: late\n\n");
   await client.received("data: late\n\n");

@@ -3,7 +3,7 @@ import { startBackend } from "../support/backend.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** A backend that answers the first request of each connection and breaks the connection on the second. */
+/** A backend that answers the first request of each connection and closes the connection at the second. */
 const startForgetful = (how: "reset" | "halfClose") =>
   startBackend((request) => {
     if (request.connection.requests.length === 1) request.respond(200, {}, "ok");
@@ -11,7 +11,7 @@ const startForgetful = (how: "reset" | "halfClose") =>
   });
 
 for (const how of ["reset", "halfClose"] as const) {
-  test(`a kept connection that breaks (${how}) as it is reused costs a GET nothing`, async () => {
+  test(`a GET does not fail when its reused connection closes (${how})`, async () => {
     const backend = await startForgetful(how);
     const gateway = await startGatewayTo(backend.url);
     for (let n = 0; n < 20; n++) {
@@ -19,11 +19,11 @@ for (const how of ["reset", "halfClose"] as const) {
       expect(await client.ended()).toBe("clean");
       expect([client.head?.status, client.text]).toEqual([200, "ok"]);
     }
-    // The connections were reused indeed, or this would prove nothing.
+    // The connections were really reused; otherwise this would prove nothing.
     expect(backend.connections.some(({ requests }) => requests.length > 1)).toBe(true);
   });
 
-  test(`a POST is not sent twice (${how}): it may have had its effect`, async () => {
+  test(`a POST is not sent twice (${how}), because it may have had an effect`, async () => {
     const backend = await startForgetful(how);
     const gateway = await startGatewayTo(backend.url);
     await openStream(gateway.port).ended();
@@ -43,7 +43,7 @@ test("a GET on a fresh connection is not repeated", async () => {
   expect(backend.requests).toHaveLength(1);
 });
 
-test("an idle connection that its backend closes is not used again", async () => {
+test("an idle connection that its backend closed is not reused", async () => {
   const backend = await startBackend((request) => {
     request.respond(200, {}, "ok");
     setTimeout(() => request.halfClose(), 20);

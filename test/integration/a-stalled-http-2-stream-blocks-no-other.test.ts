@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 import { CODE, FRAME, frame, get, openFrames, uint32 } from "../support/http2-frames.ts";
 
-test("a client that does not read its stream holds its backend back within clientBuffer", async () => {
+test("a client that does not read its stream stops the backend within clientBuffer", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {
     stream: { clientBuffer: "64k", sendTimeout: "1h" },
@@ -22,7 +22,7 @@ test("a client that does not read its stream holds its backend back within clien
     sent += event.length;
     if (sent % (event.length * 50) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  // The kernel's buffers on both ends, and ours.
+  // The kernel's buffers on both ends, and the gateway's.
   expect(sent - socket.writableLength).toBeLessThan(16 * 1024 * 1024);
   exchange.stream.resume();
   await eventually(() => exchange.body.length === sent + 2, "every byte", {
@@ -32,7 +32,7 @@ test("a client that does not read its stream holds its backend back within clien
   expect(exchange.text).toBe(`:\n${event.repeat(sent / event.length)}`);
 });
 
-test("a client that takes nothing for stream.sendTimeout is ended, by a reset", async () => {
+test("the stream of a client that reads nothing for stream.sendTimeout is reset", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {
     stream: { sendTimeout: "300ms", clientBuffer: "16k" },
@@ -49,11 +49,11 @@ test("a client that takes nothing for stream.sendTimeout is ended, by a reset", 
   expect(await exchange.closed()).toBe(CODE.internal);
 });
 
-test("99 streams of one connection go on beside one that its client does not read", async () => {
+test("99 streams of a connection continue beside one that its client does not read", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, { stream: { clientBuffer: "64k" } });
   const client = await openHttp2(gateway.port, { settings: { initialWindowSize: 16_384 } });
-  // Only the window of the stream: that of the connection is the client's to keep open.
+  // Only the stream's window is closed: the client must keep that of the connection open.
   client.session.setLocalWindowSize(8 * 1024 * 1024);
   const stalled = client.request({ ":path": "/stalled" });
   stalled.stream.pause();
@@ -71,34 +71,33 @@ test("99 streams of one connection go on beside one that its client does not rea
   }
 });
 
-test("streams that are all busy share a connection fairly", async () => {
+test("busy streams share a connection fairly", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url);
   const client = await openHttp2(gateway.port);
-  // As browsers ask (RFC 9218): without it, newer Nodes send what they have of one stream before the next one's.
+  // As browsers request (RFC 9218): otherwise newer Nodes send all data of one stream before the next.
   const incremental = { priority: "u=3, i" };
   const exchanges = Array.from({ length: 20 }, (_, at) =>
     client.request({ ":path": `/${at}`, ...incremental }),
   );
   await Promise.all(exchanges.map((exchange) => exchange.received(":\n")));
   const event = `data: ${"x".repeat(4000)}\n\n`;
-  // Far more than what the sockets on the way hold: what is in them already comes in any order.
+  // Far more than the buffers of all sockets, because data in them arrives in any order.
   const rounds = 250;
   for (let round = 0; round < rounds; round++) for (const request of backend.requests) request.emit(event);
   const whole = event.length * rounds + 2;
-  await eventually(
-    () => exchanges.some(({ body }) => body.length === whole),
-    "the first stream to be through",
-    { timeoutMs: 20_000, everyMs: 1 },
-  );
-  // None is starved meanwhile.
+  await eventually(() => exchanges.some(({ body }) => body.length === whole), "the first stream to end", {
+    timeoutMs: 20_000,
+    everyMs: 1,
+  });
+  // No stream starves meanwhile.
   for (const { body } of exchanges) expect(body.length).toBeGreaterThan(event.length);
   await eventually(() => exchanges.every(({ body }) => body.length === whole), "all of them", {
     timeoutMs: 20_000,
   });
 });
 
-test("beyond http2.maxConcurrentStreams a client waits, and goes on when a stream ends", async () => {
+test("beyond http2.maxConcurrentStreams a client waits and continues when a stream ends", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {}, {}, { http2: { maxConcurrentStreams: 3 } });
   const client = await openHttp2(gateway.port);
@@ -109,7 +108,7 @@ test("beyond http2.maxConcurrentStreams a client waits, and goes on when a strea
   exchanges[0]?.stream.close(CODE.cancel);
   const last = exchanges[3];
   await eventually(() => last?.text !== "" || last.isClosed, "the fourth to be answered");
-  // Newer Nodes refuse a stream that takes the place of one in the packet in which that one ended.
+  // Newer Nodes refuse a new stream in the packet that ends another one.
   if (last?.isClosed) {
     expect(last.stream.rstCode).toBe(CODE.calm);
     await client.request().received(":\n");
@@ -117,13 +116,13 @@ test("beyond http2.maxConcurrentStreams a client waits, and goes on when a strea
   expect(backend.requests.length).toBe(4);
 });
 
-test("a client that does not wait is refused, and nobody is dialled for it", async () => {
+test("a client that does not wait is refused without a dial", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(
     backend.url,
     {},
     {},
-    // Where nghttp2 falls silent the second ping ends the connection. A pong may be a second late.
+    // If nghttp2 stops responding, the second ping ends the connection. A pong may be a second late.
     { http2: { maxConcurrentStreams: 3, pingInterval: "1500ms" } },
   );
   const other = await openHttp2(gateway.port);

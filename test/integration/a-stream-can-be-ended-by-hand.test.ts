@@ -37,7 +37,7 @@ const start = async (count: number) => {
   return { backend, gateway, clients, list, end };
 };
 
-test("the one that is named ends between two events, with its reason; the others go on", async () => {
+test("the named stream ends between two events, with its reason; the others continue", async () => {
   const { backend, gateway, clients, list, end } = await start(2);
   const [first, second] = clients;
   const [request, other] = backend.requests;
@@ -56,7 +56,7 @@ test("the one that is named ends between two events, with its reason; the others
   expect((await list()).total).toBe(1);
 });
 
-test("a stream whose event does not end is broken off", async () => {
+test("a stream whose event does not end is aborted", async () => {
   const { backend, gateway, clients, list, end } = await start(1);
   backend.requests[0]?.emit("data: ha");
   await clients[0]?.received("ha");
@@ -65,7 +65,7 @@ test("a stream whose event does not end is broken off", async () => {
   expect(await gateway.requestLine()).toMatchObject({ endReason: "evicted" });
 });
 
-test("an id that is not there is a 404, and reading ends nothing", async () => {
+test("an unknown id gives 404, and a GET ends no stream", async () => {
   const { gateway, list, end } = await start(1);
   expect((await end("nobody")).status).toBe(404);
   expect((await end("%")).status).toBe(404);
@@ -73,7 +73,7 @@ test("an id that is not there is a 404, and reading ends nothing", async () => {
   expect((await list()).total).toBe(1);
 });
 
-test("the list comes in pages, in the order and of the route that are asked for", async () => {
+test("the list has pages, an order and a filter by route", async () => {
   const { gateway, clients, list } = await start(5);
   const all = await list();
   expect(all).toMatchObject({ total: 5, offset: 0 });
@@ -82,7 +82,7 @@ test("the list comes in pages, in the order and of the route that are asked for"
   expect(page.streams.map(({ id }) => id)).toEqual(ids.slice(2, 4));
   expect((await list("?sort=newest&limit=1")).streams[0]?.id).toBe(ids[4]);
   expect(await list("?route=two")).toMatchObject({ total: 2 });
-  // A page that is no longer there is the last one; what is no number is the default.
+  // Beyond the last page the last page is returned; an invalid number means the default.
   expect(await list("?limit=2&offset=999")).toMatchObject({ offset: 4 });
   expect(await list("?limit=-1&offset=x&sort=no")).toMatchObject({ total: 5, offset: 0 });
   expect(JSON.parse((await askAdmin(gateway, "/api/streams?limit=99999")).text)).toMatchObject({

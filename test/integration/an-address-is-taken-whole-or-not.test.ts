@@ -17,7 +17,7 @@ const configOf = (listen: readonly string[], more = "admin: false\n") =>
 
 const serve = (cwd: string) => startSluice(["serve"], { cwd });
 
-/** A unix socket whose process was killed. */
+/** Creates a unix socket whose process was killed. */
 async function abandonedSocket(path: string): Promise<void> {
   const script = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => console.log("up"))`;
   const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
@@ -30,7 +30,7 @@ async function abandonedSocket(path: string): Promise<void> {
 
 async function listenOn(path: string): Promise<void> {
   const server = createServer((socket) => {
-    // Whoever only looks whether somebody is there has left again.
+    // A process that only checks for a listener disconnects at once.
     socket.on("error", () => {});
     socket.end("somebody else");
   });
@@ -47,7 +47,7 @@ const answerOf = async (path: string) => {
 };
 
 describe("addresses to listen on", () => {
-  test("a port in use: the address, the key and 2", async () => {
+  test("a port in use is reported with the address and the key, exit code 2", async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
     afterTest(() => void other.close());
@@ -61,7 +61,7 @@ describe("addresses to listen on", () => {
     );
   });
 
-  test("the admin's port in use: that key and 2, and no listener is left behind", async () => {
+  test("the admin's port in use is reported with its key, exit code 2, and no listener stays open", async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
     afterTest(() => void other.close());
@@ -77,7 +77,7 @@ describe("addresses to listen on", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test("with IPv6 off a port alone is listened on, and an address of IPv6 is said not to be there", async () => {
+  test("without IPv6 a port alone still works, and an IPv6 address is reported as missing", async () => {
     const off = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; ip link set lo up";
     const under = ["unshare", "--net", "--kill-child", "--fork", "sh", "-c", `${off}; exec "$@"`, "sh"];
     const server = startSluice(["serve"], { cwd: configOf(["0"]), under });
@@ -90,7 +90,7 @@ describe("addresses to listen on", () => {
     });
   });
 
-  test("a unix socket that nobody listens on any more is taken over", async () => {
+  test("a unix socket without a listener is taken over", async () => {
     const path = join(directoryOf({}), "s");
     await abandonedSocket(path);
     const server = serve(configOf([`unix:${path}`]));
@@ -98,7 +98,7 @@ describe("addresses to listen on", () => {
     expect(await answerOf(path)).toContain("\r\n\r\nok");
   });
 
-  test("a unix socket that somebody listens on is left to them", async () => {
+  test("a unix socket with a listener is not taken over", async () => {
     const path = join(directoryOf({}), "s");
     await listenOn(path);
     const { code, stderr } = await serve(configOf([`unix:${path}`])).ended;
@@ -107,7 +107,7 @@ describe("addresses to listen on", () => {
     expect(await answerOf(path)).toBe("somebody else");
   });
 
-  test("a file that is no socket is nobody's to remove", async () => {
+  test("a file that is not a socket is not removed", async () => {
     const path = join(directoryOf({}), "precious");
     writeFileSync(path, "do not lose");
     const { code, stderr } = await serve(configOf([`unix:${path}`])).ended;
@@ -116,7 +116,7 @@ describe("addresses to listen on", () => {
     expect(readFileSync(path, "utf8")).toBe("do not lose");
   });
 
-  test("with one address of two in use the other is not left behind", async () => {
+  test("if one of two addresses is in use, the other does not stay open", async () => {
     const directory = directoryOf({});
     const [free, taken] = [join(directory, "free"), join(directory, "taken")];
     await listenOn(taken);
@@ -126,7 +126,7 @@ describe("addresses to listen on", () => {
 
   test.each([
     ["a machine without the address", "[2001:db8::1]:0", "this machine has no such"],
-    ["a directory that is not there", "unix:/nowhere/at/all/s", "(E"],
+    ["a missing directory", "unix:/nowhere/at/all/s", "(E"],
   ])("%s", async (_, listen, said) => {
     const { code, stderr } = await serve(configOf([listen])).ended;
     expect(code).toBe(2);
@@ -134,7 +134,7 @@ describe("addresses to listen on", () => {
     expect(stderr.split("\n")).toHaveLength(2);
   });
 
-  test("a privileged port, for a user who may not", async () => {
+  test("a privileged port is reported to a user without the right", async () => {
     const cwd = configOf(["127.0.0.1:81"]);
     const under = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"];
     const guarded = [

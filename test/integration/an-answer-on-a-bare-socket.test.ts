@@ -19,7 +19,7 @@ async function answering(answer: (socket: Socket) => void) {
   return { port: (server.address() as AddressInfo).port, sockets };
 }
 
-test("a reply on a bare socket is one whole response", async () => {
+test("a reply on a bare socket is one complete response", async () => {
   const { port } = await answering((socket) => sendOnSocket(socket, REPLY));
   const client = await openRaw(port);
   expect(await client.ended()).toBe("end");
@@ -46,14 +46,14 @@ test("a client that is still sending gets the reply, not a reset", async () => {
   expect(client.status).toBe(426);
 });
 
-test("a client that never stops is cut off within about a second", async () => {
+test("a client that never stops sending is disconnected within about a second", async () => {
   const { port, sockets } = await answering((socket) => sendOnSocket(socket, REPLY));
   const client = await openRaw(port);
   const begun = performance.now();
   const drip = setInterval(() => client.send("x"), 20);
   afterTest(() => clearInterval(drip));
   await eventually(() => sockets[0]?.destroyed, "the end");
-  // Nothing else would end it; a busy machine alone may stand still for a second.
+  // No other timer would end it; a busy machine may stall for a second.
   expect(performance.now() - begun).toBeLessThan(5000);
 });
 

@@ -7,7 +7,7 @@ import { openStream } from "../support/sse-client.ts";
 const MiB = 1024 ** 2;
 
 for (const closes of [true, false]) {
-  test(`413 in the middle of an upload, from a backend that ${closes ? "then closes" : "stays"}`, async () => {
+  test(`413 during an upload arrives, from a backend that ${closes ? "then closes" : "keeps its connection"}`, async () => {
     const backend = await startBackend((request) => {
       request.stall();
       request.respond(413, { "Content-Type": "text/plain" }, "too large");
@@ -22,7 +22,7 @@ for (const closes of [true, false]) {
     client.socket.write(Buffer.alloc(4 * MiB));
     expect(await client.ended()).toBe("clean");
     expect([client.head?.status, client.text]).toEqual([413, "too large"]);
-    // The answer is whole and the request is not: what is left of it has no reader, so the connection goes.
+    // The response is complete but the request is not: the rest of it has no reader, so the connection closes.
     const [request] = backend.requests;
     request?.resume();
     await eventually(() => backend.openConnections === 0, "the close towards the backend");
@@ -31,7 +31,7 @@ for (const closes of [true, false]) {
   });
 }
 
-test("a connection whose upload was answered early is not used for another request", async () => {
+test("a connection with an early response to an upload is not reused", async () => {
   const backend = await startBackend((request) => {
     request.respond(request.method === "POST" ? 413 : 200, {}, "answer");
   });
@@ -43,11 +43,11 @@ test("a connection whose upload was answered early is not used for another reque
   expect(await next.ended()).toBe("clean");
   expect(next.head?.status).toBe(200);
   const second = backend.requests.find(({ target }) => target === "/next");
-  // Had it gone out behind the half upload, the backend would have taken it for the other half.
+  // After the incomplete upload the backend would take the next request for its rest.
   expect(second?.connection).not.toBe(backend.requests[0]?.connection);
 });
 
-test("an upload is throttled by a backend that does not read", async () => {
+test("a backend that does not read puts back-pressure on the upload", async () => {
   const backend = await startBackend((request) => request.stall());
   const gateway = await startGatewayTo(backend.url);
   const total = 128 * MiB;
@@ -56,7 +56,7 @@ test("an upload is throttled by a backend that does not read", async () => {
   const piece = Buffer.alloc(MiB);
   const taken = () => client.socket.bytesWritten - client.socket.writableLength;
   let [written, rests] = [0, 0];
-  // It rests when the sockets' buffers on the way are full; they hold some MiB.
+  // The upload pauses when all socket buffers are full, which takes some MiB.
   while (rests < 10 && written < total) {
     const before = taken();
     if (client.socket.writableLength < 2 * MiB) {

@@ -8,7 +8,7 @@ for (const [name, headers] of [
   ["without keep-alive", {}],
   ["with keep-alive", { Connection: "keep-alive" }],
 ] as const) {
-  test(`a stream to an HTTP/1.0 client ${name} is delimited by close alone`, async () => {
+  test(`a stream to an HTTP/1.0 client ${name} ends with the connection`, async () => {
     const { client, request } = await openRelay({
       request: { version: "1.0", headers },
       route: { stream: { heartbeat: "30ms" } },
@@ -22,8 +22,8 @@ for (const [name, headers] of [
     expect(await client.ended()).toBe("closed");
   });
 
-  test(`a stream that breaks off is reset for an HTTP/1.0 client ${name}`, async () => {
-    // Without framing a plain close would look like a whole body.
+  test(`an aborted stream is reset for an HTTP/1.0 client ${name}`, async () => {
+    // Without framing a plain close would look like a complete body.
     const { client, request } = await openRelay({ request: { version: "1.0", headers } });
     request.emit("data: ha");
     await client.received("data: ha");
@@ -31,7 +31,7 @@ for (const [name, headers] of [
     expect(await client.ended()).toBe("reset");
   });
 
-  test(`an ordinary chunked answer that breaks off is reset for an HTTP/1.0 client ${name}`, async () => {
+  test(`an aborted ordinary chunked response is reset for an HTTP/1.0 client ${name}`, async () => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port, { version: "1.0", headers });
@@ -44,7 +44,7 @@ for (const [name, headers] of [
   });
 }
 
-test("an HTTP/1.0 client that asks for it keeps its connection after a counted body", async () => {
+test("an HTTP/1.0 client with keep-alive keeps its connection after a body with a length", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const gateway = await startGatewayTo(backend.url);
   const client = openStream(gateway.port, { version: "1.0", headers: { Connection: "keep-alive" } });
@@ -54,7 +54,7 @@ test("an HTTP/1.0 client that asks for it keeps its connection after a counted b
   expect(client.socket.readyState).toBe("open");
 });
 
-test("the backend is asked with HTTP/1.1 whatever the client speaks", async () => {
+test("the backend gets HTTP/1.1 for any version of the client", async () => {
   const { request } = await openRelay({ request: { version: "1.0" } });
   expect(request.head.version).toBe("HTTP/1.1");
 });

@@ -7,7 +7,7 @@ import { CODE, END_HEADERS, FRAME, frame, get, hpack, openFrames, uint32 } from 
 
 const POST = { ":method": "POST" };
 
-/** A handshake has to be through by then too, however long a busy machine stands still. */
+/** Long enough for a handshake on a busy machine too. */
 const BRIEF = { limits: { requestTimeout: "1500ms" } };
 
 async function start(
@@ -20,7 +20,7 @@ async function start(
   return { backend, gateway, client };
 }
 
-test("a body with a length goes on with it, one without in chunks, both byte for byte", async () => {
+test("a body with a length is forwarded with the length, a body without in chunks, both byte for byte", async () => {
   const { backend, client } = await start();
   const body = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251));
   for (const length of [{ "content-length": body.length }, {}]) {
@@ -36,7 +36,7 @@ test("a body with a length goes on with it, one without in chunks, both byte for
   }
 });
 
-test("the backend is told who asked, over what, and for which host", async () => {
+test("the backend gets the client's address, scheme and host", async () => {
   const { backend, client, gateway } = await start();
   const exchange = client.request({ ":path": "/a/b?c=d", "x-forwarded-for": "1.2.3.4" });
   const request = await backend.nextRequest();
@@ -50,7 +50,7 @@ test("the backend is told who asked, over what, and for which host", async () =>
   expect(await gateway.requestLine()).toMatchObject({ status: 200, path: "/a/b", endReason: "completed" });
 });
 
-test("a body that its client breaks off is never whole for the backend", async () => {
+test("a body that its client aborts is never complete for the backend", async () => {
   const { backend, gateway } = await start();
   const frames = await openFrames(gateway.port);
   for (const [stream, code] of [CODE.cancel, CODE.none, CODE.internal].entries()) {
@@ -68,7 +68,7 @@ test("a body that its client breaks off is never whole for the backend", async (
   expect(gateway.requestLines().map(({ status }) => status)).toEqual([499, 499, 499]);
 });
 
-test("trailers travel both ways, without those that could pose as fields", async () => {
+test("trailers are forwarded both ways, without those that could pose as header fields", async () => {
   const { backend, client } = await start();
   const stream = client.session.request({ ":path": "/", ...POST, te: "trailers" }, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers({ "x-sum": "1", authorization: "Bearer late" }));
@@ -86,7 +86,7 @@ test("trailers travel both ways, without those that could pose as fields", async
   expect(await trailers).not.toHaveProperty("set-cookie");
 });
 
-test("several lines of one field mean what they meant, also where one is all there can be", async () => {
+test("repeated field lines keep their meaning, also for fields that must be single", async () => {
   const { backend, client } = await start();
   const exchange = client.request();
   const request = await backend.nextRequest();
@@ -97,7 +97,7 @@ test("several lines of one field mean what they meant, also where one is all the
   expect(headers.etag).toBe('"a", "b"');
 });
 
-test.each([204, 205, 304])("a %i has no body, and ends", async (status) => {
+test.each([204, 205, 304])("a %i has no body and ends its stream", async (status) => {
   const { backend, client, gateway } = await start();
   const exchange = client.request();
   (await backend.nextRequest()).send(`HTTP/1.1 ${status} X\r\nX-A: 1\r\nContent-Length: 0\r\n\r\n`);
@@ -107,7 +107,7 @@ test.each([204, 205, 304])("a %i has no body, and ends", async (status) => {
   expect(await gateway.requestLine()).toMatchObject({ status, endReason: "completed" });
 });
 
-test("HEAD gets the head that GET would, and no stream stays open for it", async () => {
+test("HEAD gets the head of a GET, and leaves no stream open", async () => {
   const { backend, client } = await start();
   const exchange = client.request({ ":method": "HEAD" });
   (await backend.nextRequest()).send(
@@ -121,7 +121,7 @@ test("HEAD gets the head that GET would, and no stream stays open for it", async
   expect(second.headers?.["content-length"]).toBe("1000");
 });
 
-test("a refusal is JSON, on its stream alone", async () => {
+test("a refusal is JSON and ends only its stream", async () => {
   const { client, gateway } = await start({}, { match: { path: "/only" } });
   const exchange = client.request({ ":path": "/other" });
   expect(await exchange.closed()).toBe(0);
@@ -134,7 +134,7 @@ test("a refusal is JSON, on its stream alone", async () => {
   expect(gateway.requestLines().map(({ status }) => status)).toEqual([404, 400]);
 });
 
-test("a client that asks first is told to go on once its request has a place to go", async () => {
+test("a client that expects 100-continue gets it when its request has a route", async () => {
   const { backend, client } = await start({}, { match: { path: "/up" } });
   const exchange = client.request({ ...POST, ":path": "/up", expect: "100-continue" }, { endStream: false });
   await eventually(() => exchange.interim.includes(100), "100 Continue");
@@ -151,7 +151,7 @@ test("a client that asks first is told to go on once its request has a place to 
   expect((await other.opened())[":status"]).toBe(417);
 });
 
-test("an answer ahead of the whole upload arrives, and the rest of the upload is not wanted", async () => {
+test("a response before the end of an upload arrives, and the rest of the upload is declined", async () => {
   const { backend, client } = await start();
   const exchange = client.request(POST, { endStream: false });
   exchange.stream.write(Buffer.alloc(200_000));
@@ -161,7 +161,7 @@ test("an answer ahead of the whole upload arrives, and the rest of the upload is
   expect([exchange.status, exchange.text]).toEqual([413, "too much"]);
 });
 
-test("a backend that does not read holds its client's upload back, and no other", async () => {
+test("a backend that does not read stops only its own client's upload", async () => {
   const { backend, client } = await start();
   const exchange = client.request(POST, { endStream: false });
   exchange.stream.write("begin");
@@ -183,7 +183,7 @@ test("a backend that does not read holds its client's upload back, and no other"
   expect(await other.closed()).toBe(0);
 });
 
-test("a body that takes longer than limits.requestTimeout is a 408", async () => {
+test("a body that takes longer than limits.requestTimeout gets 408", async () => {
   const { backend, client } = await start(BRIEF);
   const exchange = client.request(POST, { endStream: false });
   exchange.stream.write("slow");
@@ -194,7 +194,7 @@ test("a body that takes longer than limits.requestTimeout is a 408", async () =>
   expect(request.isComplete).toBe(false);
 });
 
-test("a connection without a request is ended after limits.requestTimeout, one with a stream is not", async () => {
+test("a connection without a request is ended after limits.requestTimeout, but not a connection with a stream", async () => {
   const { backend, gateway, client } = await start(BRIEF);
   const exchange = client.request();
   (await backend.nextRequest()).openStream();
@@ -206,7 +206,7 @@ test("a connection without a request is ended after limits.requestTimeout, one w
   expect(exchange.isClosed).toBe(false);
 });
 
-test("a WebSocket is refused on HTTP/2, which browsers then open on HTTP/1", async () => {
+test("a WebSocket over HTTP/2 is refused, and browsers then use HTTP/1", async () => {
   const { client, backend } = await start({}, { websocket: true });
   expect(client.session.remoteSettings.enableConnectProtocol).toBe(false);
   const exchange = client.request({ ":method": "CONNECT", ":authority": "a.test", ":path": undefined }, {});

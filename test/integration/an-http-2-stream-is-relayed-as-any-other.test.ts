@@ -14,7 +14,7 @@ async function openStream(route: Readonly<Record<string, unknown>> = {}) {
   return { backend, gateway, client, exchange, request };
 }
 
-test("an event leaves in the turn in which it came, byte for byte, behind the opening comment", async () => {
+test("an event is forwarded in the turn of its arrival, byte for byte, after the first comment", async () => {
   const { exchange, request } = await openStream();
   request.openStream();
   await exchange.received(":\n");
@@ -31,7 +31,7 @@ test("an event leaves in the turn in which it came, byte for byte, behind the op
   expect(exchange.hasEnded).toBe(true);
 });
 
-test("the head says what nginx has to know, and nothing that HTTP/2 has no place for", async () => {
+test("the head has the fields for nginx and no field that HTTP/2 forbids", async () => {
   const { exchange, request } = await openStream();
   request.openStream({
     Connection: "keep-alive, X-Hop",
@@ -66,7 +66,7 @@ test("a quiet stream gets heartbeats", async () => {
   await exchange.received("data: 1\n\n:\n:\n");
 });
 
-test("a client that takes its stream back cancels the backend's at once, and its other streams live on", async () => {
+test("a client that resets its stream cancels the backend's at once, and its other streams continue", async () => {
   const { backend, gateway, client, exchange, request } = await openStream();
   request.openStream();
   await exchange.received(":\n");
@@ -92,12 +92,12 @@ test("a client that closes its connection cancels every stream on it", async () 
   const request = await backend.nextRequest();
   client.request();
   const second = await backend.nextRequest();
-  // Only its half of the connection, as a client does that ends in order.
+  // Only its half of the connection, like a client that ends regularly.
   socket.end();
   await Promise.all([request.connection.closed, second.connection.closed]);
 });
 
-test("a backend that breaks off resets the stream after what came, and never ends it", async () => {
+test("when a backend aborts, the stream is reset after the received events, never ended", async () => {
   const { exchange, request, client, gateway } = await openStream();
   request.openStream();
   request.emit("data: whole\n\ndata: half");
@@ -110,11 +110,11 @@ test("a backend that breaks off resets the stream after what came, and never end
   expect(await gateway.requestLine()).toMatchObject({ endReason: "backend_failed" });
 });
 
-test("what came in one piece with the break still arrives before the reset", async () => {
+test("data in one read with the abort still arrives before the reset", async () => {
   const { exchange, request } = await openStream();
   request.openStream();
   await exchange.received(":\n");
-  // A chunk, and then what is none.
+  // A chunk, followed by an invalid one.
   request.send("e\r\ndata: last one\r\nZZ\r\n");
   expect(await exchange.closed()).toBe(INTERNAL_ERROR);
   expect(exchange.text).toBe(":\ndata: last one");
@@ -129,7 +129,7 @@ test("a body shorter than its announced length is reset", async () => {
   expect(exchange.hasEnded).toBe(false);
 });
 
-test("a gateway that closes says GOAWAY, ends streams between two events, and the connection with them", async () => {
+test("a closing gateway sends GOAWAY, ends streams between two events, and then the connection", async () => {
   const { exchange, request, client, gateway } = await openStream();
   request.openStream();
   request.emit("data: 1\n\ndata: hal");
@@ -144,7 +144,7 @@ test("a gateway that closes says GOAWAY, ends streams between two events, and th
   await closed;
 });
 
-test("a gateway closes at once though a connection without a stream is open", async () => {
+test("a gateway closes at once although a connection without a stream is open", async () => {
   const backend = await startBackend();
   const gateway = await startSecureGatewayTo(backend.url);
   const client = await openHttp2(gateway.port);

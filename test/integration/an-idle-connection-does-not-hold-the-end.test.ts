@@ -7,15 +7,15 @@ import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
-// A connection without a request is busy in Node's eyes: `close()` waited its whole grace of five seconds for
-// the spare connections that browsers and fetch keep.
-it("closes at once though a client holds a connection on which it never asked", async () => {
+// For Node a connection without a request is busy: `close()` waited its whole grace period of five seconds for the
+// spare connections of browsers and fetch.
+it("closes at once although a client holds a connection without a request", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const spare = connect(gateway.port, "127.0.0.1");
   const spareClosed = once(spare, "close");
   await once(spare, "connect");
-  // An answer on a later connection shows that the spare one has been accepted.
+  // A response on a later connection proves that the spare one has been accepted.
   const client = openStream(gateway.port);
   (await backend.nextRequest()).openStream();
   await client.opened();
@@ -26,8 +26,8 @@ it("closes at once though a client holds a connection on which it never asked", 
   expect(await client.ended()).toBe("clean");
 });
 
-// Answered before its body had come, and never idle again in Node's eyes when it looked for the last time.
-it("closes a connection whose request comes to its end behind its answer", async () => {
+// The response came before the request's body, so Node never counted the connection as idle again.
+it("closes a connection whose request ends after its response", async () => {
   const gateway = await startGateway({
     routes: { early: { match: { path: "/" }, mock: { body: "served" } } },
   });

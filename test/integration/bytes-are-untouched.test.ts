@@ -34,9 +34,9 @@ test("an event of 8 MiB is relayed byte for byte", async () => {
   expect(client.body.subarray(2).equals(event)).toBe(true);
 });
 
-test("a byte order mark at the start does not end up behind the comment line", async () => {
-  // A decoder drops the mark only as the very first bytes; behind a comment it would become part of the
-  // first field's name, and the first event would be lost.
+test("a byte order mark at the start is not placed after the comment line", async () => {
+  // A decoder removes the mark only at the start; after a comment it would become part of the first field's name, and
+  // the first event would be lost.
   const { client, request } = await openRelay();
   request.emit(Buffer.from([0xef]));
   request.emit(Buffer.from([0xbb, 0xbf, ...Buffer.from("data: 1\n\n")]));
@@ -44,14 +44,14 @@ test("a byte order mark at the start does not end up behind the comment line", a
   expect(client.text).toBe(":\ndata: 1\n\n");
 });
 
-test("a byte order mark passes where no comment line precedes it", async () => {
+test("a byte order mark is kept if no comment line precedes it", async () => {
   const { client, request } = await openRelay({ route: { stream: { prelude: false } } });
   request.emit(Buffer.from([0xef, 0xbb, 0xbf, ...Buffer.from("data: 1\n\n")]));
   await client.received("data: 1\n\n");
   expect(client.body.subarray(0, 4).equals(Buffer.from([0xef, 0xbb, 0xbf, 0x64]))).toBe(true);
 });
 
-test("the first bytes of a mark that is none still arrive at the end", async () => {
+test("the start of an incomplete byte order mark still arrives at the end", async () => {
   const { client, request } = await openRelay();
   request.emit(Buffer.from([0xef, 0xbb]));
   request.endStream();

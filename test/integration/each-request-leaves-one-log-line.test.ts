@@ -8,7 +8,7 @@ import { openStream } from "../support/sse-client.ts";
 
 const UUID = /^[0-9a-f-]{36}$/;
 
-test("an ordinary request: who, what, whereto, how much, how long and why it ended", async () => {
+test("an ordinary request's line has client, target, backend, size, duration and reason of the end", async () => {
   const backend = await startBackend((request) => request.respond(201, {}, "twelve bytes"));
   const gateway = await startGatewayTo(backend.url);
   const client = openStream(gateway.port, { method: "POST", path: "/a/b?token=secret", body: "{}" });
@@ -30,7 +30,7 @@ test("an ordinary request: who, what, whereto, how much, how long and why it end
   expect(JSON.stringify(gateway.log)).not.toContain("secret");
 });
 
-test("a stream leaves a line when it opens and one when it ends", async () => {
+test("a stream has a line when it opens and a line when it ends", async () => {
   const { client, request, gateway } = await openRelay();
   const opened = await eventually(() => gateway.log.find(({ msg }) => msg === "stream opened"));
   expect(opened).toMatchObject({ reqId: client.field("x-request-id"), route: "main", path: "/stream" });
@@ -43,7 +43,7 @@ test("a stream leaves a line when it opens and one when it ends", async () => {
   expect(line["bytesSent"]).toBe(client.body.length);
 });
 
-test("there is exactly one line for each request, however it ends", async () => {
+test("every request has exactly one line, however it ends", async () => {
   const backend = await startBackend((request) => {
     if (request.target === "/ok") request.respond(200, {}, "ok");
     if (request.target === "/reset") request.reset();
@@ -105,7 +105,7 @@ test("there is exactly one line for each request, however it ends", async () => 
   for (const id of ids) expect(id).toMatch(UUID);
 });
 
-test("a closing gateway ends streams between two events and says drained", async () => {
+test("a closing gateway ends streams between two events, with the reason drained", async () => {
   const { client, request, gateway } = await openRelay();
   request.emit("data: ha");
   await client.received("data: ha");

@@ -11,7 +11,7 @@ const upstream = (url: string, timers: Record<string, string>) => ({
   upstream: { backends: [{ url }], ...timers },
 });
 
-test("connectTimeout: a connection that never stands is a 504", async () => {
+test("connectTimeout: a connection that is never established gives 504", async () => {
   const hole = await startBlackHole();
   const gateway = await startGatewayTo("http://unused", upstream(hole.url, { connectTimeout: "300ms" }));
   const startedAt = performance.now();
@@ -24,7 +24,7 @@ test("connectTimeout: a connection that never stands is a 504", async () => {
   expect(performance.now() - startedAt).toBeLessThan(4000);
 });
 
-test("responseHeaderTimeout: a silent backend is a 504, and its request is cancelled", async () => {
+test("responseHeaderTimeout: a silent backend gives 504, and its request is cancelled", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(
     "http://unused",
@@ -38,7 +38,7 @@ test("responseHeaderTimeout: a silent backend is a 504, and its request is cance
   expect(await gateway.requestLine()).toMatchObject({ status: 504, endReason: "backend_failed" });
 });
 
-test("responseHeaderTimeout: a head that trickles in does not put it off", async () => {
+test("responseHeaderTimeout: a slow response head does not extend it", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(
     "http://unused",
@@ -54,7 +54,7 @@ test("responseHeaderTimeout: a head that trickles in does not put it off", async
   expect((await client.opened()).status).toBe(504);
 });
 
-test("responseHeaderTimeout counts from the end of the request, not through a slow upload", async () => {
+test("responseHeaderTimeout starts at the end of the request, not during a slow upload", async () => {
   const backend = await startBackend((request) => {
     void request.wholeBody().then(() => request.respond(200, {}, "ok"));
   });
@@ -71,7 +71,7 @@ test("responseHeaderTimeout counts from the end of the request, not through a sl
   expect(client.head?.status).toBe(200);
 });
 
-test("neither of them ends a stream that has begun", async () => {
+test("neither timeout ends a stream after its head", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(
     "http://unused",
@@ -86,16 +86,16 @@ test("neither of them ends a stream that has begun", async () => {
   await client.received("data: late\n\n");
 });
 
-test("idleTimeout: a backend that falls silent is aborted, heartbeats notwithstanding", async () => {
+test("idleTimeout: a silent backend is aborted despite sluice's heartbeats", async () => {
   const { client, request, gateway } = await openRelay({
-    // The backend is of this process, and silent when a busy machine stands still.
+    // The backend runs in this process, so it is silent when a busy machine stalls.
     route: { stream: { idleTimeout: "1100ms", heartbeat: "40ms" } },
   });
   for (let n = 0; n < 8; n++) {
     request.emit(`data: ${n}\n\n`);
     await delay(150);
   }
-  // Traffic put it off for longer than it is.
+  // Traffic extended the stream beyond idleTimeout.
   expect(client.end).toBeUndefined();
   expect(await client.ended()).toMatch(/^(truncated|reset)$/);
   await request.connection.closed;
@@ -107,14 +107,14 @@ test("maxDuration: a silent stream between two events ends cleanly after 80 to 1
   const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "2s" } } });
   expect(await client.ended()).toBe("clean");
   expect(client.endedAt - startedAt).toBeGreaterThan(1595);
-  // A machine that stands still ends it late, but no stream is there after 120 %: it is broken off, which is not clean.
+  // A machine that stalls ends it late, but no stream lasts beyond 120 %: then it is aborted, which is not clean.
   expect(client.endedAt - startedAt).toBeLessThan(4000);
   await request.connection.closed;
   expect(await gateway.requestLine()).toMatchObject({ endReason: "max_duration", status: 200 });
 });
 
-test("maxDuration waits for the end of the event under way, and drops what follows it", async () => {
-  // The moment that is drawn for it is the earliest, 80 %: a second before it is broken off, at 120 %.
+test("maxDuration waits for the end of the current event, and drops the next events", async () => {
+  // The drawn time is the earliest, 80 %: a second before the abort at 120 %.
   const random = vi.spyOn(Math, "random").mockReturnValue(0);
   onTestFinished(() => random.mockRestore());
   const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "3s" } } });
@@ -129,7 +129,7 @@ test("maxDuration waits for the end of the event under way, and drops what follo
   expect(await gateway.requestLine()).toMatchObject({ endReason: "max_duration", events: 1 });
 });
 
-test("maxDuration: a stream that never comes to the end of an event is aborted", async () => {
+test("maxDuration: a stream that never ends its event is aborted", async () => {
   const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "300ms" } } });
   request.emit("data: no end");
   expect(await client.ended()).toMatch(/^(truncated|reset)$/);
@@ -137,10 +137,10 @@ test("maxDuration: a stream that never comes to the end of an event is aborted",
   expect(await gateway.requestLine()).toMatchObject({ endReason: "max_duration" });
 });
 
-test("maxDuration is drawn for each stream, so that clients do not return together", async () => {
+test("maxDuration is drawn for each stream, so that clients do not reconnect together", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startGatewayTo(backend.url, { stream: { maxDuration: "1s" } });
-  // What was drawn, and not when they end: a machine that stands still ends all at once.
+  // The drawn times, not the ends: a machine that stalls ends all streams at once.
   const armed = vi.spyOn(globalThis, "setTimeout");
   onTestFinished(() => armed.mockRestore());
   const startedAt = performance.now();
@@ -152,8 +152,8 @@ test("maxDuration is drawn for each stream, so that clients do not return togeth
   expect(Math.max(...drawn) - Math.min(...drawn)).toBeGreaterThan(50);
 });
 
-test("responseHeaderTimeout: an upload that ends behind the head starts it no more", async () => {
-  // The stream was cut that long after the end of the upload: the request's end armed the timer again.
+test("responseHeaderTimeout: an upload that ends after the response head does not start it", async () => {
+  // The request's end once started the timer again, which cut the stream.
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startGatewayTo(
     "http://unused",

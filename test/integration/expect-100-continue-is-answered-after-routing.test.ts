@@ -7,7 +7,7 @@ import { openRaw } from "../support/raw-client.ts";
 const ask = (host: string, path: string, expectation = "100-continue") =>
   `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nExpect: ${expectation}\r\nContent-Length: 4\r\n\r\n`;
 
-test("a request that has a route is told to go on, once, and its body arrives", async () => {
+test("a request with a route gets one 100, and its body arrives", async () => {
   const backend = await startBackend((request) => {
     void request.wholeBody().then((body) => request.respond(200, {}, body));
   });
@@ -19,11 +19,11 @@ test("a request that has a route is told to go on, once, and its body arrives", 
   client.send("body");
   await client.received("\r\n\r\nbody");
   expect(client.text.match(/HTTP\/1\.1 100/g)).toHaveLength(1);
-  // Answered here: a second hop that is asked again would send a second 100.
+  // sluice itself sends the 100 and does not forward Expect: the backend would send a second 100.
   expect(backend.requests[0]?.field("expect")).toBeUndefined();
 });
 
-test("a request without a route gets its 404, no 100, and the connection closes", async () => {
+test("a request without a route gets 404 without a 100, and the connection closes", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGateway({ routes: { only: { match: { path: "/x" }, upstream: backend.url } } });
   const client = await openRaw(gateway.port);
@@ -31,12 +31,12 @@ test("a request without a route gets its 404, no 100, and the connection closes"
   await eventually(() => client.status);
   expect(client.status).toBe(404);
   expect(client.text).not.toContain("100 Continue");
-  // The client may or may not send the body now, so what comes next could be read in two ways.
+  // The client may or may not send the body now, so the next bytes could be read in two ways.
   expect(await client.ended()).toBe("end");
   expect(backend.bytesReceived).toBe(0);
 });
 
-test("another expectation is a 417 that never reaches a backend", async () => {
+test("another expectation gets 417 and never reaches a backend", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGatewayTo(backend.url);
   const client = await openRaw(gateway.port);

@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("HEAD gets the head of the stream and leaves nothing open at the backend", async () => {
+test("HEAD gets the head of the stream and leaves no backend request open", async () => {
   const backend = await startBackend((request) =>
     request.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"),
   );
@@ -18,7 +18,7 @@ test("HEAD gets the head of the stream and leaves nothing open at the backend", 
   expect(backend.requests.map(({ method }) => method)).toEqual(["HEAD"]);
 });
 
-test("a backend that streams in answer to HEAD is cut off", async () => {
+test("a backend that answers HEAD with a stream is disconnected", async () => {
   const backend = await startBackend((request) => {
     request.openStream();
     request.emit("data: 1\n\n");
@@ -31,7 +31,7 @@ test("a backend that streams in answer to HEAD is cut off", async () => {
   expect(client.body.length).toBe(0);
 });
 
-test("HEAD of an ordinary resource keeps its Content-Length, and the connection goes on", async () => {
+test("HEAD of an ordinary resource keeps its Content-Length, and the connection stays open", async () => {
   const backend = await startBackend((request) =>
     request.send('HTTP/1.1 200 OK\r\nContent-Length: 12345\r\nETag: "x"\r\n\r\n'),
   );

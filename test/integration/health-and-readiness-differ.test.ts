@@ -4,7 +4,7 @@ import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("a gateway that drains lives and is not ready, and says why", async () => {
+test("a draining gateway is alive but not ready, and gives the reason", async () => {
   const backend = await startBackend();
   const gateway = await startWithAdmin({
     routes: { main: { match: { path: "/*" }, upstream: backend.url } },
@@ -17,7 +17,7 @@ test("a gateway that drains lives and is not ready, and says why", async () => {
   const client = openStream(gateway.port);
   const request = await backend.nextRequest();
   request.openStream();
-  // In the middle of an event, so that the drain has to wait.
+  // During an event, so that the drain has to wait.
   request.emit("data: half");
   await client.received("half");
   const closed = gateway.close();
@@ -36,11 +36,11 @@ test("a gateway that drains lives and is not ready, and says why", async () => {
         () => false,
         () => true,
       ),
-    "the admin listener to be gone",
+    "the admin listener to close",
   );
 });
 
-test("health is answered while every place for a stream is taken", async () => {
+test("health checks get a response while every place for a stream is taken", async () => {
   const backend = await startBackend();
   const gateway = await startWithAdmin({
     routes: { main: { match: { path: "/*" }, upstream: backend.url } },

@@ -12,7 +12,7 @@ import { type GatewayFixture, startGatewayTo } from "../support/gateway.ts";
 import { authority, expired, forOtherName, valid } from "../support/signed-certificates.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** An https server that keeps the names that it was asked for (SNI), and the Host fields. */
+/** Starts an https server that records the SNI names and the Host fields. */
 async function startSecure(options: ServerOptions) {
   const names: (string | false | null)[] = [];
   const hosts: (string | undefined)[] = [];
@@ -48,18 +48,18 @@ async function get({ port }: GatewayFixture, path = "/") {
   return { status: client.head?.status, text: client.text };
 }
 
-test("an authority of one's own, by address and by name", async () => {
+test("a private authority works by address and by name", async () => {
   const secure = await startSecure(valid);
   const byAddress = await startSecureGateway(secure.url, { ca: caFile() });
   expect(await get(byAddress)).toEqual({ status: 200, text: "data: secret\n\n" });
   const byName = await startSecureGateway(secure.byName, { ca: caFile() });
   expect(await get(byName, "/stream")).toEqual({ status: 200, text: ":\ndata: secret\n\n" });
-  // An address is no server name (RFC 6066 section 3); the client's Host is none of the backend's names.
+  // An address is not a server name (RFC 6066 section 3), and the client's Host is not a name of the backend.
   expect(secure.names.map((name) => name || "")).toEqual(["", "localhost"]);
   expect(secure.hosts).toEqual([byAddress.host, byName.host]);
 });
 
-test("serverName is asked for and verified in place of the url's host", async () => {
+test("serverName replaces the url's host for SNI and verification", async () => {
   const secure = await startSecure(forOtherName);
   const gateway = await startSecureGateway(
     secure.url,
@@ -79,7 +79,7 @@ const REFUSED: Record<string, [server: ServerOptions, isTrusted: boolean, reason
 };
 
 test.each(Object.entries(REFUSED))(
-  "a certificate that is %s: 502, the reason in the log alone",
+  "a certificate that is %s gives 502, with the reason only in the log",
   async (_name, row) => {
     const [options, isTrusted, reason] = row;
     const secure = await startSecure(options);
@@ -93,7 +93,7 @@ test.each(Object.entries(REFUSED))(
     expect(err["message"]).toMatch(reason);
     expect(secure.hosts).toEqual([]);
 
-    // Control: the certificate is what it was refused for.
+    // Control: the certificate is the only reason for the refusal.
     const unverified = await startSecureGateway(secure.url, { verify: false });
     expect((await get(unverified)).status).toBe(200);
     expect(unverified.log).toContainEqual(
@@ -102,7 +102,7 @@ test.each(Object.entries(REFUSED))(
   },
 );
 
-test("NODE_TLS_REJECT_UNAUTHORIZED=0 switches nothing off", async () => {
+test("NODE_TLS_REJECT_UNAUTHORIZED=0 does not switch the verification off", async () => {
   vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
   onTestFinished(() => {
     vi.unstubAllEnvs();
@@ -114,7 +114,7 @@ test("NODE_TLS_REJECT_UNAUTHORIZED=0 switches nothing off", async () => {
   expect((await fetch(secure.url)).status).toBe(200);
 });
 
-test("a backend that speaks TLS 1.1 at most is a 502", async () => {
+test("a backend with at most TLS 1.1 gives 502", async () => {
   const secure = await startSecure({
     ...valid,
     minVersion: "TLSv1",
@@ -126,7 +126,7 @@ test("a backend that speaks TLS 1.1 at most is a 502", async () => {
   expect((await gateway.requestLine())["err"]).toMatchObject({ code: "backend_connect_failed" });
 });
 
-test("a handshake that stalls is a 504 after connectTimeout", async () => {
+test("a stalled handshake gives 504 after connectTimeout", async () => {
   const sockets: { destroy(): void }[] = [];
   const mute = createTcpServer((socket) => sockets.push(socket.on("error", () => {})));
   await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
@@ -142,7 +142,7 @@ test("a handshake that stalls is a 504 after connectTimeout", async () => {
   expect((await gateway.requestLine())["err"]).toMatchObject({ code: "backend_connect_timeout" });
 });
 
-test("a plain backend behind an https url is a 502, and the next backend serves even a POST", async () => {
+test("a backend without TLS behind an https url gives 502, and with a second backend even a POST succeeds", async () => {
   const plain = createTcpServer((socket) =>
     socket.on("error", () => {}).end("HTTP/1.1 400 Bad Request\r\n\r\n"),
   );
@@ -164,8 +164,8 @@ test("a plain backend behind an https url is a 502, and the next backend serves 
   expect(client.head?.status).toBe(200);
 });
 
-test("an answer cut off before it began is asked for elsewhere, over TLS too", async () => {
-  // Tickets that follow the handshake are bytes, but none of an answer.
+test("a connection that closes before the response is retried elsewhere, over TLS too", async () => {
+  // Session tickets after the handshake are bytes, but not part of a response.
   const cutting = createServer(valid, (request) => request.socket.destroy());
   await new Promise<void>((resolve) => cutting.listen(0, "127.0.0.1", resolve));
   afterTest(() => {

@@ -10,10 +10,10 @@ import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
 
 const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
-/** Enough for Node to load its modules, of which it opens many at once. */
+/** Enough for Node to load its modules, many of them at once. */
 const FILES = 200;
 
-/** The built gateway, allowed to have few files open, and to try for more. */
+/** Starts the built gateway with a low limit of open files and without limits of its own. */
 async function startWithFewFiles(): Promise<{ readonly data: number; readonly admin: string }> {
   const root = mkdtempSync(join(tmpdir(), "sluice-files-"));
   mkdirSync(join(root, "routes"));
@@ -57,8 +57,8 @@ const read = (url: string, agent: Agent): Promise<string> =>
     }).once("error", reject);
   });
 
-// process.memoryUsage() and readings of /proc throw there; a scrape that fails hides the incident itself.
-test("a scrape on a connection that stands works at the limit, and says that no file is left", async () => {
+// process.memoryUsage() and reads of /proc throw at the limit; a scrape that fails would hide the incident.
+test("a scrape on an open connection works at the limit and reports that no file descriptor is left", async () => {
   const { data, admin } = await startWithFewFiles();
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   afterTest(() => agent.destroy());
@@ -86,6 +86,6 @@ test("a scrape on a connection that stands works at the limit, and says that no 
   for (const socket of sockets) socket.destroy();
   await eventually(
     async () => ((await samples()).get("process_open_fds") ?? FILES) < FILES,
-    "the count to fall again",
+    "the count to decrease",
   );
 });

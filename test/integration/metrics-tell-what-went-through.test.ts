@@ -15,7 +15,7 @@ const start = async () => {
   return { backend, gateway };
 };
 
-test("a stream is counted while it flows and once more, with its reason, when it has ended", async () => {
+test("a stream counts while it is open, and again with its reason when it has ended", async () => {
   const { backend, gateway } = await start();
   const client = openStream(gateway.port, { path: "/main/a" });
   const request = await backend.nextRequest();
@@ -45,7 +45,7 @@ test("a stream is counted while it flows and once more, with its reason, when it
   expect(samples.get('sluice_request_duration_seconds_count{route="main"}')).toBeUndefined();
 });
 
-test("ordinary requests, refusals and requests of no route are counted by their status", async () => {
+test("ordinary requests, refusals and requests without a route are counted by status", async () => {
   const { backend, gateway } = await start();
   const client = openStream(gateway.port, { path: "/main/plain" });
   (await backend.nextRequest()).respond(201, {}, "made");
@@ -62,7 +62,7 @@ test("ordinary requests, refusals and requests of no route are counted by their 
   expect(samples.get("sluice_ready")).toBe(1);
 });
 
-test("a backend that failures have taken out is 0, the others are 1", async () => {
+test("a backend that is not used after failures is 0, the others are 1", async () => {
   const [backend, port] = [await startBackend((request) => request.respond()), await refusedPort()];
   const gateway = await startWithAdmin({
     routes: {
@@ -81,7 +81,7 @@ test("a backend that failures have taken out is 0, the others are 1", async () =
   expect(samples.get(`sluice_backend_up{route="pool",backend="${backend.url}"}`)).toBe(1);
 });
 
-test("the process and the reloads are told of from the start, in the format that Prometheus reads", async () => {
+test("process and reload metrics exist from the start, in Prometheus format", async () => {
   const { gateway } = await start();
   const { status, headers, text } = await askAdmin(gateway, "/metrics");
   expect(status).toBe(200);
@@ -89,7 +89,7 @@ test("the process and the reloads are told of from the start, in the format that
   for (const name of [
     'sluice_config_reloads_total{result="success"} 0',
     'sluice_config_reloads_total{result="failure"} 0',
-    // Not how many: this process is the gateway's too, and its machine may have stood still.
+    // Not the value: the gateway runs in this process, which may have stalled.
     "sluice_event_loop_stalls_total ",
     "process_open_fds ",
     "process_max_fds ",

@@ -9,7 +9,7 @@ import { openStream } from "../support/sse-client.ts";
 
 type Answer = (error: Error | null, addresses?: { address: string; family: number }[]) => void;
 
-/** Answers Node's lookups from a table that the test changes; a name without an entry is never answered. */
+/** Answers Node's lookups from a table that the test changes; a name without an entry gets no response. */
 function hosts(table: Map<string, string | Error>): { asked: string[] } {
   const asked: string[] = [];
   const { lookup } = dns;
@@ -18,7 +18,7 @@ function hosts(table: Map<string, string | Error>): { asked: string[] } {
     options: unknown,
     answer: Answer,
   ) => {
-    // Listeners ask for the address they are given.
+    // Listeners look up their own address.
     if (isIP(name) !== 0) return lookup(name, options as dns.LookupAllOptions, answer as never);
     asked.push(name);
     const found = table.get(name);
@@ -32,12 +32,12 @@ function hosts(table: Map<string, string | Error>): { asked: string[] } {
   return { asked };
 }
 
-/** One port on several addresses, each of which says its own name. */
+/** Starts servers on one port of several addresses; each responds with its own name. */
 async function startOn(...addresses: string[]): Promise<number> {
   let port = 0;
   for (const address of addresses) {
     const server = createServer((_request, response) => {
-      // So that every request needs a connection.
+      // Every request then needs a new connection.
       response.writeHead(200, { Connection: "close" }).end(address);
     });
     await new Promise<void>((resolve) => server.listen(port, address, resolve));
@@ -53,7 +53,7 @@ async function get(port: number, path = "/") {
   return { status: client.head?.status, text: client.text };
 }
 
-test("a name that moves is followed by the next connection", async () => {
+test("the next connection uses the new address of a name", async () => {
   const port = await startOn("127.0.0.2", "127.0.0.3");
   const table = new Map<string, string>([["app.test", "127.0.0.2"]]);
   hosts(table);
@@ -63,7 +63,7 @@ test("a name that moves is followed by the next connection", async () => {
   expect((await get(gateway.port)).text).toBe("127.0.0.3");
 });
 
-test("a connection that is kept needs no name", async () => {
+test("a reused connection needs no lookup", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const { asked } = hosts(new Map([["app.test", "127.0.0.1"]]));
   const gateway = await startGatewayTo(`http://app.test:${backend.port}`);
@@ -71,14 +71,14 @@ test("a connection that is kept needs no name", async () => {
   expect(asked).toEqual(["app.test"]);
 });
 
-test("of several addresses the next is tried when one refuses", async () => {
+test("if an address refuses, the next address of the name is tried", async () => {
   const port = await startOn("127.0.0.3");
   hosts(new Map([["app.test", "127.0.0.2 127.0.0.3"]]));
   const gateway = await startGatewayTo(`http://app.test:${port}`);
   expect((await get(gateway.port)).text).toBe("127.0.0.3");
 });
 
-test("when all of them refuse, the log names each", async () => {
+test("if all addresses refuse, the log names each", async () => {
   hosts(new Map([["app.test", "127.0.0.2 127.0.0.3"]]));
   const gateway = await startGatewayTo("http://app.test:1");
   expect((await get(gateway.port)).status).toBe(502);
@@ -86,7 +86,7 @@ test("when all of them refuse, the log names each", async () => {
   expect(message).toMatch(/ECONNREFUSED 127\.0\.0\.2:1; .*ECONNREFUSED 127\.0\.0\.3:1/);
 });
 
-test("a name that is not there is a 502, one that is never resolved a 504, and others are served meanwhile", async () => {
+test("an unknown name gives 502, a name that is never resolved 504, and other requests are served meanwhile", async () => {
   const port = await startOn("127.0.0.2");
   const { asked } = hosts(
     new Map<string, string | Error>([
@@ -111,6 +111,6 @@ test("a name that is not there is a 502, one that is never resolved a 504, and o
   expect((await get(gateway.port, "/app")).text).toBe("127.0.0.2");
   expect(performance.now() - before).toBeLessThan(2_800);
   expect((await Promise.all(hanging)).map(({ status }) => status)).toEqual(Array(20).fill(504));
-  // Twenty requests wait for one answer, not each for its own on one of Node's four threads.
+  // Twenty requests share one lookup, instead of blocking Node's four threads.
   expect(asked.filter((name) => name === "hangs.test")).toHaveLength(1);
 });

@@ -8,14 +8,14 @@ import { openStream } from "../support/sse-client.ts";
 
 const MiB = 1024 ** 2;
 const sha = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
-/** Bytes in which a lost, doubled or moved piece shows. */
+/** Bytes that reveal a lost, repeated or moved part. */
 const patterned = (size: number): Buffer => {
   const bytes = Buffer.alloc(size);
   for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32BE((at * 2_654_435_761) >>> 0, at);
   return bytes;
 };
 
-test("status, fields and body of an answer pass as they are", async () => {
+test("status, fields and body of a response are forwarded unchanged", async () => {
   const backend = await startBackend((request) =>
     request.respond(
       418,
@@ -51,7 +51,7 @@ test("status, fields and body of an answer pass as they are", async () => {
   expect(backend.requests[0]?.target).toBe("/x?y=1&y=2");
 });
 
-test("fields of the client's connection end here, all others reach the backend in order", async () => {
+test("the client's hop-by-hop fields are removed, all others reach the backend in order", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const gateway = await startGatewayTo(backend.url);
   const client = openStream(gateway.port, {
@@ -73,7 +73,7 @@ test("fields of the client's connection end here, all others reach the backend i
   for (const name of ["x-hop", "keep-alive", "proxy-authorization", "proxy-connection", "te"]) {
     expect(request?.field(name), name).toBeUndefined();
   }
-  // Named in Connection, a credential would be gone after the gateway had looked at it.
+  // If Connection could name it, a credential would be removed after the gateway had checked it.
   expect(request?.field("authorization")).toBe("Bearer kept");
   expect(request?.field("last-event-id")).toBeDefined();
   const names = request?.head.fields.map(([name]) => name) ?? [];
@@ -85,7 +85,7 @@ for (const [name, response] of [
   ["204", "HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n"],
   ["304", 'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\nX-A: 1\r\n\r\n'],
 ] as const) {
-  test(`${name} has no body, and the connection goes on`, async () => {
+  test(`${name} has no body, and the connection stays open`, async () => {
     const backend = await startBackend((request) => request.send(response));
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port, { headers: { "If-None-Match": '"1"' } });
@@ -98,7 +98,7 @@ for (const [name, response] of [
   });
 }
 
-test("206 and its range pass", async () => {
+test("206 and its range are forwarded", async () => {
   const backend = await startBackend((request) =>
     request.respond(206, { "Content-Range": "bytes 0-3/10" }, "four"),
   );
@@ -113,7 +113,7 @@ test("206 and its range pass", async () => {
   expect(backend.requests[0]?.field("range")).toBe("bytes=0-3");
 });
 
-test("32 MiB each way arrive byte for byte, counted and chunked", async () => {
+test("32 MiB in each direction arrive byte for byte, with a length and chunked", async () => {
   const body = patterned(32 * MiB);
   const backend = await startBackend((request) => {
     void request.wholeBody().then((received) => {
@@ -154,7 +154,7 @@ test("keep-alive: one client connection and one backend connection carry many re
 
 test("pipelined requests are answered in their order", async () => {
   const backend = await startBackend((request) => {
-    // The first takes longest: an answer that overtook it would be the wrong one.
+    // The first takes longest: a response that overtook it would be wrong.
     setTimeout(() => request.respond(200, {}, `<${request.target}>`), request.target === "/0" ? 60 : 0);
   });
   const gateway = await startGatewayTo(backend.url);
@@ -181,7 +181,7 @@ test("a DELETE with a chunked body is one request at the backend", async () => {
   expect(backend.requests).toHaveLength(3);
 });
 
-test("an ordinary answer that comes slowly is passed on as it comes", async () => {
+test("a slow ordinary response is forwarded as it arrives", async () => {
   const backend = await startBackend((request) => request.openStream({ "Content-Type": "text/plain" }));
   const gateway = await startGatewayTo(backend.url);
   const client = openStream(gateway.port);
@@ -195,7 +195,7 @@ test("an ordinary answer that comes slowly is passed on as it comes", async () =
   expect(await client.ended()).toBe("clean");
 });
 
-test("hostHeader: backend shows the backend its own name, and the rewrite its own path", async () => {
+test("hostHeader: backend sends the backend's own name, and rewrite its own path", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
   const gateway = await startGatewayTo("http://unused", {
     upstream: { backends: [{ url: backend.url }], hostHeader: "backend" },
@@ -215,7 +215,7 @@ test("hostHeader: backend shows the backend its own name, and the rewrite its ow
   expect(client.fieldLines("x-set")).toEqual(["2"]);
 });
 
-test("what a client sends on after its request for a stream is bounded, and no request", async () => {
+test("bytes after the request of a stream are bounded, and are not a request", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startGatewayTo(backend.url);
   const client = openStream(gateway.port);
@@ -227,7 +227,7 @@ test("what a client sends on after its request for a stream is bounded, and no r
   expect(backend.requests).toHaveLength(1);
 });
 
-test("a client that half-closes behind its request has left, as nginx reads it", async () => {
+test("a client that half-closes after its request counts as disconnected, as in nginx", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const client = openStream(gateway.port);

@@ -26,7 +26,7 @@ async function startRoutes() {
   return { backend, gateway, ask };
 }
 
-test("no route: 404", async () => {
+test("a request without a route gets 404", async () => {
   const { backend, ask } = await startRoutes();
   const client = await ask("/nowhere");
   expect(client.head?.status).toBe(404);
@@ -36,7 +36,7 @@ test("no route: 404", async () => {
     request_id: client.field("x-request-id"),
   });
   expect(backend.bytesReceived).toBe(0);
-  // No fault of the connection, which goes on.
+  // The connection is not at fault and stays open.
   expect(client.socket.readyState).toBe("open");
 });
 
@@ -55,7 +55,7 @@ test("HEAD of a missing path has the head of its 404 and no body", async () => {
   expect([client.head?.status, client.text]).toEqual([404, ""]);
 });
 
-test("a 502 carries the route's CORS fields", async () => {
+test("a 502 has the route's CORS fields", async () => {
   const { ask } = await startRoutes();
   const client = await ask("/dead", "GET", { Origin: origin });
   expect(client.head?.status).toBe(502);
@@ -63,14 +63,14 @@ test("a 502 carries the route's CORS fields", async () => {
   expect(client.field("vary")).toMatch(/\borigin\b/i);
 });
 
-test("an answer carries them once, in place of the backend's own", async () => {
+test("a response has them once, instead of the backend's own", async () => {
   const { ask } = await startRoutes();
   const client = await ask("/cors/x", "GET", { Origin: origin });
   expect(client.fieldLines("access-control-allow-origin")).toEqual([origin]);
   expect(client.fieldLines("vary").join(", ")).toMatch(/Accept.*Origin/i);
 });
 
-test("another origin gets none, and Vary all the same", async () => {
+test("another origin gets no CORS fields, but Vary", async () => {
   const { ask } = await startRoutes();
   for (const headers of [{ Origin: "https://evil.example" }, {}] as Record<string, string>[]) {
     const client = await ask("/cors/x", "GET", headers);
@@ -80,7 +80,7 @@ test("another origin gets none, and Vary all the same", async () => {
   }
 });
 
-test("a stream carries them", async () => {
+test("a stream has them too", async () => {
   const { client } = await openRelay({
     route: { cors },
     request: { headers: { Origin: origin } },
@@ -89,7 +89,7 @@ test("a stream carries them", async () => {
   expect(client.fieldLines("access-control-allow-origin")).toEqual([origin]);
 });
 
-test("a preflight is answered here, and OPTIONS that is none is the route's own affair", async () => {
+test("sluice answers a preflight; any other OPTIONS request goes to the route", async () => {
   const { backend, ask } = await startRoutes();
   const client = await ask("/cors/x", "OPTIONS", {
     Origin: origin,
@@ -101,12 +101,12 @@ test("a preflight is answered here, and OPTIONS that is none is the route's own 
   expect(client.field("access-control-allow-methods")).toMatch(/\bPUT\b/);
   expect(client.field("access-control-allow-headers")).toMatch(/last-event-id/i);
   expect(backend.bytesReceived).toBe(0);
-  // Without Access-Control-Request-Method it asks for nothing; no method of the route is OPTIONS.
+  // Without Access-Control-Request-Method it is not a preflight, and the route's methods do not include OPTIONS.
   expect((await ask("/cors/x", "OPTIONS", { Origin: origin })).head?.status).toBe(405);
   expect(backend.bytesReceived).toBe(0);
 });
 
-test("a preflight of a route without cors reaches its backend, which may answer it", async () => {
+test("a preflight for a route without cors reaches its backend", async () => {
   const backend = await startBackend((request) => request.respond(204));
   const gateway = await startGateway({ routes: { main: { match: { path: "/*" }, upstream: backend.url } } });
   const client = openStream(gateway.port, {
@@ -117,7 +117,7 @@ test("a preflight of a route without cors reaches its backend, which may answer 
   expect(backend.requests).toHaveLength(1);
 });
 
-test("a preflight from an origin that is not allowed grants nothing", async () => {
+test("a preflight from an origin that is not allowed gets no permission", async () => {
   const { backend, ask } = await startRoutes();
   const client = await ask("/cors/x", "OPTIONS", {
     Origin: "https://app.example.com.evil.net",

@@ -10,7 +10,7 @@ import { openStream } from "../support/sse-client.ts";
 const MOCK = 'match: { path: "/*" }\nmock: { status: 200, body: ok }\n';
 const server = (drain: string) => `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ndrain: ${drain}\n`;
 
-/** A served route to a backend with one open stream. */
+/** Serves a route to a backend, with one open stream. */
 async function serveStream(drain: string, under: readonly string[] = []) {
   const backend = await startBackend();
   const cwd = directoryOf({
@@ -28,7 +28,7 @@ async function serveStream(drain: string, under: readonly string[] = []) {
   return { cwd, sluice, client, request, admin };
 }
 
-test("SIGTERM says not ready, ends streams with a retry hint, and exits with 0 within the timeout + 1 s", async () => {
+test("SIGTERM makes serve not ready, ends streams with a retry field, and exits with 0 within the timeout + 1 s", async () => {
   const { sluice, client, admin } = await serveStream("{ timeout: 2s, retry: 4s }");
   const ready = async () => (await fetch(`${admin}/readyz`)).status;
   expect(await ready()).toBe(200);
@@ -38,23 +38,23 @@ test("SIGTERM says not ready, ends streams with a retry hint, and exits with 0 w
   expect(await client.ended()).toBe("clean");
   expect(client.text.endsWith("data: x\n\nretry: 4000\n\n")).toBe(true);
   expect(await sluice.ended).toMatchObject({ code: 0, stderr: "" });
-  // Another second for a machine that stands still; a connection that held it would do so for 5 s.
+  // One more second for a machine that stalls; a connection that delayed the end would do so for 5 s.
   expect(performance.now() - startedAt).toBeLessThan(4000);
 });
 
-test("a stream that never comes to a border does not hold the end beyond the timeout + 1 s", async () => {
+test("a stream without an event boundary does not delay the end beyond the timeout + 1 s", async () => {
   const { sluice, client, request } = await serveStream("{ timeout: 1s }");
   request.emit("data: half");
   await client.received("half");
   const startedAt = performance.now();
   sluice.kill("SIGTERM");
   expect(await sluice.ended).toMatchObject({ code: 0 });
-  // Two more seconds for a machine that is busy; without the timeout there would be no end.
+  // Two more seconds for a busy machine; without the timeout there would be no end.
   expect(performance.now() - startedAt).toBeLessThan(4000);
   expect(await client.ended()).toBe("truncated");
 });
 
-test("SIGINT, as Ctrl-C sends it, waits for no timeout", async () => {
+test("SIGINT, from Ctrl-C, does not wait for the timeout", async () => {
   const { sluice, client } = await serveStream("{ timeout: 30s }");
   const startedAt = performance.now();
   sluice.kill("SIGINT");
@@ -63,7 +63,7 @@ test("SIGINT, as Ctrl-C sends it, waits for no timeout", async () => {
   expect(await client.ended()).toBe("clean");
 });
 
-test("a second signal ends the process at once, with 1", async () => {
+test("a second signal ends the process at once, with exit code 1", async () => {
   const { sluice } = await serveStream("{ delay: 20s, timeout: 20s }");
   sluice.kill("SIGTERM");
   await sluice.logged("stopping");
@@ -73,7 +73,7 @@ test("a second signal ends the process at once, with 1", async () => {
   expect(performance.now() - startedAt).toBeLessThan(4000);
 });
 
-/** Keys that come only when the test lets them. */
+/** A key set that arrives only when the test allows it. */
 async function slowIssuer(): Promise<{ url: string; asked: () => boolean }> {
   let isAsked = false;
   const issuer = createServer(() => {
@@ -91,7 +91,7 @@ async function slowIssuer(): Promise<{ url: string; asked: () => boolean }> {
 
 const secured = (jwks: string) => `${MOCK}auth: { jwt: { issuer: i, audience: a, jwks: "${jwks}" } }\n`;
 
-test("SIGTERM while it starts is a clean end, and nothing listens", async () => {
+test("SIGTERM during the start is a clean end, and nothing listens", async () => {
   const issuer = await slowIssuer();
   const cwd = directoryOf({
     "config/sluice.yaml": server("{ timeout: 1s }"),
@@ -104,7 +104,7 @@ test("SIGTERM while it starts is a clean end, and nothing listens", async () => 
   expect(sluice.lines().some(({ msg }) => msg === "listening" || msg === "ready")).toBe(false);
 });
 
-test("SIGTERM in the middle of a reload, and of a storm of them, is a clean end", async () => {
+test("SIGTERM during one or many reloads is a clean end", async () => {
   const issuer = await slowIssuer();
   const { cwd, sluice, client } = await serveStream("{ timeout: 1s }");
   writeFiles(cwd, { "config/routes/secured.yaml": secured(issuer.url).replace("/*", "/secured") });
@@ -116,7 +116,7 @@ test("SIGTERM in the middle of a reload, and of a storm of them, is a clean end"
   expect(sluice.lines().filter(({ msg }) => msg === "reloaded")).toEqual([]);
 });
 
-test("SIGHUP while it starts ends nothing", async () => {
+test("SIGHUP during the start does not end the process", async () => {
   const cwd = directoryOf({ "config/sluice.yaml": server("{}"), "config/routes/main.yaml": MOCK });
   const sluice = startSluice(["serve"], { cwd, env: { NODE_OPTIONS: `--import=${SIGNALLED_EARLY}` } });
   await sluice.logged("ready");
@@ -124,7 +124,7 @@ test("SIGHUP while it starts ends nothing", async () => {
   expect(await sluice.ended).toMatchObject({ code: 0 });
 });
 
-/** Sends itself SIGHUP as soon as somebody listens to it. */
+/** Sends SIGHUP to its own process as soon as a listener for it exists. */
 const SIGNALLED_EARLY = `data:text/javascript,${encodeURIComponent(
   "process.on('newListener',(name)=>{if(name==='SIGHUP')setImmediate(()=>process.kill(process.pid,'SIGHUP'))})",
 )}`;
@@ -132,7 +132,7 @@ const SIGNALLED_EARLY = `data:text/javascript,${encodeURIComponent(
 const UNSHARE = ["unshare", "--fork", "--pid", "--kill-child"];
 const mayUnshare = spawnSync("unshare", ["--fork", "--pid", "true"]).status === 0;
 
-test("as process 1 of a container it takes SIGTERM and drains", async () => {
+test("serve as process 1 of a container handles SIGTERM and drains", async () => {
   expect(mayUnshare, "unshare --pid, which root may").toBe(true);
   const say = `data:text/javascript,${encodeURIComponent("console.log(JSON.stringify({msg:'pid',pid:process.pid}))")}`;
   const backend = await startBackend();
@@ -146,7 +146,7 @@ test("as process 1 of a container it takes SIGTERM and drains", async () => {
   const client = openStream(await sluice.port());
   (await backend.nextRequest()).openStream();
   await client.opened();
-  // Only root of the outer namespace reaches it: its one child.
+  // Only root of the outer namespace can signal it: it is the only child.
   const child = spawnSync("ps", ["-o", "pid=", "--ppid", String(sluice.pid)])
     .stdout.toString()
     .trim();
@@ -155,7 +155,7 @@ test("as process 1 of a container it takes SIGTERM and drains", async () => {
   expect(await sluice.ended).toMatchObject({ code: 0 });
 });
 
-test("it says how many files it may open, and warns when they are few", async () => {
+test("serve logs the limit of open files, and warns if it is low", async () => {
   const cwd = directoryOf({ "config/sluice.yaml": server("{}"), "config/routes/main.yaml": MOCK });
   const limited = (files: number) => ["sh", "-c", `ulimit -n ${files} && exec "$@"`, "sh"];
   const few = startSluice(["serve"], { cwd, under: limited(512) });

@@ -22,19 +22,19 @@ async function startSigned() {
 
 test.each([
   ["a GET", "/stream?room=a%20b&tag=2&tag=1&e", []],
-  ["a header of its own", "/é/x", ["--header", "X-Name: it's é"]],
+  ["an additional header", "/é/x", ["--header", "X-Name: it's é"]],
   ["a body", "/items", ["--data", '{"a":"é\'"}', "--header", "Content-Type: application/json"]],
   ["a method", "/items/7", ["--method", "DELETE"]],
-])("the curl line of %s is let in as it stands", async (_, target, flags) => {
+])("the curl command for %s works unchanged", async (_, target, flags) => {
   const { url } = await startSigned();
   const line = await sluice(`${url}${target}`, ...KEY, ...flags, "--curl");
   expect(line).toMatch(/^curl -N /);
   expect(await run("sh", ["-c", line])).toBe("served");
-  // Control: the same line for another target is not.
+  // Control: the same command with another target fails.
   expect(await run("sh", ["-c", line.replace(/'\n$/, "2'\n")])).toContain("APIG.0303");
 });
 
-test("the headers it prints are the signature", async () => {
+test("the printed headers are a valid signature", async () => {
   const { url } = await startSigned();
   const lines = (await sluice(`${url}/stream`, ...KEY)).trim().split("\n");
   const headers = lines.map((line) => line.split(": ") as [string, string]);

@@ -8,7 +8,7 @@ import { rawRequest } from "../support/raw-client.ts";
 
 const BACKEND_KEY = { key: "gateway", secret: "secret-of-the-gateway" };
 
-/** What the SDK would have signed for the request that came in at the backend. */
+/** Returns the SDK's signature for the request at the backend. */
 function expectedAuthorization(request: BackendRequest, body = ""): string | undefined {
   const [path = "", search = ""] = request.target.split("?");
   const query: Record<string, string[]> = {};
@@ -38,7 +38,7 @@ async function startSigning(route: Record<string, unknown> = {}) {
   return { backend, gateway };
 }
 
-test("a request is signed as it is sent: rewritten, with the backend's Host", async () => {
+test("the signature covers the request as forwarded: rewritten, with the backend's Host", async () => {
   const { backend, gateway } = await startSigning();
   await fetch(`${gateway.url}/a%20b?z=1&a=2&a=1&e`, {
     headers: { Authorization: "Bearer x", X_Sdk_Date: "y" },
@@ -50,7 +50,7 @@ test("a request is signed as it is sent: rewritten, with the backend's Host", as
   expect(expectedAuthorization(request)).toContain("Access=gateway, SignedHeaders=host;x-sdk-date,");
 });
 
-test("a body that streams is unsigned and says so", async () => {
+test("a streamed body is not signed and marked so", async () => {
   const { backend, gateway } = await startSigning();
   await fetch(`${gateway.url}/items`, { method: "POST", body: "abc" });
   const request = await backend.nextRequest();
@@ -59,7 +59,7 @@ test("a body that streams is unsigned and says so", async () => {
   expect(request.field("authorization")).toContain(";x-sdk-content-sha256;");
 });
 
-test("a body that was verified is signed anew, and so is the app", async () => {
+test("a verified body and the app's id are signed again", async () => {
   const { backend, gateway } = await startSigning({ auth: { app: ["web-client"] } });
   const raw = rawSigned({ method: "POST", host: gateway.host, path: "/items", body: "abc" });
   expect((await rawRequest(gateway.port, raw, { until: "served" })).status).toBe(200);
@@ -71,7 +71,7 @@ test("a body that was verified is signed anew, and so is the app", async () => {
   expect(payloadHash(request.body)).toBe(payloadHash("abc"));
 });
 
-test("a gateway verifies what another one signs", async () => {
+test("a gateway verifies the signature of another gateway", async () => {
   const backend = await startPlainBackend();
   const inner = await startGateway({
     apps: { gateway: BACKEND_KEY },

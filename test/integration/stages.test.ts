@@ -40,25 +40,25 @@ test.each([
   ["RELEASE", "release /v1/x?q=1"],
   ["TEST", "test /v2/x?q=1"],
   ["DEVELOP", "not built yet"],
-])("X-Stage: %s goes to its place", async (stage, answer) => {
+])("X-Stage: %s reaches its environment", async (stage, answer) => {
   const { gateway, get } = await start();
   expect(await (await get(stage)).text()).toBe(answer);
   expect(await gateway.requestLine()).toMatchObject({ stage: stage ?? "RELEASE", route: "main" });
 });
 
-test("the backend is told the stage, as the API gateway tells it", async () => {
+test("the backend gets X-Stage, as from the API gateway", async () => {
   const { other, get } = await start();
   await get("TEST");
   expect(other.requests[0]?.fieldLines("x-stage")).toEqual(["TEST"]);
 });
 
 test.each([
-  ["one that the route has not", "PROD", "/api/x"],
-  ["one in another case", "test", "/api/x"],
-  ["an empty one", "", "/api/x"],
+  ["an unknown environment", "PROD", "/api/x"],
+  ["an environment in another case", "test", "/api/x"],
+  ["an empty X-Stage", "", "/api/x"],
   ["a name that every object has", "constructor", "/api/x"],
-  ["one on a route without stages", "TEST", "/plain"],
-])("%s is the gateway's 404", async (_, stage, path) => {
+  ["an environment on a route without stages", "TEST", "/plain"],
+])("%s gets the gateway's 404", async (_, stage, path) => {
   const { release, other, get } = await start();
   const response = await get(stage, path);
   expect(await refusalOf(response)).toEqual({
@@ -73,7 +73,7 @@ test.each([
   expect([...release.requests, ...other.requests]).toEqual([]);
 });
 
-test("two X-Stage fields are refused, as the backend could take the other one", async () => {
+test("two X-Stage fields are refused, because the backend could use the other one", async () => {
   const { gateway } = await start();
   const client = await openRaw(gateway.port);
   client.send("GET /api/x HTTP/1.1\r\nHost: a\r\nX-Stage: TEST\r\nX-Stage: RELEASE\r\n\r\n");
@@ -81,7 +81,7 @@ test("two X-Stage fields are refused, as the backend could take the other one", 
   expect(client.status).toBe(400);
 });
 
-test("a WebSocket goes to the stage it names; to a mock there is none", async () => {
+test("a WebSocket reaches the environment of its X-Stage; a mock has no WebSocket", async () => {
   const { gateway } = await start();
   const client = await openRaw(gateway.port);
   client.send(handshake("/api/ws", { "X-Stage": "TEST" }));

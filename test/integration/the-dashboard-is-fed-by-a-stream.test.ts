@@ -27,7 +27,7 @@ const watch = ({ adminUrl }: GatewayFixture, query = "") =>
 const overviews = ({ text }: StreamClient): Overview[] =>
   [...text.matchAll(/^event: overview\ndata: (.*)$/gm)].map(([, json = ""]) => JSON.parse(json) as Overview);
 
-test("it begins with the last minutes and brings an overview every second", async () => {
+test("the stream begins with the last minutes and sends an overview every second", async () => {
   const { backend, gateway } = await start();
   const client = openStream(gateway.port);
   const request = await backend.nextRequest();
@@ -53,12 +53,12 @@ test("it begins with the last minutes and brings an overview every second", asyn
   request.connection.socket.destroy();
   await eventually(
     () => overviews(watching).at(-1)?.ends[0]?.reason === "backend_failed",
-    "the end among the last ones",
+    "the end in the list of last ends",
   );
   expect(overviews(watching).at(-1)?.streams.total).toBe(0);
 });
 
-test("no more than sixteen watch at a time, and who leaves makes room", async () => {
+test("at most sixteen clients can watch, and a disconnect makes room", async () => {
   const { gateway } = await start();
   const watching = Array.from({ length: 16 }, () => watch(gateway));
   for (const one of watching) await one.opened();
@@ -72,7 +72,7 @@ test("no more than sixteen watch at a time, and who leaves makes room", async ()
   }, "room for another one");
 });
 
-test("closing the gateway ends it", async () => {
+test("the stream ends when the gateway closes", async () => {
   const { gateway } = await start();
   const watching = watch(gateway);
   await watching.received("event: overview");

@@ -9,7 +9,7 @@ import { randomFrom } from "../support/random-bytes.ts";
 import { oddRequest } from "../support/random-requests.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// Plain GETs are read and answered without node:http. No client may be able to tell.
+// The fast path reads and answers plain GETs without node:http. No client may notice a difference.
 
 /** `npm run soak` sets more. */
 const CASES = Number(process.env["FUZZ_CASES"] ?? 250);
@@ -17,7 +17,7 @@ const SEED = Number(process.env["FUZZ_SEED"] ?? 3);
 
 const LIMITS = { headerBytes: 16 * 1024, headers: 100 };
 
-/** What a backend answers with, by the last part of the path. */
+/** The backend's responses by the last segment of the path. */
 const ANSWERS: Readonly<Record<string, (request: BackendRequest) => void>> = {
   counted: (request) => request.respond(200, { "X-A": "1", "x-a": "2" }, "counted"),
   empty: (request) => request.respond(200, {}, ""),
@@ -53,7 +53,7 @@ const ANSWERS: Readonly<Record<string, (request: BackendRequest) => void>> = {
     request.halfClose();
   },
   garbage: (request) => request.send("no HTTP\r\n\r\n"),
-  // Not without a word: that may be a connection gone stale, and the request asked again.
+  // With some bytes: otherwise the connection could be a stale one, and the request would be retried.
   gone: (request) => {
     request.send("HTTP/1.1 2");
     request.halfClose();
@@ -82,14 +82,14 @@ async function startBoth() {
 const get = (target: string, ...lines: string[]) =>
   [`GET ${target} HTTP/1.1`, "Host: $HOST", ...lines, "", ""].join("\r\n");
 
-/** Plain or not: every kind of answer, and every kind of request that has to find its way to node:http. */
+/** Every kind of response, and every kind of request that the fast path must leave to node:http. */
 const CASES_BY_NAME: readonly [name: string, request: string][] = [
   ...Object.keys(ANSWERS).map((kind): [string, string] => [`answer ${kind}`, get(`/${kind}`)]),
   ...Object.keys(ANSWERS).map((kind): [string, string] => [
-    `answer ${kind}, and close`,
+    `response ${kind}, and close`,
     get(`/${kind}`, "Connection: close"),
   ]),
-  ["keep-alive asked for", get("/counted", "Connection: keep-alive", "Keep-Alive: timeout=1")],
+  ["keep-alive requested", get("/counted", "Connection: keep-alive", "Keep-Alive: timeout=1")],
   ["a stream by its media type", get("/stream", "Accept: text/event-stream", "Last-Event-ID: 7")],
   ["a mock", get("/mocked")],
   ["an unsigned request", get("/asked")],
@@ -111,7 +111,7 @@ const CASES_BY_NAME: readonly [name: string, request: string][] = [
   ["HTTP/1.2", get("/counted").replace("HTTP/1.1", "HTTP/1.2")],
   ["absolute-form", get("http://$HOST/counted?a")],
   ["absolute-form of another host", get("http://b.test/counted")],
-  ["an upgrade that no route takes", get("/counted", "Connection: Upgrade", "Upgrade: websocket")],
+  ["an upgrade that no route accepts", get("/counted", "Connection: Upgrade", "Upgrade: websocket")],
   ["an upgrade to h2c", get("/counted", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")],
   ["Connection tokens", get("/counted", "Connection: keep-alive, X-Secret", "X-Secret: 1")],
   ["Proxy-Connection", get("/counted", "Proxy-Connection: keep-alive")],
@@ -140,8 +140,8 @@ const fillIn = (text: string, { host }: GatewayFixture) =>
   Buffer.from(text.replaceAll("$HOST", host), "latin1");
 
 /**
- * One whole request, and its head ends with the last byte. Whatever follows a head may find the answer under way, or
- * the connection closed and be reset, if it comes by itself a moment later.
+ * Whether the bytes are one complete request whose head ends with the last byte. Bytes after a head that arrive
+ * separately may come during the response, or after the close of the connection and cause a reset.
  */
 const isOneHead = (bytes: Buffer): boolean => {
   const requests = readRequestsWithLlhttp(bytes);
@@ -155,7 +155,7 @@ async function expectTheSame(
   label: string,
 ): Promise<void> {
   const requests = readRequestsWithLlhttp(bytes);
-  // Of a request that has not come whole nothing is to be expected but the end.
+  // For an incomplete request only the end can be expected.
   const leaving = requests !== undefined && requests[0]?.isComplete !== true ? "at once" : "in the end";
   const ours = await outcomeOf(gateway, backend, "as it is", bytes, leaving);
   expect(await outcomeOf(gateway, backend, "by node:http", bytes, leaving), label).toEqual(ours);
@@ -168,7 +168,7 @@ test.each(CASES_BY_NAME)("%s", async (_name, text) => {
   await expectTheSame(both, fillIn(text, both.gateway), "");
 });
 
-test(`${CASES} made-up requests are answered and forwarded the same in each way`, async () => {
+test(`${CASES} random requests get the same responses and are forwarded the same in each way`, async () => {
   const both = await startBoth();
   const random = randomFrom(SEED);
   const targets = Object.keys(ANSWERS);
@@ -188,7 +188,7 @@ test(`${CASES} made-up requests are answered and forwarded the same in each way`
   expect(split).toBeGreaterThan(CASES / 10);
 }, 900_000);
 
-test("what comes while a plain request is answered is read by node:http afterwards, in each way the same", async () => {
+test("bytes that arrive during the response to a plain request are read by node:http afterwards, the same in each way", async () => {
   const requests: BackendRequest[] = [];
   const backend = await startBackend((request) => void requests.push(request));
   const gateway = await startGateway({ routes: { main: { match: { path: "/*" }, upstream: backend.url } } });

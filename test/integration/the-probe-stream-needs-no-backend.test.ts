@@ -8,21 +8,21 @@ const ROUTE = { match: { path: "/x" }, mock: { body: "x" } };
 const start = (server: Readonly<Record<string, unknown>> = { probe: true }) =>
   startGateway({ routes: { main: ROUTE }, server });
 
-/** The data of the events in a body. */
+/** Returns the data of the events in a body. */
 const eventsIn = (text: string) =>
   [...text.matchAll(/^data: (.*)$/gm)].map(([, data = ""]) => JSON.parse(data) as Record<string, unknown>);
 
-test("it sends events with number, time and filling, through the relay as a backend's", async () => {
+test("it sends events with number, time and padding, through the relay like a backend's", async () => {
   const gateway = await start();
   const before = Date.now();
   const client = openStream(gateway.port, { path: `${PATH}?n=3&gap=20ms&pad=5` });
   expect(await client.ended()).toBe("clean");
   const times = eventsIn(client.text).map(({ t }) => Number(t));
   expect(eventsIn(client.text)).toEqual([1, 2, 3].map((i) => ({ i, t: times[i - 1], pad: "xxxxx" })));
-  // Each has the time at which it was sent, and not one that all share.
+  // Each event has its own send time.
   expect(times[0]).toBeGreaterThanOrEqual(before);
   expect((times[2] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(38);
-  // The prelude of every stream.
+  // Every stream begins with a comment line.
   expect(client.text).toMatch(/^:\nid: 1\ndata: /);
   expect(client.field("content-type")).toBe("text/event-stream");
   expect(client.field("x-accel-buffering")).toBe("no");
@@ -34,7 +34,7 @@ test("it sends events with number, time and filling, through the relay as a back
   });
 });
 
-test("without parameters it sends 20 events, one each 500 ms", async () => {
+test("without parameters it sends 20 events, one every 500 ms", async () => {
   const gateway = await start();
   const client = openStream(gateway.port, { path: PATH });
   await client.received('{"i":2,');
@@ -42,7 +42,7 @@ test("without parameters it sends 20 events, one each 500 ms", async () => {
   expect(await gateway.requestLine()).toMatchObject({ endReason: "client_gone" });
 });
 
-test("a client that comes back with an id goes on behind it", async () => {
+test("a reconnecting client resumes after its last id", async () => {
   const gateway = await start();
   const client = openStream(gateway.port, {
     path: `${PATH}?n=5&gap=0ms`,
@@ -69,14 +69,14 @@ test.each([
   expect(await response.json()).toMatchObject({ error_msg: `API request error.: ${fault}` });
 });
 
-test("HEAD has its fields; no other method is taken", async () => {
+test("HEAD gets the same fields; other methods are refused", async () => {
   const gateway = await start();
   const head = await fetch(gateway.url + PATH, { method: "HEAD" });
   expect([head.status, head.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
   expect((await fetch(gateway.url + PATH, { method: "POST" })).status).toBe(405);
 });
 
-test("only so many are open at a time", async () => {
+test("the number of open probe streams is bounded", async () => {
   const gateway = await start({ probe: { streams: 1 } });
   const first = openStream(gateway.port, { path: `${PATH}?gap=10m&n=2` });
   await first.received("data:");
@@ -89,7 +89,7 @@ test("only so many are open at a time", async () => {
   });
 });
 
-test("without the key there is none, and the path is any route's", async () => {
+test("without the key there is no probe stream, and the path belongs to the routes", async () => {
   expect((await fetch((await start({})).url + PATH)).status).toBe(404);
   const gateway = await startGateway({
     routes: { all: { match: { path: "/*" }, mock: { body: "of the route" } } },
@@ -97,7 +97,7 @@ test("without the key there is none, and the path is any route's", async () => {
   expect(await (await fetch(gateway.url + PATH)).text()).toBe("of the route");
 });
 
-test("it is found beside routes for every path and for a host", async () => {
+test("it takes precedence over routes for all paths and for a host", async () => {
   const mock = { body: "of the route" };
   const gateway = await startGateway({
     routes: {
@@ -110,7 +110,7 @@ test("it is found beside routes for every path and for a host", async () => {
   expect(await (await fetch(`${gateway.url}/other`)).text()).toBe("of the route");
 });
 
-test("a reload opens it, leaves it and its streams as they are, and closes it", async () => {
+test("a reload can open it, keep it with its streams, and close it", async () => {
   const gateway = await startGatewayTo("http://127.0.0.1:1");
   const setup = (probe: boolean) => ({
     routes: { main: { match: { path: "/*" }, upstream: "http://127.0.0.1:1" } },
@@ -125,6 +125,6 @@ test("a reload opens it, leaves it and its streams as they are, and closes it", 
   expect(reloaded()).toMatchObject({ added: [], changed: [], removed: [] });
   await gateway.reload(setup(false));
   expect(reloaded()).toMatchObject({ removed: ["sluice.probe"] });
-  // A route that is gone ends its streams between two events.
+  // A removed route ends its streams between two events.
   expect(await client.ended()).toBe("clean");
 });

@@ -40,7 +40,7 @@ describe.each([
   ["version 1", Buffer.from(proxyV1("203.0.113.7"))],
   ["version 2", proxyV2("203.0.113.7", Buffer.from("\x02\x00\x06a.test", "latin1"))],
 ])("%s", (_, header) => {
-  test("names the client to the backend and in the log, in place of the proxy", async () => {
+  test("sets the client's address for the backend and the log, instead of the proxy's", async () => {
     const { backend, gateway } = await startProxied();
     const { status } = await rawRequest(gateway.port, Buffer.concat([header, Buffer.from(GET)]), {
       until: "\r\n\r\n",
@@ -50,7 +50,7 @@ describe.each([
     expect(await gateway.requestLine()).toMatchObject({ client: "203.0.113.7" });
   });
 
-  test("may come byte by byte", async () => {
+  test("can arrive byte by byte", async () => {
     const { backend, gateway } = await startProxied();
     const bytes = [...Buffer.concat([header, Buffer.from(GET)])].map((byte) => Buffer.from([byte]));
     const { status } = await rawRequest(gateway.port, bytes, { pauseMs: 1, until: "\r\n\r\n" });
@@ -58,7 +58,7 @@ describe.each([
     expect(seenBy(backend)[0]).toBe("203.0.113.7");
   });
 
-  test("is asked once for each connection, and stands for all of its requests", async () => {
+  test("is read once per connection and applies to all of its requests", async () => {
     const { backend, gateway } = await startProxied();
     const client = await openRaw(gateway.port);
     client.send(header);
@@ -71,7 +71,7 @@ describe.each([
     await client.received("400");
   });
 
-  test("stands before TLS, and HTTP/2 in it", async () => {
+  test("precedes TLS with HTTP/2", async () => {
     const tls = await certificateFiles();
     const { backend, gateway } = await startProxied({}, {}, { tls });
     const tcp = connectTcp(gateway.port, "127.0.0.1");
@@ -82,7 +82,7 @@ describe.each([
     expect(seenBy(backend)).toEqual(["203.0.113.7", "203.0.113.7", "https"]);
   });
 
-  test("may come over a unix socket, with TLS and HTTP/2 behind it or without", async () => {
+  test("works over a unix socket, with or without TLS and HTTP/2", async () => {
     const backend = await startBackend((request) => request.respond());
     const paths = ["plain", "secure"].map((name) => join(mkdtempSync(join(tmpdir(), "sluice-proxy-")), name));
     const [plain = "", secure = ""] = paths;
@@ -109,7 +109,7 @@ describe.each([
     expect(seenBy(backend)).toEqual(["203.0.113.7", "203.0.113.7", "https"]);
   });
 
-  test("stands before TLS, and HTTP/1 in it", async () => {
+  test("precedes TLS with HTTP/1", async () => {
     const tls = await certificateFiles();
     const { backend, gateway } = await startProxied({}, {}, { tls });
     const tcp = connectTcp(gateway.port, "127.0.0.1");
@@ -122,7 +122,7 @@ describe.each([
   });
 });
 
-test("access lists and trusted proxies go by the client that it names", async () => {
+test("access lists and trusted proxies apply to the address in the header", async () => {
   const { gateway } = await startProxied(
     { trustedProxies: ["203.0.113.0/24"] },
     { access: { allow: ["10.0.0.1", "198.51.100.1"] } },
@@ -131,18 +131,18 @@ test("access lists and trusted proxies go by the client that it names", async ()
     (await rawRequest(gateway.port, proxyV1(address) + request, { until: "\r\n\r\n" })).status;
   expect(await statusFrom("198.51.100.1")).toBe(200);
   expect(await statusFrom("198.51.100.2")).toBe(403);
-  // A trusted proxy's word on who its client is.
+  // A trusted proxy's field with its client's address.
   expect(await statusFrom("203.0.113.9")).toBe(200);
   expect(await statusFrom("203.0.113.9", "GET / HTTP/1.1\r\nHost: a\r\n\r\n")).toBe(403);
 });
 
-test("a proxy that speaks for itself is the client, trusted or not as it is", async () => {
+test("a proxy that sends a LOCAL header is the client itself, with its own trust", async () => {
   const { backend, gateway } = await startProxied();
   await rawRequest(gateway.port, Buffer.concat([PROXY_V2_LOCAL, Buffer.from(GET)]), { until: "\r\n\r\n" });
   expect(seenBy(backend)[0]).toBe("127.0.0.1");
 });
 
-test("a unix socket that it names is nobody who would be believed", async () => {
+test("a client on a unix socket in the header is not trusted", async () => {
   const { backend, gateway } = await startProxied();
   const header = proxyV2("192.0.2.1", Buffer.alloc(204));
   header.writeUInt8(0x31, 13);
@@ -154,10 +154,10 @@ test.each([
   ["absent", GET],
   ["garbage", "\x00\x01\x02\x03"],
   ["a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
-  ["of a family that is none", "PROXY TCP5 1.2.3.4 5.6.7.8 1 2\r\n"],
+  ["of an invalid family", "PROXY TCP5 1.2.3.4 5.6.7.8 1 2\r\n"],
   ["too long", `PROXY UNKNOWN ${"x".repeat(200)}`],
   ["half of one, and then the end", "PROXY TCP4 1.2"],
-])("a connection whose header is %s is closed, without an answer", async (_, bytes) => {
+])("a connection whose header is %s is closed without a response", async (_, bytes) => {
   const { backend, gateway } = await startProxied();
   const client = await openRaw(gateway.port);
   client.send(bytes);
@@ -175,7 +175,7 @@ test("a header that does not come in time closes the connection", async () => {
   expect(client.text).toBe("");
 });
 
-test("where none is expected, one is a bad request", async () => {
+test("a header on a listener without proxyProtocol gets 400", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGatewayTo(backend.url);
   for (const header of [proxyV1("203.0.113.7"), proxyV2("203.0.113.7")]) {
@@ -185,13 +185,13 @@ test("where none is expected, one is a bad request", async () => {
   expect(backend.requests).toEqual([]);
 });
 
-test("a gateway that closes waits for no header", async () => {
+test("a closing gateway does not wait for a header", async () => {
   const { gateway } = await startProxied();
   const client = await openRaw(gateway.port);
   client.send("PROXY ");
   await new Promise((resolve) => setTimeout(resolve, 20));
   const startedAt = performance.now();
   await gateway.close();
-  // A connection that is waited for has 5 s.
+  // A connection with a request would have 5 s.
   expect(performance.now() - startedAt).toBeLessThan(3000);
 });

@@ -5,7 +5,7 @@ import { ROOT } from "../support/sluice-process.ts";
 
 const MIB = 1024 * 1024;
 
-/** What makes new space grow as far as it may: objects that are in use for a while. */
+/** A load that makes new space grow to its limit: objects that live for a while. */
 const PROGRAM = `
   import { getHeapSpaceStatistics } from "node:v8";
   process.argv = [process.argv[0], "sluice", "--version"];
@@ -25,11 +25,11 @@ function newSpaceOf(...flags: readonly string[]): number {
   return Number(output.trim().split("\n").at(-1)) / MIB;
 }
 
-test("the command keeps V8's space for new objects to 8 MiB", () => {
-  // A collection that finds little in it may halve it.
+test("the command limits V8's new space to 8 MiB", () => {
+  // A collection with few live objects may halve it.
   expect(newSpaceOf()).toBeLessThanOrEqual(8);
 });
 
-test("unless its user has chosen another size", () => {
+test("a size chosen by the user takes precedence", () => {
   expect(newSpaceOf("--max-semi-space-size=8")).toBe(16);
 });

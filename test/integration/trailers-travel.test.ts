@@ -4,7 +4,7 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { rawRequest } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("trailers of an ordinary answer are announced and passed on, less those that may not come late", async () => {
+test("trailers of an ordinary response are announced and forwarded, except fields that are not allowed as trailers", async () => {
   const backend = await startBackend((request) => {
     request.openStream({ "Content-Type": "application/grpc", Trailer: "Grpc-Status, Set-Cookie, X-Sum" });
     request.emit("body");
@@ -62,7 +62,7 @@ test.each([
   ["GET", "204", "1.0"],
   ["POST", "204", "1.1"],
   ["POST", "304", "1.1"],
-])("an answer without a body announces no trailers: %s, %s, HTTP/%s", async (method, status, version) => {
+])("a response without a body announces no trailers: %s, %s, HTTP/%s", async (method, status, version) => {
   const backend = await startBackend((request) => {
     request.send(`HTTP/1.1 ${status} X\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n`);
   });

@@ -8,11 +8,11 @@ import { openRaw } from "../support/raw-client.ts";
 
 const TUNNELS = 500;
 
-/** Frames of RFC 6455 as a client and a server send them: a ping with a mask, and its pong. */
+/** Frames of RFC 6455: a client's ping with a mask, and the server's pong. */
 const PING = Buffer.from([0x89, 0x82, 1, 2, 3, 4, 0x69, 0x6b]);
 const PONG = Buffer.from([0x8a, 2, 0x68, 0x69]);
 
-test("hundreds of tunnels that say nothing outlive every timer of requests, and carry on", async () => {
+test("hundreds of silent tunnels outlive every request timer and still work", async () => {
   const backend = await startBackend((request) => {
     request.send(switching());
     request.connection.socket.on("data", (bytes) => {
@@ -22,7 +22,7 @@ test("hundreds of tunnels that say nothing outlive every timer of requests, and 
   const gateway = await startGatewayTo(
     backend.url,
     { websocket: true, stream: { idleTimeout: "200ms", sendTimeout: "200ms" } },
-    // Longer than a busy machine takes to have a request of each connection.
+    // Longer than a busy machine needs to get a request from each connection.
     { limits: { requestTimeout: "1500ms" } },
   );
   const open = async () => {
@@ -32,7 +32,7 @@ test("hundreds of tunnels that say nothing outlive every timer of requests, and 
   };
   const clients = await Promise.all(Array.from({ length: TUNNELS }, open));
   await Promise.all(clients.map((client) => client.received("101 Switching")));
-  // Node looks at its connections each second for requests that take too long.
+  // Node checks its connections every second for slow requests.
   await delay(3_500);
   for (const client of clients) client.send(PING);
   const hasPong = () => clients.every(({ bytes }) => bytes.subarray(-PONG.length).equals(PONG));

@@ -6,8 +6,8 @@ import { startGatewayTo } from "../support/gateway.ts";
 
 const TIMES = 50;
 
-// Each ignored upgrade hands the connection to the parser anew; what that hangs on the socket must come off again.
-test("50 requests that ask for h2c on one connection are served, and no listener is left on it", async () => {
+// Each ignored upgrade attaches the parser to the connection again; its listeners must be removed again.
+test("50 requests with an h2c upgrade on one connection are served, and no listener is left on it", async () => {
   const warnings: Error[] = [];
   const collect = (warning: Error) => warnings.push(warning);
   process.on("warning", collect);

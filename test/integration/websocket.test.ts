@@ -15,7 +15,7 @@ import { type GatewayFixture, startGateway, startGatewayTo } from "../support/ga
 import { handshake, switching } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-/** A WebSocket server that sends back what it gets, on TCP, TLS or a unix socket. */
+/** Starts a WebSocket echo server on TCP, TLS or a unix socket. */
 async function startEcho(where: "tcp" | "tls" | "unix" = "tcp") {
   const http = where === "tls" ? createHttpsServer(certificate) : createHttpServer();
   const server = new WebSocketServer({ server: http, maxPayload: 2 ** 26 });
@@ -68,7 +68,7 @@ test.each(["tcp", "unix"] as const)("messages are echoed over %s", async (where)
   expect(await gateway.requestLine()).toMatchObject({ status: 101, path: "/room", endReason: "completed" });
 });
 
-test("messages are echoed over TLS when the backend's certificate is trusted, and are a 502 when not", async () => {
+test("a WebSocket works over TLS if the backend's certificate is trusted, and otherwise gets 502", async () => {
   const echo = await startEcho("tls");
   const strict = await startGatewayTo(echo.url, { websocket: true });
   expect((await connect(strict)).state.status).toBe(502);
@@ -83,7 +83,7 @@ test("messages are echoed over TLS when the backend's certificate is trusted, an
   await eventually(() => state.messages.length === 1, "the echo");
 });
 
-test("messages of many megabytes arrive whole, both ways", async () => {
+test("messages of many megabytes arrive complete in both directions", async () => {
   const echo = await startEcho();
   const gateway = await startGatewayTo(echo.url, { websocket: true });
   const { socket, state } = await connect(gateway);
@@ -99,7 +99,7 @@ test("messages of many megabytes arrive whole, both ways", async () => {
   expect((await gateway.requestLine())["bytesSent"]).toBeGreaterThan(big.length);
 });
 
-test("a client that reads nothing holds the backend back", async () => {
+test("a client that does not read puts back-pressure on the backend", async () => {
   const backend = await startBackend((request) => request.send(switching()));
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const client = await openRaw(gateway.port);
@@ -108,7 +108,7 @@ test("a client that reads nothing holds the backend back", async () => {
   await client.received("101");
   client.socket.pause();
   const piece = Buffer.alloc(1 << 20);
-  // Kernel buffers take some megabytes; a relay without backpressure would take them all.
+  // Kernel buffers hold some megabytes; a tunnel without back-pressure would read everything.
   for (let count = 0; count < 64; count++) connection.socket.write(piece);
   let before = -1;
   await eventually(
@@ -118,7 +118,7 @@ test("a client that reads nothing holds the backend back", async () => {
       before = now;
       return isStill;
     },
-    "the backend to be held back",
+    "back-pressure at the backend",
     { everyMs: 200 },
   );
   expect(connection.socket.writableLength).toBeGreaterThan(32 << 20);
@@ -137,14 +137,14 @@ test("bytes that come with the handshake and before the 101 reach the backend, i
   }));
   client.send("two ");
   expect(connection.received.toString()).not.toContain("one");
-  // Bytes right behind the head of the 101 are the client's.
+  // Bytes directly after the 101 belong to the client.
   send(`${switching()}first `);
   await client.received("first ");
   client.send("three");
   await eventually(() => connection.received.toString().endsWith("\r\n\r\none two three"), "all in order");
 });
 
-test("the handshake travels as it was sent, less what was meant for the gateway", async () => {
+test("the handshake is forwarded as sent, without the fields for the gateway", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const client = await openRaw(gateway.port);
@@ -187,7 +187,7 @@ test("the handshake travels as it was sent, less what was meant for the gateway"
   ]);
 });
 
-test("a backend that dies takes its client along", async () => {
+test("when the backend dies its client is disconnected", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const client = await openRaw(gateway.port);
@@ -202,7 +202,7 @@ test("a backend that dies takes its client along", async () => {
 });
 
 test.each(["leave", "reset"] as const)(
-  "a client that dies takes its backend connection along: %s",
+  "when a client dies its backend connection is closed: %s",
   async (how) => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url, { websocket: true });
@@ -218,7 +218,7 @@ test.each(["leave", "reset"] as const)(
   },
 );
 
-test("what a backend sends before it ends arrives", async () => {
+test("bytes that a backend sends before its end arrive", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const client = await openRaw(gateway.port);
@@ -240,7 +240,7 @@ test.each([
   ["https://evil.example", 403],
   ["null", 403],
   [undefined, 0],
-])("Origin %s on a route with cors: refused with %i", async (origin, status) => {
+])("Origin %s on a route with cors is refused with %i", async (origin, status) => {
   const echo = await startEcho();
   const gateway = await startGatewayTo(echo.url, { websocket: true, cors: { allowOrigins: [ORIGIN] } });
   const { state } = await connect(gateway, origin === undefined ? {} : { origin });
@@ -248,7 +248,7 @@ test.each([
   expect(echo.server.clients.size).toBe(status === 0 ? 1 : 0);
 });
 
-test("a route without websocket serves the request as if it had not asked for an upgrade", async () => {
+test("a route without websocket serves the request without the upgrade", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "plain"));
   const gateway = await startGateway({
     routes: {
@@ -262,7 +262,7 @@ test("a route without websocket serves the request as if it had not asked for an
   const request = await backend.nextRequest();
   expect(client.status).toBe(200);
   expect([...request.fieldLines("upgrade"), ...request.fieldLines("http2-settings")]).toEqual([]);
-  // The connection is an ordinary one, so the next request on it is served too.
+  // The connection stays an ordinary one, so the next request on it is served too.
   client.send("GET /plain?2 HTTP/1.1\r\nHost: sluice.test\r\n\r\n");
   expect((await backend.nextRequest()).target).toBe("/plain?2");
 });
@@ -273,7 +273,7 @@ test.each([
     { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA" },
   ],
   ["an upgrade that Connection does not name", { Connection: "keep-alive" }],
-])("%s is not passed on", async (_name, fields) => {
+])("%s is not forwarded", async (_name, fields) => {
   const backend = await startBackend((request) => request.respond(200, {}, "plain"));
   const gateway = await startGatewayTo(backend.url, { websocket: true });
   const client = await openRaw(gateway.port);
@@ -283,7 +283,7 @@ test.each([
   expect([...request.fieldLines("upgrade"), ...request.fieldLines("http2-settings")]).toEqual([]);
 });
 
-test("a gateway that closes ends its tunnels", async () => {
+test("a closing gateway ends its tunnels", async () => {
   const echo = await startEcho();
   const gateway = await startGatewayTo(echo.url, { websocket: true });
   const { state } = await connect(gateway);
