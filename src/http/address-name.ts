@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 
-/** What a server listens on, in the form the configuration has. */
+/** Returns the address of a listening server as the configuration spells it. */
 export function addressName(address: AddressInfo | string | null): string {
   if (address === null) throw new TypeError("a listening server has an address");
   if (typeof address === "string") return `unix:${address}`;

@@ -4,17 +4,17 @@ import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
 import { type Hop, parseForwarded } from "./forwarded.ts";
 
 /**
- * The peer of a unix socket. It counts as trusted: only a local process that the socket's file mode lets
- * in can be one.
+ * The peer of a unix socket. It is trusted, because only a local process that the socket's file mode admits can
+ * connect.
  *
- * It has a name of its own because a missing address does not mean a unix socket: a PROXY protocol header may
- * name a client without one, and that client must not be believed.
+ * A missing address must not mean a unix socket: a PROXY protocol header may name a client without an address, and
+ * that client is not trusted.
  */
 export const UNIX_PEER = "unix:";
-/** A client whose address is not known, as behind a PROXY protocol header for a unix socket. */
+/** The address of a client whose address is unknown, such as behind a PROXY protocol header for a unix socket. */
 export const UNKNOWN = "unknown";
 
-/** The longest chain that is read and sent on; the ends beyond it, the client's side, are cut off. */
+/** The most hops that are read and forwarded; those beyond it, on the client's side, are dropped. */
 const MAX_HOPS = 64;
 /** The longest node: `[`, 45 characters of IPv6 with a zone, `]`, a port. */
 const MAX_NODE_LENGTH = 100;
@@ -22,41 +22,41 @@ const MAX_NODE_LENGTH = 100;
 const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 /** 253 characters of name (RFC 1035) and a port. */
 const MAX_HOST_LENGTH = 259;
-/** Visible ASCII, so that an id can neither break a log line nor a header; 128 as traces use at most. */
+/** Visible ASCII, so that an id can break neither a log line nor a field; traces use at most 128 characters. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const VISIBLE = /^[\x21-\x7e]{1,100}$/;
 
-/** What is known of a request before anything it says about itself is believed. */
+/** The facts about a request that do not depend on what its sender claims. */
 export interface ArrivedRequest {
   /** The connection's remote address, `UNIX_PEER`, or undefined when a proxy's header names no address. */
   readonly peer: string | undefined;
   readonly tls: boolean;
   readonly rawHeaders: RawFields;
-  /** The Host field, or the authority that stands for it. */
+  /** The Host field, or the authority that replaces it. */
   readonly host: string;
 }
 
-/** Who sent a request, after what trusted proxies said about it. */
+/** The sender of a request, according to its connection and to trusted proxies. */
 export interface Client {
   /** A canonical IP address; `unix:` or `unknown` when there is none. */
   readonly address: string;
   readonly proto: "http" | "https";
   readonly host: string;
-  /** The X-Forwarded-For to send on. */
+  /** The X-Forwarded-For for the backend. */
   readonly forwardedFor: string;
-  /** A trusted proxy's X-Request-Id; undefined when a new one is to be made. */
+  /** A trusted proxy's X-Request-Id; undefined if sluice has to make one. */
   readonly requestId: string | undefined;
-  /** Whether the peer's word was taken for all this. */
+  /** Whether the peer is a trusted proxy, whose forwarding fields were used. */
   readonly isTrusted: boolean;
 }
 
-/** The set of proxies that are believed. */
+/** The trusted proxies. */
 export interface Trust {
   isTrusted(peer: string | undefined): boolean;
   resolveClient(request: ArrivedRequest): Client;
 }
 
-/** Compiles `trustedProxies`, which the configuration has checked to be addresses or CIDR ranges. */
+/** Compiles `trustedProxies`; the configuration has checked that they are addresses or CIDR ranges. */
 export function createTrust(cidrs: readonly string[]): Trust {
   const ranges = createRanges(cidrs);
 
@@ -91,8 +91,8 @@ export function createTrust(cidrs: readonly string[]): Trust {
 }
 
 /**
- * The canonical form of an address as proxies write it: with a port, in brackets, with a zone, or IPv4 in
- * IPv6 clothes. Undefined for anything else, such as `unknown`.
+ * Returns the canonical form of an address as proxies write it: with a port, in brackets, with a zone, or as
+ * IPv4-mapped IPv6. Returns undefined for any other text, such as `unknown`.
  */
 export function readAddress(text: string): string | undefined {
   if (isIP(text) === 4) return text;
@@ -108,19 +108,19 @@ export function readAddress(text: string): string | undefined {
 
 /** A set of addresses. */
 export interface Ranges {
-  /** Whether a `Client.address` is in it; one that is no IP address never is. */
+  /** Whether the set holds a `Client.address`; false for an address that is not an IP address. */
   has(address: string): boolean;
 }
 
-/** Compiles addresses and CIDR ranges, which the configuration has checked to be such. */
+/** Compiles addresses and CIDR ranges; the configuration has checked them. */
 export function createRanges(cidrs: readonly string[]): Ranges {
   const ranges = compileRanges(cidrs);
   return { has: (address) => isIP(address) !== 0 && ranges.check(address, familyOf(address)) };
 }
 
 /**
- * What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address, because whoever has
- * one address of a /64 has all 2^64 of them. Takes a `Client.address`, whatever it is.
+ * Returns the unit that counts as one client: an IPv4 address, or the /64 network of an IPv6 address, because the owner
+ * of an address of a /64 has all 2^64 of them. Takes any `Client.address`; returns one that is not IPv6 unchanged.
  */
 export function clientNetwork(address: string): string {
   if (isIP(address) !== 6) return address;
@@ -137,9 +137,9 @@ function compileRanges(cidrs: readonly string[]): BlockList {
   for (const cidr of cidrs) {
     const [ip = "", bits] = cidr.split("/");
     const address = readAddress(ip);
-    if (address === undefined) throw new TypeError(`no address or CIDR range: ${cidr}`);
+    if (address === undefined) throw new TypeError(`neither an address nor a CIDR range: ${cidr}`);
     const family = familyOf(address);
-    // ::ffff:10.0.0.0/104 was turned into 10.0.0.0, so its first 96 bits are gone.
+    // readAddress has turned ::ffff:10.0.0.0/104 into 10.0.0.0, without the first 96 bits.
     const mappedBits = family === "ipv4" && ip.includes(":") ? 96 : 0;
     const prefix = bits === undefined ? undefined : Number(bits) - mappedBits;
     if (prefix === undefined) ranges.addAddress(address, family);
@@ -158,7 +158,7 @@ function ownAddress(peer: string | undefined): string {
   return (peer === undefined ? undefined : readAddress(peer)) ?? UNKNOWN;
 }
 
-/** X-Forwarded-For, else Forwarded, else X-Real-IP; the client's hop first. */
+/** Returns the hops of X-Forwarded-For, else of Forwarded, else of X-Real-IP; the client's hop is the first. */
 function chainOf(raw: RawFields): Hop[] {
   const nodes = lastNodes(fieldValues(raw, "x-forwarded-for"));
   if (nodes.length > 0) return nodes.map(hopAt);
@@ -169,8 +169,8 @@ function chainOf(raw: RawFields): Hop[] {
 }
 
 /**
- * The last nodes of the lists, at most as many as count. Read from the end: what stands before them was written by
- * strangers, and 16 KiB of commas would be as many texts.
+ * Returns the last `MAX_HOPS` nodes of the lists. Reads from the end: the front is the client's to write, and 16 KiB of
+ * commas would be split into 16,000 strings.
  */
 function lastNodes(lists: readonly string[]): string[] {
   const nodes: string[] = [];
@@ -192,9 +192,8 @@ function hopAt(node: string): Hop {
 }
 
 /**
- * Goes back from the peer past trusted addresses; the first that is not trusted is the client. What
- * stands left of it was written by that client. Where a hop cannot be read, the one before it is the
- * last that is known.
+ * Returns the client: walks from the peer over trusted addresses to the first untrusted one. The nodes left of it were
+ * written by that client. At an unreadable node, returns the last address before it.
  */
 function walk(chain: readonly Hop[], own: string, isTrusted: Trust["isTrusted"]) {
   let address = own;
@@ -211,7 +210,7 @@ function walk(chain: readonly Hop[], own: string, isTrusted: Trust["isTrusted"])
 
 function sendOn(chain: readonly Hop[], own: string): string {
   const nodes = chain.map(({ node = "" }) => (VISIBLE.test(node) ? node : UNKNOWN));
-  // A unix socket is no address that a backend could look for in this field.
+  // A backend expects IP addresses in this field; the path of a unix socket would be of no use.
   if (own !== UNIX_PEER) nodes.push(own);
   return nodes.length > 0 ? nodes.join(", ") : UNKNOWN;
 }

@@ -2,13 +2,13 @@ import { parseTrailerLines } from "./field-lines.ts";
 import { LineBlock } from "./line-block.ts";
 import { ParseFault } from "./parse-fault.ts";
 
-/** Hexadecimal digits of a chunk's size; 2^52 bytes are enough for one. */
+/** The most hexadecimal digits of a chunk size: 2^52 bytes, which a number holds exactly. */
 const MAX_SIZE_DIGITS = 13;
 
-/** Bytes of the extensions of one chunk, which nobody reads. */
+/** The most bytes of the extensions of one chunk; they are checked and dropped. */
 const MAX_EXTENSION_BYTES = 1024;
 
-/** RFC 9112 section 7.1.1, without blanks: `;name=token;name="quoted"`. */
+/** Chunk extensions of RFC 9112 section 7.1.1, without white space: `;name=token;name="quoted"`. */
 const EXTENSIONS =
   /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)+$/;
 
@@ -18,7 +18,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const SEMICOLON = 0x3b;
 
-/** What is expected next. */
+/** The part of the coding that is expected next. */
 const SIZE = 0;
 const EXTENSION = 1;
 const SIZE_LF = 2;
@@ -38,17 +38,17 @@ type State =
   | typeof DONE;
 
 /**
- * Decodes HTTP/1.1's chunked coding (RFC 9112 section 7.1) in place: what several chunks of one read hold is moved
+ * Decodes HTTP/1.1's chunked coding (RFC 9112 section 7.1) in place: the data of several chunks in one read is moved
  * together, so that each read gives one span.
  *
- * Whoever reads a response extends it, because two objects would be twice the wait for memory at each event.
+ * ResponseParser extends this class instead of holding a decoder: two objects would mean two cache misses per event.
  */
 export class ChunkDecoder {
-  /** The span of payload in the bytes that were read last; empty where both are the same. */
+  /** The span of payload in the bytes that were read last; empty if both are equal. */
   payloadStart = 0;
   payloadEnd = 0;
   #state: State = SIZE;
-  /** Of the size that is being read, then of the chunk's data. */
+  /** The value of the chunk size so far, then the bytes of data that are still to come. */
   #left = 0;
   #digits = 0;
   /** The trailer fields, once the body has ended. */
@@ -56,7 +56,7 @@ export class ChunkDecoder {
   #extension = "";
   #trailers: LineBlock | undefined;
 
-  /** A new body follows. */
+  /** Prepares for a new body. */
   protected beginChunks(): void {
     this.#state = SIZE;
     this.#left = 0;
@@ -70,9 +70,9 @@ export class ChunkDecoder {
   }
 
   /**
-   * Decodes `bytes` from `at` up to `end`, and returns up to where: all of them, or the end of the body.
+   * Decodes `bytes` from `at` up to `end`. Returns the end of what it has decoded: `end`, or the end of the body.
    *
-   * Throws a ParseFault; the span then holds what came before the fault.
+   * Throws a ParseFault at invalid bytes; the span then holds the payload before them.
    */
   protected decode(bytes: Buffer, at: number, end: number): number {
     this.payloadStart = at;
@@ -113,14 +113,14 @@ export class ChunkDecoder {
       const digit = hexDigit(byte);
       if (digit < 0) {
         if (this.#digits === 0 || (byte !== CR && byte !== SEMICOLON))
-          throw new ParseFault("a chunk size that is none");
+          throw new ParseFault("invalid chunk size");
         this.#digits = 0;
         this.#state = byte === CR ? SIZE_LF : EXTENSION;
         return byte === CR ? next + 1 : next;
       }
       this.#digits++;
       if (this.#digits > MAX_SIZE_DIGITS)
-        throw new ParseFault(`a chunk size of more than ${MAX_SIZE_DIGITS} digits`);
+        throw new ParseFault(`chunk size of more than ${MAX_SIZE_DIGITS} digits`);
       this.#left = this.#left * 16 + digit;
     }
     return end;
@@ -133,7 +133,7 @@ export class ChunkDecoder {
     if (this.#extension.length > MAX_EXTENSION_BYTES)
       throw new ParseFault(`more than ${MAX_EXTENSION_BYTES} bytes of chunk extensions`);
     if (stop === end) return end;
-    if (!EXTENSIONS.test(this.#extension)) throw new ParseFault("chunk extensions that are none");
+    if (!EXTENSIONS.test(this.#extension)) throw new ParseFault("invalid chunk extensions");
     this.#extension = "";
     this.#state = SIZE_LF;
     return stop + 1;
@@ -164,10 +164,10 @@ export class ChunkDecoder {
 }
 
 function expect(bytes: Buffer, at: number, byte: number): void {
-  if (bytes[at] !== byte) throw new ParseFault("a chunk without its CRLF");
+  if (bytes[at] !== byte) throw new ParseFault("chunk without CRLF");
 }
 
-/** The value of a hexadecimal digit, -1 for any other byte. */
+/** Returns the value of a hexadecimal digit; -1 for any other byte. */
 function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const lower = byte | 0x20;

@@ -1,22 +1,22 @@
 import type { Readable } from "node:stream";
 
-/** A client's request as it was received, whichever parser has read it. */
+/** A client's request as it was received, by any of the parsers. */
 export interface ClientRequest {
   readonly method: string;
-  /** The request target as it stood on the wire. */
+  /** The request target, as on the wire. */
   readonly url: string;
   readonly httpVersion: string;
-  /** Flat names and values in the order and spelling of the wire, duplicates included. */
+  /** Names and values in one flat list, in the order and spelling of the wire, duplicates included. */
   readonly rawHeaders: readonly string[];
-  /** What follows the head; undefined when nothing does. */
+  /** Undefined if the request has no body. */
   readonly body: RequestBody | undefined;
-  /** All that came with it has been looked at; elsewhere what stands behind it may yet be no HTTP, and refused. */
+  /** Set if its read was parsed to the end. Otherwise a parse error right behind the head may still refuse it. */
   readonly isWhole?: true;
 }
 
-/** A request's body on its way in. Whoever does not want it resumes it, or the client waits for ever. */
+/** A request's body on its way in. A step that does not use it calls `resume`, or the client waits for ever. */
 export interface RequestBody {
   readonly stream: Readable & { readonly rawTrailers: readonly string[] };
-  /** In bytes, as announced; undefined when it ends where it ends. */
+  /** Content-Length in bytes; undefined for a body that is chunked, or framed by HTTP/2. */
   readonly length: number | undefined;
 }

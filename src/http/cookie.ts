@@ -1,8 +1,8 @@
 import { fieldValues, type RawFields } from "./fields.ts";
 
 /**
- * The values of a cookie; several when a path or a parent domain has set it too. What stands between others costs no
- * text of its own: 16 KiB of `;` are 16,000 cookies.
+ * Returns the values of a cookie; several if a path or a parent domain has set it too. Makes no string for other
+ * cookies: 16 KiB of `;` are 16,000 of them.
  */
 export function cookieValues(raw: RawFields, name: string): string[] {
   const values: string[] = [];
@@ -11,7 +11,7 @@ export function cookieValues(raw: RawFields, name: string): string[] {
     let equals = -1;
     for (let at = 0; at < line.length; ) {
       const end = indexFrom(line, ";", at);
-      // Not for each cookie anew: where no more follow, each look would go on to the end of the line.
+      // Searched again only when passed: without a further `=`, each search would run to the end of the line.
       if (equals < at) equals = indexFrom(line, "=", at);
       if (equals > at && equals < end && line.slice(at, equals).trim() === name) {
         values.push(unquoted(line.slice(equals + 1, end).trim()));
@@ -22,13 +22,13 @@ export function cookieValues(raw: RawFields, name: string): string[] {
   return values;
 }
 
-/** Where a character stands from a place on; behind the text when it does not. */
+/** Returns the index of a character at or after `from`; the text's length if there is none. */
 function indexFrom(text: string, character: string, from: number): number {
   const at = text.indexOf(character, from);
   return at < 0 ? text.length : at;
 }
 
-/** RFC 6265 section 4.1.1 lets a value stand in quotes. */
+/** Removes the quotes that RFC 6265 section 4.1.1 allows around a value. */
 function unquoted(value: string): string {
   return /^".*"$/.test(value) ? value.slice(1, -1) : value;
 }

@@ -1,4 +1,4 @@
-/** Fields of one connection (RFC 9110 section 7.6.1), with the old ones that are still seen. */
+/** Fields of one connection (RFC 9110 section 7.6.1), including old ones that still occur. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "http2-settings",
@@ -8,18 +8,18 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "proxy-authorization",
   "proxy-connection",
   "te",
-  // Node throws on Trailer unless the body is chunked: whoever sends trailers on announces them again.
+  // Node throws on Trailer unless the body is chunked; it is added again where trailers are forwarded.
   "trailer",
   "transfer-encoding",
   "upgrade",
 ]);
 
-/** Fields of a request that are the gateway's to set or to answer; what came under these names goes. */
+/** Request fields that the gateway sets or acts on itself; a client's fields of these names are dropped. */
 export const SET_BY_GATEWAY: ReadonlySet<string> = new Set([
-  // The gateway itself answers 100-continue, so a second hop must not be asked for it again.
+  // The gateway itself responds to 100-continue, so the backend must not get the field.
   "expect",
   "forwarded",
-  // Of no meaning in HTTP, but CGI makes HTTP_PROXY of it, which many clients take for a setting (CVE-2016-5385).
+  // It has no meaning in HTTP, but CGI turns it into HTTP_PROXY, which many programs use as a setting (CVE-2016-5385).
   "proxy",
   "x-forwarded-for",
   "x-forwarded-host",

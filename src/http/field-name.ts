@@ -1,28 +1,28 @@
 import { ownText } from "../base/own-text.ts";
 
-/** What is to be known of a field's name, for each spelling found out once. */
+/** A spelling of a field's name, with what is derived from it. */
 export interface FieldName {
-  /** The name itself, of one text for all fields that bear it. */
+  /** The name as spelled; one string shared by all fields of that spelling. */
   readonly spelled: string;
   readonly lower: string;
   /**
-   * In lower case, with `-` for every character that is no letter or digit: CGI writes each of them as `_` (RFC 3875
-   * section 4.1.18; lighttpd does so for all), and cannot tell `X_App_Id` and `X~App~Id` from `X-App-Id`.
+   * In lower case, with `-` for every character other than letters and digits: CGI writes each of them as `_` (RFC 3875
+   * section 4.1.18; lighttpd does so for all), so `X_App_Id` and `X~App~Id` look like `X-App-Id`.
    */
   readonly canonical: string;
-  /** It is one (RFC 9110 section 5.1): nothing in it would end the line that it stands in, or the name before its colon. */
+  /** Whether it is a valid name (RFC 9110 section 5.1): no character in it ends the line, or the name itself. */
   readonly isToken: boolean;
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** Spellings that are remembered: a few dozen come all the time, and who makes up others gains nothing. */
+/** The most spellings that are remembered: a few dozen recur, and a client that invents others only empties the cache. */
 const MOST_NAMES = 1_000;
 const LONGEST_NAME = 64;
 
 const known = new Map<string, FieldName>();
 
-/** What a name is as `text` spells it; of one that was seen before it is the same object, found by one look. */
+/** Returns the name that `text` spells; the same object for a spelling that was seen before. */
 export function fieldName(text: string): FieldName {
   const found = known.get(text);
   if (found !== undefined) return found;

@@ -1,23 +1,23 @@
 /**
- * Header fields as they came off the wire: name, value, name, value… Order, case and duplicates are
- * kept, because a joined or re-ordered head is a head that two parsers can read in two ways.
+ * Header fields as on the wire: name, value, name, value… Order, case and duplicates are kept, because two parsers can
+ * read a joined or reordered head in two ways.
  */
 export type RawFields = readonly string[];
 
-/** The first value of a field, which is named in lower case. */
+/** Returns the first value of a field; `lowerName` is in lower case. */
 export function fieldValue(raw: RawFields, lowerName: string): string | undefined {
   for (let i = 0; i + 1 < raw.length; i += 2) if (isNamed(raw[i], lowerName)) return raw[i + 1];
   return undefined;
 }
 
-/** Every value of a field, which is named in lower case, one per field line. */
+/** Returns every value of a field, one per field line; `lowerName` is in lower case. */
 export function fieldValues(raw: RawFields, lowerName: string): string[] {
   const values: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) if (isNamed(raw[i], lowerName)) values.push(raw[i + 1] ?? "");
   return values;
 }
 
-/** A copy in which the field stands once, at the place of the first of that name or at the end. */
+/** Returns a copy that holds the field once, in the position of the first field of that name or at the end. */
 export function setField(raw: RawFields, name: string, value: string): string[] {
   const lowerName = name.toLowerCase();
   const copy: string[] = [];
@@ -30,7 +30,7 @@ export function setField(raw: RawFields, name: string, value: string): string[] 
   return copy;
 }
 
-/** A copy without any field of that name, whatever its case. */
+/** Returns a copy without any field of that name, in any case. */
 export function removeField(raw: RawFields, name: string): string[] {
   const lowerName = name.toLowerCase();
   const copy: string[] = [];
@@ -40,14 +40,14 @@ export function removeField(raw: RawFields, name: string): string[] {
   return copy;
 }
 
-/** Flat fields as pairs, for the Node APIs that want them so. */
+/** Returns flat fields as pairs. */
 export function pairs(raw: RawFields): [name: string, value: string][] {
   const list: [string, string][] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i] ?? "", raw[i + 1] ?? ""]);
   return list;
 }
 
-// The length is compared first, so that a look-up lower-cases next to nothing.
+// Compares the lengths first, so that few names have to be lower-cased.
 function isNamed(name: string | undefined, lowerName: string): boolean {
   return name !== undefined && name.length === lowerName.length && name.toLowerCase() === lowerName;
 }

@@ -1,4 +1,4 @@
-/** A text without the slashes at its end; its first `atLeast` characters stay whatever they are. */
+/** Returns a text without the slashes at its end; the first `atLeast` characters are kept in any case. */
 export function withoutFinalSlashes(text: string, atLeast = 0): string {
   let end = text.length;
   while (end > atLeast && text[end - 1] === "/") end--;

@@ -4,21 +4,21 @@ import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
 import { announcedTrailers } from "./trailers.ts";
 
 /**
- * Fields that a Connection field cannot remove. RFC 9110 says to drop what it lists; but
- * `Connection: close, Authorization` would then let a client take away what a request was authenticated
- * with, framed by or routed on, after the gateway had looked at it.
+ * Fields that a Connection field cannot remove. RFC 9110 drops every field that Connection lists; with
+ * `Connection: close, Authorization` a client could then remove a field that the gateway has authenticated, framed or
+ * routed the request by.
  */
 const END_TO_END = new Set(["authorization", "cookie", "host", "origin", "set-cookie", "x-apig-appcode"]);
 
 const NO_OPTIONS: ReadonlySet<string> = new Set();
 
 /**
- * The fields of a request that may travel on: no hop-by-hop fields, none the Connection field lists, and
- * none with which a client could pose as the gateway. The gateway's own are to be added afterwards.
+ * Returns the request fields to forward: without hop-by-hop fields, fields that Connection lists, and fields with which
+ * a client could pose as the gateway. The caller adds the gateway's own fields.
  *
  * Names are compared as CGI backends read them (`FieldName.canonical`): such a backend cannot tell `X_Forwarded_For`
  * from `X-Forwarded-For`, nor `Content_Length` from the field that frames the body. `X-Forwarded-Port`, `-Prefix` and
- * the like, which the gateway does not set, pass only from a trusted peer.
+ * others that the gateway does not set are forwarded only from a trusted peer.
  */
 export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolean }): string[] {
   const listed = connectionOptions(raw);
@@ -27,27 +27,27 @@ export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolea
     if (canonical === "content-length") return canonical === lower;
     return !canonical.startsWith("x-forwarded-") || (peer.isTrusted && canonical === lower);
   });
-  // A backend may withhold trailers, and gRPC refuses to answer, unless the request says that they are
-  // welcome. They are: the gateway passes them on. Transfer codings in TE were for this hop only.
+  // Without `TE: trailers` a backend may leave trailers out, and gRPC refuses the request. The gateway forwards
+  // trailers, so it asks for them; transfer codings in TE concern the client's connection only.
   if (fieldValue(raw, "te") !== undefined && hasToken(fieldValues(raw, "te"), "trailers"))
     kept.push("TE", "trailers");
   return kept;
 }
 
-/** The fields of a response that may travel on, and the Trailer value for a body that has trailers. */
+/** The response fields to forward, and the Trailer value for a body that has trailers. */
 export interface ResponseFields {
   readonly fields: string[];
   readonly trailer: string | undefined;
 }
 
-/** Takes the hop-by-hop fields and those the Connection field lists off a response. */
+/** Removes the hop-by-hop fields and the fields that Connection lists from a response. */
 export function responseFields(raw: RawFields): ResponseFields {
   const listed = connectionOptions(raw);
   const fields = pick(raw, ({ lower }) => !HOP_BY_HOP.has(lower) && !listed.has(lower));
   return { fields, trailer: announcedTrailers(fieldValues(raw, "trailer")) };
 }
 
-/** What the Connection fields list, in lower case, less what they cannot remove. */
+/** Returns the field names that Connection lists, in lower case, without those that it cannot remove. */
 function connectionOptions(raw: RawFields): ReadonlySet<string> {
   if (fieldValue(raw, "connection") === undefined) return NO_OPTIONS;
   const options = new Set<string>();

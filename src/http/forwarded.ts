@@ -1,4 +1,4 @@
-/** One hop that a proxy reported; each part as it was sent, or undefined. */
+/** One hop that a proxy reported; each part as it was sent, undefined if it was not. */
 export interface Hop {
   readonly node: string | undefined;
   readonly proto: string | undefined;
@@ -10,10 +10,10 @@ export interface Hop {
 const PAIR = /[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)")[ \t]*([;,]|$)/y;
 
 /**
- * The hops of the Forwarded fields (RFC 7239), the client's first.
+ * Returns the hops of the Forwarded fields (RFC 7239), the client's first.
  *
- * One malformed field makes all of them worthless, hence undefined: a client that leaves a quote open
- * would otherwise swallow what the proxies behind it append.
+ * Returns undefined if one field is malformed: a client that leaves a quote open could otherwise hide what the proxies
+ * behind it append.
  */
 export function parseForwarded(values: readonly string[]): Hop[] | undefined {
   const hops: Hop[] = [];
@@ -23,11 +23,11 @@ export function parseForwarded(values: readonly string[]): Hop[] | undefined {
     while (at < value.length) {
       PAIR.lastIndex = at;
       const match = PAIR.exec(value);
-      const [text = "", name = "", token, quoted = "", border] = match ?? [];
+      const [text = "", name = "", token, quoted = "", delimiter] = match ?? [];
       if (match === null || pairs.has(name.toLowerCase())) return undefined;
       pairs.set(name.toLowerCase(), token ?? quoted.replace(/\\(.)/g, "$1"));
       at += text.length;
-      if (border === ";") continue;
+      if (delimiter === ";") continue;
       hops.push(hopOf(pairs));
       pairs = new Map();
     }

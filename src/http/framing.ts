@@ -1,17 +1,17 @@
 import type { RawFields } from "./fields.ts";
 import { ParseFault } from "./parse-fault.ts";
 
-/** How the body of a response is delimited, and whether its connection can serve another request. */
+/** How the end of a response's body is delimited, and whether its connection can serve another request. */
 export interface Framing {
   readonly body: "none" | "length" | "chunked" | "close";
-  /** Of a body with Content-Length, in bytes. */
+  /** Content-Length in bytes; 0 without one. */
   readonly length: number;
   readonly isPersistent: boolean;
-  /** How long the backend says that it keeps an idle connection, in ms; undefined when it does not say. */
+  /** How long the backend keeps an idle connection, in ms, by its Keep-Alive field; undefined without one. */
   readonly keepAliveMs: number | undefined;
 }
 
-/** What the fields say; undefined where they say nothing. */
+/** What the fields say about framing and the connection; undefined for a missing field. */
 interface Facts {
   length: number | undefined;
   isChunked: boolean;
@@ -21,16 +21,15 @@ interface Facts {
 }
 
 /**
- * The framing of a response (RFC 9112 section 6.3), where it is said in one way only.
+ * Returns the framing of a response (RFC 9112 section 6.3). Throws a ParseFault if its fields contradict each other.
  *
- * Fields that contradict each other are a fault even where there is no body: whoever sends them may be two
- * responses, and another reader may see another end.
+ * That holds for a response without a body too: another parser may see a body there, and so another end.
  */
 export function framingOf(fields: RawFields, status: number, isHttp10: boolean, isHead: boolean): Framing {
   const facts = factsOf(fields);
   const { length, isChunked } = facts;
-  if (isChunked && length !== undefined) throw new ParseFault("Content-Length beside Transfer-Encoding");
-  if (isChunked && isHttp10) throw new ParseFault("Transfer-Encoding of HTTP/1.0");
+  if (isChunked && length !== undefined) throw new ParseFault("both Content-Length and Transfer-Encoding");
+  if (isChunked && isHttp10) throw new ParseFault("Transfer-Encoding in HTTP/1.0");
   const isBodyless = isHead || status === 204 || status === 304 || status < 200;
   const body = isBodyless ? "none" : isChunked ? "chunked" : length === undefined ? "close" : "length";
   return {
@@ -51,7 +50,7 @@ function factsOf(fields: RawFields): Facts {
   };
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const { length } = fields[at] as string;
-    // The lengths of the four names: the others cost no string of their own.
+    // The lengths of the four names, so that other names need not be lower-cased.
     if (length === 10 || length === 14 || length === 17)
       note(facts, fields[at] as string, fields[at + 1] as string);
   }
@@ -61,12 +60,12 @@ function factsOf(fields: RawFields): Facts {
 function note(facts: Facts, name: string, value: string): void {
   switch (name.toLowerCase()) {
     case "content-length":
-      if (facts.length !== undefined) throw new ParseFault("two Content-Lengths");
+      if (facts.length !== undefined) throw new ParseFault("more than one Content-Length");
       facts.length = lengthOf(value);
       return;
     case "transfer-encoding":
       if (facts.isChunked || value.toLowerCase() !== "chunked")
-        throw new ParseFault("Transfer-Encoding other than one chunked");
+        throw new ParseFault("Transfer-Encoding is not one chunked");
       facts.isChunked = true;
       return;
     case "connection":
@@ -83,7 +82,7 @@ function note(facts: Facts, name: string, value: string): void {
 
 function lengthOf(value: string): number {
   const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
-  if (!Number.isSafeInteger(length)) throw new ParseFault("a Content-Length that is no number");
+  if (!Number.isSafeInteger(length)) throw new ParseFault("invalid Content-Length");
   return length;
 }
 

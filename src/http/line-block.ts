@@ -1,9 +1,9 @@
 import { ParseFault } from "./parse-fault.ts";
 
-/** The most bytes of a response head, or of the trailers of a body: as Node's own parser. */
+/** The most bytes of a response head, or of the trailers of a body; Node's own parser has the same bound. */
 export const MAX_BLOCK_BYTES = 16 * 1024;
 
-/** Of a block that goes on: enough to tell whether it begins as it must. */
+/** Bytes of an incomplete block that `text` shows: enough to check the beginning of a status line. */
 const BEGINNING = 64;
 
 const TAB = 0x09;
@@ -12,25 +12,25 @@ const CR = 0x0d;
 const DEL = 0x7f;
 
 /**
- * Lines up to and including an empty one, however the reads are cut: a response head, or trailers.
+ * Lines up to and including an empty line, over any number of reads: a response head, or trailers.
  *
- * A line ends with CRLF and nothing else, and holds no other control character than a tab. Both are seen to as
- * the bytes come, so that what is no HTTP is known before its end, which may never come.
+ * A line ends with CRLF only, and holds no control character but tabs. Both are checked as the bytes come, so that
+ * invalid bytes are found before the end of the block, which may never come.
  */
 export class LineBlock {
-  /** All lines but the empty one, each with its CRLF; while the block goes on, how it begins. */
+  /** All lines but the empty one, each with its CRLF; the first bytes while the block is incomplete. */
   text = "";
-  /** What came in earlier reads; most blocks come in one. */
+  /** The bytes of earlier reads; most blocks come in one read. */
   #held: Buffer | undefined;
   #heldLength = 0;
-  /** Counted from the start of the block: up to where it was looked at, and where the present line begins. */
+  /** Offsets in the block: the end of what was checked, and the beginning of the present line. */
   #scanned = 0;
   #lineStart = 0;
 
   /**
-   * Takes `bytes` from `from` up to `end`. Returns where the block ends in them, or -1 when it goes on.
+   * Takes `bytes` from `from` up to `end`. Returns the end of the block in them, or -1 while it is incomplete.
    *
-   * Throws a ParseFault when this can become no block.
+   * Throws a ParseFault at invalid bytes, and at more than `MAX_BLOCK_BYTES`.
    */
   take(bytes: Buffer, from: number, end: number): number {
     if (this.#held !== undefined) return this.#takeMore(this.#held, bytes, from, end);
@@ -60,7 +60,7 @@ export class LineBlock {
 
   #checkLength(): void {
     if (this.#heldLength === MAX_BLOCK_BYTES)
-      throw new ParseFault(`more than ${MAX_BLOCK_BYTES} bytes of head`);
+      throw new ParseFault(`head of more than ${MAX_BLOCK_BYTES} bytes`);
   }
 
   #scan(bytes: Buffer, base: number, end: number): number {
@@ -69,10 +69,10 @@ export class LineBlock {
     for (; at < end; at++) {
       const byte = bytes[at] as number;
       if (byte >= 0x20 ? byte !== DEL : byte === TAB) continue;
-      if (byte !== CR) throw new ParseFault(`byte ${byte} in a head`);
-      // Its LF is still to come; looked at again with it.
+      if (byte !== CR) throw new ParseFault(`byte ${byte} in the head`);
+      // Its LF is still to come; the CR is checked again with it.
       if (at + 1 === end) break;
-      if (bytes[at + 1] !== LF) throw new ParseFault("a bare CR");
+      if (bytes[at + 1] !== LF) throw new ParseFault("CR without LF");
       if (lineStart === at) return at + 2;
       at++;
       lineStart = at + 1;

@@ -2,16 +2,16 @@ import { type FieldName, fieldName } from "./field-name.ts";
 
 /** A set of field names. */
 export interface NameSet {
-  /** Whether a CGI backend would read a name as one of them, however it is spelled (`FieldName.canonical`). */
+  /** Whether the set holds a name, in any spelling that a CGI backend reads the same (`FieldName.canonical`). */
   has(name: FieldName): boolean;
-  /** Whether a name is a twin of one of them: another spelling that a CGI backend reads as the same field. */
+  /** Whether a name is a twin of a name in the set: another spelling that a CGI backend reads as the same field. */
   hasTwinOf(name: FieldName): boolean;
 }
 
 const exact = new WeakMap<readonly string[], NameSet>();
 const withRest = new WeakMap<readonly string[], NameSet>();
 
-/** Returns the set of the names in a list; compiled once for each list, so pass one that stays. */
+/** Returns the set of the names in a list. It is compiled once per list object, so pass a list that is kept. */
 export function nameSet(names: readonly string[]): NameSet {
   const known = exact.get(names);
   if (known !== undefined) return known;
@@ -20,7 +20,7 @@ export function nameSet(names: readonly string[]): NameSet {
   return set;
 }
 
-/** The same, where a final `*` stands for any rest: `X-Sdk-*`. */
+/** Returns the set of the names that match a list of patterns, with a final `*` for any rest: `X-Sdk-*`. */
 export function namePatterns(patterns: readonly string[]): NameSet {
   const known = withRest.get(patterns);
   if (known !== undefined) return known;

@@ -1,2 +1,2 @@
-/** What a backend sent is no HTTP/1.x response, or one that could be read in two ways. */
+/** Bytes that are not HTTP/1.x, or that two parsers could read in two ways. */
 export class ParseFault extends Error {}

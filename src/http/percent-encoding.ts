@@ -1,8 +1,8 @@
 /**
- * Percent-encoding (RFC 3986 section 2.1) of bytes in latin1 strings, one character each.
+ * Percent-encoding (RFC 3986 section 2.1) of bytes in latin1 strings, one character per byte.
  *
- * Each function reads its text once, without a regular expression that calls back for every match: strangers choose
- * these texts, and 16 KiB of escapes took a millisecond of every pass.
+ * Each function reads its text once, without a callback for every match of a regular expression: clients choose these
+ * texts, and 16 KiB of escapes took a millisecond per pass.
  */
 
 /** RFC 3986 section 2.3: the characters that never need to be encoded. */
@@ -13,27 +13,27 @@ const PERCENT = 0x25;
 
 const HEX = Buffer.from("0123456789ABCDEF");
 
-/** The value of a hexadecimal digit by its character code; -1 for all others. */
+/** The value of a hexadecimal digit by its character code; -1 for other characters. */
 const DIGITS = Int8Array.from({ length: 256 }, (_, code) =>
   "0123456789abcdef".indexOf(String.fromCharCode(code).toLowerCase()),
 );
 
-/** 1 for each byte that is unreserved. */
+/** 1 for each unreserved byte, 0 for the others. */
 const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
   UNRESERVED.test(String.fromCharCode(byte)) ? 1 : 0,
 );
 
-/** Undoes percent-encoding, once; the result is bytes. A percent sign without two digits stays as it is. */
+/** Decodes percent-encoding once; the result is bytes. A percent sign without two digits stays as it is. */
 export function percentDecoded(text: string): string {
   return text.includes("%") ? decoded(text, () => false) : text;
 }
 
-/** The same, but for `%2F` and `%25`, which stay with their digits in upper case. */
+/** Decodes percent-encoding once, but keeps `%2F` and `%25`, with digits in upper case. */
 export function pathDecoded(path: string): string {
   return path.includes("%") ? decoded(path, (byte) => byte === SLASH || byte === PERCENT) : path;
 }
 
-/** Encodes every byte that is not unreserved, with digits in upper case. */
+/** Encodes every byte but the unreserved ones, with digits in upper case. */
 export function percentEncoded(bytes: string): string {
   if (UNRESERVED.test(bytes)) return bytes;
   const text = Buffer.allocUnsafe(3 * bytes.length);
@@ -42,7 +42,7 @@ export function percentEncoded(bytes: string): string {
   return text.toString("latin1", 0, length);
 }
 
-/** A path with each of its segments decoded once and encoded again; `%2F` stays apart from a slash. */
+/** Returns a path with each segment decoded once and encoded again; `%2F` stays different from a slash. */
 export function recodedPath(path: string): string {
   const text = Buffer.allocUnsafe(3 * path.length);
   let length = 0;
@@ -68,7 +68,7 @@ function decoded(text: string, isKept: (byte: number) => boolean): string {
   return bytes.toString("latin1", 0, length);
 }
 
-/** Writes a byte, encoded unless it is unreserved; returns where the next one goes. */
+/** Writes a byte, encoded unless it is unreserved; returns the position of the next byte. */
 function writeByte(text: Buffer, at: number, byte: number): number {
   if (PLAIN[byte] === 1) {
     text[at] = byte;
@@ -80,7 +80,7 @@ function writeByte(text: Buffer, at: number, byte: number): number {
   return at + 3;
 }
 
-/** The byte of the escape that begins at a place of a text; -1 when none does. */
+/** Returns the byte of the escape that begins at `at`; -1 if no escape begins there. */
 export function escapedByte(text: string, at: number): number {
   if (text.charCodeAt(at) !== PERCENT || at + 2 >= text.length) return -1;
   const high = DIGITS[text.charCodeAt(at + 1)] ?? -1;

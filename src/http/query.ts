@@ -1,16 +1,16 @@
 import { escapedByte } from "./percent-encoding.ts";
 
-/** A query without one of its parameters, and the values that it had there. */
+/** A query without one of its parameters, and the values of that parameter. */
 export interface TakenParameter {
-  /** Decoded; a parameter without `=` has the empty value. */
+  /** Decoded; the value of a parameter without `=` is empty. */
   readonly values: readonly string[];
-  /** The rest, byte for byte, with its question mark; empty when nothing is left. */
+  /** The rest, byte for byte, with its question mark; empty if no parameter is left. */
   readonly query: string;
 }
 
 /**
- * Takes a parameter out of a query, however its name is percent-encoded: whoever decodes it later must not
- * find one that was overlooked here. `decode` makes a value of what stands behind the `=`; UTF-8 by default.
+ * Takes a parameter out of a query, with its name in any percent-encoding: a later decoder must not find a parameter
+ * that this function overlooked. `decode` decodes the text behind the `=`; as UTF-8 by default.
  */
 export function takeParameter(
   query: string,
@@ -31,19 +31,19 @@ export function takeParameter(
   return { values, query: rest.length === 0 ? "" : `?${rest.join("&")}` };
 }
 
-/** Whether a query has a parameter, however its name is percent-encoded. */
+/** Whether a query has a parameter, with its name in any percent-encoding. */
 export function hasParameter(query: string, name: string): boolean {
   if (!query.includes(name) && !query.includes("%")) return false;
   return somePair(query, (start, end) => isNamed(query, start, end, name));
 }
 
-/** The same, in upper and lower case. */
+/** Whether a query has a parameter, with its name in any percent-encoding and in any case. */
 export function hasParameterInAnyCase(query: string, name: string): boolean {
   const lower = name.toLowerCase();
   return somePair(query, (start, end) => isNamed(query, start, end, lower, true));
 }
 
-/** Whether any pair of a query, each told by where it starts and ends, is looked for. */
+/** Whether `isMeant` is true for a pair of a query; it gets the pair's start and end. */
 function somePair(query: string, isMeant: (start: number, end: number) => boolean): boolean {
   for (let at = 1; at < query.length; ) {
     const next = query.indexOf("&", at);
@@ -55,8 +55,8 @@ function somePair(query: string, isMeant: (start: number, end: number) => boolea
 }
 
 /**
- * Whether the pair between two places of a text bears a name. Compares as it decodes, up to the first character that
- * differs: a query may be four thousand other names, and a text for each of them took milliseconds.
+ * Whether the pair from `start` up to `end` has a name. Decodes and compares up to the first different character: a
+ * query may hold four thousand other names, and a string for each of them took milliseconds.
  */
 function isNamed(text: string, start: number, end: number, name: string, isFolded = false): boolean {
   let at = start;
@@ -70,7 +70,7 @@ function isNamed(text: string, start: number, end: number, name: string, isFolde
   return at === end || text[at] === "=";
 }
 
-/** A letter of ASCII in lower case. */
+/** Returns the code of an ASCII letter in lower case. */
 const folded = (code: number): number => (code >= 0x41 && code <= 0x5a ? code + 0x20 : code);
 
 function decodedText(text: string): string {

@@ -1,29 +1,29 @@
 import { STATUS_CODES } from "node:http";
 import { renderFields, renderStatusLine } from "./render-head.ts";
 
-/** How a body's end is told: by chunks, by a length in bytes, or there is none. */
+/** How the end of a body is delimited: by chunks, by a length in bytes, or there is no body. */
 export type Framing = "chunked" | "none" | number;
 
-/** A response head in bytes, as latin1, and what it says of the body and the connection. */
+/** A response head as text in latin1, and what it says about the body and the connection. */
 export interface RawHead {
   readonly text: string;
   readonly framing: Framing;
   readonly keepsAlive: boolean;
 }
 
-/** What a head depends on beside its own fields. */
+/** What a head depends on besides its own fields. */
 export interface HeadContext {
-  /** Whether the client and the server would both have the connection go on. */
+  /** Whether both the client and the server let the connection go on. */
   readonly mayKeepAlive: boolean;
-  /** How long it then stays open without a request, in ms. */
+  /** How long the connection then stays open without a request, in ms. */
   readonly keepAliveMs: number;
 }
 
 const LENGTH = /^\d{1,15}$/;
 
 /**
- * Renders the head of an HTTP/1.1 response to a GET as node:http does: fields in their order and spelling, then Date
- * and those of the connection. Throws, as that does, at what would let a field end early (CWE-113).
+ * Renders the head of an HTTP/1.1 response to a GET as node:http does: the fields in their order and spelling, then Date
+ * and the fields of the connection. Throws an error at a character that could end a line early.
  */
 export function renderHead(
   status: number,
@@ -39,7 +39,7 @@ export function renderHead(
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] ?? "";
     const value = fields[at + 1] ?? "";
-    // The length first: most fields are told apart by it.
+    // Compares the lengths first, so that few names have to be lower-cased.
     if (name.length === 4) hasDate ||= name.toLowerCase() === "date";
     else if (name.length === 10 && name.toLowerCase() === "connection") connection = value.toLowerCase();
     else if (name.length === 14 && name.toLowerCase() === "content-length") length = value;
@@ -60,7 +60,7 @@ function bodyLength(value: string): number {
 }
 
 function framedTwice(): TypeError {
-  return new TypeError("the coding of a response is not its fields' to say");
+  return new TypeError("Transfer-Encoding among the fields of a response");
 }
 
 function connectionLines(keepsAlive: boolean, keepAliveMs: number): string {
@@ -71,7 +71,7 @@ function connectionLines(keepsAlive: boolean, keepAliveMs: number): string {
 let dateSecond = 0;
 let dateText = "";
 
-/** Made once a second: a formatted date costs as much as the rest of a head. */
+/** Returns the Date line, formatted once a second: formatting costs as much as the rest of a head. */
 function dateLine(): string {
   const second = Math.floor(Date.now() / 1000);
   if (second !== dateSecond) {

@@ -4,21 +4,21 @@ import { refusalOf } from "../base/errors.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { Sink, Source, SourceHead } from "./source.ts";
 
-/** A body that Node reads, and the trailer fields that came behind it. */
+/** A body that Node reads, with its trailer fields. */
 type Body = Readable & { readonly rawTrailers: readonly string[] };
 
-/** An answer whose body is a stream of Node's. */
+/** A source whose body is a Node stream. */
 export class ReadableSource implements Source {
   readonly head: SourceHead;
   readonly #body: Body;
   readonly #owner: FaultOwner;
 
-  /** `owner` ends with a fault of the sink. */
+  /** A fault of the sink ends `owner`. */
   constructor(head: SourceHead, body: Body, owner: FaultOwner) {
     this.head = head;
     this.#body = body;
     this.#owner = owner;
-    // Nothing else listens before `start`, and an error that is listened to by nothing ends the process.
+    // Before `start` there is no other listener, and an unhandled `error` event ends the process.
     body.on("error", () => {});
   }
 
@@ -62,7 +62,7 @@ export class ReadableSource implements Source {
   }
 }
 
-/** The head of a response as Node's parser has read it. */
+/** Returns the head of a response that Node's parser has read. */
 export function headOf({ statusCode = 0, statusMessage = "", rawHeaders }: IncomingMessage): SourceHead {
   return { status: statusCode, reason: statusMessage, rawHeaders };
 }

@@ -4,13 +4,13 @@ import { fieldName } from "./field-name.ts";
 // RFC 9110 section 7.2: reg-name or IP literal, and a port. Node lets `a/b@c` pass.
 const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 
-/** A field name of HTTP/2, which is in lower case. */
+/** A field name of HTTP/2, which is always in lower case. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 
-/** What Allow says where a method is refused on every route. */
+/** The Allow value for a method that is refused on every route. */
 export const FORWARDED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/** What a request head says, however it was read. */
+/** A request head, read by any of the parsers. */
 interface Head {
   readonly method: string;
   readonly url: string;
@@ -19,10 +19,10 @@ interface Head {
 }
 
 /**
- * Checks the parts of a request head that Node's parsers let through although they can be read in two ways,
- * and returns the Host, empty for an HTTP/1.0 request without one.
+ * Checks the parts of a request head that Node's parsers accept although two servers could read them in two ways.
+ * Returns the Host, empty for an HTTP/1.0 request without one; throws a ProxyError.
  *
- * Works on `rawHeaders`, because `headers` hides duplicates.
+ * Uses `rawHeaders`, because Node's `headers` hides duplicates.
  */
 export function checkHead(request: Head, maxFields: number): string {
   const { httpVersion, rawHeaders } = request;
@@ -30,7 +30,7 @@ export function checkHead(request: Head, maxFields: number): string {
   else if (httpVersion !== "1.1" && httpVersion !== "1.0") {
     throw new ProxyError("version_not_supported", `HTTP/${httpVersion}`);
   }
-  // It would send a request's credentials back in a body (RFC 9110 section 9.3.8); nginx refuses it too.
+  // TRACE sends a request's credentials back in the body (RFC 9110 section 9.3.8); nginx refuses it too.
   if (request.method === "TRACE") {
     throw new ProxyError("method_not_allowed", "TRACE", { fields: [["Allow", FORWARDED_METHODS]] });
   }
@@ -56,7 +56,7 @@ export function checkHead(request: Head, maxFields: number): string {
   return host ?? "";
 }
 
-/** Fields that frame or steer one HTTP/1 connection; in HTTP/2 they make a request malformed. */
+/** Fields that frame or control an HTTP/1 connection; they make an HTTP/2 request malformed. */
 const HTTP1_ONLY: ReadonlySet<string> = new Set([
   "connection",
   "http2-settings",
@@ -66,7 +66,7 @@ const HTTP1_ONLY: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** RFC 9113 sections 8.2 and 8.3.1: what would mean something else, or something more, once it is HTTP/1. */
+/** Refuses what would mean something else, or something more, in HTTP/1 (RFC 9113 sections 8.2 and 8.3.1). */
 function checkHttp2Head({ method, url, rawHeaders }: Head): void {
   const isTarget = url.startsWith("/") || (url === "*" && method === "OPTIONS");
   if (!isTarget) throw new ProxyError("bad_request", ":path is not a path");
@@ -75,14 +75,14 @@ function checkHttp2Head({ method, url, rawHeaders }: Head): void {
     const value = rawHeaders[at + 1] ?? "";
     if (HTTP1_ONLY.has(name)) throw new ProxyError("bad_request", `${name} in HTTP/2`);
     if (name === "te" && value !== "trailers") throw new ProxyError("bad_request", "TE other than trailers");
-    if (!TOKEN.test(name)) throw new ProxyError("bad_request", "a field name that is none");
+    if (!TOKEN.test(name)) throw new ProxyError("bad_request", "invalid field name");
     if (/^[ \t]|[ \t]$|[^\t\x20-\x7e\x80-\xff]/.test(value)) {
-      throw new ProxyError("bad_request", "a field value that is none");
+      throw new ProxyError("bad_request", "invalid field value");
     }
   }
 }
 
-/** The host of a Host field without its port and, as in nginx, without a final dot; in lower case, as routes have it. */
+/** Returns the host of a Host field, in lower case as in routes, without its port and, as in nginx, a final dot. */
 export function hostName(host: string): string {
   return host.replace(/\.?(?::\d*)?$/, "").toLowerCase();
 }

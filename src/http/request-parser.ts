@@ -88,7 +88,7 @@ function keepAliveOf(fields: readonly string[]): boolean | undefined {
   return keepsAlive || connection === "close" ? keepsAlive : undefined;
 }
 
-/** Whether a name of that length can be one of those above; most are told apart by it. */
+/** Whether a name above has this length; most other names have a different one. */
 function isOfNote(length: number): boolean {
   switch (length) {
     case 4:

@@ -5,42 +5,43 @@ import { LineBlock } from "./line-block.ts";
 import { ParseFault } from "./parse-fault.ts";
 import type { SourceHead } from "./source.ts";
 
-/** A backend that sends more interim responses than this before its answer will not come to one. */
+/** The most interim responses before a final one; a backend that sends more will hardly send a final one. */
 const MAX_INTERIM_RESPONSES = 10;
 
 const NO_FIELDS: readonly string[] = [];
 
-/** A status line up to the end of the status (RFC 9112 section 4), and what each character of it may be. */
+/** A status line up to the end of the status (RFC 9112 section 4), and the characters allowed in each position. */
 const WHOLE_STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d[ \r]/;
 const STATUS_LINE = [..."HTTP/1.", "01", " ", "12345", "0123456789", "0123456789", " \r"];
 
-/** What is expected next. */
+/** The part of the response that is expected next. */
 const HEAD = 0;
 const LENGTH = 1;
 const CHUNKS = 2;
-/** Bytes up to the end of the connection. */
+/** A body up to the end of the connection. */
 const REST = 3;
 const DONE = 4;
 const FAULT = 5;
 type State = typeof HEAD | typeof LENGTH | typeof CHUNKS | typeof REST | typeof DONE | typeof FAULT;
 
 /**
- * Reads one response after the other off one connection, strictly: what could be read in two ways is a fault.
+ * Reads the responses of one backend connection, strictly: it refuses what two parsers could read in two ways.
  *
- * Each `read` leaves what it came upon in the public fields: at most one head, one span of payload in the bytes
- * that were read, and the end. Chunks are decoded in place. However the bytes are cut, the sum is the same.
+ * Each `read` leaves its result in the public fields: at most one head, one span of payload in the bytes that were
+ * read, and the end. Chunks are decoded in place. The results add up to the same for any division into reads.
  */
 export class ResponseParser extends ChunkDecoder {
   // First what each read needs.
   #state: State = DONE;
-  /** The head of the answer, after the read in which it became whole. */
+  /** The response head, after the read that completed it. */
   head: SourceHead | undefined;
-  /** What is wrong; nothing is read any more. */
+  /** Why the response is refused; nothing is read any more. */
   fault: string | undefined;
-  /** Bytes came behind the end of the answer: a second one that nobody asked for. */
+  /** Whether bytes came behind the end of the response: they answer no request. */
   hasSurplus = false;
-  /** After the head: the connection may serve another request, for so long when it is said. */
+  /** After the head: whether the connection may serve another request. */
   isPersistent = false;
+  /** After the head: how long, in ms, the backend keeps the connection idle; undefined if it does not say. */
   keepAliveMs: number | undefined;
 
   #isHead = false;
@@ -48,7 +49,7 @@ export class ResponseParser extends ChunkDecoder {
   #left = 0;
   #lines: LineBlock | undefined;
 
-  /** The next bytes answer a new request, with HEAD or another method. */
+  /** Prepares for the response to a new request; `isHead`: its method is HEAD. */
   begin(isHead: boolean): void {
     this.#state = HEAD;
     this.#isHead = isHead;
@@ -57,12 +58,12 @@ export class ResponseParser extends ChunkDecoder {
     this.isPersistent = false;
   }
 
-  /** The answer is here as a whole. */
+  /** Whether the response is complete. */
   get isEnded(): boolean {
     return this.#state === DONE;
   }
 
-  /** Reads what is in `bytes` from `from` up to `end`, and may move it about. */
+  /** Reads `bytes` from `from` up to `end`, and may move them within that span. */
   read(bytes: Buffer, from: number, end: number): void {
     this.head = undefined;
     this.payloadStart = 0;
@@ -77,7 +78,7 @@ export class ResponseParser extends ChunkDecoder {
     }
   }
 
-  /** The connection has ended. True when the answer is then whole: its body was to end with it. */
+  /** Notes the end of the connection. Returns whether the response is complete: its body may end with the connection. */
   finish(): boolean {
     if (this.#state === REST) this.#state = DONE;
     return this.#state === DONE;
@@ -104,9 +105,9 @@ export class ResponseParser extends ChunkDecoder {
     const lineEnd = text.indexOf("\r\n");
     const rawHeaders = parseFieldLines(text, lineEnd + 2);
     const framing = framingOf(rawHeaders, status, isHttp10, this.#isHead);
-    if (status === 101) throw new ParseFault("upgrade without a request for it");
+    if (status === 101) throw new ParseFault("101 without a request for an upgrade");
     if (status < 200) {
-      if (isHttp10) throw new ParseFault("an interim response of HTTP/1.0, which has none");
+      if (isHttp10) throw new ParseFault("interim response in HTTP/1.0");
       this.#interim++;
       if (this.#interim > MAX_INTERIM_RESPONSES) throw new ParseFault("too many interim responses");
       return;
@@ -157,10 +158,10 @@ export class ResponseParser extends ChunkDecoder {
   }
 }
 
-/** Throws where the text, of which more may come unless it `isWhole`, begins no HTTP/1.x response. */
+/** Throws a ParseFault unless the text begins, or may still begin while it is not `isWhole`, with a status line. */
 function checkStatusLine(text: string, isWhole: boolean): void {
   const isOne = isWhole ? WHOLE_STATUS_LINE.test(text) : mayBecomeStatusLine(text);
-  if (!isOne) throw new ParseFault("no HTTP/1.x status line");
+  if (!isOne) throw new ParseFault("invalid status line");
 }
 
 function mayBecomeStatusLine(text: string): boolean {

@@ -1,23 +1,23 @@
 import { fieldValue, type RawFields } from "./fields.ts";
 
-/** A backend that wants longer than this is asked again all the same. */
+/** The longest wait, in seconds, that is forwarded from a backend. */
 const MAX_SECONDS = 3600;
 
-/** What is added at most to a waiting time, so that those who were sent away together do not come back so. */
+/** The most that is added to a wait, as a fraction: clients that were refused together then return at different times. */
 const SPREAD = 0.1;
 
-/** A Retry-After field for a known waiting time: never too early, and up to a tenth later. */
+/** Returns a Retry-After field for a known wait in ms: never earlier, and up to a tenth later. */
 export function retryAfter(ms: number): readonly [name: string, value: string] {
   const seconds = (ms * (1 + SPREAD * Math.random())) / 1000;
   return ["Retry-After", String(Math.max(1, Math.ceil(seconds)))];
 }
 
-/** One for a place that falls free nobody knows when: 2 to 10 s, drawn. */
+/** Returns a Retry-After field for an unknown wait: 2 to 10 s, at random. */
 export function retrySoon(): readonly [name: string, value: string] {
   return ["Retry-After", String(2 + Math.floor(9 * Math.random()))];
 }
 
-/** What a backend's own Retry-After asks for, in the form with seconds; undefined without one. */
+/** Returns a backend's Retry-After if it is in seconds, at most `MAX_SECONDS`; undefined otherwise. */
 export function backendRetryAfter({
   rawHeaders,
 }: {

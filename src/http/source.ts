@@ -7,38 +7,37 @@
  */
 export type BorrowedBytes = Buffer;
 
-/** The head of an answer on its way to a client. */
+/** The head of a response on its way to a client. */
 export interface SourceHead {
   readonly status: number;
   readonly reason: string;
-  /** Flat names and values in the order and spelling of the wire, duplicates included. */
+  /** Names and values in one flat list, in the order and spelling of the wire, duplicates included. */
   readonly rawHeaders: readonly string[];
 }
 
-/** Takes the body of an answer. Exactly one of `onEnd` and `onError` is called, unless it is cancelled. */
+/** Receives the body of a response. Exactly one of `onEnd` and `onError` is called, unless the source is cancelled. */
 export interface Sink {
   /**
-   * A part of the body, never empty: what is in `bytes` from `start` up to `end`. They are valid during the call only,
-   * and those around the part are the sink's to write over.
+   * Receives a part of the body, never empty: `bytes` from `start` up to `end`.
    */
   onData(bytes: BorrowedBytes, start: number, end: number): void;
-  /** The body came whole. */
+  /** Called when the body is complete. */
   onEnd(rawTrailers: readonly string[]): void;
-  /** The body broke off. */
+  /** Called when the body is incomplete and no more will come. */
   onError(error: Error): void;
 }
 
-/** An answer, of a backend or of a route's file: its head is here, its body flows once it is started. */
+/** A response of a backend, a mock or the probe route: its head is known, its body flows once it is started. */
 export interface Source {
-  /** To be read before `start`: a stream of hours need not hold it. */
+  /** Must be read before `start`: a source may release it, as streams last for hours. */
   readonly head: SourceHead;
-  /** Gives the body to `sink`, before it returns what has come already; called once. */
+  /** Gives the body to `sink`, and what has come already before it returns. Called once. */
   start(sink: Sink): void;
-  /** Stops reading; at most one more part comes. */
+  /** Stops reading; at most one more part follows. */
   pause(): void;
   resume(): void;
-  /** Ends what makes it; nothing is called afterwards but `onClose`. */
+  /** Ends the response, such as its backend request; afterwards only `onClose` calls back. */
   cancel(): void;
-  /** Calls back once, when nothing more can come: it was whole, broke off, or was cancelled. */
+  /** Calls back once, when nothing more can come: the body was complete, incomplete, or cancelled. */
   onClose(callback: () => void): void;
 }

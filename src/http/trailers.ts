@@ -3,7 +3,7 @@ import { type FieldName, fieldName } from "./field-name.ts";
 import type { RawFields } from "./fields.ts";
 import { isFieldValue } from "./render-head.ts";
 
-/** Fields that may not come late (RFC 9110 section 6.5.1): routing, credentials, framing, CORS. */
+/** Fields that may not be trailers (RFC 9110 section 6.5.1): routing, credentials, framing, CORS. */
 const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set([
   "age",
   "authorization",
@@ -32,7 +32,7 @@ const NEVER_IN_TRAILERS_PREFIXES = [
   "x-sdk-",
 ];
 
-/** Returns the Trailer value that announces those that travel on; undefined where none does. */
+/** Returns the Trailer value that announces the trailers to forward; undefined without any. */
 export function announcedTrailers(values: readonly string[]): string | undefined {
   const announced = values
     .flatMap((value) => value.split(","))
@@ -41,17 +41,17 @@ export function announcedTrailers(values: readonly string[]): string | undefined
   return announced.length > 0 ? announced.join(", ") : undefined;
 }
 
-/** Returns the trailers of an answer that travel on: never what would have routed, authenticated or framed as a header. */
+/** Returns the trailers of a response to forward: never fields that route, authenticate or frame a message. */
 export function responseTrailers(raw: RawFields): string[] {
   return pick(raw, ({ lower }) => mayTrail(lower));
 }
 
 /**
- * Returns the trailers of a request that travel on to its backend, without those that `isTaken` claims.
+ * Returns the trailers of a request to forward to its backend, without those for which `isTaken` is true.
  *
- * A CGI backend, and any that merges trailers into the head, reads them as header fields behind every check. So names
- * are compared as CGI reads them, and what the gateway sets or verifies never comes this way. A trailer that is no
- * field, which HTTP/2 parsers may let through, is left out: RFC 9110 section 6.5 lets a recipient discard trailers.
+ * A CGI backend, and any backend that merges trailers into the head, reads them as header fields, past every check. So
+ * names are compared as CGI reads them, and fields that the gateway sets or verifies are never forwarded as trailers. An
+ * invalid trailer, which an HTTP/2 parser may accept, is dropped: RFC 9110 section 6.5 lets a recipient discard trailers.
  */
 export function requestTrailers(raw: RawFields, isTaken: (name: FieldName) => boolean): string[] {
   return pick(raw, (name, value) => {

@@ -6,7 +6,7 @@ import { readWholeBody, type WholeBody } from "../../../src/exchange/whole-body.
 
 const KIB = 1024;
 
-/** A body that is on its way, and what becomes of it. */
+/** A body on its way, with its result. */
 function reading(budget: BodyBudget, length?: number, maxBytes = 1024 * KIB) {
   const stream = Object.assign(new PassThrough(), { rawTrailers: [] });
   const lease = budget.lease();
@@ -40,7 +40,7 @@ function heldBytes(budget: BodyBudget): number {
 
 const bytesOf = ({ blocks }: WholeBody) => Buffer.concat(blocks);
 
-test("a body takes what has come of it, at most twice, and never what it has only announced", async () => {
+test("a body takes at most twice the bytes that have come, and never what it has only announced", async () => {
   const budget = new BodyBudget(1024 * KIB);
   const { come, lease } = reading(budget, 500 * KIB);
   expect(heldBytes(budget)).toBe(0);
@@ -62,7 +62,7 @@ test.each([
   [70_001, 70_001, 7],
   [0, undefined, 1],
 ])(
-  "a body of %i bytes, announced as %s, in parts of %i comes out as it came",
+  "a body of %i bytes, announced as %s, in parts of %i, is unchanged",
   async (bytes, length, part) => {
     const budget = new BodyBudget(1024 * KIB);
     const { stream, come, body } = reading(budget, length);
@@ -83,7 +83,7 @@ test.each([
   },
 );
 
-test("what finds no room is refused, and gives back what it had", async () => {
+test("a body that finds no room is refused, and gives back what it had", async () => {
   const budget = new BodyBudget(100 * KIB);
   const first = reading(budget, 80 * KIB);
   await first.come(80 * KIB);
@@ -95,7 +95,7 @@ test("what finds no room is refused, and gives back what it had", async () => {
   expect(await first.outcome).toBe("whole");
 });
 
-test("a body that takes nothing for five seconds gives way to one that needs its room, and to no other", async () => {
+test("a body that takes nothing for five seconds is dropped when another body needs its room, and only then", async () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   onTestFinished(() => void vi.useRealTimers());
   const budget = new BodyBudget(100 * KIB);
@@ -112,7 +112,7 @@ test("a body that takes nothing for five seconds gives way to one that needs its
   const early = reading(budget, 40 * KIB);
   await early.come(40 * KIB);
   expect(await early.outcome).toBe("too_many_bodies");
-  // A byte now and then takes no block, and so is no progress.
+  // A byte now and then takes no block, so it counts as no progress.
   vi.advanceTimersByTime(1_000);
   await slow.come(1);
   const next = reading(budget, 40 * KIB);
@@ -120,7 +120,7 @@ test("a body that takes nothing for five seconds gives way to one that needs its
   next.stream.end();
   expect(await slow.outcome).toBe("too_many_bodies");
   expect(await next.outcome).toBe("whole");
-  // One that has come whole waits for its backend, and one that grows is not asked.
+  // A complete body waits for its backend, and a growing body is not dropped.
   await quick.come(1);
   quick.stream.end();
   expect(await quick.outcome).toBe("whole");
@@ -128,7 +128,7 @@ test("a body that takes nothing for five seconds gives way to one that needs its
   expect(heldBytes(budget)).toBe(0);
 });
 
-test("an exchange that ends before its body gives back what came, and what comes late takes nothing", async () => {
+test("an exchange that ends before its body gives back what came, and late bytes take nothing", async () => {
   const budget = new BodyBudget(100 * KIB);
   const { lease, come, stream, outcome } = reading(budget);
   await come(50 * KIB);
@@ -140,7 +140,7 @@ test("an exchange that ends before its body gives back what came, and what comes
   expect(await outcome).toBe("bad_request");
 });
 
-test("a body that breaks off gives back what came of it", async () => {
+test("a body that breaks off gives back its bytes", async () => {
   const budget = new BodyBudget(100 * KIB);
   const { come, stream, outcome } = reading(budget, 80 * KIB);
   await come(50 * KIB);

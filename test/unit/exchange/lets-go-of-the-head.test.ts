@@ -32,7 +32,7 @@ function open(number: number): Exchange {
   return exchange;
 }
 
-test("a stream under way knows what its last line says, and no longer holds its request's head", () => {
+test("an open stream keeps the facts of its log line, but not its request's head", () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   collect();

@@ -50,11 +50,11 @@ describe("addresses", () => {
     "unix:",
     "::1\n",
     "1".repeat(10_000),
-  ])("%j is none", (text) => {
+  ])("%j is not an address", (text) => {
     expect(readAddress(text)).toBeUndefined();
   });
 
-  test("nothing throws, whatever the text", () => {
+  test("no text throws an error", () => {
     const piece = fc.constantFrom(
       "::",
       ":",
@@ -87,7 +87,7 @@ describe("addresses", () => {
     );
   });
 
-  test("any address is read back as itself", () => {
+  test("every address is read back unchanged", () => {
     fc.assert(
       fc.property(fc.ipV4(), (ip) => {
         expect(readAddress(`[::ffff:${ip}]:1`)).toBe(ip);
@@ -125,19 +125,19 @@ describe("whom to trust", () => {
     expect(["11.0.0.1", "192.0.2.2", "::1"].map(mapped.isTrusted)).toEqual([false, false, false]);
   });
 
-  test("ranges without a bit and with all", () => {
+  test("ranges of 0 bits and of all bits", () => {
     expect(createTrust(["0.0.0.0/0"]).isTrusted("203.0.113.9")).toBe(true);
     expect(createTrust(["0.0.0.0/0"]).isTrusted("2001:db8::1")).toBe(false);
     expect(createTrust(["::1/128"]).isTrusted("::1")).toBe(true);
     expect(createTrust(["::1/128"]).isTrusted("::2")).toBe(false);
   });
 
-  test("what is no range throws when it is compiled, not when a request comes", () => {
+  test("an invalid range throws when it is compiled, not when a request comes", () => {
     expect(() => createTrust(["example.com"])).toThrow(TypeError);
   });
 
   test("the peer of a unix socket is trusted, a socket without an address is not", () => {
-    // A TCP client that sends a request and a reset has no address any more when the request is read.
+    // After a reset, a TCP socket no longer has an address when its request is read.
     const nobody = createTrust([]);
     expect([UNIX_PEER, undefined, "127.0.0.1"].map(nobody.isTrusted)).toEqual([true, false, false]);
     expect(resolve(["X-Forwarded-For", "6.6.6.6"], { peer: undefined })).toMatchObject({
@@ -149,7 +149,7 @@ describe("whom to trust", () => {
 });
 
 describe("a peer that is not trusted", () => {
-  test("has nothing believed of what it says", () => {
+  test("its forwarding fields are ignored", () => {
     const said = [
       ...["X-Forwarded-For", "127.0.0.1", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example"],
       ...["Forwarded", "for=127.0.0.1;proto=https;host=evil.example"],
@@ -164,7 +164,7 @@ describe("a peer that is not trusted", () => {
       isTrusted: false,
     });
     expect(resolve(["X-Forwarded-Proto", "http"], { peer: "192.0.2.7", tls: true }).proto).toBe("https");
-    // The control: the same fields from a trusted peer are believed.
+    // Control: the same fields of a trusted peer are used.
     expect(resolve(said)).toMatchObject({ proto: "https", host: "evil.example", requestId: "chosen" });
   });
 });
@@ -186,14 +186,14 @@ describe("a trusted peer", () => {
     expect(xff(value).address).toBe(expected);
   });
 
-  test("several fields are one list", () => {
+  test("several fields form one list", () => {
     expect(xff("6.6.6.6", "203.0.113.5", "10.0.0.2")).toMatchObject({
       address: "203.0.113.5",
       forwardedFor: "6.6.6.6, 203.0.113.5, 10.0.0.2, 10.0.0.1",
     });
   });
 
-  test("the chain goes on with the peer appended, and without what could break a field or a log", () => {
+  test("the chain is forwarded with the peer appended, and without characters that could break a field or a log line", () => {
     expect(xff("203.0.113.5").forwardedFor).toBe("203.0.113.5, 10.0.0.1");
     expect(xff("a\u00e9 b, 203.0.113.5").forwardedFor).toBe("unknown, 203.0.113.5, 10.0.0.1");
     expect(resolve([]).forwardedFor).toBe("10.0.0.1");
@@ -204,7 +204,7 @@ describe("a trusted peer", () => {
     });
   });
 
-  test("1,000 entries are cut to the 64 nearest", () => {
+  test("of 1,000 entries the 64 nearest are kept", () => {
     const entries = Array.from({ length: 1000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
     const client = xff(entries.join(","));
     expect(client.address).toBe(entries.at(-64));
@@ -224,7 +224,7 @@ describe("a trusted peer", () => {
     expect(resolve(["Forwarded", 'for="6.6.6.6, for=203.0.113.5']).address).toBe("10.0.0.1");
   });
 
-  test("X-Real-IP is read only when neither is there, and only once", () => {
+  test("X-Real-IP is read only without the other two, and only if it occurs once", () => {
     expect(resolve(["X-Real-IP", "203.0.113.5"])).toMatchObject({
       address: "203.0.113.5",
       forwardedFor: "203.0.113.5, 10.0.0.1",

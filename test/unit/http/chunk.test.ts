@@ -14,18 +14,18 @@ test.each(SIZES)("a part of %i bytes is framed as RFC 9112 section 7.1 has it", 
   expect(toChunk(part(size)).equals(expected(part(size)))).toBe(true);
 });
 
-test.each(SIZES)("and the same as text, with room around it and without, of %i bytes", (size) => {
+test.each(SIZES)("a part of %i bytes is framed as the same text, with and without room around it", (size) => {
   const bytes = part(size);
   const roomy = Buffer.concat([Buffer.alloc(ROOM_BEFORE, 1), bytes, Buffer.alloc(ROOM_BEHIND, 1)]);
   const isSame = (text: string) => Buffer.from(text, "latin1").equals(expected(bytes));
   expect(isSame(toChunkText(roomy, ROOM_BEFORE, ROOM_BEFORE + size))).toBe(true);
   expect(isSame(toChunkText(bytes, 0, size))).toBe(true);
-  // One byte too few before it, or behind it.
+  // One byte too few before the part, or after it.
   expect(isSame(toChunkText(roomy.subarray(1), ROOM_BEFORE - 1, ROOM_BEFORE - 1 + size))).toBe(true);
   expect(isSame(toChunkText(roomy.subarray(0, -1), ROOM_BEFORE, ROOM_BEFORE + size))).toBe(true);
 });
 
-test("what is around a part without room is left as it is", () => {
+test("bytes around a part stay unchanged if they are too few for its frame", () => {
   const bytes = Buffer.from("abcdefghij");
   toChunkText(bytes, 3, 6);
   expect(bytes.toString()).toBe("abcdefghij");

@@ -14,12 +14,12 @@ test.each([
   expect(fieldName(spelled)).toEqual({ spelled, lower, canonical, isToken });
 });
 
-test.each(["a b", "a:", "a\r\nb", "é", "\u010a", "a\0"])("%j is no name of a field", (text) => {
+test.each(["a b", "a:", "a\r\nb", "é", "\u010a", "a\0"])("%j is not a valid name", (text) => {
   expect(fieldName(text).isToken).toBe(false);
   expect(fieldName(text).isToken).toBe(false);
 });
 
-test("one that comes again is the same object; those that anybody may make up do not stay for ever", () => {
+test("a recurring name is the same object; invented names are not kept for ever", () => {
   const first = fieldName("X-Seen-Before");
   expect(fieldName("X-Seen-Before")).toBe(first);
   for (let number = 0; number < 2_000; number += 1)

@@ -14,7 +14,7 @@ test("the examples of RFC 7239 section 4 are read", () => {
   ]);
 });
 
-test("several fields are one list, and quoted text may hold borders", () => {
+test("several fields form one list, and quoted text may hold delimiters", () => {
   expect(parseForwarded(['for=a;host="x;y, \\"z\\""', "proto=https"])).toEqual([
     hop("a", undefined, 'x;y, "z"'),
     hop(undefined, "https"),
@@ -22,18 +22,18 @@ test("several fields are one list, and quoted text may hold borders", () => {
 });
 
 test.each(["for", "for=", 'for="1.2.3.4', "for=a b", "for=a;for=b", "=a", "for=a;", "for=a,,for=b", "é=a"])(
-  "the malformed %j makes all worthless",
+  "the malformed %j invalidates all hops",
   (value) => {
     expect(parseForwarded(["for=192.0.2.1", value])).toBeUndefined();
   },
 );
 
-test("a quote that a client left open does not swallow what the proxy appended", () => {
+test("a quote that a client left open does not hide what the proxy appended", () => {
   expect(parseForwarded(['for="6.6.6.6, for="192.0.2.1"'])).toBeUndefined();
   expect(parseForwarded(['for="6.6.6.6', "for=192.0.2.1"])).toBeUndefined();
 });
 
-test("nothing throws, and what was written can be read", () => {
+test("no text throws an error, and a rendered list can be read", () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: "binary" })), (values) => {
       parseForwarded(values);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { takeParameter } from "../../../src/http/query.ts";
 
-test("a parameter is taken out in any spelling of its name, and the rest stays byte for byte", () => {
+test("a parameter is taken out in any encoding of its name, and the rest stays byte for byte", () => {
   const cases: [string, string[], string][] = [
     ["", [], ""],
     ["?", [], "?"],

@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { renderFields } from "../../../src/http/render-head.ts";
 
-test("fields are lines in their order and spelling", () => {
+test("each field is a line, in order and spelling", () => {
   expect(renderFields([])).toBe("");
   expect(renderFields(["Host", "a", "x-b", "", "X-B", "ÿ\t~"])).toBe("Host: a\r\nx-b: \r\nX-B: ÿ\t~\r\n");
 });
 
-test("whatever the fields are, there are as many lines or none", () => {
+test("any fields give as many lines as fields, or an error", () => {
   const name = fc.oneof(fc.constantFrom("Host", "x-a", "X_B"), fc.string({ unit: "binary", maxLength: 4 }));
   const value = fc.oneof(
     fc.stringMatching(/^[\t\x20-\x7e\x80-\xff]*$/),

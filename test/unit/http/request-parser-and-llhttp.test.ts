@@ -10,7 +10,7 @@ const SEED = Number(process.env["FUZZ_SEED"] ?? 11);
 
 const LIMITS = { headerBytes: 16 * 1024, headers: 100 };
 
-test(`${CASES} heads: what our parser takes, Node's strict parser takes too, and reads the same`, () => {
+test(`${CASES} heads: each head that parseRequest accepts, llhttp accepts in strict mode, with the same result`, () => {
   const random = randomFrom(SEED);
   const counts = { taken: 0, leftToNode: 0, refusedByBoth: 0 };
   for (let n = 0; n < CASES; n++) {
@@ -35,7 +35,7 @@ test(`${CASES} heads: what our parser takes, Node's strict parser takes too, and
       keepsAlive: ours.keepsAlive,
       bodyBytes: 0,
       isComplete: true,
-      // Beside what both have read: what the lane's grammar promises.
+      // Besides the common result: what the grammar of the fast path promises.
       hosts: hosts.length,
       isPath: ours.url.startsWith("/"),
     };
@@ -45,7 +45,7 @@ test(`${CASES} heads: what our parser takes, Node's strict parser takes too, and
       expect([seen, ...more], label()).toEqual([other]);
     }
   }
-  // Otherwise this would be a test of nothing.
+  // Otherwise the test would compare nothing.
   expect(counts.taken).toBeGreaterThan(CASES / 10);
   expect(counts.refusedByBoth).toBeGreaterThan(CASES / 10);
   expect(counts.leftToNode).toBeGreaterThan(CASES / 20);

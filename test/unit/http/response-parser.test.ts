@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ResponseParser } from "../../../src/http/response-parser.ts";
 
-/** What a parser makes of bytes that come in these parts, and then the end of the connection if `closes`. */
+/** Parses bytes that come in these parts, and then, if `closes`, the end of the connection. */
 function parse(parts: readonly (string | Buffer)[], { isHead = false, closes = true } = {}) {
   const parser = new ResponseParser();
   parser.begin(isHead);
@@ -47,63 +47,66 @@ const HEADS: Record<string, [bytes: string, fault: RegExp]> = {
   "an empty line alone": ["\r\n", /status line/],
   "a cut status line": ["HTTP/1.1 20\r\n\r\n", /status line/],
   "a bare LF": ["HTTP/1.1 200 OK\nContent-Length: 0\n\n", /byte 10/],
-  "a bare LF behind a field": [whole("X: a\nY: b\r\n"), /byte 10/],
-  "a bare CR": [whole("X: a\rb\r\n"), /bare CR/],
-  "CR CR LF": [whole("X: a\r\r\n"), /bare CR/],
+  "a bare LF after a field": [whole("X: a\nY: b\r\n"), /byte 10/],
+  "a bare CR": [whole("X: a\rb\r\n"), /CR without LF/],
+  "CR CR LF": [whole("X: a\r\r\n"), /CR without LF/],
   "a NUL": [whole("X: a\0b\r\n"), /byte 0/],
   "a DEL": [whole("X: a\x7fb\r\n"), /byte 127/],
   "a control character in the reason": ["HTTP/1.1 200 O\x01K\r\n\r\n", /byte 1/],
-  "a folded field": [whole("X: a\r\n b\r\n"), /no field/],
-  "a folded field with a colon": [whole("X: a\r\n b: c\r\n"), /no field/],
-  "a blank first line": [whole(" X: a\r\n"), /no field/],
-  "a space before the colon": [whole("X : a\r\n"), /no field/],
-  "a tab before the colon": [whole("X\t: a\r\n"), /no field/],
-  "no name": [whole(": a\r\n"), /no field/],
-  "no colon": [whole("X\r\n"), /no field/],
-  "no colon but in the next line": [whole("X\r\nY: a\r\n"), /no field/],
-  "obs-text in a name": [whole("\xe9: a\r\n"), /no field/],
-  "a delimiter in a name": [whole("a/b: a\r\n"), /no field/],
-  "two Content-Lengths": [whole("Content-Length: 3\r\nContent-Length: 4\r\n"), /two Content-Lengths/],
+  "a folded field": [whole("X: a\r\n b\r\n"), /invalid field/],
+  "a folded field with a colon": [whole("X: a\r\n b: c\r\n"), /invalid field/],
+  "a space before the first field": [whole(" X: a\r\n"), /invalid field/],
+  "a space before the colon": [whole("X : a\r\n"), /invalid field/],
+  "a tab before the colon": [whole("X\t: a\r\n"), /invalid field/],
+  "no name": [whole(": a\r\n"), /invalid field/],
+  "no colon": [whole("X\r\n"), /invalid field/],
+  "a colon in the next line only": [whole("X\r\nY: a\r\n"), /invalid field/],
+  "obs-text in a name": [whole("\xe9: a\r\n"), /invalid field/],
+  "a delimiter in a name": [whole("a/b: a\r\n"), /invalid field/],
+  "two Content-Lengths": [
+    whole("Content-Length: 3\r\nContent-Length: 4\r\n"),
+    /more than one Content-Length/,
+  ],
   "the same Content-Length twice": [
     whole("Content-Length: 3\r\ncontent-length: 3\r\n"),
-    /two Content-Lengths/,
+    /more than one Content-Length/,
   ],
-  "a list of Content-Lengths": [whole("Content-Length: 3, 3\r\n"), /no number/],
-  "Content-Length +3": [whole("Content-Length: +3\r\n"), /no number/],
-  "Content-Length -3": [whole("Content-Length: -3\r\n"), /no number/],
-  "Content-Length 0x3": [whole("Content-Length: 0x3\r\n"), /no number/],
-  "Content-Length 3.0": [whole("Content-Length: 3.0\r\n"), /no number/],
-  "Content-Length 1e1": [whole("Content-Length: 1e1\r\n"), /no number/],
-  "Content-Length 1 0": [whole("Content-Length: 1 0\r\n"), /no number/],
-  "an empty Content-Length": [whole("Content-Length: \r\n"), /no number/],
-  "a Content-Length of 2^53": [whole("Content-Length: 9007199254740992\r\n"), /no number/],
-  "a Content-Length of 2^70": [whole("Content-Length: 1180591620717411303424\r\n"), /no number/],
+  "a list of Content-Lengths": [whole("Content-Length: 3, 3\r\n"), /invalid Content-Length/],
+  "Content-Length +3": [whole("Content-Length: +3\r\n"), /invalid Content-Length/],
+  "Content-Length -3": [whole("Content-Length: -3\r\n"), /invalid Content-Length/],
+  "Content-Length 0x3": [whole("Content-Length: 0x3\r\n"), /invalid Content-Length/],
+  "Content-Length 3.0": [whole("Content-Length: 3.0\r\n"), /invalid Content-Length/],
+  "Content-Length 1e1": [whole("Content-Length: 1e1\r\n"), /invalid Content-Length/],
+  "Content-Length 1 0": [whole("Content-Length: 1 0\r\n"), /invalid Content-Length/],
+  "an empty Content-Length": [whole("Content-Length: \r\n"), /invalid Content-Length/],
+  "a Content-Length of 2^53": [whole("Content-Length: 9007199254740992\r\n"), /invalid Content-Length/],
+  "a Content-Length of 2^70": [whole("Content-Length: 1180591620717411303424\r\n"), /invalid Content-Length/],
   "Content-Length, Transfer-Encoding": [
     whole("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
-    /beside Transfer-Encoding/,
+    /both Content-Length and Transfer-Encoding/,
   ],
   "Transfer-Encoding, Content-Length": [
     whole("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"),
-    /beside Transfer-Encoding/,
+    /both Content-Length and Transfer-Encoding/,
   ],
-  "Transfer-Encoding: foo": [whole("Transfer-Encoding: foo\r\n"), /other than one chunked/],
-  "Transfer-Encoding: identity": [whole("Transfer-Encoding: identity\r\n"), /other than one chunked/],
-  "Transfer-Encoding: xchunked": [whole("Transfer-Encoding: xchunked\r\n"), /other than one chunked/],
-  "an empty Transfer-Encoding": [whole("Transfer-Encoding:\r\n"), /other than one chunked/],
-  "gzip, chunked": [whole("Transfer-Encoding: gzip, chunked\r\n"), /other than one chunked/],
-  "chunked, identity": [whole("Transfer-Encoding: chunked, identity\r\n"), /other than one chunked/],
-  "chunked twice": [
-    whole("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
-    /other than one chunked/,
+  "Transfer-Encoding: foo": [whole("Transfer-Encoding: foo\r\n"), /not one chunked/],
+  "Transfer-Encoding: identity": [whole("Transfer-Encoding: identity\r\n"), /not one chunked/],
+  "Transfer-Encoding: xchunked": [whole("Transfer-Encoding: xchunked\r\n"), /not one chunked/],
+  "an empty Transfer-Encoding": [whole("Transfer-Encoding:\r\n"), /not one chunked/],
+  "gzip, chunked": [whole("Transfer-Encoding: gzip, chunked\r\n"), /not one chunked/],
+  "chunked, identity": [whole("Transfer-Encoding: chunked, identity\r\n"), /not one chunked/],
+  "chunked twice": [whole("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), /not one chunked/],
+  "a tab after chunked": [whole("Transfer-Encoding: chunked\t\r\n"), /a tab behind/],
+  "a tab after a length": [whole("Content-Length: 3 \t\r\n"), /a tab behind/],
+  "a tab and a space after a length": [whole("Content-Length: 3\t \r\n"), /a tab behind/],
+  "Transfer-Encoding in HTTP/1.0": [whole("Transfer-Encoding: chunked\r\n", "", "1.0"), /HTTP\/1\.0/],
+  "a 101 without a request for an upgrade": [
+    whole("Upgrade: x\r\n", "", "1.1", "101 Switching Protocols"),
+    /upgrade/,
   ],
-  "a tab behind chunked": [whole("Transfer-Encoding: chunked\t\r\n"), /a tab behind/],
-  "a tab behind a length": [whole("Content-Length: 3 \t\r\n"), /a tab behind/],
-  "a tab and a blank behind a length": [whole("Content-Length: 3\t \r\n"), /a tab behind/],
-  "Transfer-Encoding of HTTP/1.0": [whole("Transfer-Encoding: chunked\r\n", "", "1.0"), /HTTP\/1\.0/],
-  "an upgrade nobody asked for": [whole("Upgrade: x\r\n", "", "1.1", "101 Switching Protocols"), /upgrade/],
   "a head of 17 KiB": [whole(`X: ${"x".repeat(17 * 1024)}\r\n`), /more than 16384 bytes/],
   "300 fields": [whole("X: a\r\n".repeat(300)), /more than 256 fields/],
-  "an interim response of HTTP/1.0": [`HTTP/1.0 103 Early Hints\r\n\r\n${whole("")}`, /HTTP\/1\.0/],
+  "an interim response in HTTP/1.0": [`HTTP/1.0 103 Early Hints\r\n\r\n${whole("")}`, /HTTP\/1\.0/],
   "11 interim responses": ["HTTP/1.1 103 Early Hints\r\n\r\n".repeat(11), /too many interim/],
 };
 
@@ -111,19 +114,19 @@ test.each(Object.entries(HEADS))("refused: %s", (_name, [bytes, fault]) => {
   const seen = parse([bytes]);
   expect(seen.fault).toMatch(fault);
   expect([seen.head, seen.body, seen.isEnded]).toEqual([undefined, "", false]);
-  // Byte by byte it comes to the same.
+  // Byte by byte the result is the same.
   expect(parse([...bytes]).fault).toBe(seen.fault);
 });
 
 const EARLY: Record<string, string> = {
-  "what is no HTTP, before its first line ends": "S",
+  "bytes that are not HTTP, before the first line ends": "S",
   "a version, before the status": "HTTP/2",
   "a bare LF, before the head ends": "HTTP/1.1 200 OK\n",
   "a NUL, before its line ends": "HTTP/1.1 200 OK\r\nX: \0",
   "16 KiB without an end": `HTTP/1.1 200 OK\r\nX: ${"x".repeat(16 * 1024)}`,
 };
 
-test.each(Object.entries(EARLY))("known early: %s", (_name, bytes) => {
+test.each(Object.entries(EARLY))("refused before the head is complete: %s", (_name, bytes) => {
   expect(parse([bytes], { closes: false }).fault).toBeDefined();
   expect(parse([...bytes], { closes: false }).fault).toBeDefined();
 });
@@ -131,24 +134,24 @@ test.each(Object.entries(EARLY))("known early: %s", (_name, bytes) => {
 const chunked = (body: string) => whole("Transfer-Encoding: chunked\r\n", body);
 
 const BODIES: Record<string, [bytes: string, body: string, fault: RegExp | undefined]> = {
-  "no size": [chunked("\r\n"), "", /size that is none/],
-  "a size of +2": [chunked("+2\r\nab\r\n0\r\n\r\n"), "", /size that is none/],
-  "a size of -2": [chunked("-2\r\nab\r\n0\r\n\r\n"), "", /size that is none/],
-  "a size of 0x2": [chunked("0x2\r\nab\r\n0\r\n\r\n"), "", /size that is none/],
-  "a size in words": [chunked("zz\r\n"), "", /size that is none/],
-  "a blank before the size": [chunked(" 2\r\nab\r\n"), "", /size that is none/],
-  "a blank behind the size": [chunked("2 \r\nab\r\n"), "", /size that is none/],
+  "no size": [chunked("\r\n"), "", /invalid chunk size/],
+  "a size of +2": [chunked("+2\r\nab\r\n0\r\n\r\n"), "", /invalid chunk size/],
+  "a size of -2": [chunked("-2\r\nab\r\n0\r\n\r\n"), "", /invalid chunk size/],
+  "a size of 0x2": [chunked("0x2\r\nab\r\n0\r\n\r\n"), "", /invalid chunk size/],
+  "a size in words": [chunked("zz\r\n"), "", /invalid chunk size/],
+  "a space before the size": [chunked(" 2\r\nab\r\n"), "", /invalid chunk size/],
+  "a space after the size": [chunked("2 \r\nab\r\n"), "", /invalid chunk size/],
   "a size of 17 digits": [chunked("10000000000000002\r\nab\r\n"), "", /more than 13 digits/],
-  "a size that ends with LF": [chunked("2\nab\r\n0\r\n\r\n"), "", /size that is none/],
-  "a size that ends with CR": [chunked("2\rab\r\n"), "", /without its CRLF/],
-  "data that ends with LF": [chunked("2\r\nab\n0\r\n\r\n"), "ab", /without its CRLF/],
-  "data longer than its size": [chunked("2\r\nabc\r\n0\r\n\r\n"), "ab", /without its CRLF/],
-  "a blank in an extension": [chunked("2; a\r\nab\r\n0\r\n\r\n"), "", /extensions that are none/],
-  "an LF in an extension": [chunked("2;a\nab\r\n0\r\n\r\n"), "", /extensions that are none/],
-  "an extension without a name": [chunked("2;\r\nab\r\n0\r\n\r\n"), "", /extensions that are none/],
+  "a size that ends with LF": [chunked("2\nab\r\n0\r\n\r\n"), "", /invalid chunk size/],
+  "a size that ends with CR": [chunked("2\rab\r\n"), "", /without CRLF/],
+  "data that ends with LF": [chunked("2\r\nab\n0\r\n\r\n"), "ab", /without CRLF/],
+  "data longer than its size": [chunked("2\r\nabc\r\n0\r\n\r\n"), "ab", /without CRLF/],
+  "a space in an extension": [chunked("2; a\r\nab\r\n0\r\n\r\n"), "", /invalid chunk extensions/],
+  "an LF in an extension": [chunked("2;a\nab\r\n0\r\n\r\n"), "", /invalid chunk extensions/],
+  "an extension without a name": [chunked("2;\r\nab\r\n0\r\n\r\n"), "", /invalid chunk extensions/],
   "an extension of 20 KiB": [chunked(`2;${"a".repeat(20 * 1024)}\r\nab\r\n0\r\n\r\n`), "", /more than 1024/],
-  "a fault behind two chunks": [chunked("1\r\na\r\n1\r\nb\r\nzz"), "ab", /size that is none/],
-  "a trailer that is none": [chunked("1\r\na\r\n0\r\nX : y\r\n\r\n"), "a", /no field/],
+  "an invalid size after two chunks": [chunked("1\r\na\r\n1\r\nb\r\nzz"), "ab", /invalid chunk size/],
+  "an invalid trailer": [chunked("1\r\na\r\n0\r\nX : y\r\n\r\n"), "a", /invalid field/],
   "a trailer that would frame the body": [
     chunked("1\r\na\r\n0\r\nContent-Length: 0\r\n\r\n"),
     "a",
@@ -162,7 +165,7 @@ const BODIES: Record<string, [bytes: string, body: string, fault: RegExp | undef
   ],
 };
 
-test.each(Object.entries(BODIES))("a body broken off: %s", (_name, [bytes, body, fault]) => {
+test.each(Object.entries(BODIES))("refused in the body: %s", (_name, [bytes, body, fault]) => {
   const seen = parse([bytes]);
   expect(seen).toMatchObject({ body, isEnded: false, mayBeKept: false });
   expect(seen.fault).toMatch(fault ?? "");
@@ -173,16 +176,22 @@ interface Whole {
   readonly bytes: string;
   readonly body: string;
   readonly isHead?: boolean;
-  /** False where the connection cannot serve another request. */
+  /** False if the connection cannot serve another request. */
   readonly isKept?: boolean;
   readonly trailers?: readonly string[];
 }
 
 const ANSWERS: Record<string, Whole> = {
   counted: { bytes: whole("Content-Length: 2\r\n", "ab"), body: "ab" },
-  "counted, with blanks around": { bytes: whole("Content-Length: \t2  \r\n", "ab"), body: "ab" },
-  "counted, none": { bytes: whole("Content-Length: 0\r\n"), body: "" },
-  "no reason and no blank before it": { bytes: "HTTP/1.1 200\r\nContent-Length: 1\r\n\r\na", body: "a" },
+  "Content-Length with white space around it": {
+    bytes: whole("Content-Length: \t2  \r\n", "ab"),
+    body: "ab",
+  },
+  "Content-Length: 0": { bytes: whole("Content-Length: 0\r\n"), body: "" },
+  "no reason phrase and no space before it": {
+    bytes: "HTTP/1.1 200\r\nContent-Length: 1\r\n\r\na",
+    body: "a",
+  },
   chunked: { bytes: chunked("2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"), body: "abc" },
   "chunked, in another case": {
     bytes: whole("TRANSFER-encoding: CHUNKED\r\n", "A\r\n0123456789\r\n0\r\n\r\n"),
@@ -195,10 +204,14 @@ const ANSWERS: Record<string, Whole> = {
     body: "a",
     trailers: ["X-Sum", "1", "Y", "2"],
   },
-  "until the connection ends": { bytes: whole("X: y\r\n", "abc"), body: "abc", isKept: false },
+  "a body up to the end of the connection": { bytes: whole("X: y\r\n", "abc"), body: "abc", isKept: false },
   "HTTP/1.0": { bytes: whole("", "abc", "1.0"), body: "abc", isKept: false },
-  "HTTP/1.0, counted": { bytes: whole("Content-Length: 1\r\n", "a", "1.0"), body: "a", isKept: false },
-  "HTTP/1.0, kept": {
+  "HTTP/1.0 with Content-Length": {
+    bytes: whole("Content-Length: 1\r\n", "a", "1.0"),
+    body: "a",
+    isKept: false,
+  },
+  "HTTP/1.0 with keep-alive": {
     bytes: whole("Content-Length: 1\r\nConnection: Keep-Alive\r\n", "a", "1.0"),
     body: "a",
   },
@@ -208,7 +221,7 @@ const ANSWERS: Record<string, Whole> = {
     isKept: false,
   },
   "204": { bytes: whole("", "", "1.1", "204 No Content"), body: "" },
-  "304 with the length of what it stands for": {
+  "304 with the length of its representation": {
     bytes: whole("Content-Length: 9\r\n", "", "1.1", "304 Not Modified"),
     body: "",
   },
@@ -221,7 +234,7 @@ const ANSWERS: Record<string, Whole> = {
 };
 
 test.each(Object.entries(ANSWERS))(
-  "an answer: %s",
+  "a response: %s",
   (_name, { bytes, body, isHead = false, isKept = true, trailers = [] }) => {
     for (const parts of [[bytes], [...bytes]]) {
       const seen = parse(parts, { isHead });
@@ -231,7 +244,7 @@ test.each(Object.entries(ANSWERS))(
   },
 );
 
-test("the head is kept as it came: order, case, duplicates, bytes above ASCII", () => {
+test("the head keeps order, case, duplicates and bytes above ASCII", () => {
   const { head } = parse([whole("b: 1\r\nA:  \xe9 \t\r\nb: 2\r\nC:\r\n", "", "1.1", "404 Not \xe9 here")]);
   expect(head).toEqual({
     status: 404,
@@ -240,7 +253,7 @@ test("the head is kept as it came: order, case, duplicates, bytes above ASCII", 
   });
 });
 
-test("an answer that its connection does not bring whole has not ended", () => {
+test("a response whose connection ends early is incomplete", () => {
   for (const bytes of [
     "HTTP/1.1 200",
     whole("Content-Length: 3\r\n", "ab"),
@@ -254,7 +267,7 @@ test("an answer that its connection does not bring whole has not ended", () => {
   }
 });
 
-test("bytes behind an answer end the connection, not the answer", () => {
+test("bytes after a response end the connection, not the response", () => {
   const evil = whole("Content-Length: 4\r\n", "evil");
   for (const good of [
     whole("Content-Length: 4\r\n", "good"),
@@ -270,7 +283,7 @@ test("bytes behind an answer end the connection, not the answer", () => {
   }
 });
 
-test("one parser reads one answer after the other", () => {
+test("one parser reads several responses in turn", () => {
   const parser = new ResponseParser();
   for (const [text, isHead] of [
     [chunked("1\r\na\r\n0\r\nX: y\r\n\r\n"), false],
@@ -290,7 +303,7 @@ test("one parser reads one answer after the other", () => {
   }
 });
 
-test("what the backend says of its patience is known", () => {
+test("the timeout of Keep-Alive is read", () => {
   const patience = (fields: string) => {
     const parser = new ResponseParser();
     parser.begin(false);

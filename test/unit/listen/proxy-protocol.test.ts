@@ -18,7 +18,7 @@ describe("version 1", () => {
     for (let end = 0; end < length; end++) expect(line(text.slice(0, end)), `${end} bytes`).toBe("more");
   });
 
-  test.each(["PROXY UNKNOWN\r\n", "PROXY UNKNOWN ffff::1 whatever 1 2\r\n"])("%j names nobody", (text) => {
+  test.each(["PROXY UNKNOWN\r\n", "PROXY UNKNOWN ffff::1 whatever 1 2\r\n"])("%j names no client", (text) => {
     expect(line(text)).toEqual({ length: text.length, source: { own: true } });
   });
 
@@ -40,11 +40,11 @@ describe("version 1", () => {
     "PROXY constructor 1.2.3.4 5.6.7.8 1 2\r\n",
     `PROXY UNKNOWN ${"x".repeat(100)}\r\n`,
     "PROXY\r\n",
-  ])("%j is none", (text) => {
+  ])("%j is not a header", (text) => {
     expect(line(text)).toBe("no");
   });
 
-  test("a line feed alone ends no line", () => {
+  test("a bare LF does not end the line", () => {
     expect(line("PROXY TCP4 1.2.3.4 5.6.7.8 1 2\nGET / HTTP/1.1\r\n")).toBe("no");
   });
 });
@@ -53,7 +53,7 @@ describe("version 2", () => {
   test.each([
     ["IPv4", "192.0.2.1"],
     ["IPv6", "2001:db8::1"],
-  ])("names an %s address, and the fields behind it are skipped", (_, address) => {
+  ])("names an %s address, and the fields after it are skipped", (_, address) => {
     for (const tlv of [Buffer.alloc(0), Buffer.from("\x04\x00\x03abc", "latin1"), Buffer.alloc(3000)]) {
       const bytes = proxyV2(address, tlv);
       const expected = { length: bytes.length, source: { own: false, address } };
@@ -65,20 +65,20 @@ describe("version 2", () => {
     }
   });
 
-  test("LOCAL names nobody, whatever else it says", () => {
+  test("LOCAL names no client, with any rest of the header", () => {
     expect(parseProxyHeader(PROXY_V2_LOCAL)).toEqual({ length: 16, source: { own: true } });
     const bytes = proxyV2("192.0.2.1");
     bytes.writeUInt8(0x20, 12);
     expect(parseProxyHeader(bytes)).toEqual({ length: 28, source: { own: true } });
   });
 
-  test("a family that is not said names nobody", () => {
+  test("an unspecified family names no client", () => {
     const bytes = proxyV2("192.0.2.1");
     bytes.writeUInt8(0, 13);
     expect(parseProxyHeader(bytes)).toEqual({ length: 28, source: { own: true } });
   });
 
-  test("a unix socket is no address, and not one of ours", () => {
+  test("a unix socket of the proxy is an unknown client, not a trusted unix peer", () => {
     const bytes = proxyV2("192.0.2.1", Buffer.alloc(204));
     bytes.writeUInt8(0x31, 13);
     expect(parseProxyHeader(bytes)).toEqual({ length: 232, source: { own: false, address: undefined } });
@@ -97,12 +97,12 @@ describe("version 2", () => {
     ["IPv6 addresses of the length of IPv4", altered(13, 0x21)],
     ["a length beyond the bound", altered(14, 0xff)],
     ["another signature", altered(5, 0x01)],
-  ])("%s is none", (_, bytes) => {
+  ])("%s is not a header", (_, bytes) => {
     expect(parseProxyHeader(bytes)).toBe("no");
   });
 });
 
-test("whatever comes, there is an answer, and it does not depend on what follows", () => {
+test("any bytes have a result, and later bytes do not change it", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 300 }),

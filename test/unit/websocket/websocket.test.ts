@@ -31,7 +31,7 @@ describe("isWebSocketUpgrade", () => {
     [replaced("Upgrade", "h2c, websocket")],
     [replaced("Connection", "keep-alive, upgrade")],
     [replaced("Connection", "keep-alive", "UPGRADE")],
-  ])("%j asks for one", (rawHeaders) => {
+  ])("%j asks for an upgrade", (rawHeaders) => {
     expect(isWebSocketUpgrade(request(rawHeaders))).toBe(true);
   });
 
@@ -42,11 +42,11 @@ describe("isWebSocketUpgrade", () => {
     [replaced("Upgrade")],
     [replaced("Connection", "keep-alive")],
     [replaced("Connection")],
-  ])("%j does not", (rawHeaders) => {
+  ])("%j asks for no upgrade", (rawHeaders) => {
     expect(isWebSocketUpgrade(request(rawHeaders))).toBe(false);
   });
 
-  test.each([{ method: "POST" }, { httpVersion: "1.0" }])("with %j it does not", (line) => {
+  test.each([{ method: "POST" }, { httpVersion: "1.0" }])("a request with %j asks for no upgrade", (line) => {
     expect(isWebSocketUpgrade(request(SOUND, line))).toBe(false);
   });
 });
@@ -62,19 +62,19 @@ describe("checkHandshake", () => {
     return undefined;
   };
 
-  test("a sound one passes, with an empty body too", () => {
+  test("a valid handshake passes, also with an empty body", () => {
     expect(refusal(SOUND)).toBeUndefined();
     expect(refusal([...SOUND, "Content-Length", "0"])).toBeUndefined();
   });
 
-  test.each([[[]], [["8"]], [["13, 8"]], [["13", "13"]], [["013"]]])("version %j is a 426", (versions) => {
+  test.each([[[]], [["8"]], [["13, 8"]], [["13", "13"]], [["013"]]])("version %j gets a 426", (versions) => {
     const error = refusal(replaced("Sec-WebSocket-Version", ...versions));
     expect(error?.status).toBe(426);
     expect(error?.fields).toContainEqual(["Sec-WebSocket-Version", "13"]);
   });
 
   test.each([[[]], [[KEY, KEY]], [["short=="]], [[KEY.slice(0, -2)]], [["{GhlIHNhbXBsZSBub25jZQ=="]]])(
-    "key %j is a 400",
+    "key %j gets a 400",
     (keys) => {
       expect(refusal(replaced("Sec-WebSocket-Key", ...keys))?.status).toBe(400);
     },
@@ -84,12 +84,12 @@ describe("checkHandshake", () => {
     ["Content-Length", "5"],
     ["Content-Length", "00"],
     ["Transfer-Encoding", "chunked"],
-  ])("with %s: %s it is a 400", (name, value) => {
+  ])("%s: %s gets a 400", (name, value) => {
     expect(refusal([...SOUND, name, value])?.status).toBe(400);
   });
 });
 
-test("handshakeFields adds what an upgrade needs and takes away what frames a body", () => {
+test("handshakeFields adds the fields of an upgrade and removes the fields that frame a body", () => {
   expect(handshakeFields(["Host", "a", "content-length", "0", "TE", "trailers", "X", "1"])).toEqual([
     ...["Host", "a", "X", "1"],
     ...["Connection", "Upgrade", "Upgrade", "websocket"],
