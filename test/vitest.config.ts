@@ -1,20 +1,6 @@
-import { defineConfig } from "vitest/config";
+import { suiteOf } from "./runner/suite.ts";
 
-/** Milliseconds: many times what the longest takes, as a machine that is short of time does. */
-const project = (name: string, testTimeout: number) => ({
-  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: 60_000 },
-});
-
-export default defineConfig({
-  test: {
-    root: new URL("..", import.meta.url).pathname,
-    // Two workers on two cores: tests measure arrival order, and a starved machine reorders nothing but time.
-    maxWorkers: 2,
-    projects: [
-      project("unit", 120_000),
-      project("integration", 60_000),
-      project("security", 60_000),
-      project("e2e", 120_000),
-    ],
-  },
-});
+/** Every test. */
+export default suiteOf(["unit", "integration", "security", "e2e"], (project) => [
+  `test/${project}/**/*.test.ts`,
+]);

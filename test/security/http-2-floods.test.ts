@@ -85,7 +85,7 @@ test.each(ANY_CODE)(
 test.each(ANY_CODE)(
   "requests reset with %s after they were forwarded dial at most http2.maxResets times",
   async (_, code) => {
-    const { dials, backend } = await attack(async (client) => {
+    const { dials, backend, ms } = await attack(async (client) => {
       for (let stream = 1; !client.isClosed && stream < 2000; stream += 2) {
         client.send(open(stream));
         await new Promise((resolve) => setTimeout(resolve, 3));
@@ -93,7 +93,8 @@ test.each(ANY_CODE)(
       }
       await client.closed();
     });
-    expect(dials).toBeLessThanOrEqual(100);
+    // 100 in 10 s: a machine that is short of time may need longer for all of them.
+    expect(dials).toBeLessThanOrEqual(100 * (1 + Math.floor(ms / 10_000)));
     await eventually(
       () => backend.openConnections === 1,
       "all backend connections except the probe's to close",

@@ -1,8 +1,12 @@
-import { expect, test } from "vitest";
-import { DumpFiles } from "../../../src/nginx/dump.ts";
-import { lint } from "../../../src/nginx/lint/result.ts";
-import { readConfiguration } from "../../../src/nginx/reader.ts";
+import { afterAll, expect, test, vi } from "vitest";
 import { fixtureOf } from "./fixtures.ts";
+
+// Modules of their own: after some slow expressions lint gives all of their kind up, for as long as its process lives.
+vi.resetModules();
+const { DumpFiles } = await import("../../../src/nginx/dump.ts");
+const { lint } = await import("../../../src/nginx/lint/result.ts");
+const { readConfiguration } = await import("../../../src/nginx/reader.ts");
+afterAll(() => void vi.resetModules());
 
 const BYTES = 1024 * 1024;
 const fill = (piece: string) => piece.repeat(Math.floor(BYTES / piece.length));

@@ -1,12 +1,17 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { expect, test } from "vitest";
-import { type ConfigurationFiles, FileFault } from "../../../src/nginx/files.ts";
-import { fixSource } from "../../../src/nginx/lint/fix.ts";
+import { afterAll, expect, test, vi } from "vitest";
+import type { ConfigurationFiles } from "../../../src/nginx/files.ts";
 import type { LintOptions } from "../../../src/nginx/lint/options.ts";
-import { PatchedFiles } from "../../../src/nginx/lint/patch.ts";
-import { lint } from "../../../src/nginx/lint/result.ts";
-import { readConfiguration } from "../../../src/nginx/reader.ts";
 import { type Random, randomFrom, spoiled } from "../../support/random-bytes.ts";
+
+// Modules of their own: after some slow expressions lint gives all of their kind up, for as long as its process lives.
+vi.resetModules();
+const { FileFault } = await import("../../../src/nginx/files.ts");
+const { fixSource } = await import("../../../src/nginx/lint/fix.ts");
+const { PatchedFiles } = await import("../../../src/nginx/lint/patch.ts");
+const { lint } = await import("../../../src/nginx/lint/result.ts");
+const { readConfiguration } = await import("../../../src/nginx/reader.ts");
+afterAll(() => void vi.resetModules());
 
 const CASES = Number(process.env["FUZZ_CASES"] ?? 3_000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
