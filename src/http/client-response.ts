@@ -37,8 +37,11 @@ export interface ClientResponse {
   writeShared(bytes: SharedBytes): boolean;
   /** Ends a complete body, with its last part, if any, and its trailer fields. */
   end(lastPart?: Buffer, trailers?: readonly [name: string, value: string][]): void;
-  /** Aborts an incomplete body after what was written, so that no client takes it for complete. */
-  breakOff(): void;
+  /**
+   * Aborts an incomplete body, so that no client takes it for complete. With `delivers` the client first gets what was
+   * written, which may be never: the caller bounds the wait by another call without it.
+   */
+  breakOff(delivers?: boolean): void;
 
   /** Calls back once when the response closes, or soon if it has closed; returns a function that cancels the callback. */
   onClose(callback: () => void): () => void;

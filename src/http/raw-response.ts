@@ -116,10 +116,10 @@ export class RawResponse implements ClientResponse {
     else this.#socket.write("", whole);
   }
 
-  breakOff(): void {
-    // Not what waits in this process either: as a part of a whole it is of no use, and it may wait for ever.
+  breakOff(delivers = false): void {
     this.#isEnded = true;
-    this.#socket.destroy();
+    if (delivers && this.pendingBytes > 0) this.#socket.write("", () => this.#socket.destroy());
+    else this.#socket.destroy();
   }
 
   onClose(callback: () => void): () => void {

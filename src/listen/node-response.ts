@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
+import { whenSent } from "../process/send-queues.ts";
 import { resetConnection } from "./reset-connection.ts";
 
 /** A response that node:http frames. */
@@ -72,14 +73,22 @@ export class NodeResponse implements ClientResponse {
    * HTTP/1.1 sees its connection closed before the last chunk. HTTP/1.0 bodies may end with the connection, so only
    * a reset tells, where there is one: a unix socket has none.
    */
-  breakOff(): void {
-    // What was written in this turn is corked until the next tick: let it out first.
-    const breakOff = () => {
-      const { socket, req } = this.#response;
-      if (req.httpVersion === "1.0" && socket !== null) resetConnection(socket);
-      this.#response.destroy();
-    };
-    process.nextTick(guarded((error) => this.#fault(error), breakOff));
+  breakOff(delivers = false): void {
+    const { socket, req } = this.#response;
+    const isHttp10 = req.httpVersion === "1.0";
+    const breakOff = guarded(
+      (error) => this.#fault(error),
+      () => {
+        if (isHttp10 && socket !== null) resetConnection(socket);
+        this.#response.destroy();
+      },
+    );
+    // What was written in this turn is corked until the next tick, and has to leave the response first.
+    process.nextTick(() => {
+      if (!delivers || socket === null || socket.destroyed) breakOff();
+      else if (isHttp10) whenSent(socket, breakOff);
+      else socket.write("", breakOff);
+    });
   }
 
   onClose(callback: () => void): () => void {

@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { isIPv4, type Socket } from "node:net";
 import { endianness } from "node:os";
-import { guarded } from "../base/guard.ts";
 
 /** Milliseconds between two looks at the first, doubled up to the last: a look costs about 3 µs for each TCP socket. */
 const FIRST_LOOK_MS = 10;
@@ -23,64 +22,40 @@ interface Waiting {
 }
 
 /**
- * Waits until the kernel has no byte left to send on a connection. Node has no call for that.
+ * Waits until the kernel has sent what was written. Node has no call for that.
  *
  * A TCP reset discards the sender's queue. Without this wait an HTTP/1.0 client that lags would lose events that the
  * backend had delivered before it broke off. Linux lists the queues in proc(5)'s `net/tcp` (`tx_queue`: the bytes that
  * the peer has not acknowledged). All waiting connections share each look.
  */
-export class SendQueues {
+class SendQueues {
   readonly #waiting = new Set<Waiting>();
-  readonly #onFault: (error: unknown) => void;
   #pauseMs = FIRST_LOOK_MS;
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
 
-  constructor(onFault: (error: unknown) => void) {
-    this.#onFault = onFault;
-  }
-
-  /**
-   * Calls back once, when Node and the kernel have sent every byte that was written to a TCP socket, or when the
-   * connection is gone. Returns a function that
-   * cancels the wait. The caller bounds the wait: the queue stays full while the client reads nothing.
-   */
-  whenSent(socket: Socket, callback: () => void): () => void {
-    const onSent = guarded(this.#onFault, callback);
-    const key = keyOf(socket);
-    if (key === undefined || process.platform !== "linux") {
-      const timer = setTimeout(onSent, BLIND_WAIT_MS);
-      return () => clearTimeout(timer);
-    }
-    const table = isIPv4(socket.localAddress ?? "") ? V4_TABLE : V6_TABLE;
-    const waiting: Waiting = { key, table, socket, onSent };
+  add(waiting: Waiting): void {
     this.#waiting.add(waiting);
     this.#pauseMs = FIRST_LOOK_MS;
     this.#lookSoon();
-    return () => this.#waiting.delete(waiting);
   }
 
   #lookSoon(): void {
     if (this.#isLooking || this.#waiting.size === 0) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#isLooking = true;
-      void this.#look().catch(this.#onFault);
-    }, this.#pauseMs).unref();
+    this.#timer = setTimeout(() => void this.#look(), this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LAST_LOOK_MS);
   }
 
   async #look(): Promise<void> {
+    this.#isLooking = true;
     const asked = [...this.#waiting];
-    try {
-      for (const table of [V4_TABLE, V6_TABLE] as const) {
-        const ofTable = asked.filter((waiting) => waiting.table === table);
-        if (ofTable.length > 0) this.#settle(ofTable, await queuesOf(table));
-      }
-    } finally {
-      this.#isLooking = false;
-      this.#lookSoon();
+    for (const table of [V4_TABLE, V6_TABLE] as const) {
+      const ofTable = asked.filter((waiting) => waiting.table === table);
+      if (ofTable.length > 0) this.#settle(ofTable, await queuesOf(table));
     }
+    this.#isLooking = false;
+    this.#lookSoon();
   }
 
   #settle(asked: readonly Waiting[], queues: ReadonlySet<string> | undefined): void {
@@ -88,9 +63,28 @@ export class SendQueues {
       const { key, socket } = waiting;
       // The kernel's queue may be empty for a moment while Node has more to write.
       const isSent = socket.writableLength === 0 && queues?.has(key) !== true;
-      if ((isSent || socket.destroyed) && this.#waiting.delete(waiting)) waiting.onSent();
+      if (!isSent && !socket.destroyed) continue;
+      this.#waiting.delete(waiting);
+      waiting.onSent();
     }
   }
+}
+
+const sendQueues = new SendQueues();
+
+/**
+ * Calls back once, when Node and the kernel have sent every byte that was written to a TCP socket, or when it was
+ * destroyed. `onSent` must not throw. The caller bounds the wait by destroying the socket: the queue stays full while the
+ * client reads nothing.
+ */
+export function whenSent(socket: Socket, onSent: () => void): void {
+  const key = keyOf(socket);
+  if (key === undefined || process.platform !== "linux") {
+    setTimeout(onSent, BLIND_WAIT_MS);
+    return;
+  }
+  const table = isIPv4(socket.localAddress ?? "") ? V4_TABLE : V6_TABLE;
+  sendQueues.add({ key, table, socket, onSent });
 }
 
 /** The connections of a table with bytes left to send, by key; undefined where the table cannot be read. */

@@ -9,7 +9,7 @@ import { fail as failExchange, send } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { SharedBytes } from "../http/shared-bytes.ts";
 import { HEARTBEAT } from "../stream/opening.ts";
-import { StallTimer } from "../stream/stall-timer.ts";
+import { abortDelivered, StallTimer } from "../stream/stall-timer.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { withId } from "./event-id.ts";
 import { gapBlock } from "./gap.ts";
@@ -167,7 +167,9 @@ export class Subscriber implements ChannelClient, LiveStream {
     this.#leave();
     this.#account.endsWith(reason);
     this.#account.noteError(error);
-    this.#response.breakOff();
+    const { sendTimeout } = this.#channel.route.config.stream;
+    if (reason === "backend_failed") abortDelivered(this.#response, { owner: this.exchange, sendTimeout });
+    else this.#response.breakOff();
   }
 
   fail(error: unknown): void {

@@ -2,7 +2,7 @@ import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import type { ResponseHead } from "./response-head.ts";
-import { StallTimer } from "./stall-timer.ts";
+import { abortDelivered, StallTimer } from "./stall-timer.ts";
 
 interface Bounds {
   /** Pending bytes from which on the backend is not read. */
@@ -69,12 +69,14 @@ export class ClientWriter {
     if (this.isBehind) this.#watchStall();
   }
 
-  /** Aborts an incomplete body. */
+  /** Aborts an incomplete body; if the backend has failed, behind what had arrived from it. */
   abort(reason: EndReason, error?: unknown): void {
     if (this.#response.isClosed) return;
     this.#exchange.account.endsWith(reason);
     this.#exchange.account.noteError(error);
-    this.#response.breakOff();
+    const { sendTimeout } = this.#bounds;
+    if (reason === "backend_failed") abortDelivered(this.#response, { owner: this.#exchange, sendTimeout });
+    else this.#response.breakOff();
   }
 
   #onDrain(): void {

@@ -44,3 +44,21 @@ export class StallTimer {
     this.#timer = undefined;
   }
 }
+
+/** How long, in ms, a client may take nothing of an aborted body where `sendTimeout` is off: no wait is unbounded. */
+const ABORT_TIMEOUT_MS = 60_000;
+
+/**
+ * Aborts a body that its backend has aborted, once the client has taken what had arrived of it: as long as the client
+ * takes some bytes in each `sendTimeout`.
+ */
+export function abortDelivered(
+  response: ClientResponse,
+  { owner, sendTimeout = ABORT_TIMEOUT_MS }: Pick<StallOptions, "owner"> & Partial<StallOptions>,
+): void {
+  response.breakOff(true);
+  if (response.isClosed) return;
+  const stall = new StallTimer(response, { sendTimeout, owner, onStall: () => response.breakOff() });
+  response.onClose(() => stall.clear());
+  stall.start();
+}
