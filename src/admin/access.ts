@@ -13,16 +13,16 @@ const HOST = /^(?<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 const IP_LITERAL = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/i;
 
 /**
- * Who may use the admin listener: who reaches it, and knows the token if there is one.
+ * Access to the admin listener: for every client that reaches it and, if there is a token, knows the token.
  *
- * Reaching a loopback port takes no more than a page in a browser of the machine. So a request has to name us as
- * this machine does, which a name that an attacker points at 127.0.0.1 does not (DNS rebinding), and what changes
+ * Any page in a browser on the machine reaches a loopback port. So the Host of a request must be a name of this
+ * machine, which a name that an attacker points to 127.0.0.1 is not (DNS rebinding), and a request that changes
  * something must not come from a page of another origin.
  */
 export class AdminAccess {
   readonly #address: ListenAddress;
   readonly #token: Buffer | undefined;
-  /** Signs the cookies; made anew at each start, so a restart signs everybody out. */
+  /** The key that signs the cookies; random at each start, so a restart signs all browsers out. */
   readonly #key = randomBytes(32);
 
   constructor(address: ListenAddress, token: string | undefined) {
@@ -30,7 +30,7 @@ export class AdminAccess {
     this.#token = token === undefined ? undefined : digest(token);
   }
 
-  /** Whether the Host is one that only this listener can be meant by; no browser page can send a Bearer field. */
+  /** Whether the Host can only mean this listener, or the request has the token: a page cannot send a Bearer field. */
   isMeant(request: IncomingMessage): boolean {
     if ("path" in this.#address) return true;
     const [host = "", ...more] = fieldValues(request.rawHeaders, "host");
@@ -38,11 +38,11 @@ export class AdminAccess {
     if (name === undefined || more.length > 0) return false;
     if (isLoopbackHost(name) || name === this.#address.host?.toLowerCase()) return true;
     if (isLocal(this.#address)) return false;
-    // Only a name can be pointed elsewhere. Monitoring that calls us by one has to bring the token.
+    // Only a name can be rebound, not an address. Monitoring that uses a name must send the token.
     return IP_LITERAL.test(name) || this.#hasBearer(request);
   }
 
-  /** Whether a browser says that a page of ours made the request; programs say nothing, and may. */
+  /** Whether the request comes from our own page, or from a program: programs send no Origin and no Sec-Fetch-Site. */
   isOwnPage(request: IncomingMessage): boolean {
     const { origin, host } = request.headers;
     const site = request.headers["sec-fetch-site"];
@@ -54,7 +54,7 @@ export class AdminAccess {
     return this.#token === undefined || this.#hasBearer(request) || this.#hasSession(request);
   }
 
-  /** The Set-Cookie of a browser that brings the token; undefined for a wrong one. */
+  /** Returns the Set-Cookie for a browser with the right token; undefined for a wrong one. */
   signIn(token: string, request: IncomingMessage): string | undefined {
     if (!this.#isToken(token)) return undefined;
     const expiresAt = String(Math.floor(Date.now() / 1_000) + SESSION_SECONDS);
@@ -83,5 +83,5 @@ export class AdminAccess {
   }
 }
 
-/** Cookies know no ports, and several gateways may be on one machine. */
+/** The name contains the port: cookies ignore ports, and several gateways may run on one machine. */
 const cookieName = (request: IncomingMessage): string => `sluice_admin_${request.socket.localPort ?? 0}`;

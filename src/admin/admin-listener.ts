@@ -11,7 +11,7 @@ import { type AdminFile, adminFiles, PAGE, SIGN_IN } from "./files.ts";
 import { reply, replyJson } from "./reply.ts";
 import { streamQuery } from "./streams.ts";
 
-/** A token in a form. */
+/** The most bytes of a request body: a token in a form. */
 const MAX_BODY_BYTES = 4_096;
 
 /** The text format of Prometheus. */
@@ -19,10 +19,10 @@ const METRICS = "text/plain; version=0.0.4; charset=utf-8";
 
 const END_STREAM = /^\/api\/streams\/([^/]{1,400})\/end$/;
 
-/** Why the admin listener is not there; the cause is the system's error. */
+/** The error of an admin listener that cannot listen; the cause is the system's error. */
 export class AdminListenError extends Error {}
 
-/** The admin listener of a configuration; undefined when it has none. */
+/** Creates the admin listener of a configuration; undefined if it has none. */
 export function createAdmin(
   { admin, adminToken }: Pick<ServerConfig, "admin" | "adminToken">,
   adminView: AdminView,
@@ -57,7 +57,7 @@ export class AdminServer {
       headersTimeout: 10_000,
       requestTimeout: 10_000,
       connectionsCheckingInterval: 1_000,
-      // Of authorized connections; others are ended before.
+      // For authorized connections; AdminConnections ends others earlier.
       keepAliveTimeout: 75_000,
       insecureHTTPParser: false,
     });
@@ -67,7 +67,7 @@ export class AdminServer {
     this.#server.on("connect", (_, socket) => socket.destroy());
   }
 
-  /** Starts to listen; resolves with the address in the form the configuration has. */
+  /** Starts to listen; resolves with the address in the form of the configuration. Rejects with AdminListenError. */
   listen(): Promise<string> {
     this.#files = adminFiles();
     return new Promise((resolve, reject) => {
@@ -96,7 +96,7 @@ export class AdminServer {
     response.on("error", () => response.destroy());
     this.#connections.begin(request, response);
     this.#answer(request, response).catch((err: unknown) => {
-      // A body that breaks off is the client's doing, and no line in the log for each.
+      // The client aborted its request: not logged, or clients could fill the log.
       if (request.socket.destroyed) return;
       this.#log.error({ err }, "admin request failed");
       if (response.headersSent) response.destroy();
@@ -183,7 +183,7 @@ export class AdminServer {
     else replyJson(response, 401, { error: "token required" }, { "WWW-Authenticate": "Bearer" });
   }
 
-  /** `hidden` is what keeps the word about a wrong token out of sight. */
+  /** `hidden` is the attribute that hides the message about a wrong token. */
   #page(name: string, status: number, response: ServerResponse, hidden = "hidden"): void {
     const file = this.#files.get(name);
     if (file === undefined) replyJson(response, 404, { error: "not found" });
@@ -191,7 +191,7 @@ export class AdminServer {
   }
 }
 
-/** Reads a body to its end; undefined when it is longer than any that is asked for. */
+/** Reads a body to its end; undefined if it is longer than `MAX_BODY_BYTES`. */
 async function smallBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;

@@ -5,28 +5,28 @@ import type { Telemetry } from "../runtime/telemetry.ts";
 import { type Overview, overview } from "./overview.ts";
 import { endStreams, listStreams, type StreamPage, type StreamQuery } from "./streams.ts";
 
-/** What a dashboard gets once a second. */
+/** The data that a dashboard gets once a second. */
 export type View = Overview & { readonly streams: StreamPage };
 
-/** What the admin listener shows of a gateway, which may be one process or several. */
+/** The data of the admin listener, for a gateway of one process or several. */
 export interface AdminView {
   readonly readiness: Pick<Readiness, "isReady" | "obstacles">;
-  /** The totals of the last minutes, oldest first. */
+  /** The samples of the last minutes, oldest first. */
   readonly samples: readonly Sample[];
-  /** Looks at the gateway once a second, until `stop`. */
+  /** Samples the gateway once a second, until `stop`. */
   start(): void;
   stop(): void;
-  /** Calls back after each look, until the returned function is called. */
+  /** Calls back after each sample, until the returned function is called. */
   watch(onLook: () => void): () => void;
-  /** All metrics in the text format of Prometheus. */
+  /** Resolves with all metrics in the text format of Prometheus. */
   metrics(): Promise<string>;
   view(query: StreamQuery): Promise<View>;
   listStreams(query: StreamQuery): Promise<StreamPage>;
-  /** Ends the streams of a request id; false when there are none. */
+  /** Ends the streams of a request id; resolves with false if there are none. */
   endStreams(id: string): Promise<boolean>;
 }
 
-/** That of a gateway in this process. */
+/** The admin view of a gateway in this process. */
 export class LocalAdminView implements AdminView {
   readonly #telemetry: Telemetry;
 
@@ -43,7 +43,7 @@ export class LocalAdminView implements AdminView {
   }
 
   start(): void {
-    // Before files are scarce: some of it is read once.
+    // Now, while file descriptors are free: some of it is read once.
     processMetrics();
     this.#telemetry.activity.start();
   }

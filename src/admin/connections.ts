@@ -2,63 +2,65 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 
-/** How many connections of one kind there may be, and how long, in ms, each may be idle or be answered. */
+/** The most connections of one kind, and how long, in ms, each may be idle or wait for its response. */
 interface Bounds {
   readonly max: number;
   readonly idleMs: number;
   readonly answerMs: number;
 }
 
-/** Probes, and anybody who reaches the listener: no request on the connection was authorized. */
-const STRANGERS: Bounds = { max: 64, idleMs: 5_000, answerMs: 10_000 };
+/** Connections without an authorized request: probes, and any other client that reaches the listener. */
+const UNAUTHORIZED: Bounds = { max: 64, idleMs: 5_000, answerMs: 10_000 };
 
-/** Monitoring and dashboards. A scrape keeps its connection, so that none has to be opened when files are scarce. */
+/**
+ * Monitoring and dashboards. A scrape keeps its connection: a new one may be refused while file descriptors are short.
+ */
 const AUTHORIZED: Bounds = { max: 64, idleMs: 75_000, answerMs: 60_000 };
 
-/** How often connections are looked through for those that take too long. */
+/** The interval, in ms, at which connections that take too long are closed. */
 const SWEEP_MS = 1_000;
 
 interface Connection {
   readonly socket: Socket;
   bounds: Bounds;
-  /** It carries a dashboard's event stream, which has bounds of its own. */
+  /** Whether it carries a dashboard's event stream, which has bounds of its own. */
   isStream: boolean;
-  /** Requests whose answers have not ended. */
+  /** The number of requests whose responses have not ended. */
   underWay: number;
-  /** The last change of `underWay`, by `performance.now()`. */
+  /** The time of the last change of `underWay`, by `performance.now()`. */
   since: number;
 }
 
 /**
  * The connections of the admin listener.
  *
- * Strangers and authorized clients have places of their own, and with all places taken the oldest connection gives
- * way to a newcomer. With one bound for all, 128 idle connections without a token took the probes' answers, and an
- * orchestrator restarts a gateway that does not answer its probes.
+ * Unauthorized and authorized clients have separate bounds, and at the bound the oldest connection is closed for a new
+ * one. With one bound for all, 128 idle connections without a token blocked the probes, and an orchestrator restarts a
+ * gateway that does not answer its probes.
  */
 export class AdminConnections {
-  /** In the order in which they were accepted. */
+  /** All connections, in the order in which they were accepted. */
   readonly #all = new Map<Socket, Connection>();
   #sweep: NodeJS.Timeout | undefined;
 
-  /** `hasAddresses`: its clients have an address, as those of a unix socket do not. */
+  /** `hasAddresses` is false for a unix socket, whose clients have no address. */
   constructor(server: Server, hasAddresses: boolean) {
     server.on("connection", (socket) => {
-      // Reset by its client before it was accepted.
+      // Without an address: the client reset the connection before it was accepted.
       if (hasAddresses && socket.remoteAddress === undefined) socket.destroy();
       else this.#accept(socket);
     });
   }
 
-  /** Notes that a request has come; its connection is a stranger's until `authorize` says otherwise. */
+  /** Notes a request; its connection counts as unauthorized until `authorize` is called. */
   begin({ socket }: IncomingMessage, response: ServerResponse): void {
     const connection = this.#all.get(socket);
     if (connection === undefined) return;
     connection.underWay++;
     connection.since = performance.now();
-    // What the client may count on: the server's own time is that of authorized connections.
-    if (connection.bounds === STRANGERS && response.shouldKeepAlive) {
-      response.setHeader("Keep-Alive", `timeout=${STRANGERS.idleMs / 1_000}`);
+    // Tells the client its real timeout: the server's own is that of authorized connections.
+    if (connection.bounds === UNAUTHORIZED && response.shouldKeepAlive) {
+      response.setHeader("Keep-Alive", `timeout=${UNAUTHORIZED.idleMs / 1_000}`);
     }
     response.once("close", () => {
       connection.underWay--;
@@ -67,7 +69,7 @@ export class AdminConnections {
     });
   }
 
-  /** Notes that a request brought the token, or needs none. */
+  /** Notes that a request has the token, or needs none. */
   authorize({ socket }: IncomingMessage, response: ServerResponse): void {
     const connection = this.#all.get(socket);
     if (connection === undefined || connection.bounds === AUTHORIZED) return;
@@ -76,7 +78,7 @@ export class AdminConnections {
     this.#trim(AUTHORIZED);
   }
 
-  /** Notes that a request is answered by an event stream. */
+  /** Notes that the response to a request is an event stream. */
   openStream({ socket }: IncomingMessage): void {
     const connection = this.#all.get(socket);
     if (connection !== undefined) connection.isStream = true;
@@ -85,14 +87,14 @@ export class AdminConnections {
   #accept(socket: Socket): void {
     this.#all.set(socket, {
       socket,
-      bounds: STRANGERS,
+      bounds: UNAUTHORIZED,
       isStream: false,
       underWay: 0,
       since: performance.now(),
     });
     socket.once("close", () => this.#forget(socket));
     this.#sweep ??= setInterval(() => this.#endLate(performance.now()), SWEEP_MS).unref();
-    this.#trim(STRANGERS);
+    this.#trim(UNAUTHORIZED);
   }
 
   #forget(socket: Socket): void {
@@ -102,25 +104,28 @@ export class AdminConnections {
     this.#sweep = undefined;
   }
 
-  /** The newest connection stays: what came along with it, as a probe's request does, is read before the next one. */
+  /** Closes the oldest connections beyond the bound. The newest stays until the request that came with it is read. */
   #trim(bounds: Bounds): void {
     const all = [...this.#all.values()].filter((connection) => connection.bounds === bounds);
     const excess = all.length - bounds.max;
     if (excess <= 0) return;
-    const inOrder = bounds === STRANGERS ? all : idleFirst(all);
+    const inOrder = bounds === UNAUTHORIZED ? all : idleFirst(all);
     for (const { socket } of inOrder.slice(0, excess)) socket.destroy();
   }
 
   #endLate(now: number): void {
     for (const { socket, bounds, isStream, underWay, since } of this.#all.values()) {
       if (isStream) continue;
-      // A head that comes slowly is no request yet.
+      // A request counts once its head is complete; until then its connection is idle.
       if (now - since > (underWay === 0 ? bounds.idleMs : bounds.answerMs)) socket.destroy();
     }
   }
 }
 
-/** Without the event streams. A stranger could always seem busy; whoever is authorized has no reason to. */
+/**
+ * Returns the connections without an event stream, idle ones first. Only for authorized clients: others could pretend
+ * to be busy.
+ */
 function idleFirst(all: readonly Connection[]): Connection[] {
   return all
     .filter(({ isStream }) => !isStream)

@@ -4,23 +4,23 @@ import type { AdminView } from "./admin-view.ts";
 import { beginEvents } from "./reply.ts";
 import type { StreamQuery } from "./streams.ts";
 
-/** Dashboards at a time. */
+/** The most dashboards at a time. */
 export const MAX_VIEWERS = 16;
 
-/** How long a dashboard may read nothing, as one whose machine has gone does; its place is another's then. */
+/** How long, in ms, a dashboard may read nothing, as one whose machine is gone; then another may have its place. */
 const STALL_MS = 30_000;
 
-/** A browser comes back at once; so it shows again now and then who it is. */
+/** The longest time, in ms, of one event stream. The browser reconnects at once and is authorized again. */
 const MAX_AGE_MS = 3_600_000;
 
-/** The dashboards' event streams: the last minutes first, then an overview once a second. */
+/** The event streams of dashboards: first the last minutes, then an overview once a second. */
 export class AdminEvents {
   readonly #adminView: AdminView;
   readonly #log: Log;
   readonly #viewers = new Set<ServerResponse>();
-  /** Since when each that does not read has not, by `performance.now()`. */
+  /** When each stalled viewer was first noticed, by `performance.now()`. */
   readonly #stalls = new WeakMap<ServerResponse, number>();
-  /** Those for whom an overview is being made. */
+  /** The viewers for which an overview is being made. */
   readonly #awaiting = new WeakSet<ServerResponse>();
 
   constructor(adminView: AdminView, log: Log) {
@@ -63,7 +63,7 @@ export class AdminEvents {
 
   async #send(response: ServerResponse, query: StreamQuery): Promise<void> {
     if (!isOpen(response)) return;
-    // A viewer that does not keep up gets the next one instead.
+    // A viewer that is behind skips this overview and gets the next one.
     if (response.writableNeedDrain) return this.#endStalled(response);
     this.#stalls.delete(response);
     if (this.#awaiting.has(response)) return;

@@ -13,7 +13,7 @@ const STYLE = "text/css; charset=utf-8";
 
 const SCRIPTS = ["main", "chart", "format", "overview", "rows", "streams"];
 
-/** The page, for who may see it; and what is asked of others. */
+/** The dashboard, and the page for a browser that is not signed in. */
 export const PAGE = "index.html";
 export const SIGN_IN = "sign-in.html";
 
@@ -28,7 +28,10 @@ const SOURCES: readonly (readonly [path: string, file: URL, type: string])[] = [
 
 let files: ReadonlyMap<string, AdminFile> | undefined;
 
-/** The dashboard's files by their path; kept in memory, so that it opens at the limit of open files as well. */
+/**
+ * Returns the dashboard's files by path. They are kept in memory, so that the page opens at the limit of open files
+ * too.
+ */
 export function adminFiles(): ReadonlyMap<string, AdminFile> {
   files ??= new Map(SOURCES.map(([path, file, type]) => [path, { body: readFileSync(file), type }]));
   return files;

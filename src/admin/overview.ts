@@ -1,13 +1,13 @@
 import { backendStates } from "../runtime/backend-states.ts";
 import type { Telemetry } from "../runtime/telemetry.ts";
 
-/** Rows of a table in one overview; `/metrics` has them all. */
+/** The most rows of a table in one overview; `/metrics` has all. */
 const MAX_ROWS = 500;
 
-/** Ends in one overview. */
+/** The most ended streams in one overview. */
 export const MAX_ENDS = 20;
 
-/** Everything but the streams: what the dashboard gets once a second. */
+/** Returns the data of the dashboard except the list of streams, once a second. */
 export function overview({ activity, readiness, routes, reloads }: Telemetry) {
   const all = [...routes()];
   const backends = backendStates(all);
@@ -42,5 +42,5 @@ export function overview({ activity, readiness, routes, reloads }: Telemetry) {
   };
 }
 
-/** What an overview tells. */
+/** The data of an overview. */
 export type Overview = ReturnType<typeof overview>;

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 
-/** Our pages load what is ours and talk to us; nobody shows them in a frame or reads what we say. */
+/** Our pages load our own files only and call our own API; no other page may frame them or read the responses. */
 const SECURITY_FIELDS: Readonly<Record<string, string>> = {
   "Cache-Control": "no-store",
   "Content-Security-Policy":
@@ -8,7 +8,7 @@ const SECURITY_FIELDS: Readonly<Record<string, string>> = {
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Resource-Policy": "same-origin",
-  // Without any, a browser would name no origin with our own form either.
+  // Not `no-referrer`: a browser would then send `Origin: null` with our own form.
   "Referrer-Policy": "same-origin",
   "X-Content-Type-Options": "nosniff",
   "X-Frame-Options": "DENY",
@@ -16,7 +16,7 @@ const SECURITY_FIELDS: Readonly<Record<string, string>> = {
 
 type Fields = Readonly<Record<string, string>>;
 
-/** Answers with a text of that media type. */
+/** Responds with a body of a media type. */
 export function reply(
   response: ServerResponse,
   status: number,
@@ -34,7 +34,7 @@ export function reply(
   response.end(body);
 }
 
-/** Answers with JSON. */
+/** Responds with JSON. */
 export function replyJson(
   response: ServerResponse,
   status: number,
@@ -49,7 +49,7 @@ export function beginEvents(response: ServerResponse): void {
   response.writeHead(200, {
     ...SECURITY_FIELDS,
     "Content-Type": "text/event-stream",
-    // The dashboard behind an nginx, too.
+    // For a dashboard behind nginx.
     "X-Accel-Buffering": "no",
   });
 }

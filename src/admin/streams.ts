@@ -1,26 +1,26 @@
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Activity } from "../runtime/activity.ts";
 
-/** A list is at most this long; more is on its next pages. */
+/** The most streams of one page of the list. */
 const MAX_LIMIT = 500;
 const DEFAULT_LIMIT = 100;
 
-/** How long an event that began may still take, when an operator ends its stream. */
+/** How long, in ms, an event that has begun may still take when an operator ends its stream. */
 const EVICTION_GRACE_MS = 5_000;
 
 const SORTS = ["oldest", "newest", "rate", "bytes"] as const;
 type Sort = (typeof SORTS)[number];
 
-/** Which streams of which page are asked for. */
+/** The query of a page of the list of streams. */
 export interface StreamQuery {
   readonly offset: number;
   readonly limit: number;
   readonly sort: Sort;
-  /** The route's name; undefined for all. */
+  /** The route's name; undefined for all routes. */
   readonly route: string | undefined;
 }
 
-/** Reads the query of a list; what is not understood has its default. */
+/** Reads the query of a list; invalid parameters get their defaults. */
 export function streamQuery(parameters: URLSearchParams): StreamQuery {
   const number = (name: string, preset: number) => {
     const text = parameters.get(name) ?? "";
@@ -34,13 +34,13 @@ export function streamQuery(parameters: URLSearchParams): StreamQuery {
   };
 }
 
-/** One page of the streams under way. */
+/** Returns one page of the streams under way. */
 export function listStreams(activity: Activity, query: StreamQuery) {
   const streams = [...activity.streams()].filter(
     ({ exchange }) => query.route === undefined || exchange.route?.config.name === query.route,
   );
   inOrder(streams, query.sort, activity);
-  // What was the last page may be gone by now.
+  // The list may have become shorter since the page was shown.
   const lastPage = Math.max(0, Math.ceil(streams.length / query.limit) - 1) * query.limit;
   const offset = Math.min(query.offset, lastPage);
   return {
@@ -51,10 +51,10 @@ export function listStreams(activity: Activity, query: StreamQuery) {
   };
 }
 
-/** A page of streams, and how many there are in all. */
+/** A page of streams, and their total number. */
 export type StreamPage = ReturnType<typeof listStreams>;
 
-/** Ends the streams of a request id: between two events, or broken off when that takes too long. */
+/** Ends the streams of a request id between two events, or aborts them after 5 s; returns false if there are none. */
 export function endStreams(activity: Activity, id: string): boolean {
   const found = [...activity.streams()].filter(({ exchange }) => exchange.id === id);
   for (const stream of found) {
@@ -64,7 +64,7 @@ export function endStreams(activity: Activity, id: string): boolean {
   return found.length > 0;
 }
 
-/** They are kept in the order in which they began. */
+/** Sorts the streams, which are in the order in which they began. */
 function inOrder(streams: LiveStream[], sort: Sort, activity: Activity): void {
   if (sort === "newest") streams.reverse();
   if (sort === "rate") streams.sort((a, b) => (activity.rateOf(b) ?? -1) - (activity.rateOf(a) ?? -1));

@@ -1,14 +1,14 @@
 import { MAX_DURATION_MS } from "./units.ts";
 
-/** The longest sleep: a clock that is set while a timer runs is noticed no later than this. */
+/** The longest sleep, in ms: if the clock is set while a timer runs, that is noticed within this time. */
 const MAX_SLEEP_MS = Math.min(60_000, MAX_DURATION_MS);
 
 /**
- * Calls back once the clock on the wall shows `at`, in ms since the epoch; at once, but not before this returns,
- * if it does already. Returns what calls it off.
+ * Calls back once when the wall clock shows `at`, in ms since the epoch; if it does already, in a later turn of the
+ * event loop. Returns a function that cancels the timer.
  *
- * Credentials expire by that clock, while timers count by another one, which neither a correction of the time
- * nor a suspended machine moves.
+ * Credentials expire by the wall clock. Timers count by another clock, which neither a correction of the time nor the
+ * suspension of the machine moves.
  */
 export function atWallClock(at: number, callback: () => void): () => void {
   let timer: NodeJS.Timeout;

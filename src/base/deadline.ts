@@ -1,12 +1,12 @@
 /**
- * How long something may take that is begun again and again, and is hardly ever late.
+ * A deadline that is set and lifted again and again, and hardly ever passes.
  *
- * A timer for each time would be made, put into a list and taken out of it. Here one stays where it is, and looks when
- * it fires whether anything is late.
+ * A timer for each use would cost its creation, its insertion into a list and its removal. Here one timer stays, and
+ * checks when it fires whether the deadline has passed.
  */
 export class Deadline {
   readonly #onLate: () => void;
-  /** By `performance.now()` in whole ms; 0 while nothing is waited for. */
+  /** The deadline by `performance.now()` in whole ms; 0 while none is set. */
   #at = 0;
   #firesAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -15,19 +15,19 @@ export class Deadline {
     this.#onLate = onLate;
   }
 
-  /** From now on it may take `ms`. */
+  /** Sets the deadline to `ms` from now, in place of an earlier one. */
   set(ms: number): void {
     const now = Math.ceil(performance.now());
     this.#at = now + ms;
     if (this.#timer === undefined || this.#firesAt > this.#at) this.#arm(now);
   }
 
-  /** Nothing is waited for. */
+  /** Lifts the deadline; the timer stays for the next one. */
   lift(): void {
     this.#at = 0;
   }
 
-  /** The same, for the last time. */
+  /** Lifts the deadline and stops the timer. */
   close(): void {
     this.#at = 0;
     clearTimeout(this.#timer);
@@ -48,7 +48,7 @@ export class Deadline {
     else this.#lateUnlessLifted(this.#at);
   }
 
-  /** A process that stood still has not read yet what came meanwhile: see DueTimer. */
+  /** Waits a turn: a process that stood still has not read yet what arrived meanwhile, see DueTimer. */
   #lateUnlessLifted(at: number): void {
     setImmediate(() => {
       if (this.#at !== at) return;

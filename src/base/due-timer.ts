@@ -1,8 +1,8 @@
 /**
- * Calls back when `ms` went by without a `refresh`, and what had come by then has been read.
+ * Calls back after `ms` without a `refresh`, when the bytes that had arrived by then have been read.
  *
- * A timer by itself is due the moment a process goes on that stood still, for a collection of garbage or as its
- * machine slept, and fires before anything is read that came meanwhile: every stream would end at once.
+ * After a process stood still, for a garbage collection or because its machine slept, a plain timer is due at once. It
+ * fires before the process reads what arrived meanwhile, so every stream would end at the same time.
  */
 export class DueTimer {
   readonly #timer: NodeJS.Timeout;
@@ -14,7 +14,7 @@ export class DueTimer {
     }, ms);
   }
 
-  /** The time begins anew. */
+  /** Starts the time again. */
   refresh(): void {
     this.#notDue();
     this.#timer.refresh();

@@ -1,9 +1,9 @@
 /**
- * The edit distance of two words (Levenshtein): how many letters have to be put in, taken out or changed to make
- * one of the other. Takes the product of their lengths in steps.
+ * Returns the edit distance of two words (Levenshtein): the number of letters to insert, delete or change to turn one
+ * into the other. The time grows with the product of their lengths.
  */
 export function editDistance(a: string, b: string): number {
-  // Distances of the part of `a` so far to each beginning of `b`.
+  // The distances from the part of `a` read so far to each prefix of `b`.
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let i = 1; i <= a.length; i += 1) {
     const next = [i];

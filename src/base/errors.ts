@@ -1,8 +1,8 @@
 /**
- * The one table of refusals: the code for the log, the status, and what the client may read.
+ * The table of all refusals: the code for the log, the status, and the text for the client.
  *
- * `APIG.*` codes and texts are those of the API gateway that clients may already know; a tool that
- * matches on them keeps working. `SLUICE.*` codes are ours, where that gateway has none.
+ * `APIG.*` codes and texts are those of the API gateway that clients may already know; a tool that matches on them
+ * keeps working. `SLUICE.*` codes are ours, where that gateway has no code.
  */
 export const PUBLIC_ERRORS = {
   bad_request: { status: 400, publicCode: "APIG.0201", text: "API request error." },
@@ -79,10 +79,10 @@ export const PUBLIC_ERRORS = {
 
 export type ErrorCode = keyof typeof PUBLIC_ERRORS;
 
-/** Whether a text from another process is a code of this version. */
+/** Whether a text from another process is an error code of this version. */
 export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(PUBLIC_ERRORS, text);
 
-/** Refusals after which no request can follow: its bytes were not understood as sent, or its place is wanted. */
+/** Refusals that close the connection: its bytes could not be parsed as requests, or its place is needed. */
 const CLOSING: ReadonlySet<ErrorCode> = new Set([
   "too_many_connections",
   "connections_exhausted",
@@ -94,15 +94,15 @@ const CLOSING: ReadonlySet<ErrorCode> = new Set([
   "version_not_supported",
 ]);
 
-/** A refusal or a failure. Branch on `code`; `detail` and `cause` are for the log only (CWE-209). */
+/** A refusal. Branch on `code`; the message (`detail`) and `cause` are for the log only (CWE-209). */
 export class ProxyError extends Error {
   override readonly name = "ProxyError";
   readonly code: ErrorCode;
-  /** Fields the status demands, such as Allow with 405. */
+  /** Fields that the status requires, such as Allow with 405. */
   readonly fields: readonly (readonly [name: string, value: string])[];
-  /** What a client may read in debug mode, on a route that allows it. */
+  /** A text that the client may read in debug mode, on a route that allows it. */
   readonly debugText: string | undefined;
-  /** The status that a backend refused with, where that is passed on. */
+  /** The status of a backend's refusal, if that is forwarded. */
   readonly #status: number | undefined;
 
   constructor(
@@ -126,12 +126,12 @@ export class ProxyError extends Error {
     return this.#status ?? PUBLIC_ERRORS[this.code].status;
   }
 
-  /** Whether the client's connection ends with the answer. */
+  /** Whether the client's connection is closed after the response. */
   get closes(): boolean {
     return CLOSING.has(this.code);
   }
 
-  /** The JSON body that docs/errors.md describes; `requestId` is also in the log line. */
+  /** Returns the JSON body; `requestId` is that of the log line. */
   body(requestId: string, isDebugging = false): string {
     const { publicCode, text } = PUBLIC_ERRORS[this.code];
     const message = isDebugging && this.debugText !== undefined ? `${text}: ${this.debugText}` : text;
@@ -139,7 +139,7 @@ export class ProxyError extends Error {
   }
 }
 
-/** Returns the refusal that an error is; an error that no code expected is the cause of an internal error. */
+/** Returns an error as a refusal: any other error becomes the cause of an `internal_error`. */
 export function refusalOf(error: unknown): ProxyError {
   return error instanceof ProxyError
     ? error

@@ -1,12 +1,12 @@
 const NOTHING = Buffer.alloc(0);
-/** The room of the first part; most have one. */
+/** The room for the first part, in bytes; it is usually the only one. */
 const FIRST_BYTES = 256;
 
 /**
- * Bytes that come in any number of parts, kept as one buffer whose room doubles.
+ * Bytes that arrive in any number of parts, kept as one buffer whose room doubles.
  *
- * A peer decides how its bytes are cut: 64 KiB in single bytes would be as many buffers of 100 bytes each, or 2 GB of
- * copies where each part is joined to all that came before.
+ * The peer decides how its bytes are split: 64 KiB in single bytes would be 65,536 buffers of 100 bytes each, or 2 GB
+ * of copies if each part were joined to all earlier ones.
  */
 export class GrowingBytes {
   #room: Buffer = NOTHING;
@@ -16,7 +16,7 @@ export class GrowingBytes {
     return this.#length;
   }
 
-  /** All of them; valid until the next `add`. */
+  /** All bytes; valid until the next `add`. */
   get bytes(): Buffer {
     return this.#room.subarray(0, this.#length);
   }

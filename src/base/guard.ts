@@ -1,15 +1,15 @@
-/** Takes an error that no code expected. Must not throw. */
+/** Handles a fault: an error that no code expected. Must not throw. */
 export type FaultHandler = (error: unknown) => void;
 
-/** Owns callbacks of sockets, timers and peers, and ends with a fault in one of them. */
+/** The owner of callbacks of sockets, timers and peers: a fault in one of them ends it. */
 export interface FaultOwner {
   /** Ends this owner alone with an error that a callback threw. Does not throw. */
   fault(error: unknown): void;
 }
 
 /**
- * Wraps a callback of a socket, a timer or a peer, so that an error in it goes to `onFault`. Unguarded it would be an
- * uncaught exception, and end every other stream of the process.
+ * Returns a callback of a socket, a timer or a peer whose errors go to `onFault`. Without it they would be uncaught
+ * exceptions, and end every other stream of the process.
  */
 export function guarded<T extends readonly unknown[]>(
   onFault: FaultHandler,
@@ -24,7 +24,7 @@ export function guarded<T extends readonly unknown[]>(
   };
 }
 
-/** Runs each callback, also behind one that throws: a release that is left out would stay for good. */
+/** Runs each callback, also after one that throws: a release that is skipped would never run. */
 export function runAll(callbacks: readonly (() => void)[], onFault: FaultHandler): void {
   for (const callback of callbacks) {
     try {

@@ -1,22 +1,22 @@
-/** Why an exchange ended; the closed list that logs and metrics use. */
+/** The reasons why an exchange ended, as logs and metrics give them. */
 export type EndReason =
-  /** The response went out whole. */
+  /** The whole response was sent. */
   | "completed"
   /** The client left before the end. */
   | "client_gone"
   /** The backend ended its event stream. */
   | "backend_ended"
-  /** The backend broke off, or never answered. */
+  /** The backend aborted its response, or sent none. */
   | "backend_failed"
   /** `stream.idleTimeout` passed without a byte from the backend. */
   | "idle_timeout"
   /** `stream.maxDuration` was reached. */
   | "max_duration"
-  /** Data waited for `stream.sendTimeout` and the client took none of it. */
+  /** The client took nothing of its pending bytes for `stream.sendTimeout`. */
   | "slow_client"
   /** The credential that opened the stream expired. */
   | "auth_expired"
-  /** Somebody ended it by hand. */
+  /** An operator ended it. */
   | "evicted"
-  /** The gateway was closed, or the route taken out of it. */
+  /** The gateway was closed, or a reload removed the route. */
   | "drained";

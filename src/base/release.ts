@@ -1,2 +1,2 @@
-/** Gives back what was taken; a second call does nothing. */
+/** Releases what was taken; a second call does nothing. */
 export type Release = () => void;

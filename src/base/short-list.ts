@@ -1,11 +1,11 @@
 type Callback = () => void;
 
-/** An empty list of callbacks, shared by all that have none. */
+/** The empty list of callbacks, one for all owners. */
 export const NO_CALLBACKS: readonly Callback[] = [];
 
 /**
- * Returns a list with one callback more. Most lists are short: `push` and spread reserve room for 17 on thousands of
- * streams, and a literal is made faster than `concat` makes a copy.
+ * Returns the list with one more callback. Most lists are short: `push` and spread reserve room for 17 callbacks on
+ * each of thousands of streams, and a literal is faster than the copy that `concat` makes.
  */
 export function withOneMore(list: readonly Callback[], last: Callback): readonly Callback[] {
   const [first, second, third] = list;

@@ -3,13 +3,13 @@
 const MS_PER = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const BYTES_PER = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 } as const;
 
-/** Node's timers turn a longer delay into 1 ms, so no duration may pass it (about 24.8 days). */
+/** The longest duration, about 24.8 days: Node's timers turn a longer delay into 1 ms. */
 export const MAX_DURATION_MS = 2 ** 31 - 1;
 
 export const DURATION_PATTERN = "^[0-9]{1,12}(ms|s|m|h|d)$";
 export const SIZE_PATTERN = "^[0-9]{1,15}[kKmMgG]?$";
 
-/** Milliseconds of `15s`; undefined when the text is no duration or is over `MAX_DURATION_MS`. */
+/** Returns a duration such as `15s` in ms; undefined if the text is no duration or is over `MAX_DURATION_MS`. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text);
   if (match === null) return undefined;
@@ -17,7 +17,7 @@ export function parseDuration(text: string): number | undefined {
   return ms <= MAX_DURATION_MS ? ms : undefined;
 }
 
-/** Bytes of `64k`; undefined when the text is no size or is not a safe integer. */
+/** Returns a size such as `64k` in bytes; undefined if the text is no size or the number is not a safe integer. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d{1,15})([kmg]?)$/.exec(text.toLowerCase());
   if (match === null) return undefined;

@@ -3,21 +3,21 @@ import type { Log } from "../observe/log.ts";
 /** The exit code of a process that crashed. */
 export const CRASHED = 1;
 
-/** Errors that are logged while the process drains; a fault that comes with every request would fill the log. */
+/** The most errors that are logged while the process drains: a fault in every request would fill the log. */
 const MAX_FURTHER_ERRORS = 100;
 
-/** What an error means that belongs to no exchange. */
+/** How a process ends after an error that belongs to no exchange. */
 export interface CrashPlan {
   readonly log: Log;
-  /** The longest that `drain` may take, in ms; asked when it begins. */
+  /** Returns the longest time for `drain`, in ms; called when it begins. */
   limitMs(): number;
-  /** Ends what is under way; called once. The process exits when it has settled. */
+  /** Ends the exchanges that are under way; called once. The process exits when the promise has settled. */
   drain(): Promise<unknown>;
 }
 
 /**
- * After an uncaught error, says so, drains as on SIGTERM and exits with `CRASHED`: the state is unknown, yet thousands
- * of streams should not fall with one bug.
+ * After an uncaught error, logs it, drains as on SIGTERM and exits with `CRASHED`. The state of the process is unknown,
+ * yet one bug should not end thousands of streams at once.
  */
 export function drainOnCrash({ log, limitMs, drain }: CrashPlan): void {
   let errors = 0;
@@ -27,7 +27,7 @@ export function drainOnCrash({ log, limitMs, drain }: CrashPlan): void {
     try {
       log.fatal({ err }, msg);
     } catch {
-      // The log itself may be what is broken.
+      // The log itself may be broken.
     }
     if (errors > MAX_FURTHER_ERRORS) exit();
     if (errors > 1) return;

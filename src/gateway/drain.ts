@@ -1,20 +1,21 @@
 import type { LiveStream } from "../exchange/live-stream.ts";
 
-/** The part of the time over which ends are spread; the rest is for streams to come to a border. */
+/** The part of the time over which ends are spread; in the rest, streams reach their next event boundary. */
 const SPREAD = 0.8;
 
 export interface DrainTimes {
-  /** Until every stream has ended, in ms. */
+  /** The time, in ms, after which every stream has ended. */
   readonly timeout: number;
-  /** What clients are told to wait before they come back, in ms; undefined: nothing. */
+  /** The reconnection time, in ms, that clients are sent; undefined: no reconnection time. */
   readonly retry: number | undefined;
 }
 
 /**
- * Ends streams one after the other in no order, evenly over the time, each between two of its events; ends of
- * all at once would bring all clients back at once. One that finds no border in time is broken off.
+ * Ends streams one after the other in random order, evenly over the time, each between two of its events. If all ended
+ * at once, all clients would reconnect at once. A stream that reaches no event boundary in time is aborted.
  *
- * `streams` is asked again near the end, for what was opened meanwhile. The returned function calls it off.
+ * `streams` is called again near the end, for streams that were opened meanwhile. Returns a function that cancels the
+ * drain.
  */
 export function drainStreams(
   streams: () => Iterable<LiveStream>,
@@ -49,12 +50,12 @@ export function drainStreams(
   };
 }
 
-/** One moment in each of `count` equal parts of a time: spread evenly, and yet without a beat. */
+/** Returns a random moment, in ms, in each of `count` equal parts of a time: spread evenly, but not in step. */
 export function spreadTimes(count: number, windowMs: number): number[] {
   return Array.from({ length: count }, (_, at) => ((at + Math.random()) / count) * windowMs);
 }
 
-/** In no order: clients that came together shall not come back together. */
+/** Returns the items in random order: clients that connected together must not reconnect together. */
 function shuffled<T>(items: T[]): T[] {
   return items
     .map((item) => ({ item, key: Math.random() }))

@@ -11,10 +11,13 @@ import type { Telemetry } from "../runtime/telemetry.ts";
 import type { LoopGuard } from "../upstream/loop-guard.ts";
 import { drainStreams } from "./drain.ts";
 
-/** How long requests under way may take to end when a gateway is closed at once; below docker's 10 s to a kill. */
+/**
+ * How long, in ms, requests under way may take to end when a gateway is closed at once; less than the 10 s until
+ * Docker kills a container.
+ */
 const CLOSE_GRACE_MS = 5_000;
 
-/** The longest that closing a gateway without `now` takes, in ms: its drain, and the grace of what is left then. */
+/** Returns the longest time, in ms, for closing a gateway without `now`: its drain, and the grace for the rest. */
 export function drainLimitMs({ server: { drain } }: Config): number {
   return (drain.delay ?? 0) + drain.timeout + CLOSE_GRACE_MS;
 }
@@ -23,42 +26,43 @@ export function drainLimitMs({ server: { drain } }: Config): number {
 export interface Gateway {
   /**
    * Listens on every configured address, or on none; resolves with the addresses, free ports filled in. Rejects
-   * with a ConfigError when something the configuration names, such as an issuer's keys, is not there.
+   * with a ConfigError if something that the configuration names, such as an issuer's keys, is missing.
    */
   listen(): Promise<readonly string[]>;
-  /** Where the admin listener is, once it listens; undefined without one. */
+  /** The address of the admin listener, once it listens; undefined without an admin listener. */
   readonly adminAddress: string | undefined;
   /**
-   * Goes over to another configuration, as a whole or not at all: it rejects with what is wrong, and nothing has
-   * changed. Routes that are as they were keep their streams, connections and counts; streams of changed ones
-   * live on as they began; those of removed ones end as in a drain, and new requests find no route at once.
+   * Replaces the configuration, as a whole or not at all: it rejects with the problem, and nothing has changed.
+   * Unchanged routes keep their streams, connections and counts. Streams of changed routes go on as they began.
+   * Streams of removed routes end as in a drain, while new requests for these routes get 404 at once.
    */
   reload(config: Config): Promise<void>;
-  /** Notes that there was a configuration which could not even be read. */
+  /** Notes that a new configuration could not be read; it counts as a failed reload. */
   rejected(): void;
   /**
-   * Ends it as `drain` says: is not ready, stops accepting, ends streams between two events one after the other,
-   * and resolves when no connection is left. `now`, also later than a first call, ends them all at once.
+   * Closes the gateway as `drain` is configured: `/readyz` reports 503, no connection is accepted any more, streams end
+   * between two events one after the other, and the promise resolves when no connection is left. With `now`, also in a
+   * later call, all streams end at once.
    */
   close(how?: { readonly now?: boolean }): Promise<void>;
 }
 
 /**
- * Makes a gateway of a validated configuration, in this process: `workers` are for `sluice serve`. It logs to
+ * Creates a gateway from a validated configuration, in this process: `workers` are for `sluice serve`. It logs to
  * standard output unless `log` is given.
  */
 export function createGateway(config: Config, options: { readonly log?: Log } = {}): Gateway {
   return new RunningGateway(config, options.log);
 }
 
-/** A configuration that a gateway is ready to go over to: exactly one of the two is called, once. */
+/** A configuration that is ready to replace the present one: exactly one of the two methods is called, once. */
 export interface PreparedChange {
   commit(): void;
   /** Leaves everything as it is. */
   discard(): void;
 }
 
-/** A gateway that is closing takes no configuration and listens on nothing. */
+/** The error of a call that a closing gateway refuses: it takes no configuration and opens no listener. */
 export class GatewayClosedError extends Error {
   override readonly name = "GatewayClosedError";
   override readonly message = "the gateway is closing";
@@ -66,26 +70,29 @@ export class GatewayClosedError extends Error {
 
 /** A gateway in this process. */
 export class RunningGateway implements Gateway {
-  /** What is known of it. */
+  /** Its metrics, activity and readiness. */
   readonly telemetry: Telemetry;
   readonly #runtime: Runtime;
   readonly #listeners: Listeners;
   readonly #admin: AdminServer | undefined;
-  /** Whether the log is ours, and its level the configuration's. */
+  /** Whether the gateway created its log, whose level then follows the configuration. */
   readonly #hasOwnLog: boolean;
   #adminAddress: string | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
-  /** Ends the wait before the gateway stops to accept, or lets what is left go at once. */
+  /** Ends the delay before the listeners close, and ends the remaining streams at once. */
   #hurry = new AbortController();
 
-  /** It counts what it limits by itself, unless `counters` do; `loops` are those of the processes it is one of. */
+  /** Without `counters` the limits are counted in this process. `loops` is shared by the workers of one gateway. */
   constructor(config: Config, log: Log | undefined, counters?: CounterStore, loops?: LoopGuard) {
     this.#hasOwnLog = log === undefined;
     this.#runtime = new Runtime(config, log ?? createLog(config.server.log), counters, loops);
     const { workers } = config.server;
     if (workers !== 1)
-      this.#runtime.log.warn({ workers }, "workers are for sluice serve: this is one process");
+      this.#runtime.log.warn(
+        { workers },
+        "workers has no effect here: only sluice serve starts several processes",
+      );
     this.#listeners = new Listeners(this.#runtime);
     this.telemetry = this.#runtime.telemetry;
     this.#admin = createAdmin(config.server, new LocalAdminView(this.telemetry), this.#runtime.log);
@@ -97,7 +104,7 @@ export class RunningGateway implements Gateway {
 
   async listen(): Promise<readonly string[]> {
     try {
-      // First, so that probes see a gateway that starts.
+      // First, so that probes see the gateway while it starts.
       this.#adminAddress = await this.#admin?.listen();
       await this.#runtime.start();
       (await this.#prepareListeners(this.#runtime.config.server)).commit();
@@ -111,7 +118,7 @@ export class RunningGateway implements Gateway {
   }
 
   reload(config: Config): Promise<void> {
-    // One after the other, so that each knows what it is compared with.
+    // One after the other, so that each is compared with the one before.
     const done = this.#reloading.then(async () => (await this.prepare(config)).commit());
     this.#reloading = done.then(
       () => this.telemetry.reloaded("success"),
@@ -120,7 +127,7 @@ export class RunningGateway implements Gateway {
     return done;
   }
 
-  /** The first half of a reload, which may fail; whoever calls it waits for one to end before the next. */
+  /** Runs the first half of a reload, which may fail. The caller waits for its end before the next call. */
   async prepare(config: Config): Promise<PreparedChange> {
     const prepared = await this.#runtime.prepare(config);
     let listeners: PreparedListeners;
@@ -135,7 +142,7 @@ export class RunningGateway implements Gateway {
       prepared.discard();
     };
     const commit = () => {
-      // In one turn of the event loop: no request sees one without the other.
+      // In one turn of the event loop: no request sees the one without the other.
       listeners.commit();
       prepared.commit();
       this.#onReplaced(config, prepared);

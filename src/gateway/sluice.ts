@@ -1,4 +1,4 @@
-/** What the package exports: a gateway inside another program. */
+/** The exports of the package, for a gateway inside another program. */
 export { type InlineConfig, parseConfig, readConfig } from "../config/inline.ts";
 export { ConfigError, type Problem } from "../config/problem.ts";
 export type { Config } from "../config/server-schema.ts";

@@ -1,12 +1,12 @@
 import { Counter, Registry } from "prom-client";
 import { internalErrorCounter } from "./common-metrics.ts";
 
-/** What of a message between two processes can have a form that this version does not know; labels a metric. */
+/** The parts of a message between two processes that may be invalid; the labels of a metric. */
 export const INVALID_MESSAGE_KINDS = ["message", "call", "argument", "answer", "failure"] as const;
 
 export type InvalidMessageKind = (typeof INVALID_MESSAGE_KINDS)[number];
 
-/** What goes wrong between the processes of one gateway, as each of them counts it; added up over all. */
+/** Counts invalid messages between the processes of one gateway, in each process; the sums are shown. */
 export class LinkMetrics {
   readonly registry = new Registry();
   readonly #invalid: Counter<"kind">;
@@ -14,7 +14,7 @@ export class LinkMetrics {
   constructor() {
     this.#invalid = new Counter({
       name: "sluice_worker_messages_invalid_total",
-      help: "Messages between the processes of one gateway that had no form of this version's and were skipped, by kind.",
+      help: "Invalid messages between the processes of one gateway, which were skipped, by kind.",
       labelNames: ["kind"] as const,
       registers: [this.registry],
     });
@@ -26,7 +26,7 @@ export class LinkMetrics {
   }
 }
 
-/** Those of the process that has the workers, whose own errors are no exchange's and no route's. */
+/** The same for the primary, with its internal errors, which belong to no exchange and no route. */
 export class PrimaryLinkMetrics extends LinkMetrics {
   readonly #internalErrors = internalErrorCounter([this.registry]);
 

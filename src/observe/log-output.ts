@@ -1,20 +1,20 @@
 import { writeSync } from "node:fs";
 
-/** What waits for a reader that is slow; lines beyond it are dropped and counted. */
+/** The most bytes that wait for a slow reader; further lines are dropped and counted. */
 const MOST_WAITING_BYTES = 8 * 1024 ** 2;
 const RETRY_MS = 50;
-/** So long a line may wait for others to be written with it: a busy turn is a fraction of a millisecond. */
+/** The longest time that a line waits for others to be written with it. */
 const GATHER_MS = 10;
-/** So many bytes of lines are gathered at most; a longer line is written by itself. */
+/** The most bytes of lines that are gathered; a longer line is written by itself. */
 const MOST_GATHERED = 64 * 1024;
-/** UTF-8 takes no more for a UTF-16 unit. */
+/** The most bytes of UTF-8 for one UTF-16 unit. */
 const MOST_BYTES_OF_UNIT = 3;
-/** So long a process that ends waits for the reader of what it said last. */
+/** The longest time that an exiting process waits for the reader of its last lines. */
 const LAST_MS = 1_000;
 const LAST_STEP_MS = 20;
 const LINE_FEED = 0x0a;
 
-/** Those with lines that are not written yet; a process that ends writes them. */
+/** The outputs with lines that are not written yet; an exiting process writes them. */
 const unfinished = new Set<LogOutput>();
 let endIsWatched = false;
 
@@ -27,17 +27,17 @@ function watchEnd(): void {
 }
 
 /**
- * Writes the lines of a moment in one write, and never waits for who reads them: pino's own output sleeps while a
- * pipe is full, and every stream with it. What finds no room is kept, within a bound, and written as soon as there is
- * some.
+ * Writes the lines of about 10 ms in one system call, and never waits for their reader: pino's own output sleeps while
+ * a pipe is full, and every stream of the process with it. Lines without room are kept, within a bound, and written as
+ * soon as there is room.
  */
 export class LogOutput {
   readonly #fd: number;
   readonly #onDropped: (lines: number) => void;
   readonly #mostBytes: number;
   /**
-   * The lines of this moment, up to `#length`. As bytes: a line of text is some sixty pieces, and while they wait each
-   * collection of young objects copies them.
+   * The gathered lines, up to `#length`. As bytes: a line of text consists of some sixty string pieces, and each
+   * collection of young objects would copy them while they wait.
    */
   readonly #gathered = Buffer.allocUnsafeSlow(MOST_GATHERED);
   #length = 0;
@@ -46,7 +46,7 @@ export class LogOutput {
   #waitingBytes = 0;
   #dropped = 0;
 
-  /** `onDropped` is told of lines that nobody will read, once there is room again. */
+  /** `onDropped` gets the number of dropped lines once there is room again. */
   constructor(fd: number, onDropped: (lines: number) => void, mostBytes = MOST_WAITING_BYTES) {
     this.#fd = fd;
     this.#onDropped = onDropped;
@@ -61,7 +61,7 @@ export class LogOutput {
     else this.#gather(line);
   }
 
-  /** The process ends: what is left is written, as far as somebody reads it within a second. */
+  /** Writes the remaining lines of an exiting process, as far as they are read within a second. Blocks meanwhile. */
   finish(): void {
     this.#writeGathered();
     const until = performance.now() + LAST_MS;
@@ -96,25 +96,25 @@ export class LogOutput {
     else unfinished.delete(this);
   }
 
-  /** Returns how many bytes need not be written any more. */
+  /** Returns the number of bytes that need no further write. */
   #tryToWrite(bytes: Uint8Array): number {
     try {
       return writeSync(this.#fd, bytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
-      // The reader is gone, or a disk is full: there is nowhere to say so.
+      // The reader is gone, or the disk is full. There is no other place to report it.
       return Number.POSITIVE_INFINITY;
     }
   }
 
-  /** Keeps the lines that there is room for, whole. */
+  /** Keeps whole lines as far as there is room, and counts the others. */
   #keep(bytes: Buffer): void {
     const room = this.#mostBytes - this.#waitingBytes;
     const end = bytes.length <= room ? bytes.length : bytes.lastIndexOf(LINE_FEED, room - 1) + 1;
     for (const byte of bytes.subarray(end)) if (byte === LINE_FEED) this.#dropped += 1;
     if (end === 0) return;
     if (this.#waitingBytes === 0) this.#retryLater();
-    // A copy: where they stand now the next are gathered.
+    // A copy: the next lines are gathered in the same memory.
     this.#waiting.push(Buffer.from(bytes.subarray(0, end)));
     this.#waitingBytes += end;
   }
@@ -131,7 +131,7 @@ export class LogOutput {
     if (dropped > 0) this.#onDropped(dropped);
   }
 
-  /** Writes what waits, as far as there is room; whether that was everything. */
+  /** Writes the waiting lines as far as there is room; returns whether all are written. */
   #hasWritten(): boolean {
     let count = 0;
     for (const bytes of this.#waiting) {

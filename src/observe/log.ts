@@ -10,18 +10,17 @@ export type Log = Logger;
 const STANDARD_OUTPUT = 1;
 
 /**
- * Makes the gateway's log: one JSON object a line, or lines for people.
+ * Creates the gateway's log: one JSON object per line, or with `pretty` lines for people.
  *
- * Lines go to `destination` as they are made or, unless it is given, to standard output, those of a moment together.
- * `pretty` formats in this process, without a worker thread, because a thread's queue is lost when the process is
- * killed.
+ * Lines go to `destination` one by one or, without it, to standard output in groups. `pretty` formats in this process
+ * and not in a worker thread, whose queue would be lost when the process is killed.
  */
 export function createLog(config: ServerConfig["log"], destination?: DestinationStream): Log {
   const options = { level: config.level, base: null, timestamp: isoTime };
   const onDropped = (lines: number): void => log.warn({ lines }, "log lines were dropped");
   const target = destination ?? new LogOutput(STANDARD_OUTPUT, onDropped);
   const lines = config.format === "json" ? target : prettyInto(target);
-  // A terminal obeys some characters that JSON lets stand; those of plain lines were looked at already.
+  // JSON leaves some characters unescaped that control a terminal. `writePlainLines` checks its own lines.
   const log = pino(options, { write: (line) => lines.write(visibleText(line)) });
   writePlainLines(log, lines, isoTime);
   return log;
@@ -30,7 +29,7 @@ export function createLog(config: ServerConfig["log"], destination?: Destination
 let timeMs = 0;
 let timeText = "";
 
-/** Made once a millisecond, for as many lines as it has. */
+/** Returns the time as a JSON member, formatted once per millisecond. */
 function isoTime(): string {
   const now = Date.now();
   if (now !== timeMs) {

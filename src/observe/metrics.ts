@@ -4,9 +4,9 @@ import { declareReady, internalErrorCounter, reloadCounter } from "./common-metr
 import { declareRedis, type RedisState } from "./redis-metrics.ts";
 import { RouteHistogram } from "./route-histogram.ts";
 
-/** From a millisecond, what a cached answer takes, to the minute after which proxies give up. */
+/** Buckets in seconds, from 1 ms, the time of a cached response, to the minute after which proxies time out. */
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-/** From a reconnect loop to a stream that lives for a day. */
+/** Buckets in seconds, from a reconnect loop to a stream of a day. */
 const STREAM_BUCKETS = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 43_200, 86_400];
 
 /** An ordinary request that has ended, or a stream. */
@@ -14,36 +14,36 @@ export interface Settled {
   /** The route's name; empty when none matched. */
   readonly route: string;
   readonly status: number;
-  /** Undefined for what tells nothing of how fast we answer. */
+  /** Undefined if the duration says nothing about response times, as that of a tunnel. */
   readonly seconds: number | undefined;
-  /** Undefined for what was no stream. */
+  /** Undefined if it was no stream. */
   readonly stream: SettledStream | undefined;
 }
 
 export interface SettledStream {
   readonly reason: EndReason;
-  /** Until the first of them was relayed; undefined without one. */
+  /** The time until the first event was relayed; undefined without an event. */
   readonly firstEventSeconds: number | undefined;
 }
 
-/** What the streams of a route come to. */
+/** The sums over the streams of a route. */
 export interface RouteSums {
-  /** Under way. */
+  /** Streams under way. */
   readonly streams: number;
-  /** Those of them that share a backend stream. */
+  /** Streams under way that share a backend stream. */
   readonly subscribers: number;
-  /** Relayed so far, by streams that have ended too. */
+  /** Events relayed so far, also by streams that have ended. */
   readonly events: number;
 }
 
-/** One metric as the library spells it out. */
+/** One metric as prom-client gives it. */
 export interface MetricValues {
   readonly name: string;
   readonly type: unknown;
   readonly values: readonly { readonly value: number; readonly labels: object }[];
 }
 
-/** What is read at each scrape instead of being counted on the way. */
+/** The sources of metrics that are read at each scrape and not counted. */
 export interface MetricSources {
   readonly routes: () => Iterable<string>;
   readonly byRoute: () => ReadonlyMap<string, RouteSums>;
@@ -53,17 +53,17 @@ export interface MetricSources {
     readonly isUp: boolean;
   }>;
   readonly isReady: () => boolean;
-  /** What histories of shared streams take of the memory. */
+  /** The memory, in bytes, of the histories of shared streams. */
   readonly historyBytes: () => number;
-  /** How the Redis stands that instances share; undefined without one. */
+  /** The state of the Redis that instances share; undefined without Redis. */
   readonly redis: () => RedisState | undefined;
 }
 
 /**
- * The metrics of one gateway, each declared here once.
+ * The metrics of one gateway.
  *
- * No label comes from a client: routes and backends are named by the configuration, and a request that no
- * route matches has an empty one, so that a scan of a million paths leaves the number of series as it was.
+ * No label comes from a client: the configuration names routes and backends, and a request that matches no route has an
+ * empty label. A scan of a million paths therefore adds no series.
  */
 export class Metrics {
   readonly #registry = new Registry();
@@ -87,37 +87,37 @@ export class Metrics {
     this.#declareRequests(registers);
     this.#requestDuration = new RouteHistogram({
       name: "sluice_request_duration_seconds",
-      help: "From a request's head to the end of its response; streams are not among them.",
+      help: "Time from a request's head to the end of its response, without streams.",
       buckets: REQUEST_BUCKETS,
       register,
     });
     this.#streamDuration = new RouteHistogram({
       name: "sluice_stream_duration_seconds",
-      help: "How long streams lived that have ended.",
+      help: "Duration of streams that have ended.",
       buckets: STREAM_BUCKETS,
       register,
     });
     this.#firstEvent = new RouteHistogram({
       name: "sluice_stream_first_event_seconds",
-      help: "From a stream's request to its first event, of streams that have ended.",
+      help: "Time from a stream's request to its first event, of streams that have ended.",
       buckets: REQUEST_BUCKETS,
       register,
     });
     this.#streamEnds = new Counter({
       name: "sluice_stream_end_total",
-      help: "Streams that have ended, by the reason.",
+      help: "Streams that have ended, by reason.",
       labelNames: ["route", "reason"],
       registers,
     });
     this.#reloads = reloadCounter(registers);
     this.#stalls = new Counter({
       name: "sluice_event_loop_stalls_total",
-      help: "Times that the process did nothing else for more than a second.",
+      help: "Times that the event loop stood still for more than a second.",
       registers,
     });
     this.#outOfFiles = new Counter({
       name: "sluice_out_of_files_total",
-      help: "Times that no file was left to open, so that new connections were refused.",
+      help: "Times that no file descriptor was left, so that new connections were refused.",
       registers,
     });
     this.#outOfMemory = new Counter({
@@ -131,7 +131,7 @@ export class Metrics {
     if (sources.redis() !== undefined) declareRedis(registers, sources.redis);
   }
 
-  /** Counts an error that no code expected. */
+  /** Counts a fault. */
   faulted(): void {
     this.#internalErrors.inc();
   }
@@ -164,12 +164,12 @@ export class Metrics {
     this.#outOfMemory.inc();
   }
 
-  /** All of them and those of `others`, in the text format of Prometheus. */
+  /** Returns all metrics and those of `others`, in the text format of Prometheus. */
   text(others: Registry): Promise<string> {
     return Registry.merge([this.#registry, others]).metrics();
   }
 
-  /** The same as plain values, for a process that adds up those of several. */
+  /** Returns the same as values, for a process that adds up those of several. */
   values(...others: readonly Registry[]): Promise<readonly MetricValues[]> {
     return Registry.merge([this.#registry, ...others]).getMetricsAsJSON();
   }
@@ -198,7 +198,7 @@ export class Metrics {
     });
   }
 
-  /** What streams tell is summed up at each scrape, so that an event costs nothing but its own count. */
+  /** The streams are summed at each scrape, so that an event costs one addition. */
   #declareStreams(registers: Registry[]): void {
     const sources = this.#sources;
     new Gauge({
@@ -214,7 +214,7 @@ export class Metrics {
     });
     new Counter({
       name: "sluice_stream_events_total",
-      help: "Event blocks relayed to clients, of streams under way and of those that have ended.",
+      help: "Events relayed to clients, of streams under way and of streams that have ended.",
       labelNames: ["route"],
       registers,
       collect() {
@@ -240,9 +240,9 @@ export class Metrics {
     const sources = this.#sources;
     new Gauge({
       name: "sluice_backend_up",
-      help: "Whether a backend gets requests: 1, or 0 while checks or failures keep it out.",
+      help: "1 if a backend gets requests, 0 while health checks or failures keep it out.",
       labelNames: ["route", "backend"],
-      // Of several processes: as well as the worst of them finds it.
+      // Of several processes the worst state counts.
       aggregator: "min",
       registers,
       collect() {
@@ -252,7 +252,7 @@ export class Metrics {
     });
     new Gauge({
       name: "sluice_history_bytes",
-      help: "Memory that histories of shared streams take, of limits.historyBytes.",
+      help: "Memory of the histories of shared streams; limits.historyBytes bounds it.",
       registers,
       collect() {
         this.set(sources.historyBytes());

@@ -2,17 +2,20 @@ import type { DestinationStream } from "pino";
 import { prettyFactory } from "pino-pretty";
 import { replaceUnsafe, spelled } from "../base/visible-text.ts";
 
-/** Where stand-ins for unsafe characters begin: a plane for private use, whose characters mean nothing by themselves. */
+/** The first stand-in for unsafe characters, in a plane for private use, whose characters have no meaning. */
 const STAND_INS = 0x100000;
-/** Stand-ins of all codes that are replaced; a stranger who sends one of these gets an escape to see, which does no harm. */
+/**
+ * The stand-ins of all codes that are replaced. If a client sends one of them, an escape is printed, which is
+ * harmless.
+ */
 const STAND_IN = /[\u{100000}-\u{102069}]/gu;
 
 /**
- * Turns lines of JSON into lines for people, and what a terminal would obey in them into escapes.
+ * Turns JSON lines into lines for people, with escapes for characters that control a terminal.
  *
- * Before pino-pretty sees a text its unsafe characters are replaced by stand-ins: messages and stacks it prints as they
- * are, and behind it they could not be told from the colours that it adds. Escapes would not do, as it escapes what it
- * prints as JSON, and so their backslash.
+ * Unsafe characters are replaced by stand-ins before pino-pretty formats a text: it prints messages and stacks
+ * unchanged, and afterwards these characters could not be told from the colours that it adds. Escapes in their place
+ * would not work, because pino-pretty escapes their backslash in what it prints as JSON.
  */
 export function prettyInto(target: DestinationStream): DestinationStream {
   const format = prettyFactory({ colorize: process.stdout.isTTY, singleLine: true });

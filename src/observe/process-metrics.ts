@@ -1,24 +1,24 @@
 import { readdirSync } from "node:fs";
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
-/** How often the lag of the event loop is looked at: ten times as often, an idle process used 8 ms of each second. */
+/** The interval of the measurement of event-loop lag, in ms: at 10 ms an idle process used 8 ms of each second. */
 const LAG_LOOK_MS = 100;
 
 let shared: Registry | undefined;
 
 /**
- * The metrics of this process, for all of its gateways: memory, CPU, event-loop lag, open files.
+ * Returns the metrics of this process, for all of its gateways: memory, CPU, event-loop lag, open files.
  *
- * They are made when first asked for, since each set would start its own probe of the event loop. At the limit
- * of open files some of them cannot be read and keep their last value; the count of open files says then that
- * all are in use, because that is the moment to be told.
+ * They are created at the first call, once: each set would start its own measurement of the event loop. At the limit of
+ * open files some of them cannot be read and keep their last value. The number of open files cannot be counted then,
+ * and is reported as the limit, because an operator needs it at that moment.
  */
 export function processMetrics(): Registry {
   if (shared !== undefined) return shared;
   const register = new Registry();
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: LAG_LOOK_MS });
   shared = register;
-  // Only where the system tells.
+  // Only on systems that report it.
   if (register.getSingleMetric("process_open_fds") === undefined) return register;
   register.removeSingleMetric("process_open_fds");
   new Gauge({
@@ -33,10 +33,10 @@ export function processMetrics(): Registry {
   return register;
 }
 
-/** The files that this process has open. */
+/** Returns the number of files that this process has open, or `all` at the limit. */
 function openFiles(): number | "all" {
   try {
-    // Less the one with which they are counted.
+    // Less the file descriptor of this reading itself.
     return readdirSync("/proc/self/fd").length - 1;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EMFILE" ? "all" : 0;

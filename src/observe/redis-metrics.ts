@@ -1,19 +1,19 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** What a scrape tells of Redis. */
+/** The state of Redis for a scrape. */
 export interface RedisState {
   readonly isReady: boolean;
-  /** Shared streams of which events are delivered before Redis has them. */
+  /** The shared streams whose events are delivered before they are in Redis. */
   readonly degraded: number;
-  /** Data that had no form of this version's, by kind; the kinds are a fixed list. */
+  /** Invalid replies and values, by kind; the kinds are a fixed list. */
   readonly invalid: ReadonlyMap<string, number>;
 }
 
-/** Declares what is known of Redis, read at each scrape. */
+/** Declares the metrics of Redis, read at each scrape. */
 export function declareRedis(registers: Registry[], redis: () => RedisState | undefined): void {
   new Gauge({
     name: "sluice_redis_up",
-    help: "Whether Redis answers.",
+    help: "1 if Redis replies, else 0.",
     aggregator: "min",
     registers,
     collect() {
@@ -22,7 +22,7 @@ export function declareRedis(registers: Registry[], redis: () => RedisState | un
   });
   new Counter({
     name: "sluice_redis_invalid_total",
-    help: "Answers and values of Redis that had no form of this version's and were skipped, by kind.",
+    help: "Invalid replies and values of Redis, which were skipped, by kind.",
     labelNames: ["kind"],
     registers,
     collect() {
@@ -32,7 +32,7 @@ export function declareRedis(registers: Registry[], redis: () => RedisState | un
   });
   new Gauge({
     name: "sluice_shared_degraded",
-    help: "Shared streams of which events are delivered before Redis has them, so that other instances may lack them.",
+    help: "Shared streams whose events are delivered before they are in Redis, so that other instances may lack them.",
     registers,
     collect() {
       this.set(redis()?.degraded ?? 0);

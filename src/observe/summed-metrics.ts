@@ -1,16 +1,19 @@
 import { AggregatorRegistry, Registry } from "prom-client";
 import type { MetricValues } from "./metrics.ts";
 
-/** What only goes up: it is kept of a process that is gone, or a sum would go down as if all had started anew. */
+/**
+ * Types that only go up. They are kept for an exited process: otherwise a sum would go down, like after a restart of
+ * all.
+ */
 const KEPT = new Set<unknown>(["counter", "histogram"]);
 
 /**
- * The metrics of several processes as those of one: sums, without a label that tells the processes apart.
+ * The metrics of several processes as those of one: sums, without a label for the process.
  *
- * Of one that died counts what it said last, so that no counter goes back behind what was scraped.
+ * Of a process that exited the last counts are kept, so that no counter falls below what was scraped.
  */
 export class SummedMetrics {
-  /** By process. */
+  /** The last values by process id. */
   readonly #last = new Map<number, readonly MetricValues[]>();
   #departed: readonly MetricValues[] = [];
   #folding: Promise<void> = Promise.resolve();
@@ -20,12 +23,12 @@ export class SummedMetrics {
     this.#onFault = onFault;
   }
 
-  /** Notes what a process says now. */
+  /** Notes the present values of a process. */
   note(id: number, values: readonly MetricValues[]): void {
     this.#last.set(id, values);
   }
 
-  /** Notes that a process is gone. */
+  /** Notes that a process has exited. */
   forget(id: number): void {
     const last = this.#last.get(id)?.filter(({ type }) => KEPT.has(type));
     this.#last.delete(id);
@@ -33,11 +36,13 @@ export class SummedMetrics {
     const fold = async () => {
       this.#departed = await sumOf([this.#departed, last]).getMetricsAsJSON();
     };
-    // Never rejects, because each scrape waits for it.
+    // Must not reject: each scrape waits for it.
     this.#folding = this.#folding.then(fold).catch(this.#onFault);
   }
 
-  /** All of it and `own`, which is not added to anything, in the text format of Prometheus. */
+  /**
+   * Returns the sums, and the metrics of `own` in place of those of the same name, in the text format of Prometheus.
+   */
   async text(own: Registry): Promise<string> {
     await this.#folding;
     const sum = sumOf([...this.#last.values(), this.#departed]);

@@ -2,7 +2,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import { declareReady, reloadCounter } from "./common-metrics.ts";
 import { processMetrics } from "./process-metrics.ts";
 
-/** What only the process knows that has the others. */
+/** The metrics that only the primary knows. */
 export class WorkerMetrics {
   readonly registry = new Registry();
   readonly #restarts: Counter;
@@ -12,7 +12,7 @@ export class WorkerMetrics {
     const registers = [this.registry];
     new Gauge({
       name: "sluice_workers",
-      help: "Workers that serve.",
+      help: "Workers that serve requests.",
       registers,
       collect() {
         this.set(alive());
@@ -20,7 +20,7 @@ export class WorkerMetrics {
     });
     this.#restarts = new Counter({
       name: "sluice_worker_restarts_total",
-      help: "Workers that were started in the place of one that died.",
+      help: "Workers that were started to replace one that exited.",
       registers,
     });
     this.#reloads = reloadCounter(registers);

@@ -1,19 +1,19 @@
 import { closeSync, openSync } from "node:fs";
 import { openFileLimit } from "./open-files.ts";
 
-/** What is kept back at most: enough for probes, a scrape, a reload and some who are refused, all at the same time. */
+/** The most files in reserve: enough for probes, a scrape, a reload and some refused clients, all at the same time. */
 const MAX_RESERVE = 64;
-/** What is kept back where there are few files: one of eight. */
+/** The reserve of a process with few files is one eighth of its limit. */
 const RESERVE_PART = 8;
 
 const CHECK_MS = 250;
 
 /**
- * Files held open only to be given up when the process has no others left.
+ * File descriptors that are held open only to be closed when the process has no others left.
  *
- * Without any, libuv accepts and closes each connection without a word to us: a probe of the admin listener gets
- * no more answer than the crowd that took the files. While files are short those kept back are free for those who
- * come, who can be refused in words or closed at once, until there are twice as many free.
+ * Without a free descriptor libuv accepts and closes each connection, and the process does not learn of it: a probe of
+ * the admin listener gets no response, just like the clients that took the descriptors. During a shortage the reserve
+ * is free for new connections, which are refused with a response or closed at once, until twice the reserve is free.
  */
 export class FileReserve {
   readonly #size: number;
@@ -28,17 +28,17 @@ export class FileReserve {
     this.#onChange = onChange;
   }
 
-  /** Whether the process ran out of files, and has not enough of them again. */
+  /** Whether the process ran out of file descriptors and has not regained enough. */
   get isShort(): boolean {
     return this.#isShort;
   }
 
-  /** How many files are kept back. */
+  /** The number of descriptors in reserve. */
   get size(): number {
     return this.#size;
   }
 
-  /** Takes the reserve, and looks after it four times a second until `stop`. */
+  /** Takes the reserve, and checks it four times a second until `stop`. */
   start(): void {
     if (this.#size === 0 || this.#timer !== undefined) return;
     this.#held = openFiles(this.#size) ?? [];
@@ -51,7 +51,7 @@ export class FileReserve {
     this.#giveUp();
   }
 
-  /** Looks now, as whoever was refused a file asks. */
+  /** Checks at once, for a caller that got no descriptor. */
   check(): void {
     if (this.#timer === undefined) return;
     if (this.#isShort) this.#regain();
@@ -69,7 +69,7 @@ export class FileReserve {
     this.#onChange(true);
   }
 
-  /** Twice the reserve, or the next who come would be refused again. */
+  /** Regains the reserve if twice as many are free: with less, the next clients would be refused again. */
   #regain(): void {
     const files = openFiles(2 * this.#size);
     if (files === undefined) return;
@@ -85,7 +85,7 @@ export class FileReserve {
   }
 }
 
-/** As many as asked for, or none. */
+/** Opens that many files; undefined if there are not so many descriptors. */
 function openFiles(count: number): number[] | undefined {
   const files: number[] = [];
   try {

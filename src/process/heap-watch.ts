@@ -1,22 +1,22 @@
 import { heapUse } from "./internals/heap-use.ts";
 
-/** From here on nothing more is taken on that stays. */
+/** The use of the heap from which no further streams are accepted. */
 const HIGH = 0.85;
-/** Below this all is well again; in between it stays as it is. */
+/** The use below which streams are accepted again; in between nothing changes. */
 const LOW = 0.8;
-/** From here on what can be given up is; at 1 V8 ends the process. */
+/** The use from which slow clients are ended; at 1 V8 ends the process. */
 const FULL = 0.95;
 
 const LOOK_MS = 100;
 
-/** Whoever acts on how full the heap is. */
+/** Acts on the use of the heap. */
 export interface HeapListener {
   onHeap(isHigh: boolean): void;
-  /** Called at each look at which it is as good as full. */
+  /** Called at each look at which the heap is nearly full (95 %). */
   onHeapFull(): void;
 }
 
-/** Watches the heap: V8 ends a process whose heap is full, with everything that it does. */
+/** Watches the heap: V8 ends a process whose heap is full, with all of its streams. */
 export class HeapWatch {
   readonly #listener: HeapListener;
   readonly #use: () => number;
@@ -45,7 +45,7 @@ export class HeapWatch {
 
   look(): void {
     const use = this.#use();
-    // Twice in a row: what is dead may be most of it, and is collected when it is needed.
+    // High twice in a row: most of it may be dead objects, which V8 collects when it needs the room.
     const isHigh = use >= HIGH ? this.#wasHigh || use >= FULL : this.#isHigh && use >= LOW;
     this.#wasHigh = use >= HIGH;
     if (isHigh !== this.#isHigh) {

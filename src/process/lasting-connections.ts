@@ -1,21 +1,21 @@
 import type { Socket } from "node:net";
 
-/** The time after which the kernel asks a silent peer whether it is still there. */
+/** The silence, in ms, after which the kernel probes the peer of a connection (TCP keep-alive). */
 const TCP_KEEP_ALIVE_MS = 60_000;
 
-/** How long a connection has been there, at least, when it is said to be one that lasts; twice that at most. */
+/** The age, in ms, at which keep-alive is switched on; up to twice as much. */
 const LASTING_MS = 15_000;
 
 /**
- * The connections that may be silent for long: their peers are to be asked whether they are still there. To say so is
- * four calls into the kernel for each, and most connections are gone long before it could matter.
+ * Switches TCP keep-alive on for connections that last: a stream may be silent for long, and its peer may be gone.
+ * Doing so costs four system calls for each connection, and most connections are closed long before it could matter.
  */
 export class LastingConnections {
   #young = new Set<Socket>();
   #older = new Set<Socket>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** Notes a new connection; whoever does also calls `delete` when it is gone. */
+  /** Notes a new connection; the caller calls `delete` when it is closed. */
   add(socket: Socket): void {
     this.#young.add(socket);
     this.#timer ??= setInterval(() => this.#grow(), LASTING_MS).unref();
@@ -35,5 +35,5 @@ export class LastingConnections {
   }
 }
 
-/** Those of this process. */
+/** The lasting connections of this process. */
 export const lastingConnections = new LastingConnections();

@@ -1,14 +1,12 @@
 import { readFileSync } from "node:fs";
 
-/**
- * How many files, sockets among them, this process may have open at a time; Infinity where the system does not tell.
- */
+/** Returns the most files, sockets included, that this process may have open; Infinity if the system does not tell. */
 export function openFileLimit(): number {
   let limits: string;
   try {
     limits = readFileSync("/proc/self/limits", "latin1");
   } catch {
-    // Not Linux, where a shortage then shows only when it is there.
+    // Not Linux: without the limit there is no reserve, and a shortage shows when a file cannot be opened.
     return Number.POSITIVE_INFINITY;
   }
   const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];

@@ -2,15 +2,15 @@ import type { EndReason } from "../base/outcome.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { RouteSums } from "../observe/metrics.ts";
 
-/** How many ends are remembered; the dashboard shows the last ones, `/metrics` counts all. */
+/** The most ended streams that are kept; the dashboard shows the last ones, `/metrics` counts all. */
 const MAX_ENDS = 100;
 
-/** Seconds of which the totals are remembered: what the dashboard draws. */
+/** The most samples that are kept, one a second, for the chart of the dashboard. */
 const MAX_SAMPLES = 300;
 
 const TICK_MS = 1_000;
 
-/** A tick that comes this late means that the process did nothing else in between. */
+/** The delay of a tick, in ms, that counts as a stall: the event loop did not run in between. */
 const STALL_MS = 1_000;
 
 /** A stream that has ended. */
@@ -36,24 +36,25 @@ export interface Sample {
   readonly requestsPerSecond: number;
 }
 
-/** What a route has done since the start. */
+/** The counts of a route since the start. */
 export interface RouteCounts {
   requests: number;
-  /** Answers of 500 and above. */
+  /** Responses with a status of 500 or above. */
   failures: number;
   /** Events of streams that have ended. */
   settledEvents: number;
-  /** Of the last second. */
+  /** The rate of the last second. */
   eventsPerSecond: number;
+  /** The events of all streams up to the last tick. */
   totalEvents: number;
 }
 
 /**
- * What goes through the gateway, as the dashboard shows it: the seconds of the last minutes, what each route
- * has done, the streams that ended last.
+ * The activity of a gateway, as the dashboard shows it: a sample for each second of the last minutes, the counts of
+ * each route, and the streams that ended last.
  *
- * Counting is a sum for each request that ends. Streams are looked at once a second, and one by one only while
- * somebody watches.
+ * A request costs one addition when it ends. Streams are summed once a second, and looked at one by one only while a
+ * dashboard is open.
  */
 export class Activity {
   readonly startedAt = Date.now();
@@ -62,7 +63,7 @@ export class Activity {
   readonly #routes = new Map<string, RouteCounts>();
   readonly #ends: EndedStream[] = [];
   readonly #samples: Sample[] = [];
-  /** Events of each stream at the last two ticks; only while somebody watches. */
+  /** Events of each stream at the last two ticks; only while a dashboard is open. */
   #rates = new WeakMap<LiveStream, { events: number; perSecond: number | undefined }>();
   readonly #watchers = new Set<() => void>();
   #requests = 0;
@@ -75,17 +76,17 @@ export class Activity {
     this.#onStall = onStall;
   }
 
-  /** Oldest first. */
+  /** The samples, oldest first. */
   get samples(): readonly Sample[] {
     return this.#samples;
   }
 
-  /** Newest first, at most `MAX_ENDS`. */
+  /** The streams that ended last, newest first, at most `MAX_ENDS`. */
   get ends(): readonly EndedStream[] {
     return this.#ends;
   }
 
-  /** Those under way; who waits for one to begin is not among them. */
+  /** The streams under way, without the clients that wait for a shared stream to begin. */
   *streams(): Iterable<LiveStream> {
     for (const stream of this.#live()) if (stream.exchange.account.isStream) yield stream;
   }
@@ -108,7 +109,7 @@ export class Activity {
     return () => this.#watchers.delete(onTick);
   }
 
-  /** Counts a request that has ended, and remembers it if it was a stream. */
+  /** Counts a request that has ended, and keeps it if it was a stream. */
   settled(
     request: { readonly route: string; readonly status: number },
     ended: EndedStream | undefined,
@@ -123,7 +124,7 @@ export class Activity {
     if (this.#ends.length > MAX_ENDS) this.#ends.pop();
   }
 
-  /** Of a route, or of the requests that none matched: the empty name. */
+  /** Returns the counts of a route; those of requests without a route have the empty name. */
   counts(route: string): RouteCounts {
     const known = this.#routes.get(route);
     if (known !== undefined) return known;
@@ -132,7 +133,7 @@ export class Activity {
     return counts;
   }
 
-  /** Streams under way and events since the start, by route. */
+  /** Returns the streams under way and the events since the start, by route. */
   byRoute(): ReadonlyMap<string, RouteSums> {
     const sums = new Map<string, { streams: number; subscribers: number; events: number }>();
     for (const [route, { settledEvents }] of this.#routes)
@@ -148,7 +149,7 @@ export class Activity {
     return sums;
   }
 
-  /** The events of the last second; undefined of a stream that was not yet looked at twice. */
+  /** Returns the events of the last second; undefined for a stream that was not yet looked at twice. */
   rateOf(stream: LiveStream): number | undefined {
     return this.#rates.get(stream)?.perSecond;
   }

@@ -1,7 +1,7 @@
 import type { Backend } from "../upstream/backend.ts";
 import { type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
 
-/** A backend of a route, in one of its stages or several. */
+/** A backend of a route, in one or several of its environments. */
 export interface BackendState {
   readonly route: string;
   readonly backend: string;
@@ -10,7 +10,7 @@ export interface BackendState {
   readonly inFlight: number;
 }
 
-/** A backend that two stages of a route have counts once, and is as well as the worse of the two. */
+/** Returns the backends of routes. A backend of two environments of a route is listed once, with the worse state. */
 export function backendStates(routes: Iterable<RuntimeRoute>): BackendState[] {
   const states = new Map<string, BackendState>();
   for (const route of routes) {

@@ -1,11 +1,21 @@
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import type { RateLimits } from "../limits/rate-limit.ts";
-import type { Part } from "./part.ts";
 import type { Policies } from "./pipeline.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 
-/** A route with all that its behaviour depends on, by which a reload knows that it did not change. */
+/**
+ * A resource of a route, such as its pool of backends. It stays over reloads that do not change its own configuration,
+ * even if they change the rest of the route.
+ */
+export interface Part {
+  /** Ends the resource when its last user has ended. No new user comes after this call. */
+  retire(): void;
+  /** Ends the resource and its users at once. */
+  close(): void;
+}
+
+/** A compiled route, with everything that its behaviour depends on: a reload compares it to find unchanged routes. */
 export interface CompiledRoute {
   readonly basis: Basis;
   readonly route: RuntimeRoute;
@@ -14,9 +24,10 @@ export interface CompiledRoute {
   readonly parts: readonly Part[];
 }
 
-/** How a route is protected. */
+/** The authentication of a route. */
 export type Credentialed = Pick<Policies, "auth" | "tickets">;
 
+/** Everything that the behaviour of a route depends on. */
 export interface Basis {
   readonly config: Omit<RouteConfig, "file">;
   readonly auth: AuthBasis;
@@ -27,6 +38,6 @@ interface AuthBasis {
   readonly apps: Config["apps"];
   readonly maxBodyBytes: number;
   readonly maxParameters: number;
-  /** What the probe's own route asks for. */
+  /** The token that the route of `probe` asks for. */
   readonly token?: string | undefined;
 }

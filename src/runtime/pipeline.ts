@@ -9,7 +9,7 @@ import type { RateLimits } from "../limits/rate-limit.ts";
 import { createAccess } from "../policy/access.ts";
 import { type CorsPolicy, createCors, isPreflight } from "../policy/cors.ts";
 
-/** The policies of a route, compiled. */
+/** The compiled policies of a route. */
 export interface Policies {
   readonly cors: CorsPolicy | undefined;
   readonly auth: Authentication | undefined;
@@ -37,7 +37,7 @@ export async function runSteps(steps: readonly Step[], exchange: Exchange): Prom
   return undefined;
 }
 
-/** Answers a preflight itself: it never reaches a backend, which may not know OPTIONS at all. */
+/** Returns the step that answers preflights. They never reach a backend, which may not support OPTIONS. */
 function preflight(config: RouteConfig, cors: CorsPolicy): Step {
   const ticketCors = createTicketCors(config) ?? cors;
   return ({ request, target, id }) => {
@@ -49,7 +49,7 @@ function preflight(config: RouteConfig, cors: CorsPolicy): Step {
   };
 }
 
-/** The policy for asking for a ticket: POST is allowed there alone, whatever the route's own methods are. */
+/** Returns the policy for ticket requests: POST is allowed for them, whatever the methods of the route are. */
 function createTicketCors({ cors, auth }: RouteConfig): CorsPolicy | undefined {
   if (typeof cors === "boolean" || auth?.ticket === undefined) return undefined;
   return createCors({ ...cors, allowMethods: [...new Set([...cors.allowMethods, "POST"])] });

@@ -11,14 +11,14 @@ import { createStreamLimit } from "../limits/stream-limit.ts";
 import { probeMock, readProbeQuery } from "../stream/probe-source.ts";
 import type { CompiledRoute } from "./compiled-route.ts";
 
-/** The probe's name in logs and metrics; a route file cannot have it. */
+/** The name of the probe's route in logs and metrics; no route file can have this name. */
 export const PROBE_ROUTE = "sluice.probe";
 
 const PROBE_PATH = "/.sluice/probe";
 
 /**
- * The route of `probe: true`, whose stream sluice makes itself and sends through the same relay as a backend's. Returns
- * `previous` when nothing has changed, and undefined without `probe`.
+ * Creates the route of `probe: true`. sluice generates its stream and sends it through the same relay as a backend's.
+ * Returns `previous` if nothing has changed, and undefined without `probe`.
  */
 export function createProbeRoute(
   { probe, listen, adminToken }: Pick<ServerConfig, "probe" | "listen" | "adminToken">,
@@ -62,7 +62,7 @@ function askForToken(token: string): Step {
   };
 }
 
-/** Refuses a bad query with the reason, which contains no secret. */
+/** Refuses an invalid query with the reason, which contains no secret. */
 const checkQuery: Step = (exchange) => {
   const script = readProbeQuery(exchange.target.query);
   if (!("problem" in script)) return undefined;

@@ -1,7 +1,7 @@
-/** Why a gateway should get no new traffic, though its process lives. */
+/** A reason why a gateway should get no new traffic although its process runs. */
 export type Obstacle = "starting" | "draining" | "out_of_files" | "out_of_memory" | "store_degraded";
 
-/** What `/readyz` tells: a gateway is ready while nothing speaks against it. */
+/** The readiness that `/readyz` reports: a gateway is ready while there is no obstacle. */
 export class Readiness {
   readonly #obstacles = new Set<Obstacle>(["starting"]);
 
@@ -13,7 +13,7 @@ export class Readiness {
     return [...this.#obstacles];
   }
 
-  /** Notes that something speaks against it, or no longer does. */
+  /** Sets or removes an obstacle. */
   set(obstacle: Obstacle, holds: boolean): void {
     if (holds) this.#obstacles.add(obstacle);
     else this.#obstacles.delete(obstacle);

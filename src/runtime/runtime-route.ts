@@ -14,7 +14,7 @@ import { createMock, type Mock } from "../stream/mock.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { UpstreamOwner } from "../upstream/upstream-owner.ts";
 
-/** Where the requests of a route go: to backends, or to an answer that its file gives. */
+/** Where the requests of a route go: to backends, or to a mock response. */
 type Destination =
   | { readonly upstream: Upstream; readonly mock: undefined }
   | { readonly upstream: undefined; readonly mock: Mock };
@@ -22,23 +22,23 @@ type Destination =
 /** A route in one of its environments, with its steps and its destination. */
 export type RuntimeRoute = Route &
   Destination & {
-    /** In the order in which they run; the first reply wins. */
+    /** The steps in the order in which they run; the first reply ends them. */
     readonly steps: readonly Step[];
-    /** The route's tickets; undefined when it gives out none. */
+    /** The route's tickets; undefined if it issues none. */
     readonly tickets: Tickets | undefined;
     readonly streams: Places | undefined;
-    /** Where its streams are shared; undefined when each client has its own. */
+    /** The hub of its shared streams; undefined if each client has a backend stream of its own. */
     readonly hub: Hub | undefined;
     /** The same route in its other environments, by name. */
     readonly otherEnvironments: ReadonlyMap<string, RuntimeRoute>;
   };
 
-/** One that sends its requests to backends. */
+/** A route that sends its requests to backends. */
 export type UpstreamRoute = Extract<RuntimeRoute, { readonly upstream: Upstream }>;
 
 /**
- * Adds to a route's policies, which all of its environments share, the destination of each. A group of backends that is
- * as it was in `previous` is that group, with its connections and what is known of its health.
+ * Adds the destination of each environment to the policies of a route, which all environments share. An upstream that
+ * is configured as in `previous` is taken from there, with its connections and its health.
  */
 export function createRuntimeRoute(
   route: Route & Pick<RuntimeRoute, "steps" | "tickets" | "streams">,
@@ -65,7 +65,7 @@ function withHub<T extends Route & Destination>(
   return { ...route, hub: route.config.shared && new Hub(route, surroundings) };
 }
 
-/** A route as the request's X-Stage asks for it; one that the route does not have is the gateway's 404. */
+/** Returns the route in the environment that X-Stage names; throws `no_route` (404) if it has no such environment. */
 export function chooseEnvironment(route: RuntimeRoute, { request }: Exchange): RuntimeRoute {
   const [name, ...more] = fieldValues(request.rawHeaders, "x-stage");
   if (more.length > 0) throw new ProxyError("bad_request", "more than one X-Stage");
@@ -75,12 +75,12 @@ export function chooseEnvironment(route: RuntimeRoute, { request }: Exchange): R
   return chosen;
 }
 
-/** Every hub of a route. */
+/** Returns the hubs of a route in all its environments. */
 export function hubsOf({ hub, otherEnvironments }: RuntimeRoute): Hub[] {
   return [...(hub === undefined ? [] : [hub]), ...[...otherEnvironments.values()].flatMap(hubsOf)];
 }
 
-/** Every upstream of a route. */
+/** Returns the upstreams of a route in all its environments. */
 export function upstreamsOf({ upstream, otherEnvironments }: RuntimeRoute): Upstream[] {
   return [
     ...(upstream === undefined ? [] : [upstream]),

@@ -22,28 +22,27 @@ import { HistoryBudget } from "../shared/history-budget.ts";
 import { MemoryStore } from "../shared/memory-store.ts";
 import type { Store } from "../shared/store.ts";
 import { LoopGuard } from "../upstream/loop-guard.ts";
-import { type Changes, changesBetween } from "./changes.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 import { endSlowClients } from "./slow-clients.ts";
-import { createSnapshot, type Snapshot } from "./snapshot.ts";
+import { type Changes, changesBetween, createSnapshot, type Snapshot } from "./snapshot.ts";
 import { Telemetry } from "./telemetry.ts";
 
-/** A configuration that is ready to take the place of the present one: exactly one of the two is called, once. */
+/** A configuration that is ready to replace the present one: exactly one of the two methods is called, once. */
 export interface PreparedReload {
   readonly changes: Changes;
-  /** Those that it has no longer, in all their stages. */
+  /** The routes that it no longer has, in all their environments. */
   readonly removed: ReadonlySet<Route>;
-  /** From the next request on this is the configuration. */
+  /** Makes it the configuration from the next request on. */
   commit(): void;
-  /** Closes what was made for it. */
+  /** Closes the parts that were made for it. */
   discard(): void;
 }
 
 /**
- * What the request path works with: the present configuration, compiled, and what outlives it.
+ * The state that all requests share: the compiled configuration, and everything that outlives a reload.
  *
- * Listeners hold it for as long as they live. A reload changes what it refers to, between two requests and all
- * at once; a stream under way keeps the route it began on.
+ * Listeners refer to one runtime for their whole life. A reload replaces its snapshot at once, between two requests; a
+ * stream under way keeps the route with which it began.
  */
 export class Runtime implements Observer, HeapListener, RedisListener {
   readonly log: Log;
@@ -51,18 +50,18 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   readonly relays = new Set<LiveStream>();
   /** The WebSocket connections under way. */
   readonly tunnels = new Set<LiveStream>();
-  /** No new connection should come; those that are there end with their answers. */
+  /** Whether the gateway closes: no new connections, and open ones are closed after their responses. */
   isDraining = false;
-  /** What all listeners and routes together may hold open. */
+  /** The connections and streams that all listeners and routes together may have open. */
   readonly capacity: Capacity;
-  /** Counts what the request path does. */
+  /** Counts requests and streams. */
   readonly telemetry: Telemetry;
-  /** Knows the requests that come back. */
+  /** Recognizes requests that come back from a backend. */
   readonly loops: LoopGuard;
   readonly #jwksSets: JwksSets;
-  /** The same over all reloads, because a reload must not let a signature come twice. */
+  /** Kept over all reloads: a reload must not let a signature be used twice. */
   readonly #counters: CounterStore;
-  /** Where shared streams are kept, over all reloads. */
+  /** Holds the shared streams, over all reloads. */
   readonly #store: Store;
   readonly #historyBudget: HistoryBudget;
   readonly #bodies: BodyBudget;
@@ -102,7 +101,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
 
   onSettled(exchange: Exchange, reason: EndReason): void {
     this.telemetry.onSettled(exchange, reason);
-    // It got no file for its backend: the next one finds that of an idle stream.
+    // There was no file descriptor for its backend connection: an idle stream gives one up for the next request.
     const { error } = exchange.account;
     if (error instanceof ProxyError && error.code === "connections_exhausted") this.capacity.giveUpIdle(1);
   }
@@ -128,7 +127,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     return this.config.server.limits.headers;
   }
 
-  /** Gets what has to be there before the first request; rejects with a ConfigError that names its place. */
+  /** Loads what the first request needs, such as keys of issuers; rejects with a ConfigError that names the place. */
   async start(): Promise<void> {
     this.#files.start();
     this.#heap.start();
@@ -136,8 +135,8 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   }
 
   /**
-   * Compiles a configuration and gets what is new in it; rejects with a ConfigError, and nothing has changed.
-   * Whoever reloads waits for one to end before the next.
+   * Compiles a configuration and loads what it needs in addition; rejects with a ConfigError, and nothing has changed.
+   * The caller waits for its end before the next call.
    */
   async prepare(config: Config): Promise<PreparedReload> {
     const before = this.#snapshot;
@@ -153,11 +152,16 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       throw error;
     }
     const changes = changesBetween(before, after);
-    const removed = new Set(changes.removed.flatMap((name) => stagesOf(before.routes.get(name)?.route)));
+    const removed = new Set(
+      changes.removed.flatMap((name) => environmentsOf(before.routes.get(name)?.route)),
+    );
     return { changes, removed, commit: () => this.#replace(before, after), discard };
   }
 
-  /** Closes the connections to backends, and what was started; resolves when others may take over. */
+  /**
+   * Closes the connections to backends and everything that was started; resolves when its leases in Redis are
+   * released.
+   */
   async close(): Promise<void> {
     this.#files.stop();
     this.#heap.stop();
@@ -167,7 +171,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     await this.#store.close();
   }
 
-  /** The system would not give a connection to a listener; those that stand go on. */
+  /** Reports that the system refused a listener a new connection; open connections are not affected. */
   acceptFailed(err: Error): void {
     this.#files.check();
     this.log.warn({ err }, "connection not accepted");
@@ -187,7 +191,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   #onFiles(isShort: boolean): void {
     const openFiles = openFileLimit();
     this.telemetry.outOfFiles(isShort);
-    // Twice the reserve, or the next who come would be refused again.
+    // Twice the reserve: with less, the next clients would be refused again.
     if (isShort) {
       this.capacity.giveUpIdle(2 * this.#files.size);
       setImmediate(() => this.#files.check());
@@ -196,7 +200,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     else this.log.warn({ openFiles }, "open files are free again");
   }
 
-  /** What is delivered may not be what other instances have. */
+  /** Notes whether all delivered events are in Redis; if not, other instances may lack some. */
   onHealth(isWhole: boolean): void {
     this.telemetry.readiness.set("store_degraded", !isWhole);
   }
@@ -238,11 +242,11 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   }
 }
 
-/** A body as long as `bodyBytes` lets in must find room, whatever the other limit says. */
+/** Returns the bound of all bodies: at least `bodyBytes`, so that one body of the longest allowed length has room. */
 function bodiesBytes({ bodiesBytes: all, bodyBytes }: ServerLimits): number {
   return Math.max(all, bodyBytes);
 }
 
-function stagesOf(route: RuntimeRoute | undefined): Route[] {
+function environmentsOf(route: RuntimeRoute | undefined): Route[] {
   return route === undefined ? [] : [route, ...route.otherEnvironments.values()];
 }

@@ -1,9 +1,9 @@
 import type { LiveStream } from "../exchange/live-stream.ts";
 
-/** The part of them that is ended at a time; what that gives back shows at the next look. */
+/** The part of the slow clients that is ended at a time; the next look at the heap shows its effect. */
 const PART = 0.5;
 
-/** Ends those streams that are furthest behind, to have the memory of what waits for their clients; returns how many. */
+/** Ends the streams with the most pending bytes, to free that memory; returns how many were ended. */
 export function endSlowClients(streams: Iterable<LiveStream>): number {
   const behind = [...streams].filter(({ pendingBytes }) => pendingBytes > 0);
   behind.sort((a, b) => b.pendingBytes - a.pendingBytes);

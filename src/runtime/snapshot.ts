@@ -10,33 +10,32 @@ import { createStreamLimit } from "../limits/stream-limit.ts";
 import { createCors } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { HubSurroundings } from "../shared/hub-surroundings.ts";
-import type { Basis, CompiledRoute, Credentialed } from "./compiled-route.ts";
-import type { Part } from "./part.ts";
+import type { Basis, CompiledRoute, Credentialed, Part } from "./compiled-route.ts";
 import { createSteps } from "./pipeline.ts";
 import { createProbeRoute, PROBE_ROUTE } from "./probe-route.ts";
 import { createRuntimeRoute, hubsOf, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
 
-/** One configuration, compiled. It never changes; streams that began on it live on it. */
+/** A compiled configuration. It never changes; streams that began with it keep it. */
 export interface Snapshot {
   readonly config: Config;
   readonly router: Router<RuntimeRoute>;
   readonly trust: Trust;
-  /** By name. */
+  /** The routes by name. */
   readonly routes: ReadonlyMap<string, CompiledRoute>;
-  /** What its routes hold; two snapshots share what did not change between them. */
+  /** The resources of its routes; two snapshots share those that did not change between them. */
   readonly parts: ReadonlySet<Part>;
 }
 
 /** A route without `auth`. */
 const OPEN: Credentialed = { auth: undefined, tickets: undefined };
 
-/** What routes are compiled with, and outlives them. */
+/** What routes are compiled with; it outlives them. */
 export interface CompileContext extends HubSurroundings {
   readonly credentials: Credentials;
   readonly counters: CounterStore;
 }
 
-/** Compiles a validated configuration; what did not change since `previous` is taken from there as it is. */
+/** Compiles a validated configuration; unchanged parts are taken from `previous`. */
 export function createSnapshot(config: Config, context: CompileContext, previous?: Snapshot): Snapshot {
   const routes = new Map(
     config.routes.map((route): [string, CompiledRoute] => [
@@ -45,7 +44,7 @@ export function createSnapshot(config: Config, context: CompileContext, previous
     ]),
   );
   const own = createProbeRoute(config.server, context.counters, previous?.routes.get(PROBE_ROUTE));
-  // Before the router is made of all of them: behind the files' routes, which may take its path for themselves.
+  // Added before the router is made, and after the configured routes, which may use its path themselves.
   if (own !== undefined) routes.set(PROBE_ROUTE, own);
   const compiled = [...routes.values()];
   const hosts = new Set(config.routes.map(({ match }) => match.host));
@@ -54,7 +53,7 @@ export function createSnapshot(config: Config, context: CompileContext, previous
     router: createRouter(
       compiled.flatMap(({ route }) => {
         const { match, name } = route.config;
-        // A host with a route for every path leaves nothing over to a route without host.
+        // A host with a route for all paths would hide a route without a host.
         const places = name === PROBE_ROUTE ? [...hosts].map((host) => ({ ...match, host })) : [];
         return [match, ...places].map((place) => ({ match: place, value: route, name }));
       }),
@@ -76,7 +75,7 @@ function compileRoute(
   const { auth, rates } = keptPolicies(basis, previous, context);
   const cors = config.cors === false ? undefined : createCors(config.cors);
   const steps = createSteps(config, { cors, rates, ...auth });
-  // Streams that are open count against a limit that a reload raises or lowers.
+  // Open streams count against the new limit when a reload raises or lowers it.
   const streams = createStreamLimit(counters, config.name, config.limits);
   const policies = { config, environment: DEFAULT_ENVIRONMENT, cors, steps, streams, ...auth };
   const route = createRuntimeRoute(policies, context, previous?.route);
@@ -85,7 +84,7 @@ function compileRoute(
   return { basis, route, auth, rates, parts };
 }
 
-/** The policies that remember something, tickets and counts: those of `previous` unless they changed. */
+/** Returns the policies with a state, tickets and counts: those of `previous` unless their configuration changed. */
 function keptPolicies(
   { config, auth }: Basis,
   previous: CompiledRoute | undefined,
@@ -102,7 +101,7 @@ function keptPolicies(
   };
 }
 
-/** Where its file is tells a problem's place, and changes nothing. */
+/** Returns the basis of a route. The place of its file is not part of it: it serves error messages only. */
 function basisOf({ file: _, ...config }: RouteConfig, credentials: Credentials): Basis {
   const { auth } = config;
   const needsApps = auth?.app !== undefined || auth?.appCode === true;
@@ -110,5 +109,24 @@ function basisOf({ file: _, ...config }: RouteConfig, credentials: Credentials):
   return { config, auth: { auth, apps, maxBodyBytes, maxParameters } };
 }
 
-/** What a route without apps depends on. */
+/** The credentials in the basis of a route without apps. */
 const NO_APPS = { apps: [], maxBodyBytes: 0, maxParameters: 0 };
+
+/** What a reload did to the routes, by name; routes in no list are unchanged. */
+export interface Changes {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** Returns the differences between two compiled configurations. */
+export function changesBetween(before: Snapshot, after: Snapshot): Changes {
+  const names = [...after.routes.keys()];
+  return {
+    added: names.filter((name) => !before.routes.has(name)),
+    changed: names.filter(
+      (name) => before.routes.has(name) && before.routes.get(name) !== after.routes.get(name),
+    ),
+    removed: [...before.routes.keys()].filter((name) => !after.routes.has(name)),
+  };
+}

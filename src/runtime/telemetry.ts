@@ -9,10 +9,10 @@ import { backendStates } from "./backend-states.ts";
 import { Readiness } from "./readiness.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 
-/** The status of a tunnel; its length tells nothing of how fast we answer. */
+/** The status of a tunnel, whose duration says nothing about response times. */
 const SWITCHING_PROTOCOLS = 101;
 
-/** What the telemetry looks at; asked anew each time, because a reload changes it. */
+/** The sources of the telemetry; read each time, because a reload changes them. */
 export interface TelemetrySources {
   readonly log: Log;
   readonly streams: () => Iterable<LiveStream>;
@@ -21,7 +21,7 @@ export interface TelemetrySources {
   readonly redis: () => RedisState | undefined;
 }
 
-/** How the reloads of the configuration went. */
+/** The results of the reloads of the configuration. */
 export interface Reloads {
   readonly succeeded: number;
   readonly failed: number;
@@ -29,10 +29,10 @@ export interface Reloads {
   readonly last: { readonly result: "success" | "failure"; readonly at: number } | undefined;
 }
 
-/** How they went before the first one. */
+/** The results before the first reload. */
 export const NO_RELOADS: Reloads = { succeeded: 0, failed: 0, last: undefined };
 
-/** How they went with one more, now. */
+/** Returns the results with one more, at the present time. */
 export function withReload({ succeeded, failed }: Reloads, result: "success" | "failure"): Reloads {
   const last = { result, at: Date.now() };
   return result === "success"
@@ -40,7 +40,7 @@ export function withReload({ succeeded, failed }: Reloads, result: "success" | "
     : { succeeded, failed: failed + 1, last };
 }
 
-/** All that is known of a gateway at work: its metrics, its activity and whether it is ready. */
+/** The metrics, the activity and the readiness of a gateway. */
 export class Telemetry {
   readonly readiness = new Readiness();
   readonly activity: Activity;
@@ -69,24 +69,24 @@ export class Telemetry {
     });
   }
 
-  /** How the reloads of the configuration went. */
+  /** The results of the reloads. */
   get reloads(): Reloads {
     return this.#reloads;
   }
 
-  /** Notes how a reload went. */
+  /** Notes the result of a reload. */
   reloaded(result: "success" | "failure"): void {
     this.#reloads = withReload(this.#reloads, result);
     this.metrics.reloaded(result);
   }
 
-  /** Notes that the process has no file left to open, or has some again. */
+  /** Notes that the process has no file descriptor left, or has some again. */
   outOfFiles(isOut: boolean): void {
     this.readiness.set("out_of_files", isOut);
     if (isOut) this.metrics.outOfFiles();
   }
 
-  /** Notes that the heap is nearly full, or is not any more. */
+  /** Notes that the heap is nearly full, or has room again. */
   outOfMemory(isOut: boolean): void {
     this.readiness.set("out_of_memory", isOut);
     if (isOut) this.metrics.outOfMemory();

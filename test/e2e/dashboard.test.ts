@@ -119,7 +119,7 @@ test("by keyboard alone: choose a stream, think again, end it; the focus is neve
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   expect(await client.ended()).toBe("clean");
-  await shows(page, "#told", /^The stream ends\.$/);
+  await shows(page, "#told", /^The stream is ending\.$/);
   await shows(page, "#ends tr:first-child", /chat.*evicted/);
   await shows(page, "#tile-streams", /^1$/);
   expect(await focused()).toBe("streams-title");
@@ -167,7 +167,7 @@ test("with a token the page asks for it first", async () => {
   const { page } = await openPage(gateway);
   await page.fill("#token", "wrong");
   await page.keyboard.press("Enter");
-  await page.getByText("That is not the token.").waitFor({ state: "visible" });
+  await page.getByText("The token is wrong.").waitFor({ state: "visible" });
   await page.fill("#token", "a-long-token");
   await page.keyboard.press("Enter");
   await shows(page, "#state", /^live$/);

@@ -3,10 +3,10 @@ import { clock, count, rate } from "./format.js";
 
 const SECONDS = 300;
 const NEAR_SECONDS = 3;
-/** Below this a chart would make a trickle look like a flood. */
+/** The smallest top of the scale: with less, a few events would fill the chart. */
 const LEAST_TOP = 10;
 
-/** Draws the samples of the last minutes; the note says what is under the pointer. */
+/** Draws the samples of the last minutes; `note` shows the values under the pointer. */
 export function createChart(element, note) {
   const samples = [];
   const resting = note.textContent;
@@ -39,7 +39,7 @@ export function createChart(element, note) {
 
   draw();
   return {
-    /** Begins anew with these. */
+    /** Replaces all samples. */
     reset(history) {
       samples.splice(0, samples.length, ...history);
       draw();
@@ -73,7 +73,7 @@ function options(element, onCursor) {
       y: false,
       drag: { x: false, y: false },
       points: { size: 7 },
-      // Where there was no second yet, there is nothing to tell of.
+      // Before the first sample there are no values to show.
       dataIdx: (chart, _, index, time) =>
         Math.abs(chart.data[0][index] - time) < NEAR_SECONDS ? index : null,
     },
@@ -95,7 +95,7 @@ function options(element, onCursor) {
   };
 }
 
-/** The next of 10, 20, 50, 100, 200, … above a little air. */
+/** Returns the next of 10, 20, 50, 100, 200, … at least 5 % above the value. */
 function niceTop(value) {
   const wanted = value * 1.05;
   const power = 10 ** Math.floor(Math.log10(wanted));

@@ -2,13 +2,13 @@ const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
-/** 1,234; 12.3K from a hundred thousand on, which no column could hold. */
+/** Returns a number such as 1,234, or from a hundred thousand on such as 123.4K, to fit a column. */
 export function count(value) {
   if (value === undefined || value === null) return "–";
   return value < 100_000 ? WHOLE.format(value) : SHORT.format(value);
 }
 
-/** Like `count`, with a decimal where it tells something. */
+/** Like `count`, with a decimal below 10. */
 export function rate(value) {
   if (value === undefined || value === null) return "–";
   return value < 9.95 ? String(Math.round(value * 10) / 10) : count(value);
@@ -24,7 +24,7 @@ export function bytes(value) {
   return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** The two largest units: 45 s, 3 m 05 s, 2 h 10 m, 3 d 4 h. */
+/** Returns a duration in its two largest units: 45 s, 3 m 05 s, 2 h 10 m, 3 d 4 h. */
 export function duration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds < 60) return `${seconds} s`;

@@ -2,9 +2,9 @@ import { createChart } from "./chart.js";
 import { createOverview } from "./overview.js";
 import { createStreams } from "./streams.js";
 
-/** An overview comes every second; a connection that brings none for so long is none. */
+/** The silence, in ms, after which the connection counts as lost: an overview comes every second. */
 const SILENCE_MS = 5000;
-/** A browser comes back by itself from a broken stream, but not from an answer that is none. */
+/** A browser reconnects by itself after a broken stream, but not after a response that is no event stream. */
 const RETRY_MS = 2000;
 
 const byId = (id) => document.getElementById(id);
@@ -29,7 +29,7 @@ function connect() {
   listen();
 }
 
-/** Who is signed out, or has another gateway behind the address, needs the page anew. */
+/** Reloads the page if the browser is signed out or the gateway was replaced; reconnects otherwise. */
 async function reopen() {
   const answer = await fetch("/api/streams?limit=1").catch(() => undefined);
   if (answer?.status === 401) location.reload();

@@ -3,10 +3,10 @@ import { createRows, elements, texts } from "./rows.js";
 
 const byId = (id) => document.getElementById(id);
 
-/** Ends that say that something went wrong, with the client's will or ours it did not. */
+/** Reasons that mean a failure, and not the will of the client or of the gateway. */
 const TROUBLE = new Set(["backend_failed", "idle_timeout", "slow_client"]);
 
-/** The tables and figures that are not of single streams. */
+/** Creates the figures and all tables except that of the open streams. */
 export function createOverview() {
   const showRoutes = createRows(
     byId("routes"),
@@ -53,7 +53,7 @@ export function createOverview() {
     byId("backends-total").textContent = count(view.backendCount);
     byId("backends-empty").hidden = view.backendCount > 0;
     byId("ends-empty").hidden = view.ends.length > 0;
-    byId("unmatched").textContent = `Requests that no route matched: ${count(view.unmatched)}`;
+    byId("unmatched").textContent = `Requests without a matching route: ${count(view.unmatched)}`;
   };
 }
 
@@ -68,7 +68,7 @@ function showTiles({ at, startedAt, sample, streams, backendsUp, backendCount, r
       ? count(reloads.succeeded)
       : `${count(reloads.succeeded)}, ${count(reloads.failed)} failed`;
   byId("tile-reloads").title =
-    reloads.last === undefined ? "" : `The last one at ${clock(reloads.last.at)}: ${reloads.last.result}`;
+    reloads.last === undefined ? "" : `Last reload at ${clock(reloads.last.at)}: ${reloads.last.result}`;
   byId("tile-uptime").textContent = duration(at - startedAt);
 }
 

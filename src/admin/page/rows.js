@@ -1,8 +1,8 @@
 /**
- * Keeps the rows of a table body: `columns` make the cells of an item, each `{ text, className, title, node }`.
+ * Returns a function that shows items as the rows of a table body, with a cell for each of `columns`.
  *
- * A row stays the same element for as long as its item is there, so that the focus, a selection and the pointer
- * stay where they are while numbers change.
+ * A row stays the same element as long as its item is there, so that the focus, a selection and the pointer stay where
+ * they are while numbers change.
  */
 export function createRows(body, columns, keyOf) {
   const rows = new Map();
@@ -42,7 +42,7 @@ export function createRows(body, columns, keyOf) {
   };
 }
 
-/** A column of texts. */
+/** Creates a column of texts. */
 export function texts(textOf, { className = "", title = false } = {}) {
   return {
     className,
@@ -54,7 +54,7 @@ export function texts(textOf, { className = "", title = false } = {}) {
   };
 }
 
-/** A column of elements, made once for each row. */
+/** Creates a column of elements, which are made once for each row. */
 export function elements(tag, update, { className = "" } = {}) {
   return {
     className,

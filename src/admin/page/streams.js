@@ -6,7 +6,7 @@ const TOLD_MS = 4000;
 
 const byId = (id) => document.getElementById(id);
 
-/** The table of streams; `onView` is called when other ones are wanted. */
+/** Creates the table of streams; `onView` is called with the query of another page. */
 export function createStreams(onView) {
   let offset = 0;
   const view = () =>
@@ -44,7 +44,7 @@ export function createStreams(onView) {
       offset = page.offset;
       const held = document.activeElement;
       showRows(page.streams);
-      // The row of a button that had the focus is gone: whoever uses the keyboard goes on from here.
+      // The row with the focused button is gone: the focus moves here for keyboard users.
       if (held?.dataset.stream !== undefined && !held.isConnected) byId("streams-title").focus();
       byId("streams-total").textContent = count(open ?? page.total);
       byId("streams-empty").hidden = page.total > 0;
@@ -85,7 +85,7 @@ function confirmEnd({ id, route, client }) {
   dialog.showModal();
 }
 
-// One listener for all: `close` comes late, after Escape and Enter to a dialog that is open again.
+// One listener for all openings: `close` is late, and may come when the dialog is open again after Escape and Enter.
 byId("confirm").addEventListener("close", ({ target }) => {
   if (target.returnValue === "end") void end(target.dataset.stream);
 });
@@ -93,9 +93,13 @@ byId("confirm").addEventListener("close", ({ target }) => {
 async function end(id) {
   try {
     const answer = await fetch(`/api/streams/${encodeURIComponent(id)}/end`, { method: "POST" });
-    if (answer.ok) tell("The stream ends.");
+    if (answer.ok) tell("The stream is ending.");
     else
-      tell(answer.status === 404 ? "It had ended already." : `That did not work: status ${answer.status}.`);
+      tell(
+        answer.status === 404
+          ? "The stream had already ended."
+          : `Ending the stream failed with status ${answer.status}.`,
+      );
   } catch {
     tell("The gateway cannot be reached.");
   }

@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("calls back at the time, however far away, and not before", () => {
+test("it calls back at the given time, however far away, and not earlier", () => {
   const callback = vi.fn();
   const days = 60 * 24 * 3_600_000;
   atWallClock(Date.now() + days, callback);
@@ -20,7 +20,7 @@ test("calls back at the time, however far away, and not before", () => {
   expect(callback).toHaveBeenCalledTimes(1);
 });
 
-test("follows a clock that is set: forward within a minute, back for as long as it takes", () => {
+test("it follows a clock that is set: forward within a minute, back until the clock shows the time again", () => {
   const callback = vi.fn();
   atWallClock(Date.now() + 3_600_000, callback);
   vi.setSystemTime(Date.now() + 3_600_000);
@@ -36,7 +36,7 @@ test("follows a clock that is set: forward within a minute, back for as long as 
   expect(later).toHaveBeenCalledTimes(1);
 });
 
-test("a time that is past calls back in the next turn, and calling it off stands", () => {
+test("for a time in the past it calls back in the next turn, unless it is cancelled", () => {
   const callback = vi.fn();
   const stop = atWallClock(Date.now() - 1, callback);
   expect(callback).not.toHaveBeenCalled();

@@ -11,7 +11,7 @@ function create(): { deadline: Deadline; late: number[] } {
   return { deadline: new Deadline(() => late.push(performance.now())), late };
 }
 
-test("what is not lifted in time is late, once", () => {
+test("a deadline that is not lifted in time passes once", () => {
   const { deadline, late } = create();
   deadline.set(100);
   vi.advanceTimersByTime(99);
@@ -20,7 +20,7 @@ test("what is not lifted in time is late, once", () => {
   expect(late).toHaveLength(1);
 });
 
-test("what was lifted, or set anew, is not late", () => {
+test("a deadline that is lifted or set again does not pass", () => {
   const { deadline, late } = create();
   for (let round = 0; round < 10; round += 1) {
     deadline.set(100);
@@ -37,7 +37,7 @@ test("what was lifted, or set anew, is not late", () => {
   expect(late).toHaveLength(1);
 });
 
-test("a shorter time counts from when it is set, whatever was set before", () => {
+test("a shorter time counts from the call that sets it, whatever was set before", () => {
   const { deadline, late } = create();
   const from = performance.now();
   deadline.set(10_000);
@@ -48,7 +48,7 @@ test("a shorter time counts from when it is set, whatever was set before", () =>
   expect((late[0] ?? 0) - from).toBeLessThan(200);
 });
 
-test("what was read in the turn in which the time was over counts as in time", () => {
+test("a lift in the turn in which the time is over counts as in time", () => {
   const { deadline, late } = create();
   deadline.set(100);
   vi.advanceTimersToNextTimer();
@@ -57,7 +57,7 @@ test("what was read in the turn in which the time was over counts as in time", (
   expect(late).toEqual([]);
 });
 
-test("closed it leaves no timer behind", () => {
+test("a closed deadline leaves no timer", () => {
   const { deadline, late } = create();
   deadline.set(100);
   deadline.close();

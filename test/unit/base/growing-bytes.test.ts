@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { GrowingBytes } from "../../../src/base/growing-bytes.ts";
 
-test("however they are cut, all of them are there in their order", () => {
+test("bytes in any parts are kept in their order", () => {
   const part = fc.uint8Array({ maxLength: 700 }).map((bytes) => Buffer.from(bytes));
   fc.assert(
     fc.property(fc.array(part, { maxLength: 20 }), (parts) => {
@@ -14,7 +14,7 @@ test("however they are cut, all of them are there in their order", () => {
   );
 });
 
-test("65,536 single bytes are moved a few times, and take no more than twice their room", () => {
+test("65,536 single bytes are copied a few times, and take at most twice their room", () => {
   const growing = new GrowingBytes();
   const rooms = new Set<ArrayBufferLike>();
   for (let byte = 0; byte < 65_536; byte++) {

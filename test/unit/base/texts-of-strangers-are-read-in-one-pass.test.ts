@@ -7,7 +7,7 @@ import { percentDecoded, percentEncoded, recodedPath } from "../../../src/http/p
 import { hasParameter, takeParameter } from "../../../src/http/query.ts";
 import { pathFault, routingPath } from "../../../src/http/routing-path.ts";
 
-/** A text that takes two steps for each pair of its characters takes a minute; one step for each, milliseconds. */
+/** A reading of quadratic time takes a minute for this text, one of linear time milliseconds. */
 const LENGTH = 512 * 1024;
 const MAX_CPU_MS = 2_000;
 
@@ -48,7 +48,7 @@ test.each<[string, () => unknown]>([
   expect(process.cpuUsage(before).user / 1_000).toBeLessThan(MAX_CPU_MS);
 });
 
-test("of the nodes in X-Forwarded-For the last ones count, those that are empty do not", () => {
+test("the last nodes of X-Forwarded-For count, empty ones are skipped", () => {
   const { address, forwardedFor } = clientOf("X-Forwarded-For", "10.0.0.1,, 192.0.2.7 , ,127.0.0.1,");
   expect([address, forwardedFor]).toEqual(["192.0.2.7", "10.0.0.1, 192.0.2.7, 127.0.0.1, 127.0.0.1"]);
 });
@@ -57,7 +57,7 @@ test.each([
   ["%41%2fb%25%zz%", "A/b%%zz%", "A%2Fb%25%zz%", "A%2Fb%25%25zz%25"],
   ["/a b%c3%A9+", "/a b\u00c3\u00a9+", "/a b\u00c3\u00a9+", "/a%20b%C3%A9%2B"],
   ["~._-09azAZ", "~._-09azAZ", "~._-09azAZ", "~._-09azAZ"],
-])("%s is decoded, routed and signed in one way", (text, decoded, routed, signed) => {
+])("%s has one decoded, one routed and one signed form", (text, decoded, routed, signed) => {
   expect(percentDecoded(text)).toBe(decoded);
   expect(routingPath(text)).toBe(routed);
   expect(recodedPath(text)).toBe(signed);

@@ -5,7 +5,7 @@ import { writePlainLines } from "../../../src/observe/plain-lines.ts";
 
 const TIME = ',"time":"2026-01-02T03:04:05.678Z"';
 
-/** Two logs that differ only in who writes plain lines, and what was written last. */
+/** Two logs, of which the first writes plain lines itself, and the last line of each. */
 function twoLogs() {
   const lines = { ours: "", pinos: "" };
   const options = { level: "debug", base: null, timestamp: () => TIME };
@@ -42,11 +42,11 @@ const name = fc.oneof(
 const facts = fc.dictionary(name, value, { noNullPrototype: true });
 const level = fc.constantFrom("debug" as const, "info" as const, "warn" as const, "error" as const);
 
-test("every line is as pino writes it, whatever its facts", () => {
+test("every line equals pino's, whatever its facts", () => {
   const { lines, log, pinos } = twoLogs();
   fc.assert(
     fc.property(facts, fc.option(text, { nil: undefined }), level, (some, message, name) => {
-      // A bigint in an object of pino's is a number to it, and to JSON an error: both logs do the same.
+      // pino writes a bigint among the facts as a number, and fails at one in an object: both logs do the same.
       log[name](some, message);
       pinos[name](some, message);
       expect(lines.ours).toBe(lines.pinos);
@@ -62,7 +62,7 @@ test.each([
   ["an object without a prototype", Object.assign(Object.create(null), { own: 2 })],
   ["a list", ["a"]],
   ["nothing", null],
-])("%s in place of facts is pino's to write", (_what, given) => {
+])("pino writes the line with %s in place of facts", (_what, given) => {
   const { lines, log, pinos } = twoLogs();
   for (const rest of [["message"], []]) {
     log.info(given, ...rest);
@@ -71,7 +71,7 @@ test.each([
   }
 });
 
-test("a child writes its bindings, and what is below the level is not written", () => {
+test("a child writes its bindings, and lines below the level are not written", () => {
   const { lines, log, pinos } = twoLogs();
   log.child({ bound: 1 }).info({ own: 2 }, "message");
   pinos.child({ bound: 1 }).info({ own: 2 }, "message");
@@ -82,7 +82,7 @@ test("a child writes its bindings, and what is below the level is not written", 
   expect(lines.ours).toBe("");
 });
 
-test("the facts of a request take the short way", () => {
+test("the line of a request is written without pino", () => {
   const target = { write: vi.fn() };
   const log = pino({ base: null, timestamp: () => TIME }, target);
   const stringified = vi.fn(() => "");

@@ -5,7 +5,7 @@ import { RouteHistogram } from "../../../src/observe/route-histogram.ts";
 const NAME = "sluice_test_seconds";
 const ABOUT = { name: NAME, help: "For a test.", buckets: [0.1, 1, 10] };
 
-/** The same observations, in the library's own histogram. */
+/** The same observations in ours and in prom-client's Histogram. */
 function pair(seconds: readonly (readonly [route: string, seconds: number])[]): [Registry, Registry] {
   const [ours, theirs] = [new Registry(), new Registry()];
   const own = new RouteHistogram({ ...ABOUT, register: ours });
@@ -27,13 +27,13 @@ const SECONDS = [
   ['"\n\\', 1],
 ] as const;
 
-test("a scrape reads the same as of the library's own histogram", async () => {
+test("a scrape equals that of prom-client's Histogram", async () => {
   const [ours, theirs] = pair(SECONDS);
   expect(await ours.metrics()).toBe(await theirs.metrics());
   expect(await pair([])[0].metrics()).toBe(await pair([])[1].metrics());
 });
 
-test("and those of several processes add up to the same", async () => {
+test("the sums over several processes equal those of prom-client's Histogram", async () => {
   const registries = [pair(SECONDS), pair([["a", 5]])];
   const [ours, theirs] = await Promise.all(
     [0, 1].map(async (which) => {

@@ -22,7 +22,7 @@ async function samplesOf(summed: SummedMetrics) {
   return samplesIn(await summed.text(own));
 }
 
-test("counters, gauges and histograms add up; what the primary says itself is not added to", async () => {
+test("counters, gauges and histograms add up; the primary's own metrics replace the sums", async () => {
   const summed = new SummedMetrics(() => expect.unreachable());
   summed.note(1, await processOf(5));
   summed.note(2, await processOf(1));
@@ -40,7 +40,7 @@ test("counters, gauges and histograms add up; what the primary says itself is no
   });
 });
 
-test("of a process that is gone its counts stay and its states go", async () => {
+test("an exited process keeps its counts in the sums, and loses its gauges", async () => {
   const summed = new SummedMetrics(() => expect.unreachable());
   for (const id of [1, 2, 3]) summed.note(id, await processOf(id));
   summed.forget(1);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { HeapWatch } from "../../../src/process/heap-watch.ts";
 
-test("it is high from the second look at 85 % on, or the first at 95 %, until it is below 80 %", () => {
+test("the heap is high from the second look at 85 %, or the first at 95 %, until its use is below 80 %", () => {
   const said: string[] = [];
   let use = 0;
   const listener = {
@@ -15,7 +15,7 @@ test("it is high from the second look at 85 % on, or the first at 95 %, until it
     return said.splice(0);
   };
   expect(look(0.5)).toEqual([]);
-  // What is dead may be most of it.
+  // Most of it may be dead objects.
   expect(look(0.86)).toEqual([]);
   expect(look(0.6)).toEqual([]);
   expect(look(0.86)).toEqual([]);

@@ -10,7 +10,7 @@ const socketThatIsAsked = () => {
   return { setKeepAlive, socket: { setKeepAlive } as unknown as Socket };
 };
 
-test("a connection that lasts is asked for once, after 15 s and before 30 s", () => {
+test("a connection that lasts gets keep-alive once, after 15 s and before 30 s", () => {
   const connections = new LastingConnections();
   const [first, second] = [socketThatIsAsked(), socketThatIsAsked()];
   connections.add(first.socket);
@@ -25,7 +25,7 @@ test("a connection that lasts is asked for once, after 15 s and before 30 s", ()
   expect(second.setKeepAlive.mock.calls).toEqual([[true, 60_000]]);
 });
 
-test("one that is gone is not, and without any there is no timer", () => {
+test("a closed connection gets none, and without connections there is no timer", () => {
   const connections = new LastingConnections();
   const [young, older] = [socketThatIsAsked(), socketThatIsAsked()];
   connections.add(older.socket);

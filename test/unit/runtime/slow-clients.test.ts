@@ -3,7 +3,7 @@ import type { LiveStream } from "../../../src/exchange/live-stream.ts";
 import { endSlowClients } from "../../../src/runtime/slow-clients.ts";
 import { fakeExchange } from "../../support/fake-exchange.ts";
 
-test("of those that are behind the half that is furthest behind is ended; nobody who keeps up", () => {
+test("the half of the slow clients with the most pending bytes is ended, and no client that keeps up", () => {
   const ended: [bytes: number, reason: string][] = [];
   const stream = (pendingBytes: number): LiveStream => ({
     exchange: fakeExchange(),

@@ -42,7 +42,7 @@ test("roundRobin gives each backend exactly its weight in every round", () => {
   );
 });
 
-test("leastConnections never picks one that is busier for its weight than another", () => {
+test("leastConnections never picks a backend with more load for its weight than another", () => {
   const busy = fc.array(fc.record({ weight: fc.integer({ min: 1, max: 9 }), inFlight: fc.nat(50) }), {
     minLength: 1,
     maxLength: 8,
@@ -78,7 +78,7 @@ test("leastConnections takes idle backends in turn", () => {
 
 const addressAt = (at: number) => `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`;
 
-test("hash gives a client the same backend, and moves only the clients of one that leaves", () => {
+test("hash gives a client the same backend, and moves only the clients of a backend that leaves", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 2, max: 8 }),
@@ -128,7 +128,7 @@ test("randomTwo never picks the busiest of three, and reaches the others", () =>
 });
 
 test.each(["roundRobin", "leastConnections", "hash", "randomTwo"] as const)(
-  "%s takes the only one",
+  "%s takes the only backend",
   (method) => {
     const workers = workersOf([3]);
     const next = createBalance<Worker>(method);

@@ -18,7 +18,7 @@ function spyLookup() {
 
 const V4 = [{ address: "192.0.2.1", family: 4 }];
 
-test("who asks while a name is being resolved waits for the same answer", () => {
+test("a lookup of a name that is being resolved waits for the same result", () => {
   const asked = spyLookup();
   const lookup = createLookup();
   const answers: unknown[] = [];
@@ -28,7 +28,7 @@ test("who asks while a name is being resolved waits for the same answer", () => 
   expect(answers).toEqual(Array.from({ length: 100 }, () => V4));
 });
 
-test("nothing is remembered: the next connection asks again", () => {
+test("results are not cached: the next connection resolves the name again", () => {
   const asked = spyLookup();
   const lookup = createLookup();
   lookup("app.test", { all: true }, () => {});
@@ -37,7 +37,7 @@ test("nothing is remembered: the next connection asks again", () => {
   expect(asked).toHaveLength(2);
 });
 
-test("a name that hangs holds up nobody who asks for another", () => {
+test("a name that hangs does not delay another name", () => {
   const asked = spyLookup();
   const lookup = createLookup();
   lookup("hangs.test", { all: true }, () => {});
@@ -49,7 +49,7 @@ test("a name that hangs holds up nobody who asks for another", () => {
   expect(found).toEqual(V4);
 });
 
-test("an error goes to everybody who waits, and the form asked for is the form answered", () => {
+test("an error goes to all waiting callers, and each gets the form that it asked for", () => {
   const asked = spyLookup();
   const lookup = createLookup();
   const results: unknown[] = [];

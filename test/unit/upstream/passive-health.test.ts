@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("maxFails failures within failTimeout take it out for failTimeout", () => {
+test("maxFails failures within failTimeout take a backend out for failTimeout", () => {
   const health = new PassiveHealth({ maxFails: 3, failTimeout: 10_000 });
   expect([health.failed(), health.failed()]).toEqual([false, false]);
   expect(health.isAvailable).toBe(true);
@@ -31,7 +31,7 @@ test("failures further apart than failTimeout do not add up", () => {
   expect(health.failed()).toBe(true);
 });
 
-test("after failTimeout one request tries it, and the others wait for its answer", () => {
+test("after failTimeout one request tries the backend, and the others wait for its response", () => {
   const health = new PassiveHealth({ maxFails: 1, failTimeout: 1_000 });
   health.failed();
   vi.advanceTimersByTime(1_000);
@@ -42,7 +42,7 @@ test("after failTimeout one request tries it, and the others wait for its answer
   expect(health.succeeded()).toBe(false);
 });
 
-test("a trial that fails puts the next one off, and is no news", () => {
+test("a failed trial postpones the next one, and is not reported", () => {
   const health = new PassiveHealth({ maxFails: 1, failTimeout: 1_000 });
   expect(health.failed()).toBe(true);
   vi.advanceTimersByTime(1_000);
@@ -55,7 +55,7 @@ test("a trial that fails puts the next one off, and is no news", () => {
   expect(health.isAvailable).toBe(true);
 });
 
-test("a trial without an outcome, because its client left, is followed by another", () => {
+test("a trial whose client left has no outcome, and another one follows", () => {
   const health = new PassiveHealth({ maxFails: 1, failTimeout: 1_000 });
   health.failed();
   vi.advanceTimersByTime(1_000);
@@ -64,7 +64,7 @@ test("a trial without an outcome, because its client left, is followed by anothe
   expect(health.isAvailable).toBe(true);
 });
 
-test("a trial with maxFails above one: one failure suffices to stay out", () => {
+test("with maxFails above one, one failed trial keeps the backend out", () => {
   const health = new PassiveHealth({ maxFails: 3, failTimeout: 1_000 });
   for (let n = 0; n < 3; n++) health.failed();
   vi.advanceTimersByTime(1_000);
@@ -75,7 +75,7 @@ test("a trial with maxFails above one: one failure suffices to stay out", () => 
   expect(health.isAvailable).toBe(false);
 });
 
-test("once back, the old failures are forgotten", () => {
+test("a backend that is back starts without its old failures", () => {
   const health = new PassiveHealth({ maxFails: 2, failTimeout: 1_000 });
   health.failed();
   health.failed();
@@ -86,7 +86,7 @@ test("once back, the old failures are forgotten", () => {
   expect(health.isAvailable).toBe(true);
 });
 
-test("maxFails 0 never takes it out", () => {
+test("maxFails 0 never takes a backend out", () => {
   const health = new PassiveHealth({ maxFails: 0, failTimeout: 1_000 });
   for (let n = 0; n < 50; n++) expect(health.failed()).toBe(false);
   expect(health.isAvailable).toBe(true);

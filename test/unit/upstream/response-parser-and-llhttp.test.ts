@@ -76,13 +76,13 @@ function randomChunks({ one, chance, upTo }: Random): string {
   return `${text}0\r\n${chance(0.2) ? one(TRAILERS) : ""}\r\n`;
 }
 
-/** Reads with our parser, cut as `random` says. */
+/** Reads with our parser, in random parts. */
 function readWithOurs(bytes: Buffer, isHead: boolean, cut: (left: number) => number) {
   const parser = new ResponseParser();
   parser.begin(isHead);
   let head: ResponseParser["head"];
   let body = "";
-  // In place and in one buffer for all reads, as connections do it.
+  // In place, in one buffer for all reads, as connections do.
   for (let at = 0; at < bytes.length; ) {
     const length = Math.max(1, cut(bytes.length - at));
     const part = Buffer.from(bytes.subarray(at, at + length));
@@ -93,7 +93,7 @@ function readWithOurs(bytes: Buffer, isHead: boolean, cut: (left: number) => num
   }
   const isEnded = parser.fault === undefined && parser.finish();
   const { fault, hasSurplus, rawTrailers } = parser;
-  // Of several faults in one head another may be met first.
+  // A head may have several faults, of which the parsers report different ones.
   return {
     head,
     body,
@@ -104,7 +104,7 @@ function readWithOurs(bytes: Buffer, isHead: boolean, cut: (left: number) => num
   };
 }
 
-test("what Node's strict parser refuses is refused, what is taken reads the same, however it is cut", () => {
+test("our parser refuses what Node's strict parser refuses, and reads the rest the same, in any parts", () => {
   const random = randomFrom(SEED);
   const counts = { taken: 0, refusedByBoth: 0, stricter: 0 };
   for (let n = 0; n < CASES; n++) {
@@ -119,7 +119,7 @@ test("what Node's strict parser refuses is refused, what is taken reads the same
     const theirs = readWithLlhttp(bytes, isHead);
     if (!ours.isEnded) {
       counts[theirs.isEnded ? "stricter" : "refusedByBoth"]++;
-      // What was passed on before a body broke off is nothing that the other reader would not have seen.
+      // Before a body breaks off, both parsers have passed on the same bytes.
       if (!theirs.body.startsWith(ours.body)) expect(theirs.body, label()).toContain(ours.body);
       continue;
     }
@@ -134,7 +134,7 @@ test("what Node's strict parser refuses is refused, what is taken reads the same
     };
     if (JSON.stringify(seen) !== JSON.stringify(other)) expect(seen, label()).toEqual(other);
   }
-  // Otherwise this would be a test of nothing.
+  // Otherwise the test would compare nothing.
   expect(counts.taken).toBeGreaterThan(CASES / 4);
   expect(counts.refusedByBoth).toBeGreaterThan(CASES / 8);
 }, 1_800_000);

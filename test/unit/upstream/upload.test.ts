@@ -18,7 +18,7 @@ function upload(stream: Readable) {
   return outcomes;
 }
 
-test("a body that broke off before its upload began is told as broken, and the backend does not wait for it", async () => {
+test("a body that broke off before its upload began is reported as broken, and the backend does not wait for it", async () => {
   const stream = new Readable({ read() {} });
   stream.on("error", () => {});
   stream.destroy(new Error("aborted"));
@@ -28,7 +28,7 @@ test("a body that broke off before its upload began is told as broken, and the b
   expect(outcomes).toEqual([false]);
 });
 
-test("a body that is here is sent whole", async () => {
+test("a body that has arrived is sent whole", async () => {
   const outcomes = upload(Readable.from([Buffer.from("abc")]));
   await eventually(() => outcomes.length > 0, "the end of the upload");
   expect(outcomes).toEqual([true]);

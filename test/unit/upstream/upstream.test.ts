@@ -14,7 +14,7 @@ afterEach(() => {
 
 const NONE: readonly Backend[] = [];
 
-/** Backends named a, b, c, …; each with the options at its place. */
+/** Backends named a, b, c, …, each with the options at its index. */
 function pool(options: readonly Record<string, unknown>[], config: Record<string, unknown> = {}) {
   const lines: Record<string, unknown>[] = [];
   const log = pino({ base: null }, { write: (line: string) => lines.push(JSON.parse(line)) });
@@ -41,13 +41,13 @@ test("in-flight requests are counted until each is released, once", () => {
   expect(a.inFlight).toBe(0);
 });
 
-test("none of those tried is chosen again", () => {
+test("a backend that was tried is not chosen again", () => {
   const { next } = pool([{}, {}, {}]);
   expect(next("a", "b")).toBe("c");
   expect(next("a", "b", "c")).toBeUndefined();
 });
 
-test("a backup comes in only while no other is available", () => {
+test("a backup is chosen only while no other backend is available", () => {
   const { upstream, backend, next } = pool([{}, { backup: true }, {}]);
   for (let n = 0; n < 4; n++) expect(next()).not.toBe("b");
   expect(next("a", "c")).toBe("b");
@@ -59,7 +59,7 @@ test("a backup comes in only while no other is available", () => {
   expect(next()).not.toBe("b");
 });
 
-test("when failures have taken all out, all are tried", () => {
+test("if failures have taken out all backends, all are tried", () => {
   const { upstream, backend, next, messages } = pool([{}, {}]);
   upstream.failed(backend("a"), "refused");
   upstream.failed(backend("b"), "refused");
@@ -73,7 +73,7 @@ test("when failures have taken all out, all are tried", () => {
   expect(messages().slice(2)).toEqual(["backend is back"]);
 });
 
-test("what the checks found unhealthy stays out, even when it is all there is", () => {
+test("a backend that checks found unhealthy is not chosen, even if there is no other", () => {
   const { backend, next } = pool([{}, {}]);
   backend("a").isHealthy = false;
   expect([next(), next()]).toEqual(["b", "b"]);
@@ -81,13 +81,13 @@ test("what the checks found unhealthy stays out, even when it is all there is", 
   expect(next()).toBeUndefined();
 });
 
-test("the only backend of a group is never taken out", () => {
+test("the only backend of an upstream is never taken out", () => {
   const { upstream, backend, next, messages } = pool([{}]);
   for (let n = 0; n < 10; n++) upstream.failed(backend("a"), "refused");
   expect([next(), messages()]).toEqual(["a", []]);
 });
 
-test("unverified certificates are said loudly, once for the group", () => {
+test("unverified certificates are warned of, once for the upstream", () => {
   const backends = [{ url: "https://a.test" }, { url: "http://b.test" }];
   const { lines } = pool(backends, { tls: { verify: false } });
   expect(lines).toEqual([
