@@ -25,19 +25,14 @@ export type ConnectionTarget =
 
 /**
  * Connects to a backend. `session` is that of an earlier TLS handshake, to shorten this one; `onRead` is called with
- * the length of each read into `READ_BUFFER`.
+ * the length of each read into `READ_BUFFER`, and returns true to go on reading.
  */
 export function openBackendSocket(
   target: ConnectionTarget,
   session: Buffer | undefined,
-  onRead: (length: number) => void,
+  onRead: (length: number) => true,
 ): Socket {
-  const callback = (length: number) => {
-    onRead(length);
-    // Go on reading.
-    return true;
-  };
-  const onread = { buffer: READ_PART, callback };
+  const onread = { buffer: READ_PART, callback: onRead };
   if (!target.tls) return connect({ ...target.options, onread });
   const options = { ...target.options, onread };
   return connectTls(session === undefined ? options : { ...options, session });

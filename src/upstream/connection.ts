@@ -183,11 +183,12 @@ export class Connection {
     this.#owner.session = session;
   }
 
-  #read(length: number): void {
+  #read(length: number): true {
     const user = this.#user;
     // A response without a request.
     if (user === undefined) this.destroy();
     else this.#deliver(user, length);
+    return true;
   }
 
   /** An error on the way to the client ends this response, and not the thousands beside it. */

@@ -53,7 +53,7 @@ async function shows(page: Page, selector: string, wanted: RegExp): Promise<void
 
 const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
-test("the numbers of the page are those of the gateway, and change as they do", async () => {
+test("the page shows the gateway's numbers, and follows them", async () => {
   const { backend, gateway, open } = await start();
   const { page, complaints } = await openPage(gateway);
   await shows(page, "#state", /^live$/);
@@ -70,7 +70,7 @@ test("the numbers of the page are those of the gateway, and change as they do", 
   await shows(page, "#routes", /chat\/chat\/\*1/);
   await shows(page, "#backends", /up/);
   clearInterval(emitting);
-  // Something is drawn: the line's colour is on the canvas.
+  // The chart is drawn: the line's colour is on the canvas.
   const drawn = await page.evaluate(`(() => {
     const canvas = document.querySelector("#chart canvas");
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -85,7 +85,7 @@ test("the numbers of the page are those of the gateway, and change as they do", 
   expect(complaints).toEqual([]);
 });
 
-test("by keyboard alone: choose a stream, think again, end it; the focus is never lost", async () => {
+test("by keyboard alone: choose a stream, cancel, choose again, end it; the focus is never lost", async () => {
   const { backend, gateway, open } = await start();
   const client = await open("/chat/a");
   await open("/prices");
@@ -100,7 +100,7 @@ test("by keyboard alone: choose a stream, think again, end it; the focus is neve
   const outline = await page.evaluate<string>("getComputedStyle(document.activeElement).outlineStyle");
   expect(outline).toBe("solid");
 
-  // Numbers come and go below the focus, and it stays.
+  // Rows change around the focus, and it stays.
   const before = await text(page, "#streams tr:first-child td:nth-child(4)");
   await eventually(
     async () => (await text(page, "#streams tr:first-child td:nth-child(4)")) !== before,
@@ -127,7 +127,7 @@ test("by keyboard alone: choose a stream, think again, end it; the focus is neve
   expect(complaints).toEqual([]);
 });
 
-test("fifty streams come in pages, by route and in order", async () => {
+test("fifty streams are shown in pages, by route and order", async () => {
   const { gateway, open } = await start();
   for (let at = 0; at < 50; at++) await open(at % 5 === 0 ? "/prices" : "/chat/a");
   const { page, complaints } = await openPage(gateway);
@@ -142,12 +142,12 @@ test("fifty streams come in pages, by route and in order", async () => {
   await shows(page, "#range", /^1–10 of 10$/);
   await page.selectOption("#sort", "newest");
   await shows(page, "#streams tr:last-child td:first-child", /^prices$/);
-  // The badge counts all of them, whatever the table shows.
+  // The badge counts all streams, whatever the table shows.
   await shows(page, "#streams-total", /^50$/);
   expect(complaints).toEqual([]);
 });
 
-test("a page whose stream is lost says so, and comes back by itself", async () => {
+test("a page whose event stream is lost shows that, and reconnects by itself", async () => {
   const first = await start();
   const { page } = await openPage(first.gateway);
   await shows(page, "#state", /^live$/);
@@ -162,7 +162,7 @@ test("a page whose stream is lost says so, and comes back by itself", async () =
   expect(await page.locator("#main").getAttribute("class")).toBe("");
 });
 
-test("with a token the page asks for it first", async () => {
+test("if there is a token, the page asks for it first", async () => {
   const { gateway } = await start({ adminToken: "a-long-token" });
   const { page } = await openPage(gateway);
   await page.fill("#token", "wrong");

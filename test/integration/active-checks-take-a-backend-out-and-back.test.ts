@@ -5,7 +5,7 @@ import { eventually } from "../support/eventually.ts";
 import { type GatewayFixture, startGatewayTo } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** A backend whose checks are answered as `health` says, and whose other requests get a 200. */
+/** A backend that responds to checks by `health`, and to other requests with 200. */
 async function startChecked() {
   const health = { respond: (request: BackendRequest) => request.respond(200) };
   const checks: BackendRequest[] = [];
@@ -44,14 +44,14 @@ const FAULTS: Record<string, (request: BackendRequest) => void> = {
 };
 
 test.each(Object.entries(FAULTS))(
-  "%s takes it out, and good responses bring it back",
+  "%s takes a backend out, and good responses bring it back",
   async (reason, fault) => {
     const sick = await startChecked();
     const well = await startChecked();
     const gateway = await startPool([sick.url, well.url], {
       healthy: 2,
       unhealthy: 3,
-      // Where that is not the fault, a process that stands still shall not be taken for one.
+      // In the other cases a process that stands still must not look like a slow backend.
       ...(reason !== "no response within 100 ms" && { timeout: "2s" }),
     });
     await eventually(() => sick.checks.length > 0 && well.checks.length > 0, "the first checks");
@@ -96,7 +96,7 @@ test("when every backend is unhealthy, requests are refused at once", async () =
   expect(await gateway.requestLine()).toMatchObject({ err: { code: "no_backend" } });
 });
 
-test("a check says who is asked and by whom, and closes its connection", async () => {
+test("a check names the backend and sluice, and closes its connection", async () => {
   const checked = await startChecked();
   await startPool([checked.url]);
   const check = await eventually(() => checked.checks[0], "a check");
@@ -106,7 +106,7 @@ test("a check says who is asked and by whom, and closes its connection", async (
   await check?.connection.closed;
 });
 
-test("a check that never ends is ended, and one backend is never checked twice at a time", async () => {
+test("a check that does not end is cancelled, and a backend has one check at a time", async () => {
   const checked = await startChecked();
   let atOnce = 0;
   let most = 0;
@@ -118,17 +118,17 @@ test("a check that never ends is ended, and one backend is never checked twice a
   const gateway = await startPool([checked.url]);
   await eventually(() => checked.checks.length > 4, "some checks");
   expect(most).toBeLessThanOrEqual(3);
-  // A stream is a good answer all the same.
+  // A stream counts as a good response.
   expect(changes(gateway)).toEqual([]);
 });
 
-test("checks of several backends do not come all at once, and end with the gateway", async () => {
+test("checks of several backends are not sent all at once, and end with the gateway", async () => {
   const pool = await Promise.all(Array.from({ length: 4 }, () => startChecked()));
   const gateway = await startPool(pool.map(({ url }) => url));
   await eventually(() => pool.every(({ checks }) => checks.length > 4), "some checks");
   const before = performance.now();
   await gateway.close();
-  // Not the grace of five seconds.
+  // Without waiting for the grace of 5 s.
   expect(performance.now() - before).toBeLessThan(4000);
   const counts = () => pool.map(({ checks }) => checks.length);
   await eventually(() => pool.every(({ backend }) => backend.openConnections === 0), "no connection");

@@ -7,13 +7,13 @@ import { openStream } from "../support/sse-client.ts";
 
 const drain = { stream: { onClientGone: "drain" } };
 
-test("the backend's stream is read to its end, so that it can count what it made", async () => {
+test("the backend's stream is read to its end, so that the backend can account for all of it", async () => {
   const { client, request, gateway, backend } = await openRelay({ route: drain });
   request.emit("data: 1\n\n");
   await client.received("data: 1\n\n");
   client.leave();
   expect(await gateway.requestLine()).toMatchObject({ status: 499, endReason: "client_gone" });
-  // More than any buffer on the way holds: it gets through only if the gateway reads it.
+  // More than all buffers on the way hold: it is sent only if the gateway reads it.
   for (let n = 0; n < 64; n++) request.emit("x".repeat(256 * 1024));
   await eventually(() => request.connection.socket.writableLength === 0, "the gateway to read it all");
   expect(request.connection.isOpen).toBe(true);
@@ -22,7 +22,7 @@ test("the backend's stream is read to its end, so that it can count what it made
   expect(gateway.requestLines()).toHaveLength(1);
 });
 
-test("so is the stream of a backend that had not answered yet", async () => {
+test("the stream of a backend that had not responded yet is read to its end too", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, drain);
   const client = openStream(gateway.port);
@@ -35,7 +35,7 @@ test("so is the stream of a backend that had not answered yet", async () => {
   expect(request.connection.isOpen).toBe(true);
 });
 
-test("idleTimeout still ends a drained stream whose backend falls silent", async () => {
+test("idleTimeout still ends such a stream when its backend is silent", async () => {
   const { client, request } = await openRelay({
     route: { stream: { onClientGone: "drain", idleTimeout: "150ms" } },
   });
