@@ -76,7 +76,10 @@ export function createAppVerifier(config: AppAuthConfig, setup: AppAuthSetup): V
   };
 }
 
-/** A date outside of the window is refused before the signature is computed, so it is not a guess at a signature. */
+/**
+ * Returns the time of X-Sdk-Date in ms. A date outside of the window is refused before the signature is computed, so
+ * it is not a guess at a signature.
+ */
 function checkDate(date: string, now: number): number {
   const sentAt = parseSdkDate(date);
   if (sentAt === undefined) throw appRefusal("X-Sdk-Date is malformed");
@@ -122,7 +125,7 @@ async function checkReplay(signatures: Signatures, signature: Buffer, sentAt: nu
   if (use === "full") throw new ProxyError("rate_limited", "limits.signatures is reached");
 }
 
-/** The texts are those of the API gateway that defined the signature; its tools match them. */
+/** Returns the refusal of a wrong signature in the texts of the API gateway, which its tools match. */
 function mismatch(
   { authorization: { key } }: AppClaim,
   name: string | undefined,

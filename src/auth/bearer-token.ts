@@ -8,5 +8,5 @@ export function bearsToken(rawHeaders: RawFields, expected: Buffer): boolean {
   return fields.length === 1 && token !== undefined && timingSafeEqual(digest(token), expected);
 }
 
-/** Digests are compared, because comparing them takes the same time for any text. */
+/** Returns the digest of a token: comparing digests takes the same time for any text. */
 export const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

@@ -112,7 +112,7 @@ export class Capacity {
    * Takes a place for a stream of this client and returns its release. Throws `too_many_streams` or
    * `out_of_memory` (503), or `too_many_streams_of_client` (429).
    */
-  acquireStream(address: string, hasOwnBackend: boolean): Release | Promise<Release> {
+  takeStream(address: string, hasOwnBackend: boolean): Release | Promise<Release> {
     this.#checkHeap();
     const files = hasOwnBackend ? 1 : 0;
     if (this.#limits.streams === "auto") this.#checkRoom(files);
@@ -169,8 +169,8 @@ export class Capacity {
   }
 
   /**
-   * While the heap is nearly full, a new stream may only replace an ended one: their memory may be garbage
-   * that is not collected yet.
+   * Throws `out_of_memory` (503) while the heap is nearly full, unless the new stream replaces an ended one: the memory
+   * of that one can be collected.
    */
   #checkHeap(): void {
     if (!this.#heap.isHigh) {

@@ -97,8 +97,8 @@ const FORWARDED = ["x-forwarded-for", "forwarded", "x-real-ip"];
  * Returns the client network for which failures are counted; undefined for the address of a proxy, because
  * one client behind it could lock out all others:
  * - a trusted proxy that reports no client address;
- * - a proxy in a nearby network that `trustedProxies` does not name. Such fields from elsewhere change
- *   nothing.
+ * - a proxy in a nearby network that `trustedProxies` does not name. A client from
+ *   elsewhere gains nothing by sending these fields.
  */
 function countedClient({ client: { address, isTrusted }, request }: Exchange): string | undefined {
   const isForwarded = FORWARDED.some((name) => fieldValue(request.rawHeaders, name) !== undefined);

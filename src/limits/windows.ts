@@ -7,7 +7,7 @@ import {
   type Windows,
 } from "./counter-store.ts";
 
-/** The key that all keys beyond `maxKeys` share. The key of a request contains a space, so it cannot be this one. */
+/** The key that all keys beyond `maxKeys` share; it is not an address, and other keys contain a space. */
 const OTHERS = "others";
 
 /** A counter whose user bounds the number of keys. */

@@ -204,10 +204,7 @@ function preflightVary({ allowPrivateNetwork }: CorsConfig): readonly [string, s
   return ["Vary", names.join(", ")];
 }
 
-/**
- * A page of a public site asks to send requests into a private network; only an explicit yes in the
- * configuration allows that.
- */
+/** Returns the field that lets a public page send requests into a private network, only if the route allows it. */
 function privateNetwork(config: CorsConfig, rawHeaders: RawFields): Fields {
   const isAsked = fieldValue(rawHeaders, "access-control-request-private-network") === "true";
   return isAsked && config.allowPrivateNetwork ? [["Access-Control-Allow-Private-Network", "true"]] : [];

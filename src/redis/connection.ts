@@ -173,8 +173,8 @@ export class RedisConnection {
   }
 
   /**
-   * After a failover the address points to the new primary, while the old connection still leads to a server that is
-   * now a replica.
+   * Whether to reconnect: after a failover the address points to the new primary, while this connection still leads
+   * to a server that is now a replica.
    */
   #isElsewhere({ message }: Error): boolean {
     const isReplica = message.startsWith("READONLY");

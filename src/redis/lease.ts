@@ -10,7 +10,7 @@ export interface LeaseOptions {
   epoch(): string;
   /** The backend status to write with a renewal; empty to keep the present one. */
   state(): string;
-  onAnswer(answer: LeaseReply): void;
+  onReply(reply: LeaseReply): void;
   /** Called after each failure to get a valid reply; `ms` is the time since the first one. */
   onSilence(ms: number): void;
 }
@@ -49,12 +49,12 @@ export class Lease {
     else void this.#ask();
   }
 
-  /** Redis is back: for one lease time, only the previous leader may lead. */
+  /** Lets only the previous leader lead for one lease time, because Redis is back. */
   standBack(): void {
     this.#wantsFrom = performance.now() + this.#options.place.leaseMs;
   }
 
-  /** Another instance leads: our token is no longer valid. */
+  /** Drops our token, because another instance leads. */
   forget(): void {
     this.token = 0;
   }
@@ -76,53 +76,53 @@ export class Lease {
     this.#isAsking = true;
     this.#asksAgain = false;
     const { faults } = this.#options.place.connection;
-    const answer = await this.#answer().catch((error: unknown) => void faults.onFault(error));
+    const reply = await this.#send().catch((error: unknown) => void faults.onFault(error));
     this.#isAsking = false;
     if (this.#isStopped) return;
-    this.#schedule(answer);
+    this.#schedule(reply);
     try {
-      if (answer !== undefined) this.#options.onAnswer(answer);
+      if (reply !== undefined) this.#options.onReply(reply);
       else this.#options.onSilence(this.#silentMs());
     } catch (error) {
       faults.onFault(error);
     }
   }
 
-  async #answer(): Promise<LeaseReply | undefined> {
+  async #send(): Promise<LeaseReply | undefined> {
     const { connection, keys, owner, leaseMs, keepMs } = this.#options.place;
     const wants = this.token !== 0 || performance.now() >= this.#wantsFrom ? "1" : "0";
     const numbers = [String(this.token), String(leaseMs), wants] as const;
     const rest = [this.#options.epoch(), String(this.#seen), String(keepMs), this.#options.state()];
     try {
       const args = [owner, ...numbers, ...rest];
-      const answer = await connection.run(LEASE, [keys.lease, keys.meta, keys.events], args);
+      const reply = await connection.run(LEASE, [keys.lease, keys.meta, keys.events], args);
       // A lease without its record: part of the keys was evicted, or written by other software.
-      if (answer.epoch === "") return undefined;
+      if (reply.epoch === "") return undefined;
       this.#silentSince = undefined;
-      this.#seen = Math.max(this.#seen, answer.token);
-      if (answer.isGranted) this.token = answer.token;
-      return answer;
+      this.#seen = Math.max(this.#seen, reply.token);
+      if (reply.isGranted) this.token = reply.token;
+      return reply;
     } catch (error) {
       if (error instanceof RedisFault) return undefined;
       throw error;
     }
   }
 
-  /** Counts from the first request without a reply, because before it nothing was asked. */
+  /** Returns the time since the first request without a reply, because nothing was asked before it. */
   #silentMs(): number {
     const now = performance.now();
     this.#silentSince ??= now;
     return now - this.#silentSince;
   }
 
-  #schedule(answer: LeaseReply | undefined): void {
+  #schedule(reply: LeaseReply | undefined): void {
     if (this.#isStopped) return;
     const { leaseMs } = this.#options.place;
     let delay = jitter(leaseMs / 4);
-    if (answer?.isGranted === true) delay = leaseMs / 3;
-    else if (answer !== undefined && answer.leftMs > 0) {
+    if (reply?.isGranted === true) delay = leaseMs / 3;
+    else if (reply !== undefined && reply.leftMs > 0) {
       // Spreads the requests of instances that wait for the same lease.
-      delay = Math.min(answer.leftMs, leaseMs) + 10 + Math.random() * 50;
+      delay = Math.min(reply.leftMs, leaseMs) + 10 + Math.random() * 50;
     }
     if (this.#asksAgain) delay = 0;
     this.#timer = setTimeout(() => this.ask(), delay);

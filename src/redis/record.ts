@@ -36,7 +36,7 @@ export interface RecordContext {
   onDegraded(isDegraded: boolean): void;
   /** Called when the channel gets another history. */
   onReplaced(): void;
-  onClose(farewell: Promise<void>): void;
+  onClose(closed: Promise<void>): void;
 }
 
 /**
@@ -70,7 +70,7 @@ export class RedisRecord implements ChannelStore {
       place,
       epoch: () => this.#epoch,
       state: () => this.#status.unwritten,
-      onAnswer: (reply) => this.#onReply(reply),
+      onReply: (reply) => this.#onReply(reply),
       onSilence: (ms) => this.#onSilence(ms),
     });
     this.#appendQueue = new AppendQueue({
@@ -135,7 +135,7 @@ export class RedisRecord implements ChannelStore {
     this.#role = "closed";
     this.#intake.stop();
     this.#lease.stop();
-    this.#context.onClose(this.#farewell(wasLeading));
+    this.#context.onClose(this.#finish(wasLeading));
   }
 
   /** Asks Redis now. */
@@ -143,12 +143,12 @@ export class RedisRecord implements ChannelStore {
     if (this.#feed !== undefined) this.#lease.ask();
   }
 
-  /** Redis was away: at first, only the previous leader may lead. */
+  /** Lets only the previous leader lead at first, after Redis was away. */
   standBack(): void {
     if (this.#role !== "joining") this.#lease.standBack();
   }
 
-  async #farewell(wasLeading: boolean): Promise<void> {
+  async #finish(wasLeading: boolean): Promise<void> {
     try {
       if (wasLeading) await this.#appendQueue.flush();
       this.#feed = undefined;
@@ -176,7 +176,7 @@ export class RedisRecord implements ChannelStore {
       });
   }
 
-  /** Redis has failed for `ms`: without a leader to follow, this instance asks the backend itself. */
+  /** Asks the backend itself when Redis has failed for `ms` and there is no leader to follow. */
   #onSilence(ms: number): void {
     const { place, timeoutMs } = this.#context;
     const joiningMs = Math.max(ms, place.connection.awayMs);

@@ -53,12 +53,12 @@ export class ReplicaCursor {
     return "next";
   }
 
-  /** Another leader may fill an emptied Redis again, from the start of its own history. */
+  /** Returns the highest seq that may come next. Another leader may fill an emptied Redis from its own history. */
   #mostNext(): number {
     return (isSamePosition(this.accepted, ORIGIN) ? this.deliveredSeq : this.accepted.seq) + 1;
   }
 
-  /** Channel and Redis both have all events up to this position. */
+  /** Notes that the channel and Redis both have all events up to this position. */
   accept(position: Position): void {
     this.accepted = position;
     const { token, seq } = position;
@@ -74,7 +74,7 @@ export class ReplicaCursor {
     this.#writtenSeq = seq;
   }
 
-  /** Redis has lost its newest events, or a reply to us was lost: this is its newest event. */
+  /** Sets the newest event in Redis, after Redis lost events or a reply was lost. */
   rewind(position: Position): void {
     this.accepted = position;
   }

@@ -57,7 +57,7 @@ export class RedisStore implements Store {
   /** Open records, by their name in notices. */
   readonly #records = new Map<string, Set<RedisRecord>>();
   readonly #degraded = new Set<RedisRecord>();
-  readonly #farewells = new Set<Promise<void>>();
+  readonly #closing = new Set<Promise<void>>();
   readonly #faults: RedisFaults;
   readonly #listener: RedisListener | undefined;
   #isClosed = false;
@@ -109,9 +109,9 @@ export class RedisStore implements Store {
       notify: () => this.#notify(keys),
       onDegraded: (isDegraded) => this.#onDegraded(record, { route, record: keys.name, isDegraded }),
       onReplaced: () => this.#log.warn({ route, record: keys.name }, "shared history was replaced"),
-      onClose: (farewell) => {
+      onClose: (closed) => {
         disuse();
-        this.#onClose(record, keys, farewell);
+        this.#onClose(record, keys, closed);
       },
     });
     this.#records.set(keys.name, (this.#records.get(keys.name) ?? new Set()).add(record));
@@ -129,7 +129,7 @@ export class RedisStore implements Store {
     clearTimeout(this.#steady);
     for (const record of this.#open()) record.close();
     // The timeout of each command bounds the time.
-    await Promise.all(this.#farewells);
+    await Promise.all(this.#closing);
     this.#definitions.close();
     this.#reader.close();
     this.#waiting.close();
@@ -205,13 +205,13 @@ export class RedisStore implements Store {
     this.#listener?.onHealth(isWhole);
   }
 
-  #onClose(record: RedisRecord, { name }: RecordKeys, farewell: Promise<void>): void {
+  #onClose(record: RedisRecord, { name }: RecordKeys, closed: Promise<void>): void {
     const group = this.#records.get(name);
     group?.delete(record);
     if (group?.size === 0) this.#records.delete(name);
     this.#degraded.delete(record);
     this.#tellHealth();
-    const done = farewell.catch(this.#faults.onFault).finally(() => this.#farewells.delete(done));
-    this.#farewells.add(done);
+    const done = closed.catch(this.#faults.onFault).finally(() => this.#closing.delete(done));
+    this.#closing.add(done);
   }
 }

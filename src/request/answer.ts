@@ -82,7 +82,7 @@ export function takePlace(
   capacity: Capacity,
 ): Release | Promise<Release> {
   const hasOwnBackend = upstream !== undefined && hub === undefined;
-  const ofGateway = held(exchange, capacity.acquireStream(exchange.client.address, hasOwnBackend));
+  const ofGateway = held(exchange, capacity.takeStream(exchange.client.address, hasOwnBackend));
   return streams === undefined ? ofGateway : takeBoth(exchange, ofGateway, streams);
 }
 

@@ -40,7 +40,7 @@ const stackOf = (line: Readonly<Record<string, unknown>>) =>
   (line["err"] as { readonly code: string; readonly cause: string } | undefined) ?? { code: "", cause: "" };
 
 test.each([
-  ["the limits", "/", () => breaks(Capacity.prototype, "acquireStream")],
+  ["the limits", "/", () => breaks(Capacity.prototype, "takeStream")],
   ["a rate", "/", () => breaks(RateLimit.prototype, "keyOf")],
   ["the choice of a backend", "/", () => breaks(Upstream.prototype, "choose")],
   ["the dial", "/", () => breaks(ConnectionPool.prototype, "take")],

@@ -35,7 +35,7 @@ describe("connections", () => {
 
   test("auto serves as many connections as there are files, less the reserve and the streams' backend connections", async () => {
     const capacity = capacityOf({ ...NONE, connections: "auto" }, 2000);
-    const release = await capacity.acquireStream("10.0.0.1", true);
+    const release = await capacity.takeStream("10.0.0.1", true);
     expect(enterMany(capacity, 1744).filter((admission) => admission === "served")).toHaveLength(1743);
     release();
     capacity.leave("served");
@@ -76,7 +76,7 @@ describe("when the shared counters are unavailable", () => {
 
   test("a stream is refused with a Retry-After", async () => {
     const capacity = new Capacity({ ...NONE, streams: 2 }, counters);
-    const refused = Promise.resolve(capacity.acquireStream("10.0.0.1", false));
+    const refused = Promise.resolve(capacity.takeStream("10.0.0.1", false));
     const fields = [["Retry-After", expect.any(String)]];
     await expect(refused).rejects.toMatchObject({ code: "too_many_streams", fields });
   });
@@ -85,29 +85,29 @@ describe("when the shared counters are unavailable", () => {
 describe("streams", () => {
   test("a limit holds for all routes together, and releasing a place twice frees one place", async () => {
     const capacity = capacityOf({ ...NONE, streams: 1 });
-    const release = await capacity.acquireStream("10.0.0.1", true);
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("too_many_streams");
+    const release = await capacity.takeStream("10.0.0.1", true);
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBe("too_many_streams");
     release();
     release();
-    await capacity.acquireStream("10.0.0.1", true);
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("too_many_streams");
+    await capacity.takeStream("10.0.0.1", true);
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBe("too_many_streams");
   });
 
   test("each client has its own limit", async () => {
     const capacity = capacityOf({ ...NONE, streamsPerClient: 1 });
-    await capacity.acquireStream("10.0.0.1", true);
-    expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams_of_client");
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
+    await capacity.takeStream("10.0.0.1", true);
+    expect(refusal(() => capacity.takeStream("10.0.0.1", true))).toBe("too_many_streams_of_client");
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBeUndefined();
   });
 
   test("with auto, a stream with its own backend connection needs one file more than one that shares it", () => {
     const capacity = capacityOf({ ...NONE, streams: "auto" }, 16);
     enterMany(capacity, 12);
-    expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
-    expect(refusal(() => capacity.acquireStream("10.0.0.1", false))).toBeUndefined();
+    expect(refusal(() => capacity.takeStream("10.0.0.1", true))).toBe("too_many_streams");
+    expect(refusal(() => capacity.takeStream("10.0.0.1", false))).toBeUndefined();
     capacity.leave("served");
-    expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBeUndefined();
-    expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
+    expect(refusal(() => capacity.takeStream("10.0.0.1", true))).toBeUndefined();
+    expect(refusal(() => capacity.takeStream("10.0.0.1", true))).toBe("too_many_streams");
   });
 
   test("with auto, the file of a shared stream counts, and an idle one is released before a client is refused", () => {
@@ -115,7 +115,7 @@ describe("streams", () => {
     const releases = Array.from({ length: 12 }, () => capacity.backendFiles.hold());
     expect(capacity.enter()).toBe("refused");
     expect(refusal(() => capacity.checkBackendFile())).toBe("too_many_streams");
-    expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBe("too_many_streams");
+    expect(refusal(() => capacity.takeStream("10.0.0.1", true))).toBe("too_many_streams");
     const ended: number[] = [];
     const idle = releases.map((release, at) =>
       capacity.backendFiles.offer(() => {
@@ -128,7 +128,7 @@ describe("streams", () => {
     idle[0]?.();
     expect(capacity.enter()).toBe("served");
     expect(ended).toEqual([1, 2]);
-    expect(refusal(() => capacity.acquireStream("10.0.0.1", true))).toBeUndefined();
+    expect(refusal(() => capacity.takeStream("10.0.0.1", true))).toBeUndefined();
     expect(refusal(() => capacity.checkBackendFile())).toBeUndefined();
     expect(ended).toEqual([1, 2, 3, 4]);
     expect(capacity.backendFiles.held).toBe(9);
@@ -158,25 +158,25 @@ describe("streams", () => {
 
   test("a new limit counts the open streams", async () => {
     const capacity = capacityOf({ ...NONE, streams: 5 });
-    const release = await capacity.acquireStream("10.0.0.1", true);
+    const release = await capacity.takeStream("10.0.0.1", true);
     capacity.limits = { ...NONE, streams: 1 };
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("too_many_streams");
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBe("too_many_streams");
     release();
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBeUndefined();
   });
 
   test("while the heap is nearly full, a new stream is admitted only for each that has ended", async () => {
     const heap = { isHigh: false };
     const reserve = { isShort: false, size: 0 };
     const capacity = new Capacity(NONE, new MemoryCounterStore(1), 1000, reserve, heap);
-    const release = await capacity.acquireStream("10.0.0.1", true);
-    await capacity.acquireStream("10.0.0.1", true);
+    const release = await capacity.takeStream("10.0.0.1", true);
+    await capacity.takeStream("10.0.0.1", true);
     heap.isHigh = true;
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("out_of_memory");
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBe("out_of_memory");
     release();
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBe("out_of_memory");
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBeUndefined();
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBe("out_of_memory");
     heap.isHigh = false;
-    expect(refusal(() => capacity.acquireStream("10.0.0.2", true))).toBeUndefined();
+    expect(refusal(() => capacity.takeStream("10.0.0.2", true))).toBeUndefined();
   });
 });
