@@ -96,7 +96,8 @@ export class BackendStatus {
   }
 
   /**
-   * Refuses waiting clients: otherwise they would wait until a leader of this version takes over. Open streams go on.
+   * Returns a refusal in place of an unreadable status: waiting clients would otherwise wait until a leader of this
+   * version takes over. Open streams go on.
    */
   #unreadable(): BackendState {
     const retryAt = Date.now() + this.#options.unreadableMs;

@@ -32,8 +32,8 @@ export class Lease {
   #timer: NodeJS.Timeout | undefined;
   #silentSince: number | undefined;
   /**
-   * Until then, an instance that did not lead before Redis was away leaves the lease to the one that did, which has
-   * events to write.
+   * The time by `performance.now()` before which we do not ask for the lease unless we led last: the previous leader
+   * has events to write.
    */
   #wantsFrom = 0;
   #isStopped = false;

@@ -42,8 +42,8 @@ export interface RecordContext {
 /**
  * The record of one stream in Redis, as one instance takes part in it: it leads, follows, or is alone.
  *
- * The replies about the lease, which is asked for all the time, drive everything: they say who leads, where the
- * record ends, and the status of its backend. Comparing positions reveals what was missed in between.
+ * The lease is requested again and again. Its replies drive the record: they give the leader, the newest position and
+ * the backend status. Comparing positions shows which events were missed between two replies.
  */
 export class RedisRecord implements ChannelStore {
   readonly #context: RecordContext;
@@ -244,7 +244,7 @@ export class RedisRecord implements ChannelStore {
       this.#feed?.onFollow();
     }
     if (!this.#intake.isReading) this.#intake.read(this.#cursor.accepted);
-    // A status comes after the events before it; and the reader may be cut off for long.
+    // A status must not overtake the events before it, and the reader may be cut off for long.
     const isStuck = isSamePosition(this.#cursor.accepted, this.#acceptedBefore);
     const isBehind = !isSamePosition(this.#cursor.accepted, top);
     if (isBehind && (isStuck || this.#status.differs(state))) await this.#intake.catchUp();

@@ -32,7 +32,7 @@ export interface RedisHealth {
   readonly invalid: ReadonlyMap<InvalidKind, number>;
 }
 
-/** Hears of the events of the store that concern the whole gateway. */
+/** Listens for faults and changes of the store that concern the whole gateway. */
 export interface RedisListener {
   /** Called with each change of whether all delivered events are in Redis. */
   onHealth(isWhole: boolean): void;
@@ -128,7 +128,7 @@ export class RedisStore implements Store {
     this.#isClosed = true;
     clearTimeout(this.#steady);
     for (const record of this.#open()) record.close();
-    // The timeout of each command bounds the time.
+    // The timeouts of their commands bound the wait.
     await Promise.all(this.#closing);
     this.#definitions.close();
     this.#reader.close();

@@ -19,7 +19,7 @@ export interface NoPlace {
 export interface PrimaryCalls extends CounterCalls {
   /** The worker is ready for messages; node:cluster drops messages that were sent before. */
   up(of: undefined): void;
-  /** An unexpected error in no exchange: the worker serves until another worker replaces it. */
+  /** An unexpected error outside of any exchange: the worker serves until another worker replaces it. */
   crashed(of: undefined): void;
 }
 
