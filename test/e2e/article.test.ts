@@ -84,7 +84,7 @@ async function startPageOf(demoPageUrl: string, gatewayPort: number): Promise<st
   return url + path;
 }
 
-test("the time changes every second, from the demo's own page and through nginx", async () => {
+test("the time changes every second, on the demo's own page and through nginx", async () => {
   const demo = await startDemo("127.0.0.1:0");
   afterTest(() => demo.close());
   const nginx = await behindNginx(demo.gatewayUrl);
@@ -121,7 +121,7 @@ async function showsFourTimes(page: Page): Promise<void> {
   expect(await text(page, "#connects")).toBe("1");
 }
 
-test("a forced reconnect is signed anew, brings the last id as Last-Event-ID, and loses nothing", async () => {
+test("a forced reconnect is signed again, sends the last id as Last-Event-ID, and loses nothing", async () => {
   const { app, backend, gateway, nginx } = await startApi();
   const page = await openPage({ gatewayPort: nginx.port, app });
   const sent: string[] = [];
@@ -159,7 +159,7 @@ test("a forced reconnect is signed anew, brings the last id as Last-Event-ID, an
   expect(gateway.requestLines().some(({ method }) => method === "OPTIONS")).toBe(true);
 });
 
-test("an id of any letters comes back through the query as the bytes that the backend sent", async () => {
+test("an id with any characters comes back through the query as the backend's bytes", async () => {
   const { app, backend, nginx } = await startApi();
   await openPage({ gatewayPort: nginx.port, app });
   const id = "a+b c&lastEventId=7#é/%2F?=";

@@ -42,7 +42,7 @@ async function delays(page: Page): Promise<number[][]> {
   return texts.map(([number = "", , ...cells]) => [Number(number), ...cells.map(toMs)]);
 }
 
-test("three techniques bring the same events: one request does, or one for each event, or many for nothing", async () => {
+test("three techniques get the same events: with one request, with one per event, or with many empty ones", async () => {
   const { page, complaints } = await openComparison();
   await page.selectOption("#every", "1000");
   await shows(page, "#state", /^live$/);
@@ -78,7 +78,7 @@ test("three techniques bring the same events: one request does, or one for each 
   expect(complaints).toEqual([]);
 });
 
-test("the bytes of an answer are counted as they are on the wire", async () => {
+test("the bytes of a response are counted as on the wire", async () => {
   const { page } = await openComparison();
   const answers: Response[] = [];
   page.on("response", (response) => {
@@ -95,7 +95,7 @@ test("the bytes of an answer are counted as they are on the wire", async () => {
   await eventually(showsThatOfTheLast, "the size of the answer", { timeoutMs: 8000 });
 });
 
-test("by keyboard: an event is sent, all is stopped, and begins anew with its figures at nothing", async () => {
+test("by keyboard: sends an event, stops, and restarts with the figures at zero", async () => {
   const { page, complaints } = await openComparison();
   const focused = () => page.evaluate("document.activeElement.id");
   for (let presses = 0; presses < 5 && (await focused()) !== "now"; presses++) {
@@ -123,7 +123,7 @@ test("by keyboard: an event is sent, all is stopped, and begins anew with its fi
   expect(complaints).toEqual([]);
 });
 
-test("when the gateway is gone the page says so, and looks for it", async () => {
+test("when the gateway is gone the page shows it and reconnects", async () => {
   const { page, demo } = await openComparison();
   await shows(page, "#stream-requests", /^1$/);
   await demo.close();
@@ -131,7 +131,7 @@ test("when the gateway is gone the page says so, and looks for it", async () => 
   await shows(page, "#stream-requests", /^[2-9]$/);
 });
 
-test("it draws what it tells, fits a narrow screen, and keeps still for whoever asks for it", async () => {
+test("the drawing has the figures' events, fits a narrow screen, and respects reduced motion", async () => {
   const { page, complaints } = await openComparison({
     viewport: { width: 340, height: 700 },
     colorScheme: "dark",

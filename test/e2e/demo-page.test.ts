@@ -38,7 +38,7 @@ async function shows(page: Page, selector: string, wanted: RegExp): Promise<void
   });
 }
 
-test("the page shows the time as it comes, how late it is, and named events", async () => {
+test("the page shows the time as it arrives, its delay, and named events", async () => {
   const [{ pageUrl, gatewayUrl }, browser] = [await demo(), await launchChromium()];
   const { page, complaints } = await openTab(browser, pageUrl);
   expect(new URL(pageUrl).origin).not.toBe(new URL(gatewayUrl).origin);
@@ -68,7 +68,7 @@ test("the page shows how many events an nginx without sluice holds back", async 
   expect(complaints).toEqual([]);
 });
 
-test("where there is no nginx the page says how to get one, and behind another server nothing", async () => {
+test("without nginx the page says how to install it, and behind another server nothing", async () => {
   const running = await startDemo("127.0.0.1:0", { nginx: "" });
   afterTest(() => running.close());
   const browser = await launchChromium();
@@ -107,7 +107,7 @@ test("a chat message of one tab appears in another, after a preflight that sluic
   expect(await text(two.page, "#messages")).not.toContain("Eve");
 });
 
-test("a burst is counted, words come one by one and stop when asked to", async () => {
+test("a burst is counted; words come one by one, and Stop stops them", async () => {
   const [{ pageUrl }, browser] = [await demo(), await launchChromium()];
   const { page, complaints } = await openTab(browser, pageUrl);
   await page.selectOption("#burst-events", "10000");

@@ -72,7 +72,7 @@ const run = (file: string, args: readonly string[]) =>
     execFile(file, args, (error, stdout) => (error === null ? resolve(stdout) : reject(error)));
   });
 
-test("curl --http2 gets events as they come, and an ordinary answer whole", async () => {
+test("curl --http2 gets events as they arrive, and an ordinary response completely", async () => {
   const backend = await startBackend((request) => {
     if (request.target === "/events") request.openStream();
     else request.respond(200, {}, `${request.method} ${request.body}`);
@@ -96,7 +96,7 @@ test("curl --http2 gets events as they come, and an ordinary answer whole", asyn
   expect(await run("curl", ["-sk", "--http1.1", "--fail", url])).toBe("GET ");
 });
 
-test("curl says so when the backend breaks off", async () => {
+test("curl reports an aborted backend response", async () => {
   const backend = await startBackend();
   const gateway = await startSecureGatewayTo(backend.url);
   const curl = spawn("curl", ["-skN", "--http2", `https://127.0.0.1:${gateway.port}/events`]);
@@ -115,7 +115,7 @@ test("curl says so when the backend breaks off", async () => {
   expect(curl.exitCode).toBe(92);
 });
 
-test("nginx in front speaks TLS to the gateway, and events pass as they come", async () => {
+test("nginx in front uses TLS to the gateway, and events arrive at once", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startSecureGatewayTo(backend.url, {}, { trustedProxies: ["127.0.0.1"] });
   const text = [

@@ -40,7 +40,7 @@ const FAILURES: Record<string, (request: BackendRequest) => void> = {
     request.halfClose();
   },
   "a head of 20 KiB": (request) => request.respond(200, { "X-Big": "x".repeat(20 * 1024) }),
-  "no HTTP": (request) => request.send("SSH-2.0-OpenSSH_9.2\r\n"),
+  "not HTTP": (request) => request.send("SSH-2.0-OpenSSH_9.2\r\n"),
   "an HTTP/0.9 answer": (request) => {
     request.send("<html>hello</html>");
     request.halfClose();

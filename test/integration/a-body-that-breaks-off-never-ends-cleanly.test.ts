@@ -84,7 +84,7 @@ for (const type of [plain, stream]) {
   });
 }
 
-test("a break right behind the data does not swallow the data", async () => {
+test("data directly before a break still arrives", async () => {
   const backend = await startBackend((request) => {
     request.send(`${stream}${chunked}9\r\ndata: 1\n\n\r\n`);
     request.halfClose();
@@ -95,7 +95,7 @@ test("a break right behind the data does not swallow the data", async () => {
   expect(client.text).toBe(":\ndata: 1\n\n");
 });
 
-test("a body whose length does not match is cut for each kind of client, control: a whole one is clean", async () => {
+test("a body of the wrong length is aborted for each kind of client; control: a complete one ends cleanly", async () => {
   const { client, request, gateway } = await openRelay();
   request.emit("data: 1\n\n");
   request.endStream();
@@ -103,7 +103,7 @@ test("a body whose length does not match is cut for each kind of client, control
   expect(await gateway.requestLine()).toMatchObject({ status: 200, endReason: "backend_ended", events: 1 });
 });
 
-test("a stream that its backend delimits by close ends cleanly with it", async () => {
+test("a stream that its backend delimits by closing ends cleanly", async () => {
   const backend = await startBackend((request) => {
     request.send(`${stream}Connection: close\r\n\r\ndata: 1\n\n`);
     request.halfClose();

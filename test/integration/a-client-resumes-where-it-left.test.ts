@@ -3,7 +3,7 @@ import { startBackend } from "../support/backend.ts";
 import { dataOf, event, idsOf, startSharing, streaming, subscribe } from "../support/shared.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("a backend without ids becomes resumable: ours stand in its events", async () => {
+test("a backend without ids becomes resumable: sluice adds ids to its events", async () => {
   const backend = await startBackend(streaming(event("1"), event("2"), event("3")));
   const { port } = await startSharing(backend.url);
   const first = subscribe(port);
@@ -16,7 +16,7 @@ test("a backend without ids becomes resumable: ours stand in its events", async 
   expect(backend.requests).toHaveLength(1);
 });
 
-test("a backend's own ids stay as they are, gapped and in no order", async () => {
+test("a backend's own ids are not changed, even with gaps and out of order", async () => {
   const blocks = [event("a", "100"), event("b", "7"), event("c"), event("d", "x y")];
   const backend = await startBackend(streaming(...blocks));
   const { port } = await startSharing(backend.url);
@@ -32,7 +32,7 @@ test("a backend's own ids stay as they are, gapped and in no order", async () =>
   }
 });
 
-test("the id is taken from the query as polyfills send it, and the backend sees none of it", async () => {
+test("the id is read from the query, as polyfills send it, and not forwarded to the backend", async () => {
   const backend = await startBackend(streaming(event("1", "é/1"), event("2", "é/2")));
   const { port } = await startSharing(backend.url);
   await subscribe(port, "/news?a=1").received("data: 2\n\n");
@@ -42,7 +42,7 @@ test("the id is taken from the query as polyfills send it, and the backend sees 
   expect(backend.requests.map(({ target }) => target)).toEqual(["/news?a=1"]);
 });
 
-test("the field wins over the query, whose id is that of the first connection", async () => {
+test("the field takes precedence over the query, which has the id of the first connection", async () => {
   const backend = await startBackend(streaming(event("1", "i1"), event("2", "i2"), event("3", "i3")));
   const { port } = await startSharing(backend.url);
   await subscribe(port).received("data: 3\n\n");

@@ -5,7 +5,7 @@ import { dataOf, event, startSharing, subscribe } from "../support/shared.ts";
 
 const CLIENTS = 1000;
 
-test("a thousand that come back in one moment are all resumed, with no further dial", async () => {
+test("a thousand clients that reconnect at once are all resumed, without a further dial", async () => {
   const backend = await startBackend();
   const gateway = await startSharing(backend.url);
   const first = subscribe(gateway.port);

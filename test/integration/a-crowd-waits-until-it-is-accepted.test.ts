@@ -7,7 +7,7 @@ import { directoryOf, startSluice } from "../support/sluice-process.ts";
 /** More than Node has wait by itself, and no more than Linux lets wait. */
 const CROWD = 1_500;
 
-test("1,500 connections that come in one moment are all taken, none to be tried again later", async () => {
+test("1,500 connections at once are all accepted, and no client has to retry", async () => {
   const cwd = directoryOf({
     "config/sluice.yaml": "listen: 127.0.0.1:0\nadmin: false\n",
     "config/routes/main.yaml": 'match: { path: "/*" }\nmock: { status: 200, body: ok }\n',

@@ -71,7 +71,7 @@ test.each([
   ["a heartbeat", { heartbeat: "100ms" }, () => breaks(Relay.prototype, "beat")],
   ["the timer of maxDuration", { maxDuration: "1s" }, () => breaks(Relay.prototype, "endAtBoundary")],
   ["the timer of idleTimeout", { idleTimeout: "300ms" }, () => breaks(Relay.prototype, "abort")],
-])("a fault in %s breaks that stream off", async (_, stream, breakIt) => {
+])("a fault in %s aborts that stream", async (_, stream, breakIt) => {
   for (const request of [{}, POST]) {
     const setup = await start(stream);
     const other = await openOne(setup, { path: "/other" });
@@ -90,7 +90,7 @@ test.each([
 test.each([
   ["a plain GET", {}],
   ["a POST", POST],
-])("a fault as the backend of %s breaks off ends that stream", async (_, request) => {
+])("a fault while the backend of %s aborts ends that stream", async (_, request) => {
   const setup = await start();
   const { client, asked } = await openOne(setup, request);
   breaks(Relay.prototype, "onError");
@@ -102,7 +102,7 @@ test.each([
 test.each([
   ["a plain GET", {}],
   ["a POST", POST],
-])("a fault as the client of %s leaves gives its place and its backend back", async (_, request) => {
+])("a fault while the client of %s leaves releases its place and its backend", async (_, request) => {
   const setup = await start();
   for (let round = 0; round < 3; round++) {
     const { client, asked } = await openOne(setup, request);
@@ -116,7 +116,7 @@ test.each([
 test.each([
   ["a plain GET", {}],
   ["a POST", POST],
-])("a fault as the client of %s takes what waited ends that stream", async (_, request) => {
+])("a fault while the client of %s takes pending bytes ends that stream", async (_, request) => {
   const setup = await start({ clientBuffer: "64k" });
   const { client, asked } = await openOne(setup, request);
   client.socket.pause();
@@ -129,7 +129,7 @@ test.each([
   await expectOneFault(setup.gateway);
 });
 
-test("a fault as a backend's connection stands is a 500", async () => {
+test("a fault when a backend's connection is established is a 500", async () => {
   const setup = await start();
   breaks(Connection.prototype, "send");
   const client = openStream(setup.gateway.port);
@@ -138,7 +138,7 @@ test("a fault as a backend's connection stands is a 500", async () => {
   await expectOneFault(setup.gateway);
 });
 
-test("a fault in breaking a stream off closes its connection all the same", async () => {
+test("a fault while aborting a stream still closes its connection", async () => {
   const setup = await start();
   const { client, asked } = await openOne(setup, {});
   breaks(RawResponse.prototype, "breakOff");
@@ -147,7 +147,7 @@ test("a fault in breaking a stream off closes its connection all the same", asyn
   await expectOneFault(setup.gateway);
 });
 
-test("a fault as a request is read from a connection ends that connection", async () => {
+test("a fault while a request is read ends its connection", async () => {
   const setup = await start();
   breaks(NodeResponse.prototype, "ownedBy");
   const client = openStream(setup.gateway.port, POST);
@@ -173,7 +173,7 @@ test.each(["ownedBy", "writeHead"] as const)("a fault in %s ends one HTTP/2 stre
   await other.received("data: on");
 });
 
-test("a fault as a WebSocket opens breaks both of its connections off", async () => {
+test("a fault while a WebSocket opens aborts both of its connections", async () => {
   const { backend, gateway } = await start();
   const client = await openRaw(gateway.port);
   client.send(handshake("/ws"));
@@ -185,7 +185,7 @@ test("a fault as a WebSocket opens breaks both of its connections off", async ()
   await expectOneFault(gateway);
 });
 
-test("a body that breaks off behind TLS is reset for an HTTP/1.0 client, and one on a unix socket closed", async () => {
+test("an aborted body is a reset for an HTTP/1.0 client over TLS, and a close on a unix socket", async () => {
   const tls = await certificateFiles();
   const path = `/tmp/sluice-fault-${process.pid}.sock`;
   const { backend, gateway } = await start({}, [{ address: "127.0.0.1:0", tls }, `unix:${path}`]);

@@ -44,7 +44,7 @@ async function serve() {
   return { sluice, port, backend, open, standStill };
 }
 
-test("what came while the process stood still counts as in time, for streams, heads and requests", async () => {
+test("data that arrived while the process stood still counts as in time, for streams, heads and requests", async () => {
   const { sluice, port, backend, open, standStill } = await serve();
   const streams = [await open("/a"), await open("/b"), await open("/shared")];
   const waiting = openStream(port, { path: "/waiting" });
@@ -78,7 +78,7 @@ test("what came while the process stood still counts as in time, for streams, he
   expect(samples.get("sluice_event_loop_stalls_total")).toBe(stalls().length);
 });
 
-test("a client that could not be written to meanwhile is not a slow one", async () => {
+test("a client that could not be written to meanwhile is not a slow client", async () => {
   const { backend, port, standStill } = await serve();
   const client = openStream(port, { path: "/a", paused: true });
   const request = await backend.nextRequest();
@@ -98,7 +98,7 @@ test("a client that could not be written to meanwhile is not a slow one", async 
   expect(client.end).toBeUndefined();
 });
 
-test("the heartbeats that were missed are not made up for", async () => {
+test("missed heartbeats are not sent later", async () => {
   const backend = await startBackend();
   const cwd = directoryOf({
     "config/sluice.yaml": "listen: 127.0.0.1:0\nadmin: false\n",

@@ -28,7 +28,7 @@ async function answersTo(
 }
 
 test.each([301, 302, 401, 403, 404, 410, 429, 500, 503])(
-  "a %i goes to all who wait, once",
+  "a %i goes to all waiting clients, once",
   async (status) => {
     const { statuses, bodies, dials } = await answersTo((request) =>
       request.respond(status, { "Set-Cookie": "a=b", "X-Secret": "s" }, "private words"),
@@ -39,7 +39,7 @@ test.each([301, 302, 401, 403, 404, 410, 429, 500, 503])(
   },
 );
 
-test("a redirect keeps its place and no cookie", async () => {
+test("a redirect keeps its Location and no cookie", async () => {
   const { field } = await answersTo(
     (request) => request.respond(302, { Location: "https://elsewhere.example/x", "Set-Cookie": "a=b" }),
     3,
@@ -48,7 +48,7 @@ test("a redirect keeps its place and no cookie", async () => {
   expect(field("set-cookie")).toBeUndefined();
 });
 
-test("Retry-After says when the backend is asked again", async () => {
+test("the backend is asked again after its Retry-After", async () => {
   const { field } = await answersTo((request) => request.respond(503, { "Retry-After": "20" }), 3);
   expect(Number(field("retry-after"))).toBeGreaterThanOrEqual(19);
   expect(Number(field("retry-after"))).toBeLessThanOrEqual(22);
@@ -64,13 +64,13 @@ test.each([
   expect(dials).toBe(1);
 });
 
-test("a 204 goes to all who wait, and nobody asks again", async () => {
+test("a 204 goes to all waiting clients, and the backend is not asked again", async () => {
   const { statuses, dials } = await answersTo((request) => request.send("HTTP/1.1 204 Done\r\n\r\n"));
   expect([...statuses]).toEqual([204]);
   expect(dials).toBe(1);
 });
 
-test("a backend that cannot be reached is a 502 for all, and no key is left behind", async () => {
+test("an unreachable backend is a 502 for all, and its channel is removed", async () => {
   const gateway = await startSharing(`http://127.0.0.1:${await refusedPort()}`);
   const clients = Array.from({ length: 100 }, () => subscribe(gateway.port));
   for (const client of clients) {
@@ -84,7 +84,7 @@ test("a backend that cannot be reached is a 502 for all, and no key is left behi
   );
 });
 
-test("a backend that says nothing is a 504 for all who wait, after responseHeaderTimeout", async () => {
+test("a silent backend is a 504 for all waiting clients, after responseHeaderTimeout", async () => {
   const backend = await startBackend();
   const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "100ms", retries: 0 };
   const { port } = await startSharing(backend.url, { redial: { min: "10s", max: "10s" } }, { upstream });
@@ -99,7 +99,7 @@ test("a backend that says nothing is a 504 for all who wait, after responseHeade
   expect(backend.requests).toHaveLength(1);
 });
 
-test("a 204 in place of a lost stream ends it for those who have it, and whoever comes back gets 204", async () => {
+test("a 204 after a lost stream ends it for its clients, and a reconnecting client gets 204", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url);
   const client = subscribe(port);
@@ -119,7 +119,7 @@ test("a 204 in place of a lost stream ends it for those who have it, and whoever
   expect(backend.requests).toHaveLength(2);
 });
 
-test("a refusal that is meant breaks the stream of those who have it", async () => {
+test("a final refusal aborts the streams of all clients", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url);
   const client = subscribe(port);
@@ -132,7 +132,7 @@ test("a refusal that is meant breaks the stream of those who have it", async () 
   expect(await client.ended()).toBe("truncated");
 });
 
-test("a backend that fails is asked once for each wait, however many clients there are", async () => {
+test("a failing backend is asked once per wait, for any number of clients", async () => {
   const backend = await startBackend((request) => {
     if (backend.requests.length > 1) return request.respond(500);
     request.openStream();

@@ -79,7 +79,7 @@ const residentBytes = (pid: number, field: "VmRSS" | "VmHWM"): number =>
     new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1],
   ) * 1024;
 
-test("at full speed memory is bounded, slow clients are ended, and nobody misses an event unknowingly", async () => {
+test("at full speed memory is bounded, slow clients are ended, and every client learns of missed events", async () => {
   const backend = await startBackend();
   const cwd = directoryOf({
     "config/sluice.yaml": "listen: 127.0.0.1:0\nadmin: false\n",

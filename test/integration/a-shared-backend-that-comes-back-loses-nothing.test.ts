@@ -35,7 +35,7 @@ test.each([
     "sends what is no chunk",
     (request: BackendRequest, next: number) => request.send(`no chunk\r\n${event(`e${next}`, String(next))}`),
   ],
-])("a backend that %s after each third event is resumed, and clients notice nothing", async (_, end) => {
+])("a backend that %s after each third event is resumed, unnoticed by clients", async (_, end) => {
   const backend = await startBackend(inPieces(3, 30, end));
   const { port } = await startSharing(backend.url);
   const clients = [subscribe(port), subscribe(port)];
@@ -44,7 +44,7 @@ test.each([
   expect(backend.requests).toHaveLength(10);
 });
 
-test("what a backend sends again is dropped; another event under a known id is not, and is logged", async () => {
+test("a repeated event is dropped; a different event with a known id is delivered and logged", async () => {
   let dials = 0;
   const backend = await startBackend((request) => {
     dials += 1;
@@ -62,7 +62,7 @@ test("what a backend sends again is dropped; another event under a known id is n
   expect(gateway.log.filter(({ msg }) => msg === "event id came again with another event")).toHaveLength(1);
 });
 
-test("without ids nobody knows what was sent meanwhile, so clients are told", async () => {
+test("without ids, clients are told of a gap after a reconnection", async () => {
   let dials = 0;
   const backend = await startBackend((request) => {
     dials += 1;
@@ -78,7 +78,7 @@ test("without ids nobody knows what was sent meanwhile, so clients are told", as
   );
 });
 
-test("clients are kept while the backend is away, with heartbeats", async () => {
+test("clients stay connected while the backend is away, with heartbeats", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url, {}, { stream: { heartbeat: "30ms" } });
   const client = subscribe(port);
@@ -99,7 +99,7 @@ test("clients are kept while the backend is away, with heartbeats", async () => 
   expect(dataOf(client)).toEqual(["1", "2"]);
 });
 
-test("a silent backend is asked again after idleTimeout, and clients stay", async () => {
+test("a silent backend is asked again after idleTimeout, and clients stay connected", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url, {}, { stream: { idleTimeout: "50ms" } });
   const client = subscribe(port);

@@ -3,7 +3,7 @@ import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { dataOf, event, startSharing, streaming, subscribe } from "../support/shared.ts";
 
-test("it opens with the lines of its route, and beats when it is silent", async () => {
+test("it opens with the lines of its route, and gets heartbeats when silent", async () => {
   const backend = await startBackend(streaming());
   const { port } = await startSharing(
     backend.url,
@@ -16,7 +16,7 @@ test("it opens with the lines of its route, and beats when it is silent", async 
   expect(client.field("cache-control")).toBe("no-cache, no-transform");
 });
 
-test("traffic resets the heartbeat for all", async () => {
+test("an event resets the heartbeat for all clients", async () => {
   const backend = await startBackend();
   // Longer than a busy machine stands still, and this process with it, so that nothing is sent.
   const { port } = await startSharing(backend.url, {}, { stream: { heartbeat: "1500ms", prelude: false } });
@@ -34,7 +34,7 @@ test("traffic resets the heartbeat for all", async () => {
   expect(client.text).not.toMatch(/^:$/m);
 });
 
-test("the backend's reconnection time reaches those who are there and those who come later, once", async () => {
+test("the backend's reconnection time reaches connected and later clients, once each", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url, {}, { stream: { prelude: false } });
   const client = subscribe(port);
@@ -80,7 +80,7 @@ test("closing the gateway ends every client cleanly, and the backend request", a
   expect(new Set(gateway.requestLines().map(({ endReason }) => endReason))).toEqual(new Set(["drained"]));
 });
 
-test("each client leaves one line when its stream opens and one when it ends, the channel two", async () => {
+test("each client logs one line when its stream opens and one at its end, and the channel two", async () => {
   const backend = await startBackend(streaming(event("1")));
   const gateway = await startSharing(backend.url, { linger: "20ms" });
   const clients = [subscribe(gateway.port), subscribe(gateway.port)];
@@ -94,7 +94,7 @@ test("each client leaves one line when its stream opens and one when it ends, th
   expect(gateway.requestLines()[0]).toMatchObject({ endReason: "client_gone", status: 499, route: "main" });
 });
 
-test("the events of a shared stream are WHATWG's: any line ends, a mark, comments and bogus fields", async () => {
+test("a shared stream is parsed as WHATWG says: any line ends, a mark, comments and unknown fields", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url, { ids: "never" }, { stream: { prelude: false } });
   const client = subscribe(port);

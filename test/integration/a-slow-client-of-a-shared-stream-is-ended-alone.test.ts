@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { dataOf, event, idsOf, startSharing, subscribe } from "../support/shared.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("one that takes nothing is ended by slow_client; the others miss nothing and wait for nothing", async () => {
+test("a client that reads nothing is ended with slow_client; the others miss nothing and do not wait", async () => {
   const backend = await startBackend();
   const gateway = await startSharing(
     backend.url,
@@ -49,7 +49,7 @@ test("one that takes nothing is ended by slow_client; the others miss nothing an
   expect(back.field("sluice-resumed-from")).toBe(lastId);
 });
 
-test("one that takes nothing of what waits is ended after sendTimeout", async () => {
+test("a client that takes none of its pending bytes is ended after sendTimeout", async () => {
   const backend = await startBackend();
   const gateway = await startSharing(
     backend.url,

@@ -58,7 +58,7 @@ for (const type of ["text/event-stream", "text/plain"]) {
   });
 }
 
-test("a backend that is held back for its client is not silent", async () => {
+test("a backend that is paused for its client does not count as silent", async () => {
   const backend = await startBackend();
   // Ended before as `idle_timeout`, in the middle of an event: nothing was read, so nothing came. Longer than a
   // second, as the backend is of this process and silent itself whenever that stands still.
@@ -98,7 +98,7 @@ test("a slow reader gets every byte", async () => {
   expect(client.text.slice(2).replaceAll(EVENT, "")).toBe("");
 });
 
-test("sendTimeout ends a client that takes nothing of what waits for it", async () => {
+test("sendTimeout ends a client that takes none of its pending bytes", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {
     stream: { clientBuffer: "64k", sendTimeout: "300ms" },
@@ -114,7 +114,7 @@ test("sendTimeout ends a client that takes nothing of what waits for it", async 
   expect(request.connection.closedBy).toBeDefined();
 });
 
-test("sendTimeout leaves a client alone that reads slowly but steadily", async () => {
+test("sendTimeout does not end a client that reads slowly but steadily", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {
     // Longer than this process, and the client in it, stands still on a busy machine.
@@ -135,7 +135,7 @@ test("sendTimeout leaves a client alone that reads slowly but steadily", async (
   client.leave();
   await request.connection.closed;
 });
-test("an idle stream to a client that has taken all is not a slow client", async () => {
+test("a client of an idle stream without pending bytes is not slow", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startGatewayTo(backend.url, { stream: { sendTimeout: "100ms", heartbeat: "off" } });
   const client = openStream(gateway.port);

@@ -23,7 +23,7 @@ async function startBreaking(isBeforeHead: boolean) {
   return { bodies, upstream: { backends: backends.map(({ url }) => ({ url })), retries: 3 } };
 }
 
-test("over HTTP/1.1, broken off behind an event", async () => {
+test("over HTTP/1.1, aborted after an event", async () => {
   const { bodies, upstream } = await startBreaking(false);
   const gateway = await startGatewayTo("", { upstream });
   const client = openStream(gateway.port, { method: "POST", body: PROMPT });
@@ -32,7 +32,7 @@ test("over HTTP/1.1, broken off behind an event", async () => {
   expect(bodies).toEqual([PROMPT]);
 });
 
-test("over HTTP/1.1, broken off before the head", async () => {
+test("over HTTP/1.1, aborted before the head", async () => {
   const { bodies, upstream } = await startBreaking(true);
   const gateway = await startGatewayTo("", { upstream });
   const client = openStream(gateway.port, { method: "POST", body: PROMPT });

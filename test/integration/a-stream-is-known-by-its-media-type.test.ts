@@ -19,7 +19,7 @@ for (const type of [
 }
 
 for (const type of ["text/event-streams", "text/plain", "application/json; x=text/event-stream", undefined]) {
-  test(`${type ?? "no media type"} is none`, async () => {
+  test(`${type ?? "no media type"} is not a stream`, async () => {
     const backend = await startBackend((request) =>
       request.respond(200, type === undefined ? {} : { "Content-Type": type }, "data: 1\n\n"),
     );
@@ -33,7 +33,7 @@ for (const type of ["text/event-streams", "text/plain", "application/json; x=tex
 }
 
 for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "QUERY"]) {
-  test(`a stream in answer to ${method} is relayed, and the body of the request arrived whole`, async () => {
+  test(`a stream in response to ${method} is relayed, and the request's body arrives completely`, async () => {
     const { client, request } = await openRelay({ request: { method, body: '{"stream":true}' } });
     expect(request.method).toBe(method);
     expect((await request.wholeBody()).toString()).toBe('{"stream":true}');
@@ -56,7 +56,7 @@ for (const status of [201, 400, 429, 500]) {
   });
 }
 
-test("204 ends a stream for good and is passed on, media type or not", async () => {
+test("204 ends a stream for good and is forwarded, with or without a media type", async () => {
   const backend = await startBackend((request) =>
     request.send("HTTP/1.1 204 No Content\r\nContent-Type: text/event-stream\r\n\r\n"),
   );

@@ -6,7 +6,7 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openRelay } from "../support/relay.ts";
 
-test("retry is sent first, as a field that dispatches nothing", async () => {
+test("retry is sent first, as a field that dispatches no event", async () => {
   const { client, request } = await openRelay({ route: { stream: { retry: "3s" } } });
   request.emit("data: 1\n\n");
   await client.received("data: 1\n\n");
@@ -30,7 +30,7 @@ test("padding is one comment line of at least that many bytes", async () => {
   expect(opening).toMatch(/(^|\n):[^\n]{2040,}\n/);
 });
 
-test("what opens a stream leaves in one write with an event that came with the backend's head", async () => {
+test("the opening lines are sent in one write with an event that came with the backend's head", async () => {
   const event = chunkOf("data: 1\n\n").toString();
   const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
   const backend = await startBackend((request) => request.send(head + event));

@@ -7,7 +7,7 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("an encoded stream gets no comment lines, and a warning names its route", async () => {
+test("a stream with a content coding gets no comment lines, and a warning names its route", async () => {
   const { client, request, gateway } = await openRelay({
     route: { stream: { heartbeat: "30ms", padding: "1k", retry: "1s" } },
     fields: { "Content-Encoding": "gzip" },
@@ -32,7 +32,7 @@ test("Content-Encoding: identity is a plain stream", async () => {
   expect(client.field("content-encoding")).toBeUndefined();
 });
 
-test("who accepts an event stream is not offered compression, who does not keeps it", async () => {
+test("Accept-Encoding is replaced for a client that accepts event streams, and kept for others", async () => {
   const backend = await startBackend((request) => request.respond());
   const gateway = await startGatewayTo(backend.url);
   const send = async (headers: Record<string, string>) => {

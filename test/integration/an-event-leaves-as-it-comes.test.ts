@@ -14,7 +14,7 @@ test("each event reaches the client before the backend sends the next", async ()
   expect(client.text).toBe(`:\n${Array.from({ length: 200 }, (_, n) => `data: ${n}\n\n`).join("")}`);
 });
 
-test("half an event leaves too", async () => {
+test("half an event is sent too", async () => {
   const { client, request } = await openRelay();
   for (const piece of ["d", "ata: ha", "lf", "\n", "\n"]) {
     const before = client.body.length;
@@ -30,7 +30,7 @@ const hasNoDelay = (socket: Socket): unknown => {
 };
 
 // A time would not show it: how long an acknowledgement is delayed, and when, is the kernel's choice.
-test("small writes are not held back by Nagle's algorithm, on either side", async () => {
+test("Nagle's algorithm delays no small write, on either side", async () => {
   const sockets: Socket[] = [];
   const onSocket = (message: unknown) => void sockets.push((message as { socket: Socket }).socket);
   for (const name of ["net.server.socket", "net.client.socket"]) {

@@ -20,7 +20,7 @@ async function comeBack(client: StreamClient): Promise<number> {
 }
 
 describe("with onRefusal: retry", () => {
-  test("a backend that is not there is an empty stream with a reconnection time, and the log says why", async () => {
+  test("an unreachable backend is an empty stream with a reconnection time, and the log has the reason", async () => {
     const gateway = await startGatewayTo(`http://127.0.0.1:${await refusedPort()}`, ROUTE);
     const retry = await comeBack(openStream(gateway.port, { path: "/", headers: SSE }));
     expect(retry).toBeGreaterThanOrEqual(2000);
@@ -54,7 +54,7 @@ describe("with onRefusal: retry", () => {
     await comeBack(openStream(gateway.port, { path: "/", headers: SSE }));
   });
 
-  test.each([400, 401, 403, 404, 410, 500])("a backend's %i stays what it is", async (status) => {
+  test.each([400, 401, 403, 404, 410, 500])("a backend's %i is not changed", async (status) => {
     const backend = await startBackend();
     const gateway = await startGatewayTo(backend.url, ROUTE);
     const client = openStream(gateway.port, { path: "/", headers: SSE });
@@ -63,7 +63,7 @@ describe("with onRefusal: retry", () => {
     expect(client.head?.status).toBe(status);
   });
 
-  test("our own 401, 403 and 404 stay what they are", async () => {
+  test("sluice's own 401, 403 and 404 are not changed", async () => {
     const gateway = await startGateway({
       routes: {
         signed: {
@@ -102,7 +102,7 @@ describe("with onRefusal: retry", () => {
   });
 });
 
-test("without it the status goes out", async () => {
+test("without it the status is sent", async () => {
   const gateway = await startGatewayTo(`http://127.0.0.1:${await refusedPort()}`, { cors: true });
   const client = openStream(gateway.port, { path: "/", headers: SSE });
   await client.ended();

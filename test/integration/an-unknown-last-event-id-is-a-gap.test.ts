@@ -15,7 +15,7 @@ test.each([
   ["of another record", "0123456789ab-2"],
   ["as long as a head may be", "x".repeat(12_000)],
   ["the same letter in other bytes", "é"],
-])("an id that is %s gets the gap first, then all there is", async (_, id) => {
+])("an id that is %s gets the gap event first, then the whole history", async (_, id) => {
   const backend = await startBackend((request) => {
     request.openStream();
     request.emit(Buffer.from(event("0", "é"), "latin1"));
@@ -31,7 +31,7 @@ test.each([
   expect(dataOf(back).slice(1)).toEqual(["0", "1", "2", "3"]);
 });
 
-test("an id of the future is no promise", async () => {
+test("an id of a later position is unknown", async () => {
   const backend = await startBackend(streaming(event("1")));
   const { port } = await startSharing(backend.url);
   const first = subscribe(port);
@@ -54,7 +54,7 @@ test("an id that is older than the history", async () => {
   expect(gapOf(inTime.text)).toBeUndefined();
 });
 
-test("with nothing in the history the stream goes on live", async () => {
+test("with an empty history the stream continues live", async () => {
   const backend = await startBackend(streaming());
   const { port } = await startSharing(backend.url);
   const back = subscribe(port, "/news", "gone");
@@ -63,7 +63,7 @@ test("with nothing in the history the stream goes on live", async () => {
   expect(back.field("sluice-resumed-from")).toBe("live");
 });
 
-test("who was told of a gap is told once: the next time it has an id that is known", async () => {
+test("a client is told of a gap once: it reconnects with a known id", async () => {
   const backend = await startBackend(streaming());
   const { port } = await startSharing(backend.url);
   const back = subscribe(port, "/news", "gone");
@@ -75,7 +75,7 @@ test("who was told of a gap is told once: the next time it has an id that is kno
   expect(gapOf(again.text)).toBeUndefined();
 });
 
-test("onGap: close tells it, takes the id away and ends the stream", async () => {
+test("onGap: close sends the gap event, resets the id and ends the stream", async () => {
   const backend = await startBackend(streaming(...EVENTS));
   const { port } = await startSharing(backend.url, { onGap: "close" });
   await subscribe(port).received("data: 3\n\n");

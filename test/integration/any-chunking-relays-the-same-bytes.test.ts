@@ -32,7 +32,7 @@ function isOnlyCommentedOn(sent: Buffer, relayed: Buffer): boolean {
   return match(0, 0);
 }
 
-test("whatever the bytes, chunks and pauses, the client decodes what the backend sent", async () => {
+test("the client decodes what the backend sent, whatever the bytes, chunks and pauses are", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { stream: { heartbeat: "1ms" } });
   let heartbeats = 0;

@@ -94,7 +94,7 @@ function faultAfterReset(
   return isCommented || isBegin(body, reading.body) ? undefined : "other bytes before a reset";
 }
 
-test(`${CASES} streams over real connections, kept and new, arrive as they were sent, or are seen to be broken`, async () => {
+test(`${CASES} streams over real connections, reused and new, arrive as sent or end visibly broken`, async () => {
   const plans = new Map<number, Plan>();
   const upstream = `http://127.0.0.1:${await startPlannedBackend(plans)}`;
   const stream = { clientBuffer: "64k" };

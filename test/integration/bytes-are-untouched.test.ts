@@ -4,13 +4,13 @@ import { openRelay } from "../support/relay.ts";
 const BODIES: Record<string, Buffer> = {
   "LF, CR and CRLF line ends": Buffer.from("data: a\n\ndata: b\r\rdata: c\r\n\r\ndata: d\n\r\ndata: e\r\n\n"),
   "a NUL and control characters": Buffer.from("data: \0\x01\x7f\x1b[0m\n\nid: a\0b\n\n"),
-  "bytes that are no UTF-8": Buffer.from([
+  "bytes that are not UTF-8": Buffer.from([
     0x64, 0x61, 0x74, 0x61, 0x3a, 0xff, 0xfe, 0xc3, 0x28, 0x80, 10, 10,
   ]),
   "a byte order mark inside": Buffer.from("data: 1\n\n\ufeffdata: 2\n\n"),
   "every byte": Buffer.from([...Array(256).keys(), 10, 10]),
   "comments and unknown fields": Buffer.from(": hello\n\nfoo: bar\nretry: x\nevent\n:\n:\n\n"),
-  "an event that has no end": Buffer.from("data: the rest is"),
+  "an event without an end": Buffer.from("data: the rest is"),
   "nothing but empty lines": Buffer.from("\n\n\r\n\r\r\n"),
 };
 

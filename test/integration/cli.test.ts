@@ -53,7 +53,7 @@ describe("help and version", () => {
     }
   });
 
-  test("--version is that of the package, everywhere", async () => {
+  test("--version prints the package's version, for every command", async () => {
     const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
     for (const args of [
       ["--version"],
@@ -64,7 +64,7 @@ describe("help and version", () => {
     }
   });
 
-  test("nothing asked for: the help, on standard error", async () => {
+  test("without a command: the help, on standard error", async () => {
     const { code, stdout, stderr } = await ended([]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain("Usage: sluice COMMAND");
@@ -139,14 +139,14 @@ describe("check", () => {
     });
   });
 
-  test("accepts the samples as they stand, by the default directory", async () => {
+  test("accepts the samples unchanged, in the default directory", async () => {
     const { code, stdout, stderr } = await sluice(["check"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^ROUTE .*\nstream +any +\/stream +GET +http:\/\/127\.0\.0\.1:8080\n/);
   });
 });
 
-describe("bad input ends serve and check with 2 and the place", () => {
+describe("a configuration problem ends serve and check with 2 and its place", () => {
   const cases: [what: string, files: Readonly<Record<string, string>>, stderr: string][] = [
     ["no directory", {}, "config: does not exist\n"],
     [
@@ -185,14 +185,14 @@ describe("bad input ends serve and check with 2 and the place", () => {
     expect(await sluice(["serve", "--config", "config"], { cwd })).toEqual({ code: 2, stdout: "", stderr });
   });
 
-  test("their processes end so too", async () => {
+  test("their processes do too", async () => {
     const cwd = directoryOf({});
     const result = { code: 2, stdout: "", stderr: "config: does not exist\n" };
     expect(await ended(["check", "--config", "config"], cwd)).toEqual(result);
     expect(await ended(["serve", "--config", "config"], cwd)).toEqual(result);
   });
 
-  test("a newcomer without files gets to know what works without", async () => {
+  test("without files, serve prints the commands that need none", async () => {
     expect(await sluice(["serve"], { cwd: directoryOf({}) })).toEqual({
       code: 2,
       stdout: "",
@@ -223,7 +223,7 @@ describe("bad input ends serve and check with 2 and the place", () => {
   });
 });
 
-describe("an address that cannot be listened on ends serve with 2, the address and the key", () => {
+describe("an address that cannot be used ends serve with 2, the address and the key", () => {
   test("in use, by --listen and by file", async () => {
     const port = await startBackend((_, response) => response.end());
     const message = `cannot listen on 127.0.0.1:${port}: the address is in use (EADDRINUSE)\n`;
@@ -272,7 +272,7 @@ describe("serve", () => {
     }
   });
 
-  test("--to serves every path without files, and --cors lets a page read", async () => {
+  test("--to serves every path without files, and --cors allows a page", async () => {
     const port = await startBackend((request, response) => response.end(request.url));
     const origin = "https://app.example.com";
     const server = start(
@@ -315,7 +315,7 @@ describe("serve", () => {
   test.each([
     ["uncaught exception", "throw new Error('planted')"],
     ["unhandled rejection", "Promise.reject(new Error('planted'))"],
-  ])("an %s is logged and ends it with 1", async (msg, act) => {
+  ])("an %s is logged and ends the process with 1", async (msg, act) => {
     const preload = `data:text/javascript,process.on('SIGUSR2',()=>{${encodeURIComponent(act)}})`;
     const server = start(["serve", "--to", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"], {
       env: { NODE_OPTIONS: `--import=${preload}` },
@@ -327,7 +327,7 @@ describe("serve", () => {
     expect(server.lines().at(-1)).toMatchObject({ level: 60, msg, err: { message: "planted" } });
   });
 
-  test("--log-format pretty is for people, and --log-level says how much", async () => {
+  test("--log-format pretty prints text for people, and --log-level selects the level", async () => {
     const port = await startBackend((_, response) => response.end());
     const args = [
       "serve",
@@ -349,7 +349,7 @@ describe("serve", () => {
   });
 });
 
-test("schema prints what the samples name", async () => {
+test("schema prints the schemas that the samples name", async () => {
   for (const name of ["route", "server"]) {
     const { code, stdout } = await sluice(["schema", name]);
     expect(code).toBe(0);

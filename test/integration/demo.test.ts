@@ -27,7 +27,7 @@ const post = (url: string, body: unknown): Promise<Response> =>
     body: typeof body === "string" ? body : JSON.stringify(body),
   });
 
-test("the time arrives every second through the gateway, and a named event among it", async () => {
+test("the time arrives every second through the gateway, and named events too", async () => {
   const { port } = await demo();
   const client = openStream(port, { path: "/stream" });
   await eventually(() => times(client).length >= 3, "three times");
@@ -41,7 +41,7 @@ test("the time arrives every second through the gateway, and a named event among
   expect(Math.max(...gaps)).toBeGreaterThan(700);
 });
 
-test("beside it the same stream is held back by an nginx without sluice, which ends with the demo", async () => {
+test("an nginx without sluice holds the same stream back, and ends with the demo", async () => {
   const running = await startDemo("127.0.0.1:0");
   let isClosed = false;
   const close = async () => {
@@ -67,13 +67,13 @@ test("beside it the same stream is held back by an nginx without sluice, which e
 test.each([
   ["none", ""],
   ["one that does not start", "/bin/false"],
-])("with an nginx that is %s, the demo runs and its page knows of none", async (_, nginx) => {
+])("with an nginx that is %s, the demo runs and its page shows no nginx", async (_, nginx) => {
   const running = await startDemo("127.0.0.1:0", { nginx });
   afterTest(() => running.close());
   expect(await nginxPortOf(running.pageUrl)).toBe(0);
 });
 
-test("a crash of the backend is no clean end, and the last event's id brings what was missed", async () => {
+test("a crash of the backend is no clean end, and the last id resumes without loss", async () => {
   const { port, gatewayUrl } = await demo();
   const first = openStream(port, { path: "/stream" });
   await eventually(() => times(first).length >= 1, "the first time");
@@ -88,7 +88,7 @@ test("a crash of the backend is no clean end, and the last event's id brings wha
   expect(times(second)).not.toContain(times(first).at(-1));
 });
 
-test("a chat message comes back through the stream, and later to those who join", async () => {
+test("a chat message comes back through the stream, also to clients that join later", async () => {
   const { port, gatewayUrl } = await demo();
   const listener = openStream(port, { path: "/chat/events" });
   await listener.received('event: presence\ndata: {"online":1}');
@@ -107,7 +107,7 @@ test.each([
   [422, { name: "Ada" }],
   [422, { name: "Ada", text: "x".repeat(501) }],
   [413, { name: "Ada", text: "x".repeat(100_000) }],
-])("a chat message that is none is a %i", async (status, body) => {
+])("an invalid chat message is a %i", async (status, body) => {
   const { gatewayUrl } = await demo();
   expect((await post(`${gatewayUrl}/chat/messages`, body)).status).toBe(status);
 });
@@ -124,7 +124,7 @@ test("the chat keeps a bounded history", async () => {
   expect(stranger.text.match(/"no\. \d+"/g)).toHaveLength(50);
 });
 
-test("readings are one stream of the backend's for all who poll, wait or stream", async () => {
+test("polls, long polls and streams of readings share one backend request", async () => {
   const { port, gatewayUrl } = await demo();
   const url = `${gatewayUrl}/readings`;
   const client = openStream(port, { path: "/readings" });
@@ -141,7 +141,7 @@ test("readings are one stream of the backend's for all who poll, wait or stream"
   );
 });
 
-test("a burst arrives whole and in order, however large", async () => {
+test("a burst of any size arrives completely and in order", async () => {
   const { port } = await demo();
   const client = openStream(port, { path: "/burst?events=99999" });
   expect(await client.ended(20_000)).toBe("clean");
@@ -150,7 +150,7 @@ test("a burst arrives whole and in order, however large", async () => {
   expect(client.text.endsWith('event: done\ndata: {"events":10000}\n\n')).toBe(true);
 });
 
-test("words come one by one in the answer to a POST", async () => {
+test("words come one by one in the response to a POST", async () => {
   const { port } = await demo();
   const body = JSON.stringify({ stream: true, messages: [] });
   const headers = { "Content-Type": "application/json" };
@@ -162,7 +162,7 @@ test("words come one by one in the answer to a POST", async () => {
   expect(client.arrivals.length).toBeGreaterThan(20);
 });
 
-test("only the page's origin may speak in the chat, and its preflight never reaches the backend", async () => {
+test("only the page's origin may post to the chat, and its preflight never reaches the backend", async () => {
   const { gatewayUrl, pageUrl } = await demo();
   const preflight = (origin: string) =>
     fetch(`${gatewayUrl}/chat/messages`, {
@@ -183,7 +183,7 @@ test("only the page's origin may speak in the chat, and its preflight never reac
   expect((await fetch(`${backends.url}/chat/messages`, { method: "OPTIONS" })).status).toBe(404);
 });
 
-test("the page is whole at its own address and behind the gateway", async () => {
+test("the page is complete at its own address and behind the gateway", async () => {
   const { gatewayUrl, pageUrl, port } = await demo();
   for (const [base, gatewayPort] of [[pageUrl, String(port)] as const, [gatewayUrl, ""] as const]) {
     const html = await (await fetch(base)).text();
@@ -200,7 +200,7 @@ test("the page is whole at its own address and behind the gateway", async () => 
   }
 });
 
-test("a target that no URL parser takes does not stop the backends", async () => {
+test("a target that URL parsers refuse does not crash the backends", async () => {
   const backends = await startBackends();
   afterTest(() => backends.close());
   for (const path of ["//", "/burst?%", "/stream?//", "http://["]) {
@@ -214,7 +214,7 @@ test("a target that no URL parser takes does not stop the backends", async () =>
   expect((await fetch(`${backends.url}/burst?events=1`)).status).toBe(200);
 });
 
-test("port 8000 in use costs a newcomer nothing; an address that was asked for is kept or refused", async () => {
+test("if port 8000 is in use, the demo takes a free port; a given address is used or refused", async () => {
   const taken = await listen(createServer(), "127.0.0.1", 0);
   afterTest(() => taken.close());
   const refused = startDemo(`127.0.0.1:${taken.port}`);

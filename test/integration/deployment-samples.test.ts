@@ -51,13 +51,13 @@ describe("Kubernetes", () => {
     },
   );
 
-  test("control: what the API does not take is found", () => {
+  test("control: fields that the API does not know are found", () => {
     const deployment = named("apps/v1 Deployment", "sluice");
     const wrong = { ...deployment, spec: { ...(deployment["spec"] as object), replicas: "two" } };
     expect(() => validate(wrong as Resource)).toThrow(/replicas/);
   });
 
-  test("the configuration in it loads, and the pod has the time to drain", () => {
+  test("the configuration in it loads, and the pod's grace period is long enough to drain", () => {
     const { server } = parseConfig(inline());
     const { spec } = (named("apps/v1 Deployment", "sluice")["spec"] as { template: { spec: PodSpec } })
       .template;
@@ -80,12 +80,12 @@ interface PodSpec {
 describe("systemd", () => {
   const unit = readFileSync(`${DOCKER}/systemd/sluice.service`, "utf8");
 
-  test("the unit is one that systemd takes", async () => {
+  test("systemd accepts the unit", async () => {
     const { code, output } = await attempt("systemd-analyze", ["verify", `${DOCKER}/systemd/sluice.service`]);
     expect({ code, output }).toEqual({ code: 0, output: "" });
   });
 
-  test("it has the time to drain with the defaults", () => {
+  test("its stop timeout is long enough to drain with the defaults", () => {
     const { server } = parseConfig({ routes: { any: { match: { path: "/*" }, mock: { status: 204 } } } });
     const seconds = Number(/^TimeoutStopSec=(\d+)s$/m.exec(unit)?.[1]);
     expect(seconds * 1000).toBeGreaterThan((server.drain.delay ?? 0) + server.drain.timeout + 1000);

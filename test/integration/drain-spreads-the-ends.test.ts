@@ -22,7 +22,7 @@ async function openMany(gateway: GatewayFixture, backend: Backend, count: number
   return clients;
 }
 
-test("streams end between events, spread over the timeout, each told when to come back", async () => {
+test("streams end between events, spread over the timeout, each with a reconnection time", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {}, drain("5s"));
   const clients = await openMany(gateway, backend, 40);
@@ -67,7 +67,7 @@ test("an event that has begun is finished before its stream ends", async () => {
   await drained;
 });
 
-test("a stream that finds no border in time is broken off, never ended cleanly", async () => {
+test("a stream without a boundary in time is aborted, never ended cleanly", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {}, drain("500ms"));
   const client = openStream(gateway.port);
@@ -101,7 +101,7 @@ test("ordinary requests finish, their connections end with them, and idle ones a
   await eventually(() => busy.socket.closed || busy.socket.readableEnded, "the end of the busy connection");
 });
 
-test("for drain.delay it goes on accepting, asks for no further request, and then stops", async () => {
+test("during drain.delay it accepts connections, keeps none alive, and then stops", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "served"));
   const gateway = await startGatewayTo(backend.url, {}, drain("1s", { delay: "1500ms" }));
   const drained = gateway.drain();
@@ -123,7 +123,7 @@ test("for drain.delay it goes on accepting, asks for no further request, and the
 test.each([
   ["while drain.delay lasts", { delay: "10s" }, false],
   ["while the ends are spread", {}, true],
-])("closing at once, %s, waits for no timeout", async (_when, more, hasBegun) => {
+])("closing at once, %s, does not wait for a timeout", async (_when, more, hasBegun) => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {}, drain("20s", more));
   const clients = await openMany(gateway, backend, 5);

@@ -47,14 +47,14 @@ test("no heartbeat comes inside a line", async () => {
   expect(client.text.endsWith('data: {"half":')).toBe(true);
 });
 
-test("a comment of the backend's own opens no event, so heartbeats go on behind it", async () => {
+test("a comment of the backend begins no event, so heartbeats follow it", async () => {
   // Other servers send `:` and a line end as their prelude and may then be silent for minutes.
   const { client, request } = await openRelay({ route: quick });
   request.emit(": hello\n");
   await eventually(() => client.text.includes(`: hello\n${BEAT.repeat(2)}`), "heartbeats after the comment");
 });
 
-test("traffic puts the heartbeat off", async () => {
+test("traffic delays the heartbeat", async () => {
   const { client, request } = await openRelay({ route: { stream: { heartbeat: "1500ms" } } });
   // Longer than a heartbeat, which is longer than a busy machine stands still.
   for (let n = 0; n < 30; n++) {
@@ -73,7 +73,7 @@ test("heartbeat: off sends none", async () => {
   expect(client.text).toBe(BEAT);
 });
 
-test("a byte order mark that comes after a heartbeat is not left in front of an event", async () => {
+test("a byte order mark that comes after a heartbeat is removed", async () => {
   const { client, request } = await openRelay({ route: { stream: { heartbeat: "30ms", prelude: false } } });
   await client.received(BEAT);
   request.emit("\ufeffdata: 1\n\n");

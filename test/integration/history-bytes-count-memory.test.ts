@@ -37,7 +37,7 @@ test.each([
   ["events of 1 KB", 200, 500, 1_024, "backend"],
   ["events of 5 KB", 100, 300, 5_000, "own"],
   ["events of 16 KB", 50, 200, 16_384, "backend"],
-])("what is counted is what the process grows by: %s", async (_, ...shape) => {
+])("the counted bytes are the growth of the process: %s", async (_, ...shape) => {
   const growth = await grow(...shape);
   const { counted, payload, used, rss } = growth;
   const about = JSON.stringify(growth);

@@ -33,7 +33,7 @@ async function serveAbandoned(limits: string) {
   return { backend, sluice, port, statuses };
 }
 
-test("auto: one client without an open connection cannot use up the files; idle streams give way", async () => {
+test("auto: one client without an open connection cannot use up the files; idle streams are closed", async () => {
   const { backend, sluice, port, statuses } = await serveAbandoned("{}");
   expect(statuses).toEqual(new Set([200]));
   expect(backend.openConnections).toBeLessThanOrEqual((FILES * 3) / 4);
@@ -46,7 +46,7 @@ test("auto: one client without an open connection cannot use up the files; idle 
   expect(backend.openConnections).toBeLessThanOrEqual((FILES * 3) / 4 - clients.length);
 });
 
-test("off: a client that finds no file left gets that of an idle stream, and so does a crowd", async () => {
+test("off: with no file left, a client gets the file of an idle stream, and so does a crowd", async () => {
   const { sluice, port } = await serveAbandoned("{ connections: off, streams: off }");
   const isServed = async (path: string) => {
     const client = openStream(port, { path });
@@ -114,7 +114,7 @@ test.each<[string, (request: BackendRequest) => unknown, number]>([
   await eventually(() => held() === 0, "no file");
 });
 
-test("a dial that fails, or is called off, leaves no file counted", async () => {
+test("a failed or cancelled dial leaves no file counted", async () => {
   const held = watchFiles();
   const { port } = await startSharing(`http://127.0.0.1:${await refusedPort()}`, SHORT);
   expect((await subscribe(port).opened()).status).toBe(502);
@@ -154,7 +154,7 @@ test.each<[string, (request: BackendRequest) => void]>([
   await eventually(() => held() === 0, "no file");
 });
 
-test("a gateway that closes, and a route that is taken away, leave no file counted", async () => {
+test("a closed gateway and a removed route leave no file counted", async () => {
   const held = watchFiles();
   const backend = await startBackend(streaming(event("there")));
   const gateway = await startSharing(backend.url, { linger: "10m" });

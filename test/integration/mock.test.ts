@@ -17,7 +17,7 @@ const TICKS = {
   ],
 };
 
-test.each(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])("a fixed answer to %s", async (method) => {
+test.each(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])("a fixed response to %s", async (method) => {
   const gateway = await start({ status: 201, headers: { "X-Mock": "yes" }, body: { ok: true } });
   const response = await fetch(`${gateway.url}/any/path?q`, {
     method,
@@ -42,7 +42,7 @@ test("HEAD and 204 have the fields and no body", async () => {
   expect([none.status, none.headers.get("content-type"), await none.text()]).toEqual([204, null, ""]);
 });
 
-test("a connection is kept after a mocked answer, also when the request had a body", async () => {
+test("a connection is kept after a mocked response, also if the request had a body", async () => {
   const gateway = await start({ body: "m" });
   const post = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc`;
   const get = `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
@@ -66,7 +66,7 @@ test("the route's edits, CORS and limits apply to a mock", async () => {
   expect((await fetch(gateway.url)).status).toBe(429);
 });
 
-test("a script is an event stream as a backend's is, event by event", async () => {
+test("a script is relayed like a backend's event stream, event by event", async () => {
   const gateway = await start(TICKS, { cors: true });
   const client = openStream(gateway.port, { headers: { Origin: "https://a.example" } });
   expect(await client.ended()).toBe("clean");
@@ -86,7 +86,7 @@ test.each([
   ["2", "3"],
   ["1", "2"],
   ["unknown", "1"],
-])("a client that has seen %s goes on with %s", async (seen, next) => {
+])("a client that has seen %s resumes with %s", async (seen, next) => {
   const gateway = await start(TICKS);
   const byField = openStream(gateway.port, { headers: { "Last-Event-ID": seen } });
   const byQuery = openStream(gateway.port, { path: `/?lastEventId=${seen}` });
@@ -96,7 +96,7 @@ test.each([
   }
 });
 
-test("an id beyond ASCII is found again", async () => {
+test("an id with non-ASCII characters is found again", async () => {
   const gateway = await start({
     events: [
       { id: "é", data: "1" },
@@ -110,7 +110,7 @@ test("an id beyond ASCII is found again", async () => {
   expect(text).not.toContain("data: 1");
 });
 
-test("EventSource is told to stay away once it has seen the whole script", async () => {
+test("an EventSource that has seen the whole script gets 204", async () => {
   const gateway = await start(TICKS, { stream: { retry: "10ms" } });
   const source = new EventSource(gateway.url);
   afterTest(() => source.close());
@@ -121,7 +121,7 @@ test("EventSource is told to stay away once it has seen the whole script", async
   expect(gateway.requestLines().map(({ status }) => status)).toEqual([200, 204]);
 });
 
-test("repeat begins anew, also behind the last id", async () => {
+test("repeat restarts the script, also after the last id", async () => {
   const gateway = await start({ ...TICKS, repeat: true });
   const client = openStream(gateway.port, { headers: { "Last-Event-ID": "3" } });
   await eventually(() => client.text.match(/data: one/g)?.length === 3);
@@ -186,7 +186,7 @@ test("streams of a mock hold places", async () => {
   expect((await openStream(gateway.port).opened()).status).toBe(200);
 });
 
-test("debug fields of a mock have no latency of a backend", async () => {
+test("debug fields of a mock have no backend latency", async () => {
   const gateway = await start({ body: "m" }, { debug: true });
   const { headers } = await fetch(gateway.url, { headers: { "x-apig-mode": "debug" } });
   expect(headers.get("x-apig-latency")).toMatch(/^\d+$/);

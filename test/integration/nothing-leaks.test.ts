@@ -90,7 +90,7 @@ test("after a thousand connects and aborts no socket, timer or listener is left"
   socket.destroy();
 });
 
-test("control: streams that stay open are seen by the same count", async () => {
+test("control: the same count sees streams that stay open", async () => {
   const backend = await startVariedBackend();
   const gateway = await startGatewayTo(backend.url, { stream: { heartbeat: "20ms" } });
   await eventually(() => resources()["TCPSocketWrap"] === undefined, "the end of other tests' sockets");

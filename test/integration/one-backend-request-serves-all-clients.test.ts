@@ -3,7 +3,7 @@ import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { dataOf, event, idsOf, startSharing, subscribe } from "../support/shared.ts";
 
-test("a thousand first joins dial once, and each gets every event once", async () => {
+test("a thousand first clients cause one dial, and each gets every event once", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url);
   const clients = Array.from({ length: 1000 }, () => subscribe(port));
@@ -18,7 +18,7 @@ test("a thousand first joins dial once, and each gets every event once", async (
   expect(backend.requests).toHaveLength(1);
 });
 
-test("after the last client the backend request lingers, and a join in that time uses it", async () => {
+test("the backend request lingers after the last client, and a client in that time uses it", async () => {
   const backend = await startBackend();
   // Longer than a machine stands still between two clients.
   const { port } = await startSharing(backend.url, { linger: "1500ms" });
@@ -46,7 +46,7 @@ test("streams of different paths and queries are different streams", async () =>
   expect(backend.requests.map(({ target }) => target).sort()).toEqual(["/a", "/a?x=1", "/a?x=2", "/b"]);
 });
 
-test("events of one turn leave in one write", async () => {
+test("events of one turn are sent in one write", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url);
   const client = subscribe(port);

@@ -78,7 +78,7 @@ test("Accept: application/json polls too, and carries the fields of every answer
   expect(response.headers.get("x-request-id")).not.toBeNull();
 });
 
-test("a long poll whose client leaves is forgotten", async () => {
+test("a long poll ends when its client leaves", async () => {
   const backend = await startBackend(streaming());
   const { url } = await startSharing(backend.url, { linger: "20ms" });
   const leaving = new AbortController();
@@ -89,14 +89,14 @@ test("a long poll whose client leaves is forgotten", async () => {
   await eventually(() => !request.connection.isOpen, "the end of the backend request");
 });
 
-test("a refusal is a poll's answer as it is a stream's", async () => {
+test("a refusal is the response to a poll too", async () => {
   const backend = await startBackend((request) => request.respond(403));
   const { url } = await startSharing(backend.url);
   expect((await poll(url, "transport=polling")).response.status).toBe(403);
   expect((await poll(url, "transport=other")).response.status).toBe(400);
 });
 
-test("with polling: false the parameters are the backend's", async () => {
+test("with polling: false the parameters are forwarded to the backend", async () => {
   const backend = await startBackend(streaming(event("1")));
   const { port } = await startSharing(backend.url, { polling: false });
   await subscribe(port, "/news?transport=polling&timeout=5").received("data: 1");

@@ -19,7 +19,7 @@ async function takenPort(): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-test("one address of two that is in use leaves routes and listeners as they were", async () => {
+test("if one of two addresses is in use, routes and listeners are not changed", async () => {
   const gateway = await startGateway({ routes: { main: saying("before") } });
   const taken = await takenPort();
   const listen = ["127.0.0.1:0", "127.0.0.1:0", `127.0.0.1:${taken}`];
@@ -29,7 +29,7 @@ test("one address of two that is in use leaves routes and listeners as they were
   expect(gateway.log.filter(({ msg }) => msg === "reloaded")).toEqual([]);
 });
 
-test("keys that cannot be had leave routes, listeners and connections as they were", async () => {
+test("if keys cannot be fetched, routes, listeners and connections are not changed", async () => {
   const backend = await startBackend((request) => request.openStream());
   const upstream = { backends: [{ url: backend.url }] };
   const gateway = await startGateway({ routes: { main: { match: { path: "/*" }, upstream } } });
@@ -47,7 +47,7 @@ test("keys that cannot be had leave routes, listeners and connections as they we
   expect((await again.opened()).status).toBe(200);
 });
 
-test("an address that stays keeps its socket, one that goes lets its streams live, a new one serves", async () => {
+test("an address that stays keeps its socket, the streams of a removed one go on, and a new one serves", async () => {
   const backend = await startBackend();
   const route = { match: { path: "/*" }, upstream: backend.url };
   const stays = "127.0.0.1:0";
@@ -71,7 +71,7 @@ test("an address that stays keeps its socket, one that goes lets its streams liv
   expect(await refused.ended()).toBe("reset");
 });
 
-test("settings of the server hold from the next request on, without a new listener", async () => {
+test("settings of the server apply from the next request on, without a new listener", async () => {
   const routes = { main: saying("ok") };
   const gateway = await startGateway({ routes });
   const many = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`X-${at}`, "x"]));
@@ -85,7 +85,7 @@ test("settings of the server hold from the next request on, without a new listen
   expect((await long.opened()).status).toBe(431);
 });
 
-test("reloads that are asked for at the same time are made one after the other, and the last one stands", async () => {
+test("simultaneous reloads run one after the other, and the last one is in force", async () => {
   const gateway = await startGateway({ routes: { main: saying("0") } });
   const reloads = Array.from({ length: 20 }, (_, at) =>
     gateway.reload({ routes: { main: saying(String(at + 1)) } }),

@@ -51,7 +51,7 @@ test("streams of an unchanged route go on, on the connections they had, and its 
   );
 });
 
-test("an upstream that changed takes new streams, and the old ones stay on the old until they end", async () => {
+test("a changed upstream takes new streams, and old streams stay on the old one until they end", async () => {
   const before = await startBackend();
   const after = await startBackend();
   const gateway = await startGateway({ routes: { main: routeTo("/*", before.url) } });
@@ -65,7 +65,7 @@ test("an upstream that changed takes new streams, and the old ones stay on the o
   await expectAlive(next, "still here too");
 });
 
-test("a retired pool keeps no idle connection, and serves the request that it already had", async () => {
+test("a retired pool keeps no idle connection, and serves the request that it already has", async () => {
   const before = await startBackend();
   const after = await startBackend((request) => request.respond(200, {}, "after"));
   const gateway = await startGateway({ routes: { main: routeTo("/*", before.url) } });
@@ -84,7 +84,7 @@ test("a retired pool keeps no idle connection, and serves the request that it al
   await eventually(() => before.openConnections === 0, "the old pool to be closed");
 });
 
-test("a route that was removed is 404 at once, and its streams end one by one with a retry hint", async () => {
+test("a removed route is a 404 at once, and its streams end one by one with a reconnection time", async () => {
   const backend = await startBackend();
   const other = routeTo("/other", backend.url);
   // Spread over 2 s: ends that fall due while a machine stands still come together.
@@ -107,7 +107,7 @@ test("a route that was removed is 404 at once, and its streams end one by one wi
   expect(reasons.map(({ endReason }) => endReason)).toEqual(Array.from({ length: 10 }, () => "drained"));
 });
 
-test("rates, tickets, stream counts and health go over a reload that does not concern them", async () => {
+test("rates, tickets, stream counts and health survive a reload that does not concern them", async () => {
   const backend = await startBackend();
   const setup = (heartbeat: string): GatewaySetup => ({
     routes: {

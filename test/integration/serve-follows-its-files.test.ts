@@ -30,7 +30,7 @@ async function serve(files: Readonly<Record<string, string>>, directory = "confi
   return { cwd, server, port, ask, says, reloads };
 }
 
-test("a file that is written, replaced by another or removed is taken up by itself", async () => {
+test("a file that is written, replaced or removed causes a reload", async () => {
   const { cwd, says, reloads } = await serve({ "config/routes/main.yaml": saying("one") });
   await says("one");
   writeFiles(cwd, { "config/routes/main.yaml": saying("two") });
@@ -46,7 +46,7 @@ test("a file that is written, replaced by another or removed is taken up by itse
   expect((await reloads()).failure).toBe(0);
 });
 
-test("a ConfigMap of Kubernetes, whose files are links through one that is swapped, is taken up", async () => {
+test("a change of a Kubernetes ConfigMap, which swaps a link, causes a reload", async () => {
   const cwd = directoryOf({
     "config/..1/sluice.yaml": SERVER,
     "config/..1/main.yaml": saying("one"),
@@ -67,7 +67,7 @@ test("a ConfigMap of Kubernetes, whose files are links through one that is swapp
   await eventually(async () => (await ask()) === "two", "the swapped files");
 });
 
-test("a secret outside the directory is taken up when its file changes", async () => {
+test("a change of a secret's file outside the directory causes a reload", async () => {
   const cwd = directoryOf({ "secrets/a": "first-secret\n" });
   writeFiles(cwd, {
     "config/sluice.yaml": SERVER,
@@ -81,7 +81,7 @@ test("a secret outside the directory is taken up when its file changes", async (
   expect(changed).toEqual(["main"]);
 });
 
-test("whatever is wrong with the files, the present configuration stays, and the log says what", async () => {
+test("with any problem in the files, the current configuration is kept and the problem is logged", async () => {
   const { cwd, server, ask, says, reloads } = await serve({ "config/routes/main.yaml": saying("good") });
   const route = join(cwd, "config/routes/main.yaml");
   const faults: readonly (readonly [make: () => void, said: string])[] = [
@@ -114,7 +114,7 @@ test("whatever is wrong with the files, the present configuration stays, and the
   await says("back");
 });
 
-test("SIGHUP with a fault says it again each time, counts it, and ends nothing", async () => {
+test("SIGHUP with a problem logs and counts it each time, and ends nothing", async () => {
   const { cwd, server, ask, reloads } = await serve({ "config/routes/main.yaml": saying("good") });
   writeFiles(cwd, { "config/routes/main.yaml": "match: {}\n" });
   await eventually(async () => (await reloads()).failure === 1, "the file's own rejection");
@@ -123,7 +123,7 @@ test("SIGHUP with a fault says it again each time, counts it, and ends nothing",
   expect(await ask()).toBe("good");
 });
 
-test("100 SIGHUPs in a second are few reloads, the last content wins, and no stream ends", async () => {
+test("100 SIGHUPs in a second cause few reloads, the last content applies, and no stream ends", async () => {
   const backend = await startBackend();
   const stream = `match: { path: /stream }\nupstream: ${backend.url}\n`;
   const { cwd, server, port, says, reloads } = await serve({
@@ -149,7 +149,7 @@ test("100 SIGHUPs in a second are few reloads, the last content wins, and no str
   expect(client.end).toBeUndefined();
 });
 
-test("what is made at the start stays as it was, and the log says which keys wait for the next one", async () => {
+test("keys that need a restart keep their values, and the log names them", async () => {
   const { cwd, server, says } = await serve({ "config/routes/main.yaml": saying("one") });
   const changed = `${SERVER}redis: redis://127.0.0.1:1\nadminToken: ${"t".repeat(32)}\n`;
   writeFiles(cwd, { "config/sluice.yaml": changed, "config/routes/main.yaml": saying("two") });

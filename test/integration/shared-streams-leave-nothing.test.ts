@@ -105,7 +105,7 @@ test("after the last client has left and the linger is over no socket, timer or 
   expect(messages(gateway, "stream opened")).toBeGreaterThan(ROUNDS / 20);
 });
 
-test("control: streams that somebody is on are seen by the same count", async () => {
+test("control: the same count sees streams with clients", async () => {
   const backend = await startVariedBackend();
   const gateway = await start(backend);
   await eventually(() => resources()["TCPSocketWrap"] === undefined, "the end of other tests' sockets");
@@ -118,7 +118,7 @@ test("control: streams that somebody is on are seen by the same count", async ()
   expect((await metricsOf(gateway)).get('sluice_shared_subscribers{route="main"}')).toBe(10);
 });
 
-test("in Redis no lease outlives the last client, and no key its time", async () => {
+test("in Redis no lease outlasts the last client, and every key expires", async () => {
   const [backend, redis] = await Promise.all([startVariedBackend(), startRedis()]);
   const gateway = await start(backend, { redis: { url: redis.url, lease: "500ms", timeout: "1s" } });
   const client = subscribe(gateway.port, "/news?n=5");

@@ -4,7 +4,7 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("a stream says no to buffering, caches and transformation, each once", async () => {
+test("a stream's head forbids buffering, caching and transformation, each once", async () => {
   const { client } = await openRelay();
   expect(client.fieldLines("x-accel-buffering")).toEqual(["no"]);
   expect(client.fieldLines("cache-control")).toEqual(["no-cache, no-transform"]);
@@ -22,7 +22,7 @@ for (const [sent, expected] of [
   });
 }
 
-test("a backend cannot steer the nginx in front", async () => {
+test("a backend cannot control the nginx in front", async () => {
   const { client } = await openRelay({
     fields: {
       "X-Accel-Buffering": "yes",
@@ -37,7 +37,7 @@ test("a backend cannot steer the nginx in front", async () => {
   ]);
 });
 
-test("X-Accel fields are removed from ordinary answers as well", async () => {
+test("X-Accel fields are removed from ordinary responses too", async () => {
   const backend = await startBackend((request) =>
     request.respond(200, { "X-Accel-Redirect": "/internal/secret", "X-Accel-Buffering": "no" }, "ok"),
   );
@@ -47,7 +47,7 @@ test("X-Accel fields are removed from ordinary answers as well", async () => {
   expect(client.field("x-accel-redirect")).toBeUndefined();
 });
 
-test("a stream has no length, whatever its backend believes", async () => {
+test("a stream's Content-Length is removed", async () => {
   const backend = await startBackend((request) =>
     request.respond(200, { "Content-Type": "text/event-stream" }, "data: 1\n\n"),
   );
@@ -58,7 +58,7 @@ test("a stream has no length, whatever its backend believes", async () => {
   expect(client.text).toBe(":\ndata: 1\n\n");
 });
 
-test("fields of the backend's connection end at the gateway, all others pass", async () => {
+test("hop-by-hop fields of the backend are removed, all others are forwarded", async () => {
   const { client } = await openRelay({
     fields: {
       Connection: "keep-alive, X-Hop",

@@ -79,7 +79,7 @@ it.each(versions)("ends the backend request when it is killed, over %s", async (
   await eventually(() => request.connection.closedBy, "the cancellation at the backend");
 });
 
-it("posts and reads the answer's stream, after an Expect: 100-continue", async () => {
+it("posts and reads the stream in the response, after an Expect: 100-continue", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   // curl sends Expect by itself only with a megabyte or more; then it waits a second for the 100.

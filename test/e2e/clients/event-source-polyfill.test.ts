@@ -50,7 +50,7 @@ it("sends its own headers after a preflight that the backend never sees, and res
   expect(methods(backend)).toEqual(["GET", "GET"]);
 });
 
-it("would bring its preflight to the backend on a route without cors, and fail", async () => {
+it("fails on a route without cors, whose preflight reaches the backend", async () => {
   const pages = await startPageServer();
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);

@@ -63,7 +63,7 @@ it("carries the server's notifications on the GET stream", async () => {
   }
 });
 
-it("brings a cancelled call to the server", async () => {
+it("forwards the cancellation of a call to the server", async () => {
   const backend = await startMcpServer();
   const gateway = await startGatewayTo(backend.url);
   const { client } = await connectClient(gateway);
@@ -76,7 +76,7 @@ it("brings a cancelled call to the server", async () => {
   await eventually(() => call.signal.aborted, "the cancellation at the server");
 });
 
-it("closes every stream at the server when the client leaves without a word", async () => {
+it("closes every stream at the server when the client leaves without notice", async () => {
   const backend = await startMcpServer();
   const gateway = await startGatewayTo(backend.url);
   const { client } = await connectClient(gateway);

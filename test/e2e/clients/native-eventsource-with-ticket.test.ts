@@ -58,7 +58,7 @@ it("opens a stream with a ticket, and another one with another ticket where the 
   expect(JSON.stringify(gateway.log)).not.toContain("ticket=");
 });
 
-it("stays out without a token, with an answer that the page can read", async () => {
+it("is refused without a token, with a response that the page can read", async () => {
   const { backend, page, nginx } = await start();
   const headers = { Authorization: "Bearer x" };
   const refused = await page.open("openWithTicket", "refused", `${nginx.url}/stream`, { headers });

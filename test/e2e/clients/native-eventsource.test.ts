@@ -48,7 +48,7 @@ it("opens before the first event, gets events one by one, and its close reaches 
   await eventually(() => request.connection.closedBy, "the cancellation at the backend");
 });
 
-it("sees nothing of the heartbeats between events, and none comes inside one", async () => {
+it("ignores the heartbeats between events, and none comes inside an event", async () => {
   const { backend, gateway, pagePath } = await startSameOrigin({ stream: { heartbeat: "20ms" } });
   const page = await openClientPage(gateway.url + pagePath);
   const source = await page.open("openNative", "native", "/stream", { types: ["tick"] });
@@ -81,7 +81,7 @@ it.each(["1.0", "1.1"] as const)(
   },
 );
 
-it("would not even open through such an nginx alone, until the backend ends", async () => {
+it("does not open through such an nginx without sluice until the backend ends", async () => {
   const pages = await startPageServer();
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, { cors: true });
@@ -243,7 +243,7 @@ it("sends cookies across origins only where the route allows credentials, whatev
   });
 });
 
-it("goes on after the gateway answered 502 only if the page opens a new one", async () => {
+it("continues after the gateway's 502 only if the page opens a new EventSource", async () => {
   const { backend, gateway, pagePath } = await startSameOrigin();
   const page = await openClientPage(gateway.url + pagePath);
   const source = await page.open("openNative", "native", "/stream");
@@ -266,7 +266,7 @@ it("reads a stream of any origin under cors: true", async () => {
   await expectOneByOne(source, request);
 });
 
-it("comes back after a backend's 503 where the route says onRefusal: retry; without that it is closed for good", async () => {
+it("reconnects after a backend's 503 with onRefusal: retry; without it, it is closed for good", async () => {
   for (const [onRefusal, last] of [
     ["retry", OPEN],
     ["status", CLOSED],

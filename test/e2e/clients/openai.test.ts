@@ -88,7 +88,7 @@ it("cancels the backend request when the caller aborts before the head", async (
   await eventually(() => request.connection.closedBy, "the cancellation at the backend");
 });
 
-it("learns that an answer broke off", async () => {
+it("detects an incomplete response", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const answer = ask(clientOf(gateway));
@@ -102,7 +102,7 @@ it("learns that an answer broke off", async () => {
   expect(await failure(nextDelta())).toBeInstanceOf(Error);
 });
 
-it("takes a clean end without [DONE] for a whole answer", async () => {
+it("takes a clean end without [DONE] for a complete response", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const answer = ask(clientOf(gateway));
@@ -136,7 +136,7 @@ it("raises the gateway's own 502 with its request id", async () => {
   expect(error).toMatchObject({ status: 502, requestID: (await gateway.requestLine())["reqId"] });
 });
 
-it("tries again as the backend asks, and then streams", async () => {
+it("retries as the backend asks, and then streams", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const answer = ask(clientOf(gateway, 1));

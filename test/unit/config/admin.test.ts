@@ -19,7 +19,7 @@ function load(server: string) {
 
 const NEEDS_TOKEN = "expected an adminToken, because other machines can reach this address";
 
-test("the admin listener is on the loopback unless something else is said, also for a port alone", () => {
+test("the admin listener is on the loopback by default, also for a port alone", () => {
   expect(load("")).toEqual({ host: "127.0.0.1", port: 9900 });
   expect(load("admin: 7000")).toEqual({ host: "127.0.0.1", port: 7000 });
   expect(load("admin: localhost:0")).toEqual({ host: "localhost", port: 0 });
@@ -29,7 +29,7 @@ test("the admin listener is on the loopback unless something else is said, also 
   expect(load("admin: ${ADMIN:-false}")).toBeUndefined();
 });
 
-test("an address that others can reach without a token is refused with its place", () => {
+test("an address that other machines can reach without a token is refused with its place", () => {
   for (const address of ["0.0.0.0:9900", "10.0.0.1:9900", '"[::]:9900"', "example.com:9900", "128.0.0.1:1"]) {
     expect(load(`# the server\nadmin: ${address}\n`)).toEqual([
       `config/sluice.yaml:2:8 admin: ${NEEDS_TOKEN}`,
@@ -38,7 +38,7 @@ test("an address that others can reach without a token is refused with its place
   expect(load("admin: 0.0.0.0:9900\nadminToken: a-token\n")).toEqual({ host: "0.0.0.0", port: 9900 });
 });
 
-test("what is no address, and an empty token, are refused", () => {
+test("an invalid address and an empty token are refused", () => {
   expect(load("admin: true")).toEqual([
     "config/sluice.yaml:1:8 admin: expected a port, host:port such as 127.0.0.1:8000, or unix:/path, or false",
   ]);

@@ -69,22 +69,25 @@ const timed = (act: () => unknown): number => {
 test.each([
   ...Object.entries(ROUTES).map(([key, make]) => [key, make, routeSchema] as const),
   ...Object.entries(SERVERS).map(([key, make]) => [key, make, serverSchema] as const),
-])("any text in %s is read or refused in no time", (_, make, schema) => {
+])("any text in %s is accepted or refused within milliseconds", (_, make, schema) => {
   for (const [piece, end] of TEXTS) {
     const text = piece.repeat(MANY / piece.length) + end;
     expect(timed(() => schema.safeParse(make(text)))).toBeLessThan(MAX_MS);
   }
 });
 
-test.each(["(a+)+$", "^/a", "/a|/b", "/[a-z]*", "/a.*", "/a+", "~ /a"])("%s is no pattern", (path) => {
-  const { success } = routeSchema.safeParse({ ...good, match: { path } });
-  // Some of it are characters that a path may have, and they match themselves.
-  if (success) {
-    expect(routerTo([path]).match({ host: "h", path: routingPath("/aa"), method: "GET" })).toBeUndefined();
-  }
-});
+test.each(["(a+)+$", "^/a", "/a|/b", "/[a-z]*", "/a.*", "/a+", "~ /a"])(
+  "%s is not a regular expression",
+  (path) => {
+    const { success } = routeSchema.safeParse({ ...good, match: { path } });
+    // Some of it are characters that a path may have, and they match themselves.
+    if (success) {
+      expect(routerTo([path]).match({ host: "h", path: routingPath("/aa"), method: "GET" })).toBeUndefined();
+    }
+  },
+);
 
-test("a route is found in no time, however long the path and however many the routes", () => {
+test("a route is found within milliseconds, for long paths and many routes", () => {
   const paths = Array.from({ length: 1_000 }, (_, at) => `/${"a/".repeat(at % 50)}${at}/*`);
   const router = routerTo(paths);
   const path = routingPath(`/${"a/".repeat(8_000)}`);

@@ -21,7 +21,7 @@ function load(apps: string, auth = "app: [web]", secretFile = "") {
     : loaded.config.apps;
 }
 
-test("an app with one secret, with two, and with one in a file, whose last line end is none of it", () => {
+test("an app has one secret, two, or one in a file without its last line end", () => {
   expect(load("web: { key: k, secret: s }")).toEqual([
     { name: "web", key: "k", secret: ["s"], appCodes: [] },
   ]);
@@ -83,6 +83,6 @@ test.each([
     "routes/main.yaml:4:22 auth.app.apps[1]: unknown app other; apps.yaml has no such app",
   ],
   ["app: []", "routes/main.yaml:4:8 auth.app: expected at least one app"],
-])("an app that a route names wrongly is refused at its place: %s", (auth, problem) => {
+])("an unknown app in a route is refused with its place: %s", (auth, problem) => {
   expect(load("web: { key: k, secret: s }", auth)).toEqual([problem]);
 });

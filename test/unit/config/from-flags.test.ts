@@ -7,7 +7,7 @@ const problemsOf = (to: string, listen?: string, cors: readonly string[] = []): 
   return "problems" in loaded ? loaded.problems.map(formatProblem) : [];
 };
 
-test("one route for everything, with the defaults of a route file", () => {
+test("one route for every path, with the defaults of a route file", () => {
   expect(configFromFlags({ to: "http://127.0.0.1:8080", listen: undefined, cors: [] })).toMatchObject({
     config: {
       server: { listen: [{ address: { host: undefined, port: 8000 } }], log: { level: "info" } },
@@ -24,7 +24,7 @@ test("one route for everything, with the defaults of a route file", () => {
   });
 });
 
-test("--listen and --cors go through the schemas of the files", () => {
+test("--listen and --cors are validated by the schemas of the files", () => {
   const loaded = configFromFlags({ to: "unix:/run/a", listen: "[::1]:0", cors: ["https://a.example", "*"] });
   expect(loaded).toMatchObject({
     config: {
@@ -45,7 +45,7 @@ test("problems name the flag", () => {
   ]);
 });
 
-test("the log's flags give what was given, and no more", () => {
+test("the flags for the log set only the given keys", () => {
   expect(logFromFlags({ level: undefined, format: undefined })).toEqual({});
   expect(logFromFlags({ level: "warn", format: undefined })).toEqual({ level: "warn" });
   expect(logFromFlags({ level: "loud", format: "jso" })).toMatchObject({

@@ -22,12 +22,12 @@ test.each([
   expect(fill(text)).toBe(filled);
 });
 
-test("what a variable holds can add no key", () => {
+test("the value of a variable cannot add a key", () => {
   const { file } = parseYaml("a: ${TREE}");
   expect(interpolate(file?.value, env).value).toEqual({ a: env.TREE });
 });
 
-test("keys are left alone, and so is the parsed value", () => {
+test("keys and the parsed value are not changed", () => {
   const value = { "${HOST}": ["${PORT}"] };
   expect(interpolate(value, env).value).toEqual({ "${HOST}": ["8080"] });
   expect(value).toEqual({ "${HOST}": ["${PORT}"] });
@@ -76,7 +76,7 @@ describe("a variable is a text until a number or boolean is expected", () => {
     expect(read(text, { V: value })).toMatchObject({ problems: [{ message, at: { line: 1 } }] });
   });
 
-  test("part of a text is never a number", () => {
+  test("a part of a text is never converted to a number", () => {
     expect(read("count: 8${V}", { V: "0" })).toMatchObject({
       problems: [{ message: "expected a whole number" }],
     });

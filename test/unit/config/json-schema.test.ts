@@ -24,13 +24,13 @@ const samples = [
   ["sluice.yaml", "server", "schema/server.json"] as const,
 ];
 
-test.each(samples)("%s names its schema and agrees with it, variables included", (file, name, schema) => {
+test.each(samples)("%s names its schema and is valid by it, variables included", (file, name, schema) => {
   const text = textOf(file);
   expect(text.split("\n")[0]).toBe(`# yaml-language-server: $schema=${schema}`);
   expect(accepts(name, parse(text))).toBe(true);
 });
 
-describe("an editor refuses what loading refuses", () => {
+describe("an editor refuses what loadConfig refuses", () => {
   const good = { match: { path: "/a" }, upstream: "http://a:1" };
 
   test("control: the good one", () => {
@@ -64,7 +64,7 @@ describe("an editor refuses what loading refuses", () => {
   });
 });
 
-test("every key of both files has its prose", () => {
+test("every key of both files has a description", () => {
   const silent = (schema: JsonSchema, above: string): string[] =>
     (schema.anyOf ?? [schema]).flatMap((branch) =>
       Object.entries(branch.properties ?? {}).flatMap(([key, value]) => [

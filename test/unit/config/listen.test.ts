@@ -36,7 +36,7 @@ const address = { host: undefined, port: 8000 };
 const plain = { address, mode: undefined, tls: undefined, http2: undefined, proxyProtocol: false };
 const bounds = { maxConcurrentStreams: 100, maxResets: 100, pingInterval: 15_000 };
 
-test("the short forms are a listener without anything", () => {
+test("the short forms are a listener with the defaults", () => {
   expect(load("listen: 8000").listen).toEqual([plain]);
   expect(load("listen: [8000, 'unix:/run/s.sock']").listen).toEqual([
     plain,
@@ -66,7 +66,7 @@ test("several certificates keep their order, and a variable may name a folder", 
   });
 });
 
-test("http2: false leaves HTTP/1 alone behind TLS", () => {
+test("with http2: false, TLS offers only HTTP/1", () => {
   const { listen } = load(
     "listen: { address: 8000, http2: false, tls: { cert: tls/cert.pem, key: tls/key.pem } }",
   );
@@ -106,7 +106,7 @@ test.each([
   expect(load(`listen: { address: 1, tls: { ${tls} } }`).problems).toEqual([problem]);
 });
 
-test("of several certificates the one that is wrong is named", () => {
+test("of several certificates, the problem names the invalid one", () => {
   const yaml =
     "listen:\n  - address: 1\n    tls:\n      - { cert: tls/cert.pem, key: tls/key.pem }\n      - { cert: tls/cert.pem, key: tls/other-key.pem }\n";
   expect(load(yaml).problems).toEqual([

@@ -77,7 +77,7 @@ describe("a good directory", () => {
     expect(problemsIn(root)).toEqual([]);
   });
 
-  test("the samples are accepted as they stand", () => {
+  test("the samples are accepted unchanged", () => {
     expect(problemsIn(new URL("../../../config", import.meta.url).pathname)).toEqual([]);
   });
 });
@@ -102,7 +102,7 @@ test("every problem of every file is reported at once, in the order of files and
   ]);
 });
 
-describe("wrong values say what would be right", () => {
+describe("the problem of a wrong value says what is expected", () => {
   const URL_OR_OBJECT = "expected a URL such as http://127.0.0.1:8080, or an object with backends";
 
   test.each([
@@ -175,7 +175,7 @@ describe("wrong values say what would be right", () => {
     expect(withLines(line)).toEqual([problem]);
   });
 
-  test("a key with nothing below it names what may be there", () => {
+  test("the problem of a key with nothing below it names the known keys", () => {
     expect(withLines("stream:")[0]).toMatch(/^3:1 stream: expected an object with heartbeat, prelude, /);
   });
 
@@ -184,7 +184,7 @@ describe("wrong values say what would be right", () => {
     expect(problem).toContain("expected a port, host:port such as 127.0.0.1:8000, or unix:/path");
   });
 
-  test("no message speaks the validator's own language", () => {
+  test("no message has the validator's own wording", () => {
     const wrong = [5, "x", true, "[]", "{}", "[5]", "{ x: 1 }", "null", "{ a: { b: [1] } }"];
     const keys = ["match", "upstream", "rewrite", "headers", "stream", "cors", "websocket"];
     for (const key of keys) {
@@ -266,7 +266,7 @@ describe("files", () => {
     expect(problemsIn(join(root, "file"))).toEqual(["config: expected a directory"]);
   });
 
-  test("names: two of the same, and one that no log could show", () => {
+  test("names: a duplicate, and one with characters that a log cannot show", () => {
     expect(
       problemsOf({
         "routes/a.yaml": GOOD,
@@ -280,7 +280,7 @@ describe("files", () => {
     ]);
   });
 
-  test("a directory, a FIFO, a loop of links and a file too big are problems, and nothing hangs", () => {
+  test("a directory, a FIFO, a loop of links and a too large file are problems, and nothing hangs", () => {
     const root = directoryOf({
       "routes/big.yaml": `#${"x".repeat(1024 * 1024)}`,
       "routes/dir.yaml/x": "",
@@ -301,7 +301,7 @@ describe("files", () => {
     ]);
   });
 
-  test("what may not be read is a problem", () => {
+  test("a file without read permission is a problem", () => {
     const root = directoryOf({ "sluice.yaml": "", "routes/r.yaml": GOOD });
     chmodSync(root, 0o755);
     chmodSync(join(root, "sluice.yaml"), 0);
@@ -344,19 +344,19 @@ describe("workers", () => {
     "routes/news.yaml": "match: { path: /news }\nupstream: http://127.0.0.1:1\nshared: {}\n",
   });
 
-  test.each(["workers: 2", "workers: auto"])("%s shares no stream without a redis", (line) => {
+  test.each(["workers: 2", "workers: auto"])("%s is refused for shared streams without redis", (line) => {
     expect(problemsOf(files(`${line}\n`))).toEqual([
       `config/routes/news.yaml:3:1 shared: ${line} can share a stream only through redis; set redis in sluice.yaml, or workers: 1`,
     ]);
     expect(problemsOf(files(`${line}\nredis: redis://127.0.0.1\n`))).toEqual([]);
   });
 
-  test("one worker shares by itself", () => {
+  test("one worker shares streams without redis", () => {
     expect(problemsOf(files("workers: 1\n"))).toEqual([]);
     expect(problemsOf(files("{}"))).toEqual([]);
   });
 
-  test("a variable holds a count or auto", () => {
+  test("a variable may contain a count or auto", () => {
     for (const value of ["2", "auto"]) {
       const files = { "sluice.yaml": "workers: ${WORKERS}\n", "routes/own.yaml": GOOD };
       const loaded = loadConfig(directoryOf(files), { WORKERS: value });
@@ -364,7 +364,7 @@ describe("workers", () => {
     }
   });
 
-  test.each(["0", "257", "1.5", "all"])("workers: %s is none", (value) => {
+  test.each(["0", "257", "1.5", "all"])("workers: %s is refused", (value) => {
     const problems = problemsOf({ "sluice.yaml": `workers: ${value}\n`, "routes/own.yaml": GOOD });
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/^config\/sluice\.yaml:1:10 workers: /);

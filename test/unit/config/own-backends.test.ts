@@ -83,11 +83,11 @@ describe("a backend is the gateway itself", () => {
     ["127.0.0.1:8000", "unix:/run/s.sock"],
     ["unix:/run/s.sock", "http://localhost"],
     ["unix:/run/s.sock", "unix:/run/app.sock"],
-  ])("is not: listen %s, backend %s", (listen, url) => {
+  ])("is not the gateway: listen %s, backend %s", (listen, url) => {
     expect(isOwn(listen, url)).toBe(false);
   });
 
-  test("by a unix socket's other name", () => {
+  test("by another name of a unix socket", () => {
     const root = directory();
     mkdirSync(join(root, "run"));
     symlinkSync(join(root, "run"), join(root, "var-run"));
@@ -98,7 +98,7 @@ describe("a backend is the gateway itself", () => {
   });
 });
 
-test("each is reported at its place, with what to change", () => {
+test("each is reported with its place and the remedy", () => {
   const url = "http://127.0.0.1:8000";
   const expected = "expected the address of an application, or another";
   expect(

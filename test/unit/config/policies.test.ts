@@ -131,7 +131,7 @@ test.each([
   expect(problemsOf(route)).toContain(problem);
 });
 
-test("a variable that only the route has is missing in its stages", () => {
+test("a variable that only the route has is missing in its environments", () => {
   const problems = problemsOf(
     `${MATCH}upstream: http://#Host#\nvariables: { Host: a.example }\nstages:\n  TEST: { variables: {} }\n`,
   );
@@ -142,7 +142,7 @@ test("a variable that only the route has is missing in its stages", () => {
   ]);
 });
 
-test("each stage fills in its own variables, and takes from the route what it does not say", () => {
+test("each environment fills in its own variables, and inherits the other keys from the route", () => {
   const { upstream, rewrite, stages } = routeSchema.parse({
     match: { path: "/x" },
     upstream: "http://#Host#:#Port#",
@@ -166,7 +166,7 @@ test("each stage fills in its own variables, and takes from the route what it do
   expect(stages["OTHER"]?.rewrite).toEqual({ stripPrefix: "", addPrefix: "" });
 });
 
-test("what is filled in is not read for variables again", () => {
+test("a filled-in value is not searched for variables again", () => {
   const { upstream } = routeSchema.parse({
     match: { path: "/x" },
     upstream: "http://#One#-#Two#:80",

@@ -14,7 +14,7 @@ test("it is null, a URL or an object", () => {
   expect(redisSchema.parse({ url, prefix: "blue" })).toEqual({ url, ...defaults, prefix: "blue" });
 });
 
-test("a file may hold the URL, because the URL may hold a password", () => {
+test("a file may contain the URL, because the URL may contain a password", () => {
   const directory = mkdtempSync(join(tmpdir(), "redis-"));
   afterTest(() => rmSync(directory, { recursive: true }));
   writeFileSync(join(directory, "url"), "redis://:secret@10.0.0.1:6379\n");
@@ -36,7 +36,7 @@ test.each([
   expect(JSON.stringify(result.error?.issues)).toContain(message);
 });
 
-test("what is refused is not repeated, because it may be a password", () => {
+test("a refused value is not repeated, because it may be a password", () => {
   const result = redisSchema.safeParse("hunter2");
   expect(result.success).toBe(false);
   expect(JSON.stringify(result.error?.issues)).not.toContain("hunter2");

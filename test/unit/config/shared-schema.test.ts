@@ -22,11 +22,11 @@ test("has a default for everything", () => {
 test.each([
   ["by: principal is said", { by: ["path", "query", "principal"] }],
   ["by: principal is left out by word", { by: ["path"] }],
-])("with auth it is taken when %s", (_, shared) => {
+])("with auth it is accepted when %s", (_, shared) => {
   expect(problems({ auth: { jwt: JWT }, shared })).toEqual([]);
 });
 
-test("with auth it must say what makes two requests the same", () => {
+test("with auth, by is required", () => {
   expect(problems({ auth: { jwt: JWT }, shared: {} })[0]).toMatch(
     /^shared: expected by, because the route has auth/,
   );
@@ -45,7 +45,7 @@ test.each([
   expect(problems({ shared })[0]).toMatch(message);
 });
 
-test("refuses a route that no GET reaches, and one of many paths that are all the same stream", () => {
+test("refuses a route without GET, and a route of many paths whose key lacks path", () => {
   expect(problems({ match: { path: "/s", methods: ["POST"] }, shared: {} })[0]).toMatch(/only GET/);
   expect(problems({ match: { path: "/s/*" }, shared: { by: ["query"] } })[0]).toMatch(/expected path/);
 });

@@ -33,7 +33,7 @@ function temporaryFile(text: string): string {
   return path;
 }
 
-test("the defaults are nginx's, but for the balance, because streams are long", () => {
+test("the defaults are nginx's except for balance, because streams are long", () => {
   expect(parse(A).data?.upstream).toMatchObject({
     backends: [{ weight: 1, backup: false, maxFails: 1, failTimeout: 10_000 }],
     balance: "leastConnections",
@@ -46,7 +46,7 @@ test("the defaults are nginx's, but for the balance, because streams are long", 
   });
 });
 
-test("an authority's file is read at load", () => {
+test("a file of certificate authorities is read at load", () => {
   const ca = temporaryFile(`a comment\n${certificate.cert}`);
   const { data } = parse({ backends: [{ url: "https://a.test" }], tls: { ca } });
   expect(data?.upstream).toMatchObject({ tls: { verify: true, ca: expect.stringMatching(/^-----BEGIN/) } });
@@ -114,13 +114,13 @@ test.each<[string, unknown, string]>([
   expect(problems(upstream)).toEqual([problem]);
 });
 
-test("a balance that is misspelt is named", () => {
+test("a misspelt balance is reported with the nearest name", () => {
   expect(problems({ backends: [{ url: A }], balance: "leastConnection" })[0]).toMatch(
     /^upstream\.balance: expected .*did you mean leastConnections\?$/,
   );
 });
 
-test("an authority beside verify: false, and a file without a certificate that can be read", () => {
+test("ca together with verify: false, and a file without a valid certificate, are refused", () => {
   const backends = [{ url: "https://a.test" }];
   expect(problems({ backends, tls: { ca: temporaryFile(certificate.cert), verify: false } })).toEqual([
     "upstream.tls.ca: expected no ca together with verify: false",

@@ -8,7 +8,7 @@ const faultsOf = (limits: unknown): string[] => {
   return (error?.issues ?? []).map(({ path, message }) => `${path.join(".")}: ${message}`);
 };
 
-test("what strangers may cost has a limit without a word in the configuration", () => {
+test("what clients may use is limited by default", () => {
   expect(limitsOf({})).toMatchObject({
     bodiesBytes: 128 * 1024 ** 2,
     signedParameters: 256,

@@ -27,7 +27,7 @@ describe("values and places", () => {
     expect(file?.valuePlace(["empty"])).toEqual({ line: 4, column: 1 });
   });
 
-  test("what is not in the file has the place of the nearest that is", () => {
+  test("a path that is not in the file has the place of the nearest one that is", () => {
     const file = parseYaml(text).file;
     expect(file?.keyPlace(["match", "host"])).toEqual({ line: 1, column: 1 });
     expect(file?.valuePlace(["list", 9, "x"])).toEqual({ line: 3, column: 7 });
@@ -101,7 +101,7 @@ describe("bombs", () => {
       Array.from({ length: 1400 }, (_, at) => `${" ".repeat(at)}a:`).join("\n"),
       "",
     ],
-  ])("%s end quickly, with a problem", (_, text, word) => {
+  ])("%s are refused quickly, with a problem", (_, text, word) => {
     const startedAt = performance.now();
     const problems = problemsIn(text);
     expect(problems).toHaveLength(1);
@@ -109,7 +109,7 @@ describe("bombs", () => {
     expect(performance.now() - startedAt).toBeLessThan(4000);
   });
 
-  test("control: the bare parser builds a document of the wide one that takes far longer to check", () => {
+  test("control: the parser alone accepts the wide one, and checking that document takes far longer", () => {
     // 6,000 keys, not 200,000: its comparison of every pair of keys is what the reader does without.
     const keys = Array.from({ length: 6000 }, (_, at) => `k${at}: 1`).join("\n");
     const startedAt = performance.now();

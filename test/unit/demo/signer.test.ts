@@ -35,7 +35,7 @@ const { CryptoJS, signer } = context;
 const hash = (text: string) => createHash("sha256").update(text).digest("hex");
 const hmac = (text: string, key: string) => createHmac("sha256", key).update(text).digest("hex");
 
-test("hashes of every length around a block are those of node:crypto", () => {
+test("hashes of texts of every length around a block are equal to node:crypto's", () => {
   for (let length = 0; length <= 200; length += 1) {
     const text = "aé".repeat(length).slice(0, length);
     expect(CryptoJS.SHA256(text)).toBe(hash(text));
@@ -43,7 +43,7 @@ test("hashes of every length around a block are those of node:crypto", () => {
   }
 });
 
-test("hashes of any text with any key are those of node:crypto", () => {
+test("hashes of any text with any key are equal to node:crypto's", () => {
   const text = fc.string({ unit: "grapheme", maxLength: 300 });
   fc.assert(
     fc.property(text, text, (message, key) => {
@@ -61,7 +61,7 @@ function sign(url: string, key: string, secret: string, headers?: Record<string,
   return sig.Sign(new signer.HttpRequest("GET", url, headers)).headers;
 }
 
-test("the published example comes out as published", () => {
+test("the published example gives the published signature", () => {
   const { Authorization } = sign(
     "https://service.region.example.com/v1/77b6a44cba5143ab91d13ab9a8ff44fd/vpcs?limit=2&marker=13551d6b-755d-4757-b956-536f674975c0",
     "QTWAOYTTINDUT2QVKYUC",
@@ -74,7 +74,7 @@ test("the published example comes out as published", () => {
   );
 });
 
-test("what the page signs is what the gateway computes", () => {
+test("the gateway computes the same signature as the page", () => {
   // Not `__proto__` and its like: the signer keeps a query in a plain object, and throws on those.
   const name = fc.stringMatching(/^q[a-z0-9~._-]{1,12}$/);
   const secret = fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 80 });

@@ -62,12 +62,12 @@ describe("precedence", () => {
     expect(route(all, path, method, host)).toEqual({ route: name });
   });
 
-  test("what the routes of a host leave over goes to the routes without host", () => {
+  test("a request that no route of its host matches goes to the routes without host", () => {
     const matches = [{ path: "/only", host: "h.example" }, { path: "/*" }];
     expect(route(matches, "/other", "GET", "h.example")).toEqual({ route: "any /*" });
   });
 
-  test("the table for people has the same order", () => {
+  test("the printed table has the same order", () => {
     const order = inMatchingOrder(all.map(entry)).map(({ name }) => name);
     expect(order).toEqual(["any h.example/*", "GET /a/b", "any /a/b", "any /a/b/*", "any /a/*", "any /*"]);
   });
@@ -90,7 +90,7 @@ describe("methods", () => {
     { path: "/*" },
   ];
 
-  test("the path decides first: another method is refused, although a shorter prefix takes it", () => {
+  test("the path decides first: another method is refused, even if a shorter prefix allows it", () => {
     expect(route(matches, "/a/x", "DELETE")).toEqual({ allow: ["GET", "HEAD", "POST", "OPTIONS"] });
   });
 
@@ -98,7 +98,7 @@ describe("methods", () => {
     expect(route([{ path: "/a", methods: ["GET"] }], "/a", "OPTIONS")).toEqual({ allow: ["GET", "HEAD"] });
   });
 
-  test("methods are compared with case", () => {
+  test("methods are case-sensitive", () => {
     expect(route(matches, "/a/x", "get")).toHaveProperty("allow");
   });
 
@@ -116,7 +116,7 @@ test("a path of 16,000 slashes costs no more than the longest prefix", () => {
   expect(performance.now() - startedAt).toBeLessThan(5000);
 });
 
-describe("against a plain reading of the rules", () => {
+describe("compared with a simple implementation of the rules", () => {
   const segment = fc.constantFrom("a", "b", "a%2fb", "%61", "");
   const segments = fc.array(segment, { maxLength: 4 }).map((parts) => `/${parts.join("/")}`);
   const match: fc.Arbitrary<RouteMatch> = fc.record(
@@ -172,7 +172,7 @@ describe("against a plain reading of the rules", () => {
     };
   }
 
-  test("the router agrees, for any routes without conflicts and any request", () => {
+  test("the router finds the same route, for any routes without conflicts and any request", () => {
     fc.assert(
       fc.property(
         fc.array(match, { maxLength: 12 }),

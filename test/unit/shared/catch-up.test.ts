@@ -32,7 +32,7 @@ function createSlowStore() {
   return { store, finish: () => finish(), reads: () => reads };
 }
 
-test("who comes with no id or a known one does not wait", () => {
+test("a client without an id or with a known id does not wait", () => {
   const { store, reads } = createSlowStore();
   const seeker = new CatchUp(createHistory(), store, onFault);
   expect(seeker.seek({ lastEventId: "" }, () => {})).toBe(false);
@@ -40,7 +40,7 @@ test("who comes with no id or a known one does not wait", () => {
   expect(reads()).toBe(0);
 });
 
-test("who comes with an id that is not there waits once, until everything is there", async () => {
+test("a client with an unknown id waits once, until the store has been read", async () => {
   const { store, finish, reads } = createSlowStore();
   const seeker = new CatchUp(createHistory(), store, onFault);
   const client = { lastEventId: "on its way" };
@@ -54,7 +54,7 @@ test("who comes with an id that is not there waits once, until everything is the
   expect(sought).toBe(1);
 });
 
-test("where nothing can be on its way nobody waits", () => {
+test("without a store to read, no client waits", () => {
   const seeker = new CatchUp(createHistory(), new MemoryStore().open(), onFault);
   expect(seeker.seek({ lastEventId: "unknown" }, () => {})).toBe(false);
 });

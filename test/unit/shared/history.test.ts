@@ -45,13 +45,13 @@ test("is bounded by age", () => {
   expect(history.lastId).toBe("e-5");
 });
 
-test("keeps what a client that is a little late still needs", () => {
+test("keeps the events that a client needs that is a little behind", () => {
   const history = historyOf(10, { events: 2 });
   history.trim(0, 4);
   expect(history.firstSeq).toBe(5);
 });
 
-test("finds positions by ids of ours and of backends, and by that of the event evicted last", () => {
+test("finds positions by made ids, by ids of backends, and by the id of the newest evicted event", () => {
   const history = historyOf(0, { events: 3 });
   const ids = ["e-1", "own", "e-3", "own 4", "e-5"];
   for (const [at, id] of ids.entries()) history.push(stored(at + 1, { id }));
@@ -62,7 +62,7 @@ test("finds positions by ids of ours and of backends, and by that of the event e
   }
 });
 
-test("joins what follows a position into writes of bounded size, each event once", () => {
+test("joins the events behind a position into batches of bounded size, each event once", () => {
   const history = historyOf(0);
   const block = Buffer.alloc(30_000, "x");
   for (let seq = 1; seq <= 5; seq++) history.push(stored(seq, { block }));
@@ -94,7 +94,7 @@ test("counts the bytes behind a position", () => {
   expect(history.bytesAfter(301)).toBe(299 * BLOCK);
 });
 
-test("another record's events take the place of its own, and its ids find nothing", () => {
+test("another record's events replace its own, and its old ids find nothing", () => {
   const history = historyOf(5);
   history.reset({ epoch: "f", lastSeq: 9, events: [stored(8, { id: "f-8" }), stored(9, { id: "f-9" })] });
   expect([history.firstSeq, history.lastSeq]).toEqual([8, 9]);
@@ -103,7 +103,7 @@ test("another record's events take the place of its own, and its ids find nothin
   expect(history.seqOf("f-7")).toBe(7);
 });
 
-test("all of them together are bounded; the one used longest ago gives way first", () => {
+test("all histories together are bounded; the least recently used one is evicted from first", () => {
   const block = Buffer.alloc(8_000, "x");
   const push = (history: History, count: number) => {
     for (let seq = 1; seq <= count; seq++) history.push(stored(seq, { block }));
@@ -183,7 +183,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ shed: fc.integer({ min: 1, max: 5_000 }) }) },
 );
 
-test("property: pages hold what a list of events would, and all that was counted is given back", () => {
+test("property: pages hold the same events as a list, and all counted bytes are freed", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
       const budget = new HistoryBudget(Number.POSITIVE_INFINITY);

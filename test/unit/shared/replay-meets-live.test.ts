@@ -172,7 +172,7 @@ function expectGapless({ got, since = 0 }: Listener, last: number): void {
   if (!mayJump) expect(next).toBe(last + 1);
 }
 
-test("replay and live meet without gap or duplicate, in a million steps", () => {
+test("replayed and live events join without a gap or a duplicate, in a million steps", () => {
   let steps = 0;
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 120, size: "max" }), (taken) => {

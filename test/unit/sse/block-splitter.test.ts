@@ -30,11 +30,11 @@ test.each([
   ["\n\n\n", []],
   ["data: never ended\n", []],
   ["\uFEFFdata: a\n\n", ["data: a\n\n"]],
-])("%j is cut the same however its chunks are", (text, blocks) => {
+])("%j is split into the same blocks, whatever its chunks are", (text, blocks) => {
   for (const sizes of [[], [1], [2], [3], [1, 5]]) expect(split(text, sizes)).toEqual(blocks);
 });
 
-test("a block longer than the limit is none, be it whole or not", () => {
+test("a block longer than the limit is refused, complete or not", () => {
   expect(split(`data: ${"x".repeat(94)}\n\n`, [10], 102)).toHaveLength(1);
   expect(split(`data: ${"x".repeat(95)}\n\n`, [10], 102)).toBeUndefined();
   expect(split(`data: ${"x".repeat(1000)}`, [10], 102)).toBeUndefined();
@@ -59,7 +59,7 @@ const line = fc.oneof(
 );
 const lineEnd = fc.constantFrom("\n", "\r\n", "\r");
 
-test("what it cuts says the same as the whole, by the reference parser", () => {
+test("the reference parser reads the same events from the blocks as from the whole stream", () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(line, lineEnd), { maxLength: 40 }),
@@ -95,14 +95,14 @@ test.each([
   expect(readEventFields(Buffer.from(block))).toEqual(fields);
 });
 
-test("takes ids out, and nothing else", () => {
+test("removes ids and nothing else", () => {
   const cut = withoutId(Buffer.from("id: 1\r\ndata: id: 2\rid\n: id: 3\nidx: 4\n\n"));
   expect(String(cut)).toBe("data: id: 2\r: id: 3\nidx: 4\n\n");
   const same = Buffer.from("data: 1\n\n");
   expect(withoutId(same)).toBe(same);
 });
 
-test("lines without a colon cost no more than their length", () => {
+test("lines without a colon are parsed in linear time", () => {
   const block = Buffer.from(`${"x\n".repeat(500_000)}\n`);
   const begun = performance.now();
   readEventFields(block);

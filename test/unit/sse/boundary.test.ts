@@ -90,7 +90,7 @@ const insertAll = (text: string, positions: readonly number[], line: string): st
     .join(line);
 };
 
-test("however a stream is cut, the state behind it is the same", () => {
+test("the chunks of a stream do not change the state after it", () => {
   fc.assert(
     fc.property(streamAndCuts, ([text, cuts]) => {
       const whole = new Boundary();
@@ -103,7 +103,7 @@ test("however a stream is cut, the state behind it is the same", () => {
   );
 });
 
-test("it counts the event blocks that a plain reading of the grammar counts", () => {
+test("it counts the same event blocks as a simple parser of the grammar", () => {
   fc.assert(
     fc.property(streamText, (text) => {
       const boundary = new Boundary();
@@ -114,7 +114,7 @@ test("it counts the event blocks that a plain reading of the grammar counts", ()
   );
 });
 
-test("every border it reports lies between two blocks", () => {
+test("every reported boundary is between two blocks", () => {
   fc.assert(
     fc.property(streamText, (text) => {
       const bytes = Buffer.from(text);
@@ -124,7 +124,7 @@ test("every border it reports lies between two blocks", () => {
   );
 });
 
-test("it reports every border whose last byte is LF", () => {
+test("every boundary that ends with LF is reported", () => {
   fc.assert(
     fc.property(streamText, (text) => {
       const bytes = Buffer.from(text);
@@ -139,7 +139,7 @@ test("it reports every border whose last byte is LF", () => {
   );
 });
 
-test("comment lines at all borders change no event, and taking them out gives the bytes back", () => {
+test("comment lines at all boundaries change no event, and without them the bytes are the same", () => {
   fc.assert(
     fc.property(streamText, (text) => {
       const positions = borders(text);
@@ -159,7 +159,7 @@ test("comment lines at all borders change no event, and taking them out gives th
   );
 });
 
-test("control: a comment line at just any place does change events", () => {
+test("control: a comment line at an arbitrary place changes events", () => {
   const text = "data: a\nid: 1\n\n";
   expect(decode(insertAll(text, [7], ":\n"))).not.toEqual(decode(text));
 });
@@ -168,7 +168,7 @@ test.each([
   ["LF", "data: 1\n\n"],
   ["CRLF", "data: 1\r\n\r\n"],
   ["CR", "data: 1\r\r"],
-])("the end of an event in %s is a border, however it is cut", (_name, event) => {
+])("the end of an event in %s is a boundary, whatever its chunks are", (_name, event) => {
   for (let at = 0; at <= event.length; at++) {
     const boundary = new Boundary();
     scan(boundary, Buffer.from(event.slice(0, at)));
@@ -178,13 +178,13 @@ test.each([
   }
 });
 
-test("between the CR and the LF of an empty line is no border", () => {
+test("there is no boundary between the CR and the LF of an empty line", () => {
   const boundary = new Boundary();
   scan(boundary, Buffer.from("data: 1\r\n\r"));
   expect(boundary.isAtBoundary).toBe(false);
 });
 
-test("stopAtBoundary reads up to the end of the first block, and no further", () => {
+test("stopAtBoundary stops at the end of the first block", () => {
   fc.assert(
     fc.property(streamText, fc.constantFrom("data: open", "id: 7\ndata: open\r\n"), (text, open) => {
       const boundary = new Boundary();

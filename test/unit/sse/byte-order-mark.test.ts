@@ -7,7 +7,7 @@ const start = fc.constantFrom(
   ...[[], [0xef], [0xef, 0xbb], [...MARK], [...MARK, ...MARK], [0xef, 0xbb, 0x41], [0x41]],
 );
 
-test("however a stream is cut, a mark at its start goes and every other byte stays", () => {
+test("a mark at the start of a stream is removed and every other byte is kept, whatever the chunks are", () => {
   fc.assert(
     fc.property(
       start,

@@ -9,7 +9,7 @@ const parsed = (text: string): EventSourceMessage[] => {
   return events;
 };
 
-test("property: a client reads back what was rendered", () => {
+test("property: a client parses what was rendered", () => {
   const word = fc.string({ minLength: 1 }).filter((text) => !/[\r\n\0]/.test(text) && text.trim() === text);
   const parts = fc.record(
     { data: fc.string(), event: word, id: word, comment: fc.string(), retry: fc.nat() },
@@ -27,11 +27,11 @@ test("property: a client reads back what was rendered", () => {
   );
 });
 
-test("each line of data has its field, and comments come first", () => {
+test("each line of data gets a field of its own, and comments come first", () => {
   const block = renderEventBlock({ data: "a\n\nb", event: "e", id: "1", retry: 5, comment: "c\n" });
   expect(block).toBe(": c\n:\nevent: e\nid: 1\nretry: 5\ndata: a\ndata:\ndata: b\n\n");
 });
 
-test("a block of comments has no empty line, which some decoders take for an event", () => {
+test("a block of comments alone gets no empty line, which some decoders take for an event", () => {
   expect(renderEventBlock({ comment: "x" })).toBe(": x\n");
 });

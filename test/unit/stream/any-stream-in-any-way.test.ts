@@ -168,7 +168,7 @@ function check(
   return undefined;
 }
 
-test(`${CASES} streams in any framing, cut anywhere, with heartbeats, slow clients and aborts: the same bytes`, async () => {
+test(`${CASES} streams with any framing and chunks, heartbeats, slow clients and aborts arrive with the same bytes`, async () => {
   const random = randomFrom(SEED);
   const counts = { whole: 0, brokenOff: 0, clientLeft: 0, drained: 0, beats: 0, unanswered: 0 };
   for (let n = 0; n < CASES; n++) {

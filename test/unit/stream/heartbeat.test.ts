@@ -16,7 +16,7 @@ function stream() {
   return { owner, beats };
 }
 
-test("a silent stream beats again and again", () => {
+test("a silent stream gets heartbeats repeatedly", () => {
   const { owner, beats } = stream();
   const heartbeat = new Heartbeat(100, owner);
   vi.advanceTimersByTime(350);
@@ -25,7 +25,7 @@ test("a silent stream beats again and again", () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("a beat comes as long after what came last, and never before", () => {
+test("a heartbeat comes one interval after the last traffic, and never before", () => {
   const { owner, beats } = stream();
   const heartbeat = new Heartbeat(100, owner);
   vi.advanceTimersByTime(90);
@@ -39,7 +39,7 @@ test("a beat comes as long after what came last, and never before", () => {
   heartbeat.stop();
 });
 
-test("a busy stream costs one timer for each time that it would have beaten", () => {
+test("a busy stream sets one timer per heartbeat interval", () => {
   const { owner, beats } = stream();
   const heartbeat = new Heartbeat(100, owner);
   const armed = vi.spyOn(globalThis, "setTimeout");
@@ -52,7 +52,7 @@ test("a busy stream costs one timer for each time that it would have beaten", ()
   heartbeat.stop();
 });
 
-test("a beat that ends its stream is the last", () => {
+test("a heartbeat that ends its stream is the last one", () => {
   const owner = {
     trafficAt: performance.now(),
     fault() {},

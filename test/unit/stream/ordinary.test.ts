@@ -28,7 +28,7 @@ class FakeSource implements Source {
 }
 
 // `stream.clientBuffer` was the bound: 4,000 clients that read nothing of their downloads held a gigabyte.
-test("of an ordinary answer one read at most waits for its client, whatever clientBuffer says", () => {
+test("an ordinary response has at most one read pending for its client, whatever clientBuffer is", () => {
   const exchange = fakeExchange();
   const response = new FakeResponse();
   const source = new FakeSource();
