@@ -9,5 +9,5 @@ import { fuzz } from "./parts/fuzz.mjs";
 fuzz([
   { test: "test/unit/server/request-parser-and-llhttp.test.ts", cases: 1_000_000 },
   { test: "test/unit/upstream/response-parser-and-llhttp.test.ts", cases: 1_000_000 },
-  { test: "test/integration/the-lane-answers-as-node-http-does.test.ts", cases: 5_000 },
+  { test: "test/integration/the-fast-path-answers-as-node-http-does.test.ts", cases: 5_000 },
 ]);
