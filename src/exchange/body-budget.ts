@@ -2,28 +2,28 @@ import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
 import { retrySoon } from "../http/retry-after.ts";
 
-/** A body that has taken no further block for this long, in ms, gives way when another one needs its room. */
+/** A body without a new block for this long, in ms, is dropped when another body needs its room. */
 const STALLED_MS = 5_000;
 
 /**
- * What all request bodies that are held whole may take together: `limits.bodiesBytes` of one process.
+ * The memory of all request bodies that are held whole in one process: at most `limits.bodiesBytes`.
  *
- * A body takes its room as it comes, never at once: a stranger who announces 12 MiB and sends nothing holds nothing.
- * One who sends most of it and then stalls holds what was sent, but only while nobody needs it: `STALLED_MS`
- * after its last block it gives way to the next body that finds no room.
+ * A body takes its room as it comes, not when it is announced: a client that announces 12 MiB and sends nothing holds
+ * nothing. A client that stalls holds what it has sent, but only until another body needs the room, `STALLED_MS` after
+ * the last block.
  */
 export class BodyBudget {
-  /** In bytes. Lowered, it takes nothing from those that are held. */
+  /** In bytes. Lowering it takes nothing from bodies that are held. */
   limitBytes: number;
   #heldBytes = 0;
-  /** Leases of bodies that are still coming, the one that has waited longest for its next block first. */
+  /** Leases of incomplete bodies, in the order of their last blocks. */
   readonly #growing = new Set<BodyLease>();
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes;
   }
 
-  /** An account for one body, which takes nothing yet. The caller registers its `release` in the same step. */
+  /** Returns a lease for one body, still without bytes. The caller registers its `release` in the same step. */
   lease(): BodyLease {
     return new BodyLease({
       take: (lease, bytes) => this.#take(lease, bytes),
@@ -43,57 +43,57 @@ export class BodyBudget {
     if (this.#heldBytes + bytes > this.limitBytes) throw tooManyBodies(`${this.#heldBytes} bytes are held`);
     this.#heldBytes += bytes;
     lease.grownAt = now;
-    // Behind all others: a Set keeps the order in which its members were added.
+    // Added last: a Set keeps the order in which its members were added.
     this.#growing.delete(lease);
     this.#growing.add(lease);
   }
 }
 
-/** How a lease draws on its budget. */
-interface Account {
-  /** Throws `too_many_bodies` when there is no room. */
+/** The budget, as its leases use it. */
+interface Budget {
+  /** Throws `too_many_bodies` if there is no room. */
   take(lease: BodyLease, bytes: number): void;
-  /** The body has come whole, or will not: it takes no more and need not give way. */
+  /** Notes that the body is complete, or will not be: it takes no more, and is no longer dropped. */
   close(lease: BodyLease): void;
   giveBack(bytes: number): void;
 }
 
 /**
- * What one body takes of the budget. Its exchange holds it from the start, and a connection while it sends the body;
- * when the last holder has let go, all of it is given back, once.
+ * The memory of one body. Its exchange holds it from the start, and a connection while it sends the body; when the last
+ * holder has released it, all bytes are given back, once.
  */
 export class BodyLease {
-  /** When it took its last block, by `performance.now()`. */
+  /** The time of its last block, by `performance.now()`. */
   grownAt = 0;
-  readonly #account: Account;
+  readonly #budget: Budget;
   #bytes = 0;
   #holders = 1;
   #isReleased = false;
   #onStop: ((error?: ProxyError) => void) | undefined;
 
-  constructor(account: Account) {
-    this.#account = account;
+  constructor(budget: Budget) {
+    this.#budget = budget;
   }
 
-  /** Calls back, at most once, when the body is not to be read any further: it gives way, or its exchange is over. */
+  /** Calls back, at most once, when reading must stop: the body is dropped, or its exchange has ended. */
   onStop(callback: (error?: ProxyError) => void): void {
     this.#onStop = callback;
   }
 
-  /** Takes that many bytes more, or throws `too_many_bodies`. */
+  /** Takes more bytes, or throws `too_many_bodies`. */
   grow(bytes: number): void {
-    if (this.#isReleased) throw new TypeError("a body that was let go takes nothing more");
-    this.#account.take(this, bytes);
+    if (this.#isReleased) throw new TypeError("a released body takes nothing more");
+    this.#budget.take(this, bytes);
     this.#bytes += bytes;
   }
 
-  /** Nothing more will come. */
+  /** Notes that nothing more will come. */
   close(): void {
     this.#onStop = undefined;
-    this.#account.close(this);
+    this.#budget.close(this);
   }
 
-  /** Counts one more holder until what is returned is called; a second call does nothing. */
+  /** Adds a holder until the returned function is called; a second call does nothing. */
   hold(): Release {
     this.#holders++;
     let isHeld = true;
@@ -103,7 +103,7 @@ export class BodyLease {
     };
   }
 
-  /** The exchange lets go; a second call does nothing. */
+  /** Releases the exchange's hold; a second call does nothing. */
   release(error?: ProxyError): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
@@ -116,7 +116,7 @@ export class BodyLease {
   #letGo(): void {
     this.#holders--;
     if (this.#holders > 0) return;
-    this.#account.giveBack(this.#bytes);
+    this.#budget.giveBack(this.#bytes);
     this.#bytes = 0;
   }
 }

@@ -3,7 +3,7 @@ import { fieldValue } from "../http/fields.ts";
 import type { Account } from "./account.ts";
 import type { Route } from "./route.ts";
 
-/** What is debugged of an exchange. */
+/** The facts of an exchange that debug fields show. */
 interface Debugged {
   readonly request: ClientRequest;
   readonly route: Route | undefined;
@@ -11,12 +11,12 @@ interface Debugged {
   readonly account: Pick<Account, "limitFields" | "elapsedMs">;
 }
 
-/** Whether a request asks for debug fields on a route that gives them. */
+/** Whether a request asks for debug fields, and its route has them. */
 export function isDebugging({ request, route }: Pick<Debugged, "request" | "route">): boolean {
   return route?.config.debug === true && fieldValue(request.rawHeaders, "x-apig-mode") === "debug";
 }
 
-/** What the response head says of an exchange that is debugged: limits, and ms until now. None for others. */
+/** Returns the debug fields of a response: limits, and times in ms until now; empty if they were not asked for. */
 export function debugFields(exchange: Debugged): readonly (readonly [name: string, value: string])[] {
   if (!isDebugging(exchange)) return [];
   const { account, dialledAt } = exchange;

@@ -69,38 +69,38 @@ export class Exchange extends RoutedRequest implements FaultOwner {
     this.#holdings.settle();
   }
 
-  /** Whether what it held was given back: nothing more may be acquired for it. */
+  /** Whether everything it held was released: nothing more may be acquired for it. */
   get isEnded(): boolean {
     return this.#holdings.isEnded;
   }
 
   /**
-   * Registers what gives back something that was acquired for this exchange: called once, when it ends; at once where
-   * it has ended already, as a client may leave while a place is being asked for.
+   * Registers the release of what was acquired for this exchange. It is called once, when the exchange ends; at once if
+   * it has ended already, because a client may leave while a place is being taken.
    */
   onEnd(release: () => void): void {
     this.#holdings.add(release);
   }
 
-  /** Forgets what was registered with `onEnd`, and is over. */
+  /** Removes a release that is no longer needed. */
   offEnd(release: () => void): void {
     this.#holdings.remove(release);
   }
 
-  /** Gives back before the end what was registered with `onEnd`; does nothing where that was done. */
+  /** Calls a registered release before the end; does nothing if it was called. */
   giveBack(release: () => void): void {
     this.#holdings.giveBack(release);
   }
 
   /**
-   * Puts the end off, behind which a backend may finish for its own sake (`onClientGone: drain`), until the returned
-   * function is called; calling that again does nothing.
+   * Delays the end until the returned function is called, so that a backend may finish without its client
+   * (`onClientGone: drain`). Calling the function again does nothing.
    */
   hold(): () => void {
     return this.#holdings.hold();
   }
 
-  /** Says how an error becomes this exchange's answer: a refusal before the head, a broken body after it. */
+  /** Sets how an error is answered: with a refusal before the response head, by aborting the body after it. */
   answerFaultsBy(answer: FaultHandler): void {
     this.#answerFault = answer;
   }
@@ -111,8 +111,8 @@ export class Exchange extends RoutedRequest implements FaultOwner {
   }
 
   /**
-   * Ends the exchange with an error, a ProxyError or one that no code expected: answers it, cancels its backend
-   * request and gives back what it holds, without waiting for the client to take the answer.
+   * Ends the exchange with an error, a ProxyError or one that no code expected: answers the client, cancels the backend
+   * request and releases all it holds, without waiting until the client has read the response.
    */
   fault(error: unknown): void {
     if (this.#isSettled) this.#report(error);
@@ -120,13 +120,13 @@ export class Exchange extends RoutedRequest implements FaultOwner {
     this.#holdings.end();
   }
 
-  /** Reports an error that comes too late for the exchange's own log line. */
+  /** Reports an error that came after the exchange's own log line. */
   #report(error: unknown): void {
     if (isExpected(error)) return;
     this.#observer.onFault(error, { reqId: this.id, route: this.route?.config.name });
   }
 
-  /** What a log line says of the exchange; the query is left out, because it may hold a token. */
+  /** Returns the fields of a log line; without the query, because it may hold a token. */
   facts(endReason?: EndReason, err?: unknown): Record<string, unknown> {
     const { account } = this;
     return {
@@ -149,7 +149,7 @@ export class Exchange extends RoutedRequest implements FaultOwner {
   }
 }
 
-/** A refusal needs no stack; an unexpected error is nothing without one. */
+/** Returns an error as the log shows it: a refusal without its stack, an unexpected error with it. */
 function described(error: unknown): unknown {
   if (!(error instanceof ProxyError)) return error;
   const cause = error.cause instanceof Error ? error.cause : undefined;

@@ -1,37 +1,37 @@
 import { type FaultHandler, runAll } from "../base/guard.ts";
 import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
 
-/** What is held for one exchange, and how it is given back: all of it, once, when the exchange ends. */
+/** The releases of what one exchange holds: each is called once, when the exchange ends. */
 export class Holdings {
   #releases = NO_CALLBACKS;
-  /** How many reasons there are to go on behind the client's end. */
-  #reasons = 0;
+  /** How many holds delay the end. */
+  #holds = 0;
   #isSettled = false;
   #isEnded = false;
   readonly #onFault: FaultHandler;
 
-  /** `onFault` takes the errors of releases; the others are called all the same. */
+  /** `onFault` takes the errors of releases; an error stops no other release. */
   constructor(onFault: FaultHandler) {
     this.#onFault = onFault;
   }
 
-  /** Whether all was given back: nothing more may be acquired. */
+  /** Whether the end has come: nothing more may be acquired. */
   get isEnded(): boolean {
     return this.#isEnded;
   }
 
-  /** Registers a release: called at the end, at once where the end has been. */
+  /** Registers a release: called at the end, or at once if the end has come. */
   add(release: () => void): void {
     if (this.#isEnded) runAll([release], this.#onFault);
     else this.#releases = withOneMore(this.#releases, release);
   }
 
-  /** Forgets a release whose matter is over. */
+  /** Removes a release that is no longer needed. */
   remove(release: () => void): void {
     this.#releases = withoutOne(this.#releases, release);
   }
 
-  /** Calls a registered release before the end; does nothing where it was called. */
+  /** Calls a registered release before the end; does nothing if it was called. */
   giveBack(release: () => void): void {
     const others = withoutOne(this.#releases, release);
     if (others === this.#releases) return;
@@ -39,25 +39,25 @@ export class Holdings {
     runAll([release], this.#onFault);
   }
 
-  /** Puts the end off until the returned function is called; calling that again does nothing. */
+  /** Delays the end until the returned function is called; calling it again does nothing. */
   hold(): () => void {
-    this.#reasons++;
+    this.#holds++;
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
-      this.#reasons--;
-      if (this.#isSettled && this.#reasons === 0) this.end();
+      this.#holds--;
+      if (this.#isSettled && this.#holds === 0) this.end();
     };
   }
 
-  /** The client has its answer, or is gone: this is the end, unless something holds it off. */
+  /** Notes that the client has its response or has left: this is the end, unless a hold delays it. */
   settle(): void {
     this.#isSettled = true;
-    if (this.#reasons === 0) this.end();
+    if (this.#holds === 0) this.end();
   }
 
-  /** Gives everything back now. */
+  /** Calls all releases now. */
   end(): void {
     this.#isEnded = true;
     const releases = this.#releases;

@@ -3,28 +3,26 @@ import { percentDecoded } from "../http/percent-encoding.ts";
 import { hasParameterInAnyCase } from "../http/query.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** A query that a polyfill appended its last event id to, taken apart. */
+/** A query, separated from the last event id that a polyfill has appended to it. */
 export interface ResumedQuery {
-  /** The query as it was before, with its question mark; empty without one. */
+  /** The query without the id, with its question mark; empty without a query. */
   readonly query: string;
-  /** The id as bytes in latin1; empty when there is none yet. */
+  /** The id as bytes in latin1; empty before the first event. */
   readonly lastEventId: string;
 }
 
 /**
- * Takes the `lastEventId` off the end of a query, where event-source-polyfill puts it on reconnect (and its
- * version of 2018 always, with nothing behind the `=`). Such a client cannot sign it: it signed the URL that it
- * gave to the polyfill. Undefined when there is none, or more than one.
+ * Removes `lastEventId` from the end of a query, where event-source-polyfill puts it on reconnect (its version of 2018
+ * always does, with an empty value at first). Such a client cannot sign it: it signed the URL that it gave to the
+ * polyfill. Returns undefined if the query does not end with it, or holds it twice.
  *
- * To verify the rest without it is safe, because
- * - it is one parameter, the last one, in the literal spelling of the polyfill: every other byte of the query
- *   is verified as it was signed, and a query with a second one, in whatever spelling, is not taken;
- * - what was signed stays: a `lastEventId` that is part of the signed URL verifies as sent and is not touched,
- *   and it cannot be taken away or replaced;
- * - it is removed before the backend is asked, so nobody behind us can read it as a parameter of any kind;
- * - its value becomes the field Last-Event-ID and nothing else, and that field is outside of the signature
- *   anyhow: whoever holds a signed URL could send the field itself. Where a client did sign the field, it
- *   has sent it, and then its own value stands.
+ * The rest can safely be verified without it:
+ * - It is the last parameter, in the literal spelling of the polyfill: every other byte of the query is verified as it
+ *   was signed, and a query with a second `lastEventId`, in any spelling, is left unchanged.
+ * - A `lastEventId` in the signed URL is verified as sent: it cannot be removed or replaced.
+ * - It is removed before the query is forwarded, so no backend can read it as a parameter.
+ * - Its value becomes the field Last-Event-ID only, which the signature does not cover anyway: the holder of a signed URL
+ *   could send that field itself. If a client did sign the field, it has sent it, and that value is used.
  */
 export function takeLastEventId(query: string): ResumedQuery | undefined {
   const at = Math.max(0, query.lastIndexOf("&"));
@@ -37,7 +35,7 @@ export function takeLastEventId(query: string): ResumedQuery | undefined {
 const NAME = "lastEventId";
 const APPENDED = `${NAME}=`;
 
-/** The backend gets the URL that was verified, and the id where a client that sends fields has it. */
+/** Notes the verified URL and the id: the backend gets the id as Last-Event-ID. Throws a ProxyError at an invalid id. */
 export function resume(exchange: Exchange, { query, lastEventId }: ResumedQuery): void {
   if (/[^\t\x20-\x7e\x80-\xff]/.test(lastEventId)) {
     throw new ProxyError("bad_request", "lastEventId holds a control character");

@@ -4,7 +4,7 @@ import type { Exchange } from "./exchange.ts";
 /** An open stream or tunnel; the bytes that it has sent are counted on its exchange. */
 export interface LiveStream {
   readonly exchange: Exchange;
-  /** Whether it is one of several clients of one backend stream. */
+  /** Whether it is a subscriber of a shared stream. */
   readonly isShared?: boolean;
   /** Bytes written to its client that wait in this process. */
   readonly pendingBytes: number;

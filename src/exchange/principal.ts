@@ -1,20 +1,20 @@
-/** Who a request is from, as a verified credential says. */
+/** The sender of a request, according to a verified credential. */
 export interface Principal {
-  /** The name of the app in apps.yaml; undefined for a credential that belongs to none. */
+  /** The name of the app in apps.yaml; undefined for a credential without an app. */
   readonly app: string | undefined;
-  /** What tells this principal from all others: limits count by it, tickets are bound to it. */
+  /** Unique for each principal: limits count by it, tickets are bound to it. */
   readonly key: string;
-  /** Fields that tell the backend who it is, such as X-App-Id. */
+  /** Fields that identify it to the backend, such as X-App-Id. */
   readonly fields: readonly (readonly [name: string, value: string])[];
   /** When the credential expires, in ms since the epoch; a stream ends then with `auth_expired`. */
   readonly expiresAt: number | undefined;
 }
 
-/** Where credentials stand in a request that are not for the backend. */
+/** The places in a request of a credential that the backend must not get. */
 export interface ConsumedCredential {
-  /** Names of fields; a final `*` stands for any rest. */
+  /** Names of fields; a final `*` matches any rest. */
   readonly credentialFields?: readonly string[];
-  /** Fields that go on to the backend, whichever of `credentialFields` they fit as well. */
+  /** Fields that are forwarded although `credentialFields` match them. */
   readonly forwardedFields?: readonly string[];
   readonly credentialCookie?: string | undefined;
 }

@@ -5,19 +5,19 @@ import { retrySoon } from "../http/retry-after.ts";
 import { isDebugging } from "./debug.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** What passes by itself: too many, or a backend that is not there. 401, 403 and 404 would only be asked again. */
-const PASSING: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+/** Statuses of temporary conditions: a limit, or a backend that is down. A client would repeat a 401, 403 or 404 in vain. */
+const TEMPORARY: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** A response that sluice composes itself. */
 export interface Reply {
   readonly status: number;
   readonly fields: readonly (readonly [name: string, value: string])[];
   readonly body: string;
-  /** The connection ends with this response, because what follows on it is not to be trusted. */
+  /** Whether the connection ends with this response, because bytes after the request cannot be trusted. */
   readonly closes?: boolean;
 }
 
-/** What a ProxyError tells the client: the public text of its code, never its detail. */
+/** Returns the reply for a ProxyError: the public text of its code, never its detail. */
 export function errorReply(exchange: Exchange, error: ProxyError): Reply {
   const body = error.body(exchange.id, isDebugging(exchange));
   if (isWorthRetrying(exchange, error.status)) return retryReply(exchange, error, body);
@@ -58,15 +58,15 @@ export function writeReply(
 }
 
 /**
- * The only way out on error.
+ * Answers an exchange that an error has ended; every error ends up here.
  *
- * Before the head: the error's status and JSON body. After it: the connection is destroyed, because a body
- * that did not come whole must never look as if it had. A client that has left gets nothing.
+ * Before the response head, sends the error's status and JSON body. After it, aborts the connection: an incomplete body
+ * must never look complete.
  */
 export function fail(exchange: Exchange, response: ClientResponse, error: unknown): void {
   const refusal = refusalOf(error);
   if (response.isClosed) {
-    // The log line may still be to come.
+    // The exchange's log line may still be to come.
     if (refusal.code === "internal_error") exchange.account.replaceError(refusal);
     return;
   }
@@ -77,21 +77,21 @@ export function fail(exchange: Exchange, response: ClientResponse, error: unknow
 }
 
 /**
- * Whether a refusal is to be dressed as a stream that ends early.
+ * Whether a refusal is sent as a stream that ends at once.
  *
- * An EventSource gives up for good on any status but 200 (WHATWG HTML, section 9.2.2), so a backend's restart
- * would cost a page its stream until somebody reloads it. Only GETs are repeated by an EventSource.
+ * An EventSource never reconnects after a status other than 200 (WHATWG HTML, section 9.2.2), so a backend's restart
+ * would cost a page its stream until it is reloaded. An EventSource only sends GET.
  */
 export function isWorthRetrying({ route, request }: Exchange, status: number): boolean {
   return (
     route?.config.stream.onRefusal === "retry" &&
     request.method === "GET" &&
-    PASSING.has(status) &&
+    TEMPORARY.has(status) &&
     acceptsEventStream(request.rawHeaders)
   );
 }
 
-/** A refusal as an EventSource survives it: an empty stream that says when to come back, and why in a comment. */
+/** Returns a refusal after which an EventSource reconnects: an empty stream with `retry`, and the error as a comment. */
 function retryReply(exchange: Exchange, error: ProxyError, body: string): Reply {
   return {
     status: 200,
@@ -107,7 +107,7 @@ function retryReply(exchange: Exchange, error: ProxyError, body: string): Reply 
   };
 }
 
-/** As the Retry-After says, and up to a second later: its seconds would bring all back in the same one. */
+/** Returns the wait of Retry-After, in ms, and up to a second more: otherwise all clients would return in the same second. */
 function retryMs(error: ProxyError): number {
   const [, seconds] = error.fields.find(([name]) => name === "Retry-After") ?? retrySoon();
   return Math.round((Number(seconds) + Math.random()) * 1000);

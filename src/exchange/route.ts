@@ -1,29 +1,29 @@
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { RawFields } from "../http/fields.ts";
 
-/** Who may use a route, compiled. */
+/** The authentication of a route, compiled. */
 export interface Auth {
-  /** The value of WWW-Authenticate; empty for none. */
+  /** The value of WWW-Authenticate; empty if there is none to send. */
   readonly challenge: string;
-  /** See `Verifier.identityFields` (auth/auth.ts); those of every verifier, because a client would pick one that is not asked. */
+  /** The fields of every verifier (`Verifier.identityFields` in auth/auth.ts): a client could forge those of an unused one. */
   readonly identityFields: readonly string[];
-  /** The fields of every credential that the route takes; other spellings of them are none. */
+  /** The fields of every credential that the route accepts; other spellings of them are not accepted. */
   readonly credentialFields: readonly string[];
 }
 
 /** A route's cross-origin policy, compiled once. */
 export interface Cors {
-  /** The fields of every other response of the route, errors included. */
+  /** Returns the fields of every response of the route but preflights, errors included. */
   fields(rawHeaders: RawFields): readonly (readonly [name: string, value: string])[];
   allowsOrigin(origin: string): boolean;
 }
 
-/** What a route gives an exchange: its file, and its policies compiled. */
+/** A route as exchanges use it: its configuration and its compiled policies. */
 export interface Route {
   readonly config: RouteConfig;
-  /** The environment that the request asked for by X-Stage. */
+  /** The environment that X-Stage has chosen. */
   readonly environment: string;
   readonly cors: Cors | undefined;
-  /** Who may use it; undefined for anybody. */
+  /** Undefined for a route that is open to all clients. */
   readonly auth: Auth | undefined;
 }

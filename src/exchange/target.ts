@@ -4,24 +4,23 @@ import { pathFault } from "../http/routing-path.ts";
 /** The request target in origin-form; the backend receives exactly `path + query`. */
 export interface Target {
   readonly path: string;
-  /** With its question mark; empty without one. */
+  /** With its question mark; empty without a query. */
   readonly query: string;
 }
 
-/** A path in which nothing needs a closer look: no dot, no percent sign, no backslash. */
+/** A path that needs no further check: without a dot, percent sign or backslash. */
 const PLAIN_PATH = /^\/[\w~!$&'()*+,;=:@/-]*$/;
 
 /**
  * Reads the target of a request line, or refuses it with `bad_request`.
  *
- * What two parsers could read in two ways never gets as far as routing: whoever checks a request and
- * whoever serves it must see the same path. An absolute-form target is reduced to origin-form here,
- * once (RFC 9112 section 3.2.2), and only if its authority is the Host.
+ * A target that two parsers could read in two ways is refused before routing: sluice and the backend must see the same
+ * path. An absolute-form target is reduced to origin-form, if its authority is the Host (RFC 9112 section 3.2.2).
  */
 export function readTarget(raw: string, host: string): Target {
   const origin = raw.startsWith("/") ? raw : originForm(raw, host);
   if (/[^\x21-\x7e]|#/.test(origin))
-    throw new ProxyError("bad_request", "target holds a character that no URI has");
+    throw new ProxyError("bad_request", "target with a character that is not allowed in a URI");
   const mark = origin.indexOf("?");
   const path = mark < 0 ? origin : origin.slice(0, mark);
   const query = mark < 0 ? "" : origin.slice(mark);

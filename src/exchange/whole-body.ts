@@ -4,17 +4,17 @@ import type { Release } from "../base/release.ts";
 import type { RequestBody } from "../http/client-request.ts";
 import type { BodyLease } from "./body-budget.ts";
 
-/** Blocks double from the first size to the last, so that a body takes at most twice what has come of it. */
+/** In bytes. Blocks double from the first size to the last, so a body takes at most twice what has come of it. */
 const FIRST_BLOCK = 4 * 1024;
 const LAST_BLOCK = 64 * 1024;
 
-/** A request's body that was read whole. */
+/** A complete request body. */
 export class WholeBody {
-  /** Its bytes, in order. */
+  /** The bytes, in order. */
   readonly blocks: readonly Buffer[];
   /** In bytes. */
   readonly length: number;
-  /** SHA-256 in hex, as the last line of a canonical request has it. */
+  /** SHA-256 in hex: the last line of a canonical request. */
   readonly hash: string;
   readonly #lease: BodyLease;
 
@@ -25,33 +25,33 @@ export class WholeBody {
     this.#lease = lease;
   }
 
-  /** Counts one more holder of its memory, such as a connection that sends it, until what is returned is called. */
+  /** Adds a holder of its memory, such as a connection that sends it, until the returned function is called. */
   hold(): Release {
     return this.#lease.hold();
   }
 
-  /** The exchange needs it no more. */
+  /** Releases the exchange's hold. */
   release(): void {
     this.#lease.release();
   }
 }
 
-/** What bounds the reading of a body. */
+/** The bounds of reading a body. */
 export interface WholeBodyBounds {
-  /** 413 as soon as the body is longer, or says that it will be. */
+  /** A body that is longer, or announces to be, gets a 413 at once. */
   readonly maxBytes: number;
-  /** Where its memory is counted; 503 when there is none left. */
+  /** Counts the body's memory; a body that finds no room gets a 503. */
   readonly lease: BodyLease;
-  /** Called when the body is wanted, for clients that ask before they send it. */
+  /** Called before reading starts, for clients that wait for a 100 Continue. */
   readonly onStart: () => void;
 }
 
 /**
- * Reads a body whole.
+ * Reads a complete body. Rejects with a ProxyError.
  *
- * Copies what comes into blocks of its own: a body that comes byte by byte would else be a buffer for each of them,
- * a hundred bytes and more, which no budget sees. Hashes it as it comes, for the same reason that it is not one
- * buffer: 12 MiB in one go would hold up every stream of the process.
+ * Copies the bytes into blocks of its own: a body that comes byte by byte would otherwise take a buffer of over a hundred
+ * bytes for each of them, uncounted. Hashes each part as it comes, because hashing 12 MiB at once would stop every
+ * stream of the process; for the same reason the blocks are not joined.
  */
 export function readWholeBody({ stream, length }: RequestBody, bounds: WholeBodyBounds): Promise<WholeBody> {
   const { maxBytes, lease, onStart } = bounds;
@@ -59,14 +59,14 @@ export function readWholeBody({ stream, length }: RequestBody, bounds: WholeBody
   const blocks = new Blocks(lease, length ?? maxBytes);
   return new Promise((resolve, reject) => {
     let isOver = false;
-    /** Without an error the exchange is over already, and waits for nothing but the end of its request. */
+    /** Stops without an error if the exchange is over already. */
     const stop = (error?: ProxyError) => {
       if (isOver) return;
       isOver = true;
       stream.off("data", onData);
       blocks.drop();
       lease.release();
-      // What still comes is read and dropped, so that the answer arrives instead of a reset.
+      // The rest is read and dropped, so that the client gets the response instead of a reset.
       stream.resume();
       if (error !== undefined) reject(error);
     };
@@ -78,10 +78,10 @@ export function readWholeBody({ stream, length }: RequestBody, bounds: WholeBody
         stop(error instanceof ProxyError ? error : internal(error));
       }
     };
-    // The client left in the middle of its request; there is nobody to answer.
+    // The client has left in the middle of its request.
     const brokeOff = () => {
       stop();
-      reject(new ProxyError("bad_request", "the body broke off"));
+      reject(new ProxyError("bad_request", "incomplete body"));
     };
     stream.once("error", brokeOff);
     stream.once("close", brokeOff);
@@ -98,23 +98,23 @@ export function readWholeBody({ stream, length }: RequestBody, bounds: WholeBody
   });
 }
 
-/** What has come of a body. */
+/** The blocks of a body so far. */
 class Blocks {
   readonly #lease: BodyLease;
   readonly #mostBytes: number;
   readonly #hash: Hash = createHash("sha256");
   #blocks: Buffer[] = [];
-  /** What the last block has room for. */
+  /** The free bytes of the last block. */
   #room = 0;
   length = 0;
 
-  /** `mostBytes` are those that can come at most. */
+  /** `mostBytes`: the most bytes that can come. */
   constructor(lease: BodyLease, mostBytes: number) {
     this.#lease = lease;
     this.#mostBytes = mostBytes;
   }
 
-  /** Copies a part behind what is here, or throws `too_many_bodies`. */
+  /** Appends a copy of a part, or throws `too_many_bodies`. */
   add(part: Buffer): void {
     this.#hash.update(part);
     for (let at = 0; at < part.length; ) {
@@ -143,7 +143,7 @@ class Blocks {
     const wanted = Math.min(LAST_BLOCK, Math.max(FIRST_BLOCK, this.length));
     const size = Math.max(1, Math.min(wanted, this.#mostBytes - this.length));
     this.#lease.grow(size);
-    // No part of Node's pool, of which a few bytes would keep the whole.
+    // Not from Node's pool, because a few bytes of it would keep the whole pool.
     const block = Buffer.allocUnsafeSlow(size);
     this.#blocks.push(block);
     this.#room = size;

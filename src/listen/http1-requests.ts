@@ -16,13 +16,13 @@ import { RequestTurn } from "./request-turn.ts";
 import { type Turn, Turns } from "./turns.ts";
 import { UpgradeTurn } from "./upgrade-turn.ts";
 
-/** The most that is read and dropped behind bytes that were no HTTP, while an earlier request is answered. */
+/** The most bytes that are read and dropped after a parse error, while an earlier request is answered. */
 const MAX_BYTES_BEHIND_FAULT = 64 * 1024;
 
-/** What HTTP/1 requests are answered with. */
+/** What the HTTP/1 requests of a listener need. */
 export interface Http1Setup {
   readonly runtime: Runtime;
-  /** Gives a connection to Node's parser, anew when an upgrade on it was ignored. */
+  /** Gives a connection to Node's parser: a new one, or again after an upgrade was ignored. */
   readonly parse: (socket: Duplex) => void;
 }
 
@@ -31,7 +31,7 @@ interface Connection {
   readonly turns: Turns;
   /** The last request that was read on it. */
   last: RequestTurn | undefined;
-  /** Bytes that came with and behind the first fault; undefined while all that came was HTTP. */
+  /** Bytes that came with and after the first parse error; undefined before it. */
   faultBytes: number | undefined;
 }
 
@@ -42,8 +42,8 @@ export class Http1Requests {
   readonly #parse: (socket: Duplex) => void;
   readonly #connections = new WeakMap<Duplex, Connection>();
   #isClosing = false;
-  /** A gateway that closes keeps no connection on which a request and its answer are over, whichever was last. */
-  readonly #letGo = () => {
+  /** Closes connections without a request when the gateway closes; called when a request or its response has ended. */
+  readonly #closeIdle = () => {
     if (this.#isClosing) this.#server.closeIdleConnections();
   };
 
@@ -69,25 +69,25 @@ export class Http1Requests {
     );
   }
 
-  /** Lets each connection go as soon as nothing is under way on it. */
+  /** Closes each connection as soon as no request is under way on it. */
   close(): void {
     this.#isClosing = true;
-    this.#letGo();
+    this.#closeIdle();
   }
 
-  /** Refuses a connection on which no request has come in `limits.requestTimeout`. */
+  /** Refuses a connection on which no request has come within `limits.requestTimeout`. */
   timeOut(socket: Socket): void {
     this.#guard(socket, () => this.#refuseNext(socket, new ProxyError("request_timeout", "no request came")));
   }
 
   #onRequest(request: IncomingMessage, nodeResponse: ServerResponse, awaitsContinue: boolean): void {
-    // The rest of a packet with more requests than may wait.
+    // The rest of a packet with more requests than may be pipelined.
     if (request.socket.destroyed) return;
     const exchange = this.#receive(request, request.socket);
-    // Whoever keeps connections to us, as nginx does, shall find none of them closed under its next request.
+    // A client that keeps connections, such as nginx, must not find one closed under its next request.
     if (this.#runtime.isDraining) nodeResponse.shouldKeepAlive = false;
-    // An answer may be ahead of the rest of its request, which held the end for the whole grace of five seconds.
-    request.once("end", this.#letGo);
+    // A response may be complete before its request: such a request delayed the shutdown by its whole grace of 5 s.
+    request.once("end", this.#closeIdle);
     const response = new NodeResponse(nodeResponse);
     if (awaitsContinue) exchange.waitsForContinue(response);
     this.#take(request, exchange, response, () => answer(exchange, response, this.#runtime));
@@ -103,12 +103,12 @@ export class Http1Requests {
   #take(request: IncomingMessage, exchange: Exchange, response: NodeResponse, begin: () => void): void {
     const connection = this.#connectionOf(request.socket);
     const { turns } = connection;
-    const turn = new RequestTurn(request, exchange, response, { turns, begin, onDone: this.#letGo });
+    const turn = new RequestTurn(request, exchange, response, { turns, begin, onDone: this.#closeIdle });
     connection.last = turn;
     turns.take(turn);
   }
 
-  /** An upgrade or CONNECT: Node has taken the connection from its parser, and listens to nothing on it any more. */
+  /** Takes an upgrade or CONNECT: Node has detached the connection from its parser and removed its listeners. */
   #onDetached(request: IncomingMessage, socket: Duplex, head: Buffer, kind: "upgrade" | "connect"): void {
     const exchange = this.#receive(request, socket);
     const client = new WaitingClient(socket as Socket, head);
@@ -118,26 +118,26 @@ export class Http1Requests {
     else turns.take(connectTurn(client, exchange, turns));
   }
 
-  /** Bytes that are no HTTP, a head that is too large, a request that takes too long; or a connection that broke. */
+  /** Takes a parse error, a head that is too large, a request that takes too long, or a broken connection. */
   #onClientError(error: ParseError, socket: Duplex): void {
     const connection = this.#connectionOf(socket);
     const isFirst = connection.faultBytes === undefined;
-    // Node's parser is of no more use: it reports its fault again where it would have told that the client is done.
+    // From now on Node's parser reports the error again in place of the client's end.
     if (isFirst) socket.once("end", () => socket.destroy());
     connection.faultBytes = (connection.faultBytes ?? 0) + (error.rawPacket?.length ?? 0);
-    // Bytes behind a request that said `Connection: close`: no request, and no reason not to answer the first.
+    // Bytes after a request with `Connection: close` are not a request, and no reason not to answer the first one.
     const isSurplus = error.code === "HPE_CLOSED_CONNECTION";
     const fault = isSurplus ? undefined : parseFault(error, socket as Socket);
     if (connection.faultBytes > MAX_BYTES_BEHIND_FAULT) socket.destroy();
     else if (isSurplus) return;
     else if (fault === undefined) socket.destroy();
-    // Node reports each further piece of what is no HTTP: it was refused once.
+    // Node reports the error again for each further read; it was refused once.
     else if (!isFirst) return;
     else if (connection.last?.isArriving !== true) this.#refuseNext(socket, fault);
     else if (!connection.last.refuseBody(fault)) socket.destroy();
   }
 
-  /** Refuses what came behind the last request, when all requests before it are answered. */
+  /** Refuses the bytes after the last request, once all requests before them are answered. */
   #refuseNext(socket: Duplex, fault: ProxyError): void {
     const { turns } = this.#connectionOf(socket);
     const exchange = this.#receive(new http.IncomingMessage(socket as Socket), socket);
@@ -167,30 +167,30 @@ export class Http1Requests {
   }
 }
 
-/** `letGo` is called when its turn comes, or is skipped. */
+/** Returns a turn that refuses; `detach` is called when the turn comes, or is skipped. */
 function refusalTurn(
   socket: Duplex,
   exchange: Exchange,
   error: ProxyError,
   turns: Turns,
-  letGo = () => {},
+  detach = () => {},
 ): Turn {
   const turn: Turn = {
     begin: () => {
-      letGo();
+      detach();
       refuseOn(socket, exchange, error);
-      // The connection ends with it, so those that wait are skipped.
+      // The connection ends with this turn, so later turns are skipped.
       turns.done(turn);
     },
     skip: () => {
-      letGo();
+      detach();
       exchange.settle("client_gone");
     },
   };
   return turn;
 }
 
-/** Refuses CONNECT. Node listens for `drain` no more, and earlier answers of the connection may wait for it. */
+/** Refuses CONNECT. Node no longer listens for `drain`, which earlier responses of the connection may wait for. */
 function connectTurn(client: WaitingClient, exchange: Exchange, turns: Turns): Turn {
   const refused = new ProxyError("method_not_allowed", "CONNECT", { fields: [["Allow", FORWARDED_METHODS]] });
   client.queue(() => turns.drained());

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from "node:http2";
 import { fieldName } from "../http/field-name.ts";
 import { isFieldValue } from "../http/render-head.ts";
 
-/** Fields of one HTTP/1 connection, which make an HTTP/2 message malformed (RFC 9113 section 8.2.2). */
+/** Fields of an HTTP/1 connection, which make an HTTP/2 message malformed (RFC 9113 section 8.2.2). */
 const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "connection",
   "http2-settings",
@@ -13,15 +13,15 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Spaces and tabs around a value make a message malformed too (RFC 9113 section 8.2.1). */
+/** White space that makes a message malformed around a value (RFC 9113 section 8.2.1). */
 const BLANKS: ReadonlySet<string> = new Set([" ", "\t"]);
 
 /**
  * Sends flat fields as the head or the trailers of an HTTP/2 message.
  *
- * Node throws where a field that can stand once is there twice, as a backend may send it, and does not tell which names
- * it means: then each repeated field is sent as one list, which says the same (RFC 9110 section 5.3). Throws a
- * TypeError at what would be no field, or more than one.
+ * Node throws an error when a field that may occur once is repeated, as a backend may send it, and does not say which
+ * field: then each repeated field is sent as one list, which means the same (RFC 9110 section 5.3). Throws a TypeError
+ * at a character that could end a field early.
  */
 export function sendFields(fields: readonly string[], send: (headers: OutgoingHttpHeaders) => void): void {
   const lines = linesByName(fields);
@@ -33,7 +33,7 @@ export function sendFields(fields: readonly string[], send: (headers: OutgoingHt
   }
 }
 
-/** Names in lower case, without what belongs to a connection; several lines of one name stay several. */
+/** Returns the fields by their names in lower case, without those of a connection; repeated lines stay separate. */
 function linesByName(fields: readonly string[]): Map<string, string | string[]> {
   const lines = new Map<string, string | string[]>();
   for (let at = 0; at + 1 < fields.length; at += 2) {
@@ -62,7 +62,7 @@ function isSaidTwice(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_HTTP2_HEADER_SINGLE_VALUE";
 }
 
-/** A Set-Cookie is never part of a list: its value holds commas. */
+/** Joins values to a list; never those of Set-Cookie, which hold commas. */
 function listOf(name: string, values: string | string[]): string | string[] {
   return typeof values === "string" || name === "set-cookie" ? values : values.join(", ");
 }

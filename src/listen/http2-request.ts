@@ -4,10 +4,10 @@ import type { ClientRequest, RequestBody } from "../http/client-request.ts";
 import { onceTrailers } from "../process/internals/http2-trailers.ts";
 
 /**
- * A request as nghttp2 has read it, in the terms that HTTP/1 has for it.
+ * Returns a request that nghttp2 has read, in the form of an HTTP/1 request.
  *
- * `:authority` becomes Host (RFC 9113 section 8.3.1). One of both that says something else stays beside it, so
- * that the check of the head finds two. The crumbs of a Cookie become one field (section 8.2.3).
+ * `:authority` becomes Host (RFC 9113 section 8.3.1). A different Host field is kept beside it, so that `checkHead` finds
+ * two and refuses. The Cookie fields become one field (section 8.2.3).
  */
 export function createHttp2Request(stream: ServerHttp2Stream, raw: readonly string[]): ClientRequest {
   const pseudo = new Map<string, string>();
@@ -40,7 +40,7 @@ export function createHttp2Request(stream: ServerHttp2Stream, raw: readonly stri
   };
 }
 
-/** nghttp2 has compared the length with what came, and resets a stream on which the two differ. */
+/** nghttp2 compares Content-Length with the bytes that came, and resets a stream if they differ. */
 function bodyOf(stream: ServerHttp2Stream, fields: readonly string[]): RequestBody | undefined {
   if (stream.endAfterHeaders) return undefined;
   const at = fields.findIndex((name, index) => index % 2 === 0 && name === "content-length");
@@ -51,8 +51,8 @@ function bodyOf(stream: ServerHttp2Stream, fields: readonly string[]): RequestBo
 }
 
 /**
- * What follows the head of a request. Unlike the stream that it comes on, it has no end when that was reset: a
- * backend would take what came of the body for all of it.
+ * The body of a request. Unlike its stream, it does not end when the stream is reset: a backend would take an incomplete
+ * body for complete.
  */
 class Http2Body extends Readable {
   readonly rawTrailers: string[] = [];
@@ -61,9 +61,9 @@ class Http2Body extends Readable {
   constructor(stream: ServerHttp2Stream) {
     super();
     this.#stream = stream;
-    // Nobody may be left that reads it; who does, hears of it.
+    // The error event may have no listener.
     this.on("error", () => {});
-    // Or `data` would make it flow before anybody wants it.
+    // A `data` listener makes a stream flow, unless it was paused before.
     stream.pause();
     stream.on("data", (chunk: Buffer) => {
       if (!this.push(chunk)) stream.pause();
@@ -84,5 +84,5 @@ class Http2Body extends Readable {
 }
 
 function brokenOff(): Error {
-  return new Error("the client broke its request off");
+  return new Error("the client aborted its request");
 }

@@ -1,13 +1,13 @@
-/** The time in which what was taken back counts together. */
+/** The window, in ms, in which resets are counted. */
 const WINDOW_MS = 10_000;
 
-/** A stream older than this was wanted for a while: its end is no attack. */
+/** A stream older than this, in ms, does not count: its request was meant, and its end is no attack. */
 const YOUNG_MS = 1_000;
 
 /**
- * Counts the requests that the client of one connection takes back as soon as it has sent them ("rapid reset",
- * CVE-2023-44487), and those whose resetting it provokes: each costs it nothing and us a request to a backend. The error
- * code says nothing: a client may choose any, NO_ERROR too.
+ * Counts the requests that the client of one connection resets right after sending them ("rapid reset",
+ * CVE-2023-44487), or makes the server reset: each costs the client nothing and sluice a backend request. Any error code
+ * counts, because the client chooses it.
  */
 export class Http2Resets {
   readonly #max: number;
@@ -18,7 +18,7 @@ export class Http2Resets {
     this.#max = max;
   }
 
-  /** Notes the end of a stream that came at `openedAt`; true when that was one too many. */
+  /** Notes the end of a stream that was opened at `openedAt`; returns whether the bound is reached. */
   isTooMany(openedAt: number, now: number): boolean {
     if (now - openedAt > YOUNG_MS) return false;
     if (now - this.#since > WINDOW_MS) {

@@ -12,16 +12,16 @@ export class Http2Response implements ClientResponse {
   #head: { readonly status: number; readonly fields: readonly string[] } | undefined;
   #trailers: readonly [name: string, value: string][] = [];
   #writtenBytes = 0;
-  /** END_STREAM is on its way. */
+  /** Whether END_STREAM was sent. */
   #isEndSent = false;
   #isBrokenOff = false;
   #exchange: FaultOwner | undefined;
 
-  /** `body` is what comes on the stream; whoever reads it must not take our end of it for the client's. */
+  /** `body` is the request's body: if the response ends it early, its reader must not take that for the client's end. */
   constructor(stream: ServerHttp2Stream, body: Readable | undefined) {
     this.#stream = stream;
     this.#body = body;
-    // A reset, or a session that broke: `close` says all there is to say.
+    // After a reset or a broken session `close` follows.
     stream.on("error", () => {});
     stream.once(
       "wantTrailers",
@@ -61,7 +61,7 @@ export class Http2Response implements ClientResponse {
     this.#stream.additionalHeaders({ ":status": 100 });
   }
 
-  /** There is no reason phrase in HTTP/2. */
+  /** HTTP/2 has no reason phrase. */
   writeHead(status: number, _reason: string | undefined, fields: readonly string[]): void {
     this.#head = { status, fields };
   }
@@ -83,15 +83,15 @@ export class Http2Response implements ClientResponse {
     this.#trailers = trailers;
     const isEmpty = (lastPart === undefined || lastPart.length === 0) && trailers.length === 0;
     this.#respond(isEmpty);
-    // A head that ends its stream, as that of a 304 does, has taken the place of the end.
+    // The head of some responses, such as a 304, has ended the stream.
     if (this.#stream.writableEnded) this.#endSent();
     else if (isEmpty) this.#stream.end();
     else this.#stream.end(lastPart === undefined ? undefined : Buffer.from(lastPart));
   }
 
   /**
-   * RST_STREAM. What was written goes out before it, as far as the client's window lets it, but never the flag
-   * that would say that this was all: closing a stream ends it, so that flag waits for `#sendEnd`.
+   * Sends RST_STREAM after what was written, as far as the client's window allows, but never END_STREAM, which would
+   * make the body look complete: Node ends a stream that it closes, so END_STREAM is left to `#sendEnd`.
    */
   breakOff(): void {
     if (this.isClosed) return;
@@ -99,14 +99,14 @@ export class Http2Response implements ClientResponse {
     try {
       this.#respond(false);
     } catch {
-      // A head that cannot be sent may be the very reason; the reset tells the client as much.
+      // The head may be the very fault; the reset tells the client enough.
     }
     this.#reset();
   }
 
   onClose(callback: () => void): () => void {
     const call = guarded((error) => this.#fault(error), callback);
-    // Node tells nobody who comes later.
+    // Node emits `close` only once.
     if (this.#stream.closed && this.#stream.destroyed) queueMicrotask(call);
     else this.#stream.once("close", call);
     return () => this.#stream.removeListener("close", call);
@@ -119,7 +119,7 @@ export class Http2Response implements ClientResponse {
     );
   }
 
-  /** Resets the stream where nothing else can end it: an answer that was not sent whole must not look so. */
+  /** Ends the exchange with a fault and resets the stream: an incomplete response must not look complete. */
   #fault(error: unknown): void {
     this.#exchange?.fault(error);
     this.#reset();
@@ -127,7 +127,7 @@ export class Http2Response implements ClientResponse {
 
   #write(chunk: Buffer): boolean {
     this.#respond(false);
-    // A response to HEAD, or one whose status has no body, has ended with its head.
+    // A response to HEAD, or with a status that has no body, has ended with its head.
     if (this.isClosed || this.#stream.writableEnded) return true;
     this.#writtenBytes += chunk.length;
     return this.#stream.write(chunk);
@@ -144,7 +144,7 @@ export class Http2Response implements ClientResponse {
     if (!this.isClosed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
-  /** Everything else is out: now comes the end, unless the body is not whole. */
+  /** Sends the trailers and END_STREAM once all else is sent, unless the body is incomplete. */
   #sendEnd(): void {
     if (this.#isBrokenOff || this.isClosed) return;
     sendFields(this.#trailers.flat(), (headers) => this.#stream.sendTrailers(headers));
@@ -155,10 +155,10 @@ export class Http2Response implements ClientResponse {
     if (this.#isEndSent) return;
     this.#isEndSent = true;
     if (this.#stream.readableEnded || this.#stream.endAfterHeaders) return;
-    // An answer ahead of the whole request: the rest of it is not wanted (RFC 9113 section 8.1).
+    // The response is complete before the request: asks the client to stop sending (RFC 9113 section 8.1).
     setImmediate(() => {
       if (this.isClosed || this.#stream.readableEnded) return;
-      this.#body?.destroy(new Error("answered ahead of the whole body"));
+      this.#body?.destroy(new Error("answered before the end of the body"));
       this.#stream.close(constants.NGHTTP2_NO_ERROR);
     });
   }

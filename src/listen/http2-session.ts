@@ -10,31 +10,31 @@ import type { Http2Config } from "../config/listen-schema.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
 import { Http2Resets } from "./http2-resets.ts";
 
-/** Frames that break a rule, or data that is none; a connection with more of them is ended. */
+/** The most invalid frames of a connection; one more ends it. */
 const MAX_INVALID_FRAMES = 100;
 
-/** How long the last bytes of a connection, GOAWAY among them, may take; who does not read would keep it. */
+/** How long, in ms, the last bytes of a connection may take, such as GOAWAY; a client that does not read would keep it. */
 const LINGER_MS = 500;
 
-/** nghttp2's own count of fields comes after ours, which answers 431; `:method` and its like are four. */
+/** nghttp2's own bound on fields must be above `limits.headers`, which gives a 431; there are four pseudo-fields. */
 const fieldPairs = (fields: number): number => fields * 2 + 4;
 
-/** An answer on a stream. */
+/** A response on a stream. */
 interface StreamAnswer {
-  /** It was sent to its end. */
+  /** Whether it was sent completely. */
   readonly isWhole: boolean;
 }
 
-/** What one HTTP/2 connection is bound by, and who answers what comes on it. */
+/** The bounds of an HTTP/2 connection, and the callbacks for what comes on it. */
 export interface Http2Rules {
   readonly limits: ServerConfig["limits"];
   readonly bounds: Http2Config;
-  /** How long, in ms, it stays without a stream. */
+  /** How long, in ms, the connection stays open without a stream. */
   readonly keepAliveMs: number;
   answer(stream: ServerHttp2Stream, rawHeaders: readonly string[]): StreamAnswer;
-  /** Its client took back more requests than it may, and it was ended. */
+  /** Called when the connection was ended because its client reset more requests than allowed. */
   tooManyResets(): void;
-  /** Reports an error that no code expected, and that no exchange owns. */
+  /** Reports an error that no code expected and that belongs to no exchange. */
   onFault(error: unknown): void;
 }
 
@@ -48,7 +48,7 @@ export class Http2Session {
   #isPinged = false;
   #isDestroyed = false;
   #idle: NodeJS.Timeout;
-  /** The streams that are open, with their answers. */
+  /** The open streams with their responses. */
   readonly #streams = new Map<ServerHttp2Stream, StreamAnswer>();
   #isSweepDue = false;
 
@@ -57,15 +57,15 @@ export class Http2Session {
     this.#socket = socket;
     this.#resets = new Http2Resets(rules.bounds.maxResets);
     this.#session = performServerHandshake(socket, optionsOf(rules));
-    // The first request has the time that a request has.
+    // The first request must come within the time for one request.
     this.#idle = this.#closeIn(rules.limits.requestTimeout);
     this.#pings = setInterval(
       this.#guarded(() => this.#ping()),
       rules.bounds.pingInterval,
     );
-    // Whatever ends it ends its streams, and each of those says what there is to say.
+    // An error ends the session's streams, and each of them reports its own end.
     this.#session.on("error", () => this.destroy());
-    // A client that has ended its side has left.
+    // A client that ends its half of the connection has left.
     socket.once("end", () => this.destroy());
     const closed = () => {
       clearTimeout(this.#idle);
@@ -74,16 +74,16 @@ export class Http2Session {
     };
     this.#session.once("close", this.#guarded(closed));
     const onStream = (stream: ServerHttp2Stream, ...rest: unknown[]) => {
-      // Node gives the fields as they came, duplicates included, though its types do not know.
+      // Node also passes the raw fields, duplicates included, which its types do not declare.
       this.#onStream(stream, rest[2] as readonly string[]);
     };
     this.#session.on("stream", this.#guarded(onStream));
   }
 
-  /** Takes no more streams, which GOAWAY tells the client, and ends with the last one. */
+  /** Sends GOAWAY, takes no more streams, and ends with the last one. */
   close(): void {
     this.#session.close();
-    // Without a stream there is nothing to wait for; a client may leave its side open for ever.
+    // Without a stream it ends now: a client may keep its half open for ever.
     if (this.#streams.size === 0) setImmediate(this.#guarded(() => this.destroy()));
   }
 
@@ -96,14 +96,14 @@ export class Http2Session {
   }
 
   /**
-   * Asks the client whether it is there. After a breach of the protocol nghttp2 says GOAWAY and falls silent;
-   * Node then neither closes the connection nor reads on, so that not even the client's end is noticed.
+   * Pings the client. After a protocol error nghttp2 sends GOAWAY and nothing more; Node then neither closes the
+   * connection nor reads from it, so that even the client's end goes unnoticed.
    */
   #ping(): void {
     if (this.#session.destroyed) return;
     this.#sweep();
     if (this.#isPinged) {
-      // The answer may be there, unread, because nothing was read for a while: first what came, then this.
+      // The reply to the last ping may be unread because the process stood still: an immediate runs after reads.
       setImmediate(() => {
         if (this.#isPinged) this.destroy();
       });
@@ -115,9 +115,9 @@ export class Http2Session {
   }
 
   #onStream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
-    // A session that breaks destroys its streams with its error, those too that nothing below listens to.
+    // A session that breaks destroys all its streams with its error, also those without another listener.
     stream.on("error", () => {});
-    // What came in one piece with the attack that has just ended the connection.
+    // It came in the same read as the resets that have just ended the connection.
     if (this.#session.destroyed) return;
     const openedAt = performance.now();
     clearTimeout(this.#idle);
@@ -130,7 +130,7 @@ export class Http2Session {
       stream.once("close", onClose);
       stream.once("aborted", () => this.#sweepSoon());
     }
-    // Of a stream whose answer has ended and waits for room there is no event; many of them at once are an attack.
+    // A reset stream whose response has ended and waits for the window gives no event, so a sweep looks for them.
     this.#sweepSoon();
   }
 
@@ -138,7 +138,7 @@ export class Http2Session {
     try {
       return this.#rules.answer(stream, rawHeaders);
     } catch (error) {
-      // No exchange has it yet; the other streams of the connection go on.
+      // No exchange has the stream yet; the other streams of the connection go on.
       this.#rules.onFault(error);
       stream.close(constants.NGHTTP2_INTERNAL_ERROR);
       return { isWhole: false };
@@ -152,15 +152,15 @@ export class Http2Session {
   }
 
   /**
-   * Destroys the streams that the client has reset with NO_ERROR before their whole answer: Node waits for the rest of
-   * it to be taken, which it never is, and with it stay the backend connection and the places.
+   * Destroys the streams that the client has reset with NO_ERROR before the end of their response: Node waits for ever
+   * until the client takes the rest, and the stream keeps its backend connection and its places.
    */
   #sweep(): void {
     this.#isSweepDue = false;
     for (const [stream, answer] of this.#streams) if (stream.closed && !answer.isWhole) stream.destroy();
   }
 
-  /** Counts a stream that ended without its whole answer, whatever its error code: a client can reset with NO_ERROR. */
+  /** Counts a stream that ended before its response, with any error code: a client can reset with NO_ERROR. */
   #onStreamClose(stream: ServerHttp2Stream, openedAt: number): void {
     const isAnswered = this.#streams.get(stream)?.isWhole ?? true;
     this.#streams.delete(stream);
@@ -194,7 +194,7 @@ function optionsOf({ limits, bounds }: Http2Rules) {
   return {
     maxHeaderListPairs: fieldPairs(limits.headers),
     maxSessionInvalidFrames: MAX_INVALID_FRAMES,
-    // nghttp2 drops such a field without a word. Where Node can be told not to, `checkHead` refuses the request.
+    // nghttp2 silently drops invalid fields. Where Node offers an option against that, `checkHead` refuses the request.
     strictFieldWhitespaceValidation: false,
     settings: {
       maxConcurrentStreams: bounds.maxConcurrentStreams,

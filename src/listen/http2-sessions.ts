@@ -24,7 +24,7 @@ export class Http2Sessions {
     this.#keepAliveMs = keepAliveMs;
   }
 
-  /** Takes a connection whose client chose HTTP/2. */
+  /** Takes a connection on which TLS has negotiated HTTP/2. */
   accept(socket: TLSSocket, arrival: Arrival, bounds: Http2Config): void {
     const { limits } = this.#runtime.config.server;
     const rules = {
@@ -42,7 +42,7 @@ export class Http2Sessions {
     this.#sessions.add(session);
   }
 
-  /** Tells every client to send no more on its connection, and ends each with its last stream. */
+  /** Sends GOAWAY on every connection, and ends each with its last stream. */
   close(): void {
     for (const session of this.#sessions) session.close();
   }
@@ -61,7 +61,7 @@ export class Http2Sessions {
     }
     join(exchange, response);
     if (request.body !== undefined) this.#boundBody(stream, exchange);
-    // Not in this turn: a reset that came in one piece with the request has then been seen, and nobody is dialled.
+    // In a later turn: a reset that came in the same read has been seen by then, and no backend is dialled.
     const begin = () => {
       if (response.isClosed) return;
       const refused = refusal(exchange, response);
@@ -72,7 +72,7 @@ export class Http2Sessions {
     return response;
   }
 
-  /** A body has to come in within `limits.requestTimeout`, as on HTTP/1. */
+  /** Refuses a body that has not come within `limits.requestTimeout`, as HTTP/1 does. */
   #boundBody(stream: ServerHttp2Stream, exchange: Exchange): void {
     const { requestTimeout } = this.#runtime.config.server.limits;
     const late = exchange.guarded(() => {
@@ -84,7 +84,7 @@ export class Http2Sessions {
   }
 }
 
-/** What is refused without a look at the route; undefined when nothing is. */
+/** Returns the refusal of a request that no route can serve; undefined for all others. */
 function refusal(exchange: Exchange, response: Http2Response): ProxyError | undefined {
   const { method, rawHeaders } = exchange.request;
   if (method === "CONNECT") {

@@ -2,18 +2,18 @@ import { lstatSync, unlinkSync } from "node:fs";
 import { connect, type ListenOptions, type Server } from "node:net";
 import type { ListenAddress } from "../config/server-schema.ts";
 
-/** How long whoever holds a unix socket may take to show that it is alive; a full backlog counts as life. */
+/** How long, in ms, the owner of a unix socket may take to accept a connection; a full backlog counts as alive. */
 const ALIVE_WITHIN_MS = 1_000;
 
 /**
- * Connections that wait to be accepted; Linux takes no more than net.core.somaxconn of them. Node's own 511 is too
- * few when all clients of a stream come back at once: what does not fit is tried again after 1, 3, 7, 15 s ...
+ * The most connections that wait to be accepted; Linux allows at most net.core.somaxconn. Node's default of 511 is too
+ * low when all clients of a stream reconnect at once: the others try again after 1, 3, 7, 15 s and so on.
  */
 const BACKLOG = 65_535;
 
 /**
- * Makes a server listen on an address. A unix socket on which nobody listens any more, as a process that was
- * killed leaves it behind, is taken over; anything else at that path is left alone.
+ * Makes a server listen on an address. Takes over a unix socket without a listener, which a killed process leaves behind;
+ * any other file at that path is left alone. Rejects with the system's error.
  */
 export async function listenOn(server: Server, address: ListenAddress): Promise<void> {
   const options = "path" in address ? { path: address.path } : { ...address };
@@ -37,7 +37,7 @@ function listen(server: Server, options: ListenOptions): Promise<void> {
   });
 }
 
-/** Only a refused connection tells: a file that is no socket refuses too, and is somebody's. */
+/** Whether a path is a socket that refuses connections; another kind of file refuses too, but must not be removed. */
 function isAbandoned(path: string): Promise<boolean> {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return Promise.resolve(false);
   return new Promise((resolve) => {

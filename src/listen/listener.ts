@@ -21,21 +21,21 @@ import { listenOn } from "./listen.ts";
 import { type ProxyHeader, readProxyHeader } from "./proxy-protocol.ts";
 import { TlsHandshakes } from "./tls-handshakes.ts";
 
-/** nginx keeps idle connections to us for 60 s; whoever closes first must not be us (a 502 there). */
+/** In ms. nginx keeps idle connections for 60 s; if sluice closed first, nginx would answer 502. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** How often Node looks for requests that take too long; its default of 30 s would let them take 90. */
+/** How often, in ms, Node looks for late requests; with its default of 30 s they could take 90 s. */
 const CHECK_INTERVAL_MS = 1_000;
 
-/** The most that a proxy's header or a handshake may take; less where `limits.requestTimeout` is less. */
+/** The longest time, in ms, for a PROXY protocol header or a TLS handshake; `limits.requestTimeout` if that is less. */
 const MAX_OPENING_MS = 10_000;
 
-/** One listening address, its connections, and the place that says what becomes of each. */
+/** One listening address; gives each of its connections to TLS, HTTP/2, or the fast path. */
 export class Listener {
   readonly address: ListenAddress;
   readonly #server: http.Server;
   readonly #http1: Http1Requests;
-  /** The way of the plain requests, which most are. */
+  /** Reads the plain requests, which most requests are. */
   readonly #fastPath: FastPath;
   /** Node's own listener for connections: its HTTP/1 parser. */
   readonly #parse: (socket: Duplex) => void;
@@ -43,7 +43,7 @@ export class Listener {
   readonly #http2: Http2Sessions;
   #listen: ListenConfig;
   #tls: TlsHandshakes | undefined;
-  /** Those on which nobody speaks HTTP yet. */
+  /** Connections that wait for admission, a PROXY protocol header or a TLS handshake. */
   readonly #pending = new Set<Socket>();
 
   constructor(listen: ListenConfig, { limits }: ServerConfig, runtime: Runtime) {
@@ -60,11 +60,11 @@ export class Listener {
       keepAliveTimeout: KEEP_ALIVE_MS,
       noDelay: true,
       highWaterMark: 16 * 1024,
-      // Refused with our own body in `checkHead`, as all that is refused.
+      // `checkHead` refuses it with the usual JSON body.
       requireHostHeader: false,
       insecureHTTPParser: false,
     });
-    // Node would drop fields beyond its own count without a word; `limits.headers` refuses them.
+    // Node would silently drop the fields beyond its own bound; `limits.headers` refuses them.
     this.#server.maxHeadersCount = 0;
     this.#parse = takeConnectionListener(this.#server);
     this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
@@ -78,7 +78,7 @@ export class Listener {
     });
   }
 
-  /** Where it listens, in the form the configuration has, a free port filled in. */
+  /** The address as the configuration spells it, with the port that the system chose for port 0. */
   get name(): string {
     return addressName(this.#server.address());
   }
@@ -86,12 +86,12 @@ export class Listener {
   /** Starts to listen; rejects with the system's error. */
   async listen(): Promise<void> {
     await listenOn(this.#server, this.address);
-    // What the system refuses is one connection: without a listener it would be the end of the process.
+    // An error of one accepted connection; without a listener it would end the process.
     this.#server.on("error", (err) => this.#runtime.acceptFailed(err));
     this.#setMode(this.#listen);
   }
 
-  /** Takes what a new configuration says of this address; it holds from the next connection or request on. */
+  /** Applies a new configuration of this address, from the next connection or request on. */
   apply(listen: ListenConfig, { limits }: ServerConfig): void {
     const before = this.#listen;
     this.#listen = listen;
@@ -109,7 +109,7 @@ export class Listener {
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
       this.#http1.close();
-      // And with it the spare connections of browsers and Node's fetch, which were busy in the eyes of node:http.
+      // It also closes the unused connections of browsers and of Node's fetch, which node:http takes for busy.
       this.#fastPath.close();
       this.#http2.close();
       for (const socket of this.#pending) socket.destroy();
@@ -123,9 +123,9 @@ export class Listener {
     for (const socket of this.#pending) socket.destroy();
   }
 
-  /** What a connection begins with decides where it goes: the proxy's header, then TLS, then what it chose there. */
+  /** Admits a connection; next come the PROXY protocol header, TLS, and the protocol that TLS has negotiated. */
   #accept(socket: Socket): void {
-    // Read now: after a reset the system no longer tells the address, and no access list knows its client.
+    // Read now: after a reset the system no longer knows the address, which access lists need.
     const peer = this.#peerOf(socket);
     if (peer === undefined) {
       this.#refuseNameless(socket);
@@ -133,7 +133,7 @@ export class Listener {
     }
     const admission = this.#runtime.capacity.enter();
     lastingConnections.add(socket);
-    // Not `once`: what that wraps a listener in is held as long as the connection.
+    // Not `once`: its wrapper would be held as long as the connection.
     const onClose = () => {
       this.#pending.delete(socket);
       lastingConnections.delete(socket);
@@ -147,21 +147,21 @@ export class Listener {
     else this.#wait(socket, peer, admission).catch((error: unknown) => this.#fault(socket, error));
   }
 
-  /** The address at the other end; undefined when the client has reset the connection before it was accepted. */
+  /** Returns the client's address; undefined if the client has reset the connection before it was accepted. */
   #peerOf(socket: Socket): string | undefined {
     return "path" in this.address ? UNIX_PEER : socket.remoteAddress;
   }
 
-  /** Its client can receive nothing: to end it takes no answer away, and no request of it reaches a backend. */
+  /** Ends a connection that its client has reset: the client can receive nothing, and no request of it is forwarded. */
   #refuseNameless(socket: Socket): void {
     socket.destroy();
     this.#runtime.log.debug("connection reset before it was accepted");
   }
 
-  /** Until the process that counts for all has answered; what comes meanwhile waits in the socket. */
+  /** Waits until the primary, which counts connections for all workers, has replied; bytes wait in the socket. */
   async #wait(socket: Socket, peer: string, admission: Promise<Admission>): Promise<void> {
     this.#pending.add(socket);
-    // A reset is followed by `close`, and nobody else listens yet.
+    // After a reset `close` follows; there is no other listener yet.
     const ignore = () => {};
     socket.on("error", ignore);
     const settled = await admission;
@@ -232,7 +232,7 @@ export class Listener {
     socket.destroy();
   }
 
-  /** How long a proxy's header, and then a handshake, may take. */
+  /** The longest time, in ms, for a PROXY protocol header, and again for a handshake. */
   get #openingMs(): number {
     return Math.min(MAX_OPENING_MS, this.#runtime.config.server.limits.requestTimeout);
   }
@@ -241,7 +241,7 @@ export class Listener {
     if ("path" in address && mode !== undefined) chmodSync(address.path, mode);
   }
 
-  /** Where a connection goes on which HTTP/1 is spoken. */
+  /** Takes a connection on which HTTP/1 is spoken. */
   #toHttp1(socket: Socket): void {
     this.#fastPath.accept(socket);
   }

@@ -3,32 +3,32 @@ import type { ServerConfig } from "../config/server-schema.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { Listener } from "./listener.ts";
 
-/** Addresses that are ready to take the place of the present ones: exactly one of the two is called, once. */
+/** Open addresses that are ready to replace the present ones. The caller calls exactly one method, once. */
 export interface PreparedListeners {
   commit(): void;
-  /** Closes those that were opened for it. */
+  /** Closes the addresses that were opened for it. */
   discard(): void;
 }
 
-/** All that a gateway listens on. */
+/** The listeners of a gateway. */
 export class Listeners {
   readonly #runtime: Runtime;
   #open: readonly Listener[] = [];
-  /** Those that a reload took out, until their last connection is closed. */
+  /** The listeners that a reload has removed, until their last connection is closed. */
   readonly #leaving = new Set<Listener>();
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
 
-  /** Where it listens, in the order of the configuration, free ports filled in. */
+  /** The addresses in the order of the configuration, with the ports that the system chose for port 0. */
   get names(): readonly string[] {
     return this.#open.map(({ name }) => name);
   }
 
   /**
-   * Listens on every address of a configuration on which it does not listen yet, or on none: rejects with the
-   * system's error. An address that stays keeps its socket, so that no connection is refused on the way.
+   * Opens every address of a configuration that is not open yet. If one fails, closes the others and rejects with the
+   * system's error. An address that stays keeps its socket, so no connection is refused during the change.
    */
   async prepare(server: ServerConfig): Promise<PreparedListeners> {
     const rest = [...this.#open];
@@ -77,7 +77,7 @@ export class Listeners {
     });
     for (const listener of removed) {
       this.#leaving.add(listener);
-      // What is under way on it belongs to routes that may not have changed at all.
+      // Its connections stay open: their routes may not have changed.
       void listener.close().then(() => this.#leaving.delete(listener));
     }
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { ClientRequest } from "../http/client-request.ts";
 
-/** A request as Node's parser has read it. */
+/** Returns a request that Node's parser has read. */
 export function createNodeRequest(message: IncomingMessage): ClientRequest {
   const { method = "", url = "", httpVersion, rawHeaders, headers } = message;
   const length = headers["content-length"];

@@ -12,7 +12,7 @@ export class NodeResponse implements ClientResponse {
 
   constructor(response: ServerResponse) {
     this.#response = response;
-    // A write to a client that left in the same moment; its `close` says all there is to say.
+    // A write to a client that has just left; `close` follows.
     response.on("error", () => response.destroy());
   }
 
@@ -46,7 +46,7 @@ export class NodeResponse implements ClientResponse {
   }
 
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
-    // Node takes flat fields as they are; its types know them as a mutable array only.
+    // Node does not change the array of flat fields, but its types declare it mutable.
     if (reason === undefined) this.#response.writeHead(status, fields as string[]);
     else this.#response.writeHead(status, reason, fields as string[]);
   }
@@ -70,8 +70,8 @@ export class NodeResponse implements ClientResponse {
   }
 
   /**
-   * HTTP/1.1 sees its connection closed before the last chunk. HTTP/1.0 bodies may end with the connection, so only
-   * a reset tells, where there is one: a unix socket has none.
+   * An HTTP/1.1 client sees its connection closed before the last chunk. An HTTP/1.0 body may end with the connection,
+   * so only a reset shows that it is incomplete; a unix socket has no reset.
    */
   breakOff(delivers = false): void {
     const { socket, req } = this.#response;
@@ -83,7 +83,7 @@ export class NodeResponse implements ClientResponse {
         this.#response.destroy();
       },
     );
-    // What was written in this turn is corked until the next tick, and has to leave the response first.
+    // Node holds what was written in this turn back until the next tick.
     process.nextTick(() => {
       if (!delivers || socket === null || socket.destroyed) breakOff();
       else if (isHttp10) whenSent(socket, breakOff);
@@ -93,7 +93,7 @@ export class NodeResponse implements ClientResponse {
 
   onClose(callback: () => void): () => void {
     const call = guarded((error) => this.#fault(error), callback);
-    // Node tells nobody who comes later.
+    // Node emits `close` only once.
     if (this.#response.closed) queueMicrotask(call);
     else this.#response.once("close", call);
     return () => this.#response.removeListener("close", call);
@@ -106,7 +106,7 @@ export class NodeResponse implements ClientResponse {
     );
   }
 
-  /** The connection tells that all that waited was taken, where Node no longer listens for that itself. */
+  /** Called when the kernel has taken all pending bytes, on a connection where Node no longer listens for that. */
   drained(): void {
     this.#response.emit("drain");
   }

@@ -4,24 +4,24 @@ import { GrowingBytes } from "../base/growing-bytes.ts";
 /**
  * The PROXY protocol, versions 1 and 2: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
  *
- * What is read is who the client is; the destination, and the fields (TLVs) of version 2, are skipped.
+ * Only the client's address is read; the destination and the fields (TLVs) of version 2 are skipped.
  */
 
-/** Whom a header names. */
+/** The client that a header names. */
 export interface ProxyHeader {
-  /** Its bytes; what follows them is the connection as the client began it. */
+  /** The bytes of the header; the client's own bytes follow. */
   readonly length: number;
   /**
-   * The client's address. Undefined where the header names one that is none (a unix socket); `own` where the
-   * proxy speaks for itself, as it does to check whether we are alive.
+   * The client's address; undefined for a unix socket, which has none. `own` if the proxy itself is the client, as in
+   * its health checks.
    */
   readonly source: { readonly own: true } | { readonly own: false; readonly address: string | undefined };
 }
 
-/** Section 2.1: the longest line of version 1, its CRLF included. */
+/** The longest line of version 1, with its CRLF (section 2.1). */
 const MAX_V1_LENGTH = 107;
 
-/** Addresses of 12 or 36 bytes and what proxies add: names, TLS facts; far below the 64 KiB that could be. */
+/** Addresses take 12 or 36 bytes, and proxies add names and TLS facts; the format would allow 64 KiB. */
 const MAX_V2_LENGTH = 4096;
 
 const V1 = Buffer.from("PROXY ");
@@ -30,7 +30,7 @@ const V2_FIXED_LENGTH = 16;
 
 const OWN = { own: true } as const;
 
-/** Reads a header from the first bytes of a connection: `more` while they may become one, `no` once they cannot. */
+/** Reads a header from the first bytes of a connection; `more` while it is incomplete, `no` if it is invalid. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader | "more" | "no" {
   if (isBegin(bytes, V2)) return parseV2(bytes);
   return isBegin(bytes, V1) ? parseV1(bytes) : "no";
@@ -46,11 +46,11 @@ function parseV1(bytes: Buffer): ProxyHeader | "more" | "no" {
   if (end < 0) return bytes.length < MAX_V1_LENGTH ? "more" : "no";
   const length = end + 2;
   const [, family, source = "", destination = "", ...ports] = bytes.toString("latin1", 0, end).split(" ");
-  // Whatever stands behind UNKNOWN is to be ignored.
+  // The text after UNKNOWN must be ignored.
   if (family === "UNKNOWN") return { length, source: OWN };
   const version = { TCP4: 4, TCP6: 6 }[family ?? ""];
   if (version === undefined || isIP(source) !== version || isIP(destination) !== version) return "no";
-  // A zone is one of the proxy's interfaces, and no part of an address.
+  // A zone names an interface of the proxy, and is not part of an address.
   if (source.includes("%")) return "no";
   if (ports.length !== 2 || !ports.every(isPort)) return "no";
   return { length, source: { own: false, address: source } };
@@ -69,13 +69,13 @@ function parseV2(bytes: Buffer): ProxyHeader | "more" | "no" {
   const length = V2_FIXED_LENGTH + size;
   if (version !== 2 || command > 1 || length > MAX_V2_LENGTH) return "no";
   if (bytes.length < length) return "more";
-  // Of a LOCAL connection, and of a family that is not said, whatever follows is to be ignored.
+  // The rest of a LOCAL header, and of one with an unspecified family, must be ignored.
   if (command === 0 || family === 0) return { length, source: OWN };
   const address = v2Address(family, bytes.subarray(V2_FIXED_LENGTH, length));
   return address === "no" ? "no" : { length, source: { own: false, address } };
 }
 
-/** The source, which comes first; undefined of a unix socket, which says nothing of a client's address. */
+/** Returns the source address, which comes first; undefined for a unix socket. */
 function v2Address(family: number, body: Buffer): string | undefined | "no" {
   if (family === 1) return body.length < 12 ? "no" : body.subarray(0, 4).join(".");
   if (family === 2) return body.length < 36 ? "no" : ipv6(body.subarray(0, 16));
@@ -88,8 +88,8 @@ function ipv6(bytes: Buffer): string {
 }
 
 /**
- * Reads the header that a connection has to begin with, and calls back with whom it names; the socket is then
- * as if nothing had stood before. One that begins otherwise, or takes longer than `timeoutMs`, is destroyed.
+ * Reads the header with which a connection must begin, and calls back with its source; the socket then begins with the
+ * client's own bytes. Destroys a connection that begins differently, or takes longer than `timeoutMs`.
  */
 export function readProxyHeader(
   socket: Socket,
@@ -97,10 +97,10 @@ export function readProxyHeader(
   callback: (source: ProxyHeader["source"]) => void,
 ): void {
   const parts = new GrowingBytes();
-  // The header comes first, before anything of ours: nobody reads an answer to its absence.
+  // Without a response: no request has come, so no client waits for one.
   const giveUp = () => socket.destroy();
   const timer = setTimeout(giveUp, timeoutMs);
-  // Not `data`: a socket that was made to flow, or stopped, would not flow for whoever listens next.
+  // Not `data`: the socket must not flow, or be paused, before the next reader listens.
   const onReadable = () => {
     const chunk: Buffer | null = socket.read();
     if (chunk === null) return;

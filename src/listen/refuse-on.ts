@@ -5,8 +5,8 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { errorReply } from "../exchange/reply.ts";
 
 /**
- * Refuses on a socket for which Node has no response object, and settles the exchange; the connection ends with it.
- * Where an answer has begun already, as that of a tunnel, the connection is broken off.
+ * Refuses on a socket for which node:http has no response object, settles the exchange, and closes the connection.
+ * Aborts the connection if a response has begun already, as on a tunnel.
  */
 export function refuseOn(socket: Duplex, exchange: Exchange, error: unknown): void {
   const refusal = refusalOf(error);

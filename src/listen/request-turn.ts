@@ -5,17 +5,17 @@ import { join } from "../request/receive.ts";
 import type { NodeResponse } from "./node-response.ts";
 import type { Turn, Turns } from "./turns.ts";
 
-/** A request that node:http has read, from its head to the end of its answer. */
+/** A request that node:http has read, from its head to the end of its response. */
 export class RequestTurn implements Turn {
   readonly #request: IncomingMessage;
   readonly #exchange: Exchange;
   readonly #response: NodeResponse;
   readonly #begin: () => void;
-  /** What ended the request's body before its turn came. */
+  /** The error in the request's body that came before its turn. */
   #bodyFault: ProxyError | undefined;
   #hasBegun = false;
 
-  /** `begin` answers it in its turn; `onDone` is called when that is over. */
+  /** `begin` answers the request in its turn; `onDone` is called when the response is closed. */
   constructor(
     request: IncomingMessage,
     exchange: Exchange,
@@ -33,7 +33,7 @@ export class RequestTurn implements Turn {
     });
   }
 
-  /** Bytes that arrive are still this request's. */
+  /** Whether bytes that arrive still belong to this request. */
   get isArriving(): boolean {
     return !this.#request.complete;
   }
@@ -52,12 +52,12 @@ export class RequestTurn implements Turn {
     this.#response.drained();
   }
 
-  /** Ends the request with a fault in its body; returns false where it is too late for an answer that says so. */
+  /** Refuses the request for an error in its body; returns false if it is too late for a refusal. */
   refuseBody(fault: ProxyError): boolean {
     if (this.#response.isHeadSent || this.#response.isClosed) return false;
     this.#bodyFault = fault;
     if (this.#hasBegun) this.#exchange.fault(fault);
-    // No one reads the body: it would stop the connection's reading, and nothing would tell that the client has left.
+    // An unread body would stop the reading of the connection, and a client that leaves would go unnoticed.
     else this.#request.resume();
     return true;
   }

@@ -2,7 +2,7 @@ import { constants, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import type { Certificate } from "../config/certificate-file.ts";
 
-/** A certificate as Node's TLS takes it. A client that negotiates again costs us much and itself little. */
+/** Returns a certificate as options of Node's TLS, without renegotiation: it costs the server much and a client little. */
 export function contextOptions({ cert, key }: Certificate): SecureContextOptions {
   return { cert, key, secureOptions: constants.SSL_OP_NO_RENEGOTIATION };
 }
@@ -13,11 +13,11 @@ interface Entry {
   readonly context: SecureContext;
 }
 
-/** The certificates of one listener, ready for handshakes; a handshake gets one, and keeps it. */
+/** The certificates of one listener, compiled for handshakes. */
 export class TlsCertificates {
   readonly #entries: readonly [Entry, ...Entry[]];
 
-  /** Takes over what did not change of `previous`, so that its clients can resume their sessions. */
+  /** Keeps the unchanged entries of `previous`, so that its clients can resume their sessions. */
   constructor(certificates: readonly Certificate[], previous?: TlsCertificates) {
     const [first, ...rest] = certificates.map(
       (certificate) => previous?.find(certificate) ?? entryOf(certificate),
@@ -26,14 +26,14 @@ export class TlsCertificates {
     this.#entries = [first, ...rest];
   }
 
-  /** For clients that ask for no name, or for an unknown one. */
+  /** The certificate for clients that send no SNI name, or an unknown one. */
   get first(): SecureContext {
     return this.#entries[0].context;
   }
 
-  /** The certificate for a name as a client asked for it, whatever it is. */
+  /** Returns the certificate for an SNI name; accepts any text. */
   choose(serverName: string): SecureContext {
-    // A name that is none is nobody's: OpenSSL takes one with a NUL for what stands before it.
+    // An invalid SNI name matches no certificate: OpenSSL would cut a name at a NUL.
     const isName = /^[\w.-]{1,255}$/.test(serverName);
     const found = isName
       ? this.#entries.find(({ x509 }) => x509.checkHost(serverName) !== undefined)

@@ -5,17 +5,17 @@ import type { Log } from "../observe/log.ts";
 import { underlyingSocket } from "../process/internals/underlying-socket.ts";
 import { contextOptions, TlsCertificates } from "./tls-certificates.ts";
 
-/** How the handshakes of a listener are made, and what becomes of a connection that has it behind itself. */
+/** The options of a listener's TLS handshakes, and the callback for connections after them. */
 export interface TlsSetup {
   readonly certificates: readonly Certificate[];
   readonly http2: boolean;
-  /** In ms; a connection that takes longer is destroyed. */
+  /** The longest handshake, in ms; a slower connection is destroyed. */
   readonly timeoutMs: number;
   readonly log: Log;
   onSecure(socket: TLSSocket, raw: Socket): void;
 }
 
-/** The TLS of one listener. It does not listen: connections are handed to it. */
+/** The TLS of one listener. Its server does not listen: it gets connections from the listener. */
 export class TlsHandshakes {
   readonly #server: Server;
   #certificates: TlsCertificates;
@@ -24,7 +24,7 @@ export class TlsHandshakes {
     this.#certificates = new TlsCertificates(certificates);
     this.#server = createServer({
       ...(certificates[0] && contextOptions(certificates[0])),
-      // In our order: a client that can have both gets HTTP/2. One with neither is refused in the handshake.
+      // The server's order counts: a client with both gets HTTP/2. A client with neither is refused in the handshake.
       ALPNProtocols: http2 ? ["h2", "http/1.1"] : ["http/1.1"],
       handshakeTimeout: timeoutMs,
       SNICallback: (name, done) => done(null, this.#choose(name)),
@@ -33,7 +33,7 @@ export class TlsHandshakes {
     });
     this.#server.on("secureConnection", (socket) => {
       const raw = underlyingSocket(socket);
-      // An error between this turn and the next listener would be nobody's, and end the process.
+      // An error before the next listener is added would end the process.
       socket.on("error", () => socket.destroy());
       if (raw === undefined) socket.destroy();
       else onSecure(socket, raw);
@@ -49,17 +49,17 @@ export class TlsHandshakes {
     this.#server.emit("connection", raw);
   }
 
-  /** What handshakes from now on get; connections keep what they have. */
+  /** Uses other certificates for later handshakes; open connections keep theirs. */
   use(certificates: readonly Certificate[]): void {
     const before = this.#certificates;
     this.#certificates = new TlsCertificates(certificates, before);
     const [first] = certificates;
-    // A new context has new keys for its tickets: no client could resume its session.
+    // A new context has new keys for session tickets: no client could resume its session.
     if (first !== undefined && before.first !== this.#certificates.first)
       this.#server.setSecureContext(first);
   }
 
-  /** Throws at nothing: what a callback of a handshake throws ends the process (CVE-2026-21637). */
+  /** Never throws: an error thrown in a handshake callback ends the process (CVE-2026-21637). */
   #choose(name: string) {
     try {
       return this.#certificates.choose(name);

@@ -1,23 +1,23 @@
 import type { Duplex } from "node:stream";
 
-/** Requests of one connection that wait for earlier answers; a client that sends more is cut off. */
+/** The most requests of one connection that wait for earlier responses; a client that sends more is disconnected. */
 const MAX_PIPELINED = 16;
 
-/** Something that needs a connection for itself, to write an answer or to become a tunnel. */
+/** A request that needs a connection for itself, to write its response or to become a tunnel. */
 export interface Turn {
-  /** Takes the connection; `Turns.done` passes it on. */
+  /** Takes the connection; `Turns.done` gives it to the next turn. */
   begin(): void;
-  /** The connection ended before this turn came. */
+  /** Called instead of `begin` if the connection has ended before. */
   skip(): void;
-  /** All that waited in the connection was taken. */
+  /** Called when the kernel has taken all pending bytes of the connection. */
   drained?(): void;
 }
 
 /**
- * The one owner of a connection at a time, and those that wait in the order in which they came.
+ * The owner of a connection, and the turns that wait for it in the order of their requests.
  *
- * Two owners at once wrote two answers into each other: an upgrade behind a slow request was answered first, and an
- * ignored one was parsed anew on a connection that another answer still owned, which ended the process.
+ * Without it, two responses were written into each other: an upgrade behind a slow request was answered first, and an
+ * ignored upgrade was parsed again on a connection that another response still used, which ended the process.
  */
 export class Turns {
   readonly #socket: Duplex;
@@ -28,7 +28,7 @@ export class Turns {
     this.#socket = socket;
   }
 
-  /** Begins the turn now where the connection is free, else when all turns before it are done. */
+  /** Begins the turn now if the connection is free, otherwise when all turns before it are done. */
   take(turn: Turn): void {
     if (this.#owner === undefined) {
       this.#begin(turn);
@@ -38,11 +38,11 @@ export class Turns {
     if (this.#waiting.length >= MAX_PIPELINED) this.#socket.destroy();
   }
 
-  /** Passes the connection on; does nothing for a turn that does not own it. */
+  /** Gives the connection to the next turn; does nothing for a turn that does not own it. */
   done(turn: Turn): void {
     if (this.#owner !== turn) return;
     this.#owner = undefined;
-    // A loop, as turns of a connection that has ended are over at once: thousands fit into one packet.
+    // A loop instead of recursion: turns of an ended connection are over at once, and a packet may hold thousands.
     while (this.#owner === undefined) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
@@ -50,14 +50,13 @@ export class Turns {
     }
   }
 
-  /** The connection tells that all that waited in it was taken. */
+  /** Called when the kernel has taken all pending bytes of the connection. */
   drained(): void {
     this.#owner?.drained?.();
   }
 
   #begin(turn: Turn): void {
-    // Behind a refusal that closes the connection nothing is a request: a client that misread where the refused one
-    // ended would have the rest of it served.
+    // Bytes after a refusal that closes the connection are not a request: they may be the rest of the refused one.
     if (!this.#socket.writable) {
       turn.skip();
       return;

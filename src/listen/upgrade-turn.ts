@@ -10,11 +10,11 @@ import type { Turn, Turns } from "./turns.ts";
 interface UpgradeSetup {
   readonly runtime: Runtime;
   readonly turns: Turns;
-  /** Gives the connection to Node's parser anew. */
+  /** Gives the connection to Node's parser again. */
   readonly parse: (socket: Duplex) => void;
 }
 
-/** A request for an upgrade: it becomes a tunnel, or goes back to the parser as a request like any other. */
+/** A request for an upgrade: it becomes a tunnel, or goes back to the parser as an ordinary request. */
 export class UpgradeTurn implements Turn {
   readonly #exchange: Exchange;
   readonly #client: WaitingClient;
@@ -47,7 +47,7 @@ export class UpgradeTurn implements Turn {
     const client = this.#client;
     const route = upgradeRoute(exchange, runtime);
     if (route === undefined) {
-      client.letGo();
+      client.detach();
       turns.done(this);
       return ignoreUpgrade(parse, exchange.request, client.socket);
     }

@@ -15,12 +15,11 @@ import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 
 /**
- * Opens what answers a request: the route's mock, or the response of a backend; undefined when the client has left.
+ * Opens the source of a response: the route's mock, or a backend; returns undefined if the client has left.
  *
- * A stream holds a place of the gateway's limit and of the route's from before the dial, if the request says
- * that it wants one, so that a crowd waiting for a slow backend is counted too. Other streams get theirs when
- * they turn out to be one. What is returned is cancelled when the exchange ends: with the client or, where the route
- * lets its backend finish (`onClientGone: drain`), with the backend's own end.
+ * If the request asks for a stream, it takes a place of the gateway's limit and of the route's before the dial, so that
+ * clients waiting for a slow backend are counted too. Other requests take one if the response is a stream. The source is
+ * cancelled when the exchange ends: when the client leaves or, with `onClientGone: drain`, when the backend ends.
  */
 export async function openAnswer(
   exchange: Exchange,
@@ -48,7 +47,7 @@ export async function openAnswer(
   }
 }
 
-/** Whether an answer is a stream with a body to relay. */
+/** Whether a response is a stream with a body to relay. */
 export function isStreaming({ request }: Exchange, { head }: Source, route: RuntimeRoute): boolean {
   const hasBody = request.method !== "HEAD" && head.status !== 204 && head.status !== 304;
   return hasBody && isStream(head, route);
@@ -56,7 +55,7 @@ export function isStreaming({ request }: Exchange, { head }: Source, route: Runt
 
 function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute): Source | Promise<Source> {
   if (route.mock !== undefined) {
-    // Nobody reads the body that came with it, and an unread one would hold up the client.
+    // A mock does not read the body, and an unread body would block the client.
     exchange.request.body?.stream.resume();
     return route.mock.open(exchange);
   }
@@ -73,8 +72,8 @@ function overloaded({ head }: Source): ProxyError {
 }
 
 /**
- * Takes a place of the gateway's and one of the route's, or neither. The exchange gives them back when it ends, also
- * where it ended while they were counted; what is returned gives them back before.
+ * Takes a place of the gateway's limit and one of the route's, or neither. The exchange releases both when it ends, also
+ * if it ended while they were counted; the returned function releases them earlier. Throws the limit's refusal.
  */
 export function takePlace(
   exchange: Exchange,
@@ -104,7 +103,7 @@ async function takeBoth(
   }
 }
 
-/** Registers a place with the exchange as soon as it is taken. */
+/** Registers the release of a place with the exchange as soon as the place is taken. */
 function held(exchange: Exchange, place: Release | Promise<Release>): Release | Promise<Release> {
   if (place instanceof Promise) return place.then((release) => held(exchange, release));
   exchange.onEnd(place);

@@ -20,18 +20,21 @@ import { isStreaming, openAnswer } from "./answer.ts";
 import { checkSecondReading } from "./second-reading.ts";
 import { isShared, subscribe } from "./subscribe.ts";
 
-/** How long a mock may be silent whose client has left. */
+/** How long, in ms, a mock may be silent after its client has left. */
 const MAX_SILENCE_MS = 60_000;
 
-/** Answers one request: reads it one way, routes it, asks the pipeline, then relays or forwards it. */
+/**
+ * Answers one request: checks and routes it, runs the steps of its route, opens the response, then relays a stream or
+ * forwards any other response. Rejects with a ProxyError, or with an error that no code expected.
+ */
 export async function handle(exchange: Exchange, response: ClientResponse, runtime: Runtime): Promise<void> {
   const { request } = exchange;
   if (request.method === "OPTIONS" && request.url === "*") return pong(exchange, response, runtime);
   const route = readAndRoute(exchange, runtime);
-  // Even without steps a request waits until what came behind its head was read: it may be no HTTP, and refused.
+  // Even without steps, waits until the bytes after the head were parsed: a parse error refuses the request.
   const isReady = route.steps.length === 0 && request.isWhole === true;
   const reply = isReady ? undefined : await runSteps(route.steps, exchange);
-  // Meanwhile the client may have left as well.
+  // The client may have left meanwhile.
   if (response.isClosed || response.isHeadSent) return;
   if (reply !== undefined) return send(exchange, response, reply);
 
@@ -43,7 +46,7 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
     if (response.isClosed) return finishWithoutClient(exchange, backend, route);
     return forward(exchange, response, backend, route);
   }
-  // Also for a client that has left, where the route lets its backend finish: the times of the route bound it.
+  // Also for a client that has left, with `onClientGone: drain`: the route's timeouts bound it.
   const relay = new Relay(exchange, response, backend, route);
   if (!response.isClosed) {
     runtime.relays.add(relay);
@@ -54,14 +57,14 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   relay.start();
 }
 
-/** Lets a backend finish an ordinary answer whose client has left (`onClientGone: drain`). */
+/** Lets a backend finish an ordinary response whose client has left (`onClientGone: drain`). */
 function finishWithoutClient(exchange: Exchange, backend: Source, { config, upstream }: RuntimeRoute): void {
-  // A mock is never silent for long.
+  // A mock has no upstream timeouts; it is never silent for long.
   const silenceMs = config.stream.idleTimeout ?? upstream?.timeouts.responseHeaderTimeout ?? MAX_SILENCE_MS;
   discard(backend, silenceMs, exchange);
 }
 
-/** Reads the request's head in the one way it can be read, and finds its route. */
+/** Checks the request's head and finds its route. Throws a ProxyError. */
 export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute {
   exchange.foundHost(checkHead(exchange.request, runtime.maxHeaderFields));
   exchange.foundTarget(readTarget(exchange.request.url, exchange.host));
@@ -71,14 +74,14 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   const chosen = chooseEnvironment(route, exchange);
   exchange.routedTo(chosen);
   runtime.loops.check(exchange, runtime.config.server.limits.passes);
-  // Not before: the route knows which pages may read the refusal.
+  // After routing, because the route knows which origins may read the refusal.
   if (exchange.isOverflow)
     throw new ProxyError("too_many_connections", "beyond limits.connections", { fields: [retrySoon()] });
   runtime.capacity.checkFiles();
   return chosen;
 }
 
-/** The route of a request; of a preflight, the route of the request it asks for. */
+/** Returns the route of a request; for a preflight, the route of the request that it announces. */
 function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
   const { method } = request;
   const site = hostName(host);
@@ -86,7 +89,7 @@ function findRoute({ request, host, target }: Exchange, { router }: Runtime): Ru
   const isAsking = isPreflight(method, request.rawHeaders);
   const wanted = isAsking ? (fieldValue(request.rawHeaders, "access-control-request-method") ?? "") : method;
   if (isTicketRequest(wanted, target.query)) {
-    // Of the route that the ticket will open, which may well take no POST.
+    // The route that the ticket is for, which may not accept POST.
     const found = router.match({ host: site, path, method: "GET" });
     const issuer = found !== undefined && "route" in found ? found.route : undefined;
     if (issuer?.tickets !== undefined && (!isAsking || issuer.cors !== undefined)) return issuer;
@@ -103,7 +106,7 @@ function findRoute({ request, host, target }: Exchange, { router }: Runtime): Ru
   });
 }
 
-/** `OPTIONS *` asks the server as a whole, as a ping (RFC 9110 section 9.3.7). */
+/** Answers `OPTIONS *`, which asks the server as a whole, like a ping (RFC 9110 section 9.3.7). */
 function pong(exchange: Exchange, response: ClientResponse, runtime: Runtime): void {
   exchange.foundHost(checkHead(exchange.request, runtime.maxHeaderFields));
   send(exchange, response, { status: 204, fields: exchange.ownFields, body: "" });

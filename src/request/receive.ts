@@ -23,8 +23,8 @@ export function receive(
 }
 
 /**
- * Joins an exchange and the response that answers it: the exchange is settled when the response closes, and answers
- * its faults on it.
+ * Joins an exchange with its response: the exchange is settled when the response closes, and its faults are answered
+ * with that response.
  */
 export function join(exchange: Exchange, response: ClientResponse): void {
   response.ownedBy(exchange);
@@ -32,7 +32,7 @@ export function join(exchange: Exchange, response: ClientResponse): void {
   response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
 }
 
-/** Answers a request that was joined with its response; whatever goes wrong is a fault of the exchange. */
+/** Answers a request that was joined with its response; any error is a fault of the exchange. */
 export function answer(exchange: Exchange, response: ClientResponse, runtime: Runtime): void {
   handle(exchange, response, runtime).catch((error: unknown) => exchange.fault(error));
 }

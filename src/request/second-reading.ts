@@ -9,10 +9,10 @@ import type { RuntimeRoute } from "../runtime/runtime-route.ts";
 const PARAMETERS = /;[^/]*/g;
 
 /**
- * Refuses a path that is another route's for a backend that drops path parameters, where that route checks who asks.
+ * Refuses a path that belongs to another route once path parameters are dropped, if that route restricts its clients.
  *
- * Tomcat and Jetty serve `/admin;a/x` as `/admin/x`; routing, as in nginx, takes the parameter for a part of the
- * name. A path whose two readings lead to one route passes, as does one whose second reading anybody may have.
+ * Tomcat and Jetty serve `/admin;a/x` as `/admin/x`; routing, as in nginx, takes the parameter for a part of the segment.
+ * A path passes if both readings have the same route, or if the second route is open to all clients.
  */
 export function checkSecondReading(
   { host, request, target }: Exchange,

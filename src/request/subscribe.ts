@@ -4,12 +4,12 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { RuntimeRoute } from "../runtime/runtime-route.ts";
 import { takePlace } from "./answer.ts";
 
-/** Whether a request is for a stream that many get; what is sent to such a route goes to the backend as ever. */
+/** Whether a request is for a shared stream; other methods on such a route go to the backend. */
 export function isShared({ request }: Exchange, { hub }: RuntimeRoute): boolean {
   return hub !== undefined && (request.method === "GET" || request.method === "HEAD");
 }
 
-/** Answers a request with a shared stream; it holds a place of the limits from before the stream is there. */
+/** Answers a request with a shared stream; takes a place of the limits before it subscribes. */
 export async function subscribe(
   exchange: Exchange,
   response: ClientResponse,
@@ -18,7 +18,7 @@ export async function subscribe(
 ): Promise<void> {
   exchange.request.body?.stream.resume();
   await takePlace(exchange, route, runtime.capacity);
-  // The client may have left while the place was counted.
+  // The client may have left while the place was being taken.
   if (exchange.isEnded || response.isClosed) return;
   const stream = route.hub?.subscribe(exchange, response);
   if (stream === undefined) return;

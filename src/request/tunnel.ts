@@ -3,7 +3,7 @@ import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 
-/** A WebSocket connection under way. Its bytes are not ours to read, so it has no border to end at. */
+/** An open WebSocket connection. Its bytes are not parsed, so it has no event boundary to end at. */
 export class Tunnel implements LiveStream {
   readonly exchange: Exchange;
   readonly #socket: Duplex;

@@ -19,10 +19,10 @@ import type { WaitingClient } from "../websocket/waiting-client.ts";
 import { checkHandshake, isWebSocketUpgrade } from "../websocket/websocket.ts";
 import { readAndRoute } from "./handler.ts";
 
-/** Fields that only make sense together with the upgrade they ask for. */
+/** Fields that belong to an upgrade. */
 const UPGRADE_FIELDS: ReadonlySet<string> = new Set(["upgrade", "http2-settings"]);
 
-/** Reads and routes a request for an upgrade; undefined when its route does not pass it on. */
+/** Checks and routes a request for an upgrade; returns undefined if the upgrade is to be ignored. */
 export function upgradeRoute(exchange: Exchange, runtime: Runtime): UpstreamRoute | undefined {
   const { request } = exchange;
   if (!isWebSocketUpgrade(request)) return undefined;
@@ -52,7 +52,7 @@ function withoutUpgrade(connection: string): string {
   return options.filter((option) => !UPGRADE_FIELDS.has(option.toLowerCase())).join(", ");
 }
 
-/** Answers a WebSocket handshake: checks it as any request of its route, then joins client and backend. */
+/** Answers a WebSocket handshake: runs the steps of its route as for any request, then joins client and backend. */
 export async function handleUpgrade(
   exchange: Exchange,
   route: UpstreamRoute,
@@ -92,7 +92,7 @@ export async function handleUpgrade(
   exchange.settle(endReason);
 }
 
-/** A tunnel has no border to end at: it is broken off with the credential that opened it. */
+/** Aborts a tunnel when its credential expires: it has no event boundary to end at. */
 function expire(exchange: Exchange, socket: Socket): void {
   exchange.account.endsWith("auth_expired");
   socket.destroy();

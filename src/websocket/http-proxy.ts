@@ -8,56 +8,55 @@ import { withoutDeprecatedExtend } from "../process/internals/deprecated-extend.
 import type { Backend } from "../upstream/backend.ts";
 
 /**
- * The only file that knows http-proxy 1.18.1: it sends WebSocket upgrades and joins the two sockets.
+ * The only file that uses http-proxy 1.18.1, which sends WebSocket upgrades and joins the two sockets.
  *
- * Ordinary requests do not go through it. It misses that clients leave, rewrites the framing of DELETE and
- * OPTIONS, holds heads back, leaves clients of a broken backend hanging, and knows only after the head
- * what our own dial has to know before. What upgrades have of that is contained here; each defect has its
- * file in test/security.
+ * Ordinary requests do not use it: it ignores clients that leave, rewrites the framing of DELETE and OPTIONS, holds
+ * response heads back, leaves the clients of a broken backend waiting, and reports only after the head what a dial must
+ * know before. This file works around the defects that concern upgrades; each defect has its file in test/security.
  */
 const httpProxy = withoutDeprecatedExtend<typeof import("http-proxy")>(() =>
   createRequire(import.meta.url)("http-proxy"),
 );
 
-/** An upgrade request as it goes out. */
+/** An upgrade request to a backend. */
 export interface UpgradeRequest {
   /** The client's socket; it must have an error listener already. */
   readonly client: Socket;
   readonly backend: Backend;
   readonly path: string;
-  /** Every field, Host, Connection and Upgrade among them. */
+  /** All fields, including Host, Connection and Upgrade. */
   readonly fields: RawFields;
 }
 
-/** What happens when the backend switches protocols, in this order and in one turn. */
+/** Called when the backend switches protocols, in this order and in one turn. */
 export interface UpgradeEvents {
-  /** Before a byte goes to the client; returns the fields of its 101. */
+  /** Called before the client gets a byte; returns the fields of its 101. */
   switching(response: IncomingMessage): RawFields;
-  /** The sockets are piped into each other. */
+  /** Called when the sockets are piped into each other. */
   open(backend: Socket): void;
-  /** One of the callbacks above threw, or http-proxy did, which had begun to switch; the backend's socket is destroyed. */
+  /** Called when a callback above or http-proxy threw an error during the switch; the backend's socket is destroyed. */
   fault(error: unknown): void;
 }
 
 /**
  * Sends an upgrade request on a connection of its own.
  *
- * The caller listens on what is returned for `response`, the backend's refusal, and for `error`; there are
- * no other listeners for these.
+ * The caller listens on the returned request for `response`, the backend's refusal, and for `error`; both events have no
+ * other listener. Throws a TypeError at a path or field that could end its line early.
  */
 export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): ClientRequest {
-  // One proxy for each upgrade: its events carry no name by which two upgrades could be told apart.
+  // One proxy for each upgrade: its events do not say which upgrade they belong to.
   const proxy = httpProxy.createProxyServer();
   let sent: ClientRequest | undefined;
   proxy.once("proxyReqWs", (request: ClientRequest) => {
     sent = request;
-    // Emitted before the head is rendered, so the exact bytes of path and fields can still be put in.
-    // http-proxy's own come from url.parse, which rewrites `\`, `//`, spaces and `#`, and from
-    // `request.headers`, which has lost duplicates, order and case.
+    // The event comes before the head is rendered, so path and fields can still be set byte for byte. http-proxy takes
+    // them from url.parse, which rewrites `\`, `//`, spaces and `#`, and from `request.headers`, which has lost
+    // duplicates, order and case.
     checkTarget(upgrade.path);
     request.path = upgrade.path;
     replaceFields(request, upgrade.fields);
-    // Ours is the first listener. http-proxy's is the second: it renders the 101 from `headers`.
+    // This listener comes first; http-proxy's, the second, renders the 101 from `headers`.
     request.once("upgrade", (response) => {
       const fields = events.switching(response);
       // http-proxy writes them unchecked.
@@ -66,7 +65,7 @@ export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): 
     });
   });
   proxy.once("open", (backend: Socket) => events.open(backend));
-  // http-proxy writes the 101 as a string, and header values are latin1: UTF-8 would double their bytes.
+  // http-proxy writes the 101 as a string; field values are latin1, and UTF-8 would change their bytes.
   upgrade.client.setDefaultEncoding("latin1");
   try {
     proxy.ws(STAND_IN, upgrade.client, Buffer.alloc(0), optionsFor(upgrade.backend), ignore);
@@ -75,15 +74,15 @@ export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): 
     throw error;
   }
   if (sent === undefined) throw new TypeError("http-proxy emits proxyReqWs before ws() returns");
-  // Both come later than this turn. On an error http-proxy ends the client's socket, so that no 502 could be
-  // written; a refusal it writes with the backend's Transfer-Encoding over a body that is decoded already.
+  // Both events come in a later turn. http-proxy's listeners end the client's socket on an error, so that no 502 could
+  // be sent, and write a refusal with the backend's Transfer-Encoding before a body that is decoded already.
   sent.removeAllListeners("error");
   sent.removeAllListeners("response");
   guardSwitching(sent, events);
   return sent;
 }
 
-/** Has the listeners for `upgrade`, ours and http-proxy's, end one exchange where they throw, and not the process. */
+/** Guards the listeners for `upgrade`, including http-proxy's: an error in them ends one exchange, not the process. */
 function guardSwitching(request: ClientRequest, events: UpgradeEvents): void {
   const listeners = request.listeners("upgrade");
   request.removeAllListeners("upgrade");
@@ -98,25 +97,25 @@ function guardSwitching(request: ClientRequest, events: UpgradeEvents): void {
   });
 }
 
-/** All that http-proxy may see of the client's request; what it copied would have to be taken out again. */
+/** A request in place of the client's, because http-proxy copies fields from it. */
 const STAND_IN = {
   method: "GET",
   url: "/",
   headers: { upgrade: "websocket", connection: "Upgrade" },
 } as unknown as IncomingMessage;
 
-/** Errors of the joined sockets are the tunnel's to account for; http-proxy only must not throw them. */
+/** The tunnel handles the errors of the joined sockets; http-proxy only must not throw them. */
 const ignore = (): void => {};
 
 function optionsFor({ address: { tls, host, port, socketPath }, agent }: Backend) {
   const address = { protocol: tls ? "https:" : "http:", host, port };
   return {
-    // An object: a string would be read by url.parse, and so would the path without `toProxy`.
+    // An object, because url.parse would read a string; without `toProxy` it would read the path too.
     target: socketPath === undefined ? address : { ...address, socketPath },
     toProxy: true,
-    // It resolves the name, and it knows how a certificate is verified.
+    // The agent resolves the name and verifies certificates.
     agent,
-    // `xfwd` would append to whatever X-Forwarded-* the client sent.
+    // `xfwd` would append to the X-Forwarded-* that the client sent.
     xfwd: false,
   };
 }
@@ -126,7 +125,7 @@ function replaceFields(request: ClientRequest, fields: RawFields): void {
   for (const [name, values] of Object.entries(grouped(fields))) request.setHeader(name, values);
 }
 
-/** The values of each field in order, under the name as it was first written. */
+/** Returns the values of each field in order, under the first spelling of its name. */
 function grouped(fields: RawFields): Record<string, string[]> {
   const groups = new Map<string, [name: string, values: string[]]>();
   for (const [name, value] of pairs(fields)) {

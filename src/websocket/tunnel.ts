@@ -3,26 +3,26 @@ import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 
 /**
- * How long a tunnel that one side has ended may stay silent.
+ * How long, in ms, a tunnel may stay silent after one side has ended.
  *
- * WebSocket has no half-closed state: after its closing handshake both sides close. A peer that does not
- * would keep two sockets for good. While both halves are open there is no timer at all.
+ * WebSocket has no half-closed state: after the closing handshake both sides close. A peer that does not close would keep
+ * two sockets for ever. While both halves are open there is no timer.
  */
 const HALF_CLOSED_MS = 30_000;
 
 /** How a tunnel ended. */
 export interface TunnelEnd {
   readonly endReason: EndReason;
-  /** Bytes that the backend gave to the client. */
+  /** Bytes from the backend to the client. */
   readonly bytesSent: number;
 }
 
 /**
- * Sees two sockets, which are piped into each other, to their end, and resolves when both are closed. `owner` ends
- * with a fault of these callbacks.
+ * Watches two sockets that are piped into each other, and resolves when both are closed. A fault in its callbacks ends
+ * `owner`.
  *
- * Pipes pass an orderly end on and hold the faster side back. What they do not pass on is a breakdown: one
- * side would wait for the other for ever.
+ * Pipes forward an orderly end and apply back-pressure. They do not forward an error: one side would wait for the other
+ * for ever.
  */
 export function watchTunnel(
   client: Socket,
@@ -33,7 +33,7 @@ export function watchTunnel(
   let endReason: EndReason | undefined;
   let bytesSent = 0;
   const ended = (reason: EndReason) => {
-    // The first reason stands; what follows is its consequence.
+    // The first reason stands; later ones are its consequences.
     endReason ??= reason;
     for (const socket of [client, backend]) {
       socket.setTimeout(halfClosedMs, () => socket.destroy());
@@ -51,7 +51,7 @@ export function watchTunnel(
     "end",
     guard(() => ended("completed")),
   );
-  // Each `close` that follows an error says what there is to do; without a listener the error would be thrown.
+  // After an error `close` follows; without a listener the error would be thrown.
   client.on("error", () => client.destroy());
   backend.on("error", () => backend.destroy());
   return new Promise((resolve) => {
@@ -67,8 +67,8 @@ export function watchTunnel(
     const backendClosed = () => {
       const isOrderly = backend.readableEnded && backend.errored === null;
       endReason ??= "backend_failed";
-      // After an orderly end the client still has to get what is on its way to it. The pipe has stopped to read it:
-      // nothing would tell that it has left.
+      // After an orderly end the client still gets what is on its way. The pipe no longer reads from the client, so
+      // without `resume` its end would go unnoticed.
       if (isOrderly) client.resume();
       else client.destroy();
       closed();

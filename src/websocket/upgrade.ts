@@ -15,33 +15,33 @@ import { watchTunnel } from "./tunnel.ts";
 import type { WaitingClient } from "./waiting-client.ts";
 import { handshakeFields } from "./websocket.ts";
 
-/** A WebSocket upgrade that may go to a backend. */
+/** A WebSocket upgrade, checked and routed. */
 export interface Upgrade {
   readonly exchange: Exchange;
   readonly client: WaitingClient;
   readonly upstream: Upstream;
   requestFor(backend: Backend): Pick<BackendRequest, "path" | "fields">;
-  /** Called once, when a backend has answered; returns the head for the client. */
+  /** Called once, when a backend has responded; returns the response head for the client. */
   onAnswer(response: IncomingMessage): ResponseHead;
 }
 
 /** How an upgrade ended. */
 export interface UpgradeOutcome {
   readonly endReason: EndReason;
-  /** Body or tunnel bytes for the client. */
+  /** Bytes of the body, or of the tunnel, to the client. */
   readonly bytesSent: number;
 }
 
-/** A backend that has answered; `outcome` comes when the tunnel, or its refusal, is over. */
+/** An upgrade to which a backend has responded; `outcome` resolves when the tunnel, or the refusal, is over. */
 interface AnsweredUpgrade {
   readonly outcome: Promise<UpgradeOutcome>;
 }
 
 /**
- * Passes a WebSocket upgrade on and resolves when the tunnel, or the backend's refusal, is over.
+ * Forwards a WebSocket upgrade and resolves when the tunnel, or the backend's refusal, is over.
  *
- * An upgrade that could not leave goes to another backend. Rejects with a ProxyError when there was no
- * answer; the client's socket is then still open and unwritten.
+ * An upgrade that could not be sent goes to another backend. Rejects with a ProxyError if no backend responds; nothing
+ * was written to the client's socket then.
  */
 export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeOutcome> {
   const { client } = upgrade;
@@ -102,7 +102,7 @@ function sendUpgrade(upgrade: Upgrade, backend: Backend): Promise<AnsweredUpgrad
       else request.destroy(new DialError("backend_protocol_error", fault, "answered"));
     };
     request.on("response", exchange.guarded(onResponse));
-    // Node reports here what breaks before an answer; later breakdowns are the sockets' own.
+    // Node reports errors before the response here; later errors are reported by the sockets.
     const onError = (error: NodeJS.ErrnoException) => {
       watch.clear();
       exchange.giveBack(release);
@@ -121,7 +121,7 @@ async function passRefusal(
   return await relayRefusal(client.socket, response, head, upstream.timeouts.responseHeaderTimeout);
 }
 
-/** The fields of a 101: those of any answer, the two that make it one, and nothing that frames a body. */
+/** Returns the fields of a 101: those of any response and the two of the upgrade, without Content-Length. */
 function switchingFields({ fields }: ResponseHead): string[] {
   return ["Upgrade", "websocket", "Connection", "Upgrade", ...removeField(fields, "content-length")];
 }

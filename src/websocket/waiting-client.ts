@@ -3,16 +3,17 @@ import { GrowingBytes } from "../base/growing-bytes.ts";
 import { restartReading } from "../process/internals/restart-reading.ts";
 
 /**
- * Most that is held of what a client sends before it is answered; one that sends more is cut off. To stop reading
- * instead would hide that the client leaves. A WebSocket client waits for its 101 before it sends (RFC 6455 section 4.1).
+ * The most bytes that are held before the client has its response; a client that sends more is disconnected. Without
+ * reading, a client that leaves would go unnoticed. A WebSocket client sends nothing before its 101 (RFC 6455 section
+ * 4.1).
  */
 const MAX_EARLY_BYTES = 64 * 1024;
 
 /**
- * A client that waits for the answer to its upgrade, on a connection that nobody else reads.
+ * A client that waits for the response to its upgrade, on a connection without another reader.
  *
- * It is read, because only a socket that is read tells that its peer has left: without that, a backend request would
- * outlive its client, and without an error listener a reset would end the process.
+ * The socket is read, because only a read shows that the client has left: otherwise a backend request would outlive its
+ * client. Without an error listener a reset would end the process.
  */
 export class WaitingClient {
   readonly socket: Socket;
@@ -23,7 +24,7 @@ export class WaitingClient {
 
   constructor(socket: Socket, head: Buffer) {
     this.socket = socket;
-    // `close` follows and is acted on; this one also stays for the life of the socket.
+    // After an error `close` follows. This listener stays as long as the socket.
     socket.on("error", this.#onError);
     this.#hold(head);
     socket.on("data", this.#hold);
@@ -33,8 +34,8 @@ export class WaitingClient {
   }
 
   /**
-   * Says that the client waits for the answers to its earlier requests: `onDrain` is called when all that waited for
-   * it was taken. Undefined: it waits no more.
+   * Sets the callback for `drain` while the client waits for the responses to its earlier requests; undefined when it no
+   * longer does.
    */
   queue(onDrain: (() => void) | undefined): void {
     if (this.#onDrain !== undefined) this.socket.removeListener("drain", this.#onDrain);
@@ -42,13 +43,13 @@ export class WaitingClient {
     if (onDrain !== undefined) this.socket.on("drain", onDrain);
   }
 
-  /** Calls back if the client leaves before `release`; one that half-closes has left, as no WebSocket does. */
+  /** Calls back if the client leaves before `release`; a half-close counts, because no WebSocket client does that. */
   onceGone(callback: () => void): void {
     this.#gone = callback;
     if (this.socket.destroyed) this.#leave();
   }
 
-  /** Stops watching and puts back what the client has sent. */
+  /** Stops watching and puts back the bytes that the client has sent. */
   release(): void {
     const { socket } = this;
     this.#gone = undefined;
@@ -61,8 +62,8 @@ export class WaitingClient {
     this.#early = new GrowingBytes();
   }
 
-  /** The same, for a reader that hears of errors itself. */
-  letGo(): void {
+  /** Releases the client to a reader with its own error listener. */
+  detach(): void {
     this.release();
     this.socket.removeListener("error", this.#onError);
   }
@@ -78,7 +79,7 @@ export class WaitingClient {
 
   readonly #leave = (): void => {
     const gone = this.#gone;
-    // Nobody will read it, and a stream that has ended takes nothing back.
+    // An ended stream takes no bytes back.
     this.#early = new GrowingBytes();
     this.release();
     this.socket.destroy();

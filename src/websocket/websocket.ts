@@ -5,12 +5,12 @@ import { fieldValues, type RawFields, removeField } from "../http/fields.ts";
 /** 16 bytes in base64 (RFC 6455 section 4.1). */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
-/** The only version in use (RFC 6455); what came before were drafts. */
+/** The only version in use (RFC 6455); earlier ones were drafts. */
 const VERSION = "13";
 
 /**
- * Whether a request asks for a WebSocket. Any other upgrade is none: RFC 9110 section 7.8 lets a server
- * ignore what it does not know, and has it ignore all of them from an HTTP/1.0 client.
+ * Whether a request asks for a WebSocket. Other upgrades are ignored, which RFC 9110 section 7.8 allows; it demands that
+ * for HTTP/1.0 clients.
  */
 export function isWebSocketUpgrade({ method, httpVersion, rawHeaders }: ClientRequest): boolean {
   return (
@@ -22,8 +22,8 @@ export function isWebSocketUpgrade({ method, httpVersion, rawHeaders }: ClientRe
 }
 
 /**
- * Refuses a WebSocket handshake that no backend could accept (RFC 6455 section 4.2.1), with 400, or with 426
- * and the version to use.
+ * Refuses a WebSocket handshake that no backend could accept (RFC 6455 section 4.2.1): throws a ProxyError, with 426 for
+ * a version other than 13, with 400 otherwise.
  */
 export function checkHandshake({ rawHeaders }: ClientRequest): void {
   const fields: [string, string][] = [["Sec-WebSocket-Version", VERSION]];
@@ -35,16 +35,16 @@ export function checkHandshake({ rawHeaders }: ClientRequest): void {
   }
   const keys = fieldValues(rawHeaders, "sec-websocket-key");
   if (keys.length !== 1 || !KEY.test(keys[0]?.trim() ?? "")) {
-    throw new ProxyError("bad_request", "not one Sec-WebSocket-Key of 16 bytes", { fields });
+    throw new ProxyError("bad_request", "Sec-WebSocket-Key is not 16 bytes in base64", { fields });
   }
-  // A body would be tunnelled as the first WebSocket bytes, past whoever counts on its length.
+  // A body would become the first bytes of the tunnel, past any parser that relies on its length.
   const lengths = fieldValues(rawHeaders, "content-length");
   if (lengths.some((length) => length !== "0") || fieldValues(rawHeaders, "transfer-encoding").length > 0) {
     throw new ProxyError("bad_request", "WebSocket handshake with a body");
   }
 }
 
-/** The fields of a request, which have lost those of the client's connection, as those of a handshake. */
+/** Turns request fields, without those of the client's connection, into the fields of a handshake. */
 export function handshakeFields(fields: RawFields): string[] {
   const kept = removeField(removeField(fields, "content-length"), "te");
   return [...kept, "Connection", "Upgrade", "Upgrade", "websocket"];
