@@ -13,11 +13,11 @@ const HOST = /^(?<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 const IP_LITERAL = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/i;
 
 /**
- * Access to the admin listener: for every client that reaches it and, if there is a token, knows the token.
+ * Controls the access to the admin listener: a client must reach it and, if there is a token, send the token.
  *
- * Any page in a browser on the machine reaches a loopback port. So the Host of a request must be a name of this
- * machine, which a name that an attacker points to 127.0.0.1 is not (DNS rebinding), and a request that changes
- * something must not come from a page of another origin.
+ * Any page in a browser on the machine can send requests to a loopback port. So the Host of a request must be a name
+ * of this machine, which a name that an attacker points to 127.0.0.1 is not (DNS rebinding), and a request that
+ * changes something must not come from a page of another origin.
  */
 export class AdminAccess {
   readonly #address: ListenAddress;
@@ -30,7 +30,10 @@ export class AdminAccess {
     this.#token = token === undefined ? undefined : digest(token);
   }
 
-  /** Whether the Host can only mean this listener, or the request has the token: a page cannot send a Bearer field. */
+  /**
+   * Whether a request is meant for this listener: by a Host that no attacker can use, or by the token, which no page
+   * of an attacker can send.
+   */
   isMeant(request: IncomingMessage): boolean {
     if ("path" in this.#address) return true;
     const [host = "", ...more] = fieldValues(request.rawHeaders, "host");

@@ -91,7 +91,7 @@ export class RunningGateway implements Gateway {
     if (workers !== 1)
       this.#runtime.log.warn(
         { workers },
-        "workers has no effect here: only sluice serve starts several processes",
+        "workers has no effect in an embedded gateway: only sluice serve starts several processes",
       );
     this.#listeners = new Listeners(this.#runtime);
     this.telemetry = this.#runtime.telemetry;

@@ -2,8 +2,8 @@ import { AggregatorRegistry, Registry } from "prom-client";
 import type { MetricValues } from "./metrics.ts";
 
 /**
- * Types that only go up. They are kept for an exited process: otherwise a sum would go down, like after a restart of
- * all.
+ * The types of metrics that only increase. Their last values of an exited process are kept: otherwise the sum would
+ * decrease, which Prometheus takes for a restart.
  */
 const KEPT = new Set<unknown>(["counter", "histogram"]);
 

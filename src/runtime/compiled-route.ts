@@ -8,7 +8,7 @@ import type { RuntimeRoute } from "./runtime-route.ts";
  * A resource of a route, such as its pool of backends. It stays over reloads that do not change its own configuration,
  * even if they change the rest of the route.
  */
-export interface Part {
+export interface RouteResource {
   /** Ends the resource when its last user has ended. No new user comes after this call. */
   retire(): void;
   /** Ends the resource and its users at once. */
@@ -19,13 +19,13 @@ export interface Part {
 export interface CompiledRoute {
   readonly basis: Basis;
   readonly route: RuntimeRoute;
-  readonly auth: Credentialed;
+  readonly auth: AuthPolicies;
   readonly rates: RateLimits | undefined;
-  readonly parts: readonly Part[];
+  readonly resources: readonly RouteResource[];
 }
 
 /** The authentication of a route. */
-export type Credentialed = Pick<Policies, "auth" | "tickets">;
+export type AuthPolicies = Pick<Policies, "auth" | "tickets">;
 
 /** Everything that the behaviour of a route depends on. */
 export interface Basis {

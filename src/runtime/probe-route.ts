@@ -49,7 +49,7 @@ export function createProbeRoute(
     hub: undefined,
     otherEnvironments: new Map(),
   };
-  return { basis, route, auth, rates: undefined, parts: [] };
+  return { basis, route, auth, rates: undefined, resources: [] };
 }
 
 function askForToken(token: string): Step {

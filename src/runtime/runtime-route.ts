@@ -71,7 +71,7 @@ export function chooseEnvironment(route: RuntimeRoute, { request }: Exchange): R
   if (more.length > 0) throw new ProxyError("bad_request", "more than one X-Stage");
   if (name === undefined || name === DEFAULT_ENVIRONMENT) return route;
   const chosen = route.otherEnvironments.get(name);
-  if (chosen === undefined) throw new ProxyError("no_route", "the route has no such stage");
+  if (chosen === undefined) throw new ProxyError("no_route", "the route has no such environment");
   return chosen;
 }
 

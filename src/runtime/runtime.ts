@@ -34,7 +34,7 @@ export interface PreparedReload {
   readonly removed: ReadonlySet<Route>;
   /** Makes it the configuration from the next request on. */
   commit(): void;
-  /** Closes the parts that were made for it. */
+  /** Closes the resources that were made for it. */
   discard(): void;
 }
 
@@ -142,7 +142,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     const before = this.#snapshot;
     const after = this.#compile(config, before);
     const discard = () => {
-      for (const part of after.parts) if (!before.parts.has(part)) part.close();
+      for (const resource of after.resources) if (!before.resources.has(resource)) resource.close();
       this.#jwksSets.keep(before.config.routes);
     };
     try {
@@ -167,7 +167,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     this.#heap.stop();
     this.#jwksSets.close();
     this.#failures.close();
-    for (const part of this.#snapshot.parts) part.close();
+    for (const resource of this.#snapshot.resources) resource.close();
     await this.#store.close();
   }
 
@@ -238,7 +238,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     this.#failures.limit = limits.failedAuth;
     this.#counters.limitSignatures(limits.signatures);
     this.#jwksSets.keep(after.config.routes);
-    for (const part of before.parts) if (!after.parts.has(part)) part.retire();
+    for (const resource of before.resources) if (!after.resources.has(resource)) resource.retire();
   }
 }
 

@@ -10,7 +10,7 @@ import { createStreamLimit } from "../limits/stream-limit.ts";
 import { createCors } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { HubSurroundings } from "../shared/hub-surroundings.ts";
-import type { Basis, CompiledRoute, Credentialed, Part } from "./compiled-route.ts";
+import type { AuthPolicies, Basis, CompiledRoute, RouteResource } from "./compiled-route.ts";
 import { createSteps } from "./pipeline.ts";
 import { createProbeRoute, PROBE_ROUTE } from "./probe-route.ts";
 import { createRuntimeRoute, hubsOf, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
@@ -23,11 +23,11 @@ export interface Snapshot {
   /** The routes by name. */
   readonly routes: ReadonlyMap<string, CompiledRoute>;
   /** The resources of its routes; two snapshots share those that did not change between them. */
-  readonly parts: ReadonlySet<Part>;
+  readonly resources: ReadonlySet<RouteResource>;
 }
 
 /** A route without `auth`. */
-const OPEN: Credentialed = { auth: undefined, tickets: undefined };
+const OPEN: AuthPolicies = { auth: undefined, tickets: undefined };
 
 /** What routes are compiled with; it outlives them. */
 export interface CompileContext extends HubSurroundings {
@@ -35,7 +35,7 @@ export interface CompileContext extends HubSurroundings {
   readonly counters: CounterStore;
 }
 
-/** Compiles a validated configuration; unchanged parts are taken from `previous`. */
+/** Compiles a validated configuration; unchanged routes and policies are taken from `previous`. */
 export function createSnapshot(config: Config, context: CompileContext, previous?: Snapshot): Snapshot {
   const routes = new Map(
     config.routes.map((route): [string, CompiledRoute] => [
@@ -60,7 +60,7 @@ export function createSnapshot(config: Config, context: CompileContext, previous
     ),
     trust: createTrust(config.server.trustedProxies),
     routes,
-    parts: new Set(compiled.flatMap(({ parts }) => parts)),
+    resources: new Set(compiled.flatMap(({ resources }) => resources)),
   };
 }
 
@@ -79,9 +79,9 @@ function compileRoute(
   const streams = createStreamLimit(counters, config.name, config.limits);
   const policies = { config, environment: DEFAULT_ENVIRONMENT, cors, steps, streams, ...auth };
   const route = createRuntimeRoute(policies, context, previous?.route);
-  const parts: Part[] = [...hubsOf(route), ...upstreamsOf(route)];
-  if (rates !== undefined) parts.push(rates);
-  return { basis, route, auth, rates, parts };
+  const resources: RouteResource[] = [...hubsOf(route), ...upstreamsOf(route)];
+  if (rates !== undefined) resources.push(rates);
+  return { basis, route, auth, rates, resources };
 }
 
 /** Returns the policies with a state, tickets and counts: those of `previous` unless their configuration changed. */

@@ -41,8 +41,8 @@ export function dialProgress({ isConnected, isAnswered, isReused }: DialState): 
 /** Returns the error of a dial whose connection, or then whose response head, took too long. */
 export function dialTimeout(isConnected: boolean, timeouts: Timeouts): ProxyError {
   return isConnected
-    ? new ProxyError("backend_timeout", `${timeouts.responseHeaderTimeout} ms passed`)
-    : new ProxyError("backend_connect_timeout", `${timeouts.connectTimeout} ms passed`);
+    ? new ProxyError("backend_timeout", `no response head within ${timeouts.responseHeaderTimeout} ms`)
+    : new ProxyError("backend_connect_timeout", `no connection within ${timeouts.connectTimeout} ms`);
 }
 
 /** This process's own shortage of files, ports or memory, as `connect` reports it: no failure of the backend. */
