@@ -9,24 +9,24 @@ import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, replaceFile, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
 /**
- * 100,000 clients that connect and leave, a thousand a second, before their request, in it, before its answer or in
- * its stream, with a FIN or a reset. Afterwards nothing of them is left: no file, no backend request, no memory.
+ * 100,000 clients that connect and disconnect, a thousand per second: before or during their request, before its
+ * response or during its stream, with a FIN or a reset. Afterwards no file, backend request or memory of them is left.
  *
  *   npm run build && node test/soak/aborts.mjs --scale 1
  */
 const VISITS = 100_000;
 const PER_SECOND = 1_000;
 const TICK_MS = 20;
-/** After three tenths of the visits the process has what it needs; what it may have more at the end. */
+/** The allowed growth between three tenths of the visits, when the process has its usual size, and the end. */
 const MAX_GROWTH = 1.1;
 const BREATH_BYTES = 16 * 2 ** 20;
-/** Kept connections to the backend, and the few files of the process itself. */
+/** Idle connections to the backend, and the few files of the process itself. */
 const MAX_FILES_MORE = 70;
 const SETTLE_MS = 5_000;
 
 let streams = 0;
 const backend = createServer((request, response) => {
-  // Every third is not answered at all.
+  // Every third request gets no response.
   if (request.url.endsWith("0")) return;
   streams++;
   response.once("close", () => streams--);

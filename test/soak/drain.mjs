@@ -8,8 +8,8 @@ import { freePort, startPart, startSluice, temporaryDirectory } from "./parts/pr
 import { RedisProcess } from "./shared-instances.mjs";
 
 /**
- * SIGTERM with 5,000 streams, 20 times: two instances of a shared route behind nginx are drained and started
- * anew in turn. Every client comes back, none misses an event, and each exit is within the drain timeout + 1 s.
+ * SIGTERM with 5,000 streams, 20 times: two instances of a shared route behind nginx are drained and restarted in
+ * turn. Every client reconnects without a lost event, and each exit is within the drain timeout + 1 s.
  *
  *   npm run build && node test/soak/drain.mjs --scale 1
  */
@@ -18,7 +18,7 @@ const ROUNDS = 20;
 const DRAIN_MS = 10_000;
 const EXIT_GRACE_MS = 1_000;
 const PARTS = 2;
-/** How long all clients may take to be back and up to date after a drain. */
+/** The longest time until all clients are reconnected and up to date after a drain. */
 const SETTLE_MS = 30_000;
 const NGINX = process.env.NGINX_PATH ?? "/usr/sbin/nginx";
 
@@ -64,7 +64,7 @@ http {
   return port;
 }
 
-/** What all clients together have seen. */
+/** Returns the counts of all clients together. */
 async function stateOf(parts) {
   const states = await Promise.all(parts.map((part) => part.ask("state")));
   const sum = (key) => states.reduce((total, state) => total + state[key], 0);
@@ -76,7 +76,7 @@ async function stateOf(parts) {
   };
 }
 
-/** Waits until every client is back and has seen what there was at the beginning of the wait. */
+/** Waits until every client is reconnected and has the latest event of the start of the wait. */
 async function settle(parts, backend, streams) {
   const until = performance.now() + SETTLE_MS;
   const last = await backend.ask("last");
@@ -94,7 +94,7 @@ async function soak(scale) {
   const rounds = Math.max(2, Math.round(ROUNDS * scale));
   const backend = startPart("backend", { everyMs: 500 });
   const backendPort = await backend.ready;
-  // An instance that is new has nothing of what the clients of another have seen.
+  // A new instance has no event that the clients of another have seen.
   const redis = new RedisProcess({ appendOnly: false });
   await redis.start();
   process.once("exit", () => redis.signal("SIGKILL"));

@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { conclude, readScale } from "./parts/command-line.mjs";
 
 /**
- * Replay meets live in a million interleavings of 20 to 120 steps each: clients join, stall, leave and come back,
- * cut anywhere, while events come and go. The cases are those of the test of the same name; HAND_OVER_SEED
- * repeats them.
+ * Tests the switch from replay to live events in a million interleavings of 20 to 120 steps: clients join, stall,
+ * disconnect and reconnect at any byte while events are added and removed. The cases are those of the test of the same
+ * name; HAND_OVER_SEED repeats them.
  */
 const interleavings = Math.round(1_000_000 * readScale());
 const seed = Number(process.env["HAND_OVER_SEED"] ?? Date.now() % 2 ** 31);

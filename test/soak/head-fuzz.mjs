@@ -1,8 +1,8 @@
 import { fuzz } from "./parts/fuzz.mjs";
 
 /**
- * Reads two million made-up heads, of requests and of responses, with the parsers here and with llhttp: what that
- * refuses is refused, what is taken reads the same. Then asks for the same answers on the lane and from node:http.
+ * Parses two million random heads of requests and responses with our parsers and with llhttp: both must refuse the
+ * same heads and read the others the same. Then compares the responses of the fast path with those of node:http.
  *
  *   node test/soak/head-fuzz.mjs --scale 1 --seed 1
  */

@@ -2,8 +2,8 @@ import { parseArgs } from "node:util";
 import { Backend, Client, Instance, percentile, RedisProcess, tally, until } from "./shared-instances.mjs";
 
 /**
- * Kills the instance that asks the backend, again and again, while events flow: nobody may lose one or get one
- * twice, and another instance has to ask within 3 s, 99 times of 100.
+ * Kills the leading instance again and again while events flow: no client may lose an event or get it twice, and
+ * another instance must send the backend request within 3 s, 99 times of 100.
  *
  *   npm run build && node test/soak/leader-kill.mjs --rounds 100 --rate 5000
  *
@@ -18,7 +18,7 @@ const { values } = parseArgs({
   },
 });
 const rounds = Math.round(Number(values.rounds) * Number(values.scale));
-/** A machine that is busy with something else catches up late; what is measured does not depend on it. */
+/** A busy machine catches up late; the measurement does not depend on it. */
 const PATIENCE_MS = 90_000;
 const MOST_FAILOVER_MS = 3000;
 
@@ -35,7 +35,7 @@ let verdict;
 try {
   await until(() => backend.open === 1, "one backend request");
   backend.emit(Number(values.rate));
-  // From the start of the stream on, so that who asked has been heard to say so.
+  // From the start of the stream on, so that the log line of the leader has been read.
   const areAllGoing = () =>
     clients.every(({ last }) => last > Math.max(0, backend.count - Number(values.rate)));
   for (let round = 1; round <= rounds; round++) {

@@ -5,9 +5,8 @@ import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, replaceFile, startPart, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
 /**
- * 9,000 streams through one process, each with a backend connection of its own: an event a second to each, and none
- * is lost, comes twice or out of order, and no stream ends. A process may have 20,000 files open where this was
- * made, and these are 18,000.
+ * 9,000 streams through one process, each with its own backend connection and one event per second: no event is lost,
+ * repeated or out of order, and no stream ends. They need 18,000 of the 20,000 files that a process may open here.
  *
  *   npm run build && node test/soak/many-streams.mjs --scale 1
  */
@@ -16,7 +15,7 @@ const PARTS = 3;
 const EVENT_EVERY_MS = 1_000;
 const SECONDS = 120;
 const SETTLE_MS = 5_000;
-/** What an idle stream may weigh in the process that relays it, its part of the whole process included. */
+/** The most memory per idle stream in the process, with its share of the whole process. */
 const MOST_KIB = 40;
 
 const scale = readScale();

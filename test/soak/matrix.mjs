@@ -7,21 +7,21 @@ import { checkConnections } from "./matrix/places.mjs";
 import { conclude } from "./parts/command-line.mjs";
 
 /**
- * 200,000 connections to gateways of one process and of two workers: each transport, each kind of client, each kind
- * of route, and faults of client, backend and Redis at any byte. After each round the gateways have to be as they
- * were: nothing died, nothing is held, every request has its line and every line its count.
+ * 200,000 connections to gateways of one process and of two workers: every transport, kind of client and kind of
+ * route, and faults of client, backend and Redis at any byte. After each round the gateways must be as before: no
+ * process died, no resource is held, every request has its log line and every line its count.
  *
  *   npm run build && node test/soak/matrix.mjs --scale 1 --seed 1
- *   node test/soak/matrix.mjs --seed 1 --cases 17,99-120 --repeat 5     these cases alone
- *   node test/soak/matrix.mjs --connections 5000 --seconds 50           begins no round later than that
+ *   node test/soak/matrix.mjs --seed 1 --cases 17,99-120 --repeat 5     only these cases
+ *   node test/soak/matrix.mjs --connections 5000 --seconds 50           starts no round later than that
  *   node test/soak/matrix.mjs --node /path/to/node                      the gateways on another Node
- *   node test/soak/matrix.mjs --narrow                                  looks for the fewest cases of each violation
+ *   node test/soak/matrix.mjs --narrow                                  searches the fewest cases of each violation
  */
 const CONNECTIONS = 200_000;
 const OF_ROUND = 2_500;
-/** Objects of the heap are counted that seldom, because it takes long. */
+/** Heap objects are counted only every so many rounds, because it takes long. */
 const DEEP_EVERY = 8;
-/** More of the same kind tells nothing new. */
+/** The most violations of one kind. */
 const MOST_VIOLATIONS = 40;
 
 const { values } = parseArgs({
@@ -43,7 +43,7 @@ const setup = { seed, node: values.node, gateways: values.gateways.split(",") };
 const startedAt = performance.now();
 const elapsed = () => Math.round((performance.now() - startedAt) / 1000);
 
-/** `17,99-120` as numbers. */
+/** Parses `17,99-120` into numbers. */
 const numbersOf = (text) =>
   text.split(",").flatMap((part) => {
     const [first, last = first] = part.split("-").map(Number);
@@ -100,7 +100,7 @@ conclude({
   seed,
   connections,
   seconds: elapsed(),
-  /** So long the peers stood still at most; a gateway's timeouts may have run out meanwhile. */
+  /** The longest stall of the peers; timeouts of a gateway may have expired meanwhile. */
   stoodStillMs: Math.round(loop.max / 1e6),
   memory: memory.sizes,
   violations: [...violations.map(({ gateway, what, round }) => ({ gateway, round, what })), ...memory.broken],

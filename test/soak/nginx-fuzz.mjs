@@ -1,9 +1,8 @@
 import { fuzz } from "./parts/fuzz.mjs";
 
 /**
- * Reads and lints a million spoiled nginx configurations, and mends one in twenty: each ends in findings or a clear
- * error, in bounded time, and what was mended has nothing left to mend. Then asks a real nginx how it reads ten
- * thousand words, and compares.
+ * Reads and lints a million damaged nginx configurations, and fixes one in twenty: each gives findings or a clear
+ * error in bounded time, and after a fix nothing is left to fix. Then compares ten thousand words with a real nginx.
  *
  *   node test/soak/nginx-fuzz.mjs --scale 1 --seed 1
  */

@@ -7,16 +7,16 @@ import { startClients } from "./parts/shared-clients.mjs";
 import { TimedBackend } from "./parts/timed-backend.mjs";
 
 /**
- * All 10,000 clients of one shared stream are cut off at once, and come back within a second with the ids of their
- * last events, ten times, while events flow: the backend gets one request in all, every client goes on where it was,
- * and none loses an event or gets one twice.
+ * All 10,000 clients of one shared stream are disconnected at once and reconnect within a second with the ids of their
+ * last events, ten times, while events flow: the backend gets one request in all, every client resumes, and no client
+ * loses an event or gets it twice.
  *
  *   npm run build && node test/soak/reconnect-storm.mjs --scale 1
  */
 const CLIENTS = 10_000;
 const STORMS = 10;
 const RATE = 2;
-/** Over which they are spread; closing and opening so many takes the rest of the second. */
+/** The time over which they reconnect; closing and opening so many takes the rest of the second. */
 const SPREAD_MS = 800;
 const BETWEEN_MS = 2_000;
 const SETTLE_MS = 30_000;
@@ -35,7 +35,7 @@ const sluice = await startSluice(cwd);
 const clients = await startClients(port, "/stream");
 let counts = await clients(`open ${count}`);
 backend.emit(RATE);
-// An event for everybody, so that everybody has an id to come back with.
+// One event first, so that every client has an id.
 counts = await clients(`settle 1 ${SETTLE_MS}`);
 const cameMs = [];
 const backMs = [];
@@ -61,7 +61,7 @@ conclude({
   storms: STORMS,
   events: backend.count,
   dials: backend.dials,
-  // From the cut until the last had connected again, and until the last had its answer.
+  // From the cut until the last client is reconnected, and until the last has its response.
   cameMs,
   backMs,
   residentMiB: Math.round(sluice.residentBytes() / 1024 ** 2),

@@ -3,8 +3,8 @@ import { parseArgs } from "node:util";
 import { Backend, Client, Instance, Network, RedisProcess, tally, until } from "./shared-instances.mjs";
 
 /**
- * Breaks the Redis of two instances in every way there is, again and again, while events flow and clients come
- * back: no instance may exit, and no event may be lost or come twice to a client that is not told of it.
+ * Breaks the Redis of two instances in many ways, again and again, while events flow and clients reconnect: no instance
+ * may exit, and no client may lose an event or get it twice without a gap event.
  *
  *   npm run build && node test/soak/redis-chaos.mjs --rounds 100 --rate 500
  *
@@ -20,7 +20,7 @@ const { values } = parseArgs({
   },
 });
 const rounds = Math.round(Number(values.rounds) * Number(values.scale));
-/** A machine that is busy with something else catches up late; what is measured does not depend on it. */
+/** A busy machine catches up late; the measurement does not depend on it. */
 const PATIENCE_MS = 90_000;
 const rate = Number(values.rate);
 
@@ -30,7 +30,7 @@ const backend = new Backend();
 await redis.start();
 await network.listen(redis.port);
 await backend.listen();
-// One of the two reaches Redis over a network that can be lost.
+// One instance reaches Redis over a simulated network that can fail.
 const instances = [
   new Instance("a", { backend: backend.url, redis: network.url }),
   new Instance("b", { backend: backend.url, redis: redis.url }),
@@ -82,7 +82,7 @@ const FAULTS = {
   async disconnected() {
     await redis.command("CLIENT KILL TYPE normal");
   },
-  /** Longer than a lease, and than every timeout: it goes on in the belief that it leads. */
+  /** Longer than a lease and every timeout: afterwards the instance still believes that it leads. */
   async paused() {
     const instance = instances[Math.floor(Math.random() * instances.length)];
     instance.signal("SIGSTOP");
@@ -96,7 +96,7 @@ const FAULTS = {
 
 const names = values.only === undefined ? Object.keys(FAULTS) : [values.only];
 const done = {};
-/** Gaps that clients were told of, by the fault. */
+/** The number of gap events by fault. */
 const told = {};
 let gapsBefore = 0;
 let verdict;
@@ -108,7 +108,7 @@ try {
     const name = names[round % names.length];
     await FAULTS[name]();
     done[name] = (done[name] ?? 0) + 1;
-    // Some clients come back meanwhile, each to the other instance.
+    // Some clients reconnect meanwhile, each to the other instance.
     clients[round % clients.length].leave();
     await until(areAllGoing, `all clients to be up to date after ${name} in round ${round}`, PATIENCE_MS);
     await until(() => backend.open === 1, `one backend request after ${name} in round ${round}`, PATIENCE_MS);

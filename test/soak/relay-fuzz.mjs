@@ -1,9 +1,9 @@
 import { fuzz } from "./parts/fuzz.mjs";
 
 /**
- * Relays a million made-up streams: any framing, cut anywhere, heartbeats at any time, slow clients, aborts at any
- * byte; and more of them over real connections, kept and new, of the lane and to backends. The bytes have to be
- * the same, and what is broken off has to be seen to be.
+ * Relays a million random streams: any framing, split anywhere, heartbeats at any time, slow clients, aborts at any
+ * byte; and more of them over real connections, reused and new. The bytes must be the same, and an aborted stream must
+ * look aborted.
  *
  *   node test/soak/relay-fuzz.mjs --scale 1 --seed 1
  */

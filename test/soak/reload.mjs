@@ -5,8 +5,8 @@ import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, replaceFile, startPart, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
 /**
- * A thousand reloads, one every 300 ms, with 5,000 streams open and 200 new connections a second: none closed,
- * none refused, none answered by a configuration older than what somebody has seen, and memory flat.
+ * A thousand reloads, one every 300 ms, with 5,000 open streams and 200 new connections per second: no stream is
+ * closed, no connection refused, no response comes from an older configuration than seen before, and memory is flat.
  *
  *   npm run build && node test/soak/reload.mjs --scale 1
  */
@@ -15,12 +15,12 @@ const RELOADS = 1_000;
 const EVERY_MS = 300;
 const CONNECTIONS_PER_SECOND = 200;
 const PARTS = 2;
-/** Of what the process had after three tenths of the reloads, and what its heap may differ by from moment to moment. */
+/** The allowed growth after three tenths of the reloads, and the usual variation of the heap. */
 const MAX_GROWTH = 1.1;
 const BREATH_BYTES = 16 * 2 ** 20;
 
 const streamRoute = (port) => `match: { path: /stream }\nupstream: http://127.0.0.1:${port}\n`;
-/** A mock and, beside it, a pool that is another one each time. */
+/** A mock, and a pool that changes with each reload. */
 const versionRoute = (version) =>
   `match: { path: /version }\nmock: { status: 200, body: "version ${version}" }\nstages: { TEST: { upstream: http://127.0.0.1:${10_000 + version} } }\n`;
 
@@ -50,7 +50,7 @@ async function soak(scale) {
   for (let version = 1; version <= reloads; version++) {
     replaceFile(join(routes, "version.yaml"), versionRoute(version));
     await sleep(EVERY_MS);
-    // On a machine that is busy with something else two of them would be one.
+    // On a busy machine two reloads could merge into one.
     while ((sluice.logged.get("reloaded") ?? 0) < version) await sleep(10);
     if (version === Math.ceil(reloads * 0.3)) settledBytes = sluice.residentBytes();
     if (version % 100 === 0)

@@ -2,10 +2,10 @@ import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 
 /**
- * The long runs, which are programs of their own: `npm run soak` for all of them one after the other,
- * `npm run soak -- reload drain` for some. What follows `--` once more goes to each: `npm run soak -- reload -- --scale 0.1`.
+ * Runs the soaks, which are separate programs: `npm run soak` runs all of them one after another, `npm run soak --
+ * reload drain` some of them. Arguments after another `--` go to each: `npm run soak -- reload -- --scale 0.1`.
  *
- * A soak's last line is its verdict as JSON, and its exit code is 0 when it is good; so it is here.
+ * A soak's last line is its verdict as JSON, and its exit code is 0 if it is good; the same applies to this program.
  */
 const SOAKS = [
   "reload",
@@ -25,7 +25,7 @@ const SOAKS = [
   "matrix",
 ];
 
-/** Runs one to its end; resolves with its verdict. */
+/** Runs a soak to its end; resolves with its verdict. */
 async function run(name, args) {
   const program = new URL(`./${name}.mjs`, import.meta.url).pathname;
   const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "inherit"] });

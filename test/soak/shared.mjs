@@ -8,23 +8,23 @@ import { startClients } from "./parts/shared-clients.mjs";
 import { TimedBackend } from "./parts/timed-backend.mjs";
 
 /**
- * One shared stream for ten minutes: 60 million deliveries to 2,000 clients, a hundred of which are cut off each
- * second and come back with the id of their last event, while its backend breaks off now and then. Nobody loses
- * an event, gets one twice or out of order, and memory is flat as `parts/memory.mjs` defines it.
+ * One shared stream for ten minutes: 60 million deliveries to 2,000 clients, a hundred of which are disconnected per
+ * second and reconnect with the id of their last event, while the backend sometimes aborts. No client loses an event
+ * or gets it twice or out of order, and memory is flat as defined in `parts/memory.mjs`.
  *
  *   npm run build && node test/soak/shared.mjs --scale 1
  */
 const CLIENTS = 2_000;
 const SECONDS = 600;
 const DELIVERIES = 60_000_000;
-/** A little more than needed, because those that are away get theirs later. */
+/** A little more than needed, because disconnected clients get their events later. */
 const RATE = (DELIVERIES / CLIENTS / SECONDS) * 1.01;
 const CUTS_PER_SECOND = 100;
 const BACKEND_CUT_MS = 20_000;
 const SLICE_MS = 10_000;
 const SETTLE_MS = 30_000;
 const SAMPLES = 120;
-/** In a shorter run memory has not found its size, and is shown but not judged. */
+/** In a shorter run memory has not reached its size; it is shown but not judged. */
 const JUDGED_FROM = 0.5;
 
 const scale = readScale();

@@ -6,8 +6,8 @@ import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, replaceFile, startPart, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
 /**
- * slowhttptest with 4,000 connections, whose heads trickle in, then whose bodies do, then who read next to
- * nothing: meanwhile a stream misses no event, and who asks something is answered.
+ * slowhttptest with 4,000 connections: slow heads, then slow bodies, then slow readers. Meanwhile a stream loses no
+ * event, and other requests get responses.
  *
  *   npm run build && node test/soak/slow-clients.mjs --scale 1
  */
@@ -15,10 +15,10 @@ const CONNECTIONS = 4_000;
 const SECONDS = 60;
 const PER_SECOND = 400;
 const EVENT_EVERY_MS = 100;
-/** Of a stream with ten events a second; of an answer on a new connection. */
+/** The longest delay of a stream with ten events per second, and of a response on a new connection. */
 const MAX_SILENCE_MS = 1_000;
 const MAX_P95_MS = 200;
-/** A connection that was let go does not count; nearly all must have been there at a time. */
+/** The share of connections that must have been open at the same time. */
 const MIN_PART = 0.95;
 const PROGRAM = process.env.SLOWHTTPTEST_PATH ?? "/usr/bin/slowhttptest";
 
@@ -28,7 +28,7 @@ const MODES = {
   read: ["-X", "-n", "4", "-w", "128", "-y", "512", "-z", "32", "-u", "/download"],
 };
 
-/** Installs it where that is possible; only this run needs it. */
+/** Installs slowhttptest if possible; only this run needs it. */
 function provide() {
   if (existsSync(PROGRAM)) return;
   const mayInstall = process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
@@ -43,7 +43,7 @@ function provide() {
   }
 }
 
-/** Runs it in one mode; resolves with the most connections that stood at a time. */
+/** Runs it in one mode; resolves with the largest number of connections open at a time. */
 async function attack(mode, port, connections, seconds) {
   const args = MODES[mode].map((word) => (word.startsWith("/") ? `http://127.0.0.1:${port}${word}` : word));
   const size = ["-c", `${connections}`, "-r", `${PER_SECOND}`, "-l", `${seconds}`, "-p", "5"];

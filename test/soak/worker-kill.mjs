@@ -6,16 +6,16 @@ import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, startPart, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
 /**
- * SIGKILL for one of two workers, 100 times, with 1,000 streams under way. Another takes its place within a
- * second (the median, from the kill until it serves), the other one's streams go on, every client comes back and
- * misses nothing, and the primary holds no more files than before.
+ * SIGKILL for one of two workers, 100 times, with 1,000 open streams. A replacement serves within a second (median),
+ * the other worker's streams continue, every client reconnects without a lost event, and the primary has no more open
+ * files than before.
  *
  *   npm run build && node test/soak/worker-kill.mjs --scale 1
  */
 const STREAMS = 1_000;
 const ROUNDS = 100;
 const MOST_RESTART_MS = 1_000;
-/** Each worker then lives for the ten seconds after which its end does not count as one of its start. */
+/** Each worker then lives longer than ten seconds, so that its end does not count as a failed start. */
 const BETWEEN_MS = 5_200;
 const PATIENCE_MS = 30_000;
 
@@ -70,7 +70,7 @@ async function soak(scale) {
   for (const part of [clients, backend]) part.stop();
   const sorted = restartMs.toSorted((a, b) => a - b);
   const medianMs = Math.round(sorted[sorted.length >> 1]);
-  // Who connects in the moment of the kill is refused or closed, and comes back.
+  // A client that connects at the moment of the kill is refused or disconnected, and reconnects.
   const isGood = lost + repeated === 0 && untouched > 0 && files <= 0 && medianMs <= MOST_RESTART_MS;
   const slowestMs = Math.round(sorted.at(-1));
   return { isGood, rounds, streams: STREAMS, lost, repeated, untouched, refused, files, medianMs, slowestMs };

@@ -1,6 +1,6 @@
 import { drawSplits, GARBAGE } from "./random.mjs";
 
-/** Draws what the backend does with one request: the bytes of its answer, how it writes them, and its fault. */
+/** Draws the backend's behaviour for one request: the bytes of its response, its writes, and its fault. */
 
 const ORDINARY_FIELDS = [
   ["Cache-Control", "max-age=1"],
@@ -10,7 +10,7 @@ const ORDINARY_FIELDS = [
   ["Server", "matrix"],
 ];
 
-/** Repeated single-valued fields, fields of the connection, and fields that no parser should take. */
+/** Repeated single-valued fields, connection fields, and fields that parsers should refuse. */
 const ODD_FIELDS = [
   ["ETag", '"b"'],
   ["ETag", '"c"'],
@@ -89,9 +89,9 @@ const STATUSES = {
   600: 1,
 };
 
-/** Mark of the request that an answer belongs to; a client that finds the mark of another has found a mix-up. */
+/** The mark of the request in its response: a client that finds another request's mark has found a mix-up. */
 export const markOf = (name) => `[[${name}]]`;
-/** Behind it nothing of that answer follows. */
+/** The mark of the response's end. */
 export const endOf = (name) => `((end ${name}))`;
 
 function streamBody(random, name) {
@@ -121,7 +121,7 @@ function chunked(random, body, trailers) {
 
 const lines = (fields) => fields.map(([name, value]) => `${name}: ${value}\r\n`).join("");
 
-/** What a request's answer consists of: `isStream` for an event stream, `mayStay` for one that may have no end. */
+/** The parts of a response: `isStream` for an event stream, `mayStay` for one that may have no end. */
 export function drawAnswer(random, { name, isStream, mayStay }) {
   const status = random.chance(0.7) ? "200" : random.weighted(STATUSES);
   const framing = random.weighted({ chunked: 6, length: isStream ? 1 : 5, close: 3, none: 0.3 });
@@ -145,7 +145,7 @@ export function drawAnswer(random, { name, isStream, mayStay }) {
   const version = random.chance(0.05) ? "1.0" : "1.1";
   const head = `${interim}HTTP/${version} ${status} Fine\r\n${lines(fields)}\r\n`;
   const whole = framing === "chunked" ? chunked(random, body, trailers) : body;
-  // A stream that stays has no last chunk.
+  // A stream without an end has no last chunk.
   const sent = stays && framing === "chunked" ? whole.slice(0, whole.lastIndexOf("0\r\n")) : whole;
   const wire = Buffer.from(head + (framing === "none" ? "" : sent), "latin1");
   return {
@@ -155,12 +155,12 @@ export function drawAnswer(random, { name, isStream, mayStay }) {
     after: stays ? "stay" : framing === "close" || random.chance(0.1) ? "close" : "keep",
     delayMs: random.chance(0.5) ? 0 : random.upTo(random.chance(0.3) ? 200 : 20),
     isEarly: random.chance(0.2),
-    // What the backend of a WebSocket does: joins, or answers as any other.
+    // The backend of a WebSocket accepts it, or responds like any other.
     joins: random.chance(0.7),
   };
 }
 
-/** The wire with its fault, and where it is split. */
+/** The bytes with their fault, and the places where they are split. */
 function withFault(random, wire, headLength) {
   const kind = random.weighted({
     none: 50,

@@ -3,22 +3,22 @@ import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * A backend on bare sockets: reads requests, notes each of them with its X-Request-Id, and plays the answer that was
- * drawn for it, its fault at the byte that was drawn. A stream that stays sends an event now and then.
+ * A backend on bare sockets: reads requests, records each with its X-Request-Id, and sends the drawn response with its
+ * fault at the drawn byte. A stream without an end sends an event at intervals.
  */
 const EVENT_EVERY_MS = 25;
-/** The backend ends its half as late as that when the gateway has ended its own. */
+/** The delay before the backend ends its half after the gateway has ended its own. */
 const HALF_OPEN_MS = 100;
 
 export class Backend {
-  /** Requests since `take`: `{ id, name, route, method }`. */
+  /** The requests since `take`: `{ id, name, route, method }`. */
   #seen = [];
   #connections = new Set();
   #planOf;
   #onAnswer;
   #server;
 
-  /** `planOf(route, name)` is the answer, `onAnswer(name)` is called when its first byte is written. */
+  /** `planOf(route, name)` returns the response; `onAnswer(name)` is called at its first byte. */
   constructor(planOf, onAnswer) {
     this.#planOf = planOf;
     this.#onAnswer = onAnswer;
@@ -40,22 +40,22 @@ export class Backend {
     return this.#connections.size;
   }
 
-  /** Requests whose answers are not over, on connections that the gateway still has. */
+  /** The requests with unfinished responses, on connections that the gateway still has open. */
   busy() {
     return [...this.#connections].filter(({ isBusy }) => isBusy).map(({ what }) => what);
   }
 
-  /** Whether a request of that name has come since the last `take`. */
+  /** Whether a request of that name has arrived since the last `take`. */
   has(name) {
     return this.#seen.some((request) => request.name === name);
   }
 
-  /** The requests that came since the last call. */
+  /** Returns the requests since the last call. */
   take() {
     return this.#seen.splice(0);
   }
 
-  /** Closes connections that are kept for a next request. */
+  /** Closes the idle connections. */
   endIdle() {
     for (const { isBusy, socket } of this.#connections) if (!isBusy) socket.end();
   }
@@ -76,9 +76,9 @@ export class Backend {
 }
 
 class BackendConnection {
-  /** A request has come whose answer is not over. */
+  /** Whether a request has an unfinished response. */
   isBusy = false;
-  /** Which one, for reports. */
+  /** That request, for reports. */
   what = "";
   socket;
   #backend;
@@ -130,7 +130,7 @@ class BackendConnection {
     else if (plan.isEarly) void this.#answer();
   }
 
-  /** An answer may come before the end of its request, which is no next request all the same. */
+  /** The rest of a request whose response came early is not another request. */
   #readBody() {
     const request = this.#request;
     const { length, isChunked } = request;
@@ -195,14 +195,14 @@ class BackendConnection {
     this.socket.write(wire.subarray(from, end));
   }
 
-  /** Whether the answer ends with its fault. */
+  /** Whether the response ends with its fault. */
   #fail({ fault: { kind } }) {
     const { socket } = this;
     if (kind === "reset") socket.resetAndDestroy();
     else if (kind === "cut" || kind === "nothing") socket.end(() => socket.destroySoon());
-    // Its FIN comes, and it still reads.
+    // It sends its FIN and still reads.
     else if (kind === "halfClose") socket.end();
-    // Nothing more comes, until the gateway gives the connection up.
+    // It sends nothing more until the gateway closes the connection.
     else return kind === "stall";
     return true;
   }

@@ -4,15 +4,15 @@ import { connect as connectTls } from "node:tls";
 import { endOf, markOf } from "./answers.mjs";
 
 /**
- * Clients that do nothing wrong, beside the cases: one holds an event stream, one asks again and again. A fault of
- * another exchange must not reach them.
+ * Correct clients beside the cases: one holds an event stream, one repeats a request. A fault of another exchange must
+ * not affect them.
  */
 const ASK_EVERY_MS = 60;
 const ANSWER_MS = 30_000;
 
 const ms = (since) => Math.round(performance.now() - since);
 
-/** What the backend answers to the bystanders, and to those who count places. */
+/** The backend's responses to the bystanders, and to the clients that count places. */
 export function plainAnswer(name) {
   const isStream = /^(?:bystander|places|calm)/.test(name);
   const body = isStream ? "" : `${markOf(name)}${endOf(name)}`;
@@ -34,7 +34,7 @@ export function plainAnswer(name) {
   };
 }
 
-/** Watches a gateway until `stop`, which resolves with what went wrong, as texts. */
+/** Watches a gateway until `stop`, which resolves with the errors as texts. */
 export class Bystanders {
   #gateway;
   #broken = [];
@@ -56,7 +56,7 @@ export class Bystanders {
     this.#isOver = true;
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all(this.#runs);
-    // Those of a gateway that died have no case of their own.
+    // The errors of a gateway that died belong to no case.
     return this.#gateway.isUp ? this.#broken : [];
   }
 
@@ -69,7 +69,7 @@ export class Bystanders {
     return socket;
   }
 
-  /** A stream ends with `maxDuration` and is opened again; any other end is a fault, and so is a missing number. */
+  /** Reopens the stream after `maxDuration`; any other end and any missing number is an error. */
   async #hold(path, isTls) {
     while (!this.#isOver) {
       const socket = this.#connect(isTls);
@@ -96,7 +96,7 @@ export class Bystanders {
     }
   }
 
-  /** Asks on one connection, and gets its own answers in their order. */
+  /** Sends requests on one connection, and expects its own responses in order. */
   async #ask() {
     for (let at = 0; !this.#isOver; ) {
       const socket = this.#connect(false);

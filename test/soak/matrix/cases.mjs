@@ -2,8 +2,8 @@ import { drawAnswer } from "./answers.mjs";
 import { drawSplits, GARBAGE, randomOf } from "./random.mjs";
 
 /**
- * A case is one connection of a client: where it goes, how it speaks, what it asks for, what its backend answers, and
- * what goes wrong on each side. Everything is drawn from the seed and the case's number.
+ * A case is one connection of a client: its transport, protocol, requests, the backend's responses, and the faults of
+ * each side. Everything is drawn from the seed and the case's number.
  */
 
 /** `one`: a process with histories in memory; `redis`: a process with Redis; `two`: two workers with the same Redis. */
@@ -76,11 +76,11 @@ export function drawCase(seed, index) {
     index,
     gateway: random.weighted(GATEWAYS),
     transport,
-    // HTTP/2 is chosen in a TLS handshake, so it comes over each transport with TLS inside.
+    // ALPN selects HTTP/2, so it is used on each transport with TLS.
     isTls: transport === "tls" || client === "http2" || (transport !== "tcp" && random.chance(0.2)),
     client,
     address: random.one(["192.0.2.1", "192.0.2.2", "2001:db8::1"]),
-    // Together in one write, or each behind the answer to the one before.
+    // Together in one write, or each after the response to the previous.
     isTogether: client === "pipelined" || client === "http2" ? random.chance(0.85) : false,
     requests,
     fault: drawFault(random, client),
@@ -153,10 +153,10 @@ const drawBody = (random) => ({
   trailers: random.chance(0.4) ? random.some(REQUEST_TRAILERS, 3) : [],
 });
 
-/** Most have a stream of their own; those in common meet clients of other cases. */
+/** Most cases have their own stream; a common stream has clients of other cases too. */
 const streamName = (random, name) => (random.chance(0.3) ? `common${random.upTo(COMMON_STREAMS - 1)}` : name);
 
-/** The answer of a stream that several cases share. */
+/** The response of a stream that several cases share. */
 export const drawCommonAnswer = (seed, name) =>
   drawAnswer(randomOf(seed, -Number(name.slice("common".length)) - 2), {
     name,
@@ -179,7 +179,7 @@ function drawFault(random, client) {
   return {
     kind,
     when,
-    /** Of the bytes sent, as a share, because their number is not known yet. */
+    /** A share of the bytes sent, because their number is not known yet. */
     share: random.upTo(1_000) / 1_000,
     bytes: random.upTo(random.chance(0.5) ? 400 : 3_000),
     ms: random.upTo(random.chance(0.5) ? 10 : 120) + random.upTo(9) / 10,
@@ -198,14 +198,14 @@ function drawFault(random, client) {
   };
 }
 
-/** What another instance writes into Redis, or what Redis answers, while this case runs. */
+/** The data that another instance writes into Redis, or Redis's replies, while this case runs. */
 function drawRedisFault(random, requests) {
   if (!requests.some(({ route }) => route === "shared" || route === "polling")) return undefined;
   if (!random.chance(0.15)) return undefined;
   return { ms: random.upTo(60), choice: random.upTo(1_000_000) };
 }
 
-/** A case in a line, for reports. */
+/** Describes a case in one line, for reports. */
 export function describeCase({
   index,
   gateway,

@@ -1,4 +1,4 @@
-/** Marks in what a client received: an answer may only be its own, and answers come in the order of the requests. */
+/** Checks the marks that a client received: only its own responses, in the order of the requests. */
 export function checkAnswers({ index, client, requests }, text) {
   const broken = [];
   const shared = new Set(requests.map(({ stream }) => stream));

@@ -6,11 +6,11 @@ import { endOf } from "./answers.mjs";
 import { FLAG, FRAME, FrameReader, faultFrames, roomFor, SETTINGS_ACK } from "./frames.mjs";
 import { http1Wire, http2Preface, http2Wire } from "./requests.mjs";
 
-/** Plays the client of a case: sends its bytes as drawn, does its fault at its moment, and leaves. */
+/** The client of a case: sends its bytes as drawn, causes its fault at the drawn moment, and disconnects. */
 
-/** The most that is kept of what a client received, for the marks in it. */
+/** The most received bytes that are kept, for their marks. */
 const MOST_KEPT = 64 * 1024;
-/** Faults that leave the client there, until its patience is over. */
+/** Faults after which the client stays connected until its timeout. */
 const STAYING = new Set(["garbage", "halfClose", "stallSend", "stallRead", "frames"]);
 
 const proxyLine = (address) =>
@@ -19,7 +19,7 @@ const proxyLine = (address) =>
     : `PROXY TCP4 ${address} 192.0.2.99 40000 443\r\n`;
 
 export class Client {
-  /** What it got, as latin1; of HTTP/2 the bodies alone. */
+  /** The received bytes as latin1; for HTTP/2 only the bodies. */
   text = "";
   drawn;
   #gateway;
@@ -28,7 +28,7 @@ export class Client {
   #isStalled = false;
   #hasFailed = false;
   #received = 0;
-  /** Ends the connection at last, whatever becomes of its requests. */
+  /** Ends the connection in any case. */
   #patience;
   #hasAnswer = false;
   #wake = () => {};
@@ -57,17 +57,17 @@ export class Client {
     clearTimeout(this.#patience);
   }
 
-  /** The backend writes the first byte of its answer. */
+  /** Called at the first byte of the backend's response. */
   backendAnswers() {
     const { fault, patienceMs } = this.drawn;
-    // A busy machine may take longer to ask the backend than the client would wait.
+    // On a busy machine the backend request may take longer than the client's wait.
     if (!this.#hasAnswer && !this.#tcp.destroyed) {
       clearTimeout(this.#patience);
       this.#patience = setTimeout(() => this.#tcp.destroy(), patienceMs);
     }
     this.#hasAnswer = true;
     if (fault.when !== "answered") return;
-    // Half of them in the same turn, as the race is one of microseconds.
+    // Half of them in the same turn, because the race takes microseconds.
     if (fault.ms < 5) this.#fail();
     else setTimeout(() => this.#fail(), fault.ms % 5);
   }
@@ -92,7 +92,7 @@ export class Client {
       this.#wake();
     });
     socket.on("end", () => {
-      // A client that ended its own half has nothing left to do.
+      // A client that ended its half has nothing more to do.
       socket.end();
       this.#tcp.destroySoon();
     });
@@ -107,7 +107,7 @@ export class Client {
   }
 
   #keep(text) {
-    // The end of the text tells that an answer is over.
+    // The end of the text shows the end of a response.
     this.text =
       this.text.length < MOST_KEPT ? this.text + text : this.text.slice(0, MOST_KEPT) + text.slice(-200);
   }
@@ -130,11 +130,11 @@ export class Client {
       await this.#until(() => this.text.includes(endOf(name)));
       if (this.#tcp.destroyed) return;
     }
-    // Everything is answered, and there is nothing left to wait for.
+    // All responses have arrived.
     if (!STAYING.has(this.drawn.fault.kind)) this.#tcp.destroy();
   }
 
-  /** Writes bytes, split as drawn, with the fault between two of them if it is to be there. */
+  /** Writes bytes, split as drawn, with the fault between two parts if drawn. */
   async #writeSplit(wire, chanceOfFault) {
     const { fault, splits } = this.drawn;
     const isHere = fault.when === "sent" && chanceOfFault > 0 && !this.#hasFailed;

@@ -2,15 +2,15 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { APP_CODE } from "./requests.mjs";
 
-/** The configuration of a gateway of the matrix. Times are short, so that a stalled peer is given up soon. */
+/** The configuration of a gateway of the matrix. Timeouts are short, so that a stalled peer is dropped soon. */
 
-/** Places of the limits; what is left of them at rest shows whether all were given back. */
+/** The places of the limits; at rest all must be free. */
 export const PLACES = { streams: 160, ofRoute: 120, ofClient: 100, connections: 700 };
 
-/** TCP listeners in the order of the file, which is the order in which their ports are logged. */
+/** The TCP listeners in file order, which is the order of their log lines. */
 export const LISTENERS = ["tcp", "tls", "proxy", "proxyTls", "unix", "unixTls"];
 
-/** The tests' own certificate; it protects nothing. */
+/** The public test certificate. */
 function writeCertificate(directory) {
   const text = readFileSync(new URL("../../support/certificate.ts", import.meta.url), "utf8");
   const [cert, key] = text.match(/-----BEGIN [\s\S]*?-----END [A-Z ]+-----\n/g);
@@ -39,11 +39,11 @@ function server(directory, { workers, redisUrl }) {
   };
 }
 
-/** Longer than any machine stands still, where no stream may end by itself. */
+/** Longer than any stall of a machine, for streams that must not end by themselves. */
 const LONG = "60s";
 
 function routes(backendUrl) {
-  // A fault of a backend is what is tried, so none of them takes it out.
+  // The backends are faulty on purpose, so failures must not remove them from use.
   const upstreamOf = (responseHeaderTimeout) => ({
     backends: [{ url: backendUrl, maxFails: 0 }],
     connectTimeout: LONG,

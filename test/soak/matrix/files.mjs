@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** Open files of processes as /proc shows them. */
+/** The open files of processes in /proc. */
 
-/** How many there are of each kind: pipes, sockets to a named peer, listeners and so on. */
+/** Counts the open files by kind: pipes, sockets to a named peer, listeners and so on. */
 export function openFiles(pids, peers) {
   const sockets = tcpSockets();
   const unix = new Set(table("unix").map((words) => words[6]));
@@ -16,7 +16,7 @@ export function openFiles(pids, peers) {
   return counts;
 }
 
-/** What a link says: `socket:[1234]`, `pipe:[1234]`, `anon_inode:[eventpoll]`, a path. */
+/** Reads a link: `socket:[1234]`, `pipe:[1234]`, `anon_inode:[eventpoll]`, a path. */
 function kindOf(path, { sockets, unix, peers }) {
   let link = "gone";
   try {
@@ -28,13 +28,13 @@ function kindOf(path, { sockets, unix, peers }) {
   if (inode === undefined) return link.replace(/:?\[.*$/, "");
   const socket = sockets.get(inode);
   if (unix.has(inode)) return "unix socket";
-  // The kernel has forgotten a connection that was reset; only the file is left.
+  // After a reset the kernel has dropped the connection; only the file is left.
   if (socket === undefined) return "reset connection";
   const { local, remote, state } = socket;
   return `tcp ${peers.get(remote) ?? peers.get(local) ?? "other"} ${STATES.get(state) ?? state}`;
 }
 
-/** States of a socket (include/net/tcp_states.h); a connection whose peer has ended it is in CLOSE_WAIT. */
+/** Socket states (include/net/tcp_states.h); a connection that the peer has ended is in CLOSE_WAIT. */
 const STATES = new Map([
   ["01", "open"],
   ["05", "half closed by us"],
@@ -42,7 +42,7 @@ const STATES = new Map([
   ["0A", "listener"],
 ]);
 
-/** Ports and state of each TCP socket of this machine, by inode. */
+/** Returns ports and state of each TCP socket of this machine, by inode. */
 function tcpSockets() {
   const port = (address) => Number.parseInt(address.split(":")[1], 16);
   return new Map(
@@ -53,7 +53,7 @@ function tcpSockets() {
   );
 }
 
-/** The lines of a table of /proc/net, in words. */
+/** Returns the rows of a table of /proc/net, split into words. */
 const table = (name) =>
   readFileSync(`/proc/net/${name}`, "utf8")
     .trim()

@@ -35,7 +35,7 @@ function lengthBytes(length) {
   return Buffer.from([...bytes, rest]);
 }
 
-/** Fields as HPACK literals, which say exactly these bytes, whatever they are. */
+/** Encodes fields as HPACK literals with exactly these bytes. */
 export const fieldBlock = (fields) =>
   Buffer.concat(
     fields.flatMap(([name, value]) => [
@@ -47,7 +47,7 @@ export const fieldBlock = (fields) =>
     ]),
   );
 
-/** The frames of a fault, on a connection whose requests are on `streams`. */
+/** Returns the frames of a fault, on a connection with requests on `streams`. */
 export function faultFrames(kind, streams) {
   const last = streams.at(-1);
   if (kind === "reset") return frame(FRAME.reset, 0, last, uint32(8));
@@ -62,7 +62,7 @@ export function faultFrames(kind, streams) {
   return Buffer.concat(Array.from({ length: 20 }, () => frame(FRAME.ping, 0, 0, Buffer.alloc(8))));
 }
 
-/** Splits what comes into frames; `onFrame({ type, flags, stream, payload })`. */
+/** Splits received bytes into frames; calls `onFrame({ type, flags, stream, payload })`. */
 export class FrameReader {
   #pending = Buffer.alloc(0);
   #onFrame;
@@ -87,7 +87,7 @@ export class FrameReader {
   }
 }
 
-/** Answers that keep a connection going: the acknowledgement of settings, and room for more. */
+/** Returns the frames that keep a connection going: the acknowledgement of settings, and window updates. */
 export const SETTINGS_ACK = frame(FRAME.settings, FLAG.ack, 0);
 export const roomFor = (stream, bytes) =>
   Buffer.concat([

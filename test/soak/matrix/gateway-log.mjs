@@ -1,6 +1,6 @@
-/** What a gateway writes: its log lines on standard output, and whatever comes on standard error. */
+/** The output of a gateway: its log lines on standard output, and its standard error. */
 
-/** The most lines that are kept of a kind, for reports. */
+/** The most lines of a kind that are kept for reports. */
 const MOST_KEPT = 5;
 const FATAL = 60;
 /** Messages of workers that ended or did not start. */
@@ -10,18 +10,18 @@ export class GatewayLog {
   isReady = false;
   adminAddress;
   addresses = [];
-  /** Lines of requests since the start, by `route|status`. */
+  /** Request lines since the start, by `route|status`. */
   counts = new Map();
-  /** Request lines of this round: how often each id came. */
+  /** The number of request lines of this round by id. */
   ids = new Map();
-  /** Paths of the streams that opened in this round, by id. */
+  /** The paths of the streams opened in this round, by id. */
   opened = new Map();
-  /** Lines that no gateway should write, of this round. */
+  /** The lines of this round that no gateway should write. */
   faults = [];
   faultCount = 0;
   #tail = [];
 
-  /** Reads both outputs of a child. */
+  /** Reads both outputs of a child process. */
   read(child) {
     byLine(child.stdout, (line) => this.#take(line));
     byLine(child.stderr, (line) => this.#fault(`stderr: ${line}`));

@@ -9,14 +9,14 @@ import { LISTENERS, writeConfig } from "./config.mjs";
 import { openFiles } from "./files.mjs";
 import { GatewayLog } from "./gateway-log.mjs";
 
-/** What is run; another checkout's build shows what a change does. */
+/** The build to run; a build of another checkout shows the effect of a change. */
 const DIST = new URL(process.env.MATRIX_DIST ?? "../../../dist/", import.meta.url);
 const INSIDE = new URL("../parts/inside.mjs", import.meta.url).href;
-/** A process starts in half a second, and in many when every core has others to run. */
+/** A process starts within half a second, but on a busy machine it takes many. */
 const START_MS = 25_000;
 const INSIDE_MS = 30_000;
 
-/** Where the class of the exchanges is, whatever the folders are called. */
+/** The file of the class Exchange, in any folder. */
 function exchangeModule() {
   const found = readdirSync(DIST, { recursive: true }).find((name) => /(?:^|\/)exchange\.js$/.test(name));
   if (found === undefined) throw new Error("dist has no exchange.js: npm run build");
@@ -26,14 +26,14 @@ function exchangeModule() {
 const childrenOf = (pid) =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
 
-/** A gateway in processes of its own, and all that can be seen of it from outside. */
+/** A gateway in its own processes, with everything observable from outside. */
 export class Gateway {
   name;
   backend;
   directory;
-  /** What it logged. */
+  /** Its log. */
   log;
-  /** Why it ended; undefined while it runs. */
+  /** The reason of its end; undefined while it runs. */
   exit;
   #child;
   #admin;
@@ -42,7 +42,7 @@ export class Gateway {
   #workers;
   #onExit;
 
-  /** `onExit` is called in the moment in which it ends by itself. */
+  /** `onExit` is called as soon as it ends by itself. */
   constructor(name, backend, workers, onExit) {
     this.#onExit = onExit;
     this.name = name;
@@ -50,7 +50,7 @@ export class Gateway {
     this.#workers = workers;
   }
 
-  /** Starts it; `node` is the binary that runs it. */
+  /** Starts the gateway; `node` is the Node binary. */
   async start({ node, redisUrl }) {
     this.directory = temporaryDirectory();
     this.log = new GatewayLog();
@@ -86,7 +86,7 @@ export class Gateway {
     this.#pids = this.pids();
   }
 
-  /** Where its listener for a transport is, as `net.connect` takes it. */
+  /** Returns the address of its listener for a transport, for `net.connect`. */
   placeOf(transport, isTls) {
     const name =
       transport === "tcp" || transport === "tls"
@@ -105,7 +105,7 @@ export class Gateway {
     return this.exit === undefined;
   }
 
-  /** Its processes: the first, and its workers. */
+  /** Its processes: the primary and its workers. */
   pids() {
     if (!this.isUp) return [];
     try {
@@ -115,17 +115,17 @@ export class Gateway {
     }
   }
 
-  /** Whether the processes are those that it started with. */
+  /** Whether the processes are still the original ones. */
   get isSame() {
     return this.isUp && this.pids().join() === this.#pids.join();
   }
 
-  /** Open files of all processes, by kind; `peers` names what is at the other end of a port. */
+  /** Counts the open files of all processes by kind; `peers` names the server at a port. */
   files(peers) {
     return openFiles(this.pids(), new Map([...peers, ...this.#ports.map((port) => [port, "client"])]));
   }
 
-  /** What each process holds once it has collected its garbage; `isDeep` counts the exchanges in its heap, too. */
+  /** Returns the objects of each process after a garbage collection; `isDeep` also counts the exchanges in its heap. */
   async inside(isDeep = false) {
     const wanted = join(this.directory, "deep");
     if (isDeep) writeFileSync(wanted, "");
@@ -142,7 +142,7 @@ export class Gateway {
     return paths.map((path) => JSON.parse(readFileSync(path, "utf8")));
   }
 
-  /** The samples of its metrics, by name and labels as written; undefined when it does not answer. */
+  /** Returns the samples of its metrics, by name and labels as written; undefined without a response. */
   async metrics() {
     const text = await this.ask("/metrics");
     if (text === undefined) return undefined;
@@ -152,13 +152,13 @@ export class Gateway {
     );
   }
 
-  /** How many streams the admin listener has in its list. */
+  /** Returns the number of streams in the admin listener's list. */
   async listed() {
     const text = await this.ask("/api/streams?limit=5");
     return text === undefined ? undefined : JSON.parse(text);
   }
 
-  /** A GET of the admin listener; undefined without an answer. */
+  /** Sends a GET to the admin listener; undefined without a response. */
   ask(path) {
     return new Promise((resolve) => {
       const sent = get(`http://${this.#admin}${path}`, { agent: false, timeout: 15_000 }, (response) => {

@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkPlaces } from "./places.mjs";
 
-/** What must hold of a gateway at rest: each check returns what does not hold, as texts. */
+/** The invariants of a gateway at rest: each check returns the violations as texts. */
 
-/** So long a gateway may take to come to rest. */
+/** The longest time until a gateway is at rest. */
 const REST_MS = 12_000;
 const POLL_MS = 150;
-/** The last exchange of a thing that stays, such as a server, may live until the next one comes. */
+/** The last exchange of a long-lived object, such as a server, may live until the next exchange. */
 const FEW_EXCHANGES = 4;
 
-/** Files, timers and sockets of a gateway at its first rest; later rests are compared with them. */
+/** The files, timers and sockets of a gateway at its first rest, to compare later rests with. */
 export async function stateOf(gateway, peers) {
   return { peers, files: gateway.files(peers), inside: await gateway.inside() };
 }
 
-/** Waits for rest; resolves with what still does not hold. */
+/** Waits for rest; resolves with the remaining violations. */
 export async function checkRest(gateway, { baseline, redis, seen, isDeep = false }) {
   const deadline = performance.now() + REST_MS;
   for (;;) {
@@ -27,7 +27,7 @@ export async function checkRest(gateway, { baseline, redis, seen, isDeep = false
   }
 }
 
-/** Cheap checks first: the others make no sense before these hold. */
+/** Cheap checks first: the others need them. */
 async function atRest(gateway, baseline, redis, seen) {
   const cheap = [
     ...checkBackend(gateway),
@@ -44,20 +44,20 @@ async function atRest(gateway, baseline, redis, seen) {
   return baseline === undefined ? [] : await checkInside(gateway, baseline);
 }
 
-/** The process lives, with the workers that it had. */
+/** Checks that the process runs with its original workers. */
 export function checkLife(gateway) {
   if (!gateway.isUp) return [`life: the process ended (${JSON.stringify(gateway.exit)})`];
   return gateway.isSame ? [] : ["life: a worker was replaced"];
 }
 
-/** No process is busy with one thing for ever. */
+/** Checks that no process is busy forever. */
 export async function checkAnswer(gateway) {
   if (!gateway.isSame) return [];
   const isThere = (await gateway.inside()) !== undefined;
   return isThere || !gateway.isSame ? [] : ["life: a process answers nothing any more"];
 }
 
-/** Nothing in the log that no gateway should write. */
+/** Checks that the log has no line that a gateway should not write. */
 export function checkLog({ log }) {
   if (log.faultCount === 0) return [];
   return [`log: ${log.faultCount} lines of faults, such as ${[...new Set(log.faults)].join("\n      ")}`];
@@ -67,7 +67,7 @@ function checkBackend({ backend }) {
   const busy = backend.busy();
   if (busy.length > 0)
     return [
-      `backend connections: ${busy.length} are read for nobody, such as ${busy.slice(0, 5).join(", ")}`,
+      `backend connections: ${busy.length} are read without a client, such as ${busy.slice(0, 5).join(", ")}`,
     ];
   return backend.open > 0
     ? [`backend connections: ${backend.open} that the backend has ended stay open`]
@@ -93,7 +93,7 @@ async function checkStreams(gateway) {
   return broken;
 }
 
-/** What the first rest had too many, such as a connection to Redis that was made twice, is no measure for later ones. */
+/** Checks that no kind of open file has more than at the first rest. */
 function checkFiles(gateway, baseline) {
   if (baseline === undefined) return [];
   const now = gateway.files(baseline.peers);
@@ -106,7 +106,7 @@ function checkFiles(gateway, baseline) {
   return broken;
 }
 
-/** Each request line is counted under its route and status. */
+/** Checks that each request line is counted under its route and status. */
 async function checkMetrics(gateway) {
   return compareCounts(gateway.log.counts, await gateway.metrics());
 }
@@ -124,7 +124,7 @@ function compareCounts(lines, metrics) {
     .map((name) => `metrics: ${name}: ${lines.get(name) ?? 0} lines, ${counted.get(name) ?? 0} counted`);
 }
 
-/** Each request that a backend got has one line, and no line comes twice. */
+/** Checks that each request at a backend has exactly one line. */
 function checkLines({ log }, seen) {
   const broken = [];
   const twice = [...log.ids].filter(([, count]) => count > 1);
@@ -162,7 +162,7 @@ async function checkInside(gateway, { inside: before }, isDeep = false) {
   return broken;
 }
 
-/** The limits have all their places, which takes some streams to see; rest comes after it once more. */
+/** Checks that all places of the limits are free, which takes some streams; then waits for rest again. */
 export async function checkLimits(gateway) {
   return gateway.isSame ? await checkPlaces(gateway) : [];
 }

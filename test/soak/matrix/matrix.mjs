@@ -10,22 +10,22 @@ import { checkAnswer, checkLife, checkLimits, checkLog, checkRest, stateOf } fro
 import { MatrixRedis } from "./redis.mjs";
 import { APP_CODE } from "./requests.mjs";
 
-/** The gateways under test with their backends, and the rounds of cases that they go through. */
+/** The gateways under test with their backends, and the rounds of cases. */
 
 const WORKERS = { one: 1, redis: 1, two: 2 };
-/** Connections at a time, over all gateways. */
+/** The number of connections at a time, over all gateways. */
 const AT_ONCE = 80;
-/** Cases without a fault, before the first rest is taken for the measure. */
+/** The number of cases without a fault before the first rest, the reference. */
 const WARM_UP = 45;
-/** So few, because a process that has just begun is slow. */
+/** Only a few at a time, because a new process is slow. */
 const WARM_UP_AT_ONCE = 15;
 const FIRST_WARM_UP = 1_000_000_000;
-/** A gateway that ended more often in one round is left for the rest of it. */
+/** A gateway that ended more often in one round is not restarted in this round. */
 const MOST_DEATHS = 4;
 const SETTLE_MS = 50;
 const TICKET_MS = 2_000;
 
-/** A case without faults, whose client does what most clients do. */
+/** A case without faults, with a typical client. */
 function calm(drawn) {
   const requests = drawn.requests.map((request) => ({
     ...request,
@@ -48,21 +48,21 @@ function calm(drawn) {
   };
 }
 
-/** One gateway, its backend, and the cases that run on it now. */
+/** One gateway, its backend, and its running cases. */
 class Side {
   gateway;
   backend;
   baseline;
   bystanders;
-  /** What did not hold after the warm-up. */
+  /** The violations after the warm-up. */
   cold = [];
   deaths = 0;
-  /** Running cases, by number. */
+  /** The running cases by number. */
   running = new Map();
-  /** Those that ran when the process ended. */
+  /** The cases that ran when the process ended. */
   suspects = [];
   seen = [];
-  /** Answers of the cases' own requests, by name. */
+  /** The responses to the cases' own requests, by name. */
   answers = new Map();
   #seed;
 
@@ -79,7 +79,7 @@ class Side {
 
   #answerOf(name) {
     if (name.startsWith("common")) return drawCommonAnswer(this.#seed, name);
-    // A request that a gateway sends for no case, or for one that is long over.
+    // A request of the gateway for no case, or for a finished one.
     return this.answers.get(name) ?? plainAnswer(name);
   }
 }
@@ -89,10 +89,10 @@ export class Matrix {
   #node;
   #redis = new MatrixRedis();
   #sides = new Map();
-  /** Memory of each process at each rest: `{ name, rounds: [{ heap, rss }] }`. */
+  /** The memory of each process at each rest: `{ name, rounds: [{ heap, rss }] }`. */
   memory = new Map();
 
-  /** `gateways` are the names of those that are wanted. */
+  /** `gateways` are the names of the gateways to run. */
   constructor({ seed, node, gateways = Object.keys(WORKERS) }) {
     this.#seed = seed;
     this.#node = node;
@@ -118,8 +118,8 @@ export class Matrix {
   }
 
   /**
-   * Runs the cases of these numbers, and returns what did not hold: `{ gateway, what, cases }`. `isDeep` looks for
-   * exchanges that are still held, too.
+   * Runs the cases of these numbers, and returns the violations: `{ gateway, what, cases }`. `isDeep` also looks for
+   * leaked exchanges.
    */
   async round(indices, isDeep = false) {
     const sides = [...this.#sides.values()];
@@ -156,7 +156,7 @@ export class Matrix {
     const broken = [];
     const starting = new Map();
     await inParallel(indices, AT_ONCE, async (index) => {
-      // Drawn only now: some have a body of 8 MiB.
+      // Drawn only now, because some have a body of 8 MiB.
       const drawn = drawCase(this.#seed, index);
       const side = this.#sides.get(drawn.gateway);
       if (side === undefined) return;
@@ -172,7 +172,7 @@ export class Matrix {
     return broken;
   }
 
-  /** Notes the death of a gateway, and starts it anew. */
+  /** Records the death of a gateway and restarts it. */
   async #bury(side, broken) {
     side.deaths += 1;
     const what = [...checkLife(side.gateway), ...checkLog(side.gateway)].join("; ");
@@ -182,10 +182,10 @@ export class Matrix {
     side.bystanders = new Bystanders(side.gateway).start();
   }
 
-  /** Another process in the place of one that died, or that holds what it should not. */
+  /** Replaces a process that died or leaks. */
   async #renew(side) {
     await side.gateway.stop();
-    // What the old one has sent may not have been read yet.
+    // Some output of the old process may still be unread.
     await sleep(SETTLE_MS);
     side.backend.take();
     await this.#startSide(side);
@@ -198,7 +198,7 @@ export class Matrix {
     ]);
   }
 
-  /** Plays a case to its end; resolves with what was wrong with its answers. */
+  /** Runs a case to its end; resolves with the errors in its responses. */
   async #runCase(side, drawn) {
     for (const { name, answer } of drawn.requests) if (answer !== undefined) side.answers.set(name, answer);
     const client = new Client(drawn, side.gateway);
@@ -224,7 +224,7 @@ export class Matrix {
       await checkRest(gateway, { ...options, seen: [], isDeep: false });
       await this.#weigh(gateway);
     } else if (broken.length > 0) {
-      // What it holds would be found in every later round.
+      // Its leaks would be found again in every later round.
       await this.#renew(side);
     }
     return broken.map((what) => violation(side, what));
@@ -238,7 +238,7 @@ export class Matrix {
     }
   }
 
-  /** A ticket for a request that is to use one; undefined for others, and when none is given out. */
+  /** Requests a ticket for a request that needs one; undefined for others, or without a ticket. */
   #ticketFor({ gateway }, { route, ticket, name }) {
     if (route !== "ticket" || (ticket !== "good" && ticket !== "twice")) return undefined;
     const socket = connect(gateway.placeOf("tcp", false));

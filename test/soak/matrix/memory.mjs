@@ -1,14 +1,14 @@
 import { trendOf } from "../parts/memory.mjs";
 
-/** Rounds from which on a line through the sizes tells more than chance. */
+/** The fewest rounds for a meaningful trend of the sizes. */
 const TREND_ROUNDS = 12;
 const MIB = 1024 ** 2;
-/** What a process may grow by over a short run, in which caches and code are still being filled. */
+/** The allowed growth over a short run, in which caches and code still grow. */
 const SHORT_GROWTH = 16 * MIB;
-/** What the resident memory may grow by beyond the heap: V8 and malloc keep what they had. */
+/** The allowed growth of resident memory beyond the heap: V8 and malloc keep freed memory. */
 const RESIDENT_GROWTH = 1.4;
 
-/** Whether the memory of each process, after its garbage was collected, is flat over the rounds. */
+/** Whether the memory of each process, after garbage collections, is flat over the rounds. */
 export function checkMemory(memory) {
   const broken = [];
   const sizes = {};

@@ -1,10 +1,10 @@
 import { Matrix } from "./matrix.mjs";
 
-/** Looks for the fewest cases that bring a violation about by themselves. */
+/** Searches the fewest cases that cause a violation by themselves. */
 
-/** What a violation is about: the words before its colon, and its gateway. */
+/** The kind of a violation: the words before its colon, and its gateway. */
 const kindOf = ({ gateway, what }) => `${gateway} ${what.split(":")[0]}`;
-/** Whatever depends on time may need more than one run. */
+/** The number of tries, because timing may matter. */
 const RUNS = 3;
 
 export async function narrow(violations, setup) {

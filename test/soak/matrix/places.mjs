@@ -2,13 +2,13 @@ import { connect } from "node:net";
 import { PLACES } from "./config.mjs";
 
 /**
- * Counts the places that are free, by taking them: exactly as many streams as the limits allow fit at rest, and the
- * next one is refused. A place that was not given back is one stream fewer.
+ * Counts the free places by taking them: at rest exactly as many streams as the limits allow must fit, and the next is
+ * refused. A place that was not released is one stream fewer.
  */
 const PATIENCE_MS = 30_000;
 const CLIENTS = ["198.51.100.1", "198.51.100.2"];
 
-/** Opens a stream of a client, through the PROXY listener; resolves with its socket and status. */
+/** Opens a stream of a client through the PROXY protocol listener; resolves with its socket and status. */
 function open(gateway, path, address) {
   const socket = connect(gateway.placeOf("proxy", false));
   socket.write(
@@ -35,7 +35,7 @@ async function take(gateway, path, address, most) {
   return { taken, others, next: next.status, sockets: [...opened, next].map(({ socket }) => socket) };
 }
 
-/** The invariants of the stream limits that do not hold, as texts. */
+/** Returns the violations of the stream limits as texts. */
 export async function checkPlaces(gateway) {
   const { streams, ofRoute, ofClient } = PLACES;
   const steps = [
@@ -57,7 +57,7 @@ export async function checkPlaces(gateway) {
   return broken;
 }
 
-/** The same of `limits.connections`: connections that wait for a request each hold a place. */
+/** Returns the violations of `limits.connections`: each connection without a request takes a place. */
 export async function checkConnections(gateway) {
   const ask = () => {
     const socket = connect(gateway.placeOf("tcp", false));
@@ -71,7 +71,7 @@ export async function checkConnections(gateway) {
     });
   };
   const opened = [];
-  // In parts, so that the listener's queue holds them.
+  // In groups, so that they fit the listener's queue.
   for (let left = PLACES.connections; left > 0; left -= 50)
     opened.push(...(await Promise.all(Array.from({ length: Math.min(50, left) }, ask))));
   const next = await ask();

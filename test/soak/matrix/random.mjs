@@ -1,4 +1,4 @@
-/** Choices that a seed repeats (mulberry32). */
+/** Pseudo-random choices (mulberry32). */
 export function randomFrom(seed) {
   let state = seed >>> 0;
   const next = () => {
@@ -9,18 +9,18 @@ export function randomFrom(seed) {
   };
   const upTo = (most) => Math.floor(next() * (most + 1));
   return {
-    /** 0 up to and including `most`. */
+    /** Returns a number from 0 to `most`, inclusive. */
     upTo,
     chance: (probability) => next() < probability,
     one: (choices) => choices[Math.floor(next() * choices.length)],
-    /** Up to `most` of the choices, each at most once. */
+    /** Returns up to `most` of the choices, each at most once. */
     some: (choices, most) => {
       const left = [...choices];
       return Array.from({ length: upTo(Math.min(most, left.length)) }, () =>
         left.splice(upTo(left.length - 1), 1),
       ).flat();
     },
-    /** One of `{ name: weight }`, by weight. */
+    /** Returns one of `{ name: weight }`, by weight. */
     weighted: (weights) => {
       const entries = Object.entries(weights);
       let at = next() * entries.reduce((sum, [, weight]) => sum + weight, 0);
@@ -33,11 +33,11 @@ export function randomFrom(seed) {
   };
 }
 
-/** The generator of one case, so that it can run again without the cases before it. */
+/** Creates the generator of one case, so that the case can be repeated alone. */
 export const randomOf = (seed, index) =>
   randomFrom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
 
-/** Where a write is split: ascending offsets below `length`, each with the pause in ms before the next write. */
+/** Draws the splits of a write: ascending offsets below `length`, each with the pause in ms before the next write. */
 export function drawSplits(random, length) {
   const count = random.weighted({ 0: 5, 1: 2, 2: 1, 5: 1 });
   return Array.from({ length: Number(count) }, () => ({
@@ -46,7 +46,7 @@ export function drawSplits(random, length) {
   })).sort((a, b) => a.at - b.at);
 }
 
-/** Bytes that parsers have to refuse somewhere. */
+/** Bytes that parsers must refuse. */
 export const GARBAGE = [
   "\0",
   "\0\0\0\0",

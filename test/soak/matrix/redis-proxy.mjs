@@ -2,14 +2,14 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
 /**
- * Stands between the gateways and Redis, and puts wrong replies in the place of Redis's own when it is told to: no
- * script of a real Redis can be made to answer with nil or a number.
+ * A proxy between the gateways and Redis that replaces Redis's replies with wrong ones on demand: the scripts of a real
+ * Redis never reply with nil or a number.
  */
 
-/** Commands whose replies may be replaced; the handshake of a connection stays as it is. */
+/** The commands whose replies may be replaced; the handshake of a connection is not changed. */
 const REPLACED = new Set(["EVALSHA", "EVAL", "XREAD", "XRANGE", "XREVRANGE", "ZRANGE"]);
 
-/** Replies (RESP2) of a script or a command that no version expects. */
+/** Replies (RESP2) that no version expects from a script or a command. */
 export const WRONG_REPLIES = [
   "$-1\r\n",
   ":5\r\n",
@@ -23,7 +23,7 @@ export const WRONG_REPLIES = [
   "*1\r\n$-1\r\n",
   "*1\r\n*0\r\n",
   "*2\r\n:1\r\n:x\r\n".replace(":x", "$1\r\nx"),
-  // As the answer to the question for a lease: a state of another version, then fields that are missing or no numbers.
+  // As the reply to a lease request: a state of another version, then fields that are missing or not numbers.
   lease({ state: '{"is":"failed","status":503,"code":"backend_quota_exceeded","fields":[],"retryAt":1}' }),
   lease({ state: '{"is":"failed"}' }),
   lease({ token: "none", leftMs: "$1\r\na\r\n", top: "x" }),
@@ -68,17 +68,17 @@ export class RedisProxy {
     this.url = `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Has the next replies be these. */
+  /** Sets the next replies. */
   answerWrongly(replies) {
     this.#wrong.push(...replies);
   }
 
-  /** All replies are Redis's own again. */
+  /** Restores Redis's own replies. */
   behave() {
     this.#wrong = [];
   }
 
-  /** Ends every connection, as a Redis that restarts does. */
+  /** Ends every connection, like a Redis that restarts. */
   cut() {
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
@@ -103,11 +103,11 @@ export class RedisProxy {
   }
 }
 
-/** `*3\r\n$4\r\nXADD…`: the first bulk string. */
+/** Returns the first bulk string of `*3\r\n$4\r\nXADD…`. */
 const commandOf = (request) =>
   /^\*\d+\r\n\$\d+\r\n(\w+)\r\n/.exec(request.toString("latin1", 0, 60))?.[1]?.toUpperCase();
 
-/** Splits a connection into whole values of RESP2. */
+/** Splits a connection into complete RESP2 values. */
 class Splitter {
   #pending = Buffer.alloc(0);
   #onValue;
@@ -125,7 +125,7 @@ class Splitter {
   }
 }
 
-/** Where the value that begins at `at` ends; -1 while it has not come whole. */
+/** Returns the end of the value at `at`; -1 while it is incomplete. */
 function endOf(bytes, at) {
   const line = bytes.indexOf("\r\n", at);
   if (line < 0) return -1;

@@ -3,9 +3,9 @@ import { Redis } from "ioredis";
 import { freePort, temporaryDirectory } from "../parts/processes.mjs";
 import { RedisProxy, WRONG_REPLIES } from "./redis-proxy.mjs";
 
-/** A Redis that gateways share, and another instance in it: a newer version, or one that means harm. */
+/** A Redis that the gateways share, with another instance: a newer version, or a hostile one. */
 const EXECUTABLE = process.env.REDIS_PATH ?? "/usr/bin/redis-server";
-/** What the other instance writes is gone by itself after that. */
+/** The expiry of the other instance's keys. */
 const KEPT_MS = 300;
 
 const failed = (more) => ({
@@ -17,7 +17,7 @@ const failed = (more) => ({
   ...more,
 });
 
-/** States of a backend as another version may write them. */
+/** Backend states of another version. */
 const STATES = [
   JSON.stringify(failed({ code: "backend_quota_exceeded" })),
   JSON.stringify(failed({ code: "constructor" })),
@@ -46,7 +46,7 @@ const STATES = [
   "x".repeat(100_000),
 ];
 
-/** Fields of a stream entry. */
+/** The fields of a stream entry. */
 const ENTRIES = [
   ["v", "2", "x", "y"],
   ["v", "1", "i", "a\n\nb", "n", "c", "t", "5", "b", "data: forged\n\n"],
@@ -61,7 +61,7 @@ export class MatrixRedis {
   #client;
   #proxy;
 
-  /** Where gateways connect to. */
+  /** The address for the gateways. */
   get url() {
     return this.#proxy.url;
   }
@@ -93,7 +93,7 @@ export class MatrixRedis {
     await this.#proxy.listen();
   }
 
-  /** Does what `choice` stands for to a record that is there. */
+  /** Applies `choice` to an existing record. */
   async harm(choice) {
     const kinds = [
       () => this.#writeState(choice),
@@ -106,7 +106,7 @@ export class MatrixRedis {
       () => this.#notify(choice),
     ];
     const rest = Math.floor(choice / kinds.length);
-    // What it meets in the moment may be gone in the next, and a Redis that refuses it is as good.
+    // The record may disappear meanwhile, and a refusal of Redis is fine too.
     await kinds[choice % kinds.length](rest)?.catch?.(() => {});
   }
 
@@ -122,7 +122,7 @@ export class MatrixRedis {
     return (await this.#client.keys(pattern)).sort();
   }
 
-  /** Leads in the place of who leads, and says how the backend is. */
+  /** Takes over the lease and writes a backend status. */
   async #writeState(choice) {
     const metas = await this.#records("*:meta");
     if (metas.length === 0) return;
@@ -143,7 +143,7 @@ export class MatrixRedis {
     await this.#client.pexpire(stream, KEPT_MS);
   }
 
-  /** Keys of another type, fields that are no numbers, keys that are gone. */
+  /** Keys of another type, fields that are not numbers, deleted keys. */
   async #breakKeys(choice) {
     const keys = await this.#records("sluice:1:*");
     if (keys.length === 0) return;
@@ -153,7 +153,7 @@ export class MatrixRedis {
     if (kind === 1) await this.#client.set(key, "text", "PX", KEPT_MS);
     if (kind === 2 && key.endsWith("meta")) await this.#client.hset(key, "token", "none", "bytes", "many");
     if (kind === 3 && key.endsWith("meta")) await this.#client.hdel(key, "epoch", "token");
-    // One that expired meanwhile was made anew, to stay for ever.
+    // A key that expired meanwhile was created again, without an expiry.
     await this.#client.pexpire(key, KEPT_MS);
   }
 
@@ -162,12 +162,12 @@ export class MatrixRedis {
     await this.#client.xadd("sluice:1:notices", "*", "n", names[choice % names.length]);
   }
 
-  /** Ends what wrong replies are left. */
+  /** Removes the remaining wrong replies. */
   behave() {
     this.#proxy.behave();
   }
 
-  /** Leases that are held, and keys that never expire. */
+  /** Returns the held leases and the keys without an expiry. */
   async left() {
     const leases = await this.#records("*:lease");
     const keys = await this.#records("sluice:1:{*");

@@ -1,12 +1,12 @@
 import { dataFrame, FLAG, FRAME, fieldBlock, frame, settingsFrame } from "./frames.mjs";
 
-/** Renders the requests of a case as the bytes that its client sends. */
+/** Renders the requests of a case as bytes. */
 
-/** An app of the gateways' configuration; its code opens the ticket route. */
+/** An app of the gateways' configuration, with the code for the ticket route. */
 export const APP_CODE = "c".repeat(64);
 const HANDSHAKE = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
 
-/** The target of a request; `ticket` is one that was given out for it. */
+/** Returns the target of a request; `ticket` is its ticket. */
 export function targetOf({ route, name, stream, isDrained, poll, resume, mock, ticket: kind }, ticket) {
   if (route === "relay") return `/${isDrained ? "drain" : "relay"}/${name}`;
   if (route === "shared") return `/shared/${stream}${resume}`;
@@ -17,13 +17,13 @@ export function targetOf({ route, name, stream, isDrained, poll, resume, mock, t
   return `/ticket/${name}?ticket=${kind === "bad" ? "none" : ticket}`;
 }
 
-/** HTTP/1: one Buffer for each request. */
+/** For HTTP/1: one Buffer per request. */
 export function http1Wire(request, { client, transport }, ticket) {
   const { method, upgrade, body, acceptsStream, fields, illegal, route } = request;
   const version = client === "old" ? "1.0" : "1.1";
   const target = method === "CONNECT" ? "a.test:443" : targetOf(request, ticket);
   const lines = [`${method} ${target} HTTP/${version}`];
-  // Few HTTP/1.0 clients send a Host; without one they would only be refused.
+  // Most HTTP/1.0 clients send no Host; these do, because they would only be refused without it.
   lines.push("Host: a.test");
   if (client === "old" && transport === "tcp") lines.push("Connection: keep-alive");
   if (acceptsStream) lines.push("Accept: text/event-stream");
@@ -56,7 +56,7 @@ function bodyOf(body) {
   };
 }
 
-/** Fields of HTTP/2 that say what those lines say; fields of the connection stay in, which is illegal there. */
+/** Converts field lines to HTTP/2; connection fields stay, which is illegal there. */
 const pairOf = (line) => {
   const at = line.indexOf(":", 1);
   return [line.slice(0, at).toLowerCase(), line.slice(at + 1).trim()];
@@ -65,14 +65,14 @@ const pairOf = (line) => {
 const ALLOWED =
   /^(?:Accept|Cookie|Last-Event-ID|X-Bytes|X-Empty|Range|TE: trailers$|X_App|Forwarded|Accept-Encoding)/;
 
-/** The first bytes of a connection. A window of 0 lets no body through. */
+/** The first bytes of a connection. A window of 0 allows no body. */
 export const http2Preface = ({ fault }) =>
   Buffer.concat([
     Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     settingsFrame(fault.kind === "frames" && fault.frames === "noWindow" ? 0 : 1 << 20),
   ]);
 
-/** HTTP/2: one Buffer for each request, on streams 1, 3, 5 and so on. */
+/** For HTTP/2: one Buffer per request, on streams 1, 3, 5 and so on. */
 export function http2Wire(request, at, ticket) {
   const { method, upgrade, body, acceptsStream, fields, illegal, route } = request;
   const stream = at * 2 + 1;
@@ -92,7 +92,7 @@ export function http2Wire(request, at, ticket) {
           [":path", targetOf(request, ticket)],
           [":authority", "a.test"],
         ];
-  // Extended CONNECT (RFC 8441), which was not offered.
+  // Extended CONNECT (RFC 8441), which the gateway does not offer.
   if (upgrade !== undefined) pseudo.push([":protocol", "websocket"]);
   const head = fieldBlock([...pseudo, ...lines.map(pairOf)]);
   if (body === undefined) return frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, stream, head);

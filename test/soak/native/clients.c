@@ -1,13 +1,13 @@
 /*
  * The clients of the soaks of shared streams: one thread, one epoll. Usage: clients PORT PATH
  *
- * Each holds the same stream, is cut off and comes back with the id of its last event, which is the event's number;
- * so what is lost, comes twice or out of order shows at the number. A command a line on stdin, one line of JSON on
- * stdout when it is done, with everything counted since the start:
- *   open COUNT            opens clients, some at a time, until each has its head
- *   run MS CUTS           reads, and cuts off so many clients a second, each at a moment of its own
- *   storm MS              cuts off all clients at once; they come back spread over that time
- *   settle EVENT MS       reads until each client has that event, so long at most
+ * Each client holds the same stream, is disconnected and reconnects with the id of its last event, which is the event's
+ * number; so the numbers show events that are lost, repeated or out of order. Each line on stdin is a command; one line
+ * of JSON on stdout reports its end, with all counts since the start:
+ *   open COUNT            opens clients, some at a time, until each has its response head
+ *   run MS CUTS           reads, and disconnects CUTS clients per second, evenly spread
+ *   storm MS              disconnects all clients at once; they reconnect spread over that time
+ *   settle EVENT MS       reads until each client has that event, for at most MS
  */
 #include "../../bench/native/client.h"
 #include "../../bench/native/measure.h"

@@ -2,11 +2,11 @@ import { createServer } from "node:http";
 import { answerWith } from "./processes.mjs";
 
 /**
- * A backend of numbered events. `/stream` sends each the same ones, goes on behind Last-Event-ID, and never ends;
- * `/upload` answers when it has all of the body, and `/download` with a long one.
+ * A backend of numbered events. `/stream` sends the same events to every client, resumes after Last-Event-ID, and never
+ * ends; `/upload` responds after the whole body, and `/download` responds with a long body.
  */
 const KEPT = 100_000;
-/** With more, 4,000 of them fill what the kernel has for sockets, and all that is measured is lost packets. */
+/** With more, 4,000 of them would fill the kernel's socket memory, and packet loss would be measured. */
 const DOWNLOAD = Buffer.alloc(2 ** 17, "x");
 const clients = new Set();
 let last = 0;

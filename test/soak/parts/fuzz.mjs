@@ -3,8 +3,8 @@ import { parseArgs } from "node:util";
 import { conclude } from "./command-line.mjs";
 
 /**
- * Runs tests that make up their cases, with more of them than the suite does: `--scale 0.1` for a tenth, `--seed 2`
- * for others. A seed repeats its cases, as far as time does not decide them.
+ * Runs tests with random cases, more than the suite does: `--scale 0.1` for a tenth, `--seed 2` for other cases. A
+ * seed repeats its cases, except for the timing.
  */
 export function fuzz(tests) {
   const { values } = parseArgs({

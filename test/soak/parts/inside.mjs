@@ -4,13 +4,12 @@ import { queryObjects, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * Loaded into each process of a gateway before its own code: on SIGUSR2 it writes down what the process still holds
- * once everything that can be collected is: sockets, timers, memory, and exchanges if it is asked for them. No admin
- * answer shows these.
+ * Loaded into each process of a gateway before its own code: on SIGUSR2, after a garbage collection, it writes down the
+ * remaining sockets, timers, memory and, on request, exchanges. The admin listener does not show these.
  */
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc");
-// Made when they are first used, and they would look like something that is held from then on.
+// Created at their first use; later they would look like leaked objects.
 void [process.stdout, process.stderr];
 const directory = process.env.MATRIX_DIRECTORY;
 const { Exchange } = await import(process.env.MATRIX_EXCHANGE);

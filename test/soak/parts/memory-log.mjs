@@ -3,8 +3,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * Loaded into a sluice before its own code: writes down now and then what is left of its heap once everything
- * that can be collected is, because only that tells what grows from what is not collected yet.
+ * Loaded into sluice before its own code: writes down the heap size after a garbage collection at intervals, because
+ * only that shows growth rather than garbage.
  */
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc");

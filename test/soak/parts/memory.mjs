@@ -1,25 +1,25 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Before that share of a run, histories fill and V8 finds its sizes. */
+/** In this first share of a run, histories fill and V8 adapts its sizes. */
 const WARM = 0.2;
-/** Flat is what rises less than that from there to the end, by the line that fits best. */
+/** Memory is flat if the best-fitting line rises less than this from there to the end. */
 const MOST_RISE = 0.05;
 
-/** The environment in which a sluice writes its heap down every so often. */
+/** The environment in which sluice writes down its heap size at intervals. */
 export const memoryLogOf = (everyMs) => ({
   NODE_OPTIONS: `--import=${new URL("memory-log.mjs", import.meta.url).href}`,
   MEMORY_LOG_MS: String(everyMs),
 });
 
-/** What a sluice that ran in a directory wrote down. */
+/** Returns the records of a sluice that ran in a directory. */
 export const readMemoryLog = (cwd) =>
   readFileSync(join(cwd, "memory.jsonl"), "utf8")
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
 
-/** How a size of `{ at, bytes }` behaves over a run, and whether it is flat. */
+/** Returns the trend of the sizes `{ at, bytes }` over a run, and whether it is flat. */
 export function trendOf(samples) {
   const [first, last] = [samples.at(0)?.at ?? 0, samples.at(-1)?.at ?? 0];
   const steady = samples.filter(({ at }) => at >= first + (last - first) * WARM);

@@ -3,11 +3,11 @@ import { performance } from "node:perf_hooks";
 import { answerWith } from "./processes.mjs";
 
 /**
- * Somebody who behaves, among many who do not: holds one event stream, on which no number may be missing, and
- * asks a small question on a new connection again and again.
+ * A well-behaved client among many hostile ones: it holds one event stream without a missing number, and repeats a
+ * small request on new connections.
  */
 const QUESTION_EVERY_MS = 100;
-/** Whoever waits longer has given up. */
+/** The longest wait for a response. */
 const PATIENCE_MS = 5_000;
 
 let seen;
@@ -68,7 +68,7 @@ answerWith({
     readStream(port);
     setInterval(() => ask(port), QUESTION_EVERY_MS);
   },
-  /** What was seen since it was last asked. */
+  /** Returns the results since the last call. */
   take() {
     const { waits, silenceMs, ...counts } = seen;
     seen = fresh();

@@ -5,19 +5,19 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-// Each part and directory has one of its own.
+// Each part and directory has its own.
 process.setMaxListeners(100);
 
 const MAIN = new URL("../../../dist/cli/main.js", import.meta.url).pathname;
 
-/** A directory that is gone when the process ends. */
+/** Creates a directory and removes it when the process ends. */
 export function temporaryDirectory() {
   const path = mkdtempSync(join(tmpdir(), "sluice-soak-"));
   process.once("exit", () => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
-/** As editors save: whoever reads meanwhile has the old file or the new one, never a half. */
+/** Replaces a file like an editor: a reader gets the old or the new file, never an incomplete one. */
 export function replaceFile(path, text) {
   writeFileSync(`${path}.new`, text);
   renameSync(`${path}.new`, path);
@@ -31,7 +31,7 @@ export async function freePort() {
   return port;
 }
 
-/** A worker of this directory; `ask` sends it a message and resolves with its answer. */
+/** Starts a part of this directory as a process; `ask` sends it a message and resolves with its response. */
 export function startPart(name, setup) {
   const child = fork(new URL(`./${name}.mjs`, import.meta.url), { stdio: "inherit" });
   process.once("exit", () => child.kill("SIGKILL"));
@@ -52,20 +52,20 @@ export function startPart(name, setup) {
   return { ask, ready: ask("start", setup), stop: () => child.kill("SIGKILL") };
 }
 
-/** In a part: answers what is asked by the functions of these names. */
+/** In a part: answers messages with the functions of these names. */
 export function answerWith(answers) {
   process.on("message", async ({ id, what, argument }) => {
     process.send({ id, answer: await answers[what](argument) });
   });
 }
 
-/** A sluice of a configuration directory. */
+/** Starts sluice with a configuration directory. */
 export async function startSluice(cwd) {
   const child = spawn(process.execPath, [MAIN, "serve"], { cwd, stdio: ["ignore", "pipe", "inherit"] });
   process.once("exit", () => child.kill("SIGKILL"));
   const sluice = {
     child,
-    /** How often each message was logged. */
+    /** The number of log lines by message. */
     logged: new Map(),
     exited: once(child, "exit").then(([code]) => code),
     residentBytes: () =>

@@ -13,7 +13,7 @@ function compile() {
   return output;
 }
 
-/** Starts `native/clients.c`; what it returns has a command carried out, and resolves with the counts. */
+/** Starts `native/clients.c`; returns a function that runs a command and resolves with the counts. */
 export async function startClients(port, path) {
   const child = spawn(compile(), [String(port), path], { stdio: ["pipe", "pipe", "inherit"] });
   process.once("exit", () => child.kill("SIGKILL"));

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { answerWith } from "./processes.mjs";
 
 /**
- * Clients that each hold one event stream as an EventSource does: they count what is missing and what comes
- * twice, and come back after the reconnection time with the last id they have seen.
+ * Clients that each hold one event stream like an EventSource: they count missing and repeated events, and reconnect
+ * after the reconnection time with their last id.
  */
 const FIRST_RETRY_MS = 1_000;
-/** Opened at a time; a browser does not come with thousands either. */
+/** The number of streams opened at the same time. */
 const OPENED_AT_A_TIME = 50;
 
 const seen = { opened: 0, ended: 0, refused: 0, refusal: "", lost: 0, repeated: 0, gaps: 0, hints: 0 };
@@ -42,7 +42,7 @@ class Client {
       seen.opened += 1;
       this.read(head.slice(end + 4));
     });
-    // The last chunk: the connection itself would stay for a next request.
+    // The last chunk; the connection would stay open for another request.
     this.over = () => socket.destroy();
     socket.on("error", () => {});
     socket.on("close", () => {
@@ -54,7 +54,7 @@ class Client {
     });
   }
 
-  /** Chunk sizes stand on lines of their own, which no line of an event looks like. */
+  /** Chunk sizes are separate lines that no line of an event resembles. */
   read(text) {
     const lines = (this.rest + text).split("\n");
     this.rest = lines.pop();
@@ -90,7 +90,7 @@ answerWith({
     }
     while (open.size < count) await sleep(50);
   },
-  /** The least that every client has seen, and what went wrong. */
+  /** Returns the lowest event that all clients have, and the errors. */
   state: () => ({ ...seen, open: open.size, least: Math.min(...clients.map(({ last }) => last)) }),
   stop: () => {
     isOver = true;

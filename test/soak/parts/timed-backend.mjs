@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 
-/** As `native/common.h` of the benchmark says: 100 bytes, the number and the time of CLOCK_MONOTONIC in ns. */
+/** The format of the benchmark's `native/common.h`: 100 bytes with the number and CLOCK_MONOTONIC in ns. */
 const FILLING = Array.from({ length: 61 }, (_, at) => String.fromCharCode(97 + ((at + 37) % 26))).join("");
 
 function block(id) {
@@ -9,7 +9,7 @@ function block(id) {
   return `id: ${id}\ndata: ${String(id).padStart(10, "0")} ${String(sentAt).padStart(19, "0")} ${FILLING}\n\n`;
 }
 
-/** Numbered events that `native/clients.c` checks; a request with Last-Event-ID gets what follows that one. */
+/** Numbered events that `native/clients.c` checks; a request with Last-Event-ID gets the events after that id. */
 export class TimedBackend {
   count = 0;
   dials = 0;
@@ -31,12 +31,12 @@ export class TimedBackend {
     return this.#server.address().port;
   }
 
-  /** Requests that are under way. */
+  /** The open requests. */
   get open() {
     return this.#open.size;
   }
 
-  /** Sends so many events a second, as evenly as timers allow. */
+  /** Sends this many events per second, as evenly as timers allow. */
   emit(rate) {
     const startedAt = performance.now();
     const before = this.count;
@@ -57,7 +57,7 @@ export class TimedBackend {
     clearInterval(this.#timer);
   }
 
-  /** Breaks every answer off. */
+  /** Aborts every response. */
   cut() {
     for (const response of this.#open) response.destroy();
   }

@@ -2,10 +2,10 @@ import { connect } from "node:net";
 import { answerWith } from "./processes.mjs";
 
 /**
- * Clients that come once, each on a connection of its own, and ask which version of the configuration answers.
+ * Clients that each connect once and request the version of the configuration.
  *
- * None may be older than what was there before it came: `newest` is the newest that somebody has been told
- * before the connection was opened, so no clock is needed to tell a wrong answer.
+ * No response may have an older version than any response before the connection was opened; `newest` is that version,
+ * so the check needs no clock.
  */
 const seen = { answered: 0, refused: 0, wrong: 0 };
 let newest = 0;
