@@ -1,10 +1,9 @@
 import { RELAYED_STREAMS } from "./session.mjs";
 
 /**
- * What is measured, one entry each: how, and which figures come out. A figure's `must` and `aim` are ratios
- * to nginx in the same turn or round; `more: true` where more is better. With `turns` all proxies are prepared and
- * then measured in turn so often; without, each is started for itself, and measured once. What `prepare` returns are
- * figures too, the same in each turn.
+ * The measurements with their figures. A figure's `must` and `aim` are ratios to nginx in the same turn or round;
+ * `more: true` if more is better. With `turns` all proxies are prepared and then measured in turn that often; without,
+ * each is started and measured once. The results of `prepare` are figures too, the same in each turn.
  */
 const EVENTS = "/events?stream=";
 const RATE = 20_000;
@@ -13,11 +12,11 @@ const WARM_MS = 1500;
 const TURNS = 6;
 const TURN_WARM_MS = 100;
 const TURN_MS = 1500;
-/** Two events a second to 10,000 clients each. */
+/** Two events per second to each of 10,000 clients. */
 const SHARED_TURN_MS = 3000;
 const SHARED_TURNS = 3;
 const SETTLE_MS = 3000;
-/** As many streams are opened at a time. */
+/** The number of streams opened at a time. */
 const AT_ONCE = 48;
 
 const RELAYS = [
@@ -83,7 +82,7 @@ async function openAndClose(session) {
   return result;
 }
 
-/** Twice as many first, for all proxies: Node's compiler takes some thousand streams to settle (2.3k, 3.6k, 4.1k/s). */
+/** Twice as many first, for all proxies: Node's compiler needs some thousand streams (2.3k, 3.6k, 4.1k/s). */
 async function prepareOpens(session) {
   await openAndClose(session);
   await openAndClose(session);
@@ -119,7 +118,7 @@ async function saturation(session) {
   return { rate: events / seconds, p99: p99us };
 }
 
-/** In a process that is new: what opening them takes, and what each then holds. */
+/** In a new process: the cost of opening the streams, and the memory of each. */
 async function prepareGrowth(session, streams) {
   await session.run("idle 500");
   const before = session.memoryKib();

@@ -1,6 +1,6 @@
 import { median } from "./report.mjs";
 
-/** The picture for docs/benchmarks.md: for each bound figure one bar a proxy, as a ratio to nginx. */
+/** The picture for docs/benchmarks.md: for each figure with a bound one bar per proxy, as a ratio to nginx. */
 const WIDTH = 860;
 const LABEL = 170;
 const VALUE = 110;
@@ -8,7 +8,7 @@ const BAR = 16;
 const GAP = 4;
 const TITLE = 30;
 const FOOT = 34;
-/** Longer bars are cut off here, with an arrow: http-proxy must not shrink all others to nothing. */
+/** Longer bars end here with an arrow; otherwise http-proxy would make all others too short to see. */
 const MOST = 3;
 
 const COLORS = { sluice: "#0a7f5a", nginx: "#6b7280" };
@@ -40,7 +40,7 @@ function block(row, top) {
   return { svg: [title, ...lines, mark].join("\n"), bottom };
 }
 
-/** rows: those of the report. Only rows with a bound are drawn; the dashed line is the bound. */
+/** Draws the report's rows that have a bound; the dashed line is the bound. */
 export function picture(rows) {
   const drawn = rows.filter((row) => row.must !== undefined && row.proxies["sluice"]?.ratio !== undefined);
   let top = 0;

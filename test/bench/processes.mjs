@@ -9,16 +9,16 @@ export const PROXY_CORE = 1;
 export const LOAD_CORE = 0;
 const READY_MS = 15_000;
 const STOP_MS = 20_000;
-/** An abstract socket of Linux: it is gone with its process. */
+/** An abstract Linux socket, which disappears with its process. */
 const LOCK = "\0sluice-bench";
 const LOCK_RETRY_MS = 100;
 
-/** Starts a program on one core by native/on-core.c, which becomes the program: the pid is the program's. */
+/** Starts a program on one core with native/on-core.c, which executes the program: the pid is the program's. */
 export function startOn(onCore, core, { command, args, env = process.env }, stdio) {
   return spawn(onCore, [String(core), command, ...args], { env, stdio });
 }
 
-/** Ends a process that `startOn` started, and waits for its end. */
+/** Ends a process of `startOn`, and waits for its end. */
 export async function stop(child) {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -28,7 +28,7 @@ export async function stop(child) {
   clearTimeout(timer);
 }
 
-/** A port that is free now. */
+/** Returns a free port. */
 export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject);
@@ -48,7 +48,7 @@ function canConnect(port) {
   });
 }
 
-/** Resolves when the port takes connections. */
+/** Resolves when the port accepts connections. */
 export async function listening(child, port) {
   const limit = Date.now() + READY_MS;
   while (!(await canConnect(port))) {
@@ -58,14 +58,14 @@ export async function listening(child, port) {
   }
 }
 
-/** The process and all its descendants. */
+/** Returns the process and all its descendants. */
 export function processTree(pid) {
   const path = `/proc/${pid}/task/${pid}/children`;
   const children = existsSync(path) ? readFileSync(path, "utf8").trim().split(" ").filter(Boolean) : [];
   return [pid, ...children.flatMap((child) => processTree(Number(child)))];
 }
 
-/** Proportional set size of all the processes, in KiB. */
+/** Returns the proportional set size of all processes, in KiB. */
 export function memoryKib(pids) {
   const sizes = pids.map((pid) => {
     const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
@@ -74,7 +74,7 @@ export function memoryKib(pids) {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Lines of JSON that a child writes, read one by one. */
+/** Reads the JSON lines of a child process one by one. */
 export function jsonLines(child) {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return async () => {
@@ -84,7 +84,7 @@ export function jsonLines(child) {
   };
 }
 
-/** Two benchmarks at a time would measure each other: this one waits until it has the name to itself. */
+/** Waits for the lock: two benchmarks at the same time would measure each other. */
 export async function alone(work) {
   const lock = createServer();
   const tryIt = () =>

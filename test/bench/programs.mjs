@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Program or module, and the Debian package that has it. */
+/** The programs and modules, with their Debian packages. */
 const PROGRAMS = [
   { path: "/usr/bin/gcc", name: "gcc" },
   { path: "/usr/include/stdio.h", name: "libc6-dev" },
@@ -15,10 +15,10 @@ const NATIVE = new URL("native/", import.meta.url).pathname;
 
 const missing = () => PROGRAMS.filter(({ path }) => !existsSync(path)).map(({ name }) => name);
 
-/** Installs what is missing where that is possible, and throws when something is missing still. */
+/** Installs missing programs if possible; throws if any is still missing. */
 export function providePrograms() {
   if (missing().length === 0) return;
-  // Runlevel 1: a package that brings a service must not start it.
+  // Runlevel 1, so that packages do not start their services.
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
   const stdio = ["ignore", "inherit", "inherit"];
   if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {

@@ -3,8 +3,8 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 
 /**
- * The proxies: how each is started. A file of proxies/ is its configuration, with {{name}} for what differs.
- * Node's proxies get the port and the backend's as arguments; all get one core.
+ * How each proxy is started. A file of proxies/ is its configuration, with {{name}} for the variable parts. Proxies in
+ * Node get their port and the backend's as arguments; all get one core.
  */
 const TEMPLATES = new URL("proxies/", import.meta.url).pathname;
 const CLI = new URL("../../dist/cli/main.js", import.meta.url).pathname;
@@ -30,13 +30,13 @@ const nginx = (template) => (place) => ({
   args: ["-p", place.directory, "-e", join(place.directory, "start.log"), "-c", writeConfig(template, place)],
 });
 
-/** A port of the admin listener's own, so that two can run; a baseline may be older than that listener. */
+/** A separate admin port, so that two can run; a baseline may be older than the admin listener. */
 const hasAdmin = (cli) =>
   Object.hasOwn(JSON.parse(execFileSync(process.execPath, [cli, "schema", "server"])).properties, "admin");
 
-/** The command that people run, with its defaults: heartbeats, limits, log, admin with metrics. */
+/** The usual command with its defaults: heartbeats, limits, log, admin with metrics. */
 const sluice = (cli) => (own) => {
-  // It watches this directory, in which its output does not belong: each line would wake it.
+  // sluice watches this directory, so its output goes elsewhere: each line would wake the watcher.
   const place = { ...own, directory: join(own.directory, "config") };
   mkdirSync(join(place.directory, "routes"), { recursive: true });
   const server = writeConfig("sluice.yaml", place);
@@ -52,7 +52,7 @@ const sluice = (cli) => (own) => {
 
 /** Name -> place ({ port, backend, directory, slots, connections, isShared, profile, cli, baseline }) -> how to start it. */
 export const PROXIES = {
-  /** None: what is left of a latency, and how much backend and load generator can give. */
+  /** No proxy: the latency without one, and the maximum of backend and load generator. */
   direct: undefined,
   nginx: nginx("nginx.conf"),
   haproxy: (place) => ({
@@ -67,7 +67,7 @@ export const PROXIES = {
   "http-proxy": script("http-proxy"),
   httpxy: script("httpxy"),
   "@fastify/http-proxy": script("fastify"),
-  /** The least that a proxy can cost in this runtime. */
+  /** The lowest possible cost of a proxy in this runtime. */
   floor: script("floor"),
   sluice: sluice(({ cli }) => cli ?? CLI),
   baseline: sluice(({ baseline }) => baseline),

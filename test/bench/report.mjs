@@ -1,4 +1,4 @@
-/** From the rounds' figures to medians and ratios, and to the table. */
+/** Computes medians and ratios from the rounds' figures, and renders the table. */
 const REFERENCE = "nginx";
 
 export function median(values) {
@@ -12,7 +12,7 @@ const spread = (values) =>
     ? undefined
     : { median: median(values), min: Math.min(...values), max: Math.max(...values), rounds: values.length };
 
-/** A bound holds or not by the median of the ratios; undefined without nginx in the same rounds. */
+/** Whether the median of the ratios meets a bound; undefined without nginx in the same rounds. */
 function verdict({ must, aim, more = false }, ratio) {
   if (must === undefined || ratio === undefined) return undefined;
   const holds = (bound) => (more ? ratio.median >= bound : ratio.median <= bound);
@@ -20,8 +20,8 @@ function verdict({ must, aim, more = false }, ratio) {
 }
 
 /**
- * rounds: one { name: { figures, others } | { fault } } for each round of one measurement. Returns a row for
- * each of its figures, with what each proxy reached.
+ * `rounds` has one { name: { figures, others } | { fault } } for each round of one measurement. Returns a row for each
+ * of its figures, with the results of each proxy.
  */
 function rowsOf(id, { title, figures }, rounds) {
   const names = [...new Set(rounds.flatMap((round) => Object.keys(round)))];
@@ -66,7 +66,7 @@ function line(name, row) {
   return `${cells.join("")}  ${verdictText(proxy, row)}${fault}`.trimEnd();
 }
 
-/** The report for people: a block for each figure; ratios are to nginx in the same round, with [min-max]. */
+/** Formats the report: a block for each figure; ratios are to nginx in the same round, with [min-max]. */
 export function table(rows) {
   return rows
     .map((row) => {
@@ -76,7 +76,7 @@ export function table(rows) {
     .join("\n\n");
 }
 
-/** One line for each bound of sluice. */
+/** Returns one line for each bound of sluice. */
 export function verdicts(rows) {
   const bound = rows.filter((row) => row.proxies["sluice"]?.verdict !== undefined);
   return bound.map((row) => {

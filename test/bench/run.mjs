@@ -13,19 +13,19 @@ import { measureOnce, startSession } from "./session.mjs";
 /**
  * Measures sluice beside other proxies: `npm run bench`, after `npm run build`.
  *
- *   --rounds N           rounds; each starts every proxy anew, and takes turns in changing order (default 3)
- *   --only A,B           some of the measurements (measurements.mjs); "relay" is relay alone
+ *   --rounds N           rounds; each starts every proxy again, in a changing order (default 3)
+ *   --only A,B           some of the measurements (measurements.mjs)
  *   --proxies A,B        some of the proxies; without nginx there are no ratios
- *   --repeats N          how often a measurement is repeated that other processes disturbed (default 2)
- *   --cpu-prof DIR       sluice runs with --cpu-prof: one profile a measurement, for Chrome's DevTools
+ *   --repeats N          the most repeats of a measurement that other processes disturbed (default 2)
+ *   --cpu-prof DIR       sluice runs with --cpu-prof: one profile per measurement, for Chrome's DevTools
  *   --cli FILE           another build of sluice: its dist/cli/main.js
- *   --baseline FILE      a second build of sluice, as a proxy of its own named baseline, in the same rounds
+ *   --baseline FILE      a second build of sluice, as another proxy named baseline, in the same rounds
  *   --save               writes results/bench.json and results/bench.svg, which docs/benchmarks.md shows
  *
- * To see the kernel's part as well: `perf record -g -p PID` on the proxy while a measurement runs.
+ * To see the kernel's part too: `perf record -g -p PID` on the proxy while a measurement runs.
  */
 const RESULTS = new URL("results/", import.meta.url).pathname;
-/** Above this share of a core used by others a measurement counts as disturbed. */
+/** If other processes use more than this share of a core, a measurement counts as disturbed. */
 const MAX_OTHERS = 0.15;
 
 const list = (text, all) => {
@@ -66,10 +66,10 @@ function readOptions() {
   };
 }
 
-/** Rotated, so that no proxy is always the first or always after the same one. */
+/** Rotates the proxies, so that none is always the first or always after the same one. */
 const rotated = (items, by) => items.map((_, i) => items[(i + by) % items.length]);
 
-/** Repeats what was disturbed, and returns the quietest try. */
+/** Repeats a disturbed measurement, and returns the least disturbed try. */
 async function measureQuietly(session, name, measurement, repeats) {
   let best = await measureOnce(session, name, measurement);
   for (let i = 0; i < repeats && best.others > MAX_OTHERS; i++) {
@@ -88,7 +88,7 @@ function say(round, id, name, { figures, fault, others }) {
   );
 }
 
-/** Calls `work`; what is thrown is what was wrong with this proxy, and does not end the others. */
+/** Calls `work`; an error is recorded for this proxy and does not end the others. */
 async function faultOf(work) {
   try {
     return await work();
@@ -97,7 +97,7 @@ async function faultOf(work) {
   }
 }
 
-/** One after the other, each in processes of its own that nobody else measures beside. */
+/** Measures one after another, each in its own processes. */
 async function measureApart(id, names, options) {
   const measurement = MEASUREMENTS[id];
   const results = {};
@@ -115,8 +115,8 @@ async function measureApart(id, names, options) {
 }
 
 /**
- * All are started, and then take turns of a second or two: what a machine does to one of them it does to its neighbour
- * in time. In minutes a shared machine changes its pace by half.
+ * Starts all, and measures them in turns of a second or two, so that a slow phase of the machine affects all of them. A
+ * shared machine changes its speed by half within minutes.
  */
 async function measureInTurns(id, names, options) {
   const measurement = MEASUREMENTS[id];

@@ -13,16 +13,16 @@ import {
 } from "./processes.mjs";
 import { PROXIES } from "./proxies.mjs";
 
-/** Open files of one process here; a proxy needs two for each stream that it relays. */
+/** The limit of open files of a process here; a proxy needs two for each relayed stream. */
 export const OPEN_FILES = Number(
   /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 1024,
 );
-/** What a proxy has open besides its streams, with room. */
+/** The files of a proxy besides its streams, with a margin. */
 const SPARE_FILES = 200;
-/** Streams that every proxy can relay here. */
+/** The number of streams that every proxy can relay here. */
 export const RELAYED_STREAMS = Math.floor((OPEN_FILES - SPARE_FILES) / 2);
 
-/** A delivery that was not exactly once and in order, or not whole: no figure counts then. */
+/** A delivery that was lost, repeated, out of order or incomplete: then no figure counts. */
 class FaultyDelivery extends Error {}
 
 /** Backend, proxy and load generator of one measurement. */
@@ -33,9 +33,9 @@ class Session {
   #answer;
   #pids = [];
   #programs;
-  /** Figures that were found in making it ready. */
+  /** The figures measured during the preparation. */
   prepared;
-  /** CPU milliseconds of other processes, and wall milliseconds, over all measured windows. */
+  /** The CPU milliseconds of other processes, and the elapsed milliseconds, over all measured periods. */
   disturbance = { othersMs: 0, wallMs: 0 };
 
   constructor(programs) {
@@ -46,7 +46,7 @@ class Session {
     const port = await freePort();
     this.#backend = this.#startBeside("backend", [String(port), "/publish"]);
     const { port: backend, control } = await jsonLines(this.#backend)();
-    // nginx closes connections that wait for a request when a sixteenth of its table is left.
+    // nginx closes idle connections when only a sixteenth of its table is free.
     const limits = { slots: OPEN_FILES * 2, connections: RELAYED_STREAMS };
     const place = { ...options, ...limits, port, backend, directory, isShared };
     const isProxied = PROXIES[name] !== undefined;
@@ -72,7 +72,7 @@ class Session {
     this.#pids = processTree(this.#proxy.pid);
   }
 
-  /** One command of load.c; throws when an event was lost, came twice, or a connection broke. */
+  /** Runs a command of load.c; throws if an event was lost or repeated, or a connection failed. */
   async run(command) {
     this.#load.stdin.write(`${command}\n`);
     const answer = await this.#answer();
@@ -96,7 +96,7 @@ class Session {
   }
 }
 
-/** Starts a proxy with its backend and load, checks that it delivers, and makes it ready to be measured. */
+/** Starts a proxy with its backend and load, checks its delivery, and prepares the measurement. */
 export async function startSession(name, measurement, { directory, programs, ...options }) {
   const session = new Session(programs);
   mkdirSync(directory, { recursive: true });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { type ComposeEnvironment, startComposeEnvironment } from "../support/docker-engine.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** From nothing: programs, base images, the project's image, and the containers. */
+/** Time for everything: programs, base images, the project's image, and the containers. */
 const FROM_NOTHING_MS = 1_200_000;
 
 let docker: ComposeEnvironment | undefined;
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(async () => docker?.close(), 180_000);
 
-/** A test on the compose environment; on a machine without an engine it is skipped, and says why. */
+/** Defines a test on the Compose environment; without an engine it is skipped with the reason. */
 const onEngine = (name: string, test: (environment: ComposeEnvironment) => Promise<void>) =>
   it(name, async ({ skip }) => {
     if (docker === undefined) return skip(whyNot);
@@ -54,9 +54,9 @@ onEngine("runs sluice as a user without rights, and healthy", async (environment
 
 onEngine("stops at SIGTERM with exit code 0, and without sluice the checks fail", async (environment) => {
   await environment.compose("stop", "--timeout=20", "sluice");
-  // 137 would be SIGKILL, after the timeout: the signal had not reached the program.
+  // 137 would mean SIGKILL after the timeout: the signal did not reach the program.
   expect(await stateOf(environment, "sluice")).toMatchObject({ ExitCode: 0, State: "exited" });
-  // The control: checks that cannot fail would show nothing, nor would an exit code that is always 0.
+  // The control: checks that cannot fail, or an exit code that is always 0, would prove nothing.
   const { code, output } = await environment.attempt(
     ...["run", "--rm", "-T", "--no-deps", "--env=DEADLINE_MS=200", "e2e"],
   );
@@ -65,7 +65,7 @@ onEngine("stops at SIGTERM with exit code 0, and without sluice the checks fail"
   await environment.compose("start", "sluice");
 });
 
-/** What `docker compose ps` tells of a service: an array before version 2.21, and one object a line since. */
+/** Parses the output of `docker compose ps`: an array before version 2.21, one object per line since. */
 async function stateOf(environment: ComposeEnvironment, service: string): Promise<unknown> {
   const text = (await environment.compose("ps", "--all", "--format=json", service)).trim();
   return text.startsWith("[") ? JSON.parse(text)[0] : JSON.parse(text);

@@ -24,11 +24,11 @@ interface Setup {
   readonly route?: Readonly<Record<string, unknown>>;
   readonly edit?: (text: string) => string;
   readonly options?: Partial<SiteOptions>;
-  /** nginx leads to the backend itself. */
+  /** nginx proxies directly to the backend. */
   readonly inPlaceOfSluice?: boolean;
 }
 
-/** A scripted backend, sluice, and nginx as generated for it. */
+/** A scripted backend, sluice, and nginx with the generated configuration. */
 async function startRow(setup: Setup) {
   const { build, isTls, route = {}, edit = (text: string) => text, options, inPlaceOfSluice } = setup;
   const backend = await startBackend();
@@ -69,18 +69,18 @@ interface Asked {
   readonly body?: string;
 }
 
-/** A response as a test looks at it, by whichever protocol it came. */
+/** The parts of a response that tests check, over any protocol. */
 interface Answer {
   received(text: string): Promise<void>;
   status(): Promise<number>;
   field(name: string): string | undefined;
   text(): string;
   hasEnded(): boolean;
-  /** Whether the end was a clean one. */
+  /** Whether the response ended cleanly. */
   ended(): Promise<boolean>;
 }
 
-/** Asks over plain HTTP/1.1, or over TLS and HTTP/2. */
+/** Sends a request over plain HTTP/1.1, or over HTTP/2 with TLS. */
 const opener = (port: number, isTls: boolean) => (asked: Asked) =>
   isTls ? askHttp2(port, asked) : askHttp1(port, asked);
 
@@ -117,7 +117,7 @@ const WAYS = BUILDS.flatMap((build) => [
 ]);
 
 describe.each(WAYS)("generated: $name", (way) => {
-  test("events pass one by one, and what the client says of itself does not", async () => {
+  test("events are forwarded one by one, but the client's own forwarded fields are not", async () => {
     const { backend, open } = await startRow(way);
     const client = await open({
       path: "/app/a%2Fb/stream?q=%2F%20",
@@ -137,7 +137,7 @@ describe.each(WAYS)("generated: $name", (way) => {
     request.openStream();
     await client.received(":\n");
     for (let number = 1; number <= 10; number += 1) {
-      // Each is read before the next is sent; one of more than a buffer would lose its end.
+      // Each event is read before the next is sent; the end of an event larger than a buffer would be held back.
       const event = `data: ${number} ${"x".repeat(number * 1000)}\n\n`;
       request.emit(event);
       await client.received(event);
@@ -146,8 +146,8 @@ describe.each(WAYS)("generated: $name", (way) => {
     expect(await client.ended()).toBe(true);
   });
 
-  test("sluice is told of the client by nginx alone", async () => {
-    // The backend stands in sluice's place, as sluice takes some of these fields off by itself.
+  test("sluice gets the client's data only from nginx", async () => {
+    // The backend replaces sluice here, because sluice itself removes some of these fields.
     const { backend, nginx } = await startRow({ ...way, inPlaceOfSluice: true });
     const forged = ["X-Forwarded-For", "X-Real-IP", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id"];
     const headers = Object.fromEntries([...forged, "Forwarded"].map((name) => [name, "6.6.6.6"]));
@@ -167,7 +167,7 @@ describe.each(WAYS)("generated: $name", (way) => {
     request.respond();
   });
 
-  test("a stream that breaks off is seen as broken", async () => {
+  test("an aborted stream does not look complete", async () => {
     const { backend, open } = await startRow(way);
     const client = await open({});
     const request = await backend.nextRequest();
@@ -187,7 +187,7 @@ describe.each(WAYS)("generated: $name", (way) => {
     expect(await client.status()).toBe(200);
   });
 
-  test("a stream outlives silence by its heartbeats, and is cut without them", async () => {
+  test("a silent stream is kept open by its heartbeats, and is cut without them", async () => {
     const edit = (text: string) => text.replace(/proxy_read_timeout \S+;/, "proxy_read_timeout 2500ms;");
     const silent = async (heartbeat: string) => {
       const { backend, open } = await startRow({ ...way, edit, route: { stream: { heartbeat } } });
@@ -217,7 +217,7 @@ describe.each(WAYS)("generated: $name", (way) => {
     await eventually(() => answer().endsWith("hi"), "the first frame");
   });
 
-  test("while sluice is away the page that may use the route reads why, and no other", async () => {
+  test("while sluice does not respond only an allowed page can read the error", async () => {
     const { gateway, open } = await startRow(way);
     await gateway.close();
     const own = await open({ headers: { Origin: ORIGIN } });
@@ -236,7 +236,7 @@ describe.each(WAYS)("generated: $name", (way) => {
   });
 });
 
-describe.each(BUILDS)("generated behind a balancer: nginx $version", (build) => {
+describe.each(BUILDS)("generated behind a load balancer: nginx $version", (build) => {
   const asked = { headers: { "X-Forwarded-For": "6.6.6.6, 203.0.113.7", "X-Forwarded-Proto": "https" } };
   const seen = async (behind: readonly string[]) => {
     const { backend, open } = await startRow({ build, isTls: false, options: { behind, mode: "all" } });
@@ -248,14 +248,14 @@ describe.each(BUILDS)("generated behind a balancer: nginx $version", (build) => 
     ];
   };
 
-  test("what the balancer says of the client is believed, from its last address on", async () => {
+  test("the load balancer's fields are trusted, and its last address is the client's", async () => {
     const [address, proto] = await seen(["127.0.0.0/8"]);
     expect(address).toContain("203.0.113.7");
     expect(address).not.toContain("6.6.6.6");
     expect(proto).toBe("https");
   });
 
-  test("what others say is not", async () => {
+  test("the fields of other clients are not trusted", async () => {
     const [address, proto] = await seen(["10.9.8.7"]);
     expect(address).toContain("127.0.0.1");
     expect(address).not.toContain("203.0.113.7");
@@ -263,19 +263,19 @@ describe.each(BUILDS)("generated behind a balancer: nginx $version", (build) => 
   });
 });
 
-test("paths that are no route's are nginx's own in the mode routes", async () => {
+test("with --mode routes nginx itself serves all other paths", async () => {
   const build = BUILDS[0] as NginxBuild;
   const { backend, open } = await startRow({ build, isTls: false });
   const other = await open({ path: "/apple" });
   expect(await other.status()).toBe(404);
   expect(other.text()).not.toContain("error_code");
-  // A prefix of nginx alone would redirect it to /app/, after which a POST becomes a GET.
+  // With only the prefix location nginx would redirect to /app/, and clients would turn a POST into a GET.
   await open({ path: "/app", method: "POST", body: "{}" });
   const request = await backend.nextRequest();
   expect([request.method, request.target]).toEqual(["POST", "/app"]);
 });
 
-/** Sends bytes on a connection of their own; returns what has come back so far. */
+/** Sends bytes on a new connection; returns a function for the bytes received so far. */
 function sendRaw(port: number, isTls: boolean, bytes: string): () => string {
   const socket = isTls
     ? connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] })

@@ -7,7 +7,7 @@ import { startNginx } from "../support/nginx.ts";
 import { openStream, type StreamRequest } from "../support/sse-client.ts";
 import { configurationOf } from "../unit/nginx/configurations.ts";
 
-/** What stands behind both, each time. */
+/** The backends behind both. */
 const site = (backend: number) => `
 upstream app { server 127.0.0.1:${backend}; keepalive 4; }
 server {
@@ -30,7 +30,7 @@ server {
   location /reads/ { limit_except GET { deny all; } proxy_pass http://app; }
 }`;
 
-/** What a backend saw of a request, where nginx and sluice are to be alike. */
+/** The parts of a request at the backend that must be equal with nginx and sluice. */
 const seen = (request: BackendRequest) => ({
   method: request.method,
   target: request.target,
@@ -56,7 +56,7 @@ const ASKED: readonly StreamRequest[] = [
   { path: "/api/a", method: "POST", body: "{}" },
 ];
 
-test("what nginx sends to a backend, sluice sends as well once the configuration is imported", async () => {
+test("after the import sluice sends the same requests to the backends as nginx", async () => {
   const requests: BackendRequest[] = [];
   const backend = await startBackend((request) => {
     requests.push(request);
@@ -94,7 +94,7 @@ test("what nginx sends to a backend, sluice sends as well once the configuration
   for (const asked of ASKED) {
     const byNginx = await through(nginx.port, { ...asked });
     const bySluice = await through(gateway.port, { ...asked });
-    // add_header without always leaves refusals out.
+    // Without always, add_header does not apply to refusals.
     const site = byNginx.status < 400 ? byNginx.site : bySluice.site;
     expect({ asked, ...bySluice }).toEqual({ asked, ...byNginx, site });
   }

@@ -15,7 +15,7 @@ import { directoryOf, ROOT, startSluice } from "../support/sluice-process.ts";
 const EVENTS = 10;
 const GAP_MS = 500;
 
-/** The backend that the page speaks of: ten events, and the end. */
+/** The backend of the page: ten events, then the end. */
 async function startTenEvents(): Promise<number> {
   const server = createServer((_, response) => {
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" });
@@ -40,7 +40,7 @@ async function startTenEvents(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** Follows a page from block to block as a reader does, with free ports in place of the page's. */
+/** Follows a page block by block like a reader, with free ports instead of the page's. */
 class Reader {
   readonly #directory = directoryOf({});
   readonly #ports = new Map<string, number>();
@@ -75,7 +75,7 @@ class Reader {
       const { stdout, output } = await attempt(process.execPath, [`${ROOT}dist/cli/main.js`, ...args], {
         cwd: this.#directory,
       });
-      // What goes to stderr comes behind the findings; the order of two pipes is not certain.
+      // Standard error comes after the findings, because the order of two pipes is not certain.
       const said =
         stdout +
         output
@@ -86,7 +86,7 @@ class Reader {
     }
   }
 
-  /** Loads the site as it is by now. HTTP/1.0 is set as the default, as it was before 1.29.7. */
+  /** Loads the current site, with HTTP/1.0 as the default, as before 1.29.7. */
   async #startNginx(): Promise<void> {
     const site = readFileSync(join(this.#directory, "site.conf"), "utf8");
     const text = this.#toReal(site).replace("listen 8080;", "listen ${PLAIN_LISTEN};");
@@ -108,7 +108,7 @@ class Reader {
   }
 }
 
-/** Lines without what differs from run to run: times, the widths of columns, how many events came at once. */
+/** Removes the parts that differ from run to run: times, column widths, the number of events at once. */
 const comparable = (text: string): string[] =>
   text
     .replaceAll(/\b\d+(?:\.\d+)? m?s\b/g, "TIME")
@@ -117,9 +117,9 @@ const comparable = (text: string): string[] =>
     .trimEnd()
     .split("\n");
 
-/** Times are compared by what they lead to; a machine that stands still may be late by itself. */
+/** Retried, because a machine that stalls makes streams late by itself. */
 describe("docs/nginx.md", { retry: 2 }, () => {
-  test("a reader who runs its commands in order sees its output", async () => {
+  test("its commands, run in order, print its output", async () => {
     const reader = new Reader();
     await reader.start();
     const blocks = blocksOf("docs/nginx.md");
@@ -127,7 +127,7 @@ describe("docs/nginx.md", { retry: 2 }, () => {
     for (const block of blocks) await reader.follow(block);
   });
 
-  test("the verdict on the first page of the README is that of a run", async () => {
+  test("the verdict in the README is the verdict of a run", async () => {
     const reader = new Reader();
     await reader.start();
     const site = blocksOf("docs/nginx.md").find(({ language }) => language === "nginx");

@@ -12,23 +12,23 @@ import { openStream, type StreamClient, type StreamRequest } from "../support/ss
 
 type Site = Pick<NginxSetup, "template" | "httpVersion" | "extra">;
 
-/** Buffering is on unless the site says otherwise; the version is what nginx speaks to sluice. */
+/** Buffering is on unless the site switches it off; the version is that of HTTP to sluice. */
 const SITES: readonly (Site & { readonly name: string })[] = [
   { name: "plain, HTTP/1.0", template: "plain", httpVersion: "1.0" },
   { name: "plain, HTTP/1.1", template: "plain", httpVersion: "1.1" },
   { name: "recommended", template: "recommended", httpVersion: "1.0" },
 ];
 
-/** How long a hop must hold an event back before a test believes that it does. */
+/** How long an event must be missing before a test concludes that a hop holds it back. */
 const HELD_MS = 600;
 
-/** Where the events of a control come from. */
+/** The source of a control's events. */
 interface Source {
   emit(text: string): void;
   end(): void;
 }
 
-/** A scripted backend, sluice and nginx in a row. */
+/** A chain of a scripted backend, sluice and nginx. */
 async function startRow(site: Site, route: Readonly<Record<string, unknown>> = {}) {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, route);
@@ -36,7 +36,7 @@ async function startRow(site: Site, route: Readonly<Record<string, unknown>> = {
   return { backend, gateway, nginx };
 }
 
-/** One stream through a row: its client, and its request at the backend, whose head is sent. */
+/** One stream through a chain: its client, and its request at the backend, after the response head. */
 async function openThrough(site: Site, route?: Readonly<Record<string, unknown>>, sent?: StreamRequest) {
   const { backend, nginx } = await startRow(site, route);
   const client = openStream(nginx.port, { path: "/stream", ...sent });
@@ -46,8 +46,8 @@ async function openThrough(site: Site, route?: Readonly<Record<string, unknown>>
 }
 
 /**
- * Sends each event only after the client has the one before: a hop that gathers events stops this for good,
- * and no clock is needed to see it.
+ * Sends each event only after the client has the previous one: a hop that holds events back stops this forever, which
+ * needs no clock to detect.
  */
 async function exchangeEvents(request: BackendRequest, client: StreamClient, count = 20): Promise<string> {
   let sent = "";
@@ -60,13 +60,13 @@ async function exchangeEvents(request: BackendRequest, client: StreamClient, cou
   return sent;
 }
 
-/** Whether this event comes through, given time enough for any hop that does not hold it. */
+/** Whether an event arrives within the time that any prompt hop needs. */
 const comesThrough = (client: StreamClient, event: string): Promise<boolean> =>
   eventually(() => client.text.includes(event), "the event", { timeoutMs: HELD_MS }).catch(() => false);
 
 /** Fails unless events are held back until the backend ends its stream. */
 async function expectHeldBack(source: Source, client: StreamClient): Promise<void> {
-  // What nginx reads together with the head passes, held or not, so this one tells nothing.
+  // nginx forwards the data that it reads together with the head in any case, so this event shows nothing.
   source.emit("data: with the head\n\n");
   await comesThrough(client, "data: with the head\n\n");
   source.emit("data: first\n\n");
@@ -74,7 +74,7 @@ async function expectHeldBack(source: Source, client: StreamClient): Promise<voi
   source.emit("data: second\n\n");
   source.end();
   await client.ended();
-  // One piece holds both, though the second was sent long after the first.
+  // Both are in one read although the second was sent long after the first.
   const piece = client.arrivals.find(({ bytes }) => bytes.includes("data: first"));
   expect(piece?.bytes.toString()).toContain("data: first\n\ndata: second\n\n");
 }
@@ -84,16 +84,16 @@ const chunked = (request: BackendRequest): Source => ({
   end: () => request.endStream(),
 });
 
-/** The head of a stream without sluice, for an nginx that speaks HTTP/1.0: its end is the connection's. */
+/** The head of a stream without sluice, for nginx with HTTP/1.0: it ends with the connection. */
 function openUnframed(request: BackendRequest, fields = ""): Source {
   request.send(`HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n${fields}\r\n`);
   return { emit: (text) => request.send(text), end: () => request.halfClose() };
 }
 
 describe.each(SITES)("nginx in front: $name", (site) => {
-  it("lets the events of a GET through one by one", async () => {
+  it("forwards the events of a GET one by one", async () => {
     const { client, request } = await openThrough(site);
-    // The head and the first comment are through before the backend has sent an event.
+    // The head and the first comment arrive before the backend sends any event.
     await client.received(":\n");
     const sent = await exchangeEvents(request, client);
     request.endStream();
@@ -103,7 +103,7 @@ describe.each(SITES)("nginx in front: $name", (site) => {
     expect(client.field("cache-control")).toBe("no-cache, no-transform");
   });
 
-  it("lets the events of a POST through one by one", async () => {
+  it("forwards the events of a POST one by one", async () => {
     const { client, request } = await openThrough(site, {}, { method: "POST", body: '{"prompt":"hello"}' });
     const sent = await exchangeEvents(request, client);
     expect((await request.wholeBody()).toString()).toBe('{"prompt":"hello"}');
@@ -112,7 +112,7 @@ describe.each(SITES)("nginx in front: $name", (site) => {
     expect(client.text).toBe(`:\n${sent}`);
   });
 
-  it("lets the heartbeats of a silent stream through", async () => {
+  it("forwards the heartbeats of a silent stream", async () => {
     const { client, request } = await openThrough(site, { stream: { heartbeat: "50ms" } });
     await client.received(":\n:\n:\n:\n");
     request.emit("data: awake\n\n");
@@ -120,7 +120,7 @@ describe.each(SITES)("nginx in front: $name", (site) => {
     expect(client.text).toMatch(/^(:\n){4,}data: awake\n\n(:\n)*$/);
   });
 
-  it("ends the backend's request when the client leaves", async () => {
+  it("ends the backend's request when the client disconnects", async () => {
     const { client, request } = await openThrough(site);
     await exchangeEvents(request, client, 1);
     expect(request.connection.isOpen).toBe(true);
@@ -128,7 +128,7 @@ describe.each(SITES)("nginx in front: $name", (site) => {
     await request.connection.closed;
   });
 
-  it("shows the client that a stream broke off", async () => {
+  it("shows the client that a stream was aborted", async () => {
     const { client, request } = await openThrough(site);
     await exchangeEvents(request, client, 1);
     request.emit("data: half");
@@ -138,8 +138,8 @@ describe.each(SITES)("nginx in front: $name", (site) => {
   });
 });
 
-describe("controls: what sluice does for nginx is needed", () => {
-  /** The backend directly behind nginx. */
+describe("controls: nginx needs sluice's header", () => {
+  /** nginx directly in front of the backend. */
   async function openWithoutSluice(httpVersion: "1.0" | "1.1") {
     const backend = await startBackend();
     const nginx = await startNginx({ httpVersion, upstream: `127.0.0.1:${backend.port}` });
@@ -152,13 +152,13 @@ describe("controls: what sluice does for nginx is needed", () => {
     await expectHeldBack(openUnframed(request), client);
   });
 
-  it("holds events back when nginx is told to ignore the header", async () => {
+  it("holds events back when nginx ignores the header", async () => {
     const deaf: Site = { httpVersion: "1.0", extra: "proxy_ignore_headers X-Accel-Buffering;" };
     const { client, request } = await openThrough(deaf);
     await expectHeldBack(chunked(request), client);
   });
 
-  it("lets the same events through for the header alone", async () => {
+  it("forwards the same events at once with only the header", async () => {
     const { client, request } = await openWithoutSluice("1.0");
     const source = openUnframed(request, "X-Accel-Buffering: no\r\n");
     for (const event of ["data: one\n\n", "data: two\n\n", "data: three\n\n"]) {
@@ -167,8 +167,8 @@ describe("controls: what sluice does for nginx is needed", () => {
     }
   });
 
-  // Over HTTP/1.1 nginx passes small chunks on, buffering or not. Of a large chunk that comes in pieces it
-  // holds whole events back, even when the chunk is complete, unless the header says otherwise.
+  // Over HTTP/1.1 nginx forwards small chunks at once, with or without buffering. Of a large chunk in several reads it
+  // holds back whole events, even when the chunk is complete, unless the header switches buffering off.
   it.each([
     { header: {}, passes: false },
     { header: { "X-Accel-Buffering": "no" }, passes: true },
@@ -187,11 +187,11 @@ describe("controls: what sluice does for nginx is needed", () => {
   });
 });
 
-describe("an nginx that waits for a few seconds only", () => {
-  // More than this process may stand still, which sends the heartbeats.
+describe("nginx with a read timeout of a few seconds", () => {
+  // Longer than this process, which sends the heartbeats, may stall.
   const IMPATIENT: Site = { extra: "proxy_read_timeout 2500ms;" };
 
-  it("keeps a quiet stream for its heartbeats", async () => {
+  it("keeps a quiet stream with heartbeats", async () => {
     const { client, request } = await openThrough(IMPATIENT, { stream: { heartbeat: "200ms" } });
     const opened = performance.now();
     await eventually(() => performance.now() - opened > 3500, "more than a read timeout");
@@ -216,19 +216,19 @@ describe("a second nginx in front of the first", () => {
     return { client, request };
   }
 
-  it("holds events back, because the first keeps the header to itself", async () => {
+  it("holds events back, because the first nginx removes the header", async () => {
     const { client, request } = await openThroughTwo("");
     await expectHeldBack(chunked(request), client);
   });
 
-  it("lets events through when the first passes the header on", async () => {
+  it("forwards events at once when the first nginx forwards the header", async () => {
     const { client, request } = await openThroughTwo("proxy_pass_header X-Accel-Buffering;");
     await exchangeEvents(request, client);
   });
 });
 
 describe("other settings of nginx", () => {
-  it("gets events through its gzip one by one", async () => {
+  it("forwards events one by one through gzip", async () => {
     const gzip = "gzip on; gzip_types text/event-stream; gzip_min_length 0; gzip_proxied any;";
     const { backend, nginx } = await startRow({ extra: gzip });
     const text = readCompressed(nginx);
@@ -240,14 +240,14 @@ describe("other settings of nginx", () => {
     }
   });
 
-  /** Asks for gzip and unpacks as it comes. */
+  /** Requests gzip and decompresses incrementally. */
   function readCompressed(nginx: NginxFixture): () => string {
     let text = "";
     const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
     gunzip.setEncoding("utf8").on("data", (piece: string) => {
       text += piece;
     });
-    // The stream is left in the middle, which both ends report.
+    // The client disconnects during the stream, which both ends report.
     gunzip.on("error", () => undefined);
     const request = sendRequest(
       nginx.url,
@@ -267,8 +267,8 @@ describe("other settings of nginx", () => {
   }
 });
 
-describe("curl -N through an nginx with its defaults", () => {
-  it("shows one line a second", async () => {
+describe("curl -N through nginx with its defaults", () => {
+  it("shows one line per second", async () => {
     const { backend, nginx } = await startRow({ template: "plain", httpVersion: "1.0" });
     const curl = spawn("curl", ["-sN", `${nginx.url}/stream`], { stdio: ["ignore", "pipe", "inherit"] });
     onTestFinished(() => {
@@ -283,7 +283,7 @@ describe("curl -N through an nginx with its defaults", () => {
     for (let number = 1; number <= 4; number += 1) {
       await delay(1000);
       request.emit(`data: line ${number}\n\n`);
-      // Each line is on the screen before the next is sent.
+      // Each line is printed before the next is sent.
       await eventually(() => shown.includes(`data: line ${number}\n\n`), `line ${number}`);
     }
   });

@@ -25,7 +25,7 @@ test.each([
 ])("HAProxy with %s: the backend is told of its client, and events pass as they come", async (option) => {
   const { backend, gateway } = await startProxied();
   const port = await startHaproxy(`127.0.0.1:${gateway.port} ${option}`);
-  // An address that HAProxy itself does not have.
+  // An address that is not HAProxy's own.
   const socket = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.77" });
   socket.write("GET /events HTTP/1.1\r\nHost: a.test\r\n\r\n");
   let text = "";
@@ -46,7 +46,7 @@ test.each([
   await request?.connection.closed;
 });
 
-test("HAProxy's checks, which name nobody, do not disturb", async () => {
+test("HAProxy's health checks, without a client address, do no harm", async () => {
   const { backend, gateway } = await startProxied();
   await startHaproxy(`127.0.0.1:${gateway.port} send-proxy-v2 check inter 50ms`);
   await new Promise((resolve) => setTimeout(resolve, 500));

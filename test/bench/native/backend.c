@@ -1,11 +1,11 @@
 /*
- * The backend of the benchmark: one thread, one epoll, answers from prepared bytes.
+ * The backend of the benchmark: one thread, one epoll, prepared responses.
  *
- *   GET /events?stream=K   an event stream; its first event leaves with the head
- *   GET /shared            an event stream that gets what a tick sends to all
- *   any other              a small answer on a connection that stays open
+ *   GET /events?stream=K   an event stream; its first event is sent with the head
+ *   GET /shared            an event stream that gets the events of a tick
+ *   any other              a small response on a connection that stays open
  *
- * What is sent when is said on the control connection (common.h). Usage: backend [POST-PORT POST-PATH]
+ * The control connection sets what is sent and when (common.h). Usage: backend [POST-PORT POST-PATH]
  */
 #include "common.h"
 #include <math.h>

@@ -21,7 +21,7 @@
 
 /*
  * One event is 100 bytes: "data: " sequence (10 digits) space sent (19 digits, ns of CLOCK_MONOTONIC) space
- * and filling, then the blank line. Backend and load run on one machine, so they share that clock.
+ * and padding, then the blank line. Backend and load run on one machine, so they share that clock.
  */
 #define EVENT_BYTES 100
 #define SEQ_AT 6

@@ -1,12 +1,12 @@
 /*
  * The clients of the benchmark: one thread, one epoll. Usage: load PORT CONTROL-PORT PROXY-PIDS BACKEND-PID
  *
- * A command a line on stdin, one line of JSON on stdout when it is done:
- *   open COUNT AT-ONCE PATH          opens streams; PATH/K when it ends in "=", else the same for all
- *   pace OP RATE BURST WARM-MS MS    has the backend send (OP: pace, tick or publish), RATE bursts a second
+ * Each line on stdin is a command; one line of JSON on stdout reports its end:
+ *   open COUNT AT-ONCE PATH          opens streams; with a number after PATH if it ends in "="
+ *   pace OP RATE BURST WARM-MS MS    makes the backend send (OP: pace, tick or publish) RATE bursts per second
  *   saturate WARM-MS MS              the next event of a stream is sent when the last one has arrived
- *   plain COUNT WARM-MS MS           ordinary requests, each on a kept connection after the answer before
- *   idle MS                          reads what comes
+ *   plain COUNT WARM-MS MS           ordinary requests, each on a reused connection after the previous response
+ *   idle MS                          reads for MS
  *   close                            resets all connections
  */
 #include "client.h"

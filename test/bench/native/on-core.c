@@ -1,10 +1,10 @@
 /*
- * Runs a program on one core and ahead of others: on-core CORE PROGRAM ARGUMENTS...
+ * Runs a program on one core with priority over others: on-core CORE PROGRAM ARGUMENTS...
  *
- * On a machine that others use, a higher priority alone leaves the proxy waiting for whoever runs until that
- * one's slice of some milliseconds is over, and what waited leaves in fewer, larger writes: both figures lie.
- * A short slice lets it in at once (since Linux 6.12). And priorities count within a session only, until its
- * group has one too (sched(7), autogroup). Without the permissions it runs as it is.
+ * On a shared machine a higher priority alone is not enough: the proxy still waits until the running process has used
+ * its time slice of some milliseconds, and then writes in fewer, larger writes, which distorts both figures. A short
+ * slice lets it run at once (since Linux 6.12). Priorities count only within a session, unless its group has one too
+ * (sched(7), autogroup). Without the permissions the program runs normally.
  */
 #define _GNU_SOURCE
 #include <sched.h>

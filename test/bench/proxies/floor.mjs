@@ -1,10 +1,10 @@
 import { connect, createServer } from "node:net";
 
 /**
- * No proxy, and the least that one can be in this runtime: two sockets, what one brings is written to the other, and
- * nothing is read, checked, counted or logged. What sluice costs beyond this is what it does.
+ * The lowest possible cost of a proxy in this runtime: two sockets, and the bytes of each are written to the other
+ * without parsing, checks, counts or logs. The difference to sluice is the cost of sluice's work.
  *
- * It trusts that each request and each answer come in one read, and that a stream's connection is its client's.
+ * It assumes that each request and each response arrive in one read, and that each stream has its own connection.
  */
 const [port, backend] = process.argv.slice(2).map(Number);
 const BUFFER = Buffer.allocUnsafeSlow(64 * 1024);

@@ -5,7 +5,7 @@ import { startBackend } from "../../support/backend.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startGatewayTo } from "../../support/gateway.ts";
 
-/** The package `eventsource`, the EventSource of Node programs. */
+/** The package `eventsource`, an EventSource for Node. */
 
 interface Seen {
   readonly type: string;
@@ -34,7 +34,7 @@ function openSource(url: string, headers: Readonly<Record<string, string>> = {})
   return { source, seen, next };
 }
 
-it("sends its own headers and gets events one by one", async () => {
+it("sends its own fields and gets events one by one", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const client = openSource(`${gateway.url}/stream`, { Authorization: "Bearer blue" });
@@ -68,7 +68,7 @@ it.each(["ends", "dies in the middle of an event"])(
       request.emit("id: 8\ndata: ha");
       request.reset();
     }
-    // The route's `retry` makes this prompt; three seconds is the client's own waiting time.
+    // The route's `retry` makes this fast; the client's own reconnection time is three seconds.
     expect(await client.next()).toMatchObject({ type: "error", readyState: EventSource.CONNECTING });
     const again = await backend.nextRequest();
     expect(again.field("last-event-id")).toBe("7");
@@ -79,7 +79,7 @@ it.each(["ends", "dies in the middle of an event"])(
   },
 );
 
-it("stops for good on 204", async () => {
+it("stops reconnecting on 204", async () => {
   const backend = await startBackend((request) => request.send("HTTP/1.1 204 No Content\r\n\r\n"));
   const gateway = await startGatewayTo(backend.url);
   const client = openSource(`${gateway.url}/stream`);

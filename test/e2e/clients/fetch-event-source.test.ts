@@ -14,7 +14,7 @@ const init = {
 };
 
 it.each(["the page's origin", "true"])(
-  "streams the answer to a JSON POST and repeats it with last-event-id, with cors: %s",
+  "reads the stream of a JSON POST and repeats the POST with last-event-id, with cors: %s",
   async (how) => {
     const pages = await startPageServer();
     const backend = await startBackend();
@@ -32,10 +32,10 @@ it.each(["the page's origin", "true"])(
       request.emit(`id: ${n}\nevent: delta\ndata: number ${n}\n\n`);
       expect(await source.next()).toMatchObject({ type: "delta", data: `number ${n}`, id: String(n) });
     }
-    // It takes an id as soon as its line is there, even of an event that never comes whole; so none here.
+    // It takes an id as soon as the line arrives, even of an incomplete event; so this event has no id.
     request.emit("data: ha");
     request.reset();
-    // A clean end would be "close", and no second request would follow it.
+    // A clean end would be "close", without a second request.
     expect(await source.next()).toMatchObject({ type: "error", failure: "TypeError: network error" });
 
     const again = await backend.nextRequest();
@@ -79,7 +79,7 @@ it("reads the gateway's 502 and its request id across origins", async () => {
   });
 });
 
-it("cannot even ask on a route without cors", async () => {
+it("cannot send its request on a route without cors", async () => {
   const pages = await startPageServer();
   const backend = await startBackend((request) => request.respond(204));
   const gateway = await startGatewayTo(backend.url);

@@ -6,7 +6,7 @@ import { startIssuer } from "../../support/issuer.ts";
 import { startNginx } from "../../support/nginx.ts";
 import { startPageServer } from "../../support/page-server.ts";
 
-/** The browser's own EventSource, which sends no fields, on a route that wants a token; across origins. */
+/** The browser's own EventSource, which cannot send fields, cross-origin on a route that requires a token. */
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -21,7 +21,7 @@ async function start() {
       stream: {
         match: { path: "/stream", methods: ["GET"] },
         upstream: backend.url,
-        // No word of POST anywhere: asking for a ticket is not the route's business.
+        // POST is not configured: sluice itself answers the request for a ticket.
         cors: { allowOrigins: [pages.origin], allowMethods: ["GET"] },
         auth: { jwt: issuer.config(), ticket: {} },
       },
@@ -31,7 +31,7 @@ async function start() {
   return { backend, issuer, gateway, nginx, page: await openClientPage(pages.origin + pages.path) };
 }
 
-it("opens a stream with a ticket, and another one with another ticket where the first ended", async () => {
+it("opens a stream with a ticket, and resumes it with another ticket", async () => {
   const { backend, issuer, gateway, nginx, page } = await start();
   const headers = { Authorization: `Bearer ${await issuer.token()}` };
   const source = await page.open("openWithTicket", "ticket", `${nginx.url}/stream`, { headers });
@@ -45,7 +45,7 @@ it("opens a stream with a ticket, and another one with another ticket where the 
   expect(await source.next()).toMatchObject({ type: "message", data: "one", id: "7" });
 
   first.endStream();
-  // The browser comes back with the ticket that it has used, which stops it; the page asks for another one.
+  // The browser reconnects with the used ticket, which fails; the page requests another ticket.
   expect(await source.next()).toMatchObject({ type: "error", readyState: CONNECTING });
   expect(await source.next()).toMatchObject({ type: "error", readyState: CLOSED });
   const second = await backend.nextRequest();

@@ -7,7 +7,7 @@ import { holdsBigEvent, holdsHead, type Live, looksWhole, testLive } from "./liv
 const EVENT = "data: 1\n\n";
 const GZIP = ["Accept-Encoding: gzip"];
 
-/** Whether the client sees `text` in what the backend sends, while the stream goes on. */
+/** Whether the client gets `text` from the backend while the stream is open. */
 async function receives(lab: Lab, sent: string, text: string): Promise<boolean> {
   const client = await lab.ask("/events");
   const request = await lab.backend.nextRequest();
@@ -55,7 +55,7 @@ const ENTRIES: readonly Live[] = [
   },
   {
     rule: "sub-filter-holds",
-    // A chunk of its own ends with the line break that ends the event.
+    // The event's last line break is the end of a separate chunk.
     effect: async (lab) => !(await receives(lab, EVENT, "data: 1\n\n")),
   },
   {
@@ -150,7 +150,7 @@ const ENTRIES: readonly Live[] = [
 ];
 testLive(ENTRIES);
 
-/** Opens a stream behind FastCGI and tells whether its first event waits for more. */
+/** Opens a stream behind FastCGI; whether its first event waits for more data. */
 async function holdsFastCgiEvent(lab: Lab, requests: readonly FastCgiRequest[]): Promise<boolean> {
   const client = await lab.ask("/events");
   await eventually(() => requests.length > 0, "a request over FastCGI");
@@ -159,7 +159,7 @@ async function holdsFastCgiEvent(lab: Lab, requests: readonly FastCgiRequest[]):
 }
 
 test.each(BUILDS)(
-  "buffering-of-another-protocol: events over FastCGI wait, on nginx $version",
+  "buffering-of-another-protocol: nginx $version holds back events over FastCGI",
   async (build) => {
     const effect = async (patienceMs: number, name: "bad" | "good") => {
       const { port, requests } = await startFastCgi();

@@ -12,7 +12,7 @@ const UPGRADE = ["Upgrade: websocket", "Connection: upgrade", "Sec-WebSocket-Ver
 const lacks = (text: string, field: string): boolean =>
   !text.toLowerCase().includes(`\n${field.toLowerCase()}: `);
 
-/** Whether a handshake that the backend would take fails. */
+/** Whether a handshake fails although the backend would accept it. */
 async function failsToUpgrade(lab: Lab): Promise<boolean> {
   await lab.ask("/ws", UPGRADE);
   const { head } = await lab.backend.nextRequest();
@@ -21,7 +21,7 @@ async function failsToUpgrade(lab: Lab): Promise<boolean> {
   return !(isHandshake && head.version === "HTTP/1.1");
 }
 
-/** Whether a client over HTTP/2 without TLS gets its stream reset. */
+/** Whether the stream of an HTTP/2 client without TLS is reset. */
 async function isReset(lab: Lab): Promise<boolean> {
   const session = connect(`http://127.0.0.1:${lab.port}`);
   afterTest(() => session.destroy());
@@ -135,7 +135,7 @@ const ENTRIES: readonly Live[] = [
   {
     rule: "scheme-lost",
     effect: async (lab) => lacks(await seenBy(lab, "/events"), "X-Forwarded-Proto"),
-    // Without TLS it is the same field that is there or not.
+    // Without TLS the same field is present or missing.
     setup: { edit: (text) => text.replace(" ssl;", ";") },
   },
   {
@@ -160,7 +160,7 @@ const ENTRIES: readonly Live[] = [
   {
     rule: "real-ip-from-anyone",
     effect: async (lab) => (await seenBy(lab, "/events", FORGED)).includes("192.0.2.66"),
-    // Only the range of the documentation is not the client's own here.
+    // Here only the documentation range is not the client's own address.
     setup: { edit: (text) => text.replace("set_real_ip_from 127.0.0.1;", "set_real_ip_from 192.0.2.1;") },
   },
 ];

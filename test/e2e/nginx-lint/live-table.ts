@@ -4,16 +4,16 @@ import { eventually } from "../../support/eventually.ts";
 import { BUILDS, effectsOf, type Lab, type LabSetup } from "../../support/nginx-lab.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 
-/** A rule, what shows that its effect is there, and what the run needs. */
+/** A rule, the check of its effect, and the needs of its run. */
 export interface Live {
   readonly rule: string;
   readonly effect: (lab: Lab) => Promise<boolean>;
   readonly setup?: Partial<LabSetup>;
-  /** The versions that it is measured on; all without it. */
+  /** The measured versions; undefined for all. */
   readonly versions?: readonly string[];
 }
 
-/** One test for each rule and each nginx of this machine. */
+/** Defines one test for each rule and each nginx of this machine. */
 export function testLive(entries: readonly Live[]): void {
   for (const build of BUILDS) {
     describe(`nginx ${build.version}`, () => {
@@ -28,13 +28,13 @@ export function testLive(entries: readonly Live[]): void {
   }
 }
 
-/** Answers with the head of the request as its body, so that the client sees what the backend saw. */
+/** Sends the request's head as the body, so that the client sees the request at the backend. */
 export const echo = (request: BackendRequest): void => {
   const lines = request.head.fields.map(([name, value]) => `${name}: ${value}`);
   request.respond(200, {}, [`${request.method} ${request.target}`, ...lines, ""].join("\r\n"));
 };
 
-/** Answers as a stream opens: head at once, one event, then silence. */
+/** Opens a stream: head at once, one event, then silence. */
 export const openWith =
   (event: string, fields: Record<string, string> = {}) =>
   (request: BackendRequest): void => {
@@ -42,7 +42,7 @@ export const openWith =
     request.emit(event);
   };
 
-/** What the backend was asked, as it saw it. */
+/** Returns the request at the backend. */
 export async function seenBy(lab: Lab, target: string, fields: readonly string[] = []): Promise<string> {
   const client = await lab.ask(target, fields);
   const request = await lab.backend.nextRequest();
@@ -52,7 +52,7 @@ export async function seenBy(lab: Lab, target: string, fields: readonly string[]
   return [`${request.method} ${request.target}`, ...lines, ""].join("\n");
 }
 
-/** Whether the head of a stream waits for something. */
+/** Whether nginx holds back the head of a stream. */
 export async function holdsHead(
   lab: Lab,
   target: string,
@@ -63,10 +63,10 @@ export async function holdsHead(
   return !(await lab.comes(client, "\r\n\r\n"));
 }
 
-/** An event that is bigger than a buffer of nginx. */
+/** An event larger than a buffer of nginx. */
 export const BIG_EVENT = `data: ${"x".repeat(5000)}END\n\n`;
 
-/** Whether the end of a big event waits for the next one. */
+/** Whether the end of a large event waits for the next event. */
 export async function holdsBigEvent(
   lab: Lab,
   target: string,
@@ -79,10 +79,10 @@ export async function holdsBigEvent(
   return !(await lab.comes(client, "END"));
 }
 
-/** How often a text stands in another. */
+/** Counts the occurrences of a text. */
 export const count = (text: string, part: string): number => text.split(part).length - 1;
 
-/** Whether a chunked answer, or one that ends with its connection, looks whole to the client. */
+/** Whether an aborted response looks complete to the client: chunked, or ending with its connection. */
 export async function looksWhole(client: RawClient): Promise<boolean> {
   const hasLastChunk = () => client.text.endsWith("0\r\n\r\n");
   await eventually(() => hasLastChunk() || client.ending !== "open", "the end of the answer");

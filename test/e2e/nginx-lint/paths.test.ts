@@ -6,7 +6,7 @@ const sees = async (lab: Lab, target: string, line: string) =>
 const statusOf = async (lab: Lab, target: string, method = "GET") =>
   Number((await lab.headOf(target, [], method)).slice(9, 12));
 
-/** Sends half of a body, and tells whether the backend hears of it only at its end. */
+/** Sends half of a body; whether the backend gets the request only at the body's end. */
 async function waitsForBody(lab: Lab, target: string): Promise<boolean> {
   const client = await lab.ask(target, ["Transfer-Encoding: chunked"], "POST");
   client.send("4\r\nhalf\r\n");
@@ -22,7 +22,7 @@ const ENTRIES: readonly Live[] = [
       const client = await lab.ask("/v1/messages", [], "POST", "body");
       return !(await lab.comes(client, "HTTP/1.1 200"));
     },
-    // As every server does, the backend answers behind the whole body that it was told of.
+    // Like every server, the backend responds after the announced body.
     setup: {
       answer: (request) =>
         void request.wholeBody().then(
@@ -51,7 +51,7 @@ const ENTRIES: readonly Live[] = [
     effect: async (lab) => {
       await lab.ask("/api/a%20b");
       const { head } = await lab.backend.nextRequest();
-      // A blank in the request line: what follows it stands where the version should.
+      // A blank in the request line: the text after it takes the place of the version.
       return head.version !== "HTTP/1.1";
     },
   },
@@ -61,7 +61,7 @@ const ENTRIES: readonly Live[] = [
       await lab.headOf("/api/");
       return lab.errorLog.includes("no resolver defined");
     },
-    // The resolver of the good one does not answer.
+    // The resolver of the good configuration does not respond.
     setup: {
       edit: (text) => text.replace("resolver 127.0.0.1;", "resolver 127.0.0.1; resolver_timeout 1s;"),
     },

@@ -11,10 +11,10 @@ import { type Random, randomFrom } from "../../support/random-bytes.ts";
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
 const WORDS = Number(process.env["FUZZ_CASES"] ?? 150);
 
-/** Each word starts an nginx once. */
+/** The number of words; each starts nginx once. */
 const TIMEOUT_MS = Math.max(120_000, WORDS * 200);
 
-/** Letters that nginx's reader treats in a way of its own, and some that it does not. */
+/** Characters with a meaning for nginx's parser, and some without. */
 const LETTERS = [
   '"',
   "'",
@@ -48,7 +48,7 @@ function randomWord({ upTo, one, chance }: Random): string {
 
 const site = (word: string) => `server { listen 127.0.0.1:8080; location /w { return 200 ${word}; } }\n`;
 
-/** What our reader makes of a word: its text, or undefined where nginx would not start or has no such word. */
+/** Reads a word with our parser: its text, or undefined if nginx would not start or has no such word. */
 function readWord(word: string): string | undefined {
   const { directives, fault } = parse(new SourceFile("nginx.conf", site(word)));
   const location = directives[0]?.block?.[1];
@@ -57,17 +57,17 @@ function readWord(word: string): string | undefined {
     directives.length === 1 && directives[0]?.block?.length === 2 && location?.block?.length === 1;
   if (fault !== undefined || !isOne || (answer?.words.length ?? 9) > 3 || answer?.block !== undefined)
     return undefined;
-  // A comment, or nothing but blanks, leaves the answer without a text.
+  // With a comment or only blanks the response has no text.
   return answer?.arg(1);
 }
 
 describe.each(BUILDS)("nginx $version", (build) => {
-  test(`reads ${WORDS} made-up words of seed ${SEED} as we do`, { timeout: TIMEOUT_MS }, async () => {
+  test(`reads ${WORDS} random words of seed ${SEED} like our parser`, { timeout: TIMEOUT_MS }, async () => {
     const random = randomFrom(SEED);
     const words = Array.from({ length: WORDS }, () => randomWord(random));
     const taken = words.filter((word) => testConfiguration(site(word), build).isTaken);
     expect(words.filter((word) => readWord(word) !== undefined)).toEqual(taken);
-    // One server answers with all of them.
+    // One server returns all of them.
     const locations = taken.map((word, at) => `location /w${at}/ { return 200 ${word}; }`);
     const lab = await startLab(`server { listen 127.0.0.1:8080;\n${locations.join("\n")}\n}`, {
       build,
@@ -81,7 +81,7 @@ describe.each(BUILDS)("nginx $version", (build) => {
     }
   });
 
-  test("chooses the locations that we choose", async () => {
+  test("chooses the same locations as our code", async () => {
     const names = [
       "= /exact",
       "/",

@@ -3,12 +3,12 @@ import { eventually } from "../../support/eventually.ts";
 import { startGateway } from "../../support/gateway.ts";
 import { BUILDS, effectsOf, fixtureText, startLab } from "../../support/nginx-lab.ts";
 
-/** What lint says of nginx in front of sluice, with the real gateway behind it. */
+/** Lint's findings about nginx in front of sluice, with the real gateway. */
 
 const ROUTES = { events: { match: { path: "/*" }, mock: { status: 200, body: "ours" } } };
 
 test.each(BUILDS)(
-  "proxy-protocol-mismatch: a listener that expects the PROXY protocol is a 502, on nginx $version",
+  "proxy-protocol-mismatch: a listener that expects the PROXY protocol gives 502, on nginx $version",
   async (build) => {
     const expecting = await startGateway({
       routes: ROUTES,
@@ -29,7 +29,7 @@ test.each(BUILDS)(
 );
 
 for (const build of BUILDS.filter(({ version }) => version === "1.30")) {
-  test("h2-needs-tls: HTTP/2 without TLS to sluice is a 502, on nginx 1.30", async () => {
+  test("h2-needs-tls: HTTP/2 without TLS to sluice gives 502, on nginx 1.30", async () => {
     const gateway = await startGateway({ routes: ROUTES });
     const ports = { "9000": gateway.port };
     const effect = async (lab: Awaited<ReturnType<typeof startLab>>) =>

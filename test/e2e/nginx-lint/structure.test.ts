@@ -5,9 +5,9 @@ import { RULES } from "../../../src/nginx/lint/rules.ts";
 import { BUILDS, fixtureText, type NginxBuild, testConfiguration } from "../../support/nginx-lab.ts";
 import { fixtureOf } from "../../unit/nginx/fixtures.ts";
 
-/** Configurations of rules that the system's nginx is too old for. */
+/** The rules whose configurations need a newer nginx than the system's. */
 const NEWER: ReadonlySet<string> = new Set(["needs-newer-nginx", "listen-http2-deprecated", "h2-needs-tls"]);
-/** What nginx says to a configuration that lint says nginx does not start with. */
+/** nginx's messages for configurations that lint reports as not starting. */
 const REFUSED: Readonly<Record<string, string>> = {
   "not-allowed-here": '"proxy_buffering" directive is not allowed here',
   "unknown-directive": 'unknown directive "proxy_bufering"',
@@ -18,13 +18,16 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 describe.each(BUILDS)("nginx $version", (build) => {
-  test.each(Object.entries(REFUSED))("does not start with %s, and does without it", (rule, words) => {
-    const bad = testConfiguration(fixtureText(rule, "bad"), build);
-    expect(bad).toMatchObject({ isTaken: false, said: expect.stringContaining(words) });
-    expect(testConfiguration(fixtureText(rule, "good"), build)).toMatchObject({ isTaken: true });
-  });
+  test.each(Object.entries(REFUSED))(
+    "does not start with the bad configuration of %s, but with the good one",
+    (rule, words) => {
+      const bad = testConfiguration(fixtureText(rule, "bad"), build);
+      expect(bad).toMatchObject({ isTaken: false, said: expect.stringContaining(words) });
+      expect(testConfiguration(fixtureText(rule, "good"), build)).toMatchObject({ isTaken: true });
+    },
+  );
 
-  // `stream` is a module that not every package has.
+  // Not every package has the `stream` module.
   const others = RULES.map(({ id }) => id).filter(
     (rule) => !(rule in REFUSED) && rule !== "tcp-timeout-cuts-silence" && !NEWER.has(rule),
   );
@@ -35,7 +38,7 @@ describe.each(BUILDS)("nginx $version", (build) => {
   });
 });
 
-describe("nginx takes what lint has mended", () => {
+describe("nginx accepts the configurations that lint has fixed", () => {
   const mendable = RULES.map(({ id }) => id).filter((rule) => !NEWER.has(rule));
   test.each(mendable)("%s", async (rule) => {
     const { path, options } = await fixtureOf(rule, "bad");
@@ -48,7 +51,7 @@ describe("nginx takes what lint has mended", () => {
   });
 });
 
-test("needs-newer-nginx: what lint says is too new, the system's nginx does not know", () => {
+test("needs-newer-nginx: the system's nginx does not know the directive that lint reports", () => {
   const [oldest] = BUILDS;
   if (oldest === undefined) throw new Error("no nginx");
   const { isTaken, said } = testConfiguration(fixtureText("needs-newer-nginx", "bad"), oldest);
@@ -59,7 +62,7 @@ test("needs-newer-nginx: what lint says is too new, the system's nginx does not 
 });
 
 for (const build of BUILDS.filter(({ version }) => version !== "1.22")) {
-  test(`listen-http2-deprecated: nginx ${build.version} says so itself`, () => {
+  test(`listen-http2-deprecated: nginx ${build.version} itself reports it`, () => {
     const { said } = testConfiguration(fixtureText("listen-http2-deprecated", "bad"), build);
     expect(said).toContain('the "listen ... http2" directive is deprecated');
     expect(testConfiguration(fixtureText("listen-http2-deprecated", "good"), build).said).toBe("");
@@ -67,7 +70,7 @@ for (const build of BUILDS.filter(({ version }) => version !== "1.22")) {
 }
 
 for (const build of BUILDS.filter(({ version }) => version === "1.30")) {
-  test("h2-needs-tls: both of its configurations start with nginx 1.30", () => {
+  test("h2-needs-tls: nginx 1.30 starts with both configurations", () => {
     for (const name of ["bad", "good"] as const) {
       expect(testConfiguration(fixtureText("h2-needs-tls", name), build)).toMatchObject({ isTaken: true });
     }

@@ -9,10 +9,10 @@ import { count, echo, type Live, testLive } from "./live-table.ts";
 
 const EVENT = "data: 1\n\n";
 const UPGRADE = ["Upgrade: websocket", "Connection: upgrade"];
-/** Longer than the shortened timers of the configurations, shorter than the patience of a run. */
+/** Longer than the shortened timers of the configurations, shorter than the wait of a run. */
 const SILENCE_MS = 3_500;
 
-/** Opens a stream that then says nothing. */
+/** Opens a stream that is then silent. */
 async function openQuiet(lab: Lab): Promise<RawClient> {
   const client = await lab.ask("/events");
   const request = await lab.backend.nextRequest();
@@ -22,7 +22,7 @@ async function openQuiet(lab: Lab): Promise<RawClient> {
   return client;
 }
 
-/** Whether nginx ends a connection that is silent; the good configuration is given longer than the timer. */
+/** Whether nginx ends a silent connection; with the good configuration the wait is longer than the timer. */
 async function isCut(client: RawClient): Promise<boolean> {
   return eventually(() => client.ending !== "open", "", { timeoutMs: SILENCE_MS }).then(
     () => true,
@@ -38,14 +38,14 @@ async function openWebSocket(lab: Lab): Promise<RawClient> {
   return client;
 }
 
-/** Answers as a server does that is asked to close, or not. */
+/** Responds like a server, with or without Connection: close. */
 const closing: NonNullable<LabSetup["answer"]> = (request) => {
   const isAsked = request.field("Connection")?.toLowerCase() === "close";
   request.respond(200, isAsked ? { Connection: "close" } : {});
   if (isAsked) request.halfClose();
 };
 
-/** Whether nginx, after the first request, asks the second server of an upstream. */
+/** Whether nginx uses the second server of an upstream after the first request. */
 const asksBoth = (lab: Lab) =>
   lab.happens(() => lab.backend.requests.length + lab.second.requests.length === 2);
 async function firstAsked(lab: Lab): Promise<BackendRequest> {
@@ -103,7 +103,7 @@ const ENTRIES: readonly Live[] = [
   {
     rule: "connections-few",
     effect: async (lab) => {
-      // Two of the twenty listen and wait, so nine streams fit.
+      // Two of the twenty connections are listeners, so nine streams fit.
       for (let stream = 0; stream < 9; stream += 1) await openQuiet(lab);
       const client = await lab.ask("/events");
       return lab.happens(() => client.status === 500 || client.ending !== "open");
@@ -147,27 +147,24 @@ const ENTRIES: readonly Live[] = [
 ];
 testLive(ENTRIES);
 
-test.each(BUILDS)(
-  "timeout-of-another-protocol: the default of FastCGI holds, on nginx $version",
-  async (build) => {
-    const effect = async (name: "bad" | "good") => {
-      const { port, requests } = await startFastCgi();
-      const text = fixtureText("timeout-of-another-protocol", name);
-      // The default of 60 s, made short.
-      const http = "fastcgi_read_timeout 1s;";
-      const lab = await startLab(text, { build, patienceMs: PATIENCE_MS, http, ports: { "9001": port } });
-      const client = await lab.ask("/events");
-      await eventually(() => requests.length > 0, "a request over FastCGI");
-      requests[0]?.send("Content-Type: text/event-stream\r\n\r\ndata: 1\n\n");
-      await client.received("data: 1");
-      return isCut(client);
-    };
-    expect({ bad: await effect("bad"), good: await effect("good") }).toEqual({ bad: true, good: false });
-  },
-);
+test.each(BUILDS)("timeout-of-another-protocol: nginx $version applies FastCGI's default", async (build) => {
+  const effect = async (name: "bad" | "good") => {
+    const { port, requests } = await startFastCgi();
+    const text = fixtureText("timeout-of-another-protocol", name);
+    // The default of 60 s, shortened.
+    const http = "fastcgi_read_timeout 1s;";
+    const lab = await startLab(text, { build, patienceMs: PATIENCE_MS, http, ports: { "9001": port } });
+    const client = await lab.ask("/events");
+    await eventually(() => requests.length > 0, "a request over FastCGI");
+    requests[0]?.send("Content-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+    await client.received("data: 1");
+    return isCut(client);
+  };
+  expect({ bad: await effect("bad"), good: await effect("good") }).toEqual({ bad: true, good: false });
+});
 
 test.each(BUILDS)(
-  "timeout-void: a short timer of that kind cuts nothing, on nginx $version",
+  "timeout-void: a short timer of that kind does not cut a stream, on nginx $version",
   async (build) => {
     const edit = (text: string) => text.replace("send_timeout 1h;", "send_timeout 1s; keepalive_timeout 1s;");
     const lab = await startLab(fixtureText("timeout-void", "bad"), { build, patienceMs: 0, edit });
@@ -175,18 +172,18 @@ test.each(BUILDS)(
   },
 );
 
-test.each(BUILDS)("rate-limit-void: three megabytes come at once, on nginx $version", async (build) => {
+test.each(BUILDS)("rate-limit-void: nginx $version sends three megabytes at once", async (build) => {
   const lab = await startLab(fixtureText("rate-limit-void", "bad"), { build, patienceMs: 0 });
   const client = await lab.ask("/events");
   const request = await lab.backend.nextRequest();
   request.openStream();
-  // At 100k a second they would take half a minute.
+  // At 100k per second they would take half a minute.
   request.emit(`data: ${"x".repeat(3_000_000)}END\n\n`);
   await client.received("END");
 });
 
 test.each(BUILDS)(
-  "one-failure-counts-long: a server that is back is not asked, on nginx $version",
+  "one-failure-counts-long: nginx $version does not use a server that is back",
   async (build) => {
     const effect = async (name: "bad" | "good") => {
       let isAway = true;
