@@ -14,7 +14,7 @@ import { measureOnce, startSession } from "./session.mjs";
  * Measures sluice beside other proxies: `npm run bench`, after `npm run build`.
  *
  *   --rounds N           rounds; each starts every proxy again, in a changing order (default 3)
- *   --only A,B           some of the measurements (measurements.mjs)
+ *   --only A,B           some of the measurements (measurements.mjs), by their exact names
  *   --proxies A,B        some of the proxies; without nginx there are no ratios
  *   --repeats N          the most repeats of a measurement that other processes disturbed (default 2)
  *   --cpu-prof DIR       sluice runs with --cpu-prof: one profile per measurement, for Chrome's DevTools
