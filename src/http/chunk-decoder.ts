@@ -1,6 +1,6 @@
 import { parseTrailerLines } from "./field-lines.ts";
 import { LineBlock } from "./line-block.ts";
-import { ParseFault } from "./parse-fault.ts";
+import { ParseError } from "./parse-error.ts";
 
 /** The most hexadecimal digits of a chunk size: 2^52 bytes, which a number holds exactly. */
 const MAX_SIZE_DIGITS = 13;
@@ -72,7 +72,7 @@ export class ChunkDecoder {
   /**
    * Decodes `bytes` from `at` up to `end`. Returns the end of what it has decoded: `end`, or the end of the body.
    *
-   * Throws a ParseFault at invalid bytes; the span then holds the payload before them.
+   * Throws a ParseError at invalid bytes; the span then holds the payload before them.
    */
   protected decode(bytes: Buffer, at: number, end: number): number {
     this.payloadStart = at;
@@ -113,14 +113,14 @@ export class ChunkDecoder {
       const digit = hexDigit(byte);
       if (digit < 0) {
         if (this.#digits === 0 || (byte !== CR && byte !== SEMICOLON))
-          throw new ParseFault("invalid chunk size");
+          throw new ParseError("invalid chunk size");
         this.#digits = 0;
         this.#state = byte === CR ? SIZE_LF : EXTENSION;
         return byte === CR ? next + 1 : next;
       }
       this.#digits++;
       if (this.#digits > MAX_SIZE_DIGITS)
-        throw new ParseFault(`chunk size of more than ${MAX_SIZE_DIGITS} digits`);
+        throw new ParseError(`chunk size of more than ${MAX_SIZE_DIGITS} digits`);
       this.#left = this.#left * 16 + digit;
     }
     return end;
@@ -131,9 +131,9 @@ export class ChunkDecoder {
     const stop = cr < 0 || cr > end ? end : cr;
     this.#extension += bytes.toString("latin1", at, stop);
     if (this.#extension.length > MAX_EXTENSION_BYTES)
-      throw new ParseFault(`more than ${MAX_EXTENSION_BYTES} bytes of chunk extensions`);
+      throw new ParseError(`more than ${MAX_EXTENSION_BYTES} bytes of chunk extensions`);
     if (stop === end) return end;
-    if (!EXTENSIONS.test(this.#extension)) throw new ParseFault("invalid chunk extensions");
+    if (!EXTENSIONS.test(this.#extension)) throw new ParseError("invalid chunk extensions");
     this.#extension = "";
     this.#state = SIZE_LF;
     return stop + 1;
@@ -164,7 +164,7 @@ export class ChunkDecoder {
 }
 
 function expect(bytes: Buffer, at: number, byte: number): void {
-  if (bytes[at] !== byte) throw new ParseFault("chunk without CRLF");
+  if (bytes[at] !== byte) throw new ParseError("chunk without CRLF");
 }
 
 /** Returns the value of a hexadecimal digit; -1 for any other byte. */

@@ -1,5 +1,5 @@
 import { fieldName } from "./field-name.ts";
-import { ParseFault } from "./parse-fault.ts";
+import { ParseError } from "./parse-error.ts";
 
 /** The most fields of a head, or of the trailers of a body. */
 export const MAX_FIELDS = 256;
@@ -14,31 +14,31 @@ const SPACE = 0x20;
  * Parses lines that each end with CRLF, from `at` on, into fields: name, value, name, value…
  *
  * Follows RFC 9112 section 5: no white space between name and colon, white space around the value is removed, and
- * folded lines are refused. Throws a ParseFault at any other line, and at more than `MAX_FIELDS`.
+ * folded lines are refused. Throws a ParseError at any other line, and at more than `MAX_FIELDS`.
  */
 export function parseFieldLines(text: string, at: number): string[] {
   const fields: string[] = [];
   for (let start = at; start < text.length; ) {
     const colon = text.indexOf(":", start);
     const end = text.indexOf("\r\n", start);
-    if (colon < 0 || colon > end) throw new ParseFault("invalid field line");
+    if (colon < 0 || colon > end) throw new ParseError("invalid field line");
     const { spelled: name, lower, isToken } = fieldName(text.slice(start, colon));
-    if (!isToken) throw new ParseFault("invalid field name");
+    if (!isToken) throw new ParseError("invalid field name");
     if (FRAMING.has(lower) && hasTabBehind(text, colon + 1, end))
-      throw new ParseFault(`${name} with a tab behind its value`);
+      throw new ParseError(`${name} with a tab behind its value`);
     fields.push(name, trimmed(text, colon + 1, end));
-    if (fields.length > 2 * MAX_FIELDS) throw new ParseFault(`more than ${MAX_FIELDS} fields`);
+    if (fields.length > 2 * MAX_FIELDS) throw new ParseError(`more than ${MAX_FIELDS} fields`);
     start = end + 2;
   }
   return fields;
 }
 
-/** Parses trailer fields. Throws a ParseFault at a field that frames a body: RFC 9110 section 6.5.1 forbids it here. */
+/** Parses trailer fields. Throws a ParseError at a field that frames a body: RFC 9110 section 6.5.1 forbids it here. */
 export function parseTrailerLines(text: string): string[] {
   const fields = parseFieldLines(text, 0);
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] ?? "";
-    if (FRAMING.has(fieldName(name).lower)) throw new ParseFault(`${name} among the trailers`);
+    if (FRAMING.has(fieldName(name).lower)) throw new ParseError(`${name} among the trailers`);
   }
   return fields;
 }

@@ -1,5 +1,5 @@
 import type { RawFields } from "./fields.ts";
-import { ParseFault } from "./parse-fault.ts";
+import { ParseError } from "./parse-error.ts";
 
 /** How the end of a response's body is delimited, and whether its connection can serve another request. */
 export interface Framing {
@@ -21,15 +21,15 @@ interface Facts {
 }
 
 /**
- * Returns the framing of a response (RFC 9112 section 6.3). Throws a ParseFault if its fields contradict each other.
+ * Returns the framing of a response (RFC 9112 section 6.3). Throws a ParseError if its fields contradict each other.
  *
  * That holds for a response without a body too: another parser may see a body there, and so another end.
  */
 export function framingOf(fields: RawFields, status: number, isHttp10: boolean, isHead: boolean): Framing {
   const facts = factsOf(fields);
   const { length, isChunked } = facts;
-  if (isChunked && length !== undefined) throw new ParseFault("both Content-Length and Transfer-Encoding");
-  if (isChunked && isHttp10) throw new ParseFault("Transfer-Encoding in HTTP/1.0");
+  if (isChunked && length !== undefined) throw new ParseError("both Content-Length and Transfer-Encoding");
+  if (isChunked && isHttp10) throw new ParseError("Transfer-Encoding in HTTP/1.0");
   const isBodyless = isHead || status === 204 || status === 304 || status < 200;
   const body = isBodyless ? "none" : isChunked ? "chunked" : length === undefined ? "close" : "length";
   return {
@@ -60,12 +60,12 @@ function factsOf(fields: RawFields): Facts {
 function note(facts: Facts, name: string, value: string): void {
   switch (name.toLowerCase()) {
     case "content-length":
-      if (facts.length !== undefined) throw new ParseFault("more than one Content-Length");
+      if (facts.length !== undefined) throw new ParseError("more than one Content-Length");
       facts.length = lengthOf(value);
       return;
     case "transfer-encoding":
       if (facts.isChunked || value.toLowerCase() !== "chunked")
-        throw new ParseFault("Transfer-Encoding is not one chunked");
+        throw new ParseError("Transfer-Encoding is not one chunked");
       facts.isChunked = true;
       return;
     case "connection":
@@ -82,7 +82,7 @@ function note(facts: Facts, name: string, value: string): void {
 
 function lengthOf(value: string): number {
   const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
-  if (!Number.isSafeInteger(length)) throw new ParseFault("invalid Content-Length");
+  if (!Number.isSafeInteger(length)) throw new ParseError("invalid Content-Length");
   return length;
 }
 

@@ -1,4 +1,4 @@
-import { ParseFault } from "./parse-fault.ts";
+import { ParseError } from "./parse-error.ts";
 
 /** The most bytes of a response head, or of the trailers of a body; Node's own parser has the same bound. */
 export const MAX_BLOCK_BYTES = 16 * 1024;
@@ -30,7 +30,7 @@ export class LineBlock {
   /**
    * Takes `bytes` from `from` up to `end`. Returns the end of the block in them, or -1 while it is incomplete.
    *
-   * Throws a ParseFault at invalid bytes, and at more than `MAX_BLOCK_BYTES`.
+   * Throws a ParseError at invalid bytes, and at more than `MAX_BLOCK_BYTES`.
    */
   take(bytes: Buffer, from: number, end: number): number {
     if (this.#held !== undefined) return this.#takeMore(this.#held, bytes, from, end);
@@ -60,7 +60,7 @@ export class LineBlock {
 
   #checkLength(): void {
     if (this.#heldLength === MAX_BLOCK_BYTES)
-      throw new ParseFault(`head of more than ${MAX_BLOCK_BYTES} bytes`);
+      throw new ParseError(`head of more than ${MAX_BLOCK_BYTES} bytes`);
   }
 
   #scan(bytes: Buffer, base: number, end: number): number {
@@ -69,10 +69,10 @@ export class LineBlock {
     for (; at < end; at++) {
       const byte = bytes[at] as number;
       if (byte >= 0x20 ? byte !== DEL : byte === TAB) continue;
-      if (byte !== CR) throw new ParseFault(`byte ${byte} in the head`);
+      if (byte !== CR) throw new ParseError(`byte ${byte} in the head`);
       // Its LF is still to come; the CR is checked again with it.
       if (at + 1 === end) break;
-      if (bytes[at + 1] !== LF) throw new ParseFault("CR without LF");
+      if (bytes[at + 1] !== LF) throw new ParseError("CR without LF");
       if (lineStart === at) return at + 2;
       at++;
       lineStart = at + 1;

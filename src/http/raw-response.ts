@@ -6,30 +6,29 @@ import type { ClientResponse } from "./client-response.ts";
 import { type Framing, type HeadContext, renderHead } from "./raw-head.ts";
 import type { SharedBytes } from "./shared-bytes.ts";
 
-/** The connection that a response goes out on. */
+/** The connection of a response. */
 export interface ResponseOwner {
   readonly socket: Socket;
-  /** Asked when a head is made. */
+  /** Called when the head is rendered. */
   headContext(): HeadContext;
-  /** The response went out whole; another may follow on the connection if it `keepsAlive`. */
+  /** Called when the response was sent completely; if `keepsAlive`, the connection may serve another request. */
   answered(keepsAlive: boolean): void;
 }
 
-/** Node copies text of up to 16 KiB to its stack; beyond a fraction of that bytes are written as fast. */
+/** Above this size, in bytes, writing a buffer is as fast as writing text, which Node copies to its stack up to 16 KiB. */
 const MOST_TEXT_BYTES = 2048;
 
 /**
- * A response to an HTTP/1.1 client, framed here: what is written is one buffer and one write to the socket.
- *
- * The head leaves together with the first bytes behind it.
+ * A response to an HTTP/1.1 client that sluice frames itself: each part of the body is one write to the socket, with its
+ * chunk size and, the first time, the head.
  */
 export class RawResponse implements ClientResponse {
-  // First what each write needs.
+  // The fields that each write needs come first, next to each other in memory.
   readonly #socket: Socket;
   #framing: Framing | undefined;
   #isEnded = false;
   #isClosed = false;
-  /** Prepared, and not sent yet. */
+  /** The head that was prepared and not sent yet. */
   #head = "";
   readonly #owner: ResponseOwner;
   #keepsAlive = false;
@@ -72,7 +71,7 @@ export class RawResponse implements ClientResponse {
   }
 
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
-    if (this.#framing !== undefined) throw new TypeError("a response has one head");
+    if (this.#framing !== undefined) throw new TypeError("a second head of one response");
     const { text, framing, keepsAlive } = renderHead(status, reason, fields, this.#owner.headContext());
     this.#head = text;
     this.#framing = framing;
@@ -85,9 +84,9 @@ export class RawResponse implements ClientResponse {
   }
 
   write(bytes: Buffer, start = 0, end = bytes.length): boolean {
-    if (!this.#takes(end - start)) return true;
+    if (!this.#accepts(end - start)) return true;
     const isChunked = this.#framing === "chunked";
-    // What has to wait shall not fill the heap.
+    // Text that has to wait for the client would wait in the heap; a buffer does not.
     if (end - start <= MOST_TEXT_BYTES && this.#socket.writableLength === 0) {
       const text = isChunked ? toChunkText(bytes, start, end) : bytes.toString("latin1", start, end);
       return this.#socket.write(this.#takeHead() + text, "latin1");
@@ -97,14 +96,14 @@ export class RawResponse implements ClientResponse {
   }
 
   writeShared(bytes: SharedBytes): boolean {
-    if (!this.#takes(bytes.plain.length)) return true;
+    if (!this.#accepts(bytes.plain.length)) return true;
     return this.#send(this.#framing === "chunked" ? bytes.chunk : bytes.plain);
   }
 
   end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
     if (this.#isEnded || !this.#isWritable()) return;
     if (lastPart !== undefined) this.write(lastPart);
-    // Whoever counts on the length would wait for ever for what is missing, or take the next answer for it.
+    // With fewer bytes than Content-Length, a client would wait for ever, or take the next response for the rest.
     if (typeof this.#framing === "number" && this.#framing > 0) this.breakOff();
     if (!this.#isWritable()) return;
     this.#isEnded = true;
@@ -137,17 +136,17 @@ export class RawResponse implements ClientResponse {
     this.#onDrain = withOneMore(this.#onDrain, callback);
   }
 
-  /** The connection tells that its client is done, and that nothing more is to be written. */
+  /** Called by the connection when its client has ended its half: nothing more is written. */
   clientEnded(): void {
     this.#isEnded = true;
   }
 
-  /** The connection tells that the kernel has taken all that waited. */
+  /** Called by the connection when the kernel has taken all pending bytes. */
   drained(): void {
     this.#call(this.#onDrain);
   }
 
-  /** The connection tells that it is closed. */
+  /** Called by the connection when it is closed. */
   closed(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -157,7 +156,7 @@ export class RawResponse implements ClientResponse {
     this.#call(callbacks);
   }
 
-  /** Ends with a fault in what the connection calls; breaks off what has no exchange yet. */
+  /** Ends the exchange with a fault; aborts the response if it has no exchange yet. */
   fault(error: unknown): void {
     if (this.#exchange === undefined) this.breakOff();
     else this.#exchange.fault(error);
@@ -177,11 +176,11 @@ export class RawResponse implements ClientResponse {
     return head;
   }
 
-  /** Whether so many bytes of a body are to be written. Where a length was said they are of it, and more is none. */
-  #takes(length: number): boolean {
-    // A socket that was destroyed takes it for nothing; to ask it first is not for nothing.
+  /** Whether bytes of a body may be written. With a Content-Length, counts them against it and aborts at any beyond. */
+  #accepts(length: number): boolean {
+    // A destroyed socket ignores writes; checking `destroyed` on every write costs more.
     if (length === 0 || this.#isEnded || this.#isClosed) return false;
-    if (this.#framing === undefined) throw new TypeError("a body follows a head");
+    if (this.#framing === undefined) throw new TypeError("a body without a head");
     if (typeof this.#framing === "string") return this.#framing === "chunked";
     if (length > this.#framing) {
       this.breakOff();

@@ -1,6 +1,6 @@
 import type { ClientRequest } from "./client-request.ts";
 import { parseFieldLines } from "./field-lines.ts";
-import { ParseFault } from "./parse-fault.ts";
+import { ParseError } from "./parse-error.ts";
 
 /** Bounds of a request's head. */
 export interface HeadLimits {
@@ -50,7 +50,7 @@ function parseFields(lines: string): string[] | undefined {
   try {
     return parseFieldLines(lines, 0);
   } catch (error) {
-    if (error instanceof ParseFault) return undefined;
+    if (error instanceof ParseError) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import { ChunkDecoder } from "./chunk-decoder.ts";
 import { parseFieldLines } from "./field-lines.ts";
 import { type Framing, framingOf } from "./framing.ts";
 import { LineBlock } from "./line-block.ts";
-import { ParseFault } from "./parse-fault.ts";
+import { ParseError } from "./parse-error.ts";
 import type { SourceHead } from "./source.ts";
 
 /** The most interim responses before a final one; a backend that sends more will hardly send a final one. */
@@ -72,7 +72,7 @@ export class ResponseParser extends ChunkDecoder {
       const at = this.#state === HEAD ? this.#readHeads(bytes, from, end) : from;
       if (at < end) this.#readBody(bytes, at, end);
     } catch (error) {
-      if (!(error instanceof ParseFault)) throw error;
+      if (!(error instanceof ParseError)) throw error;
       this.fault = error.message;
       this.#state = FAULT;
     }
@@ -105,11 +105,11 @@ export class ResponseParser extends ChunkDecoder {
     const lineEnd = text.indexOf("\r\n");
     const rawHeaders = parseFieldLines(text, lineEnd + 2);
     const framing = framingOf(rawHeaders, status, isHttp10, this.#isHead);
-    if (status === 101) throw new ParseFault("101 without a request for an upgrade");
+    if (status === 101) throw new ParseError("101 without a request for an upgrade");
     if (status < 200) {
-      if (isHttp10) throw new ParseFault("interim response in HTTP/1.0");
+      if (isHttp10) throw new ParseError("interim response in HTTP/1.0");
       this.#interim++;
-      if (this.#interim > MAX_INTERIM_RESPONSES) throw new ParseFault("too many interim responses");
+      if (this.#interim > MAX_INTERIM_RESPONSES) throw new ParseError("too many interim responses");
       return;
     }
     this.head = { status, reason: text.slice(13, lineEnd), rawHeaders };
@@ -158,10 +158,10 @@ export class ResponseParser extends ChunkDecoder {
   }
 }
 
-/** Throws a ParseFault unless the text begins, or may still begin while it is not `isWhole`, with a status line. */
+/** Throws a ParseError unless the text begins, or may still begin while it is not `isWhole`, with a status line. */
 function checkStatusLine(text: string, isWhole: boolean): void {
   const isOne = isWhole ? WHOLE_STATUS_LINE.test(text) : mayBecomeStatusLine(text);
-  if (!isOne) throw new ParseFault("invalid status line");
+  if (!isOne) throw new ParseError("invalid status line");
 }
 
 function mayBecomeStatusLine(text: string): boolean {

@@ -8,16 +8,16 @@ import { arrivalOf } from "../request/arrival.ts";
 import { answer, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { WaitingClient } from "../websocket/waiting-client.ts";
+import { type ClientError, clientErrorRefusal } from "./client-error.ts";
 import { createNodeRequest } from "./node-request.ts";
 import { NodeResponse } from "./node-response.ts";
-import { type ParseError, parseFault } from "./parse-fault.ts";
 import { refuseOn } from "./refuse-on.ts";
 import { RequestTurn } from "./request-turn.ts";
 import { type Turn, Turns } from "./turns.ts";
 import { UpgradeTurn } from "./upgrade-turn.ts";
 
 /** The most bytes that are read and dropped after a parse error, while an earlier request is answered. */
-const MAX_BYTES_BEHIND_FAULT = 64 * 1024;
+const MAX_BYTES_AFTER_ERROR = 64 * 1024;
 
 /** What the HTTP/1 requests of a listener need. */
 export interface Http1Setup {
@@ -32,7 +32,7 @@ interface Connection {
   /** The last request that was read on it. */
   last: RequestTurn | undefined;
   /** Bytes that came with and after the first parse error; undefined before it. */
-  faultBytes: number | undefined;
+  errorBytes: number | undefined;
 }
 
 /** The requests that Node's HTTP/1 parser reads on the connections of one listener. */
@@ -119,22 +119,22 @@ export class Http1Requests {
   }
 
   /** Takes a parse error, a head that is too large, a request that takes too long, or a broken connection. */
-  #onClientError(error: ParseError, socket: Duplex): void {
+  #onClientError(error: ClientError, socket: Duplex): void {
     const connection = this.#connectionOf(socket);
-    const isFirst = connection.faultBytes === undefined;
+    const isFirst = connection.errorBytes === undefined;
     // From now on Node's parser reports the error again in place of the client's end.
     if (isFirst) socket.once("end", () => socket.destroy());
-    connection.faultBytes = (connection.faultBytes ?? 0) + (error.rawPacket?.length ?? 0);
+    connection.errorBytes = (connection.errorBytes ?? 0) + (error.rawPacket?.length ?? 0);
     // Bytes after a request with `Connection: close` are not a request, and no reason not to answer the first one.
     const isSurplus = error.code === "HPE_CLOSED_CONNECTION";
-    const fault = isSurplus ? undefined : parseFault(error, socket as Socket);
-    if (connection.faultBytes > MAX_BYTES_BEHIND_FAULT) socket.destroy();
+    const refused = isSurplus ? undefined : clientErrorRefusal(error, socket as Socket);
+    if (connection.errorBytes > MAX_BYTES_AFTER_ERROR) socket.destroy();
     else if (isSurplus) return;
-    else if (fault === undefined) socket.destroy();
+    else if (refused === undefined) socket.destroy();
     // Node reports the error again for each further read; it was refused once.
     else if (!isFirst) return;
-    else if (connection.last?.isArriving !== true) this.#refuseNext(socket, fault);
-    else if (!connection.last.refuseBody(fault)) socket.destroy();
+    else if (connection.last?.isArriving !== true) this.#refuseNext(socket, refused);
+    else if (!connection.last.refuseBody(refused)) socket.destroy();
   }
 
   /** Refuses the bytes after the last request, once all requests before them are answered. */
@@ -151,7 +151,7 @@ export class Http1Requests {
   #connectionOf(socket: Duplex): Connection {
     const known = this.#connections.get(socket);
     if (known !== undefined) return known;
-    const connection = { turns: new Turns(socket), last: undefined, faultBytes: undefined };
+    const connection = { turns: new Turns(socket), last: undefined, errorBytes: undefined };
     this.#connections.set(socket, connection);
     return connection;
   }

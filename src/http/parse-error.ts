@@ -1,2 +1,2 @@
 /** Bytes that are not HTTP/1.x, or that two parsers could read in two ways. */
-export class ParseFault extends Error {}
+export class ParseError extends Error {}

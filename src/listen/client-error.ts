@@ -2,17 +2,17 @@ import type { Socket } from "node:net";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 
 /** An error of Node's `clientError`, with the bytes that did not parse. */
-export type ParseError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
+export type ClientError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
 
 const LF = 0x0a;
 
 /** Returns the refusal for a parse error; undefined if the connection itself broke. */
-export function parseFault(error: ParseError, socket: Socket): ProxyError | undefined {
-  const code = faultCode(error, socket);
+export function clientErrorRefusal(error: ClientError, socket: Socket): ProxyError | undefined {
+  const code = refusalCode(error, socket);
   return code === undefined ? undefined : new ProxyError(code, error.message, { cause: error });
 }
 
-function faultCode({ code = "", rawPacket }: ParseError, socket: Socket): ErrorCode | undefined {
+function refusalCode({ code = "", rawPacket }: ClientError, socket: Socket): ErrorCode | undefined {
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
   if (code === "HPE_HEADER_OVERFLOW") {
     // Node bounds request line and fields together; without a line end in all that came, the line is too long.
