@@ -9,7 +9,7 @@ import type { Step } from "../exchange/step.ts";
 import { fieldValues } from "../http/fields.ts";
 import type { Places } from "../limits/counter-store.ts";
 import { Hub } from "../shared/hub.ts";
-import type { HubSurroundings } from "../shared/hub-surroundings.ts";
+import type { HubContext } from "../shared/hub-context.ts";
 import { createMock, type Mock } from "../stream/mock.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { UpstreamOwner } from "../upstream/upstream-owner.ts";
@@ -42,27 +42,27 @@ export type UpstreamRoute = Extract<RuntimeRoute, { readonly upstream: Upstream 
  */
 export function createRuntimeRoute(
   route: Route & Pick<RuntimeRoute, "steps" | "tickets" | "streams">,
-  surroundings: HubSurroundings,
+  context: HubContext,
   previous?: RuntimeRoute,
 ): RuntimeRoute {
-  const { log, loops } = surroundings;
+  const { log, loops } = context;
   const { name, stages } = route.config;
   const owner = { name, log, loops };
   const others = Object.entries(stages).map(([environment, own]): [string, RuntimeRoute] => {
     const config = { ...route.config, ...own };
     const destination = destinationOf(own, owner, previous?.otherEnvironments.get(environment));
-    const staged = withHub({ ...route, config, environment, ...destination }, surroundings);
+    const staged = withHub({ ...route, config, environment, ...destination }, context);
     return [environment, { ...staged, otherEnvironments: new Map() }];
   });
   const own = destinationOf(route.config, owner, previous);
-  return { ...withHub({ ...route, ...own }, surroundings), otherEnvironments: new Map(others) };
+  return { ...withHub({ ...route, ...own }, context), otherEnvironments: new Map(others) };
 }
 
 function withHub<T extends Route & Destination>(
   route: T,
-  surroundings: HubSurroundings,
+  context: HubContext,
 ): T & Pick<RuntimeRoute, "hub"> {
-  return { ...route, hub: route.config.shared && new Hub(route, surroundings) };
+  return { ...route, hub: route.config.shared && new Hub(route, context) };
 }
 
 /** Returns the route in the environment that X-Stage names; throws `no_route` (404) if it has no such environment. */

@@ -9,7 +9,7 @@ import { createRateLimits } from "../limits/rate-limit.ts";
 import { createStreamLimit } from "../limits/stream-limit.ts";
 import { createCors } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
-import type { HubSurroundings } from "../shared/hub-surroundings.ts";
+import type { HubContext } from "../shared/hub-context.ts";
 import type { AuthPolicies, Basis, CompiledRoute, RouteResource } from "./compiled-route.ts";
 import { createSteps } from "./pipeline.ts";
 import { createProbeRoute, PROBE_ROUTE } from "./probe-route.ts";
@@ -30,7 +30,7 @@ export interface Snapshot {
 const OPEN: AuthPolicies = { auth: undefined, tickets: undefined };
 
 /** What routes are compiled with; it outlives them. */
-export interface CompileContext extends HubSurroundings {
+export interface CompileContext extends HubContext {
   readonly credentials: Credentials;
   readonly counters: CounterStore;
 }

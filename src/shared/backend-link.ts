@@ -8,16 +8,16 @@ import type { BackendEventReader, ReceivedDrafts } from "./backend-event-reader.
 import { judgeHead } from "./backend-verdict.ts";
 import { RedialDelay } from "./redial-delay.ts";
 
-/** What a link tells the channel that it belongs to. */
+/** What a link tells its channel. */
 export interface LinkListener {
-  /** The backend streams. `isFirst`: it did not since the link was started. */
+  /** The backend streams; `isFirst` for the first time since `start`. */
   onStream(isFirst: boolean): void;
   onDrafts(received: ReceivedDrafts): void;
-  /** The backend said that the stream is over. */
+  /** The backend has ended the stream for good (204). */
   onEnded(): void;
-  /** It gave no stream; `retryMs`: not before that time anybody shall ask again. */
+  /** The backend gave no stream; no instance may ask again before `retryMs` have passed. */
   onRefused(error: ProxyError, retryMs: number): void;
-  /** A stream is gone, or could not be had again; it is asked again in `retryMs`. */
+  /** The stream was lost, or could not be reopened; the backend is asked again in `retryMs`. */
   onLost(error: unknown, retryMs: number): void;
 }
 
@@ -25,18 +25,18 @@ interface LinkOptions {
   readonly redial: RedialConfig;
   readonly idleMs: number | undefined;
   readonly reader: BackendEventReader;
-  /** Sends one request that resumes behind an id, and resolves with the answer's head. */
-  dial(lastEventId: string, asker: Cancellation): Promise<Source>;
-  /** Reports an error of our own. */
+  /** Sends one request that resumes after an id, and resolves when the response head has come. */
+  dial(lastEventId: string, cancellation: Cancellation): Promise<Source>;
+  /** Reports a fault. */
   onFault(error: unknown): void;
 }
 
-/** A connection that lived that long was none that failed, even if it was silent. */
+/** A stream that was open for this long counts as a success, even if it was silent. */
 const STEADY_MS = 30_000;
 
 /**
- * The backend request of one shared stream: asked once for everybody, and again, from where it stood, whenever
- * it ends. Refused before its first stream, it gives up; after that only an answer that is meant ends it.
+ * The backend request of one shared stream. It is sent once for all clients, and again, from the last event on, whenever
+ * the stream ends. A refusal before the first stream is final; later only a refusal that is not passing ends it.
  */
 export class BackendLink implements Sink {
   readonly #options: LinkOptions;
@@ -45,11 +45,11 @@ export class BackendLink implements Sink {
   #source: Source | undefined;
   #timer: NodeJS.Timeout | undefined;
   #idle: DueTimer | undefined;
-  /** Calls the dial under way off. */
+  /** Cancels the current dial; undefined if there is none. */
   #cancelDial: (() => void) | undefined;
   #isRunning = false;
   #isPaused = false;
-  /** The backend has streamed since `start`. */
+  /** Whether the backend has streamed since `start`, or clients had an open stream before. */
   #hasStreamed = false;
   #lastEventId = "";
   #retryMs: number | undefined;
@@ -61,12 +61,12 @@ export class BackendLink implements Sink {
     this.#delay = new RedialDelay(options.redial);
   }
 
-  /** It has a backend connection, or dials one. */
+  /** Whether it has a backend connection or dials. */
   get holdsFile(): boolean {
     return this.#source !== undefined || this.#cancelDial !== undefined;
   }
 
-  /** Asks the backend; with an id, to go on behind it. `hasStreamed`: clients have a stream that waits for this. */
+  /** Asks the backend to resume after an id, if given. `hasStreamed`: clients have an open stream that waits for this. */
   start(lastEventId: string, hasStreamed: boolean): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
@@ -75,7 +75,7 @@ export class BackendLink implements Sink {
     this.#dial();
   }
 
-  /** Gives the request up; nothing is called afterwards. */
+  /** Cancels the request; the listener is not called afterwards. */
   stop(): void {
     this.#isRunning = false;
     clearTimeout(this.#timer);
@@ -128,7 +128,7 @@ export class BackendLink implements Sink {
   #dial(): void {
     let isClosed = false;
     const callbacks = new Set<() => void>();
-    const asker: Cancellation = {
+    const cancellation: Cancellation = {
       get isClosed() {
         return isClosed;
       },
@@ -142,17 +142,17 @@ export class BackendLink implements Sink {
       for (const callback of callbacks) callback();
     };
     this.#options
-      .dial(this.#lastEventId, asker)
+      .dial(this.#lastEventId, cancellation)
       .then(
         (source) => (isClosed ? source.cancel() : this.#take(source)),
         (error: unknown) => {
-          if (!isClosed) this.#unanswered(error);
+          if (!isClosed) this.#dialFailed(error);
         },
       )
       .catch((error: unknown) => this.#failed(error));
   }
 
-  /** What was to be done with the answer threw: it is as good as none, and the stream is asked for again. */
+  /** Handling the response has thrown: cancels it, and asks for the stream again. */
   #failed(error: unknown): void {
     this.#options.onFault(error);
     const source = this.#release();
@@ -164,29 +164,29 @@ export class BackendLink implements Sink {
 
   #take(source: Source): void {
     try {
-      this.#answered(source);
+      this.#receive(source);
     } catch (error) {
       source.cancel();
       throw error;
     }
   }
 
-  #answered(source: Source): void {
+  #receive(source: Source): void {
     this.#cancelDial = undefined;
-    const answer = judgeHead(source.head);
-    if (answer.is === "stream") return void this.#open(source);
+    const verdict = judgeHead(source.head);
+    if (verdict.is === "stream") return void this.#open(source);
     source.cancel();
-    if (answer.is === "ended") {
+    if (verdict.is === "ended") {
       this.stop();
       this.#listener.onEnded();
-    } else if (this.#hasStreamed && answer.isPassing) {
-      this.#redialAfter(answer.error, answer.retryAfterMs);
+    } else if (this.#hasStreamed && verdict.isPassing) {
+      this.#redialAfter(verdict.error, verdict.retryAfterMs);
     } else {
-      this.#refuse(answer.error, answer.retryAfterMs);
+      this.#refuse(verdict.error, verdict.retryAfterMs);
     }
   }
 
-  #unanswered(error: unknown): void {
+  #dialFailed(error: unknown): void {
     this.#cancelDial = undefined;
     if (this.#hasStreamed) return void this.#redialAfter(error, undefined);
     this.#refuse(refusalOf(error), undefined);
@@ -210,7 +210,7 @@ export class BackendLink implements Sink {
   }
 
   #onIdle(): void {
-    // A backend that nobody listens to is not silent.
+    // While the backend is paused, its silence does not count.
     if (this.#isPaused) {
       this.#idle?.refresh();
       return;
@@ -243,7 +243,7 @@ export class BackendLink implements Sink {
     this.#listener.onRefused(error, wait);
   }
 
-  /** Lets go of the stream under way, and returns it. */
+  /** Releases the current stream, and returns it for cancellation. */
   #release(): Source | undefined {
     this.#idle?.clear();
     this.#idle = undefined;

@@ -1,9 +1,12 @@
 import { ProxyError } from "../base/errors.ts";
+import type { RedialConfig } from "../config/shared-schema.ts";
 import { fieldValue, fieldValues } from "../http/fields.ts";
 import { mediaType } from "../http/media-type.ts";
 import { backendRetryAfter } from "../http/retry-after.ts";
 import type { SourceHead } from "../http/source.ts";
 import { contentCoding } from "../stream/response-head.ts";
+import { longestDelay } from "./redial-delay.ts";
+import type { BackendState } from "./store.ts";
 
 /** What the head of a backend's response means for a shared stream. */
 export type BackendVerdict =
@@ -61,6 +64,30 @@ function refusedWith(head: SourceHead): BackendVerdict {
     isPassing: status >= 500 || PASSING.has(status),
     retryAfterMs: retryAfter === undefined ? undefined : Number(retryAfter[1]) * 1000,
   };
+}
+
+/** Returns the error that all clients get while a backend's failure holds. */
+export function failureOf({
+  code,
+  status,
+  fields,
+  retryAt,
+}: Extract<BackendState, { is: "failed" }>): ProxyError {
+  const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
+  const isPassing = status >= 500 || status === 429 || status === 408;
+  return new ProxyError(code, "the shared stream has failed", {
+    status,
+    fields: isPassing ? [...fields, ["Retry-After", String(seconds)]] : fields,
+  });
+}
+
+/**
+ * Bounds how long a failure holds by the longest wait of the route's own configuration: another instance may have written
+ * any time, and a channel stays open as long as its failure holds, and with it the lease of its record.
+ */
+export function boundedState(state: BackendState, redial: RedialConfig): BackendState {
+  if (state.is !== "failed") return state;
+  return { ...state, retryAt: Math.min(state.retryAt, Date.now() + longestDelay(redial)) };
 }
 
 /** Whether a Content-Type names UTF-8 or no charset; a backend that names another one may really use it. */

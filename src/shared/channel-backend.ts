@@ -10,16 +10,16 @@ import type { ChannelStore } from "./store.ts";
 interface ChannelBackendOptions {
   readonly route: SharedRoute;
   readonly history: History;
-  /** Takes what the backend sends, and what is known of it. */
+  /** Receives the backend's events and its state. */
   readonly store: ChannelStore;
-  dial(lastEventId: string, asker: Cancellation): Promise<Source>;
-  /** The reconnection time that is known already. */
+  dial(lastEventId: string, cancellation: Cancellation): Promise<Source>;
+  /** Returns the stream's current reconnection time, in ms. */
   retryMs(): number | undefined;
   log(level: "info" | "warn", facts: Record<string, unknown>, message: string): void;
   onFault(error: unknown): void;
 }
 
-/** The backend's side of a channel, while this process asks it: its events and its state go into the store. */
+/** The backend's side of a channel while this process leads: it puts the backend's events and state into the store. */
 export class ChannelBackend implements LinkListener {
   readonly #options: ChannelBackendOptions;
   readonly #reader: BackendEventReader;
@@ -32,7 +32,7 @@ export class ChannelBackend implements LinkListener {
     this.#reader = new BackendEventReader({
       config,
       history,
-      onReusedId: (id) => log("warn", { id }, "event id came again with another event"),
+      onReusedId: (id) => log("warn", { id }, "event id was used again for another event"),
     });
     const idleMs = route.config.stream.idleTimeout;
     this.#link = new BackendLink(
@@ -41,12 +41,12 @@ export class ChannelBackend implements LinkListener {
     );
   }
 
-  /** It has a connection, or dials one. */
+  /** Whether it has a backend connection or dials. */
   get holdsFile(): boolean {
     return this.#link.holdsFile;
   }
 
-  /** Asks it, from the newest event on that is held; `isOpen`: clients have a stream that waits for this. */
+  /** Asks the backend, from the newest held event on; `isOpen`: clients have an open stream that waits for this. */
   start(isOpen: boolean): void {
     const { history } = this.#options;
     const last = history.at(history.lastSeq);
@@ -68,7 +68,7 @@ export class ChannelBackend implements LinkListener {
   onStream(isFirst: boolean): void {
     const { store, log, retryMs } = this.#options;
     log("info", { isFirst }, "shared stream opened");
-    // Without an id to resume from, nobody knows what was sent while nobody listened.
+    // Without an id to resume from, events may have been lost since the last connection.
     if (!isFirst && this.#reader.lastBackendId === "") store.append([this.#reader.gap()]);
     this.#announceOpen(retryMs());
   }
@@ -92,7 +92,11 @@ export class ChannelBackend implements LinkListener {
 
   onLost(error: unknown, retryMs: number): void {
     const reason = error instanceof Error ? error.message : "the backend ended it";
-    this.#options.log("info", { reason, retryMs: Math.round(retryMs) }, "shared stream is asked for again");
+    this.#options.log(
+      "info",
+      { reason, retryMs: Math.round(retryMs) },
+      "shared stream will be asked for again",
+    );
   }
 
   #announceOpen(retryMs: number | undefined): void {

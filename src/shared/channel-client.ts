@@ -6,27 +6,27 @@ import type { History } from "./history.ts";
 import type { Start } from "./resume.ts";
 import type { SharedRoute } from "./shared-route.ts";
 
-/** Somebody who asked for a channel's stream, however the answer is given. */
+/** A client of a channel, streaming or polling. */
 export interface ChannelClient extends Recipient, Expiring {
-  /** The id of the last event that it had before it came; bytes as latin1, empty for none. */
+  /** The last event id of its request; bytes as latin1, empty for none. */
   readonly lastEventId: string;
-  /** The position up to which it has been given everything. */
+  /** The position up to which it has been given all events. */
   readonly seq: number;
-  /** Bytes of its answer that the kernel has taken. */
+  /** Bytes of its response that the kernel has taken. */
   readonly takenBytes: number;
-  /** The stream is there, from now on. One of `begin`, `refuse` and `dismiss` is called, once, unless it leaves. */
+  /** The stream is open. Exactly one of `begin`, `refuse` and `dismiss` is called, once, unless the client leaves first. */
   begin(): void;
-  /** Another record stands in place of the one it was given events of. Called after `begin`. */
+  /** The record was replaced. Called only after `begin`. */
   move(start: Start, lastEventId: string): void;
-  /** There is no stream. */
+  /** The stream could not be opened. */
   refuse(error: ProxyError): void;
-  /** The stream is over: it is given what is kept of it, if it came for that, or 204. */
+  /** The stream has ended for good: a client that resumes gets the kept events, any other 204. */
   dismiss(): void;
-  /** It went no further than the history does. Called after `begin`. */
+  /** The stream has ended: the client ends after the last event of the history. Called only after `begin`. */
   finish(reason: EndReason): void;
-  /** It broke: what was sent is not all. */
+  /** The stream has failed: the client is aborted, because its response is incomplete. */
   abort(reason: EndReason, error?: unknown): void;
-  /** The answer ends now, between two events; who has not begun is turned away. */
+  /** Ends the response now, at an event boundary; refuses a client that has not begun. */
   endAtBoundary(reason: EndReason): void;
   /** The stream was silent for `stream.heartbeat`. */
   beat(): void;
@@ -34,16 +34,16 @@ export interface ChannelClient extends Recipient, Expiring {
   setRetry(retryMs: number): void;
 }
 
-/** What a client needs of the channel it is on. */
+/** A channel, as its clients see it. */
 export interface Membership {
   readonly history: History;
   readonly route: SharedRoute;
-  /** The reconnection time that the backend has set. */
+  /** The reconnection time that the backend has set, in ms. */
   readonly retryMs: number | undefined;
-  /** The client is gone, for whatever reason. */
+  /** The client has left or ended. */
   leave(client: ChannelClient): void;
-  /** It does not take what it was given; or it does again. */
+  /** The client has pending bytes and takes no more, or takes bytes again. */
   blocked(client: ChannelClient, isBlocked: boolean): void;
-  /** Buffers were joined outside of a delivery. */
+  /** The client used batches outside of a delivery, so they have to be released. */
   scheduleRelease(): void;
 }

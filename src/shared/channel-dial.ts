@@ -7,30 +7,34 @@ import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { channelExchange, channelTemplate } from "./channel-exchange.ts";
-import type { HubSurroundings } from "./hub-surroundings.ts";
+import type { HubContext } from "./hub-context.ts";
 import type { SharedRoute } from "./shared-route.ts";
 
 /**
- * Makes what asks for a channel's stream: the route's mock, or a backend of its group, each time chosen anew. The
- * backend connection counts as an open file from the dial until it has closed; where no file is left for it, that of an
- * idle stream is taken.
+ * Returns the function that opens a channel's stream: from the route's mock, or from a backend, chosen for each attempt.
+ * The backend connection counts as an open file from the dial until it has closed. If no file is left, an idle stream
+ * gives up its file.
  */
 export function dialChannel(
   first: Exchange,
   route: SharedRoute,
-  { log, capacity }: Pick<HubSurroundings, "log" | "capacity">,
-): (lastEventId: string, asker: Cancellation) => Promise<Source> {
+  { log, capacity }: Pick<HubContext, "log" | "capacity">,
+): (lastEventId: string, cancellation: Cancellation) => Promise<Source> {
   const template = channelTemplate(first, route);
-  const dial = async (upstream: Upstream, lastEventId: string, asker: Cancellation): Promise<Source> => {
+  const dial = async (
+    upstream: Upstream,
+    lastEventId: string,
+    cancellation: Cancellation,
+  ): Promise<Source> => {
     const exchange = channelExchange(template, lastEventId, log);
     const requestFor = (backend: Backend) => ({
       ...createBackendRequest(exchange, route, upstream, backend),
       onClientGone: "cancel" as const,
     });
     const release = capacity.backendFiles.hold();
-    asker.onClose(release);
+    cancellation.onClose(release);
     try {
-      const source = await dialUpstream({ exchange, response: asker, upstream, requestFor });
+      const source = await dialUpstream({ exchange, response: cancellation, upstream, requestFor });
       source.onClose(release);
       return source;
     } catch (error) {
@@ -38,15 +42,15 @@ export function dialChannel(
       throw error;
     }
   };
-  return async (lastEventId, asker) => {
+  return async (lastEventId, cancellation) => {
     const { mock, upstream } = route;
     if (mock !== undefined) return mock.open(channelExchange(template, lastEventId, log));
     try {
-      return await dial(upstream, lastEventId, asker);
+      return await dial(upstream, lastEventId, cancellation);
     } catch (error) {
       const isShort = error instanceof ProxyError && error.code === "connections_exhausted";
-      if (!isShort || asker.isClosed || !capacity.backendFiles.reclaim()) throw error;
-      return dial(upstream, lastEventId, asker);
+      if (!isShort || cancellation.isClosed || !capacity.backendFiles.reclaim()) throw error;
+      return dial(upstream, lastEventId, cancellation);
     }
   };
 }

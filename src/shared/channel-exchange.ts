@@ -4,24 +4,23 @@ import { fieldValues } from "../http/fields.ts";
 import type { Log } from "../observe/log.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
-/** What a channel asks its backend for, whoever was the first to want it. */
+/** The request of a channel to its backend, the same for every client that could have opened the channel. */
 export type ChannelTemplate = Pick<Exchange, "host" | "target" | "principal" | "consumed" | "client"> & {
   readonly route: SharedRoute;
-  /** The fields of the request that are in the key, and our own word on how often it has passed. */
+  /** The request's fields that are in the channel's key, and the field of the loop guard. */
   readonly fields: readonly string[];
 };
 
 /**
- * Keeps of the first client's request what is in the key, and so the same for all who share it. Everything else
- * of that client, its credentials above all, stays out: what the backend would show it for them, everybody
- * would see.
+ * Returns the parts of the first client's request that are in the channel's key, and so the same for all its clients.
+ * Everything else is left out, above all credentials: all clients would see what the backend sends for them.
  */
 export function channelTemplate(first: Exchange, route: SharedRoute): ChannelTemplate {
   const by = sharedOf(route).by ?? DEFAULT_KEY;
   const target = { path: first.target.path, query: by.includes("query") ? first.target.query : "" };
   const { proto, host } = first.client;
   const client = {
-    // Nobody's: balancing by address goes by the stream then.
+    // No client's address: `balance: hash` uses the stream's target instead.
     address: target.path + target.query,
     proto,
     host,
@@ -29,14 +28,14 @@ export function channelTemplate(first: Exchange, route: SharedRoute): ChannelTem
     requestId: undefined,
     isTrusted: false,
   };
-  // Or a loop in which each pass asks for another stream would begin anew with each.
+  // Without the loop guard's field, a loop whose passes ask for different streams would never be found.
   const loop = route.upstream?.loops.ownEntry(first.request.rawHeaders) ?? [];
   const fields = [...by.flatMap((part) => namedFields(part, first)), ...loop];
   const principal = by.includes("principal") ? first.principal : undefined;
   return { route, target, client, fields, principal, host: first.host, consumed: first.consumed };
 }
 
-/** A request of the channel's own, to go on behind an id (bytes as latin1; empty for none). */
+/** Returns a request of the channel itself that resumes after an id (bytes as latin1; empty for none). */
 export function channelExchange(template: ChannelTemplate, lastEventId: string, log: Log): Exchange {
   const { route, target, client, fields, principal, host, consumed } = template;
   const rawHeaders = [

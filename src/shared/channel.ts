@@ -4,12 +4,13 @@ import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
 import type { BackendFiles } from "../limits/backend-files.ts";
 import type { Log } from "../observe/log.ts";
+import { boundedState, failureOf } from "./backend-verdict.ts";
 import { CatchUp } from "./catch-up.ts";
 import { ChannelBackend } from "./channel-backend.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
+import { ConnectingTimeout } from "./connecting-timeout.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Delivery, eachRecipient } from "./delivery.ts";
-import { boundedState, failureOf } from "./failure.ts";
 import { isGap } from "./gap.ts";
 import type { History } from "./history.ts";
 import { Linger } from "./linger.ts";
@@ -19,34 +20,32 @@ import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import { StallWatch } from "./stall-watch.ts";
 import type { BackendState, ChannelFeed, ChannelStore, StoredEvent, StreamRecord } from "./store.ts";
 
-/** What waits to be delivered before the backend is no longer read: it outruns the loop over the clients. */
+/** Bytes of undelivered events from which on the backend is not read: it is faster than the loop over the clients. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 
-const MIN_PATIENCE_MS = 1_000;
-
-/** Node takes a longer time for none. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** How long the failure holds that clients get when the backend's first response took too long, in ms. */
+const TIMEOUT_HOLDS_MS = 1_000;
 
 export interface ChannelOptions {
-  /** A name that shows nothing of its key, for logs. */
+  /** A hash of its key, for logs. */
   readonly name: string;
   readonly route: SharedRoute;
   readonly history: History;
   readonly store: ChannelStore;
   readonly log: Log;
   readonly files: BackendFiles;
-  /** Reports an error of our own, in a callback that belongs to no exchange. */
+  /** Reports a fault in a callback that belongs to no exchange. */
   readonly onFault: (error: unknown) => void;
-  dial(lastEventId: string, asker: Cancellation): Promise<Source>;
-  /** It has closed by itself, and takes nobody any more. */
+  dial(lastEventId: string, cancellation: Cancellation): Promise<Source>;
+  /** The channel has closed and accepts no more clients. */
   onClosed(channel: Channel): void;
 }
 
 /**
- * One stream for any number of clients: one backend request, what was kept of it, and who takes it.
+ * One stream for any number of clients: one backend request, the history of its events, and the clients.
  *
- * The backend's blocks go into the store, and what comes out of the store goes to the clients; so this process
- * may be the one that asks the backend, or another may be, and the clients cannot tell.
+ * The backend's events go into the store, and the store feeds them back to the channel, which delivers them. So for the
+ * clients it makes no difference whether this instance or another one asks the backend.
  */
 export class Channel implements ChannelFeed, Membership {
   readonly name: string;
@@ -61,7 +60,7 @@ export class Channel implements ChannelFeed, Membership {
   readonly #stalls: StallWatch;
   readonly #deadlines: Deadlines;
   readonly #linger: Linger;
-  /** Those who wait for the stream to be there. */
+  /** Clients that wait for the stream to open. */
   readonly #waiting = new Set<ChannelClient>();
   readonly #clients = new Set<ChannelClient>();
   #state: BackendState = { is: "connecting" };
@@ -69,8 +68,7 @@ export class Channel implements ChannelFeed, Membership {
   #isRetired = false;
   readonly #openedAt = performance.now();
   #heartbeat: NodeJS.Timeout | undefined;
-  /** Until clients that wait for a first word of the backend are refused. */
-  #patience: NodeJS.Timeout | undefined;
+  readonly #connecting: ConnectingTimeout;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -82,6 +80,7 @@ export class Channel implements ChannelFeed, Membership {
     const { onFault, files } = options;
     this.#catchUp = new CatchUp(this.history, this.#store, onFault);
     this.#deadlines = new Deadlines(onFault);
+    this.#connecting = new ConnectingTimeout(this.route.upstream, () => this.#giveUpWaiting(), onFault);
     const { sendTimeout, heartbeat } = this.route.config.stream;
     this.#backend = new ChannelBackend({
       ...options,
@@ -101,16 +100,7 @@ export class Channel implements ChannelFeed, Membership {
     this.#store.start(this);
   }
 
-  /** The longest that whoever asks the backend may take for its answer, retries included, before it is none. */
-  get #patienceMs(): number {
-    const { upstream } = this.route;
-    if (upstream === undefined) return MIN_PATIENCE_MS;
-    const { connectTimeout, responseHeaderTimeout } = upstream.timeouts;
-    const longest = (upstream.retries + 2) * (connectTimeout + responseHeaderTimeout);
-    return Math.min(MAX_TIMER_MS, Math.max(MIN_PATIENCE_MS, longest));
-  }
-
-  /** Clients that have the stream or wait for it. */
+  /** The number of clients, waiting ones included. */
   get size(): number {
     return this.#clients.size + this.#waiting.size;
   }
@@ -119,18 +109,14 @@ export class Channel implements ChannelFeed, Membership {
     return this.#state.is === "open" ? this.#state.retryMs : undefined;
   }
 
-  /** Gives a client the stream as soon as it is there, or the answer that everybody gets. */
+  /** Adds a client: it gets the stream as soon as that is open, or the same refusal as all others. */
   join(client: ChannelClient): void {
     this.#linger.stop();
     this.history.touch();
     this.#trim();
     this.#waiting.add(client);
     this.#answer(client);
-    if (this.#state.is !== "connecting") return;
-    this.#patience ??= setTimeout(
-      guarded(this.#options.onFault, () => this.#giveUpWaiting()),
-      this.#patienceMs,
-    );
+    if (this.#state.is === "connecting") this.#connecting.start();
   }
 
   leave(client: ChannelClient): void {
@@ -149,19 +135,19 @@ export class Channel implements ChannelFeed, Membership {
     this.#delivery.schedule();
   }
 
-  /** Nobody new will come: it closes when the last client has left. */
+  /** No new clients will join: the channel closes when the last one has left. */
   retire(): void {
     this.#isRetired = true;
     if (this.size === 0) this.close();
   }
 
-  /** Gives up the backend request and what was kept; clients that are left are ended. */
+  /** Ends all clients, cancels the backend request and releases the history. */
   close(reason: EndReason = "drained"): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     eachRecipient([...this.#waiting, ...this.#clients], (client) => client.endAtBoundary(reason));
     clearTimeout(this.#heartbeat);
-    clearTimeout(this.#patience);
+    this.#connecting.stop();
     this.#linger.stop();
     this.#delivery.stop();
     this.#backend.stop();
@@ -171,7 +157,7 @@ export class Channel implements ChannelFeed, Membership {
     this.#options.onClosed(this);
   }
 
-  // What the store feeds.
+  // The store's feed (ChannelFeed).
 
   onRecord(record: StreamRecord): void {
     this.#delivery.flush();
@@ -189,13 +175,12 @@ export class Channel implements ChannelFeed, Membership {
     }
   }
 
-  onState(said: BackendState): void {
+  onState(announced: BackendState): void {
     const before = this.#state;
-    const state = boundedState(said, sharedOf(this.route).redial);
+    const state = boundedState(announced, sharedOf(this.route).redial);
     this.#state = state;
     if (state.is === "connecting") return;
-    clearTimeout(this.#patience);
-    this.#patience = undefined;
+    this.#connecting.stop();
     if (state.is === "open" && before.is === "open") {
       const { retryMs } = state;
       if (retryMs === undefined || retryMs === before.retryMs) return;
@@ -217,14 +202,15 @@ export class Channel implements ChannelFeed, Membership {
   }
 
   onDegraded(isDegraded: boolean): void {
-    this.#log("warn", { isDegraded }, "shared stream's record");
+    const reached = isDegraded ? "cannot be reached" : "can be reached again";
+    this.#log("warn", { isDegraded }, `the shared stream's record ${reached}`);
   }
 
   held(afterSeq: number): readonly StoredEvent[] {
     return this.history.after(afterSeq);
   }
 
-  /** Tells one that waits how the stream stands. */
+  /** Gives a waiting client the stream or a refusal, once the backend's state is known. */
   #answer(client: ChannelClient, isSought = false): void {
     const state = this.#state;
     if (state.is === "connecting" || !this.#waiting.has(client)) return;
@@ -242,15 +228,14 @@ export class Channel implements ChannelFeed, Membership {
     eachRecipient([client], () => this.#answer(client, true));
   }
 
-  /** Another instance asks the backend, and says nothing of it for longer than that can take. */
+  /** Another instance asks the backend, and has announced no result for longer than a dial can take. */
   #giveUpWaiting(): void {
-    this.#patience = undefined;
     if (this.#state.is !== "connecting") return;
-    const retryAt = Date.now() + MIN_PATIENCE_MS;
+    const retryAt = Date.now() + TIMEOUT_HOLDS_MS;
     this.onState({ is: "failed", status: 504, code: "backend_timeout", fields: [], retryAt });
   }
 
-  /** Everybody has what there was, and there will be no more. */
+  /** Ends all clients after the last event. */
   #endAll(reason: EndReason): void {
     this.#delivery.flush();
     eachRecipient([...this.#clients], (client) => client.finish(reason));
@@ -274,7 +259,7 @@ export class Channel implements ChannelFeed, Membership {
     this.#backend.resume();
   }
 
-  /** Forgets what is beyond the bounds, except what a client that is a little late still needs. */
+  /** Evicts events beyond the bounds, except those that a client within `stream.clientBuffer` still needs. */
   #trim(): void {
     const { clientBuffer } = this.route.config.stream;
     let needed = Number.POSITIVE_INFINITY;
@@ -284,7 +269,7 @@ export class Channel implements ChannelFeed, Membership {
     this.history.trim(Date.now(), needed - 1);
   }
 
-  /** Nobody is on it: it closes after a while, at once if there is nothing to come back to. */
+  /** The channel has no clients: it closes after a time, or at once if it is retired. */
   #startLinger(): void {
     if (this.#isClosed) return;
     if (this.#isRetired) this.close();
@@ -293,7 +278,7 @@ export class Channel implements ChannelFeed, Membership {
 
   #lingerMs(): number {
     const state = this.#state;
-    // Until then everybody gets the same answer, and the backend is left alone.
+    // Until then all clients get the same refusal, and the backend is not asked.
     if (state.is === "failed") return Math.max(0, state.retryAt - Date.now());
     return sharedOf(this.route).linger;
   }

@@ -6,13 +6,12 @@ import type { ClientResponse } from "../http/client-response.ts";
 import { retrySoon } from "../http/retry-after.ts";
 import { Channel } from "./channel.ts";
 import { dialChannel } from "./channel-dial.ts";
-import { channelKey, keyName } from "./channel-key.ts";
+import { channelKey, keyName, streamDefinition } from "./channel-key.ts";
 import { History } from "./history.ts";
-import type { HubSurroundings } from "./hub-surroundings.ts";
+import type { HubContext } from "./hub-context.ts";
 import { Poll } from "./poll.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import type { HistoryBounds } from "./store.ts";
-import { streamDefinition } from "./stream-definition.ts";
 import { Subscriber } from "./subscriber.ts";
 import { answerHead } from "./subscriber-head.ts";
 import { readSubscription, type Subscription } from "./subscription.ts";
@@ -20,14 +19,14 @@ import { readSubscription, type Subscription } from "./subscription.ts";
 /** The channels of one route in one environment: equal requests share a channel. */
 export class Hub {
   readonly #route: SharedRoute;
-  readonly #surroundings: HubSurroundings;
+  readonly #context: HubContext;
   /** By key, least recently joined first. */
   readonly #channels = new Map<string, Channel>();
   #isClosed = false;
 
-  constructor(route: SharedRoute, surroundings: HubSurroundings) {
+  constructor(route: SharedRoute, context: HubContext) {
     this.#route = route;
-    this.#surroundings = surroundings;
+    this.#context = context;
   }
 
   /**
@@ -68,12 +67,12 @@ export class Hub {
       return known;
     }
     this.#makeRoom();
-    if (this.#route.upstream !== undefined) this.#surroundings.capacity.checkBackendFile();
+    if (this.#route.upstream !== undefined) this.#context.capacity.checkBackendFile();
     return this.#open(key, exchange);
   }
 
   #open(key: string, exchange: Exchange): Channel {
-    const { store, budget, capacity, log, onFault } = this.#surroundings;
+    const { store, budget, capacity, log, onFault } = this.#context;
     const route = this.#route;
     const { events, bytes, age } = sharedOf(route).history;
     const bounds: HistoryBounds = { events, bytes, ageMs: age };
@@ -91,7 +90,7 @@ export class Hub {
         definition: streamDefinition(route.config),
         bounds,
       }),
-      dial: dialChannel(exchange, route, this.#surroundings),
+      dial: dialChannel(exchange, route, this.#context),
       onClosed: () => {
         if (this.#channels.get(key) === channel) this.#channels.delete(key);
       },

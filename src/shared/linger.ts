@@ -4,17 +4,17 @@ import type { BackendFiles } from "../limits/backend-files.ts";
 
 export interface LingerOptions {
   readonly files: BackendFiles;
-  /** Whether the channel has a backend connection, or dials one. */
+  /** Whether the channel has a backend connection or dials. */
   holdsFile(): boolean;
   close(): void;
   onFault(error: unknown): void;
 }
 
-/** The time in which a channel without clients waits for one, until it closes or its file is needed. */
+/** Keeps a channel without clients open for a time, unless its open file is needed elsewhere. */
 export class Linger {
   readonly #options: LingerOptions;
   #timer: NodeJS.Timeout | undefined;
-  /** When it closes, by `performance.now()`. */
+  /** When the channel closes, by `performance.now()`. */
   #endsAt = 0;
   #withdraw: Release | undefined;
 
@@ -22,7 +22,7 @@ export class Linger {
     this.#options = options;
   }
 
-  /** Closes the channel in `ms`, unless it would close sooner already. */
+  /** Closes the channel in `ms`, unless it would close earlier anyway. */
   start(ms: number): void {
     const endsAt = performance.now() + ms;
     if (this.#timer !== undefined && this.#endsAt <= endsAt) return;
@@ -33,7 +33,7 @@ export class Linger {
     this.#withdraw ??= files.offer(() => this.#giveUp());
   }
 
-  /** A client is there, or the channel has closed. */
+  /** To be called when a client joins or the channel closes. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -44,7 +44,7 @@ export class Linger {
   #giveUp(): boolean {
     const { holdsFile, close, onFault } = this.#options;
     const didHold = holdsFile();
-    // Without a connection to end, its history stays for those who come back.
+    // A channel without a connection frees no file: it keeps its history for reconnecting clients.
     if (didHold) guarded(onFault, close)();
     return didHold;
   }

@@ -1,18 +1,18 @@
 import type { RedialConfig } from "../config/shared-schema.ts";
 
-/** What is added to a Retry-After at most, as a share of it, so that not all come back together. */
+/** The largest share of a Retry-After that is added to it at random, so that not all streams redial together. */
 const RETRY_AFTER_JITTER = 0.1;
 
-/** The longest wait that a configuration leads to, in ms. */
+/** Returns the longest wait that a configuration allows, in ms. */
 export const longestDelay = ({ max, maxRetryAfter }: RedialConfig): number =>
   Math.max(max, maxRetryAfter * (1 + RETRY_AFTER_JITTER));
 
-/** Doubling further would only overflow. */
+/** More doublings would overflow. */
 const MAX_DOUBLINGS = 30;
 
 /**
- * How long to wait before a backend is asked again, drawn, so that the streams that a backend's restart has
- * ended do not all come back in the same moment.
+ * The waits before a backend is asked again. They are drawn at random, so that the streams that a backend's restart has
+ * ended do not all redial at the same moment.
  */
 export class RedialDelay {
   readonly #config: RedialConfig;
@@ -22,14 +22,14 @@ export class RedialDelay {
     this.#config = config;
   }
 
-  /** The backend has sent an event: what went wrong before no longer counts. */
+  /** The backend has sent an event: earlier failures no longer count. */
   succeeded(): void {
     this.#failures = 0;
   }
 
   /**
-   * The next wait in ms. `retryMs` is the reconnection time that the stream has set, `retryAfterMs` what a
-   * refusal asked for: never less than that, but for the bounds.
+   * Returns the next wait, in ms. `retryMs` is the stream's own reconnection time. `retryAfterMs` is the Retry-After of a
+   * refusal: within the bounds, the wait is never shorter.
    */
   next(retryMs: number | undefined, retryAfterMs?: number): number {
     const { min, max, maxRetryAfter } = this.#config;
