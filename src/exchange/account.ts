@@ -16,7 +16,7 @@ const NO_FIELDS: Fields = [];
 /** nginx's status for a request whose client closed the connection. */
 const CLIENT_CLOSED_REQUEST = 499;
 
-/** The account of one response: what was sent, when, and how it ended. It is read by the log, metrics and /streams. */
+/** The account of one response: its status, bytes, events, times and end. The log, metrics and /streams read it. */
 export class Account implements Sent {
   readonly #receivedAt = performance.now();
   #status = 0;
@@ -73,7 +73,7 @@ export class Account implements Sent {
     return this.#error !== undefined && !isExpected(this.#error);
   }
 
-  /** What clients that ask for debug fields are told about rate limits. */
+  /** The debug fields about rate limits. */
   get limitFields(): Fields {
     return this.#limitFields;
   }
@@ -128,7 +128,7 @@ export class Account implements Sent {
     this.#error ??= error;
   }
 
-  /** Notes the error that the client is told, in place of any before. */
+  /** Notes the error that the client gets as a refusal; replaces an earlier one. */
   replaceError(error: unknown): void {
     this.#error = error;
   }

@@ -25,8 +25,8 @@ const noAnswer: FaultHandler = () => {};
 /**
  * One request with its response; settled once, with one log line.
  *
- * Whatever is acquired for it is registered with `onEnd` in the same step. Its callbacks run guarded: an error in one
- * ends this exchange, and no other.
+ * Code that acquires something for it registers the release with `onEnd` in the same step. Its callbacks run guarded:
+ * an error in a callback ends this exchange, and no other.
  */
 export class Exchange extends RoutedRequest implements FaultOwner {
   readonly id: string;

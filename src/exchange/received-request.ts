@@ -10,7 +10,7 @@ const NOTHING_CONSUMED: ConsumedCredential = {};
 const NO_TARGET: Target = { path: "", query: "" };
 const NO_HEADERS: readonly string[] = [];
 
-/** What a client asks for: its request as it was received, and what the steps of its route found in it. */
+/** The request of a client as it was received, with the results of the checks and steps that have read it. */
 export class ReceivedRequest {
   /** Whether it came on a connection beyond `limits.connections`. */
   readonly isOverflow: boolean;

@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { ReceivedRequest } from "./received-request.ts";
 import type { Route } from "./route.ts";
 
-/** A request and where it goes: its route, and the backend that was dialled for it. */
+/** A request with its destination: its route, and the backend that was dialled for it. */
 export class RoutedRequest extends ReceivedRequest {
   #route: Route | undefined;
   #backend: string | undefined;

@@ -10,7 +10,7 @@ export interface ClientRequest {
   readonly rawHeaders: readonly string[];
   /** Undefined if the request has no body. */
   readonly body: RequestBody | undefined;
-  /** Set if its read was parsed to the end. Otherwise a parse error right behind the head may still refuse it. */
+  /** Set if the read was parsed to its end. Otherwise a parse error right after the head may still refuse the request. */
   readonly isWhole?: true;
 }
 

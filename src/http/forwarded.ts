@@ -5,8 +5,7 @@ export interface Hop {
   readonly host: string | undefined;
 }
 
-// RFC 7239 section 4: token "=" ( token / quoted-string ). No two parts can match the same character,
-// so the time is linear in the length.
+// RFC 7239 section 4: token "=" ( token / quoted-string ). No character matches two parts, so the time is linear.
 const PAIR = /[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)")[ \t]*([;,]|$)/y;
 
 /**

@@ -18,10 +18,10 @@ export interface PlainRequest extends ClientRequest {
 }
 
 /**
- * A GET of HTTP/1.1 and its lines, whatever fields they hold.
+ * The head of a GET by HTTP/1.1, with any fields, in visible ASCII and spaces.
  *
- * No tab: llhttp reads `close` with a tab behind it as another option. No `#` in the target (RFC 9112 section 3.2):
- * node:http's way says how a fragment is refused.
+ * Without tabs, because llhttp reads `close` with a tab after it as another option. Without `#` in the target, because a
+ * fragment (RFC 9112 section 3.2) is refused after node:http has read it.
  */
 const PLAIN_HEAD = /^GET (\/[!"$-~]*) HTTP\/1\.1\r\n(?:[ -~]+\r\n)*\r\n$/;
 const BEFORE_TARGET = "GET ".length;

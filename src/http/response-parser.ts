@@ -28,10 +28,10 @@ type State = typeof HEAD | typeof LENGTH | typeof CHUNKS | typeof REST | typeof 
  * Reads the responses of one backend connection, strictly: it refuses what two parsers could read in two ways.
  *
  * Each `read` leaves its result in the public fields: at most one head, one span of payload in the bytes that were
- * read, and the end. Chunks are decoded in place. The results add up to the same for any division into reads.
+ * read, and the end. Chunks are decoded in place. The sum of the results is the same for any division into reads.
  */
 export class ResponseParser extends ChunkDecoder {
-  // First what each read needs.
+  // The fields that each read needs come first, next to each other in memory.
   #state: State = DONE;
   /** The response head, after the read that completed it. */
   head: SourceHead | undefined;

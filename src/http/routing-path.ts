@@ -1,6 +1,6 @@
 import { pathDecoded } from "./percent-encoding.ts";
 
-/** Paths of requests and of route files are normalised and refused here, by the same rules. */
+/** Normalises and refuses paths, of requests and of route files by the same rules. */
 
 /**
  * Returns the form of a path that routes are matched with: percent-decoded, except `%2F` and `%25`, and with adjacent

@@ -61,27 +61,24 @@ test.each([
   [3, 3, 1],
   [70_001, 70_001, 7],
   [0, undefined, 1],
-])(
-  "a body of %i bytes, announced as %s, in parts of %i, is unchanged",
-  async (bytes, length, part) => {
-    const budget = new BodyBudget(1024 * KIB);
-    const { stream, come, body } = reading(budget, length);
-    await come(bytes, part);
-    stream.end();
-    const whole = await body;
-    expect(whole.length).toBe(bytes);
-    expect(bytesOf(whole).equals(Buffer.alloc(bytes, "b"))).toBe(true);
-    expect(whole.hash).toBe(payloadHash("b".repeat(bytes)));
-    if (length !== undefined) expect(heldBytes(budget)).toBe(bytes);
-    const release = whole.hold();
-    whole.release();
-    whole.release();
-    expect(heldBytes(budget)).toBeGreaterThanOrEqual(bytes);
-    release();
-    release();
-    expect(heldBytes(budget)).toBe(0);
-  },
-);
+])("a body of %i bytes, announced as %s, in parts of %i, is unchanged", async (bytes, length, part) => {
+  const budget = new BodyBudget(1024 * KIB);
+  const { stream, come, body } = reading(budget, length);
+  await come(bytes, part);
+  stream.end();
+  const whole = await body;
+  expect(whole.length).toBe(bytes);
+  expect(bytesOf(whole).equals(Buffer.alloc(bytes, "b"))).toBe(true);
+  expect(whole.hash).toBe(payloadHash("b".repeat(bytes)));
+  if (length !== undefined) expect(heldBytes(budget)).toBe(bytes);
+  const release = whole.hold();
+  whole.release();
+  whole.release();
+  expect(heldBytes(budget)).toBeGreaterThanOrEqual(bytes);
+  release();
+  release();
+  expect(heldBytes(budget)).toBe(0);
+});
 
 test("a body that finds no room is refused, and gives back what it had", async () => {
   const budget = new BodyBudget(100 * KIB);
