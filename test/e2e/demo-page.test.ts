@@ -1,8 +1,8 @@
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { startDemo } from "../../src/demo/demo.ts";
 import { afterTest } from "../support/after-test.ts";
-import { launchChromium } from "../support/chromium.ts";
+import { launchChromium, type TestBrowser } from "../support/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 
 interface Tab {
@@ -17,7 +17,7 @@ async function demo() {
   return running;
 }
 
-async function openTab(browser: Browser, url: string): Promise<Tab> {
+async function openTab(browser: TestBrowser, url: string): Promise<Tab> {
   const page = await browser.newPage();
   const complaints: string[] = [];
   page.on("console", (message) => {
