@@ -100,7 +100,8 @@ export class Http2Session {
    * connection nor reads from it, so that even the client's end goes unnoticed.
    */
   #ping(): void {
-    if (this.#session.destroyed) return;
+    // Node has destroyed it: that waits for the bytes under way, which a client that is gone never takes.
+    if (this.#session.destroyed) return void this.destroy();
     this.#sweep();
     if (this.#isPinged) {
       // The reply to the last ping may be unread because the process stood still: an immediate runs after reads.
@@ -109,9 +110,17 @@ export class Http2Session {
       });
       return;
     }
-    this.#isPinged = this.#session.ping(() => {
+    this.#isPinged = this.#ask(() => {
       this.#isPinged = false;
     });
+  }
+
+  /** Calls back when the client has answered; false where it could not be asked. */
+  #ask(answered: () => void): boolean {
+    // Behind a GOAWAY, the client's or ours, Node sends no PING; SETTINGS have to be answered all the same.
+    if (!this.#session.closed) return this.#session.ping(answered);
+    this.#session.settings({}, answered);
+    return true;
   }
 
   #onStream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {

@@ -59,7 +59,9 @@ test("a repeated event is dropped; a different event with a known id is delivere
   expect(dataOf(client)).toEqual(["1", "2", "other", "3"]);
   // Each has an id of its own, so that whoever saw the first of two gets the second.
   expect(new Set(idsOf(client)).size).toBe(4);
-  expect(gateway.log.filter(({ msg }) => msg === "event id was used again for another event")).toHaveLength(1);
+  expect(gateway.log.filter(({ msg }) => msg === "event id was used again for another event")).toHaveLength(
+    1,
+  );
 });
 
 test("without ids, clients are told of a gap after a reconnection", async () => {

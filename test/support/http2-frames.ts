@@ -31,7 +31,7 @@ export const CODE = {
   calm: 11,
 } as const;
 
-const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+export const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /** Returns the bytes of a frame. */
 export function frame(
