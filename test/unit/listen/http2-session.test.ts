@@ -2,7 +2,7 @@ import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { expect, test } from "vitest";
 import { serverLimits } from "../../../src/config/server-limits-schema.ts";
-import { Http2Session } from "../../../src/server/http2-session.ts";
+import { Http2Session } from "../../../src/listen/http2-session.ts";
 import { eventually } from "../../support/eventually.ts";
 import { FRAME, frame, PREFACE, uint32 } from "../../support/http2-frames.ts";
 
