@@ -15,7 +15,7 @@ import { startNginx } from "../support/nginx.ts";
 
 /**
  * The article's page in Chromium, cross-origin: the API gateway's signer and event-source-polyfill, both
- * unmodified, through nginx as it buffers by default, the preflight and APP authentication.
+ * unmodified, through nginx with its default buffering, with preflights and APP authentication.
  */
 
 /** A bare proxy_pass, and the one line without which nginx sends a Host that nobody signed. */
@@ -115,7 +115,7 @@ async function showsFourTimes(page: Page): Promise<void> {
   };
   await eventually(look, "four times", { timeoutMs: 30_000, everyMs: 20 });
   const [first = 0, , , fourth = 0] = seen.values();
-  // Three seconds, less what the first was seen late: at most one by itself, and more where time is short.
+  // Three seconds, minus the delay at which the first one was seen.
   expect(fourth - first).toBeGreaterThan(1000);
   expect(await text(page, "#state")).toBe("live");
   expect(await text(page, "#connects")).toBe("1");
@@ -131,7 +131,7 @@ test("a forced reconnect is signed again, sends the last id as Last-Event-ID, an
   const first = await backend.nextRequest();
   expect(first.target).toBe("/article/stream");
   expect(first.field("last-event-id")).toBeUndefined();
-  // The credential was for the gateway, and stays there.
+  // The credential is for the gateway, and is not forwarded.
   expect(first.field("authorization")).toBeUndefined();
   expect(first.field("x-app-id")).toBe(app.name);
   first.openStream();
@@ -152,9 +152,9 @@ test("a forced reconnect is signed again, sends the last id as Last-Event-ID, an
   expect(await text(page, "#state")).toBe("live");
   expect(await text(page, "#connects")).toBe("2");
   expect(await text(page, "#authorization")).not.toBe(signedFirst);
-  // The polyfill did put it into the query, behind what it signed.
+  // The polyfill has added it to the query, behind the signed part.
   expect(sent.at(-1)).toBe(`GET ${nginx.url}/article/stream?lastEventId=3`);
-  // The preflights were answered on the way: the backend saw two requests and no OPTIONS.
+  // The gateway answered the preflights: the backend got two requests and no OPTIONS.
   expect(backend.requests.map(({ method }) => method)).toEqual(["GET", "GET"]);
   expect(gateway.requestLines().some(({ method }) => method === "OPTIONS")).toBe(true);
 });
@@ -182,7 +182,7 @@ test("a wrong secret is a 401 that the page can read, and nothing reaches the ba
   expect(answer).toBe(`401, request ${line["reqId"]}`);
   expect(backend.requests).toEqual([]);
 
-  // The right one, typed in, opens the stream.
+  // The right secret opens the stream.
   await page.fill("#secret", app.secret[0] ?? "");
   await page.click("#credentials button");
   (await backend.nextRequest()).openStream();

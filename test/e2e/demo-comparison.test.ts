@@ -33,7 +33,7 @@ async function shows(page: Page, selector: string, wanted: RegExp): Promise<void
 
 /** The listed events as numbers: which one, and its delay for polling, long polling and the stream. */
 async function delays(page: Page): Promise<number[][]> {
-  // All in one look: the page makes the rows anew whenever an event comes.
+  // In one evaluation: the page replaces the rows at every event.
   const texts = await page.evaluate<string[][]>(
     `[...document.querySelectorAll("#events tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
   );
@@ -63,7 +63,7 @@ test("three techniques get the same events: with one request, with one per event
   );
   expect(await count(page, "#stream-requests")).toBe(1);
   expect(await count(page, "#stream-empty")).toBe(0);
-  // One is open, and each other one has brought events, seldom two.
+  // One request is open, and each other one has brought events, seldom two.
   const waits = await count(page, "#long-polling-requests");
   expect(waits).toBeGreaterThan(2);
   expect(waits).toBeLessThanOrEqual((await count(page, "#long-polling-events")) + 1);
@@ -85,8 +85,8 @@ test("the bytes of a response are counted as on the wire", async () => {
     if (/readings\?transport=polling&lastEventId=/.test(response.url())) answers.push(response);
   });
   await page.selectOption("#every", "10000");
-  // For a moment the page still shows what was before; one may also have been on its way when all began anew.
-  // The next is ten seconds away.
+  // For a moment the page still shows the figures from before, and a request may have been open at the restart.
+  // The next poll is ten seconds away.
   const showsThatOfTheLast = async () => {
     const sizes = await answers.at(-1)?.request().sizes();
     if (sizes === undefined || (await count(page, "#polling-requests")) !== 1) return false;
@@ -118,7 +118,7 @@ test("by keyboard: sends an event, stops, and restarts with the figures at zero"
   await page.keyboard.press("Enter");
   await shows(page, "#state", /^live$/);
   await shows(page, "#stream-requests", /^1$/);
-  // An event comes every two seconds, more or less, and a busy machine looks late.
+  // An event comes about every two seconds, and a busy machine may look late.
   expect(await count(page, "#stream-events")).toBeLessThan(Number(before));
   expect(complaints).toEqual([]);
 });
@@ -142,7 +142,7 @@ test("the drawing has the figures' events, fits a narrow screen, and respects re
   const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
   expect(await page.evaluate(overflow)).toBe(0);
   expect(complaints).toEqual([]);
-  // The water of the dark: an event has been drawn.
+  // The colour of events in the dark theme: an event has been drawn.
   const isDrawn = `(() => {
     const canvas = document.querySelector("#timeline");
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);

@@ -52,7 +52,7 @@ test("the page shows the time as it arrives, its delay, and named events", async
   expect(await text(page, "#state")).toBe("live");
   expect(await text(page, "#delay")).toMatch(/^(?:< 1|\d+) ms$/);
   expect(await text(page, "#lost")).toBe("0");
-  // Whoever comes next: the first one came and went if the browser took more than two seconds to start.
+  // Any user: the first login was missed if the browser took more than two seconds to start.
   await shows(page, "#log", /userlogin\{"username":"[^"]+"\}/);
   expect(await page.locator("#chart rect[height='0']").count()).toBeLessThan(60);
   expect(await text(page, "#curl")).toBe(`curl -N ${gatewayUrl}/stream`);
@@ -89,11 +89,11 @@ test("a chat message of one tab appears in another, after a preflight that sluic
   await one.page.fill("#text", "<b>hello</b>");
   await one.page.press("#text", "Enter");
   await shows(two.page, "#messages", /^Ada <b>hello<\/b>$/);
-  // The answer to the POST may come after the event.
+  // The response to the POST may come after the event.
   await eventually(async () => (await one.page.inputValue("#text")) === "", "the field to be emptied");
   expect([...one.complaints, ...two.complaints]).toEqual([]);
 
-  // A page of an origin that the route does not name cannot send: the preflight is really asked for.
+  // A page of an origin that the route does not allow cannot send, which shows that the browser sends a preflight.
   const stranger = await openTab(browser, gatewayUrl.replace("127.0.0.1", "localhost"));
   const refused = await stranger.page.evaluate(async (url) => {
     const json = { "Content-Type": "application/json" };
@@ -135,7 +135,7 @@ test("after a crash of the backend the page reconnects and has lost nothing", as
   await shows(page, "#state", /^live$/);
   await shows(page, "#log", /caught up/);
   expect(await text(page, "#lost")).toBe("0");
-  // The browser tells of the break, which is right: it was no clean end.
+  // The browser reports the break, which is right: the end was not clean.
   expect(complaints.every((line) => line.includes("ERR_INCOMPLETE_CHUNKED_ENCODING"))).toBe(true);
   expect(complaints).toHaveLength(1);
 });

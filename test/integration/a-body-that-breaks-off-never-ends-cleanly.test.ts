@@ -8,7 +8,7 @@ const plain = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
 const stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
 const chunked = "Transfer-Encoding: chunked\r\n\r\n";
 
-// What the backend sends first, what the client gets of it, and how the backend then breaks off.
+// What the backend sends first, what the client gets of it, and how the backend then aborts.
 const CUTS: Record<string, [sent: string, seen: string, cut: (request: BackendRequest) => void]> = {
   "a reset in the middle of an event": [`${stream}${chunked}8\r\ndata: ha\r\n`, "data: ha", (r) => r.reset()],
   "a close in the middle of an event": [
@@ -66,7 +66,7 @@ for (const [name, [sent, seen, cut]] of Object.entries(CUTS)) {
     await client.received(seen);
     cut(request);
     expect(await client.ended()).toMatch(/^(truncated|reset)$/);
-    // What did come was passed on, and nothing was made up.
+    // The received bytes were forwarded, and nothing was added.
     expect(client.text.replace(/^:\n/, "")).toBe(seen);
     expect(await gateway.requestLine()).toMatchObject({ status: 200, endReason: "backend_failed" });
   });
@@ -78,7 +78,7 @@ for (const type of [plain, stream]) {
     const gateway = await startGatewayTo(backend.url);
     const client = openStream(gateway.port);
     expect(await client.ended()).toMatch(/^(truncated|reset|clean)$/);
-    // Nothing of it has left yet, so a 502 would do as well.
+    // Nothing has been sent yet, so a 502 is right too.
     if (client.end === "clean") expect(client.head?.status).toBe(502);
     expect(await gateway.requestLine()).toMatchObject({ endReason: "backend_failed" });
   });

@@ -18,7 +18,7 @@ test("a thousand clients that reconnect at once are all resumed, without a furth
     seen: n % 20,
     client: subscribe(gateway.port, "/news", n % 20 === 0 ? undefined : `i${n % 20}`),
   }));
-  // Events go on while they come.
+  // Events continue while the clients reconnect.
   for (let n = 21; n <= 30; n++) {
     request.emit(event(String(n), `i${n}`));
     await first.received(`data: ${n}\n\n`);

@@ -15,7 +15,7 @@ test("1,500 connections at once are all accepted, and no client has to retry", a
   const sluice = startSluice(["serve"], { cwd });
   await sluice.logged("ready");
   const port = await sluice.port();
-  // Busy with something else for a while, as with the clients that came first.
+  // The process is busy for a while, as with clients that connected first.
   sluice.kill("SIGSTOP");
   let connected = 0;
   for (let client = 0; client < CROWD; client += 1) {

@@ -19,7 +19,7 @@ async function answersTo(
   const request = await backend.nextRequest();
   answer(request);
   for (const client of clients) expect(await client.ended()).toBe("clean");
-  // Whoever comes right after is answered without asking again.
+  // A client directly afterwards gets the same refusal without a further request.
   const late = subscribe(port);
   await late.ended();
   const statuses = new Set([...clients, late].map(({ head }) => head?.status));

@@ -51,7 +51,7 @@ class Reader {
     let rest = "";
     let isGap = this.last === 0;
     socket.on("data", (bytes) => {
-      // An id may be cut in two; what stands behind the last line break waits.
+      // An id may be split over two chunks; the bytes behind the last line break wait.
       const text = rest + bytes.toString("latin1");
       const end = text.lastIndexOf("\n") + 1;
       rest = text.slice(end);
@@ -102,7 +102,7 @@ shared: { history: { bytes: 8m }, redial: { min: 20ms } }
   });
   for (const { faults } of readers) expect(faults).toEqual([]);
   const grown = residentBytes(server.pid, "VmHWM") - before;
-  // The history, what sockets and the collector have under way; it was half a gigabyte that went through.
+  // The history, and memory of sockets and the garbage collector; half a gigabyte went through.
   expect(grown).toBeLessThan(200 * MiB);
   const ends = () =>
     server.lines().filter(({ msg, endReason }) => msg === "request" && endReason === "slow_client");

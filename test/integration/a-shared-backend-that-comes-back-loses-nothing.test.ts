@@ -57,7 +57,7 @@ test("a repeated event is dropped; a different event with a known id is delivere
   const client = subscribe(gateway.port);
   await client.received("data: 3\n\n");
   expect(dataOf(client)).toEqual(["1", "2", "other", "3"]);
-  // Each has an id of its own, so that whoever saw the first of two gets the second.
+  // Each event has an id of its own, so that a client that saw the first of two gets the second.
   expect(new Set(idsOf(client)).size).toBe(4);
   expect(gateway.log.filter(({ msg }) => msg === "event id was used again for another event")).toHaveLength(
     1,

@@ -18,7 +18,7 @@ test("it opens with the lines of its route, and gets heartbeats when silent", as
 
 test("an event resets the heartbeat for all clients", async () => {
   const backend = await startBackend();
-  // Longer than a busy machine stands still, and this process with it, so that nothing is sent.
+  // Longer than a busy machine stands still, during which this process sends nothing.
   const { port } = await startSharing(backend.url, {}, { stream: { heartbeat: "1500ms", prelude: false } });
   const client = subscribe(port);
   const request = await backend.nextRequest();

@@ -40,7 +40,7 @@ test("a client that reads nothing is ended with slow_client; the others miss not
     "last",
   ]);
   expect(swift.end).toBeUndefined();
-  // What reached it ends with an id to come back with.
+  // The received bytes end with an id to reconnect with.
   slow.socket.resume();
   await slow.ended();
   const lastId = idsOf(slow).at(-1);

@@ -34,7 +34,7 @@ for (const type of ["text/event-stream", "text/plain"]) {
     request.openStream({ "Content-Type": type });
     const rssBefore = process.memoryUsage().rss;
     const sent = pump(request, 200 * MiB);
-    // It comes to rest: the sockets' buffers, and clientBuffer, are full.
+    // The backend stops: the sockets' buffers and clientBuffer are full.
     let last = -1;
     await eventually(
       async () => {
@@ -47,7 +47,7 @@ for (const type of ["text/event-stream", "text/plain"]) {
       "the backend to stand still",
       { timeoutMs: 15_000 },
     );
-    // The kernel's own buffers on the loopback take some MiB; unthrottled it would be all 200.
+    // Kernel buffers on the loopback take some MiB; without back-pressure it would be all 200.
     expect(sent()).toBeLessThan(30 * MiB);
     expect(process.memoryUsage().rss - rssBefore).toBeLessThan(60 * MiB);
     const before = sent();
@@ -60,8 +60,8 @@ for (const type of ["text/event-stream", "text/plain"]) {
 
 test("a backend that is paused for its client does not count as silent", async () => {
   const backend = await startBackend();
-  // Ended before as `idle_timeout`, in the middle of an event: nothing was read, so nothing came. Longer than a
-  // second, as the backend is of this process and silent itself whenever that stands still.
+  // This once ended as `idle_timeout` inside an event: nothing was read, so nothing came. Longer than a
+  // second, because the backend runs in this process and is silent whenever that stands still.
   const stream = { clientBuffer: "64k", idleTimeout: "1500ms" };
   const gateway = await startGatewayTo(backend.url, { stream });
   const client = openStream(gateway.port, { paused: true });

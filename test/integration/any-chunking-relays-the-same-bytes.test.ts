@@ -12,7 +12,7 @@ const streams = fc
 
 const decode = (text: string): unknown[] => {
   const events: unknown[] = [];
-  // The parser holds a CR at the very end back, as an LF may follow; a comment tells it that none does.
+  // The parser holds a last CR back, because an LF may follow; a comment line shows that none does.
   createParser({ onEvent: (event) => events.push(event) }).feed(`${text}:\n`);
   return events;
 };
@@ -59,6 +59,6 @@ test("the client decodes what the backend sent, whatever the bytes, chunks and p
     }),
     { numRuns: 150, interruptAfterTimeLimit: 10_000 },
   );
-  // Otherwise this would be a test of nothing.
+  // Otherwise the test would have tested nothing.
   expect(heartbeats).toBeGreaterThan(50);
 });

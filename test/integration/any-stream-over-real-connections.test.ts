@@ -138,7 +138,7 @@ test(`${CASES} streams over real connections, reused and new, arrive as sent or 
     client.leave();
   };
   await Promise.all(Array.from({ length: CLIENTS }, askInTurn));
-  // Otherwise this would be a test of nothing.
+  // Otherwise the test would have tested nothing.
   for (const kind of ["whole", "broken", "refused", "left", "kept"] as const)
     expect(counts[kind], kind).toBeGreaterThan(CASES / 100);
   if (process.env["FUZZ_CASES"] !== undefined)

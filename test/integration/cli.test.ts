@@ -305,7 +305,7 @@ describe("serve", () => {
     const answer = fetch(`http://${String(address)}/`).catch(() => "cut off");
     await eventually(() => asked === 1, "the request at the backend");
     server.kill("SIGTERM");
-    // The request under way holds the end, so the first signal alone would wait for it.
+    // The open request delays the end, so the first signal alone would wait for it.
     await server.logged("stopping");
     server.kill("SIGTERM");
     expect(await server.ended).toMatchObject({ code: 1 });

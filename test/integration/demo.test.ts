@@ -34,9 +34,9 @@ test("the time arrives every second through the gateway, and named events too", 
   expect(client.field("content-type")).toBe("text/event-stream");
   expect(client.field("x-accel-buffering")).toBe("no");
   expect(client.text).toContain('event: userlogin\ndata: {"username":"John123"}\n\n');
-  // One by one: a second lies between any two, in sending and in arriving.
+  // One by one: there is a second between two events, when they are sent and when they arrive.
   const arrived = client.arrivals.filter(({ bytes }) => bytes.includes("Z\n\n")).map(({ at }) => at);
-  // The longest, as one that a machine at a standstill delivers late is closer to the next.
+  // The longest gap: an event that a stalled machine delivers late is closer to the next one.
   const gaps = arrived.slice(1).map((at, before) => at - (arrived[before] ?? 0));
   expect(Math.max(...gaps)).toBeGreaterThan(700);
 });
@@ -55,7 +55,7 @@ test("an nginx without sluice holds the same stream back, and ends with the demo
   );
   if (live === undefined || held === undefined) throw new Error("two clients");
   await eventually(() => times(live).length >= 3, "three times");
-  // Not even the head.
+  // Not even the head is forwarded.
   expect(held.arrivals).toEqual([]);
   const { headers } = await fetch(`http://127.0.0.1:${nginxPort}/stream`, { method: "HEAD" });
   expect(headers.get("server")).toMatch(/^nginx/);
@@ -177,7 +177,7 @@ test("only the page's origin may post to the chat, and its preflight never reach
   expect(own.ok).toBe(true);
   expect(own.headers.get("access-control-allow-origin")).toBe(pageUrl);
   expect((await preflight("https://evil.example")).headers.get("access-control-allow-origin")).toBeNull();
-  // The backend itself knows no OPTIONS.
+  // The backend itself does not support OPTIONS.
   const backends = await startBackends();
   afterTest(() => backends.close());
   expect((await fetch(`${backends.url}/chat/messages`, { method: "OPTIONS" })).status).toBe(404);
@@ -222,7 +222,7 @@ test("if port 8000 is in use, the demo takes a free port; a given address is use
   await expect(startDemo("nonsense:")).rejects.toThrow(DemoAddressError);
   await expect(startDemo("unix:/run/sluice.sock")).rejects.toThrow(DemoAddressError);
 
-  // Whether or not something else on this machine has port 8000, both of these come up.
+  // Both demos start, whether or not another process uses port 8000.
   const one = await startDemo();
   afterTest(() => one.close());
   const two = await startDemo();
@@ -246,7 +246,7 @@ test("a demo with listeners closes and leaves nothing behind", async () => {
   });
   abandoned.abort();
   await expect(words.text()).rejects.toThrow();
-  // A gateway that waits for idle connections takes its whole grace, and a newcomer presses Ctrl-C again.
+  // If the gateway waited for idle connections, it would take its whole timeout, and users would press Ctrl-C again.
   const closingAt = performance.now();
   await close();
   expect(performance.now() - closingAt).toBeLessThan(3000);

@@ -13,7 +13,7 @@ test("the backend's stream is read to its end, so that the backend can account f
   await client.received("data: 1\n\n");
   client.leave();
   expect(await gateway.requestLine()).toMatchObject({ status: 499, endReason: "client_gone" });
-  // More than all buffers on the way hold: it is sent only if the gateway reads it.
+  // More than all buffers can hold: it is sent only if the gateway reads it.
   for (let n = 0; n < 64; n++) request.emit("x".repeat(256 * 1024));
   await eventually(() => request.connection.socket.writableLength === 0, "the gateway to read it all");
   expect(request.connection.isOpen).toBe(true);

@@ -33,8 +33,8 @@ test("streams end between events, spread over the timeout, each with a reconnect
     expect(await client.ended()).toBe("clean");
     expect(client.text.endsWith("data: x\n\nretry: 2000\n\n")).toBe(true);
   }
-  // Each has a part of four fifths of the timeout, in which it ends. A machine that stands still ends some later,
-  // and those of that time together, but none before.
+  // Each stream ends in its own part of four fifths of the timeout. A machine that stands still ends some later,
+  // and those of that time together, but none earlier.
   const ends = clients.map(({ endedAt }) => endedAt - startedAt).sort((a, b) => a - b);
   for (const [at, end] of ends.entries()) {
     expect(end).toBeGreaterThan(at * 100 - 20);
@@ -53,7 +53,7 @@ test("an event that has begun is finished before its stream ends", async () => {
   request.openStream();
   request.emit("id: 1\ndata: half");
   await client.received("half");
-  // The moment that is drawn for it is the first there is: the timeout is far away then, should we stand still.
+  // The drawn time is the earliest: the timeout is far away, even if this process stands still.
   const random = vi.spyOn(Math, "random").mockReturnValue(0);
   onTestFinished(() => random.mockRestore());
   const drained = gateway.drain();
@@ -97,7 +97,7 @@ test("ordinary requests finish, their connections end with them, and idle ones a
   await busy.received("whole");
   await drained;
   expect(performance.now() - startedAt).toBeLessThan(4000);
-  // We are through with it; its client reads of the end when it gets to it.
+  // The response is complete; its client sees the end when it reads.
   await eventually(() => busy.socket.closed || busy.socket.readableEnded, "the end of the busy connection");
 });
 

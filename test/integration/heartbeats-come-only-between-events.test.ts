@@ -21,7 +21,7 @@ for (const [name, open, close] of [
     const { client, request } = await openRelay({ route: quick });
     request.emit(open);
     await eventually(() => client.text.endsWith(open), "the first line");
-    // Several heartbeats' worth of silence in the middle of the event; nothing may come.
+    // Silence of several heartbeat intervals inside an event: nothing may come.
     await delay(150);
     expect(client.text.endsWith(open)).toBe(true);
     request.emit(close);

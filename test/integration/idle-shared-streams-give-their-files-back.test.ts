@@ -37,9 +37,9 @@ test("auto: one client without an open connection cannot use up the files; idle 
   const { backend, sluice, port, statuses } = await serveAbandoned("{}");
   expect(statuses).toEqual(new Set([200]));
   expect(backend.openConnections).toBeLessThanOrEqual((FILES * 3) / 4);
-  // Nothing but idle ones: each client is served, and each of their files is one that was idle.
+  // With idle streams only: each client is served, with the file of an idle stream.
   const clients = Array.from({ length: 100 }, (_, at) => openStream(port, { path: `/honest/${at % 2}` }));
-  // Who joins late finds a stream whose one event is over.
+  // A client that joins late has missed the only event.
   for (const client of clients) expect((await client.opened()).status).toBe(200);
   for (const first of clients.slice(0, 2)) await first.received("there");
   expect(sluice.lines().filter(({ msg }) => String(msg).startsWith("out of open files"))).toEqual([]);
@@ -53,7 +53,7 @@ test("off: with no file left, a client gets the file of an idle stream, and so d
     await eventually(() => client.head ?? client.end, "an answer");
     return client.head?.status === 200;
   };
-  // The first to come may be refused, while the files of idle streams are on their way back.
+  // The first clients may be refused, until the files of idle streams are closed.
   await eventually(() => isServed("/honest"), "a stream");
   const crowd = Array.from({ length: FILES / 2 }, () => connect(port, "127.0.0.1").on("error", () => {}));
   onTestFinished(() => {
@@ -163,7 +163,7 @@ test("a closed gateway and a removed route leave no file counted", async () => {
   other.leave();
   expect(held()).toBe(2);
   await gateway.reload({ routes: { main: { match: { path: "/*" }, upstream: backend.url, shared: QUICK } } });
-  // Of the route before, the stream that nobody is on is closed; the other one when its client has left.
+  // Of the old route, the stream without clients is closed; the other one when its client has left.
   await eventually(() => held() === 1, "one file");
   client.leave();
   await eventually(() => held() === 0, "no file");

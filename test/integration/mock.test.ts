@@ -132,7 +132,7 @@ test("repeat restarts the script, also after the last id", async () => {
 test("heartbeats come while a script is silent, and maxDuration ends it", async () => {
   const gateway = await start(
     { events: [{ data: "x", after: "1h" }] },
-    // Longer than a machine stands still: heartbeats that were missed are not made up for.
+    // Longer than a machine stands still: missed heartbeats are not sent later.
     { stream: { heartbeat: "20ms", maxDuration: "1500ms" } },
   );
   const client = openStream(gateway.port);
@@ -167,7 +167,7 @@ test("a client that reads nothing stops the script instead of filling memory", a
   openStream(gateway.port, { paused: true });
   const line = await gateway.requestLine();
   expect(line).toMatchObject({ endReason: "slow_client" });
-  // Kernel buffers take some megabytes of it; an unbounded script would have made hundreds.
+  // Kernel buffers take some megabytes; a script without back-pressure would have made hundreds.
   expect(line["bytesSent"]).toBeLessThan(20_000_000);
 });
 

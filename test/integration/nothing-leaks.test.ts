@@ -32,7 +32,7 @@ const visit: Visit = async (port, socket, n) => {
   const moment = n % 7;
   if (moment > 0) socket.write(moment === 1 ? bytes.slice(0, 20) : bytes);
   if (moment === 3) await delay(1);
-  // All but one kind are answered, on a slow machine too.
+  // All kinds but one are answered, on a slow machine too.
   if (moment === 4) await (n % 6 === 0 ? delay(15) : once(socket, "data"));
   if (moment === 5) await delay(8);
   if (moment === 6) {
@@ -60,7 +60,7 @@ test("after a thousand connects and aborts no socket, timer or listener is left"
 
   await visits(gateway.port, ROUNDS, visit);
 
-  // Connections kept for reuse go after their own 4 s; all others at once.
+  // Connections kept for reuse close after 4 s; all others at once.
   await eventually(() => backend.openConnections < 64, "the close of all that were in use", {
     timeoutMs: 3_000,
   });
@@ -79,10 +79,10 @@ test("after a thousand connects and aborts no socket, timer or listener is left"
     { everyMs: 50 },
   );
   expect(warnings).toEqual([]);
-  // Otherwise too few of them got far enough to leak; a reset can discard a request that nobody has read.
+  // Otherwise too few requests got far enough to leak; a reset can discard a request before it is read.
   expect(gateway.requestLines().length - loggedBefore).toBeGreaterThan(ROUNDS / 10);
 
-  // And the gateway is as good as new.
+  // The gateway still works.
   const socket = connect(gateway.port, "127.0.0.1");
   socket.write(requestBytes(gateway.port, { path: "/1" }));
   const [answer] = (await once(socket, "data")) as [Buffer];
@@ -99,7 +99,7 @@ test("control: the same count sees streams that stay open", async () => {
   for (const socket of sockets) socket.write(requestBytes(gateway.port, { path: "/4" }));
   await Promise.all(sockets.map((socket) => once(socket, "data")));
   expect(resources()["TCPSocketWrap"] ?? 0).toBeGreaterThanOrEqual(30);
-  // Ten more, but for a few of the tests before, whose time may have come meanwhile.
+  // Ten more, except for a few of earlier tests that may have closed meanwhile.
   expect(resources()["Timeout"] ?? 0).toBeGreaterThan((before["Timeout"] ?? 0) + 5);
   for (const socket of sockets) socket.destroy();
 });

@@ -87,7 +87,7 @@ test("a retired pool keeps no idle connection, and serves the request that it al
 test("a removed route is a 404 at once, and its streams end one by one with a reconnection time", async () => {
   const backend = await startBackend();
   const other = routeTo("/other", backend.url);
-  // Spread over 2 s: ends that fall due while a machine stands still come together.
+  // Spread over 2 s: ends that are due while a machine stands still come together.
   const server = { drain: { timeout: "2500ms", retry: "7s" } };
   const gateway = await startGateway({ routes: { gone: routeTo("/gone", backend.url), other }, server });
   const streams: Open[] = [];
@@ -120,7 +120,7 @@ test("rates, tickets, stream counts and health survive a reload that does not co
   const gateway = await startGateway(setup("15s"));
   const first = await open(gateway, backend, "/first");
   await gateway.reload(setup("5s"));
-  // The place of the limit is still taken by the stream that began before.
+  // The stream that began before still holds its place.
   const second = openStream(gateway.port, { path: "/second", headers: { Accept: "text/event-stream" } });
   expect((await second.opened()).status).toBe(503);
   const third = openStream(gateway.port, { path: "/third" });

@@ -35,7 +35,7 @@ test("a file that is written, replaced or removed causes a reload", async () => 
   await says("one");
   writeFiles(cwd, { "config/routes/main.yaml": saying("two") });
   await says("two");
-  // As most editors save: a new file takes the name.
+  // Most editors save like this: a new file replaces the old one.
   writeFiles(cwd, { "config/routes/.main.yaml.new": saying("three") });
   renameSync(join(cwd, "config/routes/.main.yaml.new"), join(cwd, "config/routes/main.yaml"));
   await says("three");
@@ -107,9 +107,9 @@ test("with any problem in the files, the current configuration is kept and the p
     await eventually(isSaid, `a rejection that says ${said}`);
     expect(await ask()).toBe("good");
   }
-  // The log goes another way than the metrics.
+  // The log arrives independently of the metrics.
   await eventually(async () => (await reloads()).failure === rejections().length, "the count of rejections");
-  // The directory is another one now; it is found all the same.
+  // The directory is a new one now; it is watched too.
   writeFiles(cwd, { "config/sluice.yaml": SERVER, "config/routes/main.yaml": saying("back") });
   await says("back");
 });
@@ -142,7 +142,7 @@ test("100 SIGHUPs in a second cause few reloads, the last content applies, and n
   await says("100");
   const { success, failure } = await reloads();
   expect(success).toBeLessThan(20);
-  // A file that is half written may be seen; it changes nothing.
+  // A half-written file may be read; it changes nothing.
   expect(failure).toBeLessThan(20);
   request.emit("data: on\n\n");
   await client.received("data: on");

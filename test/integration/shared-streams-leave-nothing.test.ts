@@ -42,7 +42,7 @@ const visit: Visit = async (port, socket, n) => {
   socket.write(requestBytes(port, { path, ...(n % 11 === 10 && { method: "HEAD" }) }));
   const moment = n % 5;
   const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-  // A long poll may have to wait for an event; all else is answered, on a slow machine too.
+  // A long poll may wait for an event; all others are answered, on a slow machine too.
   if (moment === 1) await (parameters.includes("long-polling") ? later(15) : once(socket, "data"));
   if (moment === 2) socket.pause();
   if (moment > 1) await later(moment * 3);
@@ -100,7 +100,7 @@ test("after the last client has left and the linger is over no socket, timer or 
     { timeoutMs: 10_000, everyMs: 50 },
   );
   expect(warnings).toEqual([]);
-  // Otherwise too few of them came far enough to leave anything.
+  // Otherwise too few clients got far enough to leave anything.
   expect(messages(gateway, "shared stream opened")).toBeGreaterThan(STREAMS);
   expect(messages(gateway, "stream opened")).toBeGreaterThan(ROUNDS / 20);
 });
@@ -113,7 +113,7 @@ test("control: the same count sees streams with clients", async () => {
   const clients = Array.from({ length: 10 }, (_, at) => subscribe(gateway.port, `/news?n=${2 + 6 * at}`));
   for (const client of clients) await client.opened();
   expect(resources()["TCPSocketWrap"] ?? 0).toBeGreaterThanOrEqual(30);
-  // Ten more, but for a few of the tests before, whose time may have come meanwhile.
+  // Ten more, except for a few of earlier tests that may have closed meanwhile.
   expect(resources()["Timeout"] ?? 0).toBeGreaterThan((before["Timeout"] ?? 0) + 5);
   expect((await metricsOf(gateway)).get('sluice_shared_subscribers{route="main"}')).toBe(10);
 });
@@ -123,7 +123,7 @@ test("in Redis no lease outlasts the last client, and every key expires", async 
   const gateway = await start(backend, { redis: { url: redis.url, lease: "500ms", timeout: "1s" } });
   const client = subscribe(gateway.port, "/news?n=5");
   await visits(gateway.port, 100, visit);
-  // Those leave within milliseconds; a slow machine may not have written a record for any of them.
+  // These clients leave within milliseconds; on a slow machine Redis may not have a record for any of them.
   await eventually(async () => (await redis.client.keys("*:events")).length > 0, "a record");
   client.leave();
   await rest(gateway, backend);

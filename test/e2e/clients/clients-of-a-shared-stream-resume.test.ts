@@ -64,7 +64,7 @@ async function take(client: PageClient, isEnough: (events: readonly PageRecord[]
     if (events.length > MOST_EVENTS)
       throw new Error(`not what was awaited: ${JSON.stringify(events.slice(-3))}`);
     const record = await client.next();
-    // fetch-event-source reports every blank line, also that behind `retry:`.
+    // fetch-event-source reports every empty line, also the one behind `retry:`.
     if (record.data === "") continue;
     if (record.type === "message" || record.type === "sluice.gap") events.push(record);
   }
@@ -82,15 +82,15 @@ const AFTER = 40;
 const restarts: readonly (readonly [ClientKind, NodeJS.Signals])[] = [
   ["openNative", "SIGTERM"],
   ["openNative", "SIGKILL"],
-  // It sends its last id as a parameter of the query.
+  // This client sends its last id in the query.
   ["openPolyfill", "SIGTERM"],
-  // A field of the request; a clean end would be the end for it.
+  // This client sends its last id in a field; it does not reconnect after a clean end.
   ["openFetch", "SIGKILL"],
 ];
 
 it.each(restarts)("%s, with Redis: after %s no event is lost or comes twice", async (kind, signal) => {
   const [pages, backend, redis] = await Promise.all([startPageServer(), startNumbers(), startRedis()]);
-  // Longer than a Redis may stand still: one that is away keeps nothing.
+  // Longer than a Redis may stand still: while Redis is away, nothing is kept in it.
   const { url, start } = await startServing(
     backend,
     `redis: { url: "${redis.url}", lease: 2s, timeout: 1500ms }\n`,
@@ -124,7 +124,7 @@ it.each(restarts)("%s, without Redis: after %s it gets one gap event", async (ki
     return gap !== -1 && taken.length - gap > AFTER;
   });
   const gapAt = after.findIndex(({ type }) => type === "sluice.gap");
-  // What was on its way when the process ended.
+  // Events that were not delivered when the process ended.
   const early = numbersOf([...before, ...after.slice(0, gapAt)]);
   expect(early).toEqual(range(early[0] ?? 0, early.length));
   const told = JSON.parse(after[gapAt]?.data ?? "") as Record<string, string>;

@@ -33,7 +33,7 @@ function curl(...args: readonly string[]) {
 const versions = [
   ["HTTP/1.1", "--http1.1", "1.1"],
   ["HTTP/1.0", "--http1.0", "1.0"],
-  // Without TLS curl asks to upgrade to h2c; we decline by answering in HTTP/1.1.
+  // Without TLS curl asks to upgrade to h2c; sluice declines with a response in HTTP/1.1.
   ["an offer of HTTP/2", "--http2", "1.1"],
 ] as const;
 
@@ -82,7 +82,7 @@ it.each(versions)("ends the backend request when it is killed, over %s", async (
 it("posts and reads the stream in the response, after an Expect: 100-continue", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
-  // curl sends Expect by itself only with a megabyte or more; then it waits a second for the 100.
+  // curl sends Expect by itself only with a megabyte or more; it then waits a second for the 100.
   const client = curl(
     "--header",
     "Expect: 100-continue",

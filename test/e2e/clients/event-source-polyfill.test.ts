@@ -35,7 +35,7 @@ it("sends its own headers after a preflight that the backend never sees, and res
   request.reset();
   const error = await source.next();
   expect(error).toMatchObject({ type: "error", readyState: CONNECTING });
-  // A clean end leaves this empty: the broken stream must look broken.
+  // After a clean end this would be empty: the broken stream must look broken.
   expect(error.failure).toMatch(/network error/i);
 
   const again = await backend.nextRequest();

@@ -94,7 +94,7 @@ it("does not open through such an nginx without sluice until the backend ends", 
   const page = await openClientPage(pages.origin + pages.path);
   const held = await page.open("openNative", "held", `${alone.url}/stream`);
   const heldRequest = await backend.nextRequest();
-  // HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+  // HTTP/1.0 has no chunks: the end of the connection is the end of the body.
   heldRequest.send("HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: held\n\n");
 
   const source = await page.open("openNative", "native", `${withSluice.url}/stream`, { types: ["tick"] });
@@ -104,7 +104,7 @@ it("does not open through such an nginx without sluice until the backend ends", 
   await expectOneByOne(source, request);
   expect(held.waiting).toEqual([]);
   heldRequest.halfClose();
-  // It was held, not lost.
+  // The event was held back, not lost.
   expect(await held.next()).toMatchObject({ type: "open" });
   expect(await held.next()).toMatchObject({ type: "message", data: "held" });
 });
@@ -165,7 +165,7 @@ it("opens a seventh stream of one origin as soon as one of six is closed", async
     requests.push(request);
   }
   const seventh = await page.open("openNative", "native 7", "/stream?n=7");
-  // Chromium has six connections for an origin on HTTP/1.1; the streams under way go on meanwhile.
+  // Chromium opens six connections to an origin on HTTP/1.1; the open streams continue.
   for (const [index, source] of sources.entries()) {
     requests[index]?.emit("data: on\n\n");
     expect(await source.next()).toMatchObject({ type: "message", data: "on" });
@@ -223,7 +223,7 @@ it("sends cookies across origins only where the route allows credentials, whatev
   const open = async (name: string, path: string, withCredentials: boolean) => {
     const source = await page.open("openNative", name, gateway.url + path, { withCredentials });
     const request = await backend.nextRequest();
-    // A browser refuses credentials with *, and any field that comes twice.
+    // A browser refuses * with credentials, and duplicate CORS fields.
     request.openStream({
       "Access-Control-Allow-Origin": "*",
       "Access-Control-Allow-Credentials": "true",

@@ -47,7 +47,7 @@ it("gets deltas one by one between heartbeats, and its end", async () => {
     messages: [{ content: "Say it in 日本." }],
   });
   request.openStream();
-  // The head alone resolves the call: it does not wait for the first token.
+  // The call resolves with the head: it does not wait for the first token.
   const nextDelta = deltasOf(await answer);
   for (const content of ["one", "二", " three"]) {
     await passHeartbeats(gateway.port, backend);
@@ -98,7 +98,7 @@ it("detects an incomplete response", async () => {
   emitDelta(request, "half of");
   expect(await nextDelta()).toBe("half of");
   request.reset();
-  // A clean end would pass for a whole answer: the SDK does not insist on [DONE].
+  // A clean end would look like a complete response: the SDK does not require [DONE].
   expect(await failure(nextDelta())).toBeInstanceOf(Error);
 });
 

@@ -65,7 +65,7 @@ const timed = (act: () => unknown): number => {
   return performance.now() - startedAt;
 };
 
-// No key takes a regular expression: what looks like one is a text as any other.
+// No key accepts a regular expression: a text that looks like one is an ordinary text.
 test.each([
   ...Object.entries(ROUTES).map(([key, make]) => [key, make, routeSchema] as const),
   ...Object.entries(SERVERS).map(([key, make]) => [key, make, serverSchema] as const),
@@ -80,7 +80,7 @@ test.each(["(a+)+$", "^/a", "/a|/b", "/[a-z]*", "/a.*", "/a+", "~ /a"])(
   "%s is not a regular expression",
   (path) => {
     const { success } = routeSchema.safeParse({ ...good, match: { path } });
-    // Some of it are characters that a path may have, and they match themselves.
+    // Some of its characters are allowed in a path, and they match only themselves.
     if (success) {
       expect(routerTo([path]).match({ host: "h", path: routingPath("/aa"), method: "GET" })).toBeUndefined();
     }
@@ -91,7 +91,7 @@ test("a route is found within milliseconds, for long paths and many routes", () 
   const paths = Array.from({ length: 1_000 }, (_, at) => `/${"a/".repeat(at % 50)}${at}/*`);
   const router = routerTo(paths);
   const path = routingPath(`/${"a/".repeat(8_000)}`);
-  // The best of five: a machine that stood still during one says nothing of the router.
+  // The best of five: if the machine stood still during one, its time is not the router's.
   const times = Array.from({ length: 5 }, () =>
     timed(() => router.match({ host: "h", path, method: "GET" })),
   );

@@ -306,7 +306,7 @@ describe("files", () => {
     chmodSync(root, 0o755);
     chmodSync(join(root, "sluice.yaml"), 0);
     chmodSync(join(root, "routes"), 0);
-    // Root may read everything, so it is somebody else while it tries.
+    // Root may read everything, so the process changes its user while it reads.
     const isRoot = process.getuid?.() === 0;
     if (isRoot) process.seteuid?.(65_534);
     try {

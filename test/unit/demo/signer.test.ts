@@ -75,7 +75,7 @@ test("the published example gives the published signature", () => {
 });
 
 test("the gateway computes the same signature as the page", () => {
-  // Not `__proto__` and its like: the signer keeps a query in a plain object, and throws on those.
+  // Not `__proto__` and the like: the signer keeps a query in a plain object, and throws on these names.
   const name = fc.stringMatching(/^q[a-z0-9~._-]{1,12}$/);
   const secret = fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 80 });
   fc.assert(

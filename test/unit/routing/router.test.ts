@@ -56,7 +56,7 @@ describe("precedence", () => {
     ["/a/b/c", "GET", "any.example", "any /a/b/*"],
     ["/a/bc", "GET", "any.example", "any /a/*"],
     ["/x", "GET", "any.example", "any /*"],
-    // A prefix with the host before an exact path without one.
+    // A prefix with the host comes before an exact path without a host.
     ["/a/b", "GET", "h.example", "any h.example/*"],
   ])("%s %s at %s goes to %s", (path, method, host, name) => {
     expect(route(all, path, method, host)).toEqual({ route: name });

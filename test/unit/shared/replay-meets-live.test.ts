@@ -9,9 +9,9 @@ import { fakeExchange, fakeSharedRoute } from "../../support/fake-exchange.ts";
 import { FakeResponse } from "../../support/fake-response.ts";
 
 /**
- * Clients join, stall, drain, leave and come back with the last id of what reached them, cut anywhere, while
- * events come, are delivered to some of them and are evicted: over all of its connections each client gets
- * every event once and in order, or is told that some are missing.
+ * Clients join, stall, drain, leave and reconnect with the last id that they received, even inside an event, while events
+ * arrive, are delivered to some clients and are evicted. Over all of its connections each client gets every event once
+ * and in order, or is told of a gap.
  */
 
 /** `test/soak/hand-over.mjs` runs more of them. */
@@ -55,7 +55,7 @@ class Listener {
 
   /** Takes what reached it of a connection that is over. */
   take(bytes: Buffer): void {
-    // An event without its empty line was none.
+    // An event without its empty line is not an event.
     const whole = bytes.subarray(0, bytes.lastIndexOf("\n\n") + 1).toString("latin1");
     for (const [, line = "", value = ""] of whole.matchAll(/^(id|data|event): ?(.*)$/gm)) {
       if (line === "id") this.lastId = value;
@@ -109,7 +109,7 @@ class World {
     if (taken.do === "stall") listener.response.isStalled = true;
     else if (taken.do === "drain") listener.response.drain();
     else listener.subscriber?.advance();
-    // A slow client is ended; what it was given may have reached it.
+    // A slow client is ended; the bytes that it was given may have reached it.
     if (listener.response.isClosed) listener.take(listener.response.written);
   }
 
@@ -127,7 +127,7 @@ class World {
   #append(count: number): void {
     const drafts = Array.from({ length: count }, () => {
       this.#count += 1;
-      // Every third has an id of the backend's.
+      // Every third event has an id of the backend.
       const id = this.#count % 3 === 0 ? `b${this.#count}` : undefined;
       const data = `data: ${this.#count}\n\n`;
       const block = Buffer.from(id === undefined ? data : `id: ${id}\n${data}`);
@@ -142,7 +142,7 @@ class World {
     listener.since ??= this.history.lastSeq;
     const response = new FakeResponse();
     listener.response = response;
-    // Whoever got nothing yet has no id to come back with, and begins with what is next.
+    // A client that received nothing has no id to reconnect with, and begins with the next event.
     if (listener.lastId === "" && listener.got.length === 0) listener.since = this.history.lastSeq;
     listener.subscriber = new Subscriber(fakeExchange(), response, this.#membership, listener.lastId);
     listener.subscriber.begin();

@@ -10,7 +10,7 @@ const split = (text: string | Buffer, sizes: readonly number[] = [], limit = 1e6
   const blocks: string[] = [];
   for (let from = 0, n = 0; from < bytes.length; n++) {
     const to = from + Math.max(1, sizes[n % Math.max(1, sizes.length)] ?? bytes.length);
-    // A chunk of its own each time, overwritten afterwards as a reader would.
+    // Each chunk is a copy that is overwritten afterwards, as a read buffer is.
     const chunk = Buffer.from(bytes.subarray(from, to));
     const found = splitter.feed(chunk);
     if (found === undefined) return undefined;
@@ -74,7 +74,7 @@ test("the reference parser reads the same events from the blocks as from the who
           return events;
         };
         const blocks = split(text, sizes) ?? [];
-        // That parser holds a last CR back, for the LF that may follow.
+        // The reference parser holds a last CR back, because an LF may follow.
         expect(blocks.flatMap((block) => parse(`${block}:\n`))).toEqual(parse(text));
         expect(blocks.flatMap((block) => readEvent(Buffer.from(block)) ?? [])).toEqual(parse(text));
       },

@@ -76,7 +76,7 @@ function decode(text: string): unknown[] {
     onEvent: (event) => seen.push(event),
     onRetry: (retry) => seen.push({ retry }),
   });
-  // The parser holds a CR at the very end back, as an LF may follow; a comment tells it that none does.
+  // The parser holds a last CR back, because an LF may follow; a comment line shows that none does.
   parser.feed(`${text}:\n`);
   return seen;
 }
@@ -145,7 +145,7 @@ test("comment lines at all boundaries change no event, and without them the byte
       const positions = borders(text);
       const relayed = insertAll(text, positions, ":\n");
       expect(decode(relayed)).toEqual(decode(text));
-      // The inserted lines are at known places, as the gateway knows them: nothing else changed.
+      // The places of the inserted lines are known, so that they can be removed: nothing else may have changed.
       let restored = relayed;
       for (const at of [...positions].reverse()) {
         const bytes = Buffer.from(restored);

@@ -67,7 +67,7 @@ async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Rel
   };
   const start = () => {
     sim.start();
-    // The opening line is ours; what had come before leaves in the same write.
+    // The opening line is sluice's; bytes that came before are sent in the same write.
     const [first = Buffer.alloc(0), ...others] = sim.client.writes.slice(taken).map(payloadOf);
     taken = sim.client.writes.length;
     const isOpened = sim.prelude && first.subarray(0, 2).equals(Buffer.from(":\n"));
@@ -97,7 +97,7 @@ async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Rel
       ending.drained = true;
       sim.relay.endAtBoundary("drained");
     }
-    // Three turns in which the client had taken all: whoever paused the backend has forgotten it.
+    // After three turns without pending bytes, a paused backend would never be resumed.
     stuck = sim.isPaused && sim.relay !== undefined && sim.client.writableLength === 0 ? stuck + 1 : 0;
     if (stuck > 2) ending.fault ??= "the backend is read no more";
     if (sim.isPaused || sim.connection !== "open") continue;
@@ -127,7 +127,7 @@ async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Rel
 function isRelayOf(data: Buffer, body: Buffer, isWhole: boolean): boolean {
   if (data.equals(body)) return true;
   if (hasMark(body)) return data.equals(body.subarray(3));
-  // Broken off inside what may have become a mark.
+  // Aborted inside a possible byte order mark.
   return !isWhole && data.length === 0 && MARK.subarray(0, body.length).equals(body);
 }
 
@@ -141,7 +141,7 @@ function check(
   const expected = readInOnePiece(wire, isReset);
   const data = Buffer.concat(seen.data);
   const all = Buffer.concat(seen.all);
-  // As a decoder has to read it: a second mark behind one that went is no mark, and may not be taken for one.
+  // As a decoder must read it: behind a removed mark, a second one is part of the stream.
   const isStripped = hasMark(expected.body) && !data.equals(expected.body.subarray(0, data.length));
   const original = isStripped ? Buffer.concat([MARK, data]) : data;
   if (sim.connection === "open") return "it never came to an end";
@@ -194,7 +194,7 @@ test(`${CASES} streams with any framing and chunks, heartbeats, slow clients and
     else if (sim.isWhole) counts.whole++;
     else counts.brokenOff++;
   }
-  // Otherwise this would be a test of nothing.
+  // Otherwise the test would have tested nothing.
   const least = CASES / 200;
   for (const kind of ["whole", "brokenOff", "clientLeft", "drained", "beats"] as const) {
     expect(counts[kind], kind).toBeGreaterThan(least);

@@ -27,7 +27,7 @@ class FakeSource implements Source {
   onClose(): void {}
 }
 
-// `stream.clientBuffer` was the bound: 4,000 clients that read nothing of their downloads held a gigabyte.
+// With `stream.clientBuffer` as the bound, 4,000 clients that did not read their downloads held a gigabyte.
 test("an ordinary response has at most one read pending for its client, whatever clientBuffer is", () => {
   const exchange = fakeExchange();
   const response = new FakeResponse();
