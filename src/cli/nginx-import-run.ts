@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { stringify } from "yaml";
 import { visibleText } from "../base/visible-text.ts";
 import { type ConfigFiles, loadConfig } from "../config/load.ts";
 import { suggestion } from "../config/nearest.ts";
 import { formatProblem } from "../config/problem.ts";
 import { decodeText, readTextFile } from "../config/text-file.ts";
 import type { Configuration } from "../nginx/configuration.ts";
-import { formatNote, type Note } from "../nginx/import/notes.ts";
-import { routeText } from "../nginx/import/route-text.ts";
-import { type Imported, importRoutes, serverNames } from "../nginx/import/routes.ts";
+import { formatNote, type Note, spell } from "../nginx/import/notes.ts";
+import { type Imported, type ImportedRoute, importRoutes, serverNames } from "../nginx/import/routes.ts";
 import { findSources, InputError, readSource } from "../nginx/lint/inputs.ts";
 import { installedVersion } from "../nginx/lint/nginx-check.ts";
 import { assumedVersion } from "../nginx/lint/result.ts";
@@ -147,4 +147,11 @@ function write(files: ReadonlyMap<string, string>, directory: string): void {
     const { path = directory, code } = error as NodeJS.ErrnoException;
     throw new InputError(`${path} cannot be written (${code}); use --out for another directory`);
   }
+}
+
+/** Returns the text of a route file, with the notes as comments. */
+function routeText({ route, from, notes }: ImportedRoute): string {
+  const lines = [`from ${spell(from)}`, ...notes.map(formatNote)];
+  const comments = lines.map((line) => `# nginx: ${visibleText(line).replaceAll("\n", " ")}\n`);
+  return `${comments.join("")}${stringify(route, { lineWidth: 0 })}`;
 }

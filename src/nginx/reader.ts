@@ -7,7 +7,6 @@ import { isGlob } from "./glob.ts";
 import { kindOfBlock, Level } from "./level.ts";
 import { MAX_DIRECTIVES, type Parsed, parse } from "./parse.ts";
 import { SourceFile } from "./source-file.ts";
-import { findTemplateMark } from "./template.ts";
 
 /** The bounds of one configuration; beyond a bound, reading stops with a problem. Each inclusion counts. */
 export const READ_LIMITS = {
@@ -201,3 +200,20 @@ class Reader {
 const MAX_PROBLEMS = 1000;
 
 const isMark = ({ name }: Directive): boolean => name.startsWith("<%") || /^%\w+%$/.test(name);
+
+const MARK = /\{\{|\{%|<%|^[ \t]*%\w{1,64}%[ \t]*$/;
+
+/**
+ * Returns the offset of a template engine's mark (`{{ }}`, `{% %}`, `<% %>`, a line of `%NAME%`), undefined
+ * without any. Comment lines are ignored.
+ */
+function findTemplateMark(file: SourceFile): number | undefined {
+  for (let start = 0; start <= file.text.length; ) {
+    const end = file.lineEnd(start);
+    const line = file.slice(start, end);
+    const found = /^[ \t]*#/.test(line) ? null : MARK.exec(line);
+    if (found !== null) return start + found.index;
+    start = end + 1;
+  }
+  return undefined;
+}

@@ -88,7 +88,7 @@ describe("bad input ends the command with exit code 2, a sentence and a remedy",
     [
       "a server without HTTP",
       () => [backend.url("raw=SSH-2.0-OpenSSH")],
-      "sends invalid HTTP: no HTTP/1.x status line",
+      "sends invalid HTTP: invalid status line",
       "fix: ",
     ],
     [
