@@ -1,5 +1,5 @@
 /**
- * Bytes that belong to a read buffer of the process (upstream/connection.ts), lent for the time of one call.
+ * Bytes that belong to a read buffer of the process (upstream/backend-socket.ts), lent for the time of one call.
  *
  * The next read of any backend connection overwrites them, so a borrower that needs them later copies them. Until the
  * call returns, the borrower may write into the bytes around the part that it was lent: `toChunkText` (http/chunk.ts)

@@ -3,7 +3,7 @@ import { ProxyError, refusalOf } from "../base/errors.ts";
 import { guarded } from "../base/guard.ts";
 import type { RedialConfig } from "../config/shared-schema.ts";
 import type { Cancellation } from "../http/client-response.ts";
-import type { Sink, Source } from "../http/source.ts";
+import type { BorrowedBytes, Sink, Source } from "../http/source.ts";
 import type { BackendEventReader, ReceivedDrafts } from "./backend-event-reader.ts";
 import { judgeHead } from "./backend-verdict.ts";
 import { RedialDelay } from "./redial-delay.ts";
@@ -96,7 +96,7 @@ export class BackendLink implements Sink {
     this.#source?.resume();
   }
 
-  onData(bytes: Buffer, start: number, end: number): void {
+  onData(bytes: BorrowedBytes, start: number, end: number): void {
     if (!this.#isRunning) return;
     try {
       this.#feed(bytes.subarray(start, end));

@@ -12,7 +12,7 @@ import type { Route } from "../exchange/route.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue } from "../http/fields.ts";
 import { mediaType } from "../http/media-type.ts";
-import type { Sink, Source } from "../http/source.ts";
+import type { BorrowedBytes, Sink, Source } from "../http/source.ts";
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
 import { ClientWriter } from "./client-writer.ts";
@@ -179,7 +179,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.exchange.fault(error);
   }
 
-  onData(bytes: Buffer, start: number, end: number): void {
+  onData(bytes: BorrowedBytes, start: number, end: number): void {
     if (this.#isOver) return;
     this.#idle?.refresh();
     if (this.#response.isClosed) return;

@@ -1,7 +1,7 @@
 import { ProxyError } from "../base/errors.ts";
 import type { FaultOwner } from "../base/guard.ts";
 import type { ResponseParser } from "../http/response-parser.ts";
-import type { Sink, Source, SourceHead } from "../http/source.ts";
+import type { BorrowedBytes, Sink, Source, SourceHead } from "../http/source.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
 
 /** How long a connection may be idle: less than the 5 s after which Node's own server, and others, close it. */
@@ -71,7 +71,7 @@ export class BackendResponse implements Source, ConnectionUser {
     };
   }
 
-  onRead(parser: ResponseParser, bytes: Buffer): void {
+  onRead(parser: ResponseParser, bytes: BorrowedBytes): void {
     const { payloadStart, payloadEnd } = parser;
     if (payloadEnd > payloadStart) this.#payload(bytes, payloadStart, payloadEnd);
     // The sink may have cancelled the response.

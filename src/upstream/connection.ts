@@ -5,6 +5,7 @@ import { refusalOf } from "../base/errors.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import { WholeBody } from "../exchange/whole-body.ts";
 import { ResponseParser } from "../http/response-parser.ts";
+import type { BorrowedBytes } from "../http/source.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
 import { type ConnectionTarget, openBackendSocket, READ_BUFFER, READ_START } from "./backend-socket.ts";
 import { Upload, type UploadBody } from "./upload.ts";
@@ -31,7 +32,7 @@ export interface ConnectionUser extends FaultOwner {
   /** The connection's deadline has passed. */
   onLate(): void;
   /** The parser has read a part of the response. Its payload is in `bytes`, which are valid during the call only. */
-  onRead(parser: ResponseParser, bytes: Buffer): void;
+  onRead(parser: ResponseParser, bytes: BorrowedBytes): void;
   /** The backend has ended the connection; `isWhole` if that is the end of a whole response. The last call. */
   onEnd(isWhole: boolean): void;
   /** The connection broke. The last call. */

@@ -6,7 +6,7 @@ import type { Cancellation } from "../http/client-response.ts";
 import type { RawFields } from "../http/fields.ts";
 import { renderRequest } from "../http/render-head.ts";
 import type { ResponseParser } from "../http/response-parser.ts";
-import type { Source, SourceHead } from "../http/source.ts";
+import type { BorrowedBytes, Source, SourceHead } from "../http/source.ts";
 import type { Backend } from "./backend.ts";
 import { BackendResponse } from "./backend-response.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
@@ -124,7 +124,7 @@ class Dial implements ConnectionUser {
     this.#fail(dialTimeout(this.#isConnected, this.#options.timeouts));
   }
 
-  onRead(parser: ResponseParser, bytes: Buffer): void {
+  onRead(parser: ResponseParser, bytes: BorrowedBytes): void {
     this.#isAnswered = true;
     if (parser.head !== undefined) this.#answered(parser.head, parser, bytes);
     else if (parser.fault !== undefined) this.#fail(new ProxyError("backend_protocol_error", parser.fault));
