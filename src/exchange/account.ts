@@ -30,7 +30,7 @@ export class Account implements Sent {
   #error: unknown;
   #limitFields = NO_FIELDS;
 
-  /** Of the response head that was sent; 0 before, 499 when the client left first. */
+  /** The status of the response head that was sent; 0 before, 499 if the client left before the end. */
   get status(): number {
     return this.#status;
   }
@@ -48,12 +48,12 @@ export class Account implements Sent {
     return this.#sent === undefined ? this.#events : this.#sent.events;
   }
 
-  /** From the request's head to the response head, in ms. */
+  /** The time from the request's head to the response head, in ms. */
   get firstByteMs(): number | undefined {
     return this.#firstByteMs;
   }
 
-  /** From the request's head to the first event, in ms. */
+  /** The time from the request's head to the first event, in ms. */
   get firstEventMs(): number | undefined {
     return this.#firstEventMs;
   }
@@ -78,12 +78,12 @@ export class Account implements Sent {
     return this.#limitFields;
   }
 
-  /** Since the request's head was read, in ms; not rounded. */
+  /** The time since the request's head was read, in ms; not rounded. */
   get ageMs(): number {
     return performance.now() - this.#receivedAt;
   }
 
-  /** Since the request's head was read, in whole ms. */
+  /** Returns the time since the request's head was read, in whole ms. */
   elapsedMs(): number {
     return Math.round(this.ageMs);
   }

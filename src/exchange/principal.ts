@@ -10,7 +10,7 @@ export interface Principal {
   readonly expiresAt: number | undefined;
 }
 
-/** The places in a request of a credential that the backend must not get. */
+/** The fields and cookie of a request that hold a credential which the backend must not get. */
 export interface ConsumedCredential {
   /** Names of fields; a final `*` matches any rest. */
   readonly credentialFields?: readonly string[];

@@ -11,7 +11,7 @@ import { type Hop, parseForwarded } from "./forwarded.ts";
  * that client is not trusted.
  */
 export const UNIX_PEER = "unix:";
-/** The address of a client whose address is unknown, such as behind a PROXY protocol header for a unix socket. */
+/** The `Client.address` of a client without a known address, as behind a PROXY protocol header for a unix socket. */
 export const UNKNOWN = "unknown";
 
 /** The most hops that are read and forwarded; those beyond it, on the client's side, are dropped. */

@@ -13,7 +13,7 @@ const NO_TRAILERS = "0\r\n\r\n";
 
 /** Bytes of a chunk before its part, at most: the digits of 4 GiB and CRLF. */
 export const ROOM_BEFORE = MAX_DIGITS + 2;
-/** Bytes of a chunk behind its part: CRLF. */
+/** Bytes of a chunk after its part: CRLF. */
 export const ROOM_BEHIND = 2;
 
 /** Returns a part as a chunk, in a new buffer. */
@@ -27,7 +27,7 @@ export function toChunk(part: Uint8Array): Buffer {
  * Returns a part of `bytes` as a chunk, as text in latin1: writing text to a socket makes the fewest objects for a few
  * bytes, but text that has to wait for the client waits in the heap.
  *
- * Writes into `bytes` around the part where there is room, as the lender of borrowed bytes allows.
+ * Writes into `bytes` around the part if there is room, as the lender of borrowed bytes allows.
  */
 export function toChunkText(bytes: BorrowedBytes, start: number, end: number): string {
   if (start < ROOM_BEFORE || end + ROOM_BEHIND > bytes.length)
@@ -41,7 +41,7 @@ export function lastChunk(trailers: RawFields): string {
 }
 
 /**
- * Writes size and CRLF before a part and CRLF behind it, and returns where the chunk begins. Digits are written by
+ * Writes size and CRLF before a part and CRLF after it, and returns the start of the chunk. Digits are written by
  * hand because `toString(16)` is a call into V8.
  */
 function frame(bytes: Buffer, start: number, end: number): number {

@@ -13,7 +13,7 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** White space that makes a message malformed around a value (RFC 9113 section 8.2.1). */
+/** White space at the start or end of a value makes an HTTP/2 message malformed (RFC 9113 section 8.2.1). */
 const BLANKS: ReadonlySet<string> = new Set([" ", "\t"]);
 
 /**

@@ -57,7 +57,7 @@ export class Http2Session {
     this.#socket = socket;
     this.#resets = new Http2Resets(rules.bounds.maxResets);
     this.#session = performServerHandshake(socket, optionsOf(rules));
-    // The first request must come within the time for one request.
+    // The first request has the time of any request, `limits.requestTimeout`.
     this.#idle = this.#closeIn(rules.limits.requestTimeout);
     this.#pings = setInterval(
       this.#guarded(() => this.#ping()),

@@ -9,7 +9,7 @@ import { GrowingBytes } from "../base/growing-bytes.ts";
 
 /** The client that a header names. */
 export interface ProxyHeader {
-  /** The bytes of the header; the client's own bytes follow. */
+  /** The length of the header in bytes; the bytes of the client follow. */
   readonly length: number;
   /**
    * The client's address; undefined for a unix socket, which has none. `own` if the proxy itself is the client, as in

@@ -40,7 +40,7 @@ export async function relayRefusal(
   client.once("close", () => abort("client_gone"));
   // No WebSocket client half-closes: it has left.
   client.once("end", () => abort("client_gone"));
-  // What it still sends is read and discarded.
+  // Reads and discards what the client still sends, so that its end is noticed.
   client.resume();
   const limit = setTimeout(abort, maxMs, "backend_failed");
   try {
@@ -57,7 +57,7 @@ export async function relayRefusal(
     endReason ??= response.isWhole ? "completed" : "client_gone";
     closeSoon(client);
   } catch {
-    // Where one side broke, its listener above has noted the reason.
+    // If one side broke, its listener above has noted the reason.
     abort("backend_failed");
   }
   clearTimeout(limit);
