@@ -132,7 +132,7 @@ function checkLines({ log }, seen) {
     broken.push(`lines: ${twice.length} requests have more than one, such as ${twice[0]}`);
   const missing = seen.filter(({ id, route }) => route !== "shared" && !log.ids.has(id));
   if (missing.length > 0) {
-    const some = missing.slice(0, 5).map(({ method, route, name }) => `${method} /${route}/${name}`);
+    const some = missing.slice(0, 5).map(({ line, id }) => `${JSON.stringify(line)} (${id})`);
     broken.push(`lines: ${missing.length} requests reached the backend and have none: ${some.join(", ")}`);
   }
   return broken;
