@@ -11,7 +11,7 @@ const EVENT_EVERY_MS = 25;
 const HALF_OPEN_MS = 100;
 
 export class Backend {
-  /** The requests since `take`: `{ id, name, route, method }`. */
+  /** Requests since `take`: `{ id, name, route, method, line }`. */
   #seen = [];
   #connections = new Set();
   #planOf;
@@ -113,7 +113,13 @@ class BackendConnection {
     const field = (wanted) => new RegExp(`\r\n${wanted}: *([^\r]*)\r\n`, "i").exec(head)?.[1];
     this.isBusy = true;
     this.what = `${method} /${route}/${name}`;
-    const plan = this.#backend.note({ id: field("x-request-id"), name, route, method });
+    const plan = this.#backend.note({
+      id: field("x-request-id"),
+      name,
+      route,
+      method,
+      line: head.slice(0, 80),
+    });
     this.#request = {
       method,
       name,
@@ -134,8 +140,7 @@ class BackendConnection {
   #readBody() {
     const request = this.#request;
     const { length, isChunked } = request;
-    const chunks = isChunked ? /(?:^|\n)0\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(this.#text) : undefined;
-    const end = isChunked ? (chunks === null ? -1 : chunks.index + chunks[0].length) : length;
+    const end = isChunked ? endOfChunks(this.#text) : length;
     if (end < 0 || this.#text.length < end) return;
     this.#text = this.#text.slice(end);
     request.isRead = true;
@@ -216,4 +221,23 @@ class BackendConnection {
     }, EVENT_EVERY_MS);
     this.socket.once("close", () => clearInterval(timer));
   }
+}
+
+/** Where a chunked body ends, trailers included; -1 while it has not come whole. What is in a chunk may look like an end. */
+function endOfChunks(text) {
+  let at = 0;
+  for (;;) {
+    const end = text.indexOf("\r\n", at);
+    if (end < 0) return -1;
+    const size = Number.parseInt(text.slice(at, end), 16);
+    at = end + 2;
+    if (size === 0) break;
+    at += size + 2;
+    if (!(at <= text.length)) return -1;
+  }
+  for (let end = text.indexOf("\r\n", at); end >= 0; end = text.indexOf("\r\n", at)) {
+    if (end === at) return at + 2;
+    at = end + 2;
+  }
+  return -1;
 }

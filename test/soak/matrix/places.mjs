@@ -8,8 +8,19 @@ import { PLACES } from "./config.mjs";
 const PATIENCE_MS = 30_000;
 const CLIENTS = ["198.51.100.1", "198.51.100.2"];
 
-/** Opens a stream of a client through the PROXY protocol listener; resolves with its socket and status. */
-function open(gateway, path, address) {
+/** A gateway ends a connection that begins late, which a busy machine may bring about: so often it is tried. */
+const TRIES = 5;
+
+/** Opens a stream of a client, through the PROXY listener; resolves with its socket and status. */
+async function open(gateway, path, address) {
+  let opened;
+  for (let tries = 0; tries < TRIES && !opened?.status; tries++)
+    opened = await tryToOpen(gateway, path, address);
+  return opened;
+}
+
+/** The same once; the status is 0 without an answer. */
+function tryToOpen(gateway, path, address) {
   const socket = connect(gateway.placeOf("proxy", false));
   socket.write(
     `PROXY TCP4 ${address} 192.0.2.99 40000 443\r\nGET ${path} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n`,
