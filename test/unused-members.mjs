@@ -15,7 +15,7 @@ const READ_ELSEWHERE = {
   "called in the other process, by a name in a message": [
     ...["PrimaryCalls.up", "PrimaryCalls.crashed", "CounterCalls.countConnections", "CounterCalls.putTicket"],
     ...["CounterCalls.takeTicket", "CounterCalls.countRequest", "CounterCalls.uncountRequest"],
-    ...["CounterCalls.enterStream", "CounterCalls.leaveStream"],
+    ...["CounterCalls.enterStream", "CounterCalls.leaveStream", "CounterCalls.admit"],
   ],
   "called through an interface that the class fits": [
     ...["Hub.retire", "Hub.close", "Upstream.retire", "Upstream.close"],
@@ -29,7 +29,7 @@ const READ_ELSEWHERE = {
       "Subscriber.move",
     ],
     ...["SyntaxFault.file", "Token.line", "Token.column", "Reading.onEvent", "Reading.onComment"],
-    ...["Exchange.dialledAt", "Script.rawTrailers"],
+    ...["RoutedRequest.dialledAt", "TimedBody.rawTrailers"],
   ],
   "called by a library": ["LogOutput.write", "RouteHistogram.get", "CustomMetricValues.aggregator"],
   "read by a computed name": ["StallWatch.add"],
@@ -37,6 +37,7 @@ const READ_ELSEWHERE = {
     ...["Changes.added", "Changes.changed", "EndedStream.durationMs", "Rate.per"],
   ],
   "read by a type guard": ["NewConnection.act"],
+  "read by the build": ["BrowserLibrary.package"],
 };
 
 /** A connection to `tsc --lsp`. */

@@ -58,11 +58,6 @@ export class Account implements Sent {
     return this.#firstEventMs;
   }
 
-  /** Undefined until a reason is noted. */
-  get endReason(): EndReason | undefined {
-    return this.#endReason;
-  }
-
   /** The error that ended the exchange, for the log alone. */
   get error(): unknown {
     return this.#error;

@@ -21,11 +21,6 @@ export class MemoryPlaces implements Places {
     this.#counts = counts;
   }
 
-  /** Places that are taken now. */
-  get taken(): number {
-    return this.#counts.taken;
-  }
-
   take(address: string): Release {
     const counts = this.#counts;
     const client = clientNetwork(address);

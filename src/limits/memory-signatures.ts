@@ -21,10 +21,6 @@ export class MemorySignatures implements Signatures {
     this.maxEntries = maxEntries;
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
   useOnce(signature: Buffer, expiresAt: number, now: number): SignatureUse {
     this.#forget(now);
     const id = signature.toString("base64");

@@ -92,11 +92,6 @@ export class BoundedWindows implements Windows {
     this.#counter = counter;
   }
 
-  /** How many keys have their own count now. */
-  get size(): number {
-    return this.#ends.size;
-  }
-
   take(key: string): Promise<WindowCount> {
     return this.#counter.take(this.#admit(key));
   }

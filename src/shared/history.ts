@@ -48,11 +48,6 @@ export class History {
     return this.#firstSeq;
   }
 
-  /** Bytes of all held blocks. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** Bytes of memory that it takes: its blocks and everything that goes with them. */
   get heldBytes(): number {
     return this.#heldBytes;

@@ -60,10 +60,6 @@ export class Subscriber implements ChannelClient, LiveStream {
     return this.#seq;
   }
 
-  get isBlocked(): boolean {
-    return this.#isBlocked;
-  }
-
   /** Bytes of its response that the kernel has taken. */
   get takenBytes(): number {
     return this.#response.takenBytes;

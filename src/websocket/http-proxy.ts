@@ -12,7 +12,9 @@ import type { Backend } from "../upstream/backend.ts";
  *
  * Ordinary requests do not use it: it ignores clients that leave, rewrites the framing of DELETE and OPTIONS, holds
  * response heads back, leaves the clients of a broken backend waiting, and reports only after the head what a dial must
- * know before. This file works around the defects that concern upgrades; each defect has its file in test/security.
+ * know before. This file works around the defects that concern upgrades; each defect has its file in test/security. The
+ * order of http-proxy's events and listeners, on which this file relies, is tested in
+ * test/unit/process/internals/http-proxy.test.ts.
  */
 const httpProxy = withoutDeprecatedExtend<typeof import("http-proxy")>(() =>
   createRequire(import.meta.url)("http-proxy"),
