@@ -15,8 +15,8 @@ export interface Conflict {
   readonly methods: readonly string[] | undefined;
 }
 
-/** Returns host and path of a match in one spelling: routes with the same place can differ only in their methods. */
-export function placeOf({ host, path }: RouteMatch): {
+/** Returns host and path of a match in one spelling: routes that are equal in it can differ only in their methods. */
+export function normalizedMatch({ host, path }: RouteMatch): {
   readonly host: string | undefined;
   readonly isPrefix: boolean;
   readonly path: string;
@@ -47,18 +47,18 @@ export function findConflicts(routes: readonly NamedMatch[]): Conflict[] {
   const claimed = new Map<string, NamedMatch[]>();
   const conflicts: Conflict[] = [];
   for (const route of routes) {
-    const place = JSON.stringify(placeOf(route.match));
-    const rivals = claimed.get(place) ?? [];
+    const claim = JSON.stringify(normalizedMatch(route.match));
+    const rivals = claimed.get(claim) ?? [];
     for (const rival of rivals) {
       const methods = sharedMethods(methodsOf(rival.match), methodsOf(route.match));
       if (methods?.length !== 0) conflicts.push({ name: route.name, other: rival.name, methods });
     }
-    claimed.set(place, [...rivals, route]);
+    claimed.set(claim, [...rivals, route]);
   }
   return conflicts;
 }
 
-/** Returns the methods that both routes of a place match; empty for none, undefined for all. */
+/** Returns the methods that both of two such routes match; empty for none, undefined for all. */
 function sharedMethods(
   a: ReadonlySet<string> | undefined,
   b: ReadonlySet<string> | undefined,

@@ -125,8 +125,8 @@ function readFile<T>(
 /** A file without any key: every key has its default. */
 const EMPTY: YamlFile = {
   value: {},
-  keyPlace: () => ({ line: 1, column: 1 }),
-  valuePlace: () => ({ line: 1, column: 1 }),
+  keyPosition: () => ({ line: 1, column: 1 }),
+  valuePosition: () => ({ line: 1, column: 1 }),
 };
 
 interface ReadRoute extends ReadFile<RouteFile> {
@@ -183,7 +183,7 @@ function apartInWorkers(routes: readonly ReadRoute[], { workers, redis }: Server
   const message = `workers: ${workers} can share a stream only through redis; set redis in ${SERVER_FILE}, or workers: 1`;
   const shared = routes.filter(({ value }) => value.shared !== undefined);
   return shared.map(({ yaml, path: file }) => {
-    return { file, at: yaml.keyPlace(["shared"]), key: "shared", message };
+    return { file, at: yaml.keyPosition(["shared"]), key: "shared", message };
   });
 }
 
@@ -193,7 +193,7 @@ function loops(routes: readonly ReadRoute[], server: ServerConfig): Problem[] {
     ownBackends(value, server).map((own) => {
       const path = writtenPart(yaml.value, own.path);
       const message = describeOwnBackend(own, `${own.key} in ${SERVER_FILE}`);
-      return { file, at: yaml.valuePlace(path), key: spellPath(path), message };
+      return { file, at: yaml.valuePosition(path), key: spellPath(path), message };
     }),
   );
 }
@@ -215,7 +215,7 @@ function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppC
     const meant = nearest(app, names);
     const hint = meant === undefined ? `${APPS_FILE} has no such app` : `did you mean ${meant}?`;
     return [
-      { file, at: yaml.valuePlace(path), key: spellPath(path), message: `unknown app ${app}; ${hint}` },
+      { file, at: yaml.valuePosition(path), key: spellPath(path), message: `unknown app ${app}; ${hint}` },
     ];
   });
 }
@@ -224,7 +224,7 @@ function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppC
 function uselessAuth({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {
   const { auth, match } = value;
   const problem = (key: string, message: string): Problem => {
-    return { file, at: yaml.keyPlace(["auth", key]), key: `auth.${key}`, message };
+    return { file, at: yaml.keyPosition(["auth", key]), key: `auth.${key}`, message };
   };
   const takers = apps.filter(({ name }) => auth?.app?.apps.includes(name) ?? true);
   const hasNoCode = auth?.appCode === true && takers.every(({ appCodes }) => appCodes.length === 0);
@@ -251,13 +251,13 @@ function conflictProblems(routes: readonly ReadRoute[]): Problem[] {
     const other = byName.get(conflict.other);
     if (route === undefined || other === undefined) return [];
     const key = "match.path";
-    const at = route.yaml.valuePlace(["match", "path"]);
+    const at = route.yaml.valuePosition(["match", "path"]);
     return [{ file: route.path, at, key, message: describeConflict(conflict, other) }];
   });
 }
 
 function describeConflict({ methods }: Conflict, other: ReadRoute): string {
-  const { line, column } = other.yaml.valuePlace(["match", "path"]);
+  const { line, column } = other.yaml.valuePosition(["match", "path"]);
   const what = methods === undefined ? "the same match" : `the same match, for ${methods.join(", ")},`;
   return `${what} as ${other.path}:${line}:${column}; one of the two is never reached`;
 }

@@ -50,7 +50,7 @@ const object = z
   });
 
 /** The same response to every request. */
-export interface FixedAnswerConfig {
+export interface FixedResponseConfig {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
@@ -64,7 +64,7 @@ export interface ScriptConfig {
 }
 
 export type ScriptEventConfig = z.output<typeof event>;
-export type MockConfig = FixedAnswerConfig | ScriptConfig;
+export type MockConfig = FixedResponseConfig | ScriptConfig;
 
 /** The `mock` of a route: its responses without a backend. */
 export const mockSchema = object.transform(

@@ -31,14 +31,14 @@ export function ownBackends(
     ...listen.map(({ address }) => ({ key: "listen" as const, address })),
     ...(admin === undefined ? [] : [{ key: "admin" as const, address: admin }]),
   ];
-  const places = [
+  const groups = [
     { path: ["upstream"], upstream },
-    ...Object.entries(stages).map(([name, stage]) => {
-      return { path: ["stages", name, "upstream"], upstream: stage.upstream };
+    ...Object.entries(stages).map(([name, environment]) => {
+      return { path: ["stages", name, "upstream"], upstream: environment.upstream };
     }),
   ];
   const found = new Map<string, OwnBackend>();
-  for (const { path, upstream: group } of places) {
+  for (const { path, upstream: group } of groups) {
     for (const [at, { url }] of (group?.backends ?? []).entries()) {
       const listener = listeners.find(({ address }) => leadsTo(url, address));
       if (listener === undefined || found.has(url.url)) continue;

@@ -7,7 +7,7 @@ import { variablesSchema } from "./variables.ts";
 /** The environment of the route itself, which requests without X-Stage use. */
 export const DEFAULT_ENVIRONMENT = "RELEASE";
 
-const stageName = z
+const environmentName = z
   .string()
   .regex(
     /^[A-Za-z][A-Za-z0-9_]{2,63}$/,
@@ -18,7 +18,7 @@ const stageName = z
     `expected no ${DEFAULT_ENVIRONMENT} here: it is the route itself`,
   );
 
-const stage = z.strictObject({
+const environment = z.strictObject({
   upstream: upstream.optional(),
   mock: mockSchema.optional().describe("Respond without a backend."),
   rewrite: rewriteSchema.prefault({}).describe("The path that the backend gets."),
@@ -38,5 +38,5 @@ export function hasOneDestination(route: { upstream?: unknown; mock?: unknown })
 
 /** The `stages` of a route: its environments beside the route itself. */
 export const stagesSchema = z
-  .record(stageName, stage.refine(hasOneDestination, ONE_DESTINATION))
+  .record(environmentName, environment.refine(hasOneDestination, ONE_DESTINATION))
   .prefault({});

@@ -6,13 +6,13 @@ import { phrase, problemsIn } from "./schema-problems.ts";
 import type { Path, YamlFile } from "./yaml-file.ts";
 
 /** One problem in a file, with its place. */
-export interface PlacedProblem {
+export interface PositionedProblem {
   readonly path: Path;
   readonly at: SourcePosition;
   readonly message: string;
 }
 
-export type Validated<T> = { readonly value: T } | { readonly problems: readonly PlacedProblem[] };
+export type Validated<T> = { readonly value: T } | { readonly problems: readonly PositionedProblem[] };
 
 /** Fills in the variables of a parsed file and validates it; `json` is the same schema, for the names of known keys. */
 export function validate<T>(
@@ -29,15 +29,15 @@ export function validate<T>(
     : problemsIn(result.error.issues, json()).filter(({ path }) => !isUnset.has(JSON.stringify(path)));
   return {
     problems: [
-      ...unset.map(({ path, message }) => ({ path, message, at: file.valuePlace(path) })),
+      ...unset.map(({ path, message }) => ({ path, message, at: file.valuePosition(path) })),
       ...invalid.map(({ path, message, isKey, isMissing }) => ({
         path,
         message,
         at: isMissing
-          ? file.keyPlace(path.slice(0, -1))
+          ? file.keyPosition(path.slice(0, -1))
           : isKey
-            ? file.keyPlace(path)
-            : file.valuePlace(path),
+            ? file.keyPosition(path)
+            : file.valuePosition(path),
       })),
     ],
   };

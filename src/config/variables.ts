@@ -34,17 +34,21 @@ export function withVariables(file: unknown): unknown {
   const { stages } = file;
   const filled = expand(file, file["variables"]);
   if (!isRecord(stages)) return filled;
-  const staged = Object.entries(stages).map(([name, stage]) => [name, inherit(file, stage)]);
-  return { ...filled, stages: Object.fromEntries(staged) };
+  const environments = Object.entries(stages).map(([name, own]) => [name, inherit(file, own)]);
+  return { ...filled, stages: Object.fromEntries(environments) };
 }
 
-function inherit(file: Readonly<Record<string, unknown>>, stage: unknown): unknown {
-  if (!isRecord(stage)) return stage;
+function inherit(file: Readonly<Record<string, unknown>>, environment: unknown): unknown {
+  if (!isRecord(environment)) return environment;
   const { upstream, mock, rewrite } = file;
-  const isPlaced = "upstream" in stage || "mock" in stage;
-  const place = { ...(upstream !== undefined && { upstream }), ...(mock !== undefined && { mock }) };
-  const whole = { ...(!isPlaced && place), ...(rewrite !== undefined && { rewrite }), ...stage };
-  return expand(whole, stage["variables"]);
+  const hasDestination = "upstream" in environment || "mock" in environment;
+  const destination = { ...(upstream !== undefined && { upstream }), ...(mock !== undefined && { mock }) };
+  const whole = {
+    ...(!hasDestination && destination),
+    ...(rewrite !== undefined && { rewrite }),
+    ...environment,
+  };
+  return expand(whole, environment["variables"]);
 }
 
 /** Returns a copy with the variables filled in where they are allowed. */

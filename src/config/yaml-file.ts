@@ -13,7 +13,7 @@ import {
 import type { SourcePosition } from "./problem.ts";
 
 /** The places of a key and its value. */
-interface Place {
+interface Positions {
   readonly key: SourcePosition | undefined;
   readonly value: SourcePosition;
 }
@@ -31,9 +31,9 @@ export interface YamlProblem {
 export interface YamlFile {
   readonly value: unknown;
   /** Returns the key's place, or that of the nearest key above if the file does not have this path. */
-  keyPlace(path: Path): SourcePosition;
+  keyPosition(path: Path): SourcePosition;
   /** Returns the value's place, or that of the nearest value above. */
-  valuePlace(path: Path): SourcePosition;
+  valuePosition(path: Path): SourcePosition;
 }
 
 const START: SourcePosition = { line: 1, column: 1 };
@@ -78,14 +78,14 @@ export function parseYaml(text: string): ParsedYaml {
     version: "1.2",
   });
   const [document, second] = Array.isArray(documents) ? documents : [];
-  if (document === undefined) return { file: new PlacedValue(null, new Map()), problems: [] };
+  if (document === undefined) return { file: new PositionedValue(null, new Map()), problems: [] };
   const broken = syntaxProblem(text, document) ?? secondDocument(second);
   if (broken !== undefined) return unreadable(broken);
   const reader = new Reader(position);
   for (const { message, pos } of document.warnings)
     reader.report(`invalid YAML: ${message.slice(0, 200)}`, pos[0], []);
   const value = reader.read(document.contents, []);
-  const file = reader.isOverfull ? undefined : new PlacedValue(value, reader.places);
+  const file = reader.isOverfull ? undefined : new PositionedValue(value, reader.positions);
   return { file, problems: reader.problems };
 }
 
@@ -146,27 +146,27 @@ function secondDocument(document: Document.Parsed | undefined): SyntaxProblem | 
 
 const pathKey = (path: Path): string => JSON.stringify(path);
 
-class PlacedValue implements YamlFile {
+class PositionedValue implements YamlFile {
   readonly value: unknown;
-  readonly #places: ReadonlyMap<string, Place>;
+  readonly #positions: ReadonlyMap<string, Positions>;
 
-  constructor(value: unknown, places: ReadonlyMap<string, Place>) {
+  constructor(value: unknown, positions: ReadonlyMap<string, Positions>) {
     this.value = value;
-    this.#places = places;
+    this.#positions = positions;
   }
 
-  keyPlace(path: Path): SourcePosition {
+  keyPosition(path: Path): SourcePosition {
     for (let end = path.length; end > 0; end -= 1) {
-      const key = this.#places.get(pathKey(path.slice(0, end)))?.key;
+      const key = this.#positions.get(pathKey(path.slice(0, end)))?.key;
       if (key !== undefined) return key;
     }
     return START;
   }
 
-  valuePlace(path: Path): SourcePosition {
+  valuePosition(path: Path): SourcePosition {
     for (let end = path.length; end >= 0; end -= 1) {
-      const place = this.#places.get(pathKey(path.slice(0, end)));
-      if (place !== undefined) return place.value;
+      const found = this.#positions.get(pathKey(path.slice(0, end)));
+      if (found !== undefined) return found.value;
     }
     return START;
   }
@@ -175,7 +175,7 @@ class PlacedValue implements YamlFile {
 /** Converts the parser's nodes to plain values; it follows aliases within a bound on the number of values. */
 class Reader {
   readonly problems: YamlProblem[] = [];
-  readonly places = new Map<string, Place>();
+  readonly positions = new Map<string, Positions>();
   readonly #position: (offset: number) => SourcePosition;
   readonly #anchors = new Map<string, unknown>();
   /** The nodes that are being read; an alias to one of them would never end. */
@@ -195,7 +195,7 @@ class Reader {
   /** Reads a node; `key` is the offset of its key. */
   read(node: unknown, path: Path, key?: number): unknown {
     const offset = startOf(node) ?? key ?? 0;
-    this.places.set(pathKey(path), {
+    this.positions.set(pathKey(path), {
       key: key === undefined ? undefined : this.#position(key),
       value: this.#position(offset),
     });
@@ -234,7 +234,7 @@ class Reader {
     else {
       const value = this.read(node, path, key);
       // A problem of the value depends on where the alias is used, so problems point to the alias.
-      this.places.set(pathKey(path), {
+      this.positions.set(pathKey(path), {
         key: key === undefined ? undefined : this.#position(key),
         value: this.#position(offset),
       });

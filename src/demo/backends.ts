@@ -8,7 +8,7 @@ import { complete } from "./completions.ts";
 import { PAGE_PATHS, type PageSetup, pathOf, servePage } from "./page.ts";
 import { Readings } from "./readings.ts";
 
-type Answer = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
+type Handler = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
 
 /** A running server; `close` ends its streams and waits until its port is free. */
 export interface Running {
@@ -33,7 +33,7 @@ export async function startBackends({
   const chat = new Chat();
   const readings = new Readings();
   const parts = [clock, chat, readings];
-  const answers = new Map<string, Answer>([
+  const handlers = new Map<string, Handler>([
     ["GET /stream", (req, res) => clock.stream(req, res)],
     ["GET /stream/unmarked", (req, res) => clock.unmarked(req, res)],
     // The same stream, behind a route that requires a signature.
@@ -46,15 +46,15 @@ export async function startBackends({
     ["GET /burst", burst],
     ["POST /v1/chat/completions", complete],
     ...PAGE_PATHS.map(
-      (path) => [`GET ${path}`, (req, res) => servePage(req, res, { app })] as [string, Answer],
+      (path) => [`GET ${path}`, (req, res) => servePage(req, res, { app })] as [string, Handler],
     ),
   ]);
   const server = createServer((req, res) => {
     const method = req.method === "HEAD" ? "GET" : req.method;
-    const answer = answers.get(`${method} ${pathOf(req)}`);
-    if (answer === undefined) res.writeHead(404).end();
+    const handler = handlers.get(`${method} ${pathOf(req)}`);
+    if (handler === undefined) res.writeHead(404).end();
     // The only error here is a client that aborts inside its request body.
-    else Promise.resolve(answer(req, res)).catch(() => res.destroy());
+    else Promise.resolve(handler(req, res)).catch(() => res.destroy());
   });
   try {
     const running = await listen(server, host, port);

@@ -1,4 +1,4 @@
-import { methodsOf, placeOf } from "../config/conflicts.ts";
+import { methodsOf, normalizedMatch } from "../config/conflicts.ts";
 import type { RouteMatch } from "../config/route-schema.ts";
 
 /** A route: its match, and the value that the router returns for it. */
@@ -26,17 +26,17 @@ export interface Router<T> {
 }
 
 /** The routes of one host and path, which differ in their methods. */
-interface Spot<T> {
+interface PathRoutes<T> {
   readonly byMethod: Map<string, { readonly route: T }>;
   anyMethod: { readonly route: T } | undefined;
   refusal: { readonly allow: readonly string[] };
 }
 
 /** The routes of one host. */
-interface Site<T> {
-  readonly exact: Map<string, Spot<T>>;
+interface HostRoutes<T> {
+  readonly exact: Map<string, PathRoutes<T>>;
   /** By the path before the final slash and star; empty for `/*`. */
-  readonly prefixes: Map<string, Spot<T>>;
+  readonly prefixes: Map<string, PathRoutes<T>>;
   longestPrefix: number;
 }
 
@@ -49,45 +49,53 @@ interface Site<T> {
  * without host also serves the paths that the routes of a host do not match.
  */
 export function createRouter<T>(entries: readonly RouteEntry<T>[]): Router<T> {
-  const anyHost = newSite<T>();
-  const hosts = new Map<string, Site<T>>();
+  const anyHost = newHostRoutes<T>();
+  const hosts = new Map<string, HostRoutes<T>>();
   for (const entry of entries) {
-    const { host } = placeOf(entry.match);
+    const { host } = normalizedMatch(entry.match);
     if (host === undefined) addTo(anyHost, entry);
     else {
-      const site = hosts.get(host) ?? newSite<T>();
-      hosts.set(host, site);
-      addTo(site, entry);
+      const hostRoutes = hosts.get(host) ?? newHostRoutes<T>();
+      hosts.set(host, hostRoutes);
+      addTo(hostRoutes, entry);
     }
   }
   return {
     match({ host, path, method }) {
-      const site = hosts.get(host);
-      const spot = (site && findSpot(site, path)) ?? findSpot(anyHost, path);
-      return spot && (spot.byMethod.get(method) ?? spot.anyMethod ?? spot.refusal);
+      const hostRoutes = hosts.get(host);
+      const pathRoutes = (hostRoutes && findPathRoutes(hostRoutes, path)) ?? findPathRoutes(anyHost, path);
+      return pathRoutes && (pathRoutes.byMethod.get(method) ?? pathRoutes.anyMethod ?? pathRoutes.refusal);
     },
   };
 }
 
-const newSite = <T>(): Site<T> => ({ exact: new Map(), prefixes: new Map(), longestPrefix: 0 });
+const newHostRoutes = <T>(): HostRoutes<T> => ({ exact: new Map(), prefixes: new Map(), longestPrefix: 0 });
 
 /** Adds a route. If two routes have the same match, the first is kept; `loadConfig` refuses such a pair. */
-function addTo<T>(site: Site<T>, { match, value }: RouteEntry<T>): void {
-  const { isPrefix, path } = placeOf(match);
-  const spots = isPrefix ? site.prefixes : site.exact;
-  const spot = spots.get(path) ?? { byMethod: new Map(), anyMethod: undefined, refusal: { allow: [] } };
-  spots.set(path, spot);
-  if (isPrefix) site.longestPrefix = Math.max(site.longestPrefix, path.length);
+function addTo<T>(hostRoutes: HostRoutes<T>, { match, value }: RouteEntry<T>): void {
+  const { isPrefix, path } = normalizedMatch(match);
+  const byPath = isPrefix ? hostRoutes.prefixes : hostRoutes.exact;
+  const pathRoutes = byPath.get(path) ?? {
+    byMethod: new Map(),
+    anyMethod: undefined,
+    refusal: { allow: [] },
+  };
+  byPath.set(path, pathRoutes);
+  if (isPrefix) hostRoutes.longestPrefix = Math.max(hostRoutes.longestPrefix, path.length);
   const found = { route: value };
   const methods = methodsOf(match);
-  if (methods === undefined) spot.anyMethod ??= found;
-  for (const method of methods ?? []) if (!spot.byMethod.has(method)) spot.byMethod.set(method, found);
-  spot.refusal = { allow: [...spot.byMethod.keys()] };
+  if (methods === undefined) pathRoutes.anyMethod ??= found;
+  for (const method of methods ?? [])
+    if (!pathRoutes.byMethod.has(method)) pathRoutes.byMethod.set(method, found);
+  pathRoutes.refusal = { allow: [...pathRoutes.byMethod.keys()] };
 }
 
-function findSpot<T>({ exact, prefixes, longestPrefix }: Site<T>, path: string): Spot<T> | undefined {
-  const spot = exact.get(path);
-  if (spot !== undefined || prefixes.size === 0) return spot;
+function findPathRoutes<T>(
+  { exact, prefixes, longestPrefix }: HostRoutes<T>,
+  path: string,
+): PathRoutes<T> | undefined {
+  const pathRoutes = exact.get(path);
+  if (pathRoutes !== undefined || prefixes.size === 0) return pathRoutes;
   // Starting at the longest prefix bounds the steps by the configuration, even for a path of 16,000 slashes.
   let end = path.length <= longestPrefix ? path.length : path.lastIndexOf("/", longestPrefix);
   while (end >= 0) {
@@ -101,7 +109,7 @@ function findSpot<T>({ exact, prefixes, longestPrefix }: Site<T>, path: string):
 /** Returns routes in the order in which they are tried; routes of equal rank in alphabetical order. */
 export function inMatchingOrder<R extends { readonly match: RouteMatch }>(routes: readonly R[]): R[] {
   const rank = (match: RouteMatch): readonly (number | string)[] => {
-    const { host, isPrefix, path } = placeOf(match);
+    const { host, isPrefix, path } = normalizedMatch(match);
     const isLast = (value: boolean) => (value ? 1 : 0);
     return [
       isLast(host === undefined),

@@ -1,5 +1,5 @@
 import type {
-  FixedAnswerConfig,
+  FixedResponseConfig,
   MockConfig,
   ScriptConfig,
   ScriptEventConfig,
@@ -18,10 +18,10 @@ export interface Mock {
 
 /** Compiles the `mock` of a route. */
 export function createMock(config: MockConfig): Mock {
-  return "events" in config ? createScript(config) : createFixedAnswer(config);
+  return "events" in config ? createScript(config) : createFixedResponse(config);
 }
 
-function createFixedAnswer({ status, headers, body }: FixedAnswerConfig): Mock {
+function createFixedResponse({ status, headers, body }: FixedResponseConfig): Mock {
   const isText = typeof body === "string";
   const bytes = Buffer.from(body === undefined ? "" : isText ? body : JSON.stringify(body));
   const isBodyless = status === 204 || status === 304;

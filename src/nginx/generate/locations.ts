@@ -1,4 +1,4 @@
-import { placeOf } from "../../config/conflicts.ts";
+import { normalizedMatch } from "../../config/conflicts.ts";
 import type { RouteConfig } from "../../config/route-schema.ts";
 import { percentDecoded } from "../../http/percent-encoding.ts";
 import { GenerateFault } from "./fault.ts";
@@ -49,7 +49,7 @@ const WHY_ROUTES =
   "The paths of the routes. With ^~ no regular expression, such as one for static files, takes precedence. proxy_pass without a path forwards the client's path: %2F, // and the query stay as they are, and signatures over them stay valid.";
 
 function openingsOf(name: string, match: RouteConfig["match"]): string[] {
-  const { isPrefix, path } = placeOf(match);
+  const { isPrefix, path } = normalizedMatch(match);
   const bare = word(decodedPath(name, path));
   if (!isPrefix) return [`location = ${bare}`];
   const below = word(`${decodedPath(name, path)}/`);

@@ -21,17 +21,17 @@ describe("values and places", () => {
 
   test("every key and value has its place", () => {
     const file = parseYaml(text).file;
-    expect(file?.keyPlace(["match", "path"])).toEqual({ line: 2, column: 3 });
-    expect(file?.valuePlace(["match", "path"])).toEqual({ line: 2, column: 9 });
-    expect(file?.valuePlace(["list", 1])).toEqual({ line: 3, column: 11 });
-    expect(file?.valuePlace(["empty"])).toEqual({ line: 4, column: 1 });
+    expect(file?.keyPosition(["match", "path"])).toEqual({ line: 2, column: 3 });
+    expect(file?.valuePosition(["match", "path"])).toEqual({ line: 2, column: 9 });
+    expect(file?.valuePosition(["list", 1])).toEqual({ line: 3, column: 11 });
+    expect(file?.valuePosition(["empty"])).toEqual({ line: 4, column: 1 });
   });
 
   test("a path that is not in the file has the place of the nearest one that is", () => {
     const file = parseYaml(text).file;
-    expect(file?.keyPlace(["match", "host"])).toEqual({ line: 1, column: 1 });
-    expect(file?.valuePlace(["list", 9, "x"])).toEqual({ line: 3, column: 7 });
-    expect(file?.keyPlace([])).toEqual({ line: 1, column: 1 });
+    expect(file?.keyPosition(["match", "host"])).toEqual({ line: 1, column: 1 });
+    expect(file?.valuePosition(["list", 9, "x"])).toEqual({ line: 3, column: 7 });
+    expect(file?.keyPosition([])).toEqual({ line: 1, column: 1 });
   });
 
   test.each(["", "# a comment\n", "---\n", "\n\n"])("%j is empty", (empty) => {
@@ -41,7 +41,7 @@ describe("values and places", () => {
   test("CRLF lines count as lines", () => {
     const file = parseYaml("a:\r\n  b: 1\r\n  c: 2\r\n").file;
     expect(file?.value).toEqual({ a: { b: 1, c: 2 } });
-    expect(file?.valuePlace(["a", "c"])).toEqual({ line: 3, column: 6 });
+    expect(file?.valuePosition(["a", "c"])).toEqual({ line: 3, column: 6 });
   });
 
   test("YAML 1.2: yes, no, on and off are texts, and a number as a key is a text", () => {
@@ -51,7 +51,7 @@ describe("values and places", () => {
   test("an alias has the value of its anchor and the place of its use", () => {
     const file = parseYaml("a: &x [1]\nb: *x\n").file;
     expect(file?.value).toEqual({ a: [1], b: [1] });
-    expect(file?.valuePlace(["b"])).toEqual({ line: 2, column: 4 });
+    expect(file?.valuePosition(["b"])).toEqual({ line: 2, column: 4 });
   });
 });
 
