@@ -10,7 +10,7 @@ test("each file on the list of slow files exists", () => {
 
 test("a quick run has the files that start no process, and no slow one", () => {
   const files = ["unit", "integration", "security"].flatMap(quickFiles);
-  const quick = ["test/unit/slow-files.test.ts", "test/integration/mock.test.ts"];
+  const quick = ["test/unit/sse/boundary.test.ts", "test/integration/mock.test.ts"];
   expect(files).toEqual(expect.arrayContaining(quick));
   // These start the command, by themselves and through a file of test/support, and a Redis.
   const starting = ["test/integration/sign.test.ts", "test/integration/workers-drain-together.test.ts"];
