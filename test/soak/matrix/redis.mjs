@@ -7,6 +7,8 @@ import { RedisProxy, WRONG_REPLIES } from "./redis-proxy.mjs";
 const EXECUTABLE = process.env.REDIS_PATH ?? "/usr/bin/redis-server";
 /** The expiry of the other instance's keys. */
 const KEPT_MS = 300;
+/** So many streams it leads at once: each of them may end in the next moment. */
+const MOST_LED = 20;
 
 const failed = (more) => ({
   is: "failed",
@@ -122,11 +124,19 @@ export class MatrixRedis {
     return (await this.#client.keys(pattern)).sort();
   }
 
-  /** Takes over the lease and writes a backend status. */
+  /** Leads in the place of who leads, and says how the backends are. */
   async #writeState(choice) {
-    const metas = await this.#records("*:meta");
-    if (metas.length === 0) return;
-    const meta = metas[choice % metas.length];
+    // Of the streams that are open where there are any: nobody reads the others' states.
+    const leases = await this.#records("*:lease");
+    const led = leases.map((lease) => lease.replace(/lease$/, "meta"));
+    const metas = led.length > 0 ? led : await this.#records("*:meta");
+    const first = metas.length === 0 ? 0 : choice % metas.length;
+    await Promise.all(
+      metas.slice(first, first + MOST_LED).map((meta, at) => this.#writeStateOf(meta, choice + at)),
+    );
+  }
+
+  async #writeStateOf(meta, choice) {
     const token = Number(await this.#client.hget(meta, "token")) + 1;
     await this.#client.set(meta.replace(/meta$/, "lease"), "other", "PX", KEPT_MS);
     await this.#client.hset(meta, "token", String(token), "state", STATES[choice % STATES.length]);
