@@ -1,36 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { expect, test } from "vitest";
+import { LAYERS } from "../support/layers.ts";
 
-/** From the ground up: a folder imports only folders before it in this list, and files inside itself. Types count. */
-const LAYERS = [
-  "base",
-  "process",
-  "http",
-  "config",
-  "observe",
-  "exchange",
-  "limits",
-  "policy",
-  "auth",
-  "upstream",
-  "sse",
-  "stream",
-  "shared",
-  "redis",
-  "routing",
-  "runtime",
-  "admin",
-  "websocket",
-  "request",
-  "listen",
-  "gateway",
-  "workers",
-  "demo",
-  "nginx",
-  "probe",
-  "cli",
-];
 const SRC = new URL("../../src", import.meta.url).pathname;
 
 const layerOf = (folder: string): number => LAYERS.indexOf(folder);
