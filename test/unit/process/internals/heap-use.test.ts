@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { getHeapSpaceStatistics } from "node:v8";
 import { expect, test } from "vitest";
 import { heapUse, oldLimitBytes } from "../../../../src/process/internals/heap-use.ts";
+import { youngGenerationOptions } from "../../../../src/process/internals/young-generation.ts";
 
 const MIB = 2 ** 20;
 const LIMIT = 'require("node:v8").getHeapStatistics().heap_size_limit';
@@ -29,7 +30,8 @@ test("the use of this process's heap is a part of the limit", () => {
 });
 
 test("objects that live on count against the limit that the flag sets, and end the process at it", () => {
-  // The process reports what the old spaces hold each time that it has added 4 MiB.
+  // The process reports what the old spaces hold each time that it has added 4 MiB. The young generation is as small as
+  // sluice keeps it: V8 ends a process when the old spaces have no room for the young objects that survive.
   const program = `
     const { getHeapSpaceStatistics } = require("node:v8");
     const kept = [];
@@ -42,10 +44,14 @@ test("objects that live on count against the limit that the flag sets, and end t
     }`;
   let output = "";
   try {
-    execFileSync(process.execPath, ["--max-old-space-size=64", "--eval", program], {
-      env: {},
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    execFileSync(
+      process.execPath,
+      ["--max-old-space-size=64", ...youngGenerationOptions(), "--eval", program],
+      {
+        env: {},
+        stdio: ["ignore", "pipe", "ignore"],
+      },
+    );
   } catch (error) {
     output = String((error as { stdout: Buffer }).stdout);
   }

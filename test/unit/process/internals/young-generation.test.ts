@@ -5,6 +5,9 @@ import { youngGenerationOptions } from "../../../../src/process/internals/young-
 
 const MIB = 2 ** 20;
 
+/** 8 MiB, and some pages more with the V8 of Node 24. A collection that finds few live objects may halve the space. */
+const MOST_MIB = 10;
+
 /** Returns the size of new space, in MiB, after a load that lets it grow; `first` runs before. */
 function newSpaceAfter(first: string, ...flags: readonly string[]): number {
   const program = `
@@ -30,15 +33,14 @@ test("V8 has a space called new_space", () => {
   expect(getHeapSpaceStatistics().map(({ space_name: name }) => name)).toContain("new_space");
 });
 
-test("control: new space grows beyond 8 MiB under load", () => {
-  expect(newSpaceAfter("")).toBeGreaterThan(8);
+test("control: new space grows under load", () => {
+  expect(newSpaceAfter("")).toBeGreaterThan(MOST_MIB);
 });
 
 test("new space stops growing once the flag is set, while the process runs", () => {
-  // A collection that finds little in it may halve it.
-  expect(newSpaceAfter(KEEP_SMALL)).toBeLessThanOrEqual(8);
+  expect(newSpaceAfter(KEEP_SMALL)).toBeLessThanOrEqual(MOST_MIB);
 });
 
 test("the option has the same effect on a new process", () => {
-  expect(newSpaceAfter("", ...youngGenerationOptions())).toBeLessThanOrEqual(8);
+  expect(newSpaceAfter("", ...youngGenerationOptions())).toBeLessThanOrEqual(MOST_MIB);
 });
