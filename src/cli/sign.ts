@@ -94,7 +94,7 @@ function curlLine(
 ): string {
   // curl adds a Content-Type to a body; it is not signed, which the protocol allows.
   const body = data === undefined ? [] : ["--data-binary", quoted(latin1(data))];
-  // `-X HEAD` would wait for a body that never comes.
+  // With `-X HEAD`, curl would wait for a body that never comes.
   const how = method === "HEAD" ? ["--head"] : ["-X", quoted(method)];
   const fields = headers.flatMap((header) => ["-H", quoted(header)]);
   return ["curl -N -g --path-as-is", ...how, ...fields, ...body, quoted(url.origin + target)].join(" ");

@@ -123,7 +123,7 @@ function findExcess(text: string): SyntaxProblem | undefined {
   return undefined;
 }
 
-/** Returns the first error only: the parser guesses after it, so further errors are consequences. */
+/** Returns only the first error: the parser guesses after it, and further errors are mostly consequences. */
 function syntaxProblem(text: string, document: Document.Parsed): SyntaxProblem | undefined {
   const error = document.errors[0];
   if (error !== undefined) {

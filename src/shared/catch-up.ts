@@ -8,7 +8,7 @@ interface Returning {
 
 /**
  * Waits for the last event of a reconnecting client: another instance may have delivered it a moment ago, before this one
- * has read it. Without that, a client that changes from one instance to another would be told of a gap that is none.
+ * has read it. Without that, a client that changes from one instance to another would get a gap event although it has missed nothing.
  */
 export class CatchUp {
   readonly #history: History;

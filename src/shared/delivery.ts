@@ -32,8 +32,8 @@ const advance = (recipient: Recipient): void => recipient.advance();
  * Delivers new events to a channel's clients, all events of one turn in one write for each client.
  *
  * It runs at the end of the turn of the event loop that appended them: five events that arrive in five packets of one
- * turn cost a client one write. A pass over many clients is cut into slices. Events that arrive during a pass are sent by
- * the slices that follow, and by a further pass to the clients of the earlier ones.
+ * turn cost a client one write. A pass over many clients is cut into slices, one per turn. Events that arrive during a
+ * pass reach the clients of the remaining slices in this pass, and the others in the next pass.
  */
 export class Delivery {
   readonly #history: History;

@@ -24,9 +24,8 @@ interface Look {
 /**
  * Ends each client of a channel that has pending bytes and took none of them for `stream.sendTimeout`.
  *
- * One timer serves all clients of the channel, unlike `ClientWriter`, which has one for its single client: a pause of the
- * network leaves all clients of a channel behind at once, and ten thousand timers with it. The price is that a client is
- * ended up to a quarter of the timeout late.
+ * One timer serves all clients of the channel: a pause of the network can put ten thousand clients behind at once, and
+ * `StallTimer` would then cost a timer for each. The price: a client is ended up to a quarter of the timeout late.
  */
 export class StallWatch {
   readonly #timeoutMs: number | undefined;

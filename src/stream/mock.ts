@@ -72,7 +72,7 @@ function lastEventId({ request, target, lastEventId: taken }: Exchange): string 
   return takeParameter(target.query, "lastEventId").values[0] ?? "";
 }
 
-/** Returns `parts` one by one from `begin` on, without end if `repeats`. */
+/** Returns a function that returns `parts` one by one from `begin` on, and starts again at the end if `repeats`. */
 function through(parts: readonly TimedPart[], begin: number, repeats: boolean): () => TimedPart | undefined {
   let next = begin;
   return () => {

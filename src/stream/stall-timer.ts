@@ -3,15 +3,15 @@ import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 
 interface StallOptions {
-  /** How long, in ms, the client may take nothing of what waits for it; undefined: without a bound. */
+  /** How long, in ms, the client may take none of its pending bytes; undefined for no limit. */
   readonly sendTimeout: number | undefined;
-  /** An error in `onStall` is its fault. */
+  /** Gets an error that `onStall` throws. */
   readonly owner: FaultOwner;
-  /** Called when the client has taken nothing for `sendTimeout`. */
+  /** Called when the client has taken no byte for `sendTimeout`. */
   onStall(): void;
 }
 
-/** Notices that a client takes nothing of what waits for it. */
+/** Detects that a client takes none of its pending bytes. The clients of a shared stream use `StallWatch` instead. */
 export class StallTimer {
   readonly #response: ClientResponse;
   readonly #options: StallOptions;
@@ -22,7 +22,7 @@ export class StallTimer {
     this.#options = options;
   }
 
-  /** Starts the timer unless it runs. When it is due and the client has taken some bytes, it starts again. */
+  /** Starts the timer unless it runs. If the client has taken bytes when it is due, the timer starts again. */
   start(): void {
     const { sendTimeout, owner } = this.#options;
     if (this.#timer !== undefined || sendTimeout === undefined) return;
@@ -38,7 +38,7 @@ export class StallTimer {
     );
   }
 
-  /** Stops the timer: the client has taken everything, or is gone. */
+  /** Stops the timer: no bytes are pending, or the client has left. */
   clear(): void {
     this.#timer?.clear();
     this.#timer = undefined;
