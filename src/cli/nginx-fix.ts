@@ -37,7 +37,7 @@ function printDiff({ files }: Fixed): void {
   }
 }
 
-function writeSource(source: Source, { files, mended }: Fixed): void {
+function writeSource(source: Source, { files, fixed }: Fixed): void {
   const patches = new Map(files.map(({ path, after }) => [path, after]));
   const isTakenNow = isTakenByNginx(readSource(source));
   const patched = readSource(source, new PatchedFiles(source.files, patches));
@@ -45,7 +45,7 @@ function writeSource(source: Source, { files, mended }: Fixed): void {
     throw new InputError("nginx -t refuses the fixed configuration, so nothing was written");
   }
   for (const { path, after } of files) writeWhole(path, after);
-  const rules = [...new Set(mended.map(({ rule }) => rule))].join(", ");
+  const rules = [...new Set(fixed.map(({ rule }) => rule))].join(", ");
   process.stderr.write(`fixed ${files.map(({ path }) => path).join(", ")}: ${rules}\n`);
 }
 

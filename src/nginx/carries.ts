@@ -41,7 +41,7 @@ const WEAK_WORDS: ReadonlySet<string> = new Set("live hub hubs realtime notifica
 
 const STREAM_COMMENT =
   /\bSSE\b|\bevent[- ]?streams?\b|\bserver[- ]sent\b|\bEventSource\b|\bstreaming\b|\bLLMs?\b/i;
-/** Comments about media or logs: those streams are no event streams and need buffering. */
+/** Comments about media or logs: those streams are not event streams and need buffering. */
 const MEDIA_COMMENT = /\b(?:video|audio|media|movie|music|hls|dash|mp4|rtmp|log)s?\b/i;
 const LONG_MS = 30 * 60_000;
 
@@ -100,7 +100,7 @@ function likelyBySettings(location: Level, family: Family, isUpgraded: boolean):
   if (location.last(`${family}_buffering`)?.value === "off" && !isHouseStyle(location, family))
     return `${family}_buffering is off`;
   if (location.last("chunked_transfer_encoding")?.value === "off") return "chunked_transfer_encoding is off";
-  // WebSockets need a long timeout too, so it says nothing about event streams here.
+  // WebSockets need a long timeout too, so here it does not point to an event stream.
   if (isUpgraded) return undefined;
   const timeout = location.last(`${family}_read_timeout`);
   if (timeout === undefined || (parseTime(timeout.value) ?? 0) <= LONG_MS) return undefined;
@@ -113,7 +113,7 @@ const MANY_LOCATIONS = 5;
 /** Cached per block and family, because each location of the block needs the result. */
 const houseStyles = new WeakMap<Level, Map<Family, boolean>>();
 
-/** Whether buffering is off in at least three quarters of the locations: then it is no sign of a stream. */
+/** Whether buffering is off in at least three quarters of the locations: then it does not point to a stream. */
 function isHouseStyle({ outer }: Level, family: Family): boolean {
   if (outer === undefined) return false;
   const styles = houseStyles.get(outer) ?? new Map<Family, boolean>();
@@ -136,7 +136,7 @@ function bufferingOf(location: Level, family: Family): string | undefined {
   return undefined;
 }
 
-/** MinIO's manual switches chunked encoding and buffering off, but its objects are no event streams. */
+/** MinIO's manual switches chunked encoding and buffering off, but its objects are not event streams. */
 const isObjectStore = (location: Level): boolean =>
   /(?:^|[^a-z])(?:minio|s3)(?:[^a-z]|$)/i.test(location.last("proxy_pass")?.value ?? "");
 

@@ -26,7 +26,7 @@ export class FileFault extends Error {
   }
 }
 
-/** The most names read from one directory: a directory with more is not a configuration. */
+/** The maximum number of names read from one directory: a directory with more is not a configuration. */
 const MAX_NAMES = 10_000;
 
 /** A directory of another machine and its local copy: `--map /etc/nginx=./etc`. */

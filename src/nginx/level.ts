@@ -32,7 +32,7 @@ const OF_VALUES: ReadonlySet<string> = new Set(["map", "geo", "types", "split_cl
 export const kindOfBlock = (outer: LevelKind, name: string): LevelKind =>
   BLOCKS[outer]?.[name] ?? (OF_VALUES.has(name) ? "values" : "other");
 
-/** The most directives of one name that one block keeps: every inner location may read all of them. */
+/** The maximum number of directives of one name that one block keeps: every inner location may read all of them. */
 const MAX_SAME = 1000;
 
 /** One level of a configuration: a block with its includes resolved. */

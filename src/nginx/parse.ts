@@ -8,7 +8,7 @@ import type { Token } from "./token.ts";
 /** The deepest nesting of blocks; nginx itself is limited only by its stack. */
 const MAX_DEPTH = 100;
 
-/** The most directives of one configuration: the reader ignores the rest. */
+/** The maximum number of directives of one configuration: the reader ignores the rest. */
 export const MAX_DIRECTIVES = 500_000;
 
 /** The directives of a file up to its first syntax error, and that error. */

@@ -14,7 +14,7 @@ export interface ProxiedLocation extends Carried {
   readonly target: Target;
 }
 
-/** The most proxied locations of one configuration; the rest is ignored. */
+/** The maximum number of proxied locations of one configuration; the rest is ignored. */
 const MAX_PROXIED = 20_000;
 
 /** Returns every proxied location in file order; `isStream` tells which are known to carry streams. */

@@ -196,7 +196,7 @@ class Reader {
   }
 }
 
-/** The most problems of one configuration: more would only repeat themselves. */
+/** The maximum number of problems of one configuration: more would only repeat themselves. */
 const MAX_PROBLEMS = 1000;
 
 const isMark = ({ name }: Directive): boolean => name.startsWith("<%") || /^%\w+%$/.test(name);

@@ -13,7 +13,7 @@ export interface Verdict {
   readonly outcome: "prompt" | "late" | "cut" | "silent" | "no-stream" | "unreachable";
   /** The kind of delay for `late`, of cut for `cut`, of failure for `unreachable`. */
   readonly kind: string | undefined;
-  /** The hop at fault; undefined where there is no fault. */
+  /** The hop that causes the problem; undefined without a problem. */
   readonly hop: string | undefined;
   /** The program at that hop, when its response names it. */
   readonly software: string | undefined;

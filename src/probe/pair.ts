@@ -15,8 +15,8 @@ interface Matched {
 export interface Comparison {
   /**
    * `bytes`: both hops have the same events. Otherwise each hop has a separate response of the backend: `times`
-   * compares the times in the events, which come from one clock; `number` compares the nth event with the nth, counted
-   * from each request.
+   * compares the times in the events, which come from one clock; `number` compares the nth event with the nth,
+   * counted from each request.
    */
   readonly by: "bytes" | "times" | "number";
   readonly matched: readonly Matched[];

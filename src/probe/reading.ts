@@ -29,7 +29,7 @@ export interface ReadingEnd {
 /** The format of a stream. */
 export type StreamFormat = "sse" | "lines";
 
-/** The most that one reading takes. */
+/** The limits of one reading. */
 const MAX_EVENTS = 20_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_COMMENTS = 20_000;
@@ -153,7 +153,7 @@ export class Reading implements WireListener {
     if (this.events.length >= MAX_EVENTS) return;
     const isSse = this.format === "sse";
     const fields = isSse ? readEventFields(bytes) : undefined;
-    // A retry field alone is no event; a gateway may add one.
+    // A retry field alone is not an event; a gateway may add one.
     if (fields?.isRetryOnly) return;
     const key = createHash("sha1").update(isSse ? trimmed(withoutId(bytes)) : trimmed(bytes));
     this.events.push({

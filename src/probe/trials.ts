@@ -48,7 +48,7 @@ export interface TrialSetup {
 export interface Question {
   readonly delay: Found<Symptom> | undefined;
   readonly cut: Found<Cut> | undefined;
-  /** The reading of the URL; undefined when it is no stream. */
+  /** The reading of the URL; undefined if it is not a stream. */
   readonly url: Reading | undefined;
 }
 
@@ -156,8 +156,8 @@ class Lab {
   }
 
   /**
-   * For a late head: sends another query, which is another cache key. If the head then comes at once, the first request
-   * waited for another client (proxy_cache_lock).
+   * For a late head: sends another query, which is another cache key. If the head then comes at once, the first
+   * request waited for another client (proxy_cache_lock).
    */
   async bypass(hop: Reading): Promise<Partial<TrialResults>> {
     const waitedMs = (hop.headAt ?? Number.NaN) - (hop.sentAt ?? 0);

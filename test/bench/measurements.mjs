@@ -2,8 +2,8 @@ import { RELAYED_STREAMS } from "./session.mjs";
 
 /**
  * The measurements with their figures. A figure's `must` and `aim` are ratios to nginx in the same turn or round;
- * `more: true` if more is better. With `turns` all proxies are prepared and then measured in turn that often; without,
- * each is started and measured once. The results of `prepare` are figures too, the same in each turn.
+ * `more: true` if more is better. With `turns` all proxies are prepared and then measured in turn that often;
+ * without, each is started and measured once. The results of `prepare` are figures too, the same in each turn.
  */
 const EVENTS = "/events?stream=";
 const RATE = 20_000;

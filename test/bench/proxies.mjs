@@ -3,8 +3,8 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 
 /**
- * How each proxy is started. A file of proxies/ is its configuration, with {{name}} for the variable parts. Proxies in
- * Node get their port and the backend's as arguments; all get one core.
+ * How each proxy is started. A file of proxies/ is its configuration, with {{name}} for the variable parts. Proxies
+ * in Node get their port and the backend's as arguments; all get one core.
  */
 const TEMPLATES = new URL("proxies/", import.meta.url).pathname;
 const CLI = new URL("../../dist/cli/main.js", import.meta.url).pathname;
@@ -50,7 +50,10 @@ const sluice = (cli) => (own) => {
   };
 };
 
-/** Name -> place ({ port, backend, directory, slots, connections, isShared, profile, cli, baseline }) -> how to start it. */
+/**
+ * Name -> place ({ port, backend, directory, slots, connections, isShared, profile, cli, baseline }) -> how to
+ * start it.
+ */
 export const PROXIES = {
   /** No proxy: the latency without one, and the maximum of backend and load generator. */
   direct: undefined,

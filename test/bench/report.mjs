@@ -20,8 +20,8 @@ function verdict({ must, aim, more = false }, ratio) {
 }
 
 /**
- * `rounds` has one { name: { figures, others } | { fault } } for each round of one measurement. Returns a row for each
- * of its figures, with the results of each proxy.
+ * `rounds` has one { name: { figures, others } | { fault } } for each round of one measurement. Returns a row for
+ * each of its figures, with the results of each proxy.
  */
 function rowsOf(id, { title, figures }, rounds) {
   const names = [...new Set(rounds.flatMap((round) => Object.keys(round)))];

@@ -16,7 +16,7 @@ import { measureOnce, startSession } from "./session.mjs";
  *   --rounds N           rounds; each starts every proxy again, in a changing order (default 3)
  *   --only A,B           some of the measurements (measurements.mjs), by their exact names
  *   --proxies A,B        some of the proxies; without nginx there are no ratios
- *   --repeats N          the most repeats of a measurement that other processes disturbed (default 2)
+ *   --repeats N          the maximum number of repeats of a disturbed measurement (default 2)
  *   --cpu-prof DIR       sluice runs with --cpu-prof: one profile per measurement, for Chrome's DevTools
  *   --cli FILE           another build of sluice: its dist/cli/main.js
  *   --baseline FILE      a second build of sluice, as another proxy named baseline, in the same rounds
@@ -115,8 +115,8 @@ async function measureApart(id, names, options) {
 }
 
 /**
- * Starts all, and measures them in turns of a second or two, so that a slow phase of the machine affects all of them. A
- * shared machine changes its speed by half within minutes.
+ * Starts all, and measures them in turns of a second or two, so that a slow phase of the machine affects all of
+ * them. A shared machine changes its speed by half within minutes.
  */
 async function measureInTurns(id, names, options) {
   const measurement = MEASUREMENTS[id];

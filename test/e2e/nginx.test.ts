@@ -167,8 +167,8 @@ describe("controls: nginx needs sluice's header", () => {
     }
   });
 
-  // Over HTTP/1.1 nginx forwards small chunks at once, with or without buffering. Of a large chunk in several reads it
-  // holds back whole events, even when the chunk is complete, unless the header switches buffering off.
+  // Over HTTP/1.1 nginx forwards small chunks at once, with or without buffering. Of a large chunk in several reads
+  // it holds back whole events, even when the chunk is complete, unless the header switches buffering off.
   it.each([
     { header: {}, passes: false },
     { header: { "X-Accel-Buffering": "no" }, passes: true },

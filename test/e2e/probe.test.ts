@@ -76,8 +76,8 @@ describe.each(NGINX_BUILDS)("through a real nginx: %s", (executable) => {
   const url = (path: string, query = "") => `${nginx.url}/${path}/s?${query}`;
   const HELD = { outcome: "late", kind: "all-at-once", hop: "url", software: "nginx", exit: 1 };
 
-  // These tests wait for seconds and need hardly any CPU. On a busy machine streams are late and the probe reports it,
-  // hence the retries.
+  // These tests wait for seconds and need hardly any CPU. On a busy machine streams are late and the probe reports
+  // it, hence the retries.
   describe.concurrent("a stream", { retry: 2 }, () => {
     test("is prompt without buffering", async () => {
       const chain = await probeUrl(url("off"), { backend: backend.url() });

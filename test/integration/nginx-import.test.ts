@@ -34,7 +34,7 @@ describe("the route files", () => {
     expect(readFileSync(join(cwd, "new/config/routes/events.yaml"), "utf8")).toBe(ROUTE);
     expect(stderr).toBe(
       [
-        "site.conf:1 server {}: not imported: settings of nginx itself (see sluice.yaml for sluice's own): listen",
+        "site.conf:1 server {}: not imported: settings of nginx (see sluice.yaml for sluice's): listen",
         ...ROUTE.split("\n")
           .slice(1, 3)
           .map((line) => line.slice("# nginx: ".length)),

@@ -4,8 +4,8 @@ import { createLog } from "../../src/observe/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { directoryOf, START_MS, startSluice } from "../support/sluice-process.ts";
 
-// U+009B begins an escape sequence like ESC [: a request path could move the cursor, recolour or overwrite other lines.
-// Bidirectional marks show a line in another order (CVE-2021-42574).
+// U+009B begins an escape sequence like ESC [: a request path could move the cursor, recolour or overwrite other
+// lines. Bidirectional marks show a line in another order (CVE-2021-42574).
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 const codes = [

@@ -4,8 +4,8 @@ import { settled, startBareHttpProxy } from "../support/bare-http-proxy.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openStream } from "../support/sse-client.ts";
 
-// http-proxy pipes the response without further listeners: when the backend aborted, the client waited forever for the
-// rest, and an EventSource never reconnected.
+// http-proxy pipes the response without further listeners: when the backend aborted, the client waited forever for
+// the rest, and an EventSource never reconnected.
 
 const breakdowns: [string, (request: BackendRequest) => void][] = [
   ["resets", (request) => request.reset()],

@@ -14,8 +14,8 @@ import { requestUpgrade } from "../../src/websocket/http-proxy.ts";
 import { relayRefusal } from "../../src/websocket/refusal.ts";
 import { afterTest } from "../support/after-test.ts";
 
-// Fields come from a parser or a schema, so no request reaches these places with a line break. The checks are a second
-// defence: without one, a value could end its line and add a field or a message (CWE-113).
+// Fields come from a parser or a schema, so no request reaches these places with a line break. The checks are a
+// second defence: without one, a value could end its line and add a field or a message (CWE-113).
 
 /** Characters that end a field line for some parser. */
 const BREAKS = { CRLF: "\r\n", LF: "\n", CR: "\r", NUL: "\0" };

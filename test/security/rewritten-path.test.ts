@@ -5,8 +5,8 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// http-proxy sends `url.parse(request.url).path` and merges slashes: the backend then serves another path than the one
-// that was checked and routed.
+// http-proxy sends `url.parse(request.url).path` and merges slashes: the backend then serves another path than the
+// one that was checked and routed.
 
 const get = (target: string): string => `GET ${target} HTTP/1.1\r\nHost: sluice.test\r\n\r\n`;
 

@@ -6,8 +6,8 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// http-proxy gave DELETE and OPTIONS `Content-Length: 0`, removed Transfer-Encoding and still sent the body: a chunked
-// body in the form of a request reached the backend as a second request (GHSA-ggv3-7p47-pfv8).
+// http-proxy gave DELETE and OPTIONS `Content-Length: 0`, removed Transfer-Encoding and still sent the body: a
+// chunked body in the form of a request reached the backend as a second request (GHSA-ggv3-7p47-pfv8).
 
 const HIDDEN = "GET /admin HTTP/1.1\r\nHost: backend\r\nX-Tail: ";
 

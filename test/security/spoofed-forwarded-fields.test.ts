@@ -5,8 +5,8 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// http-proxy's `xfwd` appends to the client's own list and trusts its X-Forwarded-Host: a client could choose the first
-// address in the list, which most applications read.
+// http-proxy's `xfwd` appends to the client's own list and trusts its X-Forwarded-Host: a client could choose the
+// first address in the list, which most applications read.
 
 const SPOOFED = {
   "X-Forwarded-For": "6.6.6.6",

@@ -28,7 +28,9 @@ const FILLERS: readonly (readonly [name: string, text: string])[] = [
   ["dots", "a.b-"],
 ];
 
-/** Far more than a linear search takes, and far less than a second; the best of three, because a machine may stall. */
+/**
+ * Far more than a linear search takes, and far less than a second; the best of three, because a machine may stall.
+ */
 const MOST_MS = 250;
 
 async function bestOf(run: () => Promise<unknown>): Promise<number> {

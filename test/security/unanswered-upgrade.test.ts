@@ -6,8 +6,8 @@ import { startGatewayTo } from "../support/gateway.ts";
 import { handshake } from "../support/handshake.ts";
 import { openRaw } from "../support/raw-client.ts";
 
-// When no backend answered an upgrade, http-proxy closed the client's socket without a response; an error handler could
-// only write one in the same turn.
+// When no backend answered an upgrade, http-proxy closed the client's socket without a response; an error handler
+// could only write one in the same turn.
 
 const upgrade = async (port: number) => {
   const client = await openRaw(port);

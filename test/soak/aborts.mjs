@@ -10,7 +10,8 @@ import { freePort, replaceFile, startSluice, temporaryDirectory } from "./parts/
 
 /**
  * 100,000 clients that connect and disconnect, a thousand per second: before or during their request, before its
- * response or during its stream, with a FIN or a reset. Afterwards no file, backend request or memory of them is left.
+ * response or during its stream, with a FIN or a reset. Afterwards no file, backend request or memory of them is
+ * left.
  *
  *   npm run build && node test/soak/aborts.mjs --scale 1
  */

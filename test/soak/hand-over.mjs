@@ -3,8 +3,8 @@ import { conclude, readScale } from "./parts/command-line.mjs";
 
 /**
  * Tests the switch from replay to live events in a million interleavings of 20 to 120 steps: clients join, stall,
- * disconnect and reconnect at any byte while events are added and removed. The cases are those of the test of the same
- * name; HAND_OVER_SEED repeats them.
+ * disconnect and reconnect at any byte while events are added and removed. The cases are those of the test of the
+ * same name; HAND_OVER_SEED repeats them.
  */
 const interleavings = Math.round(1_000_000 * readScale());
 const seed = Number(process.env["HAND_OVER_SEED"] ?? Date.now() % 2 ** 31);

@@ -15,7 +15,7 @@ const PARTS = 3;
 const EVENT_EVERY_MS = 1_000;
 const SECONDS = 120;
 const SETTLE_MS = 5_000;
-/** The most memory per idle stream in the process, with its share of the whole process. */
+/** The maximum memory per idle stream in the process, with its share of the whole process. */
 const MOST_KIB = 40;
 
 const scale = readScale();

@@ -21,7 +21,7 @@ const CONNECTIONS = 200_000;
 const OF_ROUND = 2_500;
 /** Heap objects are counted only every so many rounds, because it takes long. */
 const DEEP_EVERY = 8;
-/** The most violations of one kind. */
+/** The maximum number of violations of one kind. */
 const MOST_VIOLATIONS = 40;
 
 const { values } = parseArgs({

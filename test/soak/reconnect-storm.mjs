@@ -7,9 +7,9 @@ import { startClients } from "./parts/shared-clients.mjs";
 import { TimedBackend } from "./parts/timed-backend.mjs";
 
 /**
- * All 10,000 clients of one shared stream are disconnected at once and reconnect within a second with the ids of their
- * last events, ten times, while events flow: the backend gets one request in all, every client resumes, and no client
- * loses an event or gets it twice.
+ * All 10,000 clients of one shared stream are disconnected at once and reconnect within a second with the ids of
+ * their last events, ten times, while events flow: the backend gets one request in all, every client resumes, and
+ * no client loses an event or gets it twice.
  *
  *   npm run build && node test/soak/reconnect-storm.mjs --scale 1
  */

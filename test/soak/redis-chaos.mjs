@@ -3,8 +3,8 @@ import { parseArgs } from "node:util";
 import { Backend, Client, Instance, Network, RedisProcess, tally, until } from "./shared-instances.mjs";
 
 /**
- * Breaks the Redis of two instances in many ways, again and again, while events flow and clients reconnect: no instance
- * may exit, and no client may lose an event or get it twice without a gap event.
+ * Breaks the Redis of two instances in many ways, again and again, while events flow and clients reconnect: no
+ * instance may exit, and no client may lose an event or get it twice without a gap event.
  *
  *   npm run build && node test/soak/redis-chaos.mjs --rounds 100 --rate 500
  *

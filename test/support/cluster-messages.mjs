@@ -1,4 +1,4 @@
-// Prints what the two processes of a node:cluster say to each other about one connection, as JSON.
+// Prints the messages between the two processes of a node:cluster about one connection, as JSON.
 import cluster from "node:cluster";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -27,7 +27,7 @@ if (cluster.isWorker) {
     await once(client, "data");
     clients.push(client);
   }
-  // The worker has these connections: the primary's handles are of no use any more.
+  // The worker has these connections: the primary no longer needs its handles.
   for (const handle of handles) handle.close();
   clients[0].write("again");
   const [echo] = await once(clients[0], "data");

@@ -3,7 +3,7 @@ import { ROOT, type SluiceSetup } from "./sluice-process.ts";
 
 export type CommandLineSetup = Pick<SluiceSetup, "cwd" | "env">;
 
-/** What a command line came to, as of a process that has ended. */
+/** The result of a command line, like that of a process that has ended. */
 export interface CommandLineResult {
   readonly code: number;
   readonly stdout: string;
@@ -11,10 +11,10 @@ export interface CommandLineResult {
 }
 
 /**
- * Runs a command in this process: half a second less than to start one, and all that a command does but its start.
+ * Runs a command in this process: half a second faster than a new process, with everything except the start.
  *
- * For commands that end by themselves. While one runs, this process has its directory, its environment and its output,
- * so that only one runs at a time; signal handlers that the command sets are removed behind it.
+ * For commands that end by themselves. A running command uses this process's directory, environment and output,
+ * so that only one runs at a time; signal handlers of the command are removed afterwards.
  */
 export async function runSluice(
   args: readonly string[],
@@ -25,7 +25,7 @@ export async function runSluice(
   return await ended;
 }
 
-/** The runs one after the other. */
+/** The queue of runs. */
 let queue: Promise<unknown> = Promise.resolve();
 
 async function runNow(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
@@ -53,7 +53,7 @@ async function runNow(args: readonly string[], cwd: string, env: Readonly<Record
   }
 }
 
-/** Removes the handlers of signals that have come since: they would keep the process of the tests from ending. */
+/** Removes the command's signal handlers, which would keep the tests' process from ending. */
 function keepSignals(): () => void {
   const signals = ["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1"] as const;
   const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]));

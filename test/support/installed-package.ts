@@ -5,18 +5,18 @@ import { run } from "./command.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** A project that has the packed tarball installed. */
+/** A project with the packed tarball installed. */
 export interface InstalledPackage {
-  /** The project, which depends on sluice. */
+  /** The project's directory. */
   readonly project: string;
-  /** `node_modules/sluice` in it. */
+  /** The project's `node_modules/sluice`. */
   readonly directory: string;
   remove(): void;
 }
 
 /**
- * Packs the built package and installs it into an empty project, with the packages that `npm install` would bring and
- * no other: a package that only the development needs is missing here, as it is for a user.
+ * Packs the built package and installs it into an empty project, with exactly the packages that `npm install` would
+ * install: a package that only the development needs is missing here, as for a user.
  */
 export async function installPackage(): Promise<InstalledPackage> {
   const project = mkdtempSync(join(tmpdir(), "sluice-installed-"));
@@ -32,7 +32,7 @@ export async function installPackage(): Promise<InstalledPackage> {
   return { project, directory, remove: () => rmSync(project, { recursive: true, force: true }) };
 }
 
-/** Where the lockfile places what sluice runs with: the packages at the top bring those inside them. */
+/** Returns the lockfile's places of sluice's runtime packages; nested packages come with those at the top. */
 function dependencyPaths(): string[] {
   const { packages } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
     readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;

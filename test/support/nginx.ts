@@ -83,8 +83,8 @@ function mainText(setup: NginxSetup, site: string): string {
 /** Waits until nginx listens; false if it gave up because another process had taken its port. */
 async function isReady(child: ChildProcess, directory: string): Promise<boolean> {
   const isGone = () => child.exitCode !== null || child.signalCode !== null;
-  // nginx writes the pid file after it has bound the port. It tries five times, every half second, to bind a port that
-  // is in use.
+  // nginx writes the pid file after it has bound the port. It tries five times, every half second, to bind a port
+  // that is in use.
   const isBound = () => existsSync(join(directory, "nginx.pid"));
   await eventually(() => isGone() || isBound(), "nginx to listen", { timeoutMs: 15_000 });
   if (!isGone()) return true;

@@ -80,7 +80,7 @@ export class RelaySimulation {
   readonly response: RawResponse;
   relay: Relay | undefined;
   isPaused = false;
-  /** The most pending bytes for the client while the backend is read. */
+  /** The maximum number of pending bytes for the client while the backend is read. */
   readonly mostPending: number;
   /** The state of the backend's connection: open, kept for another request, or closed. */
   connection: "open" | "kept" | "closed" = "open";

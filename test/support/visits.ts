@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
-/** Visits under way at a time. */
+/** The number of visits at a time. */
 const AT_ONCE = 25;
 
-/** What the `n`th visitor does on its connection until it leaves. */
+/** The actions of the `n`th visitor on its connection until it disconnects. */
 export type Visit = (port: number, socket: Socket, n: number) => Promise<void>;
 
-/** Visits a port so often; every second visitor leaves by a reset, and each of them is gone in the end. */
+/** Makes `count` visits to a port; every second visitor disconnects with a reset. Resolves when all are closed. */
 export async function visits(port: number, count: number, visit: Visit): Promise<void> {
   for (let n = 0; n < count; n += AT_ONCE) {
     await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => visitOnce(port, n + index, visit)));

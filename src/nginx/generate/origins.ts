@@ -1,7 +1,9 @@
 import type { RouteConfig } from "../../config/route-schema.ts";
 import { type Block, escaped, type Line } from "./text.ts";
 
-/** The origins that may read nginx's own errors: those of all routes, because the errors reveal nothing of a route. */
+/**
+ * The origins that may read nginx's own errors: those of all routes, because the errors reveal nothing of a route.
+ */
 export interface Origins {
   readonly isAny: boolean;
   readonly allowed: readonly string[];
@@ -47,7 +49,7 @@ export function originMaps(origins: Origins): Block[] {
   if (withCredentials.length > 0) {
     maps.push({
       opening: "map $http_origin $sluice_credentials",
-      why: "A browser shows a page that sends cookies only responses with this field.",
+      why: "Browsers let a page that sends cookies read only responses with this field.",
       body: [{ text: 'default ""' }, ...withCredentials.map((origin) => ({ text: `${keyOf(origin)} true` }))],
     });
   }

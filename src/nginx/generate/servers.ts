@@ -49,7 +49,9 @@ function namedServers(listen: readonly ListenConfig[], named: readonly string[])
   return { addresses: named, hasTls: tls > 0 };
 }
 
-/** Returns the listener with the same port or path; the host is ignored, because nginx may use another name for it. */
+/**
+ * Returns the listener with the same port or path; the host is ignored, because nginx may use another name for it.
+ */
 function listenerOf(listen: readonly ListenConfig[], name: string): ListenConfig | undefined {
   const address = parseAddress(name);
   if (address === undefined) {

@@ -74,7 +74,7 @@ export const encoded = (path: string): string =>
 const percent = (character: string): string =>
   [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
 
-/** The most alternatives of one expression: no list written by hand is longer. */
+/** The maximum number of alternatives of one expression: no list written by hand is longer. */
 const MAX_PATHS = 50;
 const GROUP = /^([^()|]*)(?:\((?:\?:)?([^()]*)\)([^()|]*))?$/;
 /** Text without operators of a regular expression. */

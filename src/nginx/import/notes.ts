@@ -4,7 +4,7 @@ import type { Directive } from "../directive.ts";
 export interface Note {
   readonly at: Directive;
   readonly text: string;
-  /** Whether the note is only for the route's file, because the output already says the same. */
+  /** Whether the note is only for the route's file, because the output has it already. */
   readonly isInFileAlone?: boolean;
 }
 
@@ -28,7 +28,7 @@ export class Notes {
   }
 }
 
-/** The most characters of a directive in a note: more would hide the text. */
+/** The maximum number of characters of a directive in a note: more would hide the text. */
 const MAX_LENGTH = 70;
 
 /** Returns the place and text of a directive: `site.conf:12 auth_basic "staff"`. */

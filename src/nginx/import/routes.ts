@@ -40,7 +40,7 @@ export interface ImportOptions {
   readonly server: string | undefined;
 }
 
-/** The most routes of one import: nobody maintains more route files. */
+/** The maximum number of routes of one import: more route files cannot be maintained by hand. */
 const MAX_ROUTES = 10_000;
 
 /** Returns the names of all servers. */
@@ -140,10 +140,7 @@ function take(error: unknown, left: Notes): void {
 function noteOwn(level: Level, at: Directive, left: Notes): void {
   const names = ownNames(level).filter((name) => name !== "http" && name !== "events");
   if (names.length > 0) {
-    left.add(
-      at,
-      `not imported: settings of nginx itself (see sluice.yaml for sluice's own): ${names.join(", ")}`,
-    );
+    left.add(at, `not imported: settings of nginx (see sluice.yaml for sluice's): ${names.join(", ")}`);
   }
 }
 
@@ -174,7 +171,7 @@ function checkRoute(route: RouteInput, at: Directive): void {
   throw new NotImported(at, `${spellPath(issue.path)} of its route would be invalid: ${issue.message}`);
 }
 
-/** Returns routes that refuse all requests of a guarded location that cannot be imported: a wider route would open it. */
+/** Returns routes that answer 403 for a guarded location that cannot be imported; a wider route would open it. */
 function closedRoutes(scope: Scope, hosts: readonly (string | undefined)[]): Draft[] {
   if (isRegex(scope.location) || modifierOf(scope.location) === "@") return [];
   if (guardsOf(scope).length === 0 && accessOf(scope) === undefined) return [];
@@ -261,10 +258,7 @@ function merged(drafts: readonly Draft[], left: Notes): Draft[] {
     const first = kept.get(place);
     if (first === undefined) kept.set(place, draft);
     else if (bodyText(first) !== bodyText(draft)) {
-      left.add(
-        draft.from,
-        `not imported: ${first.from.at}, with the same host and path, is imported instead`,
-      );
+      left.add(draft.from, `not imported: ${first.from.at} has the same host and path`);
     }
   }
   // `/x/*` also matches `/x`.

@@ -42,7 +42,7 @@ function compare(before: readonly string[], after: readonly string[]): Line[] {
   return lines;
 }
 
-/** The most lines of one change. */
+/** The maximum number of lines of one change. */
 const MAX_CHANGE = 1000;
 
 function nearestPair(before: readonly string[], after: readonly string[], a: number, b: number) {

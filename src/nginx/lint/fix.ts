@@ -5,10 +5,13 @@ import { applyEdits, chooseApart, type Fixable, isFixable, PatchedFiles } from "
 import { lint } from "./result.ts";
 import { changedNames, takeSnapshot } from "./snapshot.ts";
 
-/** The most passes: a fix may reveal another finding, but no chain of findings is that long. */
+/** The maximum number of passes: a fix may reveal another finding, but no chain of findings is that long. */
 const MAX_PASSES = 10;
 
-/** The most blocks of a configuration that is fixed: a bigger one is generated, so its generator needs the fix. */
+/**
+ * The maximum number of blocks of a configuration that is fixed: a bigger one is generated, so its generator needs
+ * the fix.
+ */
 const MAX_LEVELS = 20_000;
 
 /** A file that the fixes change. */
@@ -22,7 +25,7 @@ export interface FixedFile {
 export interface Fixed {
   readonly files: readonly FixedFile[];
   /** The fixed findings. */
-  readonly mended: readonly Fixable[];
+  readonly fixed: readonly Fixable[];
   /** The findings whose fix would have changed more than it declares. */
   readonly refused: readonly Fixable[];
 }
@@ -39,7 +42,7 @@ export interface FixScope {
  */
 export function fixSource(source: Source, options: LintOptions, scope: FixScope): Fixed {
   const run = new FixRun(source, options, scope);
-  if (!run.isMendable) return run.result();
+  if (!run.isSmallEnough) return run.result();
   for (let pass = 0; pass < MAX_PASSES && run.pass(); pass += 1);
   return run.result();
 }
@@ -50,7 +53,7 @@ class FixRun {
   readonly #scope: FixScope;
   #patches = new Map<string, Buffer>();
   readonly #originals = new Map<string, Buffer>();
-  readonly #mended: Fixable[] = [];
+  readonly #fixed: Fixable[] = [];
   readonly #refused = new Map<string, Fixable>();
 
   constructor(source: Source, options: LintOptions, scope: FixScope) {
@@ -60,7 +63,7 @@ class FixRun {
   }
 
   /** Whether the configuration is small enough to compare the effective values of all blocks. */
-  get isMendable(): boolean {
+  get isSmallEnough(): boolean {
     let levels = 0;
     for (const _ of this.#read(this.#patches).main.inward()) levels += 1;
     return levels <= MAX_LEVELS;
@@ -92,7 +95,7 @@ class FixRun {
     }));
     return {
       files: files.filter(({ before, after }) => !before.equals(after)),
-      mended: this.#mended,
+      fixed: this.#fixed,
       refused: [...this.#refused.values()],
     };
   }
@@ -112,7 +115,7 @@ class FixRun {
     }
     if (!this.#changesOnly(before, this.#read(patches), findings)) return false;
     this.#patches = patches;
-    this.#mended.push(...findings);
+    this.#fixed.push(...findings);
     return true;
   }
 

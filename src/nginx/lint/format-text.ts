@@ -1,7 +1,7 @@
 import type { Finding, Severity } from "./finding.ts";
 
 const COLORS: Readonly<Record<Severity, string>> = { error: "31", warning: "33", info: "36" };
-/** The most patterns shown: more would hide the message. */
+/** The maximum number of patterns shown: more would hide the message. */
 const MAX_PATTERNS = 3;
 
 /** Formats findings for people: place, severity, rule and locations, then the effect, its cause and the remedy. */

@@ -56,7 +56,7 @@ function startsByFile(main: Level): Map<SourceFile, Map<number, Directive>> {
   return starts;
 }
 
-/** The most comments of one file: every finding is compared with each of them. */
+/** The maximum number of comments of one file: every finding is compared with each of them. */
 const MAX_COMMENTS = 1000;
 
 function rangesOf(file: SourceFile, starts: ReadonlyMap<number, Directive>): IgnoredRange[] {

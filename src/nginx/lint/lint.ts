@@ -11,7 +11,7 @@ import type { LintOptions, SluiceRoute } from "./options.ts";
 import { sluiceBehind } from "./sluice.ts";
 import { View } from "./view.ts";
 
-/** The most findings of one run: more would only repeat themselves. */
+/** The maximum number of findings of one run: more would only repeat themselves. */
 const MAX_FINDINGS = 10_000;
 
 /** The part of a rule that a finding shows. */

@@ -3,7 +3,7 @@ import type { View } from "./view.ts";
 
 /** A check; users name its id in `--only`, `--off` and comments. */
 export interface Rule extends RuleFacts {
-  /** One sentence that says what the rule warns about. */
+  /** The problem that the rule reports, in one sentence. */
   readonly summary: string;
   check(lint: Lint): void;
 }

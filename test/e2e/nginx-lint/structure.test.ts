@@ -39,8 +39,8 @@ describe.each(BUILDS)("nginx $version", (build) => {
 });
 
 describe("nginx accepts the configurations that lint has fixed", () => {
-  const mendable = RULES.map(({ id }) => id).filter((rule) => !NEWER.has(rule));
-  test.each(mendable)("%s", async (rule) => {
+  const fixable = RULES.map(({ id }) => id).filter((rule) => !NEWER.has(rule));
+  test.each(fixable)("%s", async (rule) => {
     const { path, options } = await fixtureOf(rule, "bad");
     const source = { paths: [path], files: new DiskFiles(), root: undefined };
     const { files } = fixSource(source, options, { mayWrite: () => true, fixesPossible: true });

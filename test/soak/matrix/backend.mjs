@@ -3,8 +3,8 @@ import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * A backend on bare sockets: reads requests, records each with its X-Request-Id, and sends the drawn response with its
- * fault at the drawn byte. A stream without an end sends an event at intervals.
+ * A backend on bare sockets: reads requests, records each with its X-Request-Id, and sends the drawn response with
+ * its fault at the drawn byte. A stream without an end sends an event at intervals.
  */
 const EVENT_EVERY_MS = 25;
 /** The delay before the backend ends its half after the gateway has ended its own. */

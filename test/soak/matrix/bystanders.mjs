@@ -4,8 +4,8 @@ import { connect as connectTls } from "node:tls";
 import { endOf, markOf } from "./answers.mjs";
 
 /**
- * Correct clients beside the cases: one holds an event stream, one repeats a request. A fault of another exchange must
- * not affect them.
+ * Correct clients beside the cases: one holds an event stream, one repeats a request. A fault of another exchange
+ * must not affect them.
  */
 const ASK_EVERY_MS = 60;
 const ANSWER_MS = 30_000;

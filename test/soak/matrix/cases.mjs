@@ -6,7 +6,9 @@ import { drawSplits, GARBAGE, randomOf } from "./random.mjs";
  * each side. Everything is drawn from the seed and the case's number.
  */
 
-/** `one`: a process with histories in memory; `redis`: a process with Redis; `two`: two workers with the same Redis. */
+/**
+ * `one`: a process with histories in memory; `redis`: a process with Redis; `two`: two workers with the same Redis.
+ */
 const GATEWAYS = { one: 4, two: 4, redis: 2 };
 const TRANSPORTS = ["tcp", "tls", "unix", "proxy"];
 const CLIENTS = { plain: 3, node: 4, old: 4, pipelined: 6, http2: 4, websocket: 3 };

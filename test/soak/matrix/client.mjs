@@ -8,7 +8,7 @@ import { http1Wire, http2Preface, http2Wire } from "./requests.mjs";
 
 /** The client of a case: sends its bytes as drawn, causes its fault at the drawn moment, and disconnects. */
 
-/** The most received bytes that are kept, for their marks. */
+/** The maximum number of received bytes that are kept, for their marks. */
 const MOST_KEPT = 64 * 1024;
 /** Faults after which the client stays connected until its timeout. */
 const STAYING = new Set(["garbage", "halfClose", "stallSend", "stallRead", "frames"]);

@@ -1,6 +1,6 @@
 /**
- * Frames of HTTP/2 (RFC 9113) as bytes, legal and illegal ones. Tests have theirs in test/support/http2-frames.ts: a soak
- * runs on a Node that reads no TypeScript.
+ * Frames of HTTP/2 (RFC 9113) as bytes, legal and illegal ones. Tests have theirs in test/support/http2-frames.ts:
+ * a soak runs on a Node that reads no TypeScript.
  */
 export const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, windowUpdate: 8 };
 export const FLAG = { endStream: 1, ack: 1, endHeaders: 4 };

@@ -1,6 +1,6 @@
 /** The output of a gateway: its log lines on standard output, and its standard error. */
 
-/** The most lines of a kind that are kept for reports. */
+/** The maximum number of lines of a kind that are kept for reports. */
 const MOST_KEPT = 5;
 const FATAL = 60;
 /** Messages of workers that ended or did not start. */

@@ -125,7 +125,9 @@ export class Gateway {
     return openFiles(this.pids(), new Map([...peers, ...this.#ports.map((port) => [port, "client"])]));
   }
 
-  /** Returns the objects of each process after a garbage collection; `isDeep` also counts the exchanges in its heap. */
+  /**
+   * Returns the objects of each process after a garbage collection; `isDeep` also counts the exchanges in its heap.
+   */
   async inside(isDeep = false) {
     const wanted = join(this.directory, "deep");
     if (isDeep) writeFileSync(wanted, "");

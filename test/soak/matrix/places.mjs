@@ -2,8 +2,8 @@ import { connect } from "node:net";
 import { PLACES } from "./config.mjs";
 
 /**
- * Counts the free places by taking them: at rest exactly as many streams as the limits allow must fit, and the next is
- * refused. A place that was not released is one stream fewer.
+ * Counts the free places by taking them: at rest exactly as many streams as the limits allow must fit, and the next
+ * is refused. A place that was not released is one stream fewer.
  */
 const PATIENCE_MS = 30_000;
 const CLIENTS = ["198.51.100.1", "198.51.100.2"];

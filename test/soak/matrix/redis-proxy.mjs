@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
 /**
- * A proxy between the gateways and Redis that replaces Redis's replies with wrong ones on demand: the scripts of a real
- * Redis never reply with nil or a number.
+ * A proxy between the gateways and Redis that replaces Redis's replies with wrong ones on demand: the scripts of a
+ * real Redis never reply with nil or a number.
  */
 
 /** The commands whose replies may be replaced; the handshake of a connection is not changed. */

@@ -2,8 +2,8 @@ import { createServer } from "node:http";
 import { answerWith } from "./processes.mjs";
 
 /**
- * A backend of numbered events. `/stream` sends the same events to every client, resumes after Last-Event-ID, and never
- * ends; `/upload` responds after the whole body, and `/download` responds with a long body.
+ * A backend of numbered events. `/stream` sends the same events to every client, resumes after Last-Event-ID, and
+ * never ends; `/upload` responds after the whole body, and `/download` responds with a long body.
  */
 const KEPT = 100_000;
 /** With more, 4,000 of them would fill the kernel's socket memory, and packet loss would be measured. */

@@ -4,8 +4,8 @@ import { queryObjects, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * Loaded into each process of a gateway before its own code: on SIGUSR2, after a garbage collection, it writes down the
- * remaining sockets, timers, memory and, on request, exchanges. The admin listener does not show these.
+ * Loaded into each process of a gateway before its own code: on SIGUSR2, after a garbage collection, it writes down
+ * the remaining sockets, timers, memory and, on request, exchanges. The admin listener does not show these.
  */
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc");

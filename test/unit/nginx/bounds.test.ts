@@ -1,7 +1,7 @@
 import { afterAll, expect, test, vi } from "vitest";
 import { fixtureOf } from "./fixtures.ts";
 
-// Modules of their own: after some slow expressions lint gives all of their kind up, for as long as its process lives.
+// A separate module instance: after some slow expressions lint skips all such expressions until its process ends.
 vi.resetModules();
 const { DumpFiles } = await import("../../../src/nginx/dump.ts");
 const { lint } = await import("../../../src/nginx/lint/result.ts");

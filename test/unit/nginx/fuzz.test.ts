@@ -4,7 +4,7 @@ import type { ConfigurationFiles } from "../../../src/nginx/files.ts";
 import type { LintOptions } from "../../../src/nginx/lint/options.ts";
 import { type Random, randomFrom, spoiled } from "../../support/random-bytes.ts";
 
-// Modules of their own: after some slow expressions lint gives all of their kind up, for as long as its process lives.
+// A separate module instance: after some slow expressions lint skips all such expressions until its process ends.
 vi.resetModules();
 const { FileFault } = await import("../../../src/nginx/files.ts");
 const { fixSource } = await import("../../../src/nginx/lint/fix.ts");
@@ -148,7 +148,7 @@ function check(bytes: Buffer, options: LintOptions, isFixed: boolean): void {
   const fixed = fixSource(source, options, SCOPE);
   // After a fix nothing is left to fix.
   const patches = new Map(fixed.files.map(({ path, after }) => [path, after]));
-  const mended = new PatchedFiles(files, patches);
-  const again = fixSource({ ...source, files: mended }, options, SCOPE);
+  const patchedFiles = new PatchedFiles(files, patches);
+  const again = fixSource({ ...source, files: patchedFiles }, options, SCOPE);
   expect(again.files.map(({ after }) => after.toString("latin1"))).toEqual([]);
 }

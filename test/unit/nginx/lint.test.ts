@@ -35,7 +35,7 @@ test("a value that many locations inherit is one finding that lists all of them"
   });
 });
 
-test("a value that an unreadable include may set is no finding", () => {
+test("a value that an unreadable include may set is not reported", () => {
   const site = (include: string) => `server { ${include} location /events { ${PASS} } }`;
   expect(ids(site(""))).toContain("error response-buffered");
   expect(ids(site("include snippets/sse.conf;"))).toEqual(["info include-not-found"]);
@@ -120,7 +120,7 @@ test("without an nginx on the PATH the assumed version supports every directive 
   expect(formatVersion(assumedVersion([read("events {}")], ASSUMED_VERSION))).toBe("1.22.1");
 });
 
-test("third-party directives are no findings, misspelt ones of nginx are", () => {
+test("misspelt directives of nginx are reported, third-party directives are not", () => {
   const text =
     "server { more_set_headers a; brotli on; content_by_lua_block { } js_content a; proxy_bufering off; frobnicate on; }";
   expect(ids(text, only("unknown-directive"))).toEqual([

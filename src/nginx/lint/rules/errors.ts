@@ -17,7 +17,7 @@ const errorsReplaced = streamRule(
   "The backend's errors lose their body, CORS fields and Retry-After.",
   (view, lint) => {
     const setting = view.own("intercept_errors");
-    // A named location forwards to another backend; it is no page.
+    // A named location forwards to another backend; it is not a page.
     const pages = view.all("error_page").directives.filter(({ args }) => !args.at(-1)?.startsWith("@"));
     if (!intercepts(view) || setting.directive === undefined || pages.length === 0) return;
     if (view.isClaimed("error_page")) return;

@@ -14,7 +14,7 @@ export const preflightBlocks = (level: Level): Level[] =>
 const isPreflight = ({ kind, directive, directives }: Level): boolean =>
   kind === "if" && isAboutOptions(directive) && directives.some(({ name }) => name === "return");
 
-/** The most blocks of one location: each is compared with all before it. */
+/** The maximum number of blocks of one location: each is compared with all before it. */
 const MAX_BLOCKS = 100;
 
 function isAboutOptions(directive: Directive | undefined): boolean {

@@ -49,11 +49,11 @@ const requestFieldsLost = locationRule(
   },
 );
 
-/** Returns the subject that a rule about a missing field would report again. */
+/** Returns the subject to claim, so that no rule about the missing field reports it again. */
 const subjectOf = (field: string): string =>
   /^(?:x-forwarded-for|x-real-ip|forwarded)$/i.test(field) ? "client address" : field.toLowerCase();
 
-/** Whether the loss matters; that of Connection does not since `Connection: close` is no longer the default. */
+/** Whether a field's loss matters; that of Connection does not since nginx stopped sending `close` by default. */
 const isImportantField = (field: string, lint: Lint): boolean =>
   IMPORTANT.test(field) && !(isField(field, "Connection") && isAtLeast(lint.version, SINCE.http11Upstream));
 

@@ -35,7 +35,7 @@ const slashRedirect = streamRule(
   },
 );
 
-/** The most regular expressions of a server: each stream is compared with all of them. */
+/** The maximum number of regular expressions of a server: each stream is compared with all of them. */
 const MAX_EXPRESSIONS = 200;
 
 /** The file extensions that the path of a stream may have. */

@@ -20,7 +20,7 @@ export const isThirdParty = (name: string): boolean => THIRD_PARTY.test(name);
 
 /** Longer than any directive's name. */
 const MAX_NAME = 60;
-/** The most unknown names that get a suggestion: each is compared with all directives. */
+/** The maximum number of unknown names that get a suggestion: each is compared with all directives. */
 const MAX_NAMES = 1000;
 
 const meant = new Map<string, string | undefined>();

@@ -116,7 +116,7 @@ const timeoutVoid = streamRule(
         severity: "info",
         at,
         message: `${at.name} has no effect on a silent stream`,
-        remedy: `set ${view.family}_read_timeout, the only timer that counts`,
+        remedy: `set ${view.family}_read_timeout, the only timer that affects a silent stream`,
       });
     }
   },
