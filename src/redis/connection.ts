@@ -48,6 +48,8 @@ export class RedisConnection {
   /** Attempts to connect since the last steady connection. */
   #attempts = 0;
   #isClosed = false;
+  /** The present connection was given up, and has not closed yet. */
+  #isDropped = false;
   #handshake: NodeJS.Timeout | undefined;
 
   constructor(url: string, name: string, timeoutMs: number, faults: RedisFaults) {
@@ -64,7 +66,10 @@ export class RedisConnection {
     });
     this.#redis.on("connect", () => this.#awaitHandshake());
     this.#redis.on("ready", () => this.#becomeReady());
-    this.#redis.on("close", () => this.#becomeAway());
+    this.#redis.on("close", () => {
+      this.#isDropped = false;
+      this.#becomeAway();
+    });
   }
 
   get isReady(): boolean {
@@ -133,6 +138,9 @@ export class RedisConnection {
   drop(why: string): void {
     if (this.#isClosed) return;
     this.lastFault = why;
+    // Each command that gets no answer asks for it, and ioredis listens to the socket once more each time.
+    if (this.#isDropped) return;
+    this.#isDropped = true;
     this.#redis.disconnect(true);
     this.#becomeAway();
   }
@@ -145,6 +153,7 @@ export class RedisConnection {
 
   /** ioredis bounds the time to connect, but not the wait for the first reply: a frozen Redis accepts connections. */
   #awaitHandshake(): void {
+    this.#isDropped = false;
     clearTimeout(this.#handshake);
     this.#handshake = setTimeout(() => this.drop("no reply to the first command"), this.#timeoutMs * 2);
   }
