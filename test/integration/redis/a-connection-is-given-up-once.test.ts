@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createLog } from "../../../src/observe/log.ts";
-import { RedisConnection } from "../../../src/shared/redis-connection.ts";
-import { RedisFaults } from "../../../src/shared/redis-faults.ts";
+import { RedisConnection } from "../../../src/redis/connection.ts";
+import { RedisFaults } from "../../../src/redis/faults.ts";
 import { afterTest } from "../../support/after-test.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startRedis } from "../../support/redis.ts";
