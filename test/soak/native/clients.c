@@ -119,7 +119,7 @@ static void read_client(uint32_t number) {
   leave(number, 1, RETRY_NS);
 }
 
-/* One turn of the loop; returns 1 when a command waits on stdin. */
+/* One turn of the loop; returns 1 when a command waits on stdin. The benchmark's load does other things at each step. */
 static int turn(int wait_ms) {
   static struct epoll_event ready[512];
   int has_command = 0, n = epoll_wait(epoll, ready, 512, wait_ms);
