@@ -18,7 +18,7 @@ import { startNginx } from "../support/nginx.ts";
  * unmodified, through nginx with its default buffering, with preflights and APP authentication.
  */
 
-/** A bare proxy_pass, and the one line without which nginx sends a Host that nobody signed. */
+/** A bare proxy_pass, with the line without which nginx sends another Host than the signed one. */
 const BUFFERING_SITE = `server {
   listen \${PLAIN_LISTEN};
   location / {
@@ -48,7 +48,7 @@ async function openPage(setup: PageSetup): Promise<Page> {
   return page;
 }
 
-/** The article's API with a backend that the test plays. */
+/** The article's API with a backend controlled by the test. */
 async function startApi() {
   const app = demoApp();
   const backend = await startBackend();
@@ -70,7 +70,7 @@ async function startApi() {
 
 const event = (n: number) => `id: ${n}\ndata: 2026-01-01T00:00:0${n}.000Z\n\n`;
 
-/** A page server that sends the demo's article page to another gateway: nginx in front of the demo's. */
+/** A page server whose article page uses another gateway: nginx in front of the demo's. */
 async function startPageOf(demoPageUrl: string, gatewayPort: number): Promise<string> {
   const path = "/page/article.html";
   const server = createServer(async (req, res) => {
@@ -105,7 +105,7 @@ test("the time changes every second, on the demo's own page and through nginx", 
   expect(complaints).toEqual([]);
 });
 
-/** Four of them one by one: a buffer would let out all at once, or none. */
+/** Waits for four events one by one: a buffer would release all at once, or none. */
 async function showsFourTimes(page: Page): Promise<void> {
   const seen = new Map<string, number>();
   const look = async () => {
@@ -172,7 +172,7 @@ test("an id with any characters comes back through the query as the backend's by
   expect(again.fieldLines("last-event-id")).toEqual([Buffer.from(id, "utf8").toString("latin1")]);
 });
 
-test("a wrong secret is a 401 that the page can read, and nothing reaches the backend", async () => {
+test("a wrong secret gets a 401 that the page can read, and no request reaches the backend", async () => {
   const { app, backend, gateway, nginx } = await startApi();
   const wrong: AppConfig = { ...app, secret: ["wrong"] };
   const page = await openPage({ gatewayPort: nginx.port, app: wrong });

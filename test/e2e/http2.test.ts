@@ -40,12 +40,12 @@ test("a page opens 50 EventSources over one connection, and each gets its own ev
     timeoutMs: 30_000,
   });
   expect(await received()).toEqual(Array.from({ length: STREAMS }, (_, at) => `/events/${at}`));
-  // As text: types of a page are none of these tests'.
+  // As text, because the types of a page are not available here.
   const used = await page.evaluate(
     "performance.getEntriesByType('navigation').map((one) => one.nextHopProtocol)",
   );
   expect(used).toEqual(["h2"]);
-  // While a handshake takes long, Chromium begins another connection. Unused, it has the time that a request has.
+  // During a slow handshake Chromium opens another connection. Unused, it stays open as long as a request may take.
   await eventually(async () => (await connectionsTo(gateway.port)) === 1, "one connection for all", {
     timeoutMs: 30_000,
   });
@@ -57,7 +57,7 @@ test("a page opens 50 EventSources over one connection, and each gets its own ev
   );
 });
 
-/** How many connections a process of this machine holds open to a port, by the kernel's own table. */
+/** Counts the connections to a port in the kernel's table. */
 async function connectionsTo(port: number): Promise<number> {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   const tables = await Promise.all(["tcp", "tcp6"].map((name) => readFile(`/proc/net/${name}`, "utf8")));
@@ -140,7 +140,7 @@ test("nginx in front uses TLS to the gateway, and events arrive at once", async 
   await request.connection.closed;
 });
 
-test("Node's own https client reads over HTTP/1.1 what a page reads over HTTP/2", async () => {
+test("Node's https client reads over HTTP/1.1 the same stream as a page over HTTP/2", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "hello"));
   const gateway = await startSecureGatewayTo(backend.url);
   const answer = await new Promise<string>((resolve, reject) => {

@@ -20,8 +20,8 @@ import { openHttp2 } from "../support/http2-client.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openStream, type StreamRequest } from "../support/sse-client.ts";
 
-// Callbacks of sockets, timers and peers run outside of the request's promise: an error in one of them ended the
-// process, and with it every other stream.
+// Callbacks of sockets, timers and peers run outside the request's promise: an error in one of them ended the process
+// and all other streams.
 
 const KIB = 1024;
 
@@ -46,7 +46,7 @@ async function openOne({ backend, gateway }: Awaited<ReturnType<typeof start>>, 
   return { client, asked };
 }
 
-/** Waits until nothing more is taken of what a socket has to send. */
+/** Waits until the peer no longer reads a socket's data. */
 async function heldBack(socket: Socket): Promise<void> {
   const left = async () => {
     const before = socket.writableLength;
@@ -56,7 +56,7 @@ async function heldBack(socket: Socket): Promise<void> {
   await eventually(left, "a backend that is held back");
 }
 
-/** One line with the stack, one count, and a place for the next client. */
+/** Expects one log line with the stack, one count, and a free place for the next client. */
 async function expectOneFault(gateway: GatewayFixture): Promise<void> {
   const isFault = (line: Readonly<Record<string, unknown>>) =>
     JSON.stringify(line).includes("internal_error") && JSON.stringify(line).includes(`${FAULT}\\n`);
@@ -155,7 +155,7 @@ test("a fault while a request is read ends its connection", async () => {
   await expectOneFault(setup.gateway);
 });
 
-test.each(["ownedBy", "writeHead"] as const)("a fault in %s ends one HTTP/2 stream", async (method) => {
+test.each(["ownedBy", "writeHead"] as const)("a fault in %s ends only one HTTP/2 stream", async (method) => {
   const tls = await certificateFiles();
   const { backend, gateway } = await start({}, { address: "127.0.0.1:0", tls });
   const client = await openHttp2(gateway.port);

@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { directoryOf, startSluice } from "../support/sluice-process.ts";
 import { openStream, type StreamClient } from "../support/sse-client.ts";
 
-/** What Node itself needs, and a few MiB. */
+/** The heap that Node itself needs plus a few MiB. */
 const HEAP = "--max-old-space-size=30 --max-semi-space-size=1";
 /** Far more streams than fit into that heap. */
 const MOST = 6_000;

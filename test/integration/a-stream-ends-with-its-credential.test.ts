@@ -94,7 +94,7 @@ test("an event that never ends outlives the credential by at most five seconds",
 
 test("the stream of a ticket ends with the token for which the ticket was issued, not with the ticket", async () => {
   const { issuer, gateway } = await startProtected((request) => request.openStream(), {
-    // Longer than a busy machine stands still before it is used.
+    // Longer than a busy machine stalls before its use.
     ticket: { ttl: "2s" },
   });
   const open = async (expiresIn: number, path: string) => {
@@ -113,7 +113,7 @@ test("the stream of a ticket ends with the token for which the ticket was issued
   expect(
     await eventually(
       () => gateway.requestLines().find((line) => line["path"] === "/brief" && line["method"] === "GET"),
-      "the line of the stream",
+      "the stream's log line",
     ),
   ).toMatchObject({ endReason: "auth_expired" });
 });

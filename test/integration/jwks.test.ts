@@ -135,7 +135,7 @@ test("keys that cannot be fetched at the start are a problem with file and posit
   await expect(start(issuer.url)).resolves.toHaveLength(1);
 });
 
-test("keys may come from a file", async () => {
+test("keys can come from a file", async () => {
   const issuer = await startIssuer();
   const directory = mkdtempSync(join(tmpdir(), "jwks-"));
   afterTest(() => rm(directory, { recursive: true }));

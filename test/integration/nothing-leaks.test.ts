@@ -11,7 +11,7 @@ import { type Visit, visits } from "../support/visits.ts";
 
 const ROUNDS = 1000;
 
-/** A backend whose answer to `/N` breaks off, ends, streams or never comes. */
+/** A backend whose response to `/N` is aborted, ends, streams or never comes. */
 const startVariedBackend = (): Promise<Backend> =>
   startBackend((request) => {
     const kind = Number(request.target.slice(1)) % 6;
@@ -23,7 +23,7 @@ const startVariedBackend = (): Promise<Backend> =>
     request.emit(kind === 4 ? "data: 1\n\n" : "data: ha");
   });
 
-/** Connects, asks, and leaves at one of several moments, with a FIN or a reset. */
+/** Connects, sends a request, and disconnects at one of several moments, with a FIN or a reset. */
 const visit: Visit = async (port, socket, n) => {
   const bytes = requestBytes(port, {
     path: `/${n}`,
@@ -75,7 +75,7 @@ test("after a thousand connects and aborts no socket, timer or listener is left"
       expect(now["TCPServerWrap"]).toBe(before["TCPServerWrap"]);
       return true;
     },
-    "the resources from before",
+    "the initial resources",
     { everyMs: 50 },
   );
   expect(warnings).toEqual([]);

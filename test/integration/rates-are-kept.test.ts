@@ -49,7 +49,7 @@ test("a request beyond the rate gets a 429 with Retry-After, and does not reach 
 });
 
 test("after Retry-After the next request is served", async () => {
-  // Longer than a machine stands still between two requests.
+  // Longer than a machine stalls between two requests.
   const { get } = await start({ requests: 1, per: "2s" });
   expect((await get()).status).toBe(200);
   const refused = await get();
@@ -78,7 +78,7 @@ test("by app: each app has its own count, at any address", async () => {
   expect(await statuses(requests)).toEqual([200, 429, 200]);
 });
 
-test("by app on a route without auth: the address is counted", async () => {
+test("by app on a route without auth: the address counts", async () => {
   const { statuses } = await start({ requests: 1, per: "1m", by: "app" });
   expect(await statuses([ip("10.0.0.1"), ip("10.0.0.1"), ip("10.0.0.2")])).toEqual([200, 429, 200]);
 });

@@ -54,7 +54,7 @@ const REQUESTS: Readonly<Record<string, Omit<Unsigned, "host">>> = {
   },
 };
 
-test.each(Object.entries(REQUESTS))("the gateway's SDK signs %s", async (_, unsigned) => {
+test.each(Object.entries(REQUESTS))("a request of the gateway's SDK is accepted: %s", async (_, unsigned) => {
   const { backend, gateway } = await startSigned();
   const signed = signWithApigSdk({ ...unsigned, host: gateway.host }, WEB_CLIENT);
   expect(await sendSigned(signed, gateway.port, unsigned.body)).toBe(200);
@@ -62,7 +62,7 @@ test.each(Object.entries(REQUESTS))("the gateway's SDK signs %s", async (_, unsi
   expect(await gateway.requestLine()).toMatchObject({ app: "web-client", status: 200 });
 });
 
-test.each(Object.entries(REQUESTS))("the cloud's SDK signs %s", async (_, unsigned) => {
+test.each(Object.entries(REQUESTS))("a request of the cloud's SDK is accepted: %s", async (_, unsigned) => {
   const { gateway } = await startSigned();
   // The SDK reads a content type even if there is no body.
   const headers = { "content-type": "application/json", ...unsigned.headers };

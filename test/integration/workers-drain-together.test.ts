@@ -52,7 +52,7 @@ test("SIGINT, which a terminal also sends to the workers, does not wait for a ti
   for (const stream of streams) expect(await stream.ended()).toBe("clean");
 });
 
-test("a second signal ends all processes at once, with 1", async () => {
+test("a second signal ends all processes at once, with exit code 1", async () => {
   const { sluice, pids } = await serveStreams({ delay: "20s", timeout: "20s" });
   const workers = pids();
   sluice.kill("SIGTERM");
@@ -93,7 +93,7 @@ test("as process 1 of a container the primary drains all workers", async () => {
   // Streams end within four fifths of the timeout, and workers are killed half a second after it: one second lies
   // between.
   const { streams, sluice, pids } = await serveStreams({ timeout: "2500ms" }, under);
-  // The one child of unshare.
+  // The only child of unshare.
   const [first = 0] = pids();
   process.kill(first, "SIGTERM");
   expect(await sluice.ended).toMatchObject({ code: 0 });

@@ -18,7 +18,7 @@ test("clients without a file get a refusal or are closed, and all are served aga
   const crowd: ReturnType<typeof ask>[] = [];
   const settled = () => crowd.every(({ socket, text }) => socket.closed || text().startsWith("HTTP/1.1 "));
   while (crowd.length < 3 * FILES) {
-    // Not all at once, or the primary itself would have no file for them.
+    // Not all at once, otherwise the primary itself would have no file descriptors.
     for (let n = 0; n < 20; n++) crowd.push(ask(served.port));
     await eventually(settled, "an answer or an end for each");
   }

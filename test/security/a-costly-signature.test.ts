@@ -118,7 +118,7 @@ function queryOf(count: number, bytes = QUERY_BYTES): string {
 
 const APPENDED = "&lastEventId=1";
 
-test("control: the counters see the work of an ordinary request", async () => {
+test("control: the counters count the work of an ordinary request", async () => {
   expect(await workOf("?limit=2&marker=x", WEB_CLIENT.key)).toMatchObject({
     code: "auth_failed",
     signatures: 2,

@@ -6,7 +6,7 @@ import { startIssuer } from "../support/issuer.ts";
 const CODE = "c".repeat(64);
 const APPS = { shop: { key: "shop", secret: "s".repeat(16), appCodes: [CODE] } };
 
-/** Spellings that a CGI, WSGI or Rack backend reads as one name. */
+/** Spellings that a CGI, WSGI or Rack backend reads as the same name. */
 const FORGED: [string, string][] = [
   ["X-App-Id", "admin"],
   ["x_app_id", "admin"],
@@ -57,7 +57,7 @@ test("a backend gets the identity from the gateway alone, whatever the client se
   expect(open).toHaveLength(5);
 });
 
-test("a claim that a header field would change is refused", async () => {
+test("a claim that a header field cannot carry unchanged is refused", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   const jwt = issuer.config({ claims: { "X-User": "sub" } });

@@ -63,7 +63,7 @@ async function peopleOf(issuer: Issuer): Promise<Person[]> {
 const listen = (port: number, headers: Readonly<Record<string, string>>, path = "/news"): StreamClient =>
   openStream(port, { path, headers });
 
-/** Both instances are one service under one name. */
+/** Both instances belong to one service with one name. */
 const HOST = { Host: "service.example" };
 const GONE = { "Last-Event-ID": "gone" };
 

@@ -36,7 +36,7 @@ test("a route without cors answers no preflight, so it needs credentials, too", 
   expect(backend.connections).toHaveLength(0);
 });
 
-test("a WebSocket needs the credentials of its route; so does an upgrade that is ignored", async () => {
+test("a WebSocket needs the credentials of its route, and so does an ignored upgrade", async () => {
   const backend = await startBackend((request) => request.send(switching()));
   const issuer = await startIssuer();
   const route = { upstream: backend.url, auth: { jwt: issuer.config() }, cors: true };

@@ -10,9 +10,9 @@ import { conclude, readScale } from "./parts/command-line.mjs";
 import { freePort, startSluice, temporaryDirectory } from "./parts/processes.mjs";
 
 /**
- * HTTP/2 rapid reset (CVE-2023-44487), 1,000,000 times: requests that are taken back in the packet in which
- * they came, a thousand on a connection, as the attack of 2023 did. Each connection is gone within a second, the
- * backend sees at most 100 requests of all of them, and a stream of another client gets its events meanwhile.
+ * HTTP/2 rapid reset (CVE-2023-44487), 1,000,000 times: requests that are reset in their own packet, a thousand per
+ * connection, like the attack of 2023. Each connection is closed within a second, the backend gets at most 100
+ * requests in all, and a stream of another client gets its events meanwhile.
  *
  *   npm run build && node test/soak/h2-resets.mjs --scale 1
  */
@@ -20,11 +20,11 @@ const RESETS = 1_000_000;
 const RESETS_OF_CONNECTION = 1_000;
 const MOST_DIALS = 100;
 const GONE_WITHIN_MS = 1_000;
-/** How often the probe's backend sends an event, and how late one may be. */
+/** The interval of the probe's events, and their longest delay. */
 const PROBE_MS = 50;
 const PROBE_LATE_MS = 1_000;
 
-/** The tests' own certificate; it protects nothing. */
+/** The public test certificate. */
 function certificate() {
   const text = readFileSync(new URL("../support/certificate.ts", import.meta.url), "utf8");
   const [cert, key] = text.match(/-----BEGIN [\s\S]*?-----END [A-Z ]+-----\n/g);
@@ -57,7 +57,7 @@ function attackBytes() {
   return Buffer.concat([preface, frame(FRAME.settings, 0, 0), ...pairs]);
 }
 
-/** Attacks on one connection; resolves with how long that was there after the attack, in ms. */
+/** Attacks on one connection; resolves with the time from the attack to the connection's end, in ms. */
 async function attackOnce(port, bytes) {
   const options = { port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2"] };
   const socket = connect(options).on("error", () => {});
@@ -68,7 +68,7 @@ async function attackOnce(port, bytes) {
   return performance.now() - startedAt;
 }
 
-/** Seconds of processor time that a process has used. */
+/** Returns the CPU seconds of a process. */
 function processorSeconds(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100;

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Instances of sluice that share a Redis, a backend that resumes, and clients that count: for soak runs. */
+/** For soaks: instances of sluice that share a Redis, a backend that resumes, and clients that count events. */
 
 const MAIN = process.env.SLUICE_MAIN ?? new URL("../../dist/cli/main.js", import.meta.url).pathname;
 const REDIS = process.env.REDIS_PATH ?? "/usr/bin/redis-server";
@@ -30,10 +30,10 @@ export async function until(probe, what, timeoutMs = 15_000) {
   }
 }
 
-/** Events 1, 2, 3 … at a rate; a request with Last-Event-ID gets what follows that one. */
+/** A backend with events 1, 2, 3 … at a rate; a request with Last-Event-ID gets the events after that id. */
 export class Backend {
   count = 0;
-  /** When requests came, by `performance.now()`. */
+  /** The times of the requests (`performance.now()`). */
   dials = [];
   #open = new Set();
   #server = createServer((request, response) => {
@@ -83,7 +83,7 @@ export class Backend {
   }
 }
 
-/** `serve` in a process of its own. */
+/** `serve` in its own process. */
 export class Instance {
   exits = [];
   #child;
@@ -154,15 +154,17 @@ export class Instance {
   }
 }
 
-/** Reads the stream, comes back with its last id to any instance, and holds every id to the one before. */
+/**
+ * A client that reads the stream, reconnects to any instance with its last id, and compares each id with the last.
+ */
 export class Client {
   last = 0;
   events = 0;
   lost = 0;
   duplicated = 0;
-  /** Times that it was told of a gap. */
+  /** The number of gap events. */
   gaps = 0;
-  /** Events lost, or come twice, of which it was told. */
+  /** Events lost or repeated after a gap event. */
   told = 0;
   longestSilenceMs = 0;
   #isTold = false;
@@ -183,7 +185,7 @@ export class Client {
     this.leave();
   }
 
-  /** Begins to measure how long nothing comes. */
+  /** Starts the measurement of the time without an event. */
   watch() {
     this.longestSilenceMs = 0;
     this.#at = performance.now();
@@ -201,7 +203,7 @@ export class Client {
       if (isOver) return;
       isOver = true;
       clearTimeout(silence);
-      // As behind a load balancer: where it was, or elsewhere.
+      // As behind a load balancer: to the same or another instance.
       this.turn += 1 + Math.floor(Math.random() * this.instances.length);
       setTimeout(() => this.#connect(), 50);
     };
@@ -239,7 +241,7 @@ export class Client {
     this.events += 1;
     this.lastId = undefined;
     if (this.last > 0 && id !== this.last + 1) this.#count(id);
-    // Behind a gap the stream may go on with what was there before: it counts from there.
+    // After a gap the stream may continue with earlier events; counting restarts there.
     this.last = this.#isTold ? id : Math.max(this.last, id);
     this.#isTold = false;
   }
@@ -252,7 +254,7 @@ export class Client {
   }
 }
 
-/** A redis-server, started anew on the same port as often as asked. */
+/** A redis-server that can be restarted on the same port. */
 export class RedisProcess {
   #child;
 
@@ -294,7 +296,7 @@ export class RedisProcess {
     mkdirSync(this.directory);
   }
 
-  /** One inline command; resolves with the first line of the answer. */
+  /** Sends an inline command; resolves with the first line of the reply. */
   async command(text) {
     const socket = connect(this.port, "127.0.0.1");
     socket.on("error", () => {});
@@ -310,7 +312,10 @@ export class RedisProcess {
   }
 }
 
-/** A network that can be lost; tests have theirs in test/support/tcp-proxy.ts, which a soak cannot load on every Node. */
+/**
+ * A network that can be lost; tests have theirs in test/support/tcp-proxy.ts, which a soak cannot load on every
+ * Node.
+ */
 export class Network {
   isCut = false;
   #sockets = new Set();
@@ -338,7 +343,7 @@ export class Network {
     this.url = `redis://127.0.0.1:${this.#server.address().port}`;
   }
 
-  /** `isSilent`: connections stay, and nothing comes through. */
+  /** `isSilent`: connections stay open without data. */
   cut(isSilent = false) {
     this.isCut = true;
     for (const socket of this.#sockets) isSilent ? socket.pause() : socket.resetAndDestroy();
@@ -358,7 +363,7 @@ export class Network {
 export const percentile = (values, share) =>
   Math.round(values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? 0);
 
-/** What clients counted, summed. */
+/** Returns the sums of the clients' counts. */
 export const tally = (clients) => {
   const sum = (name) => clients.reduce((total, client) => total + client[name], 0);
   return {

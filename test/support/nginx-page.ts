@@ -9,15 +9,15 @@ import { pageText } from "./pages.ts";
 export interface NginxBlock {
   readonly line: number;
   readonly text: string;
-  /** The flags of `sluice nginx lint` that the comment above it names. */
+  /** The flags of `sluice nginx lint` in the comment above it. */
   readonly flags: readonly string[];
-  /** The rules that lint must name, notes included; none without a comment. */
+  /** The rules that lint must report, notes included; empty without a comment. */
   readonly rules: readonly string[];
 }
 
 /**
- * The configurations of the page. An invisible comment `<!-- lint FLAGS finds RULE RULE -->` on the line above says
- * what lint finds; a block without it, or one that finds nothing, has to be clean.
+ * Returns the configurations of the page. A comment `<!-- lint FLAGS finds RULE RULE -->` on the line above names the
+ * findings; without it, or with `nothing`, lint must find nothing.
  */
 export function nginxBlocks(): readonly NginxBlock[] {
   const page = pageText("docs/nginx.md");
@@ -32,7 +32,7 @@ export function nginxBlocks(): readonly NginxBlock[] {
 
 const wordsOf = (text: string): string[] => text.split(" ").filter((word) => word !== "");
 
-/** The rules that find something in a block. */
+/** Returns the rules that report findings in a block. */
 export async function lintBlock({ text, flags }: NginxBlock): Promise<readonly string[]> {
   const files = new DumpFiles(new Map([["page.conf", text]]));
   const configuration = readConfiguration("page.conf", files);

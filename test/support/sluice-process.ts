@@ -6,20 +6,20 @@ import { afterTest } from "./after-test.ts";
 import { eventually } from "./eventually.ts";
 
 export const ROOT = new URL("../..", import.meta.url).pathname;
-/** A process starts in half a second, and in many when every core has others to run. */
+/** A process starts within half a second, but on a busy machine it takes many. */
 export const START_MS = 25_000;
 const MAIN = join(ROOT, "dist/cli/main.js");
 
 export interface SluiceSetup {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** What runs it, such as `unshare` with its flags; node by itself otherwise. */
+  /** The command in front of node, such as `unshare` with its flags. */
   readonly under?: readonly string[];
-  /** The command's file; that of this tree's dist by itself. */
+  /** The command's file; by default that of this tree's dist. */
   readonly main?: string;
 }
 
-/** A run of the built command; killed when the test ends, if it still runs. */
+/** Starts the built command; kills it when the test ends, if it still runs. */
 export function startSluice(
   args: readonly string[],
   { cwd = ROOT, env = {}, under = [], main = MAIN }: SluiceSetup = {},
@@ -62,9 +62,9 @@ export function startSluice(
     text: () => run.stdout,
     ended,
     kill: (signal: NodeJS.Signals) => child.kill(signal),
-    /** Waits for the `index`th log line of that text. */
+    /** Waits for the `index`th log line with that text. */
     logged,
-    /** The port of its first listener on TCP. */
+    /** Returns the port of the first TCP listener. */
     port: async () => Number(/:(\d+)$/.exec(String((await logged("listening"))["address"]))?.[1]),
   };
 }
@@ -77,7 +77,7 @@ export function writeFiles(root: string, files: Readonly<Record<string, string>>
   }
 }
 
-/** A directory of these files, gone when the test ends. */
+/** Creates a directory with these files; removes it when the test ends. */
 export function directoryOf(files: Readonly<Record<string, string>>): string {
   const root = mkdtempSync(join(tmpdir(), "sluice-cli-"));
   afterTest(() => rmSync(root, { recursive: true, force: true }));

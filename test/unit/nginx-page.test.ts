@@ -26,7 +26,7 @@ test.each(nginxBlocks())(
   },
 );
 
-test("every rule that the page names is one of lint's", () => {
+test("every rule that the page names exists", () => {
   const named = [...text().matchAll(/\[`([\w.-]+)`\]\(#([\w.-]+)\)/g)];
   expect(named.length).toBeGreaterThan(5);
   const ids = RULES.map(({ id }) => id);
@@ -36,7 +36,7 @@ test("every rule that the page names is one of lint's", () => {
   }
 });
 
-test("code-scanning services get the sentences of the facts, too", () => {
+test("the SARIF output contains the sentences of the facts", () => {
   const log = JSON.parse(formatSarif([], "1.0.0")) as {
     runs: { tool: { driver: { rules: { id: string; help: { text: string } }[] } } }[];
   };

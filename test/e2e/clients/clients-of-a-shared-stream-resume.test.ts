@@ -13,12 +13,12 @@ import { startRedis } from "../../support/redis.ts";
 import { directoryOf, startSluice } from "../../support/sluice-process.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 
-/** Browser clients of a shared stream, while the process that serves them is replaced. */
+/** Browser clients of a shared stream while their process is replaced. */
 
 const EVERY_MS = 10;
 const MOST_EVENTS = 10_000;
 
-/** Numbers events for as long as the test lasts; who asks behind one gets those that followed it, others the next. */
+/** Sends numbered events during the test; a request with an id gets the events after it, others the next events. */
 async function startNumbers(): Promise<Backend & { readonly emitted: () => number }> {
   let newest = 0;
   const open = new Set<BackendRequest>();
@@ -57,7 +57,7 @@ shared: { redial: { min: 20ms }, history: { events: ${MOST_EVENTS} } }
   return { url: `http://127.0.0.1:${port}/news`, start };
 }
 
-/** Takes what a client reports until `isEnough`, whatever it says of broken connections in between. */
+/** Collects a client's reports until `isEnough`, ignoring connection errors. */
 async function take(client: PageClient, isEnough: (events: readonly PageRecord[]) => boolean) {
   const events: PageRecord[] = [];
   while (!isEnough(events)) {

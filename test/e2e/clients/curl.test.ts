@@ -6,9 +6,9 @@ import { startBackend } from "../../support/backend.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startGatewayTo } from "../../support/gateway.ts";
 
-/** curl, as people try a stream by hand. */
+/** curl, for trying a stream by hand. */
 
-/** What curl says of a body that did not come whole: 18 by its framing, 56 by a reset. */
+/** curl's exit codes for an incomplete body: 18 by its framing, 56 by a reset. */
 const BROKEN_EXITS = [18, 56];
 
 function curl(...args: readonly string[]) {
@@ -37,7 +37,7 @@ const versions = [
   ["an offer of HTTP/2", "--http2", "1.1"],
 ] as const;
 
-it.each(versions)("prints each event of a stream as it comes, over %s", async (_, flag, version) => {
+it.each(versions)("prints each event of a stream at its arrival, over %s", async (_, flag, version) => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const client = curl(flag, `${gateway.url}/stream`);

@@ -13,7 +13,7 @@ const headers = { Authorization: "Bearer blue", "X-Tenant": "acme" };
 
 const methods = (backend: Backend) => backend.requests.map(({ method }) => method);
 
-it("sends its own headers after a preflight that the backend never sees, and resumes by the query", async () => {
+it("sends its own fields after a preflight that never reaches the backend, and resumes with the query", async () => {
   const pages = await startPageServer();
   const backend = await startBackend();
   const cors = { allowOrigins: [pages.origin], allowHeaders: ["Authorization", "X-Tenant"] };
@@ -64,7 +64,7 @@ it("fails on a route without cors, whose preflight reaches the backend", async (
   await source.close();
 });
 
-it("keeps a silent stream for as long as heartbeats come, and gives up one without", async () => {
+it("keeps a silent stream with heartbeats, and drops one without", async () => {
   const pages = await startPageServer();
   const backend = await startBackend();
   const upstream = backend.url;
@@ -75,7 +75,7 @@ it("keeps a silent stream for as long as heartbeats come, and gives up one witho
     },
   });
   const page = await openClientPage(pages.origin + pages.path);
-  // The polyfill's silence timer is 45 s. This process sends the heartbeats, and may stand still for a second.
+  // The polyfill's silence timer is 45 s. This process sends the heartbeats, and may stall for a second.
   const options = { heartbeatTimeout: 2500 };
   const beating = await page.open("openPolyfill", "beating", `${gateway.url}/beating`, options);
   const request = await backend.nextRequest();
@@ -97,7 +97,7 @@ it("keeps a silent stream for as long as heartbeats come, and gives up one witho
   expect(await beating.next()).toMatchObject({ type: "message", data: "still here" });
 });
 
-it("closes on the gateway's 502 and can read its status", async () => {
+it("closes on the gateway's 502 and reads its status", async () => {
   const pages = await startPageServer();
   const backend = await startBackend((request) => request.reset());
   const gateway = await startGatewayTo(backend.url, { cors: true });

@@ -7,7 +7,7 @@ import { eventually } from "../../support/eventually.ts";
 import { type GatewayFixture, startGatewayTo } from "../../support/gateway.ts";
 import { type Seen, startMcpServer } from "../../support/mcp-server.ts";
 
-/** The official MCP SDK on both sides: POST answered with a stream, a GET stream, sessions, resumption. */
+/** The official MCP SDK on both sides: a POST with a stream as its response, a GET stream, sessions, resumption. */
 
 async function connectClient(gateway: GatewayFixture) {
   const transport = new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`), {
@@ -48,7 +48,7 @@ it("initializes, lists tools, and streams the progress of a call one by one", as
   expect(progress).toEqual([1, 2, 3]);
 });
 
-it("carries the server's notifications on the GET stream", async () => {
+it("gets the server's notifications on the GET stream", async () => {
   const backend = await startMcpServer();
   const gateway = await startGatewayTo(backend.url);
   const { client } = await connectClient(gateway);

@@ -13,7 +13,7 @@ const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 2;
 
-/** The page and the stream under one origin: both routes of one gateway. */
+/** The page and the stream have the same origin: both are routes of one gateway. */
 async function startSameOrigin(route: Readonly<Record<string, unknown>> = {}) {
   const pages = await startPageServer();
   const backend = await startBackend();
@@ -26,7 +26,7 @@ async function startSameOrigin(route: Readonly<Record<string, unknown>> = {}) {
   return { backend, gateway, pagePath: pages.path };
 }
 
-/** Sends each event only after the page has reported the one before. */
+/** Sends each event only after the page has reported the previous one. */
 async function expectOneByOne(source: PageClient, request: BackendRequest, first = 1): Promise<void> {
   for (let n = first; n < first + 4; n += 1) {
     const type = n % 2 === 0 ? "tick" : "message";
@@ -35,7 +35,7 @@ async function expectOneByOne(source: PageClient, request: BackendRequest, first
   }
 }
 
-it("opens before the first event, gets events one by one, and its close reaches the backend", async () => {
+it("opens before the first event, gets events one by one, and its close cancels the backend request", async () => {
   const { backend, gateway, pagePath } = await startSameOrigin();
   const page = await openClientPage(gateway.url + pagePath);
   const source = await page.open("openNative", "native", "/stream", { types: ["tick"] });
@@ -58,7 +58,7 @@ it("ignores the heartbeats between events, and none comes inside an event", asyn
   await passHeartbeats(gateway.port, backend);
   await expectOneByOne(source, request);
   request.emit("event: tick\nid: 9\ndata: wh");
-  // A comment line here would end the line of data early.
+  // A comment line here would break the data line.
   await passHeartbeats(gateway.port, backend);
   request.emit("ole\n\n");
   expect(await source.next()).toMatchObject({ type: "tick", id: "9", data: "whole" });
@@ -66,7 +66,7 @@ it("ignores the heartbeats between events, and none comes inside an event", asyn
 });
 
 it.each(["1.0", "1.1"] as const)(
-  "gets events one by one through an nginx that buffers and speaks HTTP/%s",
+  "gets events one by one through nginx with buffering and HTTP/%s",
   async (httpVersion) => {
     const { backend, gateway, pagePath } = await startSameOrigin();
     const nginx = await startNginx({ upstream: gateway.host, httpVersion });
@@ -137,7 +137,7 @@ it.each(["ends", "dies in the middle of an event"])(
   },
 );
 
-it("stops for good on 204", async () => {
+it("stops reconnecting on 204", async () => {
   const { backend, gateway, pagePath } = await startSameOrigin();
   const page = await openClientPage(gateway.url + pagePath);
   const source = await page.open("openNative", "native", "/stream");
@@ -179,7 +179,7 @@ it("opens a seventh stream of one origin as soon as one of six is closed", async
   expect(await seventh.next()).toMatchObject({ type: "open" });
 });
 
-it("reads a stream of another origin where the route allows it, and nowhere else", async () => {
+it("reads a stream of another origin only if the route allows it", async () => {
   const pages = await startPageServer();
   const backend = await startBackend();
   const gateway = await startGateway({
@@ -207,7 +207,7 @@ it("reads a stream of another origin where the route allows it, and nowhere else
   expect(await refused.next()).toMatchObject({ type: "error", readyState: CLOSED });
 });
 
-it("sends cookies across origins only where the route allows credentials, whatever the backend says", async () => {
+it("sends cookies cross-origin only if the route allows credentials, whatever fields the backend sends", async () => {
   const pages = await startPageServer();
   const backend = await startBackend();
   const upstream = backend.url;

@@ -5,7 +5,7 @@ import { eventually } from "../../support/eventually.ts";
 import { type GatewayFixture, startGatewayTo } from "../../support/gateway.ts";
 import { passHeartbeats } from "../../support/pass-heartbeats.ts";
 
-/** The openai SDK: the POST is answered with an event stream, though it accepts only JSON. */
+/** The openai SDK: the response to the POST is an event stream, although the request accepts only JSON. */
 
 const clientOf = (gateway: GatewayFixture, maxRetries = 0) =>
   new OpenAI({ apiKey: "blue", baseURL: `${gateway.url}/v1`, maxRetries });
@@ -29,7 +29,7 @@ const failure = async (promise: Promise<unknown>): Promise<unknown> => {
   throw new Error("expected a failure");
 };
 
-/** The deltas as they come; the backend says more only when asked. */
+/** The deltas in order of arrival; the backend sends the next one on demand. */
 function deltasOf(stream: Awaited<ReturnType<typeof ask>>) {
   const chunks = stream[Symbol.asyncIterator]();
   return async () => (await chunks.next()).value?.choices[0]?.delta.content as string | undefined;
