@@ -12,8 +12,8 @@ import { GatewayLog } from "./gateway-log.mjs";
 /** The build to run; a build of another checkout shows the effect of a change. */
 const DIST = new URL(process.env.MATRIX_DIST ?? "../../../dist/", import.meta.url);
 const INSIDE = new URL("../parts/inside.mjs", import.meta.url).href;
-/** A process starts within half a second, but on a busy machine it takes many. */
-const START_MS = 25_000;
+/** A process starts in half a second, and in a minute when every core has many others to run. */
+const START_MS = 120_000;
 const INSIDE_MS = 30_000;
 
 /** The file of the class Exchange, in any folder. */
