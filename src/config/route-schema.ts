@@ -71,7 +71,12 @@ const fieldEdits = z.strictObject({
 });
 
 const responseEdits = fieldEdits.extend({
-  accel: z.boolean().prefault(false).describe("Forward the backend's X-Accel-* fields to an nginx in front."),
+  accel: z
+    .boolean()
+    .prefault(false)
+    .describe(
+      "Forward all X-Accel-* fields of the backend to an nginx in front; X-Accel-Buffering always passes.",
+    ),
 });
 
 const stream = z.strictObject({

@@ -80,12 +80,16 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
   return { status: head.status, reason: reasonPhrase(head), fields: done };
 }
 
-/** Removes X-Accel-*: a backend must not control the nginx in front, where X-Accel-Redirect opens internal locations. */
+/**
+ * Removes X-Accel-*: a backend must not control the nginx in front, where X-Accel-Redirect opens internal locations.
+ * X-Accel-Buffering stays: without it, nginx would hold a page that its backend streams.
+ */
 function withoutAccel(fields: string[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] ?? "";
-    if (!fieldName(name).lower.startsWith("x-accel-")) kept.push(name, fields[at + 1] ?? "");
+    const { lower } = fieldName(name);
+    if (lower === "x-accel-buffering" || !lower.startsWith("x-accel-")) kept.push(name, fields[at + 1] ?? "");
   }
   return kept;
 }

@@ -120,6 +120,21 @@ describe.each(SITES)("nginx in front: $name", (site) => {
     expect(client.text).toMatch(/^(:\n){4,}data: awake\n\n(:\n)*$/);
   });
 
+  it("forwards the parts of a page that its backend streams with X-Accel-Buffering: no", async () => {
+    const { backend, nginx } = await startRow(site);
+    const client = openStream(nginx.port);
+    const request = await backend.nextRequest();
+    request.openStream({ "Content-Type": "text/html", "X-Accel-Buffering": "no" });
+    let sent = "";
+    for (const part of ["<p>shell", "<p>first", "<p>second"]) {
+      request.emit(part);
+      sent += part;
+      await client.received(sent);
+    }
+    request.endStream();
+    expect(await client.ended()).toBe("clean");
+  });
+
   it("ends the backend's request when the client disconnects", async () => {
     const { client, request } = await openThrough(site);
     await exchangeEvents(request, client, 1);
