@@ -23,6 +23,18 @@ import { variablesSchema, withVariables } from "./variables.ts";
 
 /** One route file: its keys, their defaults and their descriptions. The documents' tables are made from it. */
 
+/** The media types whose responses are read while they are written. */
+const STREAMED_TYPES = [
+  "text/event-stream",
+  "application/x-ndjson",
+  "application/jsonl",
+  "application/json-seq",
+  "application/stream+json",
+  "multipart/x-mixed-replace",
+  "application/grpc-web*",
+  "text/x-component",
+];
+
 const EXPECTED_PATH = "expected a path such as /stream, or /chat/* for everything below it";
 
 /** The methods of Node's parser except those that are refused before routing; a route for another would never match. */
@@ -119,11 +131,16 @@ const stream = z.strictObject({
     .array(
       z
         .string()
-        .regex(/^[\w.+-]+\/[\w.+-]+$/, "expected a media type such as application/x-ndjson")
+        .regex(
+          /^(?:\*|[\w.+-]+\/[\w.+-]+\*?)$/,
+          "expected a media type such as application/x-ndjson, the beginning of media types such as application/grpc-web*, or *",
+        )
         .toLowerCase(),
     )
-    .prefault(["text/event-stream"])
-    .describe("The media types of responses that are relayed as streams."),
+    .prefault([...STREAMED_TYPES])
+    .describe(
+      "The media types of responses that are relayed as streams; a final * matches any ending, and * alone any response. A response with a Content-Length is a stream only if it is text/event-stream.",
+    ),
 });
 
 const EXPECTED_ORIGIN =

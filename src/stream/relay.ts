@@ -10,15 +10,15 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Route } from "../exchange/route.ts";
 import type { ClientResponse } from "../http/client-response.ts";
-import { fieldValue } from "../http/fields.ts";
-import { mediaType } from "../http/media-type.ts";
+import { pairs } from "../http/fields.ts";
 import type { BorrowedBytes, Sink, Source } from "../http/source.ts";
+import { responseTrailers } from "../http/trailers.ts";
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
 import { ClientWriter } from "./client-writer.ts";
 import { Heartbeat, type HeartbeatTarget } from "./heartbeat.ts";
 import { HEARTBEAT, openingLines } from "./opening.ts";
-import { contentCoding, streamHead } from "./response-head.ts";
+import { contentCoding, isEventStream, streamHead } from "./response-head.ts";
 
 /** Multiple of `maxDuration` after which a stream is aborted if no event boundary came to end it at. */
 const BOUNDARY_GRACE = 1.2;
@@ -69,10 +69,9 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#backend = backend;
     this.#config = route.config.stream;
     this.#writer = new ClientWriter(exchange, response, this.#config);
-    const isEventStream =
-      mediaType(fieldValue(backend.head.rawHeaders, "content-type")) === "text/event-stream";
-    this.#hasBoundaries = isEventStream && contentCoding(backend.head) === undefined;
-    if (isEventStream && !this.#hasBoundaries) {
+    const hasEvents = isEventStream(backend.head);
+    this.#hasBoundaries = hasEvents && contentCoding(backend.head) === undefined;
+    if (hasEvents && !this.#hasBoundaries) {
       exchange.log.warn(
         { reqId: exchange.id, route: route.config.name },
         "stream has a content coding: no comment lines are added",
@@ -244,11 +243,11 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     return stop;
   }
 
-  onEnd(): void {
+  onEnd(rawTrailers: readonly string[]): void {
     if (!this.#finish()) return;
     const rest = this.#mark?.rest();
     if (rest !== undefined && rest.length > 0) this.#write(rest);
-    this.#writer.end("backend_ended");
+    this.#writer.end("backend_ended", pairs(responseTrailers(rawTrailers)));
   }
 
   onError(error: Error): void {

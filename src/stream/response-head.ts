@@ -8,6 +8,8 @@ import { mediaType } from "../http/media-type.ts";
 import type { SourceHead } from "../http/source.ts";
 import { withCors } from "../policy/cors.ts";
 
+const EVENT_STREAM = "text/event-stream";
+
 /** A response head as the client gets it. */
 export interface ResponseHead {
   readonly status: number;
@@ -16,9 +18,24 @@ export interface ResponseHead {
   readonly fields: string[];
 }
 
-/** Whether a backend's response is relayed as a stream: its media type decides, not the method. */
-export function isStream(head: SourceHead, { config }: Route): boolean {
-  return config.stream.contentTypes.includes(mediaType(fieldValue(head.rawHeaders, "content-type")));
+/**
+ * Whether a backend's response is relayed as a stream: its media type decides, not the method. A response of known
+ * length is a file rather than a stream; an event stream with a length is a stream all the same, as clients of it are
+ * promised comment lines.
+ */
+export function isStream({ rawHeaders }: SourceHead, { config }: Route): boolean {
+  const type = mediaType(fieldValue(rawHeaders, "content-type"));
+  if (!config.stream.contentTypes.some((wanted) => isOfType(type, wanted))) return false;
+  return type === EVENT_STREAM || fieldValue(rawHeaders, "content-length") === undefined;
+}
+
+function isOfType(type: string, wanted: string): boolean {
+  return wanted.endsWith("*") ? type.startsWith(wanted.slice(0, -1)) : type === wanted;
+}
+
+/** Whether a response is an event stream, whose boundaries between events take comment lines. */
+export function isEventStream({ rawHeaders }: SourceHead): boolean {
+  return mediaType(fieldValue(rawHeaders, "content-type")) === EVENT_STREAM;
 }
 
 /** Returns the content coding of a body; undefined without one, or for identity. */
@@ -42,18 +59,24 @@ function hasTrailers({ request }: Exchange, { status, rawHeaders }: SourceHead):
 }
 
 /**
- * Returns the head of an event stream.
+ * Returns the head of a stream: that of an ordinary response, with what an event stream needs.
  *
- * `X-Accel-Buffering: no` turns buffering off in an nginx in front (ngx_http_proxy_module); `no-transform` keeps
- * compressors off. A Content-Length is removed: sluice may add comment lines, and a stream has no known length.
+ * `X-Accel-Buffering: no` turns buffering off in an nginx in front (ngx_http_proxy_module).
  */
 export function streamHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
-  let { fields } = responseFields(head.rawHeaders);
-  fields = removeField(fields, "content-length");
-  if (contentCoding(head) === undefined) fields = removeField(fields, "content-encoding");
-  fields = setField(fields, "Cache-Control", streamCacheControl(fieldValues(fields, "cache-control")));
-  const done = finish(exchange, head, route, fields);
+  const received = isEventStream(head) ? { ...head, rawHeaders: eventStreamFields(head) } : head;
+  const done = ordinaryHead(exchange, received, route);
   return { ...done, fields: setField(done.fields, "X-Accel-Buffering", "no") };
+}
+
+/**
+ * Returns the backend's fields of an event stream: `no-transform` keeps compressors off, and a Content-Length is
+ * removed, because sluice may add comment lines.
+ */
+function eventStreamFields(head: SourceHead): string[] {
+  let fields = removeField([...head.rawHeaders], "content-length");
+  if (contentCoding(head) === undefined) fields = removeField(fields, "content-encoding");
+  return setField(fields, "Cache-Control", streamCacheControl(fieldValues(fields, "cache-control")));
 }
 
 /** Returns the backend's Cache-Control directives with those that a stream needs. */

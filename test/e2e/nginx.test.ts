@@ -135,6 +135,23 @@ describe.each(SITES)("nginx in front: $name", (site) => {
     expect(await client.ended()).toBe("clean");
   });
 
+  it("forwards JSON lines one by one", async () => {
+    const { backend, nginx } = await startRow(site);
+    const client = openStream(nginx.port, { method: "POST", body: '{"prompt":"hello"}' });
+    const request = await backend.nextRequest();
+    request.openStream({ "Content-Type": "application/x-ndjson" });
+    let sent = "";
+    for (let number = 1; number <= 5; number += 1) {
+      const line = `{"number":${number}}\n`;
+      request.emit(line);
+      sent += line;
+      await client.received(sent);
+    }
+    request.endStream();
+    expect(await client.ended()).toBe("clean");
+    expect(client.text).toBe(sent);
+  });
+
   it("ends the backend's request when the client disconnects", async () => {
     const { client, request } = await openThrough(site);
     await exchangeEvents(request, client, 1);

@@ -1,5 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
+import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStream } from "../support/sse-client.ts";
@@ -31,6 +33,91 @@ for (const type of ["text/event-streams", "text/plain", "application/json; x=tex
     expect(client.field("content-length")).toBe("9");
   });
 }
+
+for (const type of [
+  "application/x-ndjson",
+  "application/jsonl",
+  "application/json-seq",
+  "application/stream+json; charset=utf-8",
+  "multipart/x-mixed-replace; boundary=frame",
+  "application/grpc-web+proto",
+  "application/grpc-web-text",
+  "text/x-component",
+]) {
+  test(`${type} of unknown length is a stream without comment lines, and otherwise unchanged`, async () => {
+    const { client, request, gateway } = await openRelay({
+      route: { stream: { heartbeat: "30ms" } },
+      fields: { "Content-Type": type, "Cache-Control": "max-age=60" },
+    });
+    request.emit("1\n");
+    await client.received("1\n");
+    await eventually(() => gateway.log.some(({ msg }) => msg === "stream opened"), "the log line");
+    await delay(100);
+    request.emit("2\n");
+    request.endStream({ "X-Sum": "3" });
+    expect(await client.ended()).toBe("clean");
+    expect(client.text).toBe("1\n2\n");
+    expect(client.fieldLines("x-accel-buffering")).toEqual(["no"]);
+    expect(client.fieldLines("cache-control")).toEqual(["max-age=60"]);
+    expect(client.trailers).toContain("X-Sum: 3");
+  });
+}
+
+test("a response of a streamed type with a Content-Length is no stream, whatever the method", async () => {
+  const backend = await startBackend((request) =>
+    request.respond(
+      200,
+      { "Content-Type": "application/x-ndjson" },
+      request.method === "HEAD" ? "" : "1\n2\n",
+    ),
+  );
+  const gateway = await startGatewayTo(backend.url, { stream: { contentTypes: ["*"] } });
+  for (const method of ["GET", "POST", "HEAD"]) {
+    const client = openStream(gateway.port, { method });
+    expect(await client.ended()).toBe("clean");
+    expect(client.field("content-length"), method).toBe(method === "HEAD" ? "0" : "4");
+    expect(client.field("x-accel-buffering"), method).toBeUndefined();
+  }
+});
+
+test.each([
+  ["HEAD", 200],
+  ["GET", 204],
+  ["GET", 304],
+])("a response of a streamed type without a body leaves no stream open: %s, %d", async (method, status) => {
+  const backend = await startBackend((request) =>
+    request.send(`HTTP/1.1 ${status} X\r\nContent-Type: application/x-ndjson\r\n\r\n`),
+  );
+  const gateway = await startGatewayTo(backend.url, { limits: { streams: 1 } });
+  for (let round = 0; round < 3; round++) {
+    const client = openStream(gateway.port, { method });
+    expect((await client.opened()).status).toBe(status);
+    client.leave();
+  }
+  expect((await gateway.requestLine())["endReason"]).toBe("completed");
+});
+
+test("contentTypes: * makes every response of unknown length a stream", async () => {
+  const { client, request } = await openRelay({
+    route: { stream: { contentTypes: ["*"], idleTimeout: "300ms" } },
+    fields: { "Content-Type": "text/html" },
+  });
+  request.emit("<p>shell");
+  await client.received("<p>shell");
+  expect(client.fieldLines("x-accel-buffering")).toEqual(["no"]);
+  expect(client.text).toBe("<p>shell");
+  expect(await client.ended()).toBe("truncated");
+});
+
+test("contentTypes replaces the default list", async () => {
+  const { client, request } = await openRelay({
+    route: { stream: { contentTypes: ["text/event-stream"] } },
+    fields: { "Content-Type": "application/x-ndjson" },
+  });
+  request.emit("1\n");
+  await client.received("1\n");
+  expect(client.field("x-accel-buffering")).toBeUndefined();
+});
 
 for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "QUERY"]) {
   test(`a stream in response to ${method} is relayed, and the request's body arrives completely`, async () => {

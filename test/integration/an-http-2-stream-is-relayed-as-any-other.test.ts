@@ -153,3 +153,13 @@ test("a gateway closes at once although a connection without a stream is open", 
   expect(performance.now() - startedAt).toBeLessThan(4000);
   await client.closed();
 });
+
+test("the trailers of a stream are forwarded", async () => {
+  const { exchange, request } = await openStream();
+  request.openStream({ Trailer: "X-Sum" });
+  request.emit("data: 1\n\n");
+  await exchange.received("data: 1\n\n");
+  request.endStream({ "X-Sum": "abc" });
+  expect(await exchange.closed()).toBe(0);
+  expect(exchange.trailers).toMatchObject({ "x-sum": "abc" });
+});

@@ -28,6 +28,33 @@ test("trailers of an ordinary response are announced and forwarded, except field
   expect(backend.requests[0]?.field("te")).toBe("trailers");
 });
 
+test("trailers of an event stream are announced and forwarded", async () => {
+  const backend = await startBackend((request) => {
+    request.openStream({ Trailer: "X-Sum" });
+    request.emit("data: 1\n\n");
+    request.endStream({ "X-Sum": "abc", "Set-Cookie": "late=1" });
+  });
+  const gateway = await startGatewayTo(backend.url);
+  const client = openStream(gateway.port, { headers: { TE: "trailers" } });
+  expect(await client.ended()).toBe("clean");
+  expect(client.text).toBe(":\ndata: 1\n\n");
+  expect(client.field("trailer")).toBe("X-Sum");
+  expect(client.trailers.trim()).toBe("X-Sum: abc");
+});
+
+test("an HTTP/1.0 client gets the same event stream without its trailers", async () => {
+  const backend = await startBackend((request) => {
+    request.openStream({ Trailer: "X-Sum" });
+    request.emit("data: 1\n\n");
+    request.endStream({ "X-Sum": "abc" });
+  });
+  const gateway = await startGatewayTo(backend.url);
+  const client = openStream(gateway.port, { version: "1.0" });
+  expect(await client.ended()).toBe("closed");
+  expect(client.text).toBe(":\ndata: 1\n\n");
+  expect(client.field("trailer")).toBeUndefined();
+});
+
 test("trailers of a request never become header fields, and harmless ones arrive as trailers", async () => {
   const backend = await startBackend((request) => {
     void request.wholeBody().then(() => request.respond(200, {}, "ok"));

@@ -32,11 +32,14 @@ interface Relayed {
 
 const CHUNK = /^([0-9a-f]+)\r\n([\s\S]*)\r\n$/;
 
+/** The last chunk, with the trailer that some of the streams have. */
+const END = /^0\r\n(?:X-Sum: 1\r\n)?\r\n$/;
+
 /** The payload of a write: behind the head, if it comes with one, exactly one chunk, or the end. */
 function payloadOf(write: Buffer): Buffer {
   let text = write.toString("latin1");
   if (text.startsWith("HTTP/1.1 ")) text = text.slice(text.indexOf("\r\n\r\n") + 4);
-  if (text === "" || text === "0\r\n\r\n") return Buffer.alloc(0);
+  if (text === "" || END.test(text)) return Buffer.alloc(0);
   const [, size = "", payload = ""] = CHUNK.exec(text) ?? [];
   if (Number.parseInt(size, 16) !== payload.length) throw new Error(`no chunk: ${JSON.stringify(text)}`);
   return Buffer.from(payload, "latin1");
