@@ -24,6 +24,8 @@ export interface ClientResponse {
   ownedBy(owner: FaultOwner): void;
   /** Sends 100 Continue to a client that waits for it before it sends its body. */
   writeContinue(): void;
+  /** Sends an interim response (RFC 9110 section 15.2) now; not to an HTTP/1.0 client, and not after the head. */
+  writeInterim(status: number, fields: readonly string[]): void;
   /** Prepares the head, with `fields` as a flat list; it is sent with the first write, `end` or `flushHead`. */
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void;
   /** Sends the head now, ahead of any body. */

@@ -54,6 +54,11 @@ export function renderHead(
   return { text: `${text}\r\n`, framing, keepsAlive };
 }
 
+/** Renders an interim response of HTTP/1.1. Throws an error at a character that could end a line early. */
+export function renderInterim(status: number, fields: readonly string[]): string {
+  return `${renderStatusLine(status, STATUS_CODES[status] ?? "")}${renderFields(fields)}\r\n`;
+}
+
 function bodyLength(value: string): number {
   if (!LENGTH.test(value)) throw new TypeError("invalid Content-Length");
   return Number(value);

@@ -3,7 +3,7 @@ import { type FaultOwner, runAll } from "../base/guard.ts";
 import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
 import { lastChunk, toChunk, toChunkText } from "./chunk.ts";
 import type { ClientResponse } from "./client-response.ts";
-import { type Framing, type HeadContext, renderHead } from "./raw-head.ts";
+import { type Framing, type HeadContext, renderHead, renderInterim } from "./raw-head.ts";
 import type { SharedBytes } from "./shared-bytes.ts";
 
 /** The connection of a response. */
@@ -68,6 +68,11 @@ export class RawResponse implements ClientResponse {
 
   writeContinue(): void {
     if (this.#isWritable()) this.#socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
+  }
+
+  writeInterim(status: number, fields: readonly string[]): void {
+    if (this.#framing !== undefined || !this.#isWritable()) return;
+    this.#socket.write(renderInterim(status, fields), "latin1");
   }
 
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {

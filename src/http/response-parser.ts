@@ -5,10 +5,12 @@ import { LineBlock } from "./line-block.ts";
 import { ParseError } from "./parse-error.ts";
 import type { SourceHead } from "./source.ts";
 
-/** The most interim responses before a final one; a backend that sends more will hardly send a final one. */
-const MAX_INTERIM_RESPONSES = 10;
+/** The most interim responses before a final one, and their bytes together: each of them is sent on at once. */
+const MAX_INTERIM_RESPONSES = 100;
+const MAX_INTERIM_BYTES = 64 * 1024;
 
 const NO_FIELDS: readonly string[] = [];
+const NO_HEADS: readonly SourceHead[] = [];
 
 /** A status line up to the end of the status (RFC 9112 section 4), and the characters allowed in each position. */
 const WHOLE_STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d[ \r]/;
@@ -35,6 +37,8 @@ export class ResponseParser extends ChunkDecoder {
   #state: State = DONE;
   /** The response head, after the read that completed it. */
   head: SourceHead | undefined;
+  /** The interim responses of the last read, in order and without 100 Continue, which is for the gateway itself. */
+  interim: readonly SourceHead[] = NO_HEADS;
   /** Why the response is refused; nothing is read any more. */
   fault: string | undefined;
   /** Whether bytes came behind the end of the response: they answer no request. */
@@ -45,7 +49,8 @@ export class ResponseParser extends ChunkDecoder {
   keepAliveMs: number | undefined;
 
   #isHead = false;
-  #interim = 0;
+  #interimCount = 0;
+  #interimBytes = 0;
   #left = 0;
   #lines: LineBlock | undefined;
 
@@ -53,7 +58,8 @@ export class ResponseParser extends ChunkDecoder {
   begin(isHead: boolean): void {
     this.#state = HEAD;
     this.#isHead = isHead;
-    this.#interim = 0;
+    this.#interimCount = 0;
+    this.#interimBytes = 0;
     this.rawTrailers = NO_FIELDS;
     this.isPersistent = false;
   }
@@ -66,6 +72,7 @@ export class ResponseParser extends ChunkDecoder {
   /** Reads `bytes` from `from` up to `end`, and may move them within that span. */
   read(bytes: Buffer, from: number, end: number): void {
     this.head = undefined;
+    this.interim = NO_HEADS;
     this.payloadStart = 0;
     this.payloadEnd = 0;
     try {
@@ -105,14 +112,18 @@ export class ResponseParser extends ChunkDecoder {
     const lineEnd = text.indexOf("\r\n");
     const rawHeaders = parseFieldLines(text, lineEnd + 2);
     const framing = framingOf(rawHeaders, status, isHttp10, this.#isHead);
+    const head = { status, reason: text.slice(13, lineEnd), rawHeaders };
     if (status === 101) throw new ParseError("101 without a request for an upgrade");
     if (status < 200) {
       if (isHttp10) throw new ParseError("interim response in HTTP/1.0");
-      this.#interim++;
-      if (this.#interim > MAX_INTERIM_RESPONSES) throw new ParseError("too many interim responses");
+      this.#interimCount++;
+      this.#interimBytes += text.length;
+      if (this.#interimCount > MAX_INTERIM_RESPONSES || this.#interimBytes > MAX_INTERIM_BYTES)
+        throw new ParseError("too many interim responses");
+      if (status !== 100) this.interim = [...this.interim, head];
       return;
     }
-    this.head = { status, reason: text.slice(13, lineEnd), rawHeaders };
+    this.head = head;
     this.#expectBody(framing);
   }
 

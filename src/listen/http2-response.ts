@@ -61,6 +61,11 @@ export class Http2Response implements ClientResponse {
     this.#stream.additionalHeaders({ ":status": 100 });
   }
 
+  writeInterim(status: number, fields: readonly string[]): void {
+    if (this.isClosed || this.#stream.headersSent) return;
+    sendFields(fields, (headers) => this.#stream.additionalHeaders({ ...headers, ":status": status }));
+  }
+
   /** HTTP/2 has no reason phrase. */
   writeHead(status: number, _reason: string | undefined, fields: readonly string[]): void {
     this.#head = { status, fields };

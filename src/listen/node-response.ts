@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { ClientResponse } from "../http/client-response.ts";
+import { renderInterim } from "../http/raw-head.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
 import { whenSent } from "../process/send-queues.ts";
 import { resetConnection } from "./reset-connection.ts";
@@ -43,6 +44,13 @@ export class NodeResponse implements ClientResponse {
 
   writeContinue(): void {
     this.#response.writeContinue();
+  }
+
+  /** Node's own methods send only `Link` fields with 103, and no fields with 102. */
+  writeInterim(status: number, fields: readonly string[]): void {
+    const { socket, headersSent, closed, req } = this.#response;
+    if (headersSent || closed || req.httpVersion === "1.0") return;
+    if (socket?.writable) socket.write(renderInterim(status, fields), "latin1");
   }
 
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {

@@ -3,13 +3,14 @@ import type { Release } from "../base/release.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { isWorthRetrying } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
+import { fieldValue } from "../http/fields.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
 import { backendRetryAfter, retrySoon } from "../http/retry-after.ts";
-import type { Source } from "../http/source.ts";
+import type { Source, SourceHead } from "../http/source.ts";
 import type { Capacity } from "../limits/capacity.ts";
 import type { Places } from "../limits/counter-store.ts";
 import type { RuntimeRoute } from "../runtime/runtime-route.ts";
-import { isStream } from "../stream/response-head.ts";
+import { interimFields, isStream } from "../stream/response-head.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
@@ -62,7 +63,26 @@ function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute)
   const { upstream } = route;
   exchange.beginsDialling();
   const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
-  return dialUpstream({ exchange, response, upstream, requestFor });
+  const onInterim = ({ status, rawHeaders }: SourceHead) => {
+    response.writeInterim(status, interimFields(rawHeaders, route));
+  };
+  const isUnderstood = !isFromOldProxy(exchange);
+  return dialUpstream({ exchange, response, upstream, requestFor, ...(isUnderstood && { onInterim }) });
+}
+
+const FIELDS_OF_PROXIES = ["x-forwarded-for", "x-real-ip", "x-forwarded-proto", "forwarded", "via"];
+
+/**
+ * Whether the client may be a proxy that cannot read interim responses: by HTTP/1.1, nginx before 1.29 waits for the
+ * response behind a 103 until its timeout. It sends `Connection: close` by default; browsers never do. RFC 8297 section
+ * 3 lets a server omit 103 for such clients.
+ */
+function isFromOldProxy({ request, client }: Exchange): boolean {
+  if (request.httpVersion !== "1.1") return false;
+  if (fieldValue(request.rawHeaders, "connection")?.toLowerCase() === "close") return true;
+  return (
+    client.isTrusted || FIELDS_OF_PROXIES.some((name) => fieldValue(request.rawHeaders, name) !== undefined)
+  );
 }
 
 function overloaded({ head }: Source): ProxyError {

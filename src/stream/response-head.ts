@@ -89,6 +89,14 @@ function streamCacheControl(values: readonly string[]): string {
   return kept.join(", ");
 }
 
+/** Returns the fields of a backend's interim response, as Early Hints, without those that frame or that are not allowed. */
+export function interimFields(rawHeaders: SourceHead["rawHeaders"], { config }: Route): string[] {
+  let fields = withoutAccel(responseFields(rawHeaders).fields);
+  for (const name of ["Content-Length", ...config.headers.response.remove])
+    fields = removeField(fields, name);
+  return fields;
+}
+
 function finish(exchange: Exchange, head: SourceHead, route: Route, fields: string[]): ResponseHead {
   const { set, remove, accel } = route.config.headers.response;
   let done = accel ? fields : withoutAccel(fields);

@@ -116,13 +116,14 @@ function isBackendsFault({ progress, code }: DialError): boolean {
 }
 
 /** A client's request for an upstream; `requestFor` renders it for each backend. */
-export interface UpstreamDial extends Pick<DialOptions, "exchange" | "response"> {
+export interface UpstreamDial extends Pick<DialOptions, "exchange" | "response" | "onInterim"> {
   readonly upstream: Upstream;
   requestFor(backend: Backend): DialOptions["request"];
 }
 
 /** Sends the client's request to the upstream and resolves with the first response whose head comes. */
-export function dialUpstream({ exchange, response, upstream, requestFor }: UpstreamDial): Promise<Source> {
+export function dialUpstream(options: UpstreamDial): Promise<Source> {
+  const { exchange, response, upstream, requestFor, onInterim } = options;
   const framing = bodyFraming(exchange);
   const hasBodyAtHand = framing === "none" || framing === "buffered";
   const isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method);
@@ -138,7 +139,7 @@ export function dialUpstream({ exchange, response, upstream, requestFor }: Upstr
     send(backend, isAlone, answered, failed) {
       const { timeouts } = upstream;
       const request = requestFor(backend);
-      const details = { exchange, response, backend, timeouts, request, answered, failed };
+      const details = { exchange, response, backend, timeouts, request, onInterim, answered, failed };
       dial(details, reuse && !isAlone);
     },
   });

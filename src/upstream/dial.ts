@@ -32,6 +32,8 @@ export interface DialOptions {
   readonly backend: Backend;
   readonly timeouts: Timeouts;
   readonly request: BackendRequest;
+  /** Called with each interim response that comes before the response. */
+  readonly onInterim?: ((head: SourceHead) => void) | undefined;
   /** Called when the response head has come, before the bytes behind it are given to the response. */
   answered(response: Source): void;
   failed(error: DialError): void;
@@ -126,6 +128,7 @@ class Dial implements ConnectionUser {
 
   onRead(parser: ResponseParser, bytes: BorrowedBytes): void {
     this.#isAnswered = true;
+    for (const head of parser.interim) this.#options.onInterim?.(head);
     if (parser.head !== undefined) this.#answered(parser.head, parser, bytes);
     else if (parser.fault !== undefined) this.#fail(new ProxyError("backend_protocol_error", parser.fault));
   }

@@ -152,6 +152,19 @@ describe.each(SITES)("nginx in front: $name", (site) => {
     expect(client.text).toBe(sent);
   });
 
+  it("gets the response of a backend that sends Early Hints before it", async () => {
+    const { backend, nginx } = await startRow(site);
+    const client = openStream(nginx.port);
+    const request = await backend.nextRequest();
+    request.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n");
+    // Without a pause nginx would read both at once.
+    await delay(200);
+    request.respond(200, {}, "ok");
+    await client.received("ok");
+    expect(client.head?.status).toBe(200);
+    expect(client.text).toBe("ok");
+  });
+
   it("ends the backend's request when the client disconnects", async () => {
     const { client, request } = await openThrough(site);
     await exchangeEvents(request, client, 1);

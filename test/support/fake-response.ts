@@ -25,6 +25,8 @@ export class FakeResponse implements ClientResponse {
 
   writeContinue(): void {}
 
+  writeInterim(): void {}
+
   writeHead(status: number, _reason: string | undefined, fields: readonly string[]): void {
     this.isHeadSent = true;
     this.status = status;
