@@ -54,7 +54,10 @@ export function listStreams(activity: Activity, query: StreamQuery) {
 /** A page of streams, and their total number. */
 export type StreamPage = ReturnType<typeof listStreams>;
 
-/** Ends the streams of a request id between two events, or aborts them after 5 s; returns false if there are none. */
+/**
+ * Ends the streams of a request id between two events, or aborts them after 5 s; at once if the client would not
+ * reconnect. Returns false if there are none.
+ */
 export function endStreams(activity: Activity, id: string): boolean {
   const found = [...activity.streams()].filter(({ exchange }) => exchange.id === id);
   for (const stream of found) {

@@ -12,7 +12,7 @@ export const drainSchema = z
     timeout: duration
       .prefault("30s")
       .describe(
-        "After that: how long to end streams between two events, spread over this time; streams left at its end are aborted. Also for the streams of a removed route.",
+        "After that: how long to end streams between two events, spread over this time. Streams left at its end are aborted; streams of clients that do not reconnect (all but GET that accepts text/event-stream) have all this time. Also for the streams of a removed route.",
       ),
     retry: durationOrOff
       .prefault("3s")

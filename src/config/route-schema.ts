@@ -107,7 +107,7 @@ const stream = z.strictObject({
   maxDuration: durationOrOff
     .prefault("off")
     .describe(
-      "End the stream between two events after 80 to 100 % of this time, drawn at random for each stream.",
+      "End the stream after 80 to 100 % of this time, drawn at random for each stream: between two events if the request is a GET that accepts text/event-stream; any other is aborted.",
     ),
   clientBuffer: size
     .prefault("256k")

@@ -1,9 +1,9 @@
 import { type ProxyError, refusalOf } from "../base/errors.ts";
 import type { ClientResponse } from "../http/client-response.ts";
-import { acceptsEventStream } from "../http/media-type.ts";
 import { retrySoon } from "../http/retry-after.ts";
 import { isDebugging } from "./debug.ts";
 import type { Exchange } from "./exchange.ts";
+import { isReconnecting } from "./live-stream.ts";
 
 /** Statuses of temporary conditions: a limit, or a backend that is down. A client would repeat a 401, 403 or 404 in vain. */
 const TEMPORARY: ReadonlySet<number> = new Set([429, 502, 503, 504]);
@@ -80,15 +80,11 @@ export function fail(exchange: Exchange, response: ClientResponse, error: unknow
  * Whether a refusal is sent as a stream that ends at once.
  *
  * An EventSource never reconnects after a status other than 200 (WHATWG HTML, section 9.2.2), so a backend's restart
- * would cost a page its stream until it is reloaded. An EventSource only sends GET.
+ * would cost a page its stream until it is reloaded.
  */
-export function isWorthRetrying({ route, request }: Exchange, status: number): boolean {
-  return (
-    route?.config.stream.onRefusal === "retry" &&
-    request.method === "GET" &&
-    TEMPORARY.has(status) &&
-    acceptsEventStream(request.rawHeaders)
-  );
+export function isWorthRetrying(exchange: Exchange, status: number): boolean {
+  const { onRefusal } = exchange.route?.config.stream ?? {};
+  return onRefusal === "retry" && TEMPORARY.has(status) && isReconnecting(exchange);
 }
 
 /** Returns a refusal after which an EventSource reconnects: an empty stream with `retry`, and the error as a comment. */

@@ -14,6 +14,9 @@ export interface DrainTimes {
  * Ends streams one after the other in random order, evenly over the time, each between two of its events. If all ended
  * at once, all clients would reconnect at once. A stream that reaches no event boundary in time is aborted.
  *
+ * Streams whose clients do not reconnect go on until the timeout, and are then aborted: most responses of language
+ * models end before, and an early end would cut them.
+ *
  * `streams` is called again near the end, for streams that were opened meanwhile. Returns a function that cancels the
  * drain.
  */
@@ -23,8 +26,9 @@ export function drainStreams(
   onTimeout: () => void = () => {},
 ): () => void {
   const end = (stream: LiveStream) => stream.endAtBoundary("drained", retry);
+  const reconnecting = () => [...streams()].filter(({ reconnects }) => reconnects);
   const window = timeout * SPREAD;
-  const planned = shuffled([...streams()]);
+  const planned = shuffled(reconnecting());
   const timers = new Set<NodeJS.Timeout>();
   const after = (ms: number, callback: () => void) => {
     const timer = setTimeout(() => {
@@ -38,7 +42,7 @@ export function drainStreams(
     if (stream !== undefined) after(ms, () => end(stream));
   });
   after(window, () => {
-    for (const stream of [...streams()]) end(stream);
+    for (const stream of reconnecting()) end(stream);
   });
   after(timeout, () => {
     for (const stream of [...streams()]) stream.abort("drained");

@@ -41,7 +41,8 @@ export interface Gateway {
   rejected(): void;
   /**
    * Closes the gateway as `drain` is configured: `/readyz` reports 503, no connection is accepted any more, streams end
-   * between two events one after the other, and the promise resolves when no connection is left. With `now`, also in a
+   * between two events one after the other, those of clients that do not reconnect last until the timeout, and the
+   * promise resolves when no connection is left. With `now`, also in a
    * later call, all streams end at once.
    */
   close(how?: { readonly now?: boolean }): Promise<void>;

@@ -6,6 +6,8 @@ import type { LiveStream } from "../exchange/live-stream.ts";
 /** An open WebSocket connection. Its bytes are not parsed, so it has no event boundary to end at. */
 export class Tunnel implements LiveStream {
   readonly exchange: Exchange;
+  /** Clients of WebSockets reconnect by themselves as a rule, and see that the connection was aborted. */
+  readonly reconnects = true;
   readonly #socket: Duplex;
 
   constructor(exchange: Exchange, socket: Duplex) {

@@ -26,7 +26,10 @@ export interface ChannelClient extends Recipient, Expiring {
   finish(reason: EndReason): void;
   /** The stream has failed: the client is aborted, because its response is incomplete. */
   abort(reason: EndReason, error?: unknown): void;
-  /** Ends the response now, at an event boundary; refuses a client that has not begun. */
+  /**
+   * Ends the response now, at an event boundary; aborts it if the client would not reconnect, and refuses a client that
+   * has not begun.
+   */
   endAtBoundary(reason: EndReason): void;
   /** The stream was silent for `stream.heartbeat`. */
   beat(): void;

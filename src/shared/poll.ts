@@ -22,6 +22,8 @@ export interface PollRequest {
 export class Poll implements ChannelClient, LiveStream {
   readonly exchange: Exchange;
   readonly isShared = true;
+  /** A poll's response is complete whenever it ends, and the client asks again. */
+  readonly reconnects = true;
   /** Its response is written and ended in one call. */
   readonly pendingBytes = 0;
   readonly deadline = Number.POSITIVE_INFINITY;

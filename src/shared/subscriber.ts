@@ -4,7 +4,7 @@ import type { EndReason } from "../base/outcome.ts";
 import { ownText } from "../base/own-text.ts";
 import type { Account } from "../exchange/account.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { LiveStream } from "../exchange/live-stream.ts";
+import { isReconnecting, type LiveStream } from "../exchange/live-stream.ts";
 import { fail as failExchange, send } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { SharedBytes } from "../http/shared-bytes.ts";
@@ -29,6 +29,7 @@ const BEAT = new SharedBytes(HEARTBEAT);
 export class Subscriber implements ChannelClient, LiveStream {
   readonly exchange: Exchange;
   readonly isShared = true;
+  readonly reconnects: boolean;
   readonly deadline: number;
   /** The exchange's; a field of its own because each batch is noted in it. */
   readonly #account: Account;
@@ -47,6 +48,7 @@ export class Subscriber implements ChannelClient, LiveStream {
 
   constructor(exchange: Exchange, response: ClientResponse, channel: Membership, lastEventId: string) {
     this.exchange = exchange;
+    this.reconnects = isReconnecting(exchange);
     this.#account = exchange.account;
     this.#response = response;
     this.#channel = channel;
@@ -131,6 +133,7 @@ export class Subscriber implements ChannelClient, LiveStream {
   endAtBoundary(reason: EndReason, retryMs?: number): void {
     if (!this.#hasBegun) return void this.#turnAway();
     if (this.#isOver) return;
+    if (!this.reconnects) return void this.abort(reason);
     if (retryMs !== undefined) this.#write(new SharedBytes(Buffer.from(`retry: ${retryMs}\n\n`)));
     this.#end(reason);
   }

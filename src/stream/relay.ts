@@ -7,7 +7,7 @@ import { MAX_DURATION_MS } from "../base/units.ts";
 import type { StreamConfig } from "../config/route-schema.ts";
 import type { Sent } from "../exchange/account.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { LiveStream } from "../exchange/live-stream.ts";
+import { isReconnecting, type LiveStream } from "../exchange/live-stream.ts";
 import type { Route } from "../exchange/route.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { pairs } from "../http/fields.ts";
@@ -54,6 +54,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   #endAtBoundary: { readonly reason: EndReason; readonly retryMs: number | undefined } | undefined;
 
   readonly exchange: Exchange;
+  readonly reconnects: boolean;
   readonly #backend: Source;
   readonly #config: StreamConfig;
   readonly #writer: ClientWriter;
@@ -65,6 +66,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
 
   constructor(exchange: Exchange, response: ClientResponse, backend: Source, route: Route) {
     this.exchange = exchange;
+    this.reconnects = isReconnecting(exchange);
     this.#response = response;
     this.#backend = backend;
     this.#config = route.config.stream;
@@ -103,11 +105,12 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   }
 
   /**
-   * Ends the stream at an event boundary: now if it is at one, else at the next. A stream whose boundaries are unknown
-   * is aborted, because a clean end would mark it as complete. `retryMs` is a reconnection time to send before the end.
+   * Ends the stream at an event boundary: now if it is at one, else at the next. A stream whose boundaries are unknown,
+   * or whose client does not reconnect, is aborted, because a clean end would mark it as complete. `retryMs` is a
+   * reconnection time to send before the end.
    */
   endAtBoundary(reason: EndReason, retryMs?: number): void {
-    if (!this.#hasBoundaries) this.abort(reason);
+    if (!this.#hasBoundaries || !this.reconnects) this.abort(reason);
     else if (this.#boundary.isAtBoundary) this.#end(reason, retryMs);
     else this.#endAtBoundary = { reason, retryMs };
   }

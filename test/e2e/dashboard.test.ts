@@ -5,7 +5,7 @@ import { startBackend } from "../support/backend.ts";
 import { launchChromium } from "../support/chromium.ts";
 import { eventually } from "../support/eventually.ts";
 import type { GatewayFixture } from "../support/gateway.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 const start = async (server: Record<string, unknown> = {}) => {
   const backend = await startBackend((request) => request.openStream());
@@ -17,7 +17,7 @@ const start = async (server: Record<string, unknown> = {}) => {
     server,
   });
   const open = async (path: string) => {
-    const client = openStream(gateway.port, { path });
+    const client = openStream(gateway.port, { path, headers: EVENT_SOURCE });
     await client.opened();
     return client;
   };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type ComposeEnvironment, startComposeEnvironment } from "../support/docker-engine.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 /** Time for everything: programs, base images, the project's image, and the containers. */
 const FROM_NOTHING_MS = 1_200_000;
@@ -40,7 +40,7 @@ onEngine("passes its end-to-end checks, run by the e2e service", async (environm
 onEngine("streams through the published port of each site", async (environment) => {
   for (const port of [8080, 8081]) {
     const address = await environment.address("nginx", port);
-    const client = openStream(Number(address.split(":").at(-1)), { path: "/stream" });
+    const client = openStream(Number(address.split(":").at(-1)), { path: "/stream", headers: EVENT_SOURCE });
     await client.received(":\n");
     await client.received("data: ");
     client.leave();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { askAdmin, startWithAdmin } from "../support/admin.ts";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 interface Page {
   readonly total: number;
@@ -26,7 +26,7 @@ const start = async (count: number) => {
   });
   const clients = [];
   for (let at = 0; at < count; at++) {
-    const client = openStream(gateway.port, { path: at % 2 === 0 ? "/one" : "/two" });
+    const client = openStream(gateway.port, { path: at % 2 === 0 ? "/one" : "/two", headers: EVENT_SOURCE });
     await client.opened();
     clients.push(client);
   }

@@ -5,7 +5,7 @@ import { type GatewayFixture, startGatewayTo } from "../support/gateway.ts";
 import { handshake, switching } from "../support/handshake.ts";
 import { epoch, startIssuer } from "../support/issuer.ts";
 import { openRaw } from "../support/raw-client.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 /** A token that is valid for two to three seconds: longer than a busy machine stands still before it is used. */
 const BRIEF = { expiresIn: 3 };
@@ -28,7 +28,7 @@ test("a stream ends between two events when its token expires, and the reconnect
   const token = await issuer.token(BRIEF);
   const expiresAt = epoch(BRIEF.expiresIn) * 1000;
   const authorization = `Bearer ${token}`;
-  const stream = openStream(gateway.port, { path: "/feed", headers: { authorization } });
+  const stream = openStream(gateway.port, { path: "/feed", headers: { ...EVENT_SOURCE, authorization } });
   const request = await backend.nextRequest();
   request.emit("data: one\n\n");
   await stream.received("data: one\n\n");
@@ -53,7 +53,7 @@ test("on a shared stream, only the client whose token expires is ended", async (
   const listen = async (expiresIn: number) =>
     openStream(gateway.port, {
       path: "/feed",
-      headers: { authorization: `Bearer ${await issuer.token({ expiresIn })}` },
+      headers: { ...EVENT_SOURCE, authorization: `Bearer ${await issuer.token({ expiresIn })}` },
     });
   const brief = await listen(BRIEF.expiresIn);
   const long = await listen(60);
@@ -71,7 +71,7 @@ test("an event under way at that moment is delivered whole before the end", asyn
   const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
   const token = await issuer.token(BRIEF);
   const expiresAt = epoch(BRIEF.expiresIn) * 1000;
-  const stream = openStream(gateway.port, { headers: { authorization: `Bearer ${token}` } });
+  const stream = openStream(gateway.port, { headers: { ...EVENT_SOURCE, authorization: `Bearer ${token}` } });
   const request = await backend.nextRequest();
   request.emit("data: half");
   await stream.received("data: half");
@@ -85,7 +85,10 @@ test("an event under way at that moment is delivered whole before the end", asyn
 test("an event that never ends outlives the credential by at most five seconds", async () => {
   const { backend, issuer, gateway } = await startProtected((request) => request.openStream());
   const token = await issuer.token({ expiresIn: 2 });
-  const stream = openStream(gateway.port, { path: "/feed", headers: { authorization: `Bearer ${token}` } });
+  const stream = openStream(gateway.port, {
+    path: "/feed",
+    headers: { ...EVENT_SOURCE, authorization: `Bearer ${token}` },
+  });
   (await backend.nextRequest()).emit("data: half");
   // Aborted, not ended: the received bytes are not a whole event.
   expect(await stream.ended(12_000)).toBe("truncated");
@@ -104,7 +107,7 @@ test("the stream of a ticket ends with the token for which the ticket was issued
       headers: { authorization },
     });
     const { ticket } = (await answer.json()) as { ticket: string };
-    return openStream(gateway.port, { path: `${path}?ticket=${ticket}` });
+    return openStream(gateway.port, { path: `${path}?ticket=${ticket}`, headers: EVENT_SOURCE });
   };
   const long = await open(300, "/long");
   const brief = await open(4, "/brief");

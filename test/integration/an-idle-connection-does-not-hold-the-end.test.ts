@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { openRaw } from "../support/raw-client.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 // For Node a connection without a request is busy: `close()` waited its whole grace period of five seconds for the
 // spare connections of browsers and fetch.
@@ -16,7 +16,7 @@ it("closes at once although a client holds a connection without a request", asyn
   const spareClosed = once(spare, "close");
   await once(spare, "connect");
   // A response on a later connection proves that the spare one has been accepted.
-  const client = openStream(gateway.port);
+  const client = openStream(gateway.port, { headers: EVENT_SOURCE });
   (await backend.nextRequest()).openStream();
   await client.opened();
   const startedAt = performance.now();

@@ -5,14 +5,14 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { type Backend, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { type GatewayFixture, startGatewayTo } from "../support/gateway.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 const drain = (timeout: string, more: object = {}) => ({ drain: { timeout, retry: "2s", ...more } });
 
 async function openMany(gateway: GatewayFixture, backend: Backend, count: number) {
   const clients: ReturnType<typeof openStream>[] = [];
   for (let at = 0; at < count; at++) {
-    const client = openStream(gateway.port, { path: `/${at}` });
+    const client = openStream(gateway.port, { path: `/${at}`, headers: EVENT_SOURCE });
     const request = await backend.nextRequest();
     request.openStream();
     request.emit(`id: ${at}\ndata: x\n\n`);
@@ -48,7 +48,7 @@ test("streams end between events, spread over the timeout, each with a reconnect
 test("an event that has begun is finished before its stream ends", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {}, drain("5s"));
-  const client = openStream(gateway.port);
+  const client = openStream(gateway.port, { headers: EVENT_SOURCE });
   const request = await backend.nextRequest();
   request.openStream();
   request.emit("id: 1\ndata: half");
@@ -70,7 +70,7 @@ test("an event that has begun is finished before its stream ends", async () => {
 test("a stream without a boundary in time is aborted, never ended cleanly", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {}, drain("500ms"));
-  const client = openStream(gateway.port);
+  const client = openStream(gateway.port, { headers: EVENT_SOURCE });
   const request = await backend.nextRequest();
   request.openStream();
   request.emit("data: half");

@@ -4,7 +4,7 @@ import { refusedPort, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { type LogLine, startGateway, startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 const UUID = /^[0-9a-f-]{36}$/;
 
@@ -106,7 +106,7 @@ test("every request has exactly one line, however it ends", async () => {
 });
 
 test("a closing gateway ends streams between two events, with the reason drained", async () => {
-  const { client, request, gateway } = await openRelay();
+  const { client, request, gateway } = await openRelay({ request: { headers: EVENT_SOURCE } });
   request.emit("data: ha");
   await client.received("data: ha");
   const closing = gateway.close();

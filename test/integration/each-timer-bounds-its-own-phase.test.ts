@@ -5,7 +5,7 @@ import { startBackend } from "../support/backend.ts";
 import { startBlackHole } from "../support/black-hole.ts";
 import { startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 const upstream = (url: string, timers: Record<string, string>) => ({
   upstream: { backends: [{ url }], ...timers },
@@ -104,7 +104,10 @@ test("idleTimeout: a silent backend is aborted despite sluice's heartbeats", asy
 
 test("maxDuration: a silent stream between two events ends cleanly after 80 to 100 % of it", async () => {
   const startedAt = performance.now();
-  const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "2s" } } });
+  const { client, request, gateway } = await openRelay({
+    route: { stream: { maxDuration: "2s" } },
+    request: { headers: EVENT_SOURCE },
+  });
   expect(await client.ended()).toBe("clean");
   expect(client.endedAt - startedAt).toBeGreaterThan(1595);
   // A machine that stalls ends it late, but no stream lasts beyond 120 %: then it is aborted, which is not clean.
@@ -117,7 +120,10 @@ test("maxDuration waits for the end of the current event, and drops the next eve
   // The drawn time is the earliest, 80 %: a second before the abort at 120 %.
   const random = vi.spyOn(Math, "random").mockReturnValue(0);
   onTestFinished(() => random.mockRestore());
-  const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "3s" } } });
+  const { client, request, gateway } = await openRelay({
+    route: { stream: { maxDuration: "3s" } },
+    request: { headers: EVENT_SOURCE },
+  });
   random.mockRestore();
   request.emit("data: first half,");
   await client.received("first half,");
@@ -130,7 +136,10 @@ test("maxDuration waits for the end of the current event, and drops the next eve
 });
 
 test("maxDuration: a stream that never ends its event is aborted", async () => {
-  const { client, request, gateway } = await openRelay({ route: { stream: { maxDuration: "300ms" } } });
+  const { client, request, gateway } = await openRelay({
+    route: { stream: { maxDuration: "300ms" } },
+    request: { headers: EVENT_SOURCE },
+  });
   request.emit("data: no end");
   expect(await client.ended()).toMatch(/^(truncated|reset)$/);
   await request.connection.closed;

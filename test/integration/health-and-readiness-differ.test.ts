@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { askAdmin, startWithAdmin } from "../support/admin.ts";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 test("a draining gateway is alive but not ready, and gives the reason", async () => {
   const backend = await startBackend();
@@ -14,7 +14,7 @@ test("a draining gateway is alive but not ready, and gives the reason", async ()
   expect(await health()).toBe(200);
   expect([ready.status, JSON.parse(ready.text)]).toEqual([200, { status: "ready", reasons: [] }]);
 
-  const client = openStream(gateway.port);
+  const client = openStream(gateway.port, { headers: EVENT_SOURCE });
   const request = await backend.nextRequest();
   request.openStream();
   // During an event, so that the drain has to wait.

@@ -4,7 +4,7 @@ import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
 import { startGateway } from "../support/gateway.ts";
 import { rawRequest } from "../support/raw-client.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 const start = (mock: unknown, more: Record<string, unknown> = {}) =>
   startGateway({ routes: { main: { match: { path: "/*" }, mock, ...more } } });
@@ -135,7 +135,7 @@ test("heartbeats come while a script is silent, and maxDuration ends it", async 
     // Longer than a machine stands still: missed heartbeats are not sent later.
     { stream: { heartbeat: "20ms", maxDuration: "1500ms" } },
   );
-  const client = openStream(gateway.port);
+  const client = openStream(gateway.port, { headers: EVENT_SOURCE });
   expect(await client.ended()).toBe("clean");
   expect(client.text).toMatch(/^(:\n){3,}$/);
   expect(await gateway.requestLine()).toMatchObject({ endReason: "max_duration" });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type Backend, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { type GatewayFixture, type GatewaySetup, startGateway } from "../support/gateway.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 const routeTo = (path: string, upstream: string, more: object = {}) => ({
   match: { path },
@@ -16,7 +16,7 @@ interface Open {
 }
 
 async function open(gateway: GatewayFixture, backend: Backend, path: string): Promise<Open> {
-  const client = openStream(gateway.port, { path });
+  const client = openStream(gateway.port, { path, headers: EVENT_SOURCE });
   const request = await backend.nextRequest();
   request.openStream();
   request.emit("data: first\n\n");

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { directoryOf, startSluice, writeFiles } from "../support/sluice-process.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 const MOCK = 'match: { path: "/*" }\nmock: { status: 200, body: ok }\n';
 const server = (drain: string) => `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ndrain: ${drain}\n`;
@@ -19,7 +19,7 @@ async function serveStream(drain: string, under: readonly string[] = []) {
   });
   const sluice = startSluice(["serve"], { cwd, under });
   await sluice.logged("ready");
-  const client = openStream(await sluice.port());
+  const client = openStream(await sluice.port(), { headers: EVENT_SOURCE });
   const request = await backend.nextRequest();
   request.openStream();
   request.emit("data: x\n\n");
@@ -143,7 +143,7 @@ test("serve as process 1 of a container handles SIGTERM and drains", async () =>
   const sluice = startSluice(["serve"], { cwd, under: UNSHARE, env: { NODE_OPTIONS: `--import=${say}` } });
   await sluice.logged("ready");
   expect(await sluice.logged("pid")).toMatchObject({ pid: 1 });
-  const client = openStream(await sluice.port());
+  const client = openStream(await sluice.port(), { headers: EVENT_SOURCE });
   (await backend.nextRequest()).openStream();
   await client.opened();
   // Only root of the outer namespace can signal it: it is the only child.

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 import { fetchOnce, serveWorkers } from "../support/workers.ts";
 
 interface Listed {
@@ -23,7 +23,7 @@ async function serveSix() {
   });
   const streams: ReturnType<typeof openStream>[] = [];
   for (let n = 1; n <= 6; n++) {
-    const stream = openStream(served.port, { path: `/${n * 100}` });
+    const stream = openStream(served.port, { path: `/${n * 100}`, headers: EVENT_SOURCE });
     await stream.received("\n\n");
     streams.push(stream);
     // Each worker reports the age of its streams at the time of its answer, which differs a little between workers.

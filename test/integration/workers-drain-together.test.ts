@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
-import { openStream } from "../support/sse-client.ts";
+import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 import { isAlive, serveWorkers } from "../support/workers.ts";
 
 /** Starts two workers with four streams. */
@@ -15,7 +15,7 @@ async function serveStreams(drain: Readonly<Record<string, unknown>>, under: rea
   const served = await serveWorkers(setup, { under });
   const streams = [];
   for (let n = 0; n < 4; n++) {
-    const stream = openStream(served.port);
+    const stream = openStream(served.port, { headers: EVENT_SOURCE });
     await stream.received("data: x");
     streams.push(stream);
   }

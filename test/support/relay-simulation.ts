@@ -131,7 +131,13 @@ export class RelaySimulation {
 
   /** Attaches the relay; it gets the bytes read before at once. */
   start(): void {
-    const request = { method: "GET", url: "/", httpVersion: "1.1", rawHeaders: [], body: undefined };
+    const request = {
+      method: "GET",
+      url: "/",
+      httpVersion: "1.1",
+      rawHeaders: ["Accept", "text/event-stream"],
+      body: undefined,
+    };
     const who = {
       address: "127.0.0.1",
       proto: "http",

@@ -25,6 +25,9 @@ export interface StreamRequest {
   readonly paused?: boolean;
 }
 
+/** The fields that an EventSource sends: its stream may end early, because it reconnects. */
+export const EVENT_SOURCE = { Accept: "text/event-stream" };
+
 type Framing = "chunked" | "length" | "close";
 
 /** Reads one response directly from the socket, without any library that joins, decodes or retries. */

@@ -17,9 +17,10 @@ interface Played extends LiveStream {
 }
 
 /** A stream that ends when it is told to, or one that never comes to a border. */
-function play(open: Set<LiveStream>, { findsBoundary = true } = {}): Played {
+function play(open: Set<LiveStream>, { findsBoundary = true, reconnects = true } = {}): Played {
   const stream: Played = {
     exchange: {} as Exchange,
+    reconnects,
     pendingBytes: 0,
     endedAt: [],
     retries: [],
@@ -88,6 +89,19 @@ test("a stream that was opened meanwhile ends too, and one without a border is b
     isOver: true,
     open: 0,
   });
+});
+
+test("the stream of a client that does not reconnect goes on until the timeout, and is then aborted", () => {
+  const open = new Set<LiveStream>();
+  const stays = play(open, { reconnects: false });
+  const finishes = play(open, { reconnects: false });
+  drainStreams(() => open, { timeout: 10_000, retry: 3000 });
+  vi.advanceTimersByTime(9_900);
+  open.delete(finishes);
+  expect({ ends: stays.endedAt.length, isAborted: stays.isAborted }).toEqual({ ends: 0, isAborted: false });
+  vi.advanceTimersByTime(200);
+  expect({ ends: stays.endedAt.length, isAborted: stays.isAborted }).toEqual({ ends: 0, isAborted: true });
+  expect(finishes.isAborted).toBe(false);
 });
 
 test("called off, it ends nothing more", () => {

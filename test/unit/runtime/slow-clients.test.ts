@@ -7,6 +7,7 @@ test("the half of the slow clients with the most pending bytes is ended, and no 
   const ended: [bytes: number, reason: string][] = [];
   const stream = (pendingBytes: number): LiveStream => ({
     exchange: fakeExchange(),
+    reconnects: true,
     pendingBytes,
     endAtBoundary() {},
     abort: (reason) => void ended.push([pendingBytes, reason]),
