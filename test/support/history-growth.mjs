@@ -55,6 +55,6 @@ const histories = Array.from({ length: streams }, () => new History(bounds, budg
 const before = await settled();
 for (const [stream, history] of histories.entries()) fill(history, stream, events);
 const after = await settled();
-const payload = histories.reduce((sum, history) => sum + history.bytes, 0);
+const payload = histories.reduce((sum, history) => sum + history.bytesAfter(0), 0);
 const growth = { used: after.used - before.used, rss: after.rss - before.rss };
 process.stdout.write(JSON.stringify({ counted: budget.bytes, payload, ...growth }));
