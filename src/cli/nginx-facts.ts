@@ -1,4 +1,5 @@
 import type { ListenAddress } from "../config/address-schema.ts";
+import { heartbeatMs } from "../config/heartbeat-schema.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { InputError } from "../nginx/lint/inputs.ts";
@@ -20,7 +21,7 @@ export function readFacts(directory: string): SluiceFacts {
       path: match.path,
       hasWebSocket: websocket,
       hasCors: cors !== false,
-      heartbeatMs: stream.heartbeat,
+      heartbeatMs: heartbeatMs(stream),
     })),
     trustedProxies: server.trustedProxies,
   };

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { pathFault } from "../http/routing-path.ts";
 import { accessSchema } from "./access-schema.ts";
 import { authSchema } from "./auth-schema.ts";
+import { heartbeatSchema } from "./heartbeat-schema.ts";
 import { limitsSchema } from "./limits-schema.ts";
 import { mockSchema } from "./mock-schema.ts";
 import { suggestion } from "./nearest.ts";
@@ -92,8 +93,18 @@ const responseEdits = fieldEdits.extend({
 });
 
 const stream = z.strictObject({
-  heartbeat: durationOrOff.prefault("15s").describe("Send a comment line after this much silence; or off."),
-  prelude: z.boolean().prefault(true).describe("Send one comment line directly after the head."),
+  heartbeat: heartbeatSchema
+    .prefault("15s")
+    .describe(
+      "Send a comment line after this much silence; or { every: 15s, event: ping }, an event instead; or off.",
+    ),
+  comments: z
+    .enum(["auto", "on", "off"])
+    .prefault("auto")
+    .describe(
+      "Comment lines of sluice. auto: the prelude only if no event came within a second, and no added line for Google's SDKs (X-Goog-Api-Client), which cannot read them. on: for all clients, the prelude directly after the head. off: none.",
+    ),
+  prelude: z.boolean().prefault(true).describe("Send one comment line before the first event: see comments."),
   retry: z
     .union([z.null(), duration], "expected a duration such as 3s, or null")
     .prefault(null)

@@ -89,6 +89,7 @@ export function isWorthRetrying(exchange: Exchange, status: number): boolean {
 
 /** Returns a refusal after which an EventSource reconnects: an empty stream with `retry`, and the error as a comment. */
 function retryReply(exchange: Exchange, error: ProxyError, body: string): Reply {
+  const hasComments = exchange.route?.config.stream.comments !== "off";
   return {
     status: 200,
     fields: [
@@ -98,7 +99,7 @@ function retryReply(exchange: Exchange, error: ProxyError, body: string): Reply 
       ...error.fields.filter(([name]) => name !== "Retry-After"),
       ...exchange.ownFields,
     ],
-    body: `:${body}\nretry: ${retryMs(error)}\n\n`,
+    body: `${hasComments ? `:${body}\n` : ""}retry: ${retryMs(error)}\n\n`,
     closes: error.closes,
   };
 }

@@ -1,5 +1,6 @@
 import type { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
+import type { Beats } from "./beats.ts";
 import type { Expiring } from "./deadlines.ts";
 import type { Recipient } from "./delivery.ts";
 import type { History } from "./history.ts";
@@ -41,6 +42,8 @@ export interface ChannelClient extends Recipient, Expiring {
 export interface Membership {
   readonly history: History;
   readonly route: SharedRoute;
+  /** Heartbeats and the prelude. */
+  readonly beats: Beats;
   /** The reconnection time that the backend has set, in ms. */
   readonly retryMs: number | undefined;
   /** The client has left or ended. */

@@ -1,10 +1,10 @@
-import { guarded } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
 import type { BackendFiles } from "../limits/backend-files.ts";
 import type { Log } from "../observe/log.ts";
 import { boundedState, failureOf } from "./backend-verdict.ts";
+import { Beats } from "./beats.ts";
 import { CatchUp } from "./catch-up.ts";
 import { ChannelBackend } from "./channel-backend.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
@@ -52,6 +52,7 @@ export class Channel implements ChannelFeed, Membership {
   readonly route: SharedRoute;
   readonly history: History;
   readonly pollBodies: PollBodies;
+  readonly beats: Beats;
   readonly #options: ChannelOptions;
   readonly #store: ChannelStore;
   readonly #backend: ChannelBackend;
@@ -67,7 +68,6 @@ export class Channel implements ChannelFeed, Membership {
   #isClosed = false;
   #isRetired = false;
   readonly #openedAt = performance.now();
-  #heartbeat: NodeJS.Timeout | undefined;
   readonly #connecting: ConnectingTimeout;
 
   constructor(options: ChannelOptions) {
@@ -95,8 +95,7 @@ export class Channel implements ChannelFeed, Membership {
     });
     this.#delivery = new Delivery(this.history, this.#clients, () => this.#afterPass(), onFault);
     this.#stalls = new StallWatch(sendTimeout, onFault);
-    const beat = guarded(onFault, () => this.#beat());
-    if (heartbeat !== undefined) this.#heartbeat = setTimeout(beat, heartbeat);
+    this.beats = new Beats(heartbeat, () => this.#beat(), onFault);
     this.#store.start(this);
   }
 
@@ -146,7 +145,7 @@ export class Channel implements ChannelFeed, Membership {
     if (this.#isClosed) return;
     this.#isClosed = true;
     eachRecipient([...this.#waiting, ...this.#clients], (client) => client.endAtBoundary(reason));
-    clearTimeout(this.#heartbeat);
+    this.beats.stop();
     this.#connecting.stop();
     this.#linger.stop();
     this.#delivery.stop();
@@ -167,7 +166,7 @@ export class Channel implements ChannelFeed, Membership {
 
   onEvents(events: readonly StoredEvent[]): void {
     for (const event of events) this.history.push(event);
-    this.#heartbeat?.refresh();
+    this.beats.restart();
     this.#delivery.schedule();
     if (this.#delivery.pendingBytes > MAX_PENDING_BYTES) this.#backend.pause();
     if (sharedOf(this.route).onGap === "close" && events.some(({ block }) => isGap(block))) {
@@ -250,7 +249,7 @@ export class Channel implements ChannelFeed, Membership {
     eachRecipient(this.#clients, (client) => client.beat());
     if (this.#clients.size > 0) this.history.touch();
     this.#trim();
-    this.#heartbeat?.refresh();
+    this.beats.restart();
   }
 
   #afterPass(): void {

@@ -2,7 +2,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { SharedBytes } from "../http/shared-bytes.ts";
-import { openingLines } from "../stream/opening.ts";
+import { type AddedLines, openingLines } from "../stream/opening.ts";
 import { ordinaryHead, type ResponseHead, streamHead } from "../stream/response-head.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -50,10 +50,10 @@ function resumed(head: ResponseHead, from: string | undefined): ResponseHead {
 /** Returns the bytes before the first event; undefined for none. */
 export function openingOf(
   { config }: Route,
-  retryMs: number | undefined,
-  gap: Buffer | undefined,
+  added: AddedLines,
+  { retryMs, gap }: { readonly retryMs: number | undefined; readonly gap: Buffer | undefined },
 ): SharedBytes | undefined {
-  const lines = Buffer.from(openingLines(config.stream, retryMs));
+  const lines = Buffer.from(openingLines(config.stream, added, retryMs));
   if (lines.length === 0 && gap === undefined) return undefined;
   return new SharedBytes(gap === undefined ? lines : Buffer.concat([lines, gap]));
 }

@@ -8,16 +8,15 @@ import { isReconnecting, type LiveStream } from "../exchange/live-stream.ts";
 import { fail as failExchange, send } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { SharedBytes } from "../http/shared-bytes.ts";
-import { HEARTBEAT } from "../stream/opening.ts";
+import { type AddedLines, addedLines, hasLatePrelude, takesHeartbeats } from "../stream/opening.ts";
 import { abortDelivered, StallTimer } from "../stream/stall-timer.ts";
+import type { Preluded } from "./beats.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
 import { withId } from "./event-id.ts";
 import { gapBlock } from "./gap.ts";
 import { type Start, startFor } from "./resume.ts";
 import { sharedOf } from "./shared-route.ts";
 import { openingOf, subscriberHead } from "./subscriber-head.ts";
-
-const BEAT = new SharedBytes(HEARTBEAT);
 
 /**
  * A streaming client of a channel: a position in the channel's history, and a response.
@@ -26,7 +25,7 @@ const BEAT = new SharedBytes(HEARTBEAT);
  * twice where live events follow replayed ones. A client with pending bytes keeps its position and costs no further
  * memory; it is ended when it is `stream.clientBuffer` behind.
  */
-export class Subscriber implements ChannelClient, LiveStream {
+export class Subscriber implements ChannelClient, LiveStream, Preluded {
   readonly exchange: Exchange;
   readonly isShared = true;
   readonly reconnects: boolean;
@@ -35,6 +34,7 @@ export class Subscriber implements ChannelClient, LiveStream {
   readonly #account: Account;
   readonly #response: ClientResponse;
   readonly #channel: Membership;
+  readonly #added: AddedLines;
   readonly lastEventId: string;
   /** All events up to this position have been written to the response. */
   #seq = 0;
@@ -52,6 +52,7 @@ export class Subscriber implements ChannelClient, LiveStream {
     this.#account = exchange.account;
     this.#response = response;
     this.#channel = channel;
+    this.#added = addedLines(channel.route.config.stream, exchange.request.rawHeaders);
     this.lastEventId = ownText(lastEventId);
     this.deadline = deadlineOf(exchange, channel.route.config.stream.maxDuration);
     response.onClose(() => this.#leave());
@@ -84,9 +85,11 @@ export class Subscriber implements ChannelClient, LiveStream {
     exchange.account.headSent(head.status);
     exchange.streamOpened();
     const gap = start.isGap ? this.#gap(start, this.lastEventId) : undefined;
-    const opening = openingOf(route, retryMs, gap);
-    if (opening === undefined) this.#response.flushHead();
-    else this.#write(opening);
+    const opening = openingOf(route, this.#added, { retryMs, gap });
+    if (opening !== undefined) this.#write(opening);
+    else this.#response.flushHead();
+    if (opening === undefined && hasLatePrelude(route.config.stream, this.#added))
+      this.#channel.beats.awaitPrelude(this);
     if (start.isGap && sharedOf(route).onGap === "close") this.#end("completed");
     else this.advance();
   }
@@ -115,8 +118,15 @@ export class Subscriber implements ChannelClient, LiveStream {
   }
 
   beat(): void {
+    const { beats, route } = this.#channel;
+    const { heartbeat } = route.config.stream;
     // With bytes pending, a heartbeat would only queue behind them.
-    if (this.#hasBegun && !this.#isBlocked && this.#response.pendingBytes === 0) this.#write(BEAT);
+    if (!this.#hasBegun || this.#isBlocked || this.#response.pendingBytes > 0) return;
+    if (heartbeat !== undefined && takesHeartbeats(heartbeat, this.#added)) this.#write(beats.heartbeat);
+  }
+
+  prelude(): void {
+    if (!this.#isOver && this.#account.bytesSent === 0) this.#write(this.#channel.beats.prelude);
   }
 
   setRetry(retryMs: number): void {

@@ -1,9 +1,6 @@
 import { performance } from "node:perf_hooks";
-import { atWallClock } from "../base/at-wall-clock.ts";
 import { DueTimer } from "../base/due-timer.ts";
-import { jitter } from "../base/jitter.ts";
 import type { EndReason } from "../base/outcome.ts";
-import { MAX_DURATION_MS } from "../base/units.ts";
 import type { StreamConfig } from "../config/route-schema.ts";
 import type { Sent } from "../exchange/account.ts";
 import type { Exchange } from "../exchange/exchange.ts";
@@ -16,18 +13,21 @@ import { responseTrailers } from "../http/trailers.ts";
 import { Boundary } from "../sse/boundary.ts";
 import { ByteOrderMark } from "../sse/byte-order-mark.ts";
 import { ClientWriter } from "./client-writer.ts";
+import { EndTimers } from "./end-timers.ts";
 import { Heartbeat, type HeartbeatTarget } from "./heartbeat.ts";
-import { HEARTBEAT, openingLines } from "./opening.ts";
+import {
+  type AddedLines,
+  addedLines,
+  COMMENT_LINE,
+  hasLatePrelude,
+  heartbeatBytes,
+  openingLines,
+  PRELUDE_DELAY_MS,
+  takesHeartbeats,
+} from "./opening.ts";
 import { contentCoding, isEventStream, streamHead } from "./response-head.ts";
 
-/** Multiple of `maxDuration` after which a stream is aborted if no event boundary came to end it at. */
-const BOUNDARY_GRACE = 1.2;
-
-const NONE: readonly NodeJS.Timeout[] = [];
 const NOTHING = Buffer.alloc(0);
-
-/** How long an event that began before the credential expired may take to end, in ms. */
-const EXPIRY_GRACE_MS = 5_000;
 
 /**
  * Relays one backend's event stream to one client.
@@ -57,12 +57,13 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   readonly reconnects: boolean;
   readonly #backend: Source;
   readonly #config: StreamConfig;
+  readonly #added: AddedLines;
   readonly #writer: ClientWriter;
   #heartbeat: Heartbeat | undefined;
   /** Whether the backend is paused because the client's buffer is full. */
   #isPaused = false;
-  #deadlines: readonly NodeJS.Timeout[] = NONE;
-  #stopExpiry: (() => void) | undefined;
+  #prelude: NodeJS.Timeout | undefined;
+  #endTimers: EndTimers | undefined;
 
   constructor(exchange: Exchange, response: ClientResponse, backend: Source, route: Route) {
     this.exchange = exchange;
@@ -70,6 +71,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#response = response;
     this.#backend = backend;
     this.#config = route.config.stream;
+    this.#added = addedLines(this.#config, exchange.request.rawHeaders);
     this.#writer = new ClientWriter(exchange, response, this.#config);
     const hasEvents = isEventStream(backend.head);
     this.#hasBoundaries = hasEvents && contentCoding(backend.head) === undefined;
@@ -87,13 +89,22 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   start(): void {
     this.#startTimers();
     this.#response.onClose(() => this.#onClientClose());
-    const opening = openingLines(this.#config);
-    if (this.#hasBoundaries && opening !== "") {
-      this.#mark = new ByteOrderMark();
-      this.#opening = Buffer.from(opening);
-    }
+    if (this.#hasBoundaries) this.#prepareOpening();
     this.#backend.start(this);
     this.#open();
+  }
+
+  #prepareOpening(): void {
+    const opening = openingLines(this.#config, this.#added);
+    if (opening !== "") {
+      this.#mark = new ByteOrderMark();
+      this.#opening = Buffer.from(opening);
+    } else if (hasLatePrelude(this.#config, this.#added)) {
+      this.#prelude = setTimeout(
+        this.exchange.guarded(() => this.#sendPrelude()),
+        PRELUDE_DELAY_MS,
+      );
+    }
   }
 
   get events(): number | undefined {
@@ -133,48 +144,32 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   #startTimers(): void {
     const { heartbeat, idleTimeout, maxDuration } = this.#config;
     this.trafficAt = Math.trunc(performance.now());
-    if (heartbeat !== undefined && this.#hasBoundaries) this.#heartbeat = new Heartbeat(heartbeat, this);
-    const { exchange } = this;
-    const guard = (callback: () => void) => exchange.guarded(callback);
+    if (heartbeat !== undefined && this.#hasBoundaries && takesHeartbeats(heartbeat, this.#added))
+      this.#heartbeat = new Heartbeat(heartbeat.every, this);
     if (idleTimeout !== undefined)
       this.#idle = new DueTimer(
         idleTimeout,
-        guard(() => this.#onIdle()),
+        this.exchange.guarded(() => this.#onIdle()),
       );
-    const expiresAt = exchange.principal?.expiresAt;
-    if (expiresAt !== undefined)
-      this.#stopExpiry = atWallClock(
-        expiresAt,
-        guard(() => this.#expire()),
-      );
-    if (maxDuration === undefined) return;
-    // Drawn at random, so that clients that connected together do not all reconnect together.
-    this.#deadlines = [
-      setTimeout(
-        guard(() => this.endAtBoundary("max_duration")),
-        jitter(maxDuration),
-      ),
-      setTimeout(
-        guard(() => this.abort("max_duration")),
-        Math.min(maxDuration * BOUNDARY_GRACE, MAX_DURATION_MS),
-      ),
-    ];
+    this.#endTimers = EndTimers.for(this, maxDuration);
   }
 
-  #expire(): void {
-    this.endAtBoundary("auth_expired");
-    if (this.#isOver) return;
-    const abort = this.exchange.guarded(() => this.abort("auth_expired"));
-    const grace = setTimeout(abort, EXPIRY_GRACE_MS);
-    this.#deadlines = this.#deadlines.concat(grace);
-  }
-
-  /** Writes a comment line if the stream is at an event boundary. */
+  /** Writes a heartbeat if the stream is at an event boundary. */
   beat(): void {
-    // With bytes pending, a heartbeat would only queue behind them.
+    const { heartbeat } = this.#config;
+    if (heartbeat !== undefined) this.#add(heartbeatBytes(heartbeat));
+  }
+
+  #sendPrelude(): void {
+    this.#prelude = undefined;
+    if (this.bytesSent === 0) this.#add(COMMENT_LINE);
+  }
+
+  #add(lines: Buffer): void {
+    // With bytes pending, the lines would only queue behind them.
     if (!this.#boundary.isAtBoundary || this.#writer.isBehind) return;
     if (this.bytesSent === 0) this.#mark = new ByteOrderMark();
-    this.#write(HEARTBEAT);
+    this.#write(lines);
   }
 
   fault(error: unknown): void {
@@ -273,6 +268,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     }
     // `onClientGone: drain` reads the backend to its end, so that it can finish its work; the route's timers bound that.
     this.#heartbeat?.stop();
+    clearTimeout(this.#prelude);
     this.#resume();
   }
 
@@ -282,9 +278,9 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#isOver = true;
     this.#open();
     this.#heartbeat?.stop();
-    for (const timer of this.#deadlines) clearTimeout(timer);
+    clearTimeout(this.#prelude);
+    this.#endTimers?.clear();
     this.#idle?.clear();
-    this.#stopExpiry?.();
     return true;
   }
 }

@@ -101,7 +101,11 @@ test(`${CASES} streams over real connections, reused and new, arrive as sent or 
   const config = inlineConfig({
     routes: {
       bare: { match: { path: "/bare/*" }, upstream, stream: { ...stream, heartbeat: "off", prelude: false } },
-      commented: { match: { path: "/commented/*" }, upstream, stream: { ...stream, heartbeat: "1ms" } },
+      commented: {
+        match: { path: "/commented/*" },
+        upstream,
+        stream: { ...stream, comments: "on", heartbeat: "1ms" },
+      },
     },
   });
   const gateway = createGateway(config, { log: pino({ level: "silent" }) });

@@ -71,7 +71,7 @@ test("a script is relayed like a backend's event stream, event by event", async 
   const client = openStream(gateway.port, { headers: { Origin: "https://a.example" } });
   expect(await client.ended()).toBe("clean");
   expect(client.text).toBe(
-    ':\nid: 1\ndata: one\n\nevent: tick\nid: 2\ndata: {"n":2}\n\n: last\nid: 3\ndata: three\ndata: lines\ndata: here\n\n',
+    'id: 1\ndata: one\n\nevent: tick\nid: 2\ndata: {"n":2}\n\n: last\nid: 3\ndata: three\ndata: lines\ndata: here\n\n',
   );
   expect(client.field("content-type")).toBe("text/event-stream");
   expect(client.field("x-accel-buffering")).toBe("no");

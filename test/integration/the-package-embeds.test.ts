@@ -28,7 +28,7 @@ test("a JavaScript program listens, reloads, closes, and is told every problem o
   const seen: unknown = JSON.parse(await run(process.execPath, ["consumer.mjs"], { cwd: project }));
   expect(seen).toEqual([
     "one",
-    ":\ndata: tick\n\n",
+    "data: tick\n\n",
     "two",
     ["config/routes/bad.yaml match.path", "config/routes/bad.yaml upstream"],
   ]);

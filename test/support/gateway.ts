@@ -89,10 +89,15 @@ export async function startGateway(setup: GatewaySetup): Promise<GatewayFixture>
   return fixture;
 }
 
-/** Starts a gateway with one route for all paths; `route` completes it. */
+/**
+ * Starts a gateway with one route for all paths; `route` completes it. Its streams begin with the prelude, unless the
+ * test chooses: with the default, whether it comes depends on how fast the machine is.
+ */
 export const startGatewayTo = (
   upstream: string,
   route: Readonly<Record<string, unknown>> = {},
   server: Readonly<Record<string, unknown>> = {},
-): Promise<GatewayFixture> =>
-  startGateway({ routes: { main: { match: { path: "/*" }, upstream, ...route } }, server });
+): Promise<GatewayFixture> => {
+  const stream = { comments: "on", ...(route["stream"] as object | undefined) };
+  return startGateway({ routes: { main: { match: { path: "/*" }, upstream, ...route, stream } }, server });
+};

@@ -105,7 +105,15 @@ export class RelaySimulation {
     } as unknown as ResponseOwner);
     this.prelude = options.prelude;
     this.mostPending = Math.max(options.clientBuffer, HIGH_WATER_MARK);
-    const stream: StreamConfig = { ...config.stream, ...options, sendTimeout: undefined };
+    const { heartbeat, ...others } = options;
+    const stream: StreamConfig = {
+      ...config.stream,
+      ...others,
+      // The prelude is sent at once: the cases place lines themselves.
+      comments: "on",
+      heartbeat: heartbeat === undefined ? undefined : { every: heartbeat, event: undefined },
+      sendTimeout: undefined,
+    };
     this.#route = { config: { ...config, name: "main", stream }, cors: undefined } as unknown as Route;
     this.#parser.begin(false);
   }

@@ -1,21 +1,17 @@
 import type { BackendRequest } from "./backend.ts";
-import { type GatewayFixture, startGateway } from "./gateway.ts";
+import { type GatewayFixture, startGatewayTo } from "./gateway.ts";
 import { openStream, type StreamClient } from "./sse-client.ts";
 
 /** The shortest allowed waits, so that redials do not delay a test. */
 export const QUICK = { redial: { min: "20ms", max: "100ms" } };
 
-/** Starts a gateway with one shared route for all paths; `shared` and `route` complete it. */
+/** Starts a gateway with one shared route for all paths; `shared` and `route` complete it. The prelude is sent at once. */
 export const startSharing = (
   upstream: string,
   shared: Readonly<Record<string, unknown>> = {},
   route: Readonly<Record<string, unknown>> = {},
   server: Readonly<Record<string, unknown>> = {},
-): Promise<GatewayFixture> =>
-  startGateway({
-    routes: { main: { match: { path: "/*" }, upstream, shared: { ...QUICK, ...shared }, ...route } },
-    server,
-  });
+): Promise<GatewayFixture> => startGatewayTo(upstream, { shared: { ...QUICK, ...shared }, ...route }, server);
 
 /** Opens a client of a stream; with an id, a reconnecting client. */
 export const subscribe = (port: number, path = "/news", lastEventId?: string): StreamClient =>

@@ -1,3 +1,4 @@
+import { heartbeatMs } from "../../config/heartbeat-schema.ts";
 import type { RouteConfig } from "../../config/route-schema.ts";
 
 /** The longest expected interval between the pings of a WebSocket. Milliseconds. */
@@ -23,9 +24,10 @@ export function longestSilence(routes: readonly RouteConfig[]): Silence {
   const silentRoutes: string[] = [];
   const take = (name: string, ms: number) => longest.set(name, Math.max(ms, longest.get(name) ?? 0));
   for (const { name, stream, upstream, stages, websocket } of routes) {
-    const quiet = stream.heartbeat ?? stream.idleTimeout;
+    const heartbeat = heartbeatMs(stream);
+    const quiet = heartbeat ?? stream.idleTimeout;
     if (quiet === undefined) silentRoutes.push(name);
-    take(stream.heartbeat === undefined ? "idleTimeout" : "heartbeat", quiet ?? SILENT_MS);
+    take(heartbeat === undefined ? "idleTimeout" : "heartbeat", quiet ?? SILENT_MS);
     for (const group of [upstream, ...Object.values(stages).map((stage) => stage.upstream)]) {
       if (group === undefined) continue;
       const attempts = Math.min(group.retries + 1, group.backends.length);

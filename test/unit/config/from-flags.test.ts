@@ -17,7 +17,7 @@ test("one route for every path, with the defaults of a route file", () => {
           match: { path: "/*" },
           websocket: true,
           cors: false,
-          stream: { heartbeat: 15_000 },
+          stream: { heartbeat: { every: 15_000, event: undefined }, comments: "auto" },
         },
       ],
     },

@@ -57,7 +57,7 @@ describe("a good directory", () => {
         },
         routes: [
           { name: "a", websocket: true, upstream: { backends: [{ url: { host: "backend", port: 8080 } }] } },
-          { name: "b", stream: { heartbeat: 15_000, clientBuffer: 262_144 } },
+          { name: "b", stream: { heartbeat: { every: 15_000 }, clientBuffer: 262_144 } },
         ],
       },
     });
@@ -93,7 +93,7 @@ test("every problem of every file is reported at once, in the order of files and
     }),
   ).toEqual([
     "config/routes/broken.yaml:1:9: invalid YAML: flow sequence in block collection must be sufficiently indented and end with a ]",
-    "config/routes/chat.yaml:4:14 stream.heartbeat: expected a duration such as 15s, or off",
+    "config/routes/chat.yaml:4:14 stream.heartbeat: expected a duration such as 15s, off, or an object with every and event",
     "config/routes/chat.yaml:5:3 stream.hartbeat: unknown key; did you mean heartbeat?",
     "config/routes/none.yaml:1:1: expected either upstream or mock, and not both",
     "config/routes/none.yaml:2:9 match.path: the environment variable NONE is not set; ${NONE:-default} would give it a default",
@@ -149,9 +149,24 @@ describe("the problem of a wrong value says what is expected", () => {
       "cors: { allowOrigins: ['*'], allowCredentials: true }",
       "3:23 cors.allowOrigins: expected no * together with allowCredentials",
     ],
-    ["stream: { heartbeat: 5 }", "3:22 stream.heartbeat: expected a duration such as 15s, or off"],
+    [
+      "stream: { heartbeat: 5 }",
+      "3:22 stream.heartbeat: expected a duration such as 15s, off, or an object with every and event",
+    ],
+    [
+      "stream: { heartbeat: { event: ping } }",
+      "3:11 stream.heartbeat.every: missing; expected a duration such as 15s",
+    ],
+    [
+      'stream: { heartbeat: { every: 1s, event: "a\\nb" } }',
+      "3:42 stream.heartbeat.event: expected an event type such as ping: visible ASCII, at most 64 of them",
+    ],
+    ["stream: { comments: no }", "3:21 stream.comments: expected auto, on or off"],
     ["stream: { heartbeat: 50d }", "3:22 stream.heartbeat: expected a duration from 1ms to 24d"],
-    ["stream: { heartbeat: -1s }", "3:22 stream.heartbeat: expected a duration such as 15s, or off"],
+    [
+      "stream: { heartbeat: -1s }",
+      "3:22 stream.heartbeat: expected a duration such as 15s, off, or an object with every and event",
+    ],
     ["stream: { retry: 5 }", "3:18 stream.retry: expected a duration such as 3s, or null"],
     ["stream: { padding: -1 }", "3:20 stream.padding: expected a size such as 64k"],
     ["stream: { clientBuffer: 1q }", "3:25 stream.clientBuffer: expected a size such as 64k"],
@@ -176,7 +191,9 @@ describe("the problem of a wrong value says what is expected", () => {
   });
 
   test("the problem of a key with nothing below it names the known keys", () => {
-    expect(withLines("stream:")[0]).toMatch(/^3:1 stream: expected an object with heartbeat, prelude, /);
+    expect(withLines("stream:")[0]).toMatch(
+      /^3:1 stream: expected an object with heartbeat, comments, prelude, /,
+    );
   });
 
   test.each([["listen: 70000"], ["listen: localhost"], ["listen: [8000, x]"]])("sluice.yaml: %s", (text) => {

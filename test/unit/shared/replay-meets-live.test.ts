@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { Beats } from "../../../src/shared/beats.ts";
 import type { Membership } from "../../../src/shared/channel-client.ts";
 import { History } from "../../../src/shared/history.ts";
 import { MemoryStore } from "../../../src/shared/memory-store.ts";
@@ -91,6 +92,11 @@ class World {
     this.#membership = {
       history: this.history,
       route,
+      beats: new Beats(
+        undefined,
+        () => {},
+        () => {},
+      ),
       retryMs: undefined,
       leave() {},
       blocked() {},
