@@ -15,7 +15,8 @@ const PLAIN_PATH = /^\/[\w~!$&'()*+,;=:@/-]*$/;
  * Reads the target of a request line, or refuses it with `bad_request`.
  *
  * A target that two parsers could read in two ways is refused before routing: sluice and the backend must see the same
- * path. An absolute-form target is reduced to origin-form, if its authority is the Host (RFC 9112 section 3.2.2).
+ * path. The query is not read here: browsers send a bare percent sign in it as it is (WHATWG URL, query state), and each
+ * policy that reads the query takes it literally. An absolute-form target is reduced to origin-form, if its authority is the Host (RFC 9112 section 3.2.2).
  */
 export function readTarget(raw: string, host: string): Target {
   const origin = raw.startsWith("/") ? raw : originForm(raw, host);
@@ -26,8 +27,6 @@ export function readTarget(raw: string, host: string): Target {
   const query = mark < 0 ? "" : origin.slice(mark);
   const fault = PLAIN_PATH.test(path) ? undefined : pathFault(path);
   if (fault !== undefined) throw new ProxyError("bad_request", `path with ${fault}`);
-  if (/%(?![0-9a-f]{2})/i.test(query))
-    throw new ProxyError("bad_request", "query with invalid percent-encoding");
   return { path, query };
 }
 

@@ -1,4 +1,5 @@
-import { escapedByte } from "./percent-encoding.ts";
+import { isUtf8 } from "node:buffer";
+import { escapedByte, percentDecoded } from "./percent-encoding.ts";
 
 /** A query without one of its parameters, and the values of that parameter. */
 export interface TakenParameter {
@@ -73,10 +74,8 @@ function isNamed(text: string, start: number, end: number, name: string, isFolde
 /** Returns the code of an ASCII letter in lower case. */
 const folded = (code: number): number => (code >= 0x41 && code <= 0x5a ? code + 0x20 : code);
 
+/** Decodes as UTF-8, with a bare percent sign as it is; bytes that are not UTF-8 stay encoded. */
 function decodedText(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll("+", " "));
-  } catch {
-    return text;
-  }
+  const bytes = Buffer.from(percentDecoded(text.replaceAll("+", " ")), "latin1");
+  return isUtf8(bytes) ? bytes.toString("utf8") : text;
 }

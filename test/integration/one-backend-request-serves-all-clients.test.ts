@@ -41,9 +41,10 @@ test("the backend request lingers after the last client, and a client in that ti
 test("streams of different paths and queries are different streams", async () => {
   const backend = await startBackend();
   const { port } = await startSharing(backend.url);
-  for (const path of ["/a", "/b", "/a?x=1", "/a?x=2"]) subscribe(port, path);
-  for (let n = 0; n < 4; n++) await backend.nextRequest();
-  expect(backend.requests.map(({ target }) => target).sort()).toEqual(["/a", "/a?x=1", "/a?x=2", "/b"]);
+  const paths = ["/a", "/a?x=%", "/a?x=%25", "/a?x=1", "/a?x=2", "/b"];
+  for (const path of paths) subscribe(port, path);
+  for (const _ of paths) await backend.nextRequest();
+  expect(backend.requests.map(({ target }) => target).sort()).toEqual(paths);
 });
 
 test("events of one turn are sent in one write", async () => {

@@ -50,6 +50,12 @@ test.each([
   ["repeated names", "a=2&b=3&a=1", "a=1&a=2&b=3", "a=1&a=2&b=3"],
   ["a plus, which is not a space", "q=a+b", "q=a%2Bb", "q=a%2Bb"],
   ["needless and small percent-encoding", "q=%7e%61%2f", "q=~a%2F", "q=~a%2F"],
+  [
+    "a bare percent sign, which is literal",
+    "q=100%&%zz=%u00e9",
+    "%25zz=%25u00e9&q=100%25",
+    "%25zz=%25u00e9&q=100%25",
+  ],
   ["empty pairs", "&&a=1&", "a=1", "a=1"],
   ["a value with =", "a=b=c", "a=b%3Dc", "a=b%3Dc"],
   ["no query", "", "", ""],

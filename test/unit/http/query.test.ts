@@ -15,6 +15,8 @@ test("a parameter is taken out in any encoding of its name, and the rest stays b
     ["?ticket%3Dx", [], "?ticket%3Dx"],
     ["?Ticket=x&tickets=y&xticket=z", [], "?Ticket=x&tickets=y&xticket=z"],
     ["?ticket=%ff", ["%ff"], ""],
+    ["?ticket=%+%41%e4%b8%ad%", ["% A\u4e2d%"], ""],
+    ["?%ticket=x&%74%icket=y&%u0074icket=z", [], "?%ticket=x&%74%icket=y&%u0074icket=z"],
     ["?&ticket=x&", ["x"], "?&"],
   ];
   for (const [query, values, rest] of cases) {
