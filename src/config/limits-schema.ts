@@ -50,6 +50,11 @@ export const limitsSchema = z.strictObject({
     .max(MAX_STREAMS)
     .optional()
     .describe("Event streams open at a time for one client address; 429 beyond."),
+  bodyTimeout: duration
+    .optional()
+    .describe(
+      "How long a client may send nothing of a request body that is waited for; then 408. Without it, that of the server.",
+    ),
 });
 
 export type LimitsConfig = z.output<typeof limitsSchema>;

@@ -85,9 +85,12 @@ export const serverLimits = z
       .describe(
         "How often one request may pass through the gateway, if a backend sends it back to it; 508 beyond, and at once if the same request comes to the same route again.",
       ),
-    requestTimeout: duration
+    requestTimeout: duration.prefault("60s").describe("The time to receive the head of a request; then 408."),
+    bodyTimeout: duration
       .prefault("60s")
-      .describe("The time to receive a whole request, head and body; then 408. It never bounds a response."),
+      .describe(
+        "How long a client may send nothing of a request body that is waited for; then 408. It does not count once the response has begun.",
+      ),
   })
   .prefault({})
   .describe("What clients may use of this process, and the bounds of a request.");

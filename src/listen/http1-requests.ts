@@ -103,7 +103,8 @@ export class Http1Requests {
   #take(request: IncomingMessage, exchange: Exchange, response: NodeResponse, begin: () => void): void {
     const connection = this.#connectionOf(request.socket);
     const { turns } = connection;
-    const turn = new RequestTurn(request, exchange, response, { turns, begin, onDone: this.#closeIdle });
+    const setup = { runtime: this.#runtime, turns, begin, onDone: this.#closeIdle };
+    const turn = new RequestTurn(request, exchange, response, setup);
     connection.last = turn;
     turns.take(turn);
   }

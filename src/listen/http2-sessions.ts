@@ -8,6 +8,7 @@ import { FORWARDED_METHODS } from "../http/request-head.ts";
 import type { Arrival } from "../request/arrival.ts";
 import { answer, join, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { BodyTimer } from "./body-timer.ts";
 import { createHttp2Request } from "./http2-request.ts";
 import { Http2Response } from "./http2-response.ts";
 import { Http2Session } from "./http2-session.ts";
@@ -60,7 +61,7 @@ export class Http2Sessions {
       return response;
     }
     join(exchange, response);
-    if (request.body !== undefined) this.#boundBody(stream, exchange);
+    if (request.body !== undefined) this.#boundBody(stream, exchange, response);
     // In a later turn: a reset that came in the same read has been seen by then, and no backend is dialled.
     const begin = () => {
       if (response.isClosed) return;
@@ -72,15 +73,24 @@ export class Http2Sessions {
     return response;
   }
 
-  /** Refuses a body that has not come within `limits.requestTimeout`, as HTTP/1 does. */
-  #boundBody(stream: ServerHttp2Stream, exchange: Exchange): void {
-    const { requestTimeout } = this.#runtime.config.server.limits;
-    const late = exchange.guarded(() => {
-      exchange.fault(new ProxyError("request_timeout", "the body took too long"));
+  #boundBody(stream: ServerHttp2Stream, exchange: Exchange, response: Http2Response): void {
+    let receivedBytes = 0;
+    stream.on("data", (chunk: Buffer) => {
+      receivedBytes += chunk.length;
     });
-    const timer = setTimeout(late, requestTimeout);
-    stream.once("end", () => clearTimeout(timer));
-    exchange.onEnd(() => clearTimeout(timer));
+    const body = {
+      get isOver() {
+        return stream.destroyed || stream.readableEnded || stream.state.remoteClose === 1;
+      },
+      get isAwaited() {
+        return !exchange.awaitsContinue && !response.isHeadSent && !stream.isPaused();
+      },
+      get receivedBytes() {
+        return receivedBytes;
+      },
+    };
+    const timer = new BodyTimer(exchange, this.#runtime, body, (refusal) => exchange.fault(refusal));
+    exchange.onEnd(() => timer.clear());
   }
 }
 

@@ -54,7 +54,8 @@ export class Listener {
     this.#http2 = new Http2Sessions(runtime, KEEP_ALIVE_MS);
     this.#server = http.createServer({
       maxHeaderSize: limits.headerBytes,
-      requestTimeout: limits.requestTimeout,
+      // For bodies see BodyTimer: Node would bound the time of a whole request, also while its response is under way.
+      requestTimeout: 0,
       headersTimeout: limits.requestTimeout,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -100,7 +101,6 @@ export class Listener {
     else this.#tls = this.#createTls(listen);
     if (before.mode !== listen.mode) this.#setMode(listen);
     setMaxHeaderSize(this.#server, limits.headerBytes);
-    this.#server.requestTimeout = limits.requestTimeout;
     this.#server.headersTimeout = limits.requestTimeout;
   }
 

@@ -2,11 +2,22 @@ import type { IncomingMessage } from "node:http";
 import type { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { join } from "../request/receive.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { type ArrivingBody, BodyTimer } from "./body-timer.ts";
 import type { NodeResponse } from "./node-response.ts";
 import type { Turn, Turns } from "./turns.ts";
 
+interface TurnSetup {
+  readonly runtime: Runtime;
+  readonly turns: Turns;
+  /** Answers the request in its turn. */
+  begin(): void;
+  /** Called when the response is closed. */
+  onDone(): void;
+}
+
 /** A request that node:http has read, from its head to the end of its response. */
-export class RequestTurn implements Turn {
+export class RequestTurn implements Turn, ArrivingBody {
   readonly #request: IncomingMessage;
   readonly #exchange: Exchange;
   readonly #response: NodeResponse;
@@ -15,19 +26,22 @@ export class RequestTurn implements Turn {
   #bodyFault: ProxyError | undefined;
   #hasBegun = false;
 
-  /** `begin` answers the request in its turn; `onDone` is called when the response is closed. */
   constructor(
     request: IncomingMessage,
     exchange: Exchange,
     response: NodeResponse,
-    { turns, begin, onDone }: { readonly turns: Turns; begin(): void; onDone(): void },
+    { runtime, turns, begin, onDone }: TurnSetup,
   ) {
     this.#request = request;
     this.#exchange = exchange;
     this.#response = response;
     this.#begin = begin;
     join(exchange, response);
+    const timer =
+      exchange.request.body && new BodyTimer(exchange, runtime, this, (refusal) => this.#onSilence(refusal));
     response.onClose(() => {
+      // The rest of a body is read and dropped, so that its client gets the response.
+      if (this.isOver) timer?.clear();
       turns.done(this);
       onDone();
     });
@@ -36,6 +50,22 @@ export class RequestTurn implements Turn {
   /** Whether bytes that arrive still belong to this request. */
   get isArriving(): boolean {
     return !this.#request.complete;
+  }
+
+  get isOver(): boolean {
+    return this.#request.complete || this.#request.socket.destroyed;
+  }
+
+  /** The body of a request that waits for its turn is awaited too: unread, it hides the end of the connection. */
+  get isAwaited(): boolean {
+    if (!this.#hasBegun || this.#response.isClosed) return true;
+    if (this.#response.isHeadSent || this.#exchange.awaitsContinue) return false;
+    const { readableLength, readableHighWaterMark } = this.#request;
+    return readableLength < readableHighWaterMark;
+  }
+
+  get receivedBytes(): number {
+    return this.#request.socket.bytesRead;
   }
 
   begin(): void {
@@ -50,6 +80,10 @@ export class RequestTurn implements Turn {
 
   drained(): void {
     this.#response.drained();
+  }
+
+  #onSilence(refusal: ProxyError): void {
+    if (!this.refuseBody(refusal)) this.#request.socket.destroy();
   }
 
   /** Refuses the request for an error in its body; returns false if it is too late for a refusal. */

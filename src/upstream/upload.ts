@@ -49,7 +49,7 @@ export class Upload {
 
   /**
    * Stops sending, after an early response or a failure. The rest of the body is read and dropped, so that the client
-   * gets the response and not a reset; `limits.requestTimeout` bounds that.
+   * gets the response and not a reset; `limits.bodyTimeout` bounds that.
    */
   stop(): void {
     if (this.#isOver) return;

@@ -8,7 +8,7 @@ import { CODE, END_HEADERS, FRAME, frame, get, hpack, openFrames, uint32 } from 
 const POST = { ":method": "POST" };
 
 /** Long enough for a handshake on a busy machine too. */
-const BRIEF = { limits: { requestTimeout: "1500ms" } };
+const BRIEF = { limits: { requestTimeout: "1500ms", bodyTimeout: "1500ms" } };
 
 async function start(
   server: Readonly<Record<string, unknown>> = {},
@@ -183,7 +183,36 @@ test("a backend that does not read stops only its own client's upload", async ()
   expect(await other.closed()).toBe(0);
 });
 
-test("a body that takes longer than limits.requestTimeout gets 408", async () => {
+test("a body may be silent while its response is under way", async () => {
+  const { backend, client } = await start(BRIEF);
+  const exchange = client.request(POST, { endStream: false });
+  exchange.stream.write("{}");
+  const request = await backend.nextRequest();
+  request.openStream();
+  await exchange.received(":\n");
+  await delay(3000);
+  exchange.stream.end("[]");
+  expect((await request.wholeBody()).toString()).toBe("{}[]");
+  request.endStream();
+  expect(await exchange.closed()).toBe(0);
+});
+
+test("a body that keeps coming is not bounded in time", async () => {
+  const { backend, client } = await start(BRIEF);
+  const exchange = client.request(POST, { endStream: false });
+  for (let sent = 0; sent < 20; sent++) {
+    exchange.stream.write("x");
+    await delay(150);
+  }
+  exchange.stream.end();
+  const request = await backend.nextRequest();
+  expect((await request.wholeBody()).length).toBe(20);
+  request.respond();
+  expect(await exchange.closed()).toBe(0);
+  expect(exchange.status).toBe(200);
+});
+
+test("a body that is silent for limits.bodyTimeout gets 408", async () => {
   const { backend, client } = await start(BRIEF);
   const exchange = client.request(POST, { endStream: false });
   exchange.stream.write("slow");

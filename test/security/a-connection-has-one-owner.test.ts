@@ -166,7 +166,7 @@ test("a client that sends more than the bound behind its WebSocket handshake is 
 });
 
 test("a client's disconnect is noticed although the body of a waiting request came late", async () => {
-  const { gateway, at } = await start({}, { limits: { requestTimeout: "1s" } });
+  const { gateway, at } = await start({}, { limits: { bodyTimeout: "1s" } });
   const client = await openRaw(gateway.port);
   // More than node:http buffers of an unread body.
   client.send(`${post("/first")}POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n`);

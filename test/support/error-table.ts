@@ -36,7 +36,10 @@ const CAUSES: Readonly<Record<ErrorCode, readonly [cause: string, remedy: string
     "`sluice check` prints the routes in matching order",
   ],
   method_not_allowed: ["the route takes other methods; `Allow` lists them", "use one of them"],
-  request_timeout: ["the request did not arrive within `limits.requestTimeout`", "raise the limit"],
+  request_timeout: [
+    "the head did not arrive within `limits.requestTimeout`, or no byte of the body for `limits.bodyTimeout`",
+    "raise the limit",
+  ],
   target_too_long: ["the request line is longer than `limits.headerBytes`", "raise the limit"],
   header_overflow: ["the headers exceed `limits.headerBytes` or `limits.headers`", "raise the limit"],
   expectation_failed: ["`Expect` is not `100-continue`", "send no other expectation"],
