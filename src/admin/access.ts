@@ -15,8 +15,8 @@ const IP_LITERAL = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/i;
 /**
  * Controls the access to the admin listener: a client must reach it and, if there is a token, send the token.
  *
- * Any page in a browser on the machine can send requests to a loopback port. So the Host of a request must be a name
- * of this machine, which a name that an attacker points to 127.0.0.1 is not (DNS rebinding), and a request that
+ * Any page in a browser on the machine can send requests to a loopback port. So the Host of a request must be a name of
+ * this machine, because an attacker can point a name of its own to 127.0.0.1 (DNS rebinding), and a request that
  * changes something must not come from a page of another origin.
  */
 export class AdminAccess {
@@ -31,7 +31,7 @@ export class AdminAccess {
   }
 
   /**
-   * Whether a request is meant for this listener: by a Host that no attacker can use, or by the token, which no page
+   * Whether a request is meant for this listener: it has a Host that no attacker can use, or the token, which no page
    * of an attacker can send.
    */
   isMeant(request: IncomingMessage): boolean {

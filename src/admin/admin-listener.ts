@@ -11,7 +11,7 @@ import { type AdminFile, adminFiles, PAGE, SIGN_IN } from "./files.ts";
 import { reply, replyJson } from "./reply.ts";
 import { streamQuery } from "./streams.ts";
 
-/** The most bytes of a request body: a token in a form. */
+/** The maximum number of bytes of a request body: a token in a form. */
 const MAX_BODY_BYTES = 4_096;
 
 /** The text format of Prometheus. */

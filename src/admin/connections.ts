@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 
-/** The most connections of one kind, and how long, in ms, each may be idle or wait for its response. */
+/** The maximum number of connections of one kind, and how long, in ms, each may be idle or wait for its response. */
 interface Bounds {
   readonly max: number;
   readonly idleMs: number;
@@ -58,7 +58,7 @@ export class AdminConnections {
     if (connection === undefined) return;
     connection.underWay++;
     connection.since = performance.now();
-    // Tells the client its real timeout: the server's own is that of authorized connections.
+    // Tells the client its real timeout: the server's own setting is the timeout of authorized connections.
     if (connection.bounds === UNAUTHORIZED && response.shouldKeepAlive) {
       response.setHeader("Keep-Alive", `timeout=${UNAUTHORIZED.idleMs / 1_000}`);
     }

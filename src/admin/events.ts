@@ -4,10 +4,10 @@ import type { AdminView } from "./admin-view.ts";
 import { beginEvents } from "./reply.ts";
 import type { StreamQuery } from "./streams.ts";
 
-/** The most dashboards at a time. */
+/** The maximum number of dashboards at a time. */
 export const MAX_VIEWERS = 16;
 
-/** How long, in ms, a dashboard may read nothing, as one whose machine is gone; then another may have its place. */
+/** How long, in ms, a dashboard may read nothing, for example because its machine is gone; then it loses its place. */
 const STALL_MS = 30_000;
 
 /** The longest time, in ms, of one event stream. The browser reconnects at once and is authorized again. */

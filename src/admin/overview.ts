@@ -1,10 +1,10 @@
 import { backendStates } from "../runtime/backend-states.ts";
 import type { Telemetry } from "../runtime/telemetry.ts";
 
-/** The most rows of a table in one overview; `/metrics` has all. */
+/** The maximum number of rows of a table in one overview; `/metrics` has all. */
 const MAX_ROWS = 500;
 
-/** The most ended streams in one overview. */
+/** The maximum number of ended streams in one overview. */
 export const MAX_ENDS = 20;
 
 /** Returns the data of the dashboard except the list of streams, once a second. */

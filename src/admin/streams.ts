@@ -1,7 +1,7 @@
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Activity } from "../runtime/activity.ts";
 
-/** The most streams of one page of the list. */
+/** The maximum number of streams of one page of the list. */
 const MAX_LIMIT = 500;
 const DEFAULT_LIMIT = 100;
 

@@ -28,7 +28,7 @@ export interface AppAuthSetup {
   readonly signatures: Signatures;
   /** The longest body, in bytes; 413 beyond. */
   readonly maxBodyBytes: number;
-  /** The most query parameters; 400 beyond. */
+  /** The maximum number of query parameters; 400 beyond. */
   readonly maxParameters: number;
   /** Counts the memory of bodies; 503 when it is used up. */
   readonly bodies: BodyBudget;

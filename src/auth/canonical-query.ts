@@ -82,7 +82,7 @@ function byBytes(a: Parameter, b: Parameter): number {
   return compare(a.name, b.name) || compare(a.value, b.value);
 }
 
-/** The first bytes of a character of two UTF-16 units, and of one that is a single unit from U+E000 on. */
+/** The first UTF-8 byte of a character that takes two UTF-16 units, and of a character from U+E000 to U+FFFF. */
 const FIRST_OF_TWO_UNITS = /[\xf0-\xf4]/;
 const FIRST_OF_HIGH_UNIT = /[\xee\xef]/;
 

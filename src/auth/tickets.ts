@@ -71,7 +71,7 @@ export class Tickets {
       if (issued === undefined) throw new StaleCredential("unknown or used ticket");
       if (issued.expiresAt <= Date.now()) throw new StaleCredential("expired ticket");
       if (issued.path !== target.path) throw authFailed("ticket for another path");
-      // A page opens a new EventSource for each ticket, which does not know the last event id of the previous one.
+      // A page opens a new EventSource for each ticket; it does not know the last event id of the previous EventSource.
       const resumed = takeLastEventId(exchange.target.query);
       if (resumed !== undefined) resume(exchange, resumed);
       return issued.principal;

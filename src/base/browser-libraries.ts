@@ -17,7 +17,7 @@ export const BROWSER_LIBRARIES = {
   "eventsource.js": { package: "event-source-polyfill", file: "src/eventsource.js" },
 } as const satisfies Readonly<Record<string, BrowserLibrary>>;
 
-/** Where the build has put a library: the same place for the sources and for what is built of them. */
+/** Returns the place where the build has put a library; it is the same when the sources run and when the build runs. */
 export function browserLibrary(name: keyof typeof BROWSER_LIBRARIES): URL {
   return new URL(`../../dist/browser-libraries/${name}`, import.meta.url);
 }

@@ -1,6 +1,6 @@
 type Callback = () => void;
 
-/** The empty list of callbacks, one for all owners. */
+/** The empty list of callbacks; all owners share it. */
 export const NO_CALLBACKS: readonly Callback[] = [];
 
 /**

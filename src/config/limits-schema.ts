@@ -15,7 +15,7 @@ export const rateRequests = z.int().min(1).max(MAX_REQUESTS);
 /** The window of a rate, in ms after parsing. */
 export const ratePeriod = duration.refine((ms) => ms % 1000 === 0 && ms <= DAY_MS, EXPECTED_PERIOD);
 
-/** The most keys that a rate counts separately. */
+/** The maximum number of keys that a rate counts separately. */
 export const rateKeys = z.int().min(1).max(1_000_000).prefault(50_000);
 
 const rate = z.strictObject({

@@ -198,7 +198,10 @@ function loops(routes: readonly ReadRoute[], server: ServerConfig): Problem[] {
   );
 }
 
-/** Returns the part of a path that a file has: with `upstream: URL`, the path of the URL ends at `upstream`. */
+/**
+ * Returns the longest start of a path that the file contains: the short form `upstream: URL` has no keys below
+ * `upstream`.
+ */
 function writtenPart(value: unknown, path: Path): Path {
   const [step, ...rest] = path;
   if (step === undefined || typeof value !== "object" || value === null || !(step in value)) return [];

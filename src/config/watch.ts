@@ -10,7 +10,7 @@ const SETTLE_AT_MOST_MS = 1_000;
 /** The time between attempts to watch a directory that does not exist. */
 const RETRY_MS = 1_000;
 
-/** The most watched directories; each takes an inotify watch of the kernel. */
+/** The maximum number of watched directories; each takes an inotify watch of the kernel. */
 const MAX_DIRECTORIES = 64;
 
 /** Names in the configuration's directories whose change counts; `..data` is the link that Kubernetes swaps. */

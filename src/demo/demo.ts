@@ -109,7 +109,7 @@ async function stopSignal(): Promise<void> {
   await Promise.allSettled(signals);
 }
 
-/** Returns what the user can change about an error; rethrows a fault. */
+/** Returns the text for an error that the user can solve; rethrows any other error. */
 function addressProblem(error: unknown): string {
   if (error instanceof DemoAddressError) return error.message;
   const isListenError = error instanceof Error && "syscall" in error && error.syscall === "listen";
@@ -150,7 +150,9 @@ async function startGateway(
   };
 }
 
-/** Returns the page's origins; any origin if other machines can reach the demo, whose name for it is unknown. */
+/**
+ * Returns the page's origins; any origin if other machines can reach the demo, because they may use any name for it.
+ */
 function allowedOrigins(host: string, pagePort: number): readonly string[] {
   const isLoopback = /^(?:127\.|::1$|localhost$)/.test(host);
   return isLoopback ? [urlOf(host, pagePort), `http://localhost:${pagePort}`] : ["*"];

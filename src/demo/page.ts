@@ -25,7 +25,7 @@ const FILES: ReadonlyMap<string, PageFile> = new Map([
   ["/page/compare.css", own("compare.css", STYLE)],
   ["/page/style.css", own("style.css", STYLE)],
   ...SCRIPTS.map((name) => [`/page/${name}.js`, own(`${name}.js`, SCRIPT)] as const),
-  // As their packages have them: the article's page is about software that people already use.
+  // Unchanged, as in their packages: the article's page is about software that people already use.
   ["/page/lib/signer.js", { url: browserLibrary("signer.js"), type: SCRIPT }],
   ["/page/lib/eventsource.js", { url: browserLibrary("eventsource.js"), type: SCRIPT }],
 ]);

@@ -53,14 +53,14 @@ export class BodyBudget {
 interface Budget {
   /** Throws `too_many_bodies` if there is no room. */
   take(lease: BodyLease, bytes: number): void;
-  /** Notes that the body is complete, or will not be: it takes no more, and is no longer dropped. */
+  /** Notes that no more bytes of the body will come, complete or not: it is no longer dropped for other bodies. */
   close(lease: BodyLease): void;
   giveBack(bytes: number): void;
 }
 
 /**
- * The memory of one body. Its exchange holds it from the start, and a connection while it sends the body; when the last
- * holder has released it, all bytes are given back, once.
+ * The memory of one body. Its exchange holds it from the start; a connection holds it while it sends the body. When the
+ * last holder has released it, all bytes are given back, once.
  */
 export class BodyLease {
   /** The time of its last block, by `performance.now()`. */

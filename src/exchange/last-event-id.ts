@@ -21,8 +21,8 @@ export interface ResumedQuery {
  *   was signed, and a query with a second `lastEventId`, in any spelling, is left unchanged.
  * - A `lastEventId` in the signed URL is verified as sent: it cannot be removed or replaced.
  * - It is removed before the query is forwarded, so no backend can read it as a parameter.
- * - Its value becomes the field Last-Event-ID only, which the signature does not cover anyway: the holder of a signed URL
- *   could send that field itself. If a client did sign the field, it has sent it, and that value is used.
+ * - Its value becomes the field Last-Event-ID only, which the signature does not cover anyway: the holder of a signed
+ *   URL could send that field itself. A client that signed the field has also sent it, and then that value is used.
  */
 export function takeLastEventId(query: string): ResumedQuery | undefined {
   const at = Math.max(0, query.lastIndexOf("&"));

@@ -108,7 +108,7 @@ class Blocks {
   #room = 0;
   length = 0;
 
-  /** `mostBytes`: the most bytes that can come. */
+  /** `mostBytes`: the maximum number of bytes that can come. */
   constructor(lease: BodyLease, mostBytes: number) {
     this.#lease = lease;
     this.#mostBytes = mostBytes;

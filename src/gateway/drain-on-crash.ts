@@ -3,7 +3,9 @@ import type { Log } from "../observe/log.ts";
 /** The exit code of a process that crashed. */
 export const CRASHED = 1;
 
-/** The most errors that are logged while the process drains: a fault in every request would fill the log. */
+/**
+ * The maximum number of errors that are logged while the process drains: a fault in every request would fill the log.
+ */
 const MAX_FURTHER_ERRORS = 100;
 
 /** How a process ends after an error that belongs to no exchange. */

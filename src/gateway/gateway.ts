@@ -143,7 +143,7 @@ export class RunningGateway implements Gateway {
       prepared.discard();
     };
     const commit = () => {
-      // In one turn of the event loop: no request sees the one without the other.
+      // In one turn of the event loop: no request sees the new listeners with the old routes, or the reverse.
       listeners.commit();
       prepared.commit();
       this.#onReplaced(config, prepared);

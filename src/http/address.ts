@@ -14,7 +14,7 @@ export const UNIX_PEER = "unix:";
 /** The `Client.address` of a client without a known address, as behind a PROXY protocol header for a unix socket. */
 export const UNKNOWN = "unknown";
 
-/** The most hops that are read and forwarded; those beyond it, on the client's side, are dropped. */
+/** The maximum number of hops that are read and forwarded; those beyond it, on the client's side, are dropped. */
 const MAX_HOPS = 64;
 /** The longest node: `[`, 45 characters of IPv6 with a zone, `]`, a port. */
 const MAX_NODE_LENGTH = 100;
@@ -169,8 +169,8 @@ function chainOf(raw: RawFields): Hop[] {
 }
 
 /**
- * Returns the last `MAX_HOPS` nodes of the lists. Reads from the end: the front is the client's to write, and 16 KiB of
- * commas would be split into 16,000 strings.
+ * Returns the last `MAX_HOPS` nodes of the lists. Reads from the end: a client may write anything at the front, and 16
+ * KiB of commas would be split into 16,000 strings.
  */
 function lastNodes(lists: readonly string[]): string[] {
   const nodes: string[] = [];

@@ -2,10 +2,10 @@ import { parseTrailerLines } from "./field-lines.ts";
 import { LineBlock } from "./line-block.ts";
 import { ParseError } from "./parse-error.ts";
 
-/** The most hexadecimal digits of a chunk size: 2^52 bytes, which a number holds exactly. */
+/** The maximum number of hexadecimal digits of a chunk size: 2^52 bytes, which a number holds exactly. */
 const MAX_SIZE_DIGITS = 13;
 
-/** The most bytes of the extensions of one chunk; they are checked and dropped. */
+/** The maximum number of bytes of the extensions of one chunk; they are checked and dropped. */
 const MAX_EXTENSION_BYTES = 1024;
 
 /** Chunk extensions of RFC 9112 section 7.1.1, without white space: `;name=token;name="quoted"`. */

@@ -10,7 +10,10 @@ export interface ClientRequest {
   readonly rawHeaders: readonly string[];
   /** Undefined if the request has no body. */
   readonly body: RequestBody | undefined;
-  /** Set if the read was parsed to its end. Otherwise a parse error right after the head may still refuse the request. */
+  /**
+   * Set if all bytes of the read were parsed. Otherwise a parse error right after the head may still refuse the
+   * request.
+   */
   readonly isWhole?: true;
 }
 

@@ -40,8 +40,8 @@ export interface ClientResponse {
   /** Ends a complete body, with its last part, if any, and its trailer fields. */
   end(lastPart?: Buffer, trailers?: readonly [name: string, value: string][]): void;
   /**
-   * Aborts an incomplete body, so that no client takes it for complete. With `delivers` the client first gets what was
-   * written, which may be never: the caller bounds the wait by another call without it.
+   * Aborts an incomplete body, so that no client takes it for complete. With `delivers` the client first gets all bytes
+   * that were written. It may never read them, so the caller bounds the wait with a second call without `delivers`.
    */
   breakOff(delivers?: boolean): void;
 

@@ -1,7 +1,7 @@
 import { fieldName } from "./field-name.ts";
 import { ParseError } from "./parse-error.ts";
 
-/** The most fields of a head, or of the trailers of a body. */
+/** The maximum number of fields of a head, or of the trailers of a body. */
 export const MAX_FIELDS = 256;
 
 /** Parsers disagree whether a tab behind a value belongs to it; in these fields they would disagree on the body's end. */

@@ -16,7 +16,10 @@ export interface FieldName {
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** The most spellings that are remembered: a few dozen recur, and a client that invents others only empties the cache. */
+/**
+ * The maximum number of spellings that are remembered: a few dozen recur, and a client that invents others only empties
+ * the cache.
+ */
 const MOST_NAMES = 1_000;
 const LONGEST_NAME = 64;
 

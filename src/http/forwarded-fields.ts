@@ -4,9 +4,9 @@ import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
 import { announcedTrailers } from "./trailers.ts";
 
 /**
- * Fields that a Connection field cannot remove. RFC 9110 drops every field that Connection lists; with
- * `Connection: close, Authorization` a client could then remove a field that the gateway has authenticated, framed or
- * routed the request by.
+ * Fields that a Connection field cannot remove. RFC 9110 drops every field that Connection lists; with `Connection:
+ * close, Authorization` a client could then remove a field by which the gateway has authenticated, framed or routed the
+ * request.
  */
 const END_TO_END = new Set(["authorization", "cookie", "host", "origin", "set-cookie", "x-apig-appcode"]);
 

@@ -1,6 +1,8 @@
 import { ParseError } from "./parse-error.ts";
 
-/** The most bytes of a response head, or of the trailers of a body; Node's own parser has the same bound. */
+/**
+ * The maximum number of bytes of a response head, or of the trailers of a body; Node's own parser has the same bound.
+ */
 export const MAX_BLOCK_BYTES = 16 * 1024;
 
 /** Bytes of an incomplete block that `text` shows: enough to check the beginning of a status line. */

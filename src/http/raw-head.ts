@@ -11,7 +11,7 @@ export interface RawHead {
   readonly keepsAlive: boolean;
 }
 
-/** What a head depends on besides its own fields. */
+/** The state of the connection that decides a head's Connection and Keep-Alive fields. */
 export interface HeadContext {
   /** Whether both the client and the server let the connection go on. */
   readonly mayKeepAlive: boolean;

@@ -66,7 +66,10 @@ const HTTP1_ONLY: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Refuses what would mean something else, or something more, in HTTP/1 (RFC 9113 sections 8.2 and 8.3.1). */
+/**
+ * Refuses an HTTP/2 head that, written as HTTP/1, would have another meaning or additional fields (RFC 9113 sections
+ * 8.2 and 8.3.1).
+ */
 function checkHttp2Head({ method, url, rawHeaders }: Head): void {
   const isTarget = url.startsWith("/") || (url === "*" && method === "OPTIONS");
   if (!isTarget) throw new ProxyError("bad_request", ":path is not a path");

@@ -3,7 +3,10 @@ import { fieldValue, type RawFields } from "./fields.ts";
 /** The longest wait, in seconds, that is forwarded from a backend. */
 const MAX_SECONDS = 3600;
 
-/** The most that is added to a wait, as a fraction: clients that were refused together then return at different times. */
+/**
+ * The maximum that is added to a wait, as a fraction: clients that were refused together then return at different
+ * times.
+ */
 const SPREAD = 0.1;
 
 /** Returns a Retry-After field for a known wait in ms: never earlier, and up to a tenth later. */

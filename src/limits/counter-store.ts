@@ -34,8 +34,8 @@ export class CounterStoreUnavailable extends Error {
 }
 
 /**
- * Resolves with what a store says of a credential that may be used once. If the store is unavailable, rejects with
- * `replay_unknown` (503): the credential may have been used before.
+ * Resolves with the store's answer about a credential that may be used only once. If the store is unavailable, rejects
+ * with `replay_unknown` (503): the credential may have been used before.
  */
 export async function knownUse<T>(asked: T | Promise<T>): Promise<T> {
   try {

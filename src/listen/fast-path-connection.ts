@@ -21,7 +21,10 @@ export interface FastPathOwner {
   forget(connection: FastPathConnection): void;
 }
 
-/** The most bytes that a client may send before it has the response to its request; more ends the connection. */
+/**
+ * The maximum number of bytes that a client may send before it has the response to its request; more ends the
+ * connection.
+ */
 const MAX_EARLY_BYTES = 64 * 1024;
 
 /** A socket's connection is found by this property: it takes less memory than a closure for each listener. */

@@ -16,7 +16,7 @@ const SWEEP_MS = 1_000;
 
 /**
  * The HTTP/1.1 connections whose requests `parseRequest` reads, plain or under TLS. Most clients only send GETs without
- * a body, one at a time; node:http costs each of these requests more than all else that sluice does for it.
+ * a body, one at a time; node:http would cost each of these requests more than all other work of sluice for it.
  *
  * At its first other request a connection goes to node:http for good.
  */

@@ -16,7 +16,7 @@ import { RequestTurn } from "./request-turn.ts";
 import { type Turn, Turns } from "./turns.ts";
 import { UpgradeTurn } from "./upgrade-turn.ts";
 
-/** The most bytes that are read and dropped after a parse error, while an earlier request is answered. */
+/** The maximum number of bytes that are read and dropped after a parse error, while an earlier request is answered. */
 const MAX_BYTES_AFTER_ERROR = 64 * 1024;
 
 /** What the HTTP/1 requests of a listener need. */
@@ -126,7 +126,7 @@ export class Http1Requests {
     // From now on Node's parser reports the error again in place of the client's end.
     if (isFirst) socket.once("end", () => socket.destroy());
     connection.errorBytes = (connection.errorBytes ?? 0) + (error.rawPacket?.length ?? 0);
-    // Bytes after a request with `Connection: close` are not a request, and no reason not to answer the first one.
+    // Bytes after a request with `Connection: close` are not a request; the first request is answered all the same.
     const isSurplus = error.code === "HPE_CLOSED_CONNECTION";
     const refused = isSurplus ? undefined : clientErrorRefusal(error, socket as Socket);
     if (connection.errorBytes > MAX_BYTES_AFTER_ERROR) socket.destroy();

@@ -104,7 +104,7 @@ export class Http2Response implements ClientResponse {
     try {
       this.#respond(false);
     } catch {
-      // The head may be the very fault; the reset tells the client enough.
+      // The head itself may have caused the fault; the reset tells the client enough.
     }
     this.#reset();
   }

@@ -10,7 +10,7 @@ import type { Http2Config } from "../config/listen-schema.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
 import { Http2Resets } from "./http2-resets.ts";
 
-/** The most invalid frames of a connection; one more ends it. */
+/** The maximum number of invalid frames of a connection; one more ends it. */
 const MAX_INVALID_FRAMES = 100;
 
 /** How long, in ms, the last bytes of a connection may take, such as GOAWAY; a client that does not read would keep it. */
@@ -25,7 +25,7 @@ interface StreamAnswer {
   readonly isWhole: boolean;
 }
 
-/** The bounds of an HTTP/2 connection, and the callbacks for what comes on it. */
+/** The bounds of an HTTP/2 connection, and the callbacks for its requests and errors. */
 export interface Http2Rules {
   readonly limits: ServerConfig["limits"];
   readonly bounds: Http2Config;
@@ -115,7 +115,7 @@ export class Http2Session {
     });
   }
 
-  /** Calls back when the client has answered; false where it could not be asked. */
+  /** Asks the client for a sign of life and calls back when it has answered; returns false if it could not be asked. */
   #ask(answered: () => void): boolean {
     // Behind a GOAWAY, the client's or ours, Node sends no PING; SETTINGS have to be answered all the same.
     if (!this.#session.closed) return this.#session.ping(answered);
@@ -203,7 +203,8 @@ function optionsOf({ limits, bounds }: Http2Rules) {
   return {
     maxHeaderListPairs: fieldPairs(limits.headers),
     maxSessionInvalidFrames: MAX_INVALID_FRAMES,
-    // nghttp2 silently drops invalid fields. Where Node offers an option against that, `checkHead` refuses the request.
+    // nghttp2 silently drops invalid fields. With this option of newer Node versions it delivers some of them, and
+    // `checkHead` refuses the request.
     strictFieldWhitespaceValidation: false,
     settings: {
       maxConcurrentStreams: bounds.maxConcurrentStreams,

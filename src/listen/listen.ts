@@ -6,8 +6,8 @@ import type { ListenAddress } from "../config/server-schema.ts";
 const ALIVE_WITHIN_MS = 1_000;
 
 /**
- * The most connections that wait to be accepted; Linux allows at most net.core.somaxconn. Node's default of 511 is too
- * low when all clients of a stream reconnect at once: the others try again after 1, 3, 7, 15 s and so on.
+ * The maximum number of connections that wait to be accepted; Linux allows at most net.core.somaxconn. Node's default
+ * of 511 is too low when all clients of a stream reconnect at once: the others try again after 1, 3, 7, 15 s and so on.
  */
 const BACKLOG = 65_535;
 

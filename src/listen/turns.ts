@@ -1,6 +1,9 @@
 import type { Duplex } from "node:stream";
 
-/** The most requests of one connection that wait for earlier responses; a client that sends more is disconnected. */
+/**
+ * The maximum number of requests of one connection that wait for earlier responses; a client that sends more is
+ * disconnected.
+ */
 const MAX_PIPELINED = 16;
 
 /** A request that needs a connection for itself, to write its response or to become a tunnel. */

@@ -19,7 +19,7 @@ export interface Setting {
   readonly isUncertain: boolean;
 }
 
-/** Returns the default; these two depend on the version, which the table does not know. */
+/** Returns the default; for these two directives it depends on nginx's version, which the table does not know. */
 function defaultOf(name: string, version: NginxVersion): string {
   if (name === "proxy_http_version") return isAtLeast(version, SINCE.http11Upstream) ? "1.1" : "1.0";
   if (name === "keepalive") return isAtLeast(version, SINCE.http11Upstream) ? "32 local" : "";

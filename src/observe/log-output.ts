@@ -1,13 +1,13 @@
 import { writeSync } from "node:fs";
 
-/** The most bytes that wait for a slow reader; further lines are dropped and counted. */
+/** The maximum number of bytes that wait for a slow reader; further lines are dropped and counted. */
 const MOST_WAITING_BYTES = 8 * 1024 ** 2;
 const RETRY_MS = 50;
 /** The longest time that a line waits for others to be written with it. */
 const GATHER_MS = 10;
-/** The most bytes of lines that are gathered; a longer line is written by itself. */
+/** The maximum number of bytes of lines that are gathered; a longer line is written by itself. */
 const MOST_GATHERED = 64 * 1024;
-/** The most bytes of UTF-8 for one UTF-16 unit. */
+/** The maximum number of bytes of UTF-8 for one UTF-16 unit. */
 const MOST_BYTES_OF_UNIT = 3;
 /** The longest time that an exiting process waits for the reader of its last lines. */
 const LAST_MS = 1_000;

@@ -169,7 +169,7 @@ export class Metrics {
     return Registry.merge([this.#registry, others]).metrics();
   }
 
-  /** Returns the same as values, for a process that adds up those of several. */
+  /** Returns the metrics as values, for a process that adds up the metrics of several processes. */
   values(...others: readonly Registry[]): Promise<readonly MetricValues[]> {
     return Registry.merge([this.#registry, ...others]).getMetricsAsJSON();
   }

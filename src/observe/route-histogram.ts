@@ -15,7 +15,7 @@ interface RouteHistogramOptions {
 
 /** The durations of one route. */
 interface Spread {
-  /** The number of durations in each bucket that are in no lower one; the last is above all bounds. */
+  /** The number of durations in each bucket, without those of lower buckets; the last bucket is above all bounds. */
   readonly counts: number[];
   sum: number;
 }

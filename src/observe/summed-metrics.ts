@@ -2,15 +2,15 @@ import { AggregatorRegistry, Registry } from "prom-client";
 import type { MetricValues } from "./metrics.ts";
 
 /**
- * The types of metrics that only increase. Their last values of an exited process are kept: otherwise the sum would
- * decrease, which Prometheus takes for a restart.
+ * The types of metrics that only increase. When a process has exited, their last values are kept: otherwise the sum
+ * would decrease, which Prometheus takes for a restart.
  */
 const KEPT = new Set<unknown>(["counter", "histogram"]);
 
 /**
  * The metrics of several processes as those of one: sums, without a label for the process.
  *
- * Of a process that exited the last counts are kept, so that no counter falls below what was scraped.
+ * The last counts of a process that exited are kept, so that no counter falls below its scraped value.
  */
 export class SummedMetrics {
   /** The last values by process id. */
@@ -40,9 +40,7 @@ export class SummedMetrics {
     this.#folding = this.#folding.then(fold).catch(this.#onFault);
   }
 
-  /**
-   * Returns the sums, and the metrics of `own` in place of those of the same name, in the text format of Prometheus.
-   */
+  /** Returns the sums in the text format of Prometheus; a metric of `own` replaces the sum of the same name. */
   async text(own: Registry): Promise<string> {
     await this.#folding;
     const sum = sumOf([...this.#last.values(), this.#departed]);

@@ -9,7 +9,7 @@ type Fields = Reply["fields"];
 /** A route's cross-origin policy, including its replies to preflights. */
 export interface CorsPolicy extends Cors {
   /**
-   * Replies to a preflight. A denied one gets no Access-Control-Allow-Origin, and no value of the request is
+   * Replies to a preflight. A denied preflight gets no Access-Control-Allow-Origin, and no value of the request is
    * echoed.
    */
   preflight(rawHeaders: RawFields): Reply;

@@ -1,7 +1,10 @@
 import { closeSync, openSync } from "node:fs";
 import { openFileLimit } from "./open-files.ts";
 
-/** The most files in reserve: enough for probes, a scrape, a reload and some refused clients, all at the same time. */
+/**
+ * The maximum number of files in reserve: enough for probes, a scrape, a reload and some refused clients, all at the
+ * same time.
+ */
 const MAX_RESERVE = 64;
 /** The reserve of a process with few files is one eighth of its limit. */
 const RESERVE_PART = 8;

@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 
-/** Returns the most files, sockets included, that this process may have open; Infinity if the system does not tell. */
+/**
+ * Returns the maximum number of files, sockets included, that this process may have open; Infinity if the system does
+ * not tell.
+ */
 export function openFileLimit(): number {
   let limits: string;
   try {

@@ -5,7 +5,7 @@ import { encodeEntry, formatPosition, type Position } from "./entry.ts";
 import type { RecordKeys } from "./key.ts";
 import { APPEND } from "./scripts.ts";
 
-/** The most that one call of the script appends: Redis serves no other client while a script runs. */
+/** The bounds of one call of the script: Redis serves no other client while a script runs. */
 const BATCH_EVENTS = 256;
 const BATCH_BYTES = 1024 ** 2;
 

@@ -138,7 +138,8 @@ export class RedisConnection {
   drop(why: string): void {
     if (this.#isClosed) return;
     this.lastFault = why;
-    // Each command that gets no answer asks for it, and ioredis listens to the socket once more each time.
+    // Only the first call disconnects: each command without a reply calls this, and ioredis adds a listener to the
+    // socket at each `disconnect`.
     if (this.#isDropped) return;
     this.#isDropped = true;
     this.#redis.disconnect(true);

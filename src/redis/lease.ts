@@ -108,7 +108,7 @@ export class Lease {
     }
   }
 
-  /** Returns the time since the first request without a reply, because nothing was asked before it. */
+  /** Returns the time since the first of the requests without a reply; before that request, nothing was asked. */
   #silentMs(): number {
     const now = performance.now();
     this.#silentSince ??= now;

@@ -12,8 +12,8 @@ import {
 } from "./schemas.ts";
 
 /**
- * The most entries of one stream in one reply. Halved after each failed read: the reply may have been too long for
- * the timeout, or for Redis's output buffer limit.
+ * The maximum number of entries of one stream in one reply. Halved after each failed read: the reply may have been too
+ * long for the timeout, or for Redis's output buffer limit.
  */
 const PAGE = 512;
 

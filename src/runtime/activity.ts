@@ -2,10 +2,10 @@ import type { EndReason } from "../base/outcome.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { RouteSums } from "../observe/metrics.ts";
 
-/** The most ended streams that are kept; the dashboard shows the last ones, `/metrics` counts all. */
+/** The maximum number of ended streams that are kept; the dashboard shows the last ones, `/metrics` counts all. */
 const MAX_ENDS = 100;
 
-/** The most samples that are kept, one a second, for the chart of the dashboard. */
+/** The maximum number of samples that are kept, one a second, for the chart of the dashboard. */
 const MAX_SAMPLES = 300;
 
 const TICK_MS = 1_000;

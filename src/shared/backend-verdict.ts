@@ -82,8 +82,8 @@ export function failureOf({
 }
 
 /**
- * Bounds how long a failure holds by the longest wait of the route's own configuration: another instance may have written
- * any time, and a channel stays open as long as its failure holds, and with it the lease of its record.
+ * Bounds the time for which a failure holds: at most the longest wait that the route's own configuration allows.
+ * Another instance may have written any time, and the channel keeps the lease of its record until the failure is over.
  */
 export function boundedState(state: BackendState, redial: RedialConfig): BackendState {
   if (state.is !== "failed") return state;

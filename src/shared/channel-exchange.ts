@@ -13,7 +13,8 @@ export type ChannelTemplate = Pick<Exchange, "host" | "target" | "principal" | "
 
 /**
  * Returns the parts of the first client's request that are in the channel's key, and so the same for all its clients.
- * Everything else is left out, above all credentials: all clients would see what the backend sends for them.
+ * Everything else is left out, above all credentials: all clients would see the backend's response to one client's
+ * credentials.
  */
 export function channelTemplate(first: Exchange, route: SharedRoute): ChannelTemplate {
   const by = sharedOf(route).by ?? DEFAULT_KEY;

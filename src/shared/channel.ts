@@ -23,7 +23,7 @@ import type { BackendState, ChannelFeed, ChannelStore, StoredEvent, StreamRecord
 /** Bytes of undelivered events from which on the backend is not read: it is faster than the loop over the clients. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 
-/** How long the failure holds that clients get when the backend's first response took too long, in ms. */
+/** How long, in ms, clients get the same failure after the backend's first response took too long. */
 const TIMEOUT_HOLDS_MS = 1_000;
 
 export interface ChannelOptions {

@@ -44,7 +44,7 @@ export class HistoryPage {
   #ends: number[] = [];
   /** When each event was appended, in ms since the page's first event. */
   #times: number[] = [];
-  /** Undefined until an event has an id that no record made. */
+  /** Undefined until the page has an event with an id of the backend. */
   #ids: (string | undefined)[] | undefined;
   #backendIds: string[] | undefined;
 

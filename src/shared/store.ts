@@ -21,7 +21,7 @@ export interface RecordOptions {
   readonly route: string;
   /** What determines the bytes of the stream (`streamDefinition`): instances whose routes differ in it share no record. */
   readonly definition: string;
-  /** The most that the record keeps; the age of an event counts from its `append`. */
+  /** The bounds of the record; the age of an event counts from its `append`. */
   readonly bounds: HistoryBounds;
 }
 

@@ -116,7 +116,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   }
 
   /**
-   * Ends the stream at an event boundary: now if it is at one, else at the next. A stream whose boundaries are unknown,
+   * Ends the stream at an event boundary: now if it is at a boundary, else at the next. A stream whose boundaries are unknown,
    * or whose client does not reconnect, is aborted, because a clean end would mark it as complete. `retryMs` is a
    * reconnection time to send before the end.
    */

@@ -49,8 +49,8 @@ export class StallTimer {
 const ABORT_TIMEOUT_MS = 60_000;
 
 /**
- * Aborts a body that its backend has aborted, once the client has taken what had arrived of it: as long as the client
- * takes some bytes in each `sendTimeout`.
+ * Aborts a body that its backend has aborted, after the client has taken the bytes that had arrived. A client that
+ * takes no byte for `sendTimeout` is aborted earlier.
  */
 export function abortDelivered(
   response: ClientResponse,

@@ -68,7 +68,7 @@ export class ActiveHealth {
       this.#log.warn({ ...facts, reason: fault }, "backend is unhealthy");
       return;
     }
-    // Whatever made requests fail is over: they need not wait for the end of `failTimeout`.
+    // The backend works again: requests need not wait for the end of `failTimeout`.
     backend.passive.letTry();
     this.#log.info(facts, "backend is healthy");
   }
@@ -81,7 +81,7 @@ interface Check {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Sends one check; resolves with what is wrong, or undefined if nothing is. Never rejects. */
+/** Sends one check; resolves with the problem, or undefined if there is none. Never rejects. */
 function probe(
   backend: Backend,
   { path, timeout }: HealthCheckConfig,
@@ -97,7 +97,7 @@ function probe(
     request.once("response", (response) => {
       const { statusCode = 0 } = response;
       resolve(statusCode >= 200 && statusCode < 400 ? undefined : `status ${statusCode}`);
-      // The timer bounds the body too: an event stream is a bad path to check, but leaves no open request.
+      // The timer bounds the body too: if the checked path is an event stream, the request must not stay open.
       response.on("error", () => {});
       response.resume();
     });

@@ -7,7 +7,7 @@ import type { Connection, ConnectionUser } from "./connection.ts";
 /** How long a connection may be idle: less than the 5 s after which Node's own server, and others, close it. */
 const MAX_IDLE_MS = 4_000;
 
-/** In place of a head that was used, to free its memory. */
+/** Replaces a head that was used, to free its memory. */
 const NO_HEAD: SourceHead = { status: 0, reason: "", rawHeaders: [] };
 
 /** A backend's response: its head has been read, its body comes on the connection. */

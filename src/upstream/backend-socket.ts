@@ -3,7 +3,7 @@ import { connect as connectTls, type ConnectionOptions as TlsOptions } from "nod
 import { ROOM_BEFORE, ROOM_BEHIND } from "../http/chunk.ts";
 import type { BorrowedBytes } from "../http/source.ts";
 
-/** The most bytes of one read. */
+/** The maximum number of bytes of one read. */
 const READ_BYTES = 64 * 1024;
 
 /**

@@ -50,8 +50,8 @@ function roundRobin<C extends Candidate>(): Balance<C> {
 }
 
 /**
- * Chooses the fewest requests in flight for the weight; equals take turns, or an idle group would use one backend
- * alone.
+ * Chooses the backend with the fewest requests in flight for its weight. Equal backends take turns: otherwise an idle
+ * group would use only one of them.
  */
 function leastConnections<C extends Candidate>(): Balance<C> {
   const inTurn = roundRobin<C>();

@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { ConnectionTarget } from "./backend-socket.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 
-/** The most idle connections kept for each backend; a further one is closed when it becomes idle. */
+/** The maximum number of idle connections kept for each backend; a further one is closed when it becomes idle. */
 const MAX_IDLE = 64;
 
 /** How often connections that were idle for too long are closed. */

@@ -38,7 +38,7 @@ export function dialProgress({ isConnected, isAnswered, isReused }: DialState): 
   return isReused ? "stale" : "unanswered";
 }
 
-/** Returns the error of a dial whose connection, or then whose response head, took too long. */
+/** Returns the error of a dial that timed out: the response head took too long or, before that, the connection. */
 export function dialTimeout(isConnected: boolean, timeouts: Timeouts): ProxyError {
   return isConnected
     ? new ProxyError("backend_timeout", `no response head within ${timeouts.responseHeaderTimeout} ms`)
@@ -54,7 +54,7 @@ const OWN_SHORTAGES: ReadonlySet<string> = new Set([
   "EADDRNOTAVAIL",
 ]);
 
-/** Returns what an error during a dial means, given how far the dial had come. */
+/** Converts an error of a dial to a DialError, given the progress of the dial. */
 export function dialError(error: NodeJS.ErrnoException, progress: DialError["progress"]): DialError {
   if (error instanceof DialError) return error;
   const options = { cause: error };

@@ -12,8 +12,8 @@ interface Watched {
 }
 
 /**
- * Watches a dial of Node's own client, which sends upgrades: how far it has come, and that the connection and then,
- * once the request is out, the response head take no longer than `timeouts` allow.
+ * Watches a dial of Node's own client, which sends upgrades: its progress, and the `timeouts` of the connection and,
+ * once the request is sent, of the response head.
  */
 export class DialWatch {
   readonly #request: ClientRequest;
@@ -54,7 +54,7 @@ export class DialWatch {
     this.#timer?.clear();
   }
 
-  /** Returns what an error of the request means. */
+  /** Converts an error of the request to a DialError. */
   failure(error: NodeJS.ErrnoException): DialError {
     const isAnswered = (this.#socket?.bytesRead ?? 0) > this.#earlierBytes;
     const isReused = this.#request.reusedSocket;
@@ -83,7 +83,7 @@ export class DialWatch {
   }
 }
 
-/** Returns what is wrong with a response head that Node's client accepts; undefined if nothing is. */
+/** Returns the problem of a response head that Node's client accepts; undefined if there is none. */
 export function responseFault({ statusCode = 0, rawHeaders }: IncomingMessage): string | undefined {
   if (statusCode < 200 || statusCode > 599) return `status ${statusCode}`;
   let codings = 0;

@@ -76,7 +76,10 @@ interface WireRequest {
   readonly isReused: boolean;
 }
 
-/** One request until its response head: `timeouts` bound the connecting and then, once the request is out, the wait. */
+/**
+ * One request until its response head: `timeouts` bound the connecting and, once the request is sent, the wait for the
+ * response head.
+ */
 class Dial implements ConnectionUser {
   readonly #options: DialOptions;
   readonly #connection: Connection;

@@ -69,7 +69,7 @@ function takenNames(
 interface AuthNames {
   /** Names that a client may not set. */
   readonly asserted: NameSet;
-  /** Names with one spelling, whose twins are removed. */
+  /** Names of which only this exact spelling is forwarded; their twins are removed. */
   readonly exact: NameSet;
 }
 

@@ -70,7 +70,10 @@ export class LoopGuard {
     return others;
   }
 
-  /** Returns our entry alone, as fields: what the request for a shared stream keeps of its first client's CDN-Loop. */
+  /**
+   * Returns our entry alone, as fields. The request for a shared stream keeps only this entry of its first client's
+   * CDN-Loop.
+   */
   ownEntry(raw: RawFields): string[] {
     const passed = this.#passed(raw);
     return passed === undefined ? [] : [FIELD, `${this.#id}; pass=${passed.passes}; of=${passed.of}`];

@@ -106,7 +106,7 @@ const STAND_IN = {
   headers: { upgrade: "websocket", connection: "Upgrade" },
 } as unknown as IncomingMessage;
 
-/** The tunnel handles the errors of the joined sockets; http-proxy only must not throw them. */
+/** The tunnel handles the errors of the joined sockets; this handler only keeps http-proxy from throwing them. */
 const ignore = (): void => {};
 
 function optionsFor({ address: { tls, host, port, socketPath }, agent }: Backend) {

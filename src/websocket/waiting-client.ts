@@ -3,9 +3,9 @@ import { GrowingBytes } from "../base/growing-bytes.ts";
 import { restartReading } from "../process/internals/restart-reading.ts";
 
 /**
- * The most bytes that are held before the client has its response; a client that sends more is disconnected. Without
- * reading, a client that leaves would go unnoticed. A WebSocket client sends nothing before its 101 (RFC 6455 section
- * 4.1).
+ * The maximum number of bytes that are held before the client has its response; a client that sends more is
+ * disconnected. Without reading, a client that leaves would go unnoticed. A WebSocket client sends nothing before its
+ * 101 (RFC 6455 section 4.1).
  */
 const MAX_EARLY_BYTES = 64 * 1024;
 

@@ -34,7 +34,7 @@ export type Calls<T> = { readonly [Name in keyof T]: (argument: never) => unknow
 type Answer<T> = T extends (...args: never) => infer R ? Awaited<R> : never;
 type Argument<T> = T extends (argument: infer A) => unknown ? A : undefined;
 
-/** What one end of a link answers, and the checks of its messages. */
+/** The calls that one end of a link answers, and the checks of its messages. */
 export interface LinkSetup<Theirs> {
   readonly answers: Readonly<Record<string, (argument: never) => unknown>>;
   /** The checks of the calls that this end answers. */

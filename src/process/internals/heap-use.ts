@@ -11,8 +11,8 @@ const OLD_LIMIT = oldLimitBytes();
  *
  * - Assumed of the V8 of Node 20, 22 and 24: the names of the spaces for young objects begin with `new`; the reported
  *   limit is that of the old spaces, which `--max-old-space-size` sets in MiB, plus 2 to 5 % for the young ones.
- * - Without it: `heap_size_limit` of all spaces would be the measure, and a heap whose young space is large would pass
- *   for full, or a full one for one with room.
+ * - Without it: the only limit would be `heap_size_limit` of all spaces. Depending on the size of the young space, a
+ *   heap with room would then look full, or a full heap would look as if it had room.
  * - Can go when V8 reports the limit of the old spaces.
  */
 export function heapUse(): number {
@@ -23,7 +23,7 @@ export function heapUse(): number {
   return used / OLD_LIMIT;
 }
 
-/** Returns the most bytes that long-lived objects may take. */
+/** Returns the maximum number of bytes that long-lived objects may take. */
 export function oldLimitBytes(): number {
   return flaggedLimit() ?? getHeapStatistics().heap_size_limit * OLD_PART;
 }

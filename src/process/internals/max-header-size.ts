@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 
 /**
- * Sets the most bytes of a request's head that an HTTP server accepts, for its connections from now on.
+ * Sets the maximum number of bytes of a request's head that an HTTP server accepts, for its connections from now on.
  *
  * - Assumed of Node 20, 22 and 24: the server reads its field `maxHeaderSize` for each new connection. Only the option
  *   of `createServer` is documented.
