@@ -63,9 +63,12 @@ const BUILT: readonly Found[] = [
   },
 ];
 
+/** Milliseconds for one expression. Its own limit of 10 s was too short on a busy machine. */
+const RECHECK_MS = 60_000;
+
 /** What recheck says of one: undefined where it is linear, whatever the text. */
 function faultOf({ source, flags }: Omit<Found, "where">): string | undefined {
-  const result = checkSync(source, flags, { randomSeed: 1 });
+  const result = checkSync(source, flags, { randomSeed: 1, timeout: RECHECK_MS });
   if (result.status === "safe") return undefined;
   return result.status === "unknown" ? `unknown: ${result.error.kind}` : result.complexity.summary;
 }
