@@ -183,16 +183,15 @@ const corsObject = z
       .prefault(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
       .describe("Methods a page may use."),
     allowHeaders: tokens
-      .prefault([
-        "Accept",
-        "Authorization",
-        "Cache-Control",
-        "Content-Type",
-        "Last-Event-ID",
-        "X-Requested-With",
-      ])
-      .describe("Fields a page may send; Last-Event-ID and Cache-Control are always allowed."),
-    exposeHeaders: tokens.prefault(["X-Request-Id"]).describe("Fields a page may read."),
+      .optional()
+      .describe(
+        "Fields a page may send; Last-Event-ID and Cache-Control are always allowed. Without it, all that a preflight asks for.",
+      ),
+    exposeHeaders: tokens
+      .optional()
+      .describe(
+        "Fields a page may read. Without it X-Request-Id, Mcp-Session-Id and Retry-After; without allowCredentials all (*).",
+      ),
     allowCredentials: z.boolean().prefault(false).describe("Let the browser send cookies; not with *."),
     maxAge: duration.prefault("10m").describe("How long a browser may remember a preflight."),
     allowPrivateNetwork: z
@@ -203,7 +202,7 @@ const corsObject = z
   .superRefine((cors, ctx) => {
     if (!cors.allowCredentials) return;
     for (const key of ["allowOrigins", "allowHeaders", "allowMethods", "exposeHeaders"] as const) {
-      if (cors[key].includes("*"))
+      if (cors[key]?.includes("*"))
         ctx.addIssue({
           code: "custom",
           path: [key],

@@ -29,6 +29,7 @@ export class Account implements Sent {
   #endReason: EndReason | undefined;
   #error: unknown;
   #limitFields = NO_FIELDS;
+  #preflightRefused: string | undefined;
 
   /** The status of the response head that was sent; 0 before, 499 if the client left before the end. */
   get status(): number {
@@ -71,6 +72,11 @@ export class Account implements Sent {
   /** The debug fields about rate limits. */
   get limitFields(): Fields {
     return this.#limitFields;
+  }
+
+  /** What a preflight asked for in vain, such as `the header x-a`; undefined for any other request. */
+  get preflightRefused(): string | undefined {
+    return this.#preflightRefused;
   }
 
   /** The time since the request's head was read, in ms; not rounded. */
@@ -126,6 +132,11 @@ export class Account implements Sent {
   /** Notes the error that the client gets as a refusal; replaces an earlier one. */
   replaceError(error: unknown): void {
     this.#error = error;
+  }
+
+  /** Notes what a preflight asked for in vain. */
+  refusedPreflight(what: string | undefined): void {
+    this.#preflightRefused = what;
   }
 
   addLimitField(field: readonly [name: string, value: string]): void {

@@ -136,6 +136,7 @@ export class Exchange extends RoutedRequest implements FaultOwner {
       method: this.request.method,
       path: this.target.path || this.request.url.replace(/[?#].*$/s, ""),
       status: account.status,
+      preflightRefused: account.preflightRefused,
       client: this.client.address,
       app: this.principal?.app,
       backend: this.backend,

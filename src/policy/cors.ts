@@ -9,10 +9,17 @@ type Fields = Reply["fields"];
 /** A route's cross-origin policy, including its replies to preflights. */
 export interface CorsPolicy extends Cors {
   /**
-   * Replies to a preflight. A denied preflight gets no Access-Control-Allow-Origin, and no value of the request is
-   * echoed.
+   * Replies to a preflight. A refused origin gets no Access-Control-Allow-Origin; if only the method or a header is
+   * refused, the origin is named, so that browsers report which. Of the request only an allowed origin and valid field
+   * names are echoed.
    */
-  preflight(rawHeaders: RawFields): Reply;
+  preflight(rawHeaders: RawFields): PreflightReply;
+}
+
+/** A reply to a preflight. */
+export interface PreflightReply extends Reply {
+  /** What was refused, for the log; undefined if nothing was. */
+  readonly refused?: string;
 }
 
 /** The list of the API gateway, and Last-Event-ID, without which a polyfill cannot resume. */
@@ -21,10 +28,18 @@ const SWITCH_ALLOW_HEADERS =
   "Content-Type,Accept,Accept-Ranges,Cache-Control,Range,Last-Event-ID";
 const SWITCH_EXPOSE_HEADERS =
   "X-Request-Id,X-Apig-Latency,X-Apig-Upstream-Latency,X-Apig-RateLimit-Api,X-Apig-RateLimit-User," +
-  "X-Apig-RateLimit-App,X-Apig-RateLimit-Ip,X-Apig-RateLimit-Api-Allenv";
+  "X-Apig-RateLimit-App,X-Apig-RateLimit-Ip,X-Apig-RateLimit-Api-Allenv,Mcp-Session-Id,Retry-After,*";
+const SWITCH_NAMES = new Set(SWITCH_ALLOW_HEADERS.toLowerCase().split(","));
 
 /** Event stream clients other than the native EventSource send both, and neither is on Fetch's safelist. */
 const ALWAYS_ALLOWED = ["Last-Event-ID", "Cache-Control"];
+/** What browsers' SDKs of model vendors and of MCP read. */
+const EXPOSED = ["X-Request-Id", "Mcp-Session-Id", "Retry-After"];
+/**
+ * Methods that pass a preflight which names the origin, even if its reply does not list them (Fetch section 4.8): to
+ * refuse them, the reply must not name the origin.
+ */
+const SAFELISTED_METHODS = new Set(["GET", "HEAD", "POST"]);
 /** Fetch forbids pages to use these methods in any case, even if a server allows them. */
 const FORBIDDEN_METHODS = new Set(["CONNECT", "TRACE", "TRACK"]);
 
@@ -93,52 +108,67 @@ export function isOwnOrigin(origin: string, host: string): boolean {
   return origin === `http://${own.replace(/:80$/, "")}` || origin === `https://${own.replace(/:443$/, "")}`;
 }
 
-/** Allows any origin, without credentials. Replies do not depend on the request, so they need no Vary. */
+/**
+ * Allows any origin, without credentials. Only the reply to a preflight that asks for further headers depends on the
+ * request.
+ */
 function createSwitch(): CorsPolicy {
   const origins = compileOrigins(["*"]);
   const fields: Fields = [
     ["Access-Control-Allow-Origin", "*"],
     ["Access-Control-Expose-Headers", SWITCH_EXPOSE_HEADERS],
   ];
-  const preflight: Reply = {
+  const replyWith = (more: readonly string[]): Reply => ({
     status: 200,
     fields: [
       ["Content-Type", "application/json"],
       ...fields,
-      ["Access-Control-Allow-Headers", SWITCH_ALLOW_HEADERS],
+      ["Access-Control-Allow-Headers", [SWITCH_ALLOW_HEADERS, ...more].join(",")],
       ["Access-Control-Allow-Methods", "GET,POST,PUT,DELETE,HEAD,OPTIONS,PATCH"],
       ["Access-Control-Max-Age", "172800"],
+      ...(more.length === 0 ? [] : [["Vary", "Access-Control-Request-Headers"] as const]),
     ],
     body: "",
-  };
-  return { preflight: () => preflight, fields: () => fields, allowsOrigin: origins.has };
+  });
+  const usual = replyWith([]);
+
+  function preflight(rawHeaders: RawFields): PreflightReply {
+    const asked = askedHeaders(rawHeaders);
+    if (asked.names === undefined) return { ...usual, refused: asked.refused };
+    const more = asked.names.filter((name) => !SWITCH_NAMES.has(name));
+    return more.length === 0 ? usual : replyWith(more);
+  }
+
+  return { preflight, fields: () => fields, allowsOrigin: origins.has };
 }
 
 function createPolicy(config: CorsConfig): CorsPolicy {
   const origins = compileOrigins(config.allowOrigins);
   const methods = new Set(config.allowMethods);
   const headers = compileHeaders(config.allowHeaders);
-  const permissions: Fields = [
-    ["Access-Control-Allow-Methods", config.allowMethods.join(", ")],
-    ["Access-Control-Allow-Headers", headers.value],
-    ["Access-Control-Max-Age", String(Math.floor(config.maxAge / 1000))],
-  ];
+  const allowedMethods = ["Access-Control-Allow-Methods", config.allowMethods.join(", ")] as const;
+  const maxAge = ["Access-Control-Max-Age", String(Math.floor(config.maxAge / 1000))] as const;
   const vary = preflightVary(config);
+  const { exposeHeaders = config.allowCredentials ? EXPOSED : [...EXPOSED, "*"] } = config;
   const exposed: Fields =
-    config.exposeHeaders.length === 0
-      ? []
-      : [["Access-Control-Expose-Headers", config.exposeHeaders.join(", ")]];
+    exposeHeaders.length === 0 ? [] : [["Access-Control-Expose-Headers", exposeHeaders.join(", ")]];
 
-  function preflight(rawHeaders: RawFields): Reply {
+  function preflight(rawHeaders: RawFields): PreflightReply {
+    const refuse = (refused: string, ...named: Fields) => {
+      return { status: 204, fields: [...named, vary], body: "", refused };
+    };
     const origin = grant(config, origins, rawHeaders);
-    const isAllowed =
-      origin.length > 0 &&
-      isMethodAllowed(methods, fieldValues(rawHeaders, "access-control-request-method")) &&
-      headers.cover(fieldValues(rawHeaders, "access-control-request-headers"));
-    const fields = isAllowed
-      ? [...origin, ...permissions, ...privateNetwork(config, rawHeaders), vary]
-      : [vary];
-    return { status: 204, fields, body: "" };
+    if (origin.length === 0) return refuse("the origin");
+    const [method = "", ...more] = fieldValues(rawHeaders, "access-control-request-method");
+    if (more.length > 0 || !isMethodAllowed(methods, method)) {
+      const isNamed = more.length === 0 && isRefusable(method);
+      return isNamed ? refuse(`the method ${method}`, ...origin, allowedMethods) : refuse("the method");
+    }
+    const { names, value, refused } = headers.answer(rawHeaders);
+    const allowedHeaders = ["Access-Control-Allow-Headers", value] as const;
+    if (names === undefined) return refuse(refused, ...origin, allowedMethods, allowedHeaders);
+    const fields = [...origin, allowedMethods, allowedHeaders, maxAge];
+    return { status: 204, fields: [...fields, ...privateNetwork(config, rawHeaders), vary], body: "" };
   }
 
   function fields(rawHeaders: RawFields): Fields {
@@ -168,34 +198,67 @@ function grant(config: CorsConfig, origins: OriginSet, rawHeaders: RawFields): F
 }
 
 // Methods are compared with their case (Fetch section 2.2.1): `patch` is not `PATCH`.
-function isMethodAllowed(allowed: ReadonlySet<string>, requested: readonly string[]): boolean {
-  const [method, ...more] = requested;
-  if (method === undefined || more.length > 0 || FORBIDDEN_METHODS.has(method.toUpperCase())) return false;
-  return allowed.has(method) || (allowed.has("*") && /^[!#$%&'*+.^_`|~\w-]+$/.test(method));
+function isMethodAllowed(allowed: ReadonlySet<string>, method: string): boolean {
+  if (FORBIDDEN_METHODS.has(method.toUpperCase())) return false;
+  return allowed.has(method) || (allowed.has("*") && TOKEN.test(method));
+}
+
+/** Whether browsers refuse a method that the reply does not list. */
+function isRefusable(method: string): boolean {
+  const isShort = method.length <= MAX_NAME_LENGTH && TOKEN.test(method);
+  return isShort && !SAFELISTED_METHODS.has(method) && !FORBIDDEN_METHODS.has(method.toUpperCase());
+}
+
+/** A token (RFC 9110, section 5.6.2). */
+const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
+/** The bounds of the field names that are echoed; the requests of browsers have fewer and shorter ones. */
+const MAX_NAMES = 64;
+const MAX_NAME_LENGTH = 128;
+
+type AskedHeaders =
+  | { readonly names: readonly string[]; readonly refused?: undefined }
+  | { readonly names: undefined; readonly refused: string };
+
+/** Returns the field names that a preflight asks for, in lower case; refuses invalid ones, and too many or too long ones. */
+function askedHeaders(rawHeaders: RawFields): AskedHeaders {
+  const names = new Set<string>();
+  for (const item of fieldValues(rawHeaders, "access-control-request-headers").join(",").split(",")) {
+    const name = item.trim().toLowerCase();
+    if (name === "") continue;
+    if (name.length > MAX_NAME_LENGTH || !TOKEN.test(name))
+      return { names: undefined, refused: "an invalid header name" };
+    names.add(name);
+    if (names.size > MAX_NAMES) return { names: undefined, refused: `more than ${MAX_NAMES} headers` };
+  }
+  return { names: [...names] };
 }
 
 interface AllowedHeaders {
-  /** The value of Access-Control-Allow-Headers, made only of names in the configuration. */
-  readonly value: string;
-  cover(requested: readonly string[]): boolean;
+  /** Returns the names that a preflight asks for, or what is refused, and the value of Access-Control-Allow-Headers. */
+  answer(rawHeaders: RawFields): AskedHeaders & { readonly value: string };
 }
 
-function compileHeaders(allowed: readonly string[]): AllowedHeaders {
-  const names = new Map([...allowed, ...ALWAYS_ALLOWED].map((name) => [name.toLowerCase(), name]));
+/** Compiles `allowHeaders`; undefined allows what a preflight asks for. */
+function compileHeaders(allowed: readonly string[] | undefined): AllowedHeaders {
+  const names = new Map([...(allowed ?? []), ...ALWAYS_ALLOWED].map((name) => [name.toLowerCase(), name]));
+  const list = [...names.values()].join(", ");
 
   function isAllowed(name: string): boolean {
     // `*` does not cover Authorization (Fetch section 4.9, the non-wildcard request-header name).
     return names.has(name) || (names.has("*") && name !== "authorization");
   }
 
-  function cover(requested: readonly string[]): boolean {
-    return requested
-      .flatMap((value) => value.split(","))
-      .map((item) => item.trim().toLowerCase())
-      .every((name) => name === "" || isAllowed(name));
+  function answer(rawHeaders: RawFields): AskedHeaders & { readonly value: string } {
+    const asked = askedHeaders(rawHeaders);
+    if (asked.names === undefined) return { ...asked, value: list };
+    if (allowed === undefined)
+      return { ...asked, value: [list, ...asked.names.filter((name) => !names.has(name))].join(", ") };
+    const refused = asked.names.find((name) => !isAllowed(name));
+    if (refused === undefined) return { ...asked, value: list };
+    return { names: undefined, refused: `the header ${refused}`, value: list };
   }
 
-  return { value: [...names.values()].join(", "), cover };
+  return { answer };
 }
 
 function preflightVary({ allowPrivateNetwork }: CorsConfig): readonly [string, string] {

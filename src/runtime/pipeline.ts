@@ -40,11 +40,12 @@ export async function runSteps(steps: readonly Step[], exchange: Exchange): Prom
 /** Returns the step that answers preflights. They never reach a backend, which may not support OPTIONS. */
 function preflight(config: RouteConfig, cors: CorsPolicy): Step {
   const ticketCors = createTicketCors(config) ?? cors;
-  return ({ request, target, id }) => {
+  return ({ request, target, id, account }) => {
     if (!isPreflight(request.method ?? "", request.rawHeaders)) return undefined;
     const wanted = fieldValue(request.rawHeaders, "access-control-request-method") ?? "";
     const policy = isTicketRequest(wanted, target.query) ? ticketCors : cors;
-    const reply = policy.preflight(request.rawHeaders);
+    const { refused, ...reply } = policy.preflight(request.rawHeaders);
+    account.refusedPreflight(refused);
     return { ...reply, fields: [...reply.fields, ["X-Request-Id", id]] };
   };
 }

@@ -105,7 +105,8 @@ describe("on a route with allowOrigins", () => {
         const isAllowed = origin === APP;
         expect(client.fieldLines("access-control-allow-origin")).toEqual(isAllowed ? [APP] : []);
         expect(client.fieldLines("access-control-allow-credentials")).toEqual(isAllowed ? ["true"] : []);
-        expect(client.fieldLines("access-control-expose-headers")).toEqual(isAllowed ? ["X-Request-Id"] : []);
+        const exposed = isAllowed ? ["X-Request-Id, Mcp-Session-Id, Retry-After"] : [];
+        expect(client.fieldLines("access-control-expose-headers")).toEqual(exposed);
         expect(names(client, "access-control-")).toHaveLength(isAllowed ? 3 : 0);
         client.leave();
       }

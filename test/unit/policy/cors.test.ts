@@ -32,7 +32,8 @@ const ask = (origin: string, method = "GET", headers?: string): string[] => [
   ...(headers === undefined ? [] : ["Access-Control-Request-Headers", headers]),
 ];
 const isGranted = (cors: CorsPolicy, raw: string[]): boolean =>
-  cors.preflight(raw).fields.some(([name]) => name === "Access-Control-Allow-Origin");
+  cors.preflight(raw).fields.some(([name]) => name === "Access-Control-Max-Age");
+const many = (count: number) => Array.from({ length: count }, (_, at) => `x-${at}`).join(",");
 const DENIED = { status: 204, fields: [["Vary", PREFLIGHT_VARY]], body: "" };
 
 describe("a preflight", () => {
@@ -51,14 +52,14 @@ describe("cors: true", () => {
   const cors = createCors(true);
 
   test("a preflight gets the reply of the API gateway, plus Last-Event-ID", () => {
-    expect(cors.preflight(ask(EVIL, "PATCH", "x-anything"))).toEqual({
+    expect(cors.preflight(ask(EVIL, "PATCH", "content-type,x-stage"))).toEqual({
       status: 200,
       fields: [
         ["Content-Type", "application/json"],
         ["Access-Control-Allow-Origin", "*"],
         [
           "Access-Control-Expose-Headers",
-          "X-Request-Id,X-Apig-Latency,X-Apig-Upstream-Latency,X-Apig-RateLimit-Api,X-Apig-RateLimit-User,X-Apig-RateLimit-App,X-Apig-RateLimit-Ip,X-Apig-RateLimit-Api-Allenv",
+          "X-Request-Id,X-Apig-Latency,X-Apig-Upstream-Latency,X-Apig-RateLimit-Api,X-Apig-RateLimit-User,X-Apig-RateLimit-App,X-Apig-RateLimit-Ip,X-Apig-RateLimit-Api-Allenv,Mcp-Session-Id,Retry-After,*",
         ],
         [
           "Access-Control-Allow-Headers",
@@ -69,6 +70,22 @@ describe("cors: true", () => {
       ],
       body: "",
     });
+  });
+
+  test("a preflight that asks for further headers gets them in addition, without those that are invalid", () => {
+    const listOf = (raw: string[]) =>
+      cors.preflight(raw).fields.find(([name]) => name === "Access-Control-Allow-Headers")?.[1] ?? "";
+    const usual = listOf(ask(EVIL));
+    const asking = ask(EVIL, "POST", "Authorization, x-api-key,x-stainless-os");
+    expect(listOf(asking)).toBe(`${usual},x-api-key,x-stainless-os`);
+    expect(cors.preflight(asking).fields).toContainEqual(["Vary", "Access-Control-Request-Headers"]);
+    for (const names of ["x-a\r\nx-b: c", "x a", "x-a;b", "é", "x".repeat(129), many(65)]) {
+      expect(listOf(ask(EVIL, "POST", names))).toBe(usual);
+      expect(cors.preflight(ask(EVIL, "POST", names)).refused).toMatch(
+        /^(an invalid header name|more than 64 headers)$/,
+      );
+    }
+    expect(listOf(ask(EVIL, "POST", many(64)))).toBe(`${usual},${many(64)}`);
   });
 
   test("every response may be read, without credentials, and is the same for every origin", () => {
@@ -107,10 +124,10 @@ describe("a policy's reply to a preflight", () => {
 
   test("denies the origin null, also if it is named, when credentials are allowed", () => {
     const raw = ask("null");
-    expect(createCors(policy()).preflight(raw)).toEqual(DENIED);
+    expect(createCors(policy()).preflight(raw)).toMatchObject(DENIED);
     expect(isGranted(createCors(policy({ allowOrigins: ["null"] })), raw)).toBe(true);
     const locked = createCors(policy({ allowOrigins: ["null"], allowCredentials: true }));
-    expect(locked.preflight(raw)).toEqual(DENIED);
+    expect(locked.preflight(raw)).toMatchObject(DENIED);
     expect(locked.fields(raw)).toEqual([["Vary", "Origin"]]);
   });
 
@@ -120,7 +137,7 @@ describe("a policy's reply to a preflight", () => {
     "https://app.example.com:444",
     "http://app.example.com",
   ])("denies %s without an echo", (origin) => {
-    expect(createCors(policy()).preflight(ask(origin))).toEqual(DENIED);
+    expect(createCors(policy()).preflight(ask(origin))).toMatchObject(DENIED);
     expect(createCors(policy()).fields(["Origin", origin])).toEqual([["Vary", "Origin"]]);
   });
 
@@ -141,29 +158,83 @@ describe("a policy's reply to a preflight", () => {
     ["nothing", ask("")],
   ])("denies %s as an Origin", (_, raw) => {
     for (const allowOrigins of [[APP], ["https://*.example.com"], ["*"]])
-      expect(createCors(policy({ allowOrigins })).preflight(raw)).toEqual(DENIED);
+      expect(createCors(policy({ allowOrigins })).preflight(raw)).toMatchObject(DENIED);
     expect(createCors(policy()).fields(raw)).toEqual([["Vary", "Origin"]]);
   });
 
-  test.each(["TRACE", "trace", "CONNECT", "TRACK", "DELETE", "get", "GET, POST", "", "GET\r\n"])(
-    "denies the method %j",
+  test.each(["TRACE", "trace", "CONNECT", "TRACK", "HEAD", "GET, POST", "", "GET\r\n", "X".repeat(129)])(
+    "denies the method %j without naming the origin: no browser sends it, or each takes it for allowed",
     (method) => {
-      expect(createCors(policy()).preflight(ask(APP, method))).toEqual(DENIED);
+      expect(createCors(policy()).preflight(ask(APP, method))).toMatchObject(DENIED);
+    },
+  );
+
+  test.each(["DELETE", "PATCH", "get", "QUERY"])(
+    "denies the method %s, and names the origin and the allowed methods",
+    (method) => {
+      expect(createCors(policy()).preflight(ask(APP, method, "content-type"))).toEqual({
+        status: 204,
+        fields: [
+          ["Access-Control-Allow-Origin", APP],
+          ["Access-Control-Allow-Methods", "GET, POST"],
+          ["Vary", PREFLIGHT_VARY],
+        ],
+        body: "",
+        refused: `the method ${method}`,
+      });
     },
   );
 
   test("denies two Access-Control-Request-Method fields", () => {
-    expect(createCors(policy()).preflight([...ask(APP), "Access-Control-Request-Method", "GET"])).toEqual(
-      DENIED,
-    );
+    expect(
+      createCors(policy()).preflight([...ask(APP), "Access-Control-Request-Method", "GET"]),
+    ).toMatchObject(DENIED);
   });
 
-  test.each(["x-a", "authorization,x-a", "*", "content-type;x", "content type", `${"x-a,".repeat(10_000)}x`])(
-    "denies header names that are not on the list: %#",
-    (names) => {
-      expect(createCors(policy()).preflight(ask(APP, "GET", names))).toEqual(DENIED);
-    },
-  );
+  test.each([
+    ["x-a", "the header x-a"],
+    ["authorization,x-a", "the header x-a"],
+    ["*", "the header *"],
+    ["content-type;x", "an invalid header name"],
+    ["content type", "an invalid header name"],
+    [`${"x-a,".repeat(10_000)}x`, "the header x-a"],
+    [many(65), "more than 64 headers"],
+  ])("denies header names that are not on the list, and names origin and list: %#", (names, refused) => {
+    expect(createCors(policy()).preflight(ask(APP, "GET", names))).toEqual({
+      status: 204,
+      fields: [
+        ["Access-Control-Allow-Origin", APP],
+        ["Access-Control-Allow-Methods", "GET, POST"],
+        ["Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, Cache-Control"],
+        ["Vary", PREFLIGHT_VARY],
+      ],
+      body: "",
+      refused,
+    });
+  });
+
+  test("denies an origin without echoing the method or the headers, and says so to the log", () => {
+    expect(createCors(policy()).preflight(ask(EVIL, "DELETE", "x-a"))).toEqual({
+      ...DENIED,
+      refused: "the origin",
+    });
+  });
+
+  test("without allowHeaders, allows what the preflight asks for, if the names are valid", () => {
+    const cors = createCors(policy({ allowHeaders: undefined, allowCredentials: true }));
+    const listOf = (names?: string) =>
+      cors
+        .preflight(ask(APP, "POST", names))
+        .fields.find(([name]) => name === "Access-Control-Allow-Headers")?.[1];
+    expect(listOf()).toBe("Last-Event-ID, Cache-Control");
+    expect(listOf("authorization,Content-Type, x-api-key")).toBe(
+      "Last-Event-ID, Cache-Control, authorization, content-type, x-api-key",
+    );
+    for (const names of ["x-a\r\nx-b: c", "x a", "x-a\0", many(65), "x".repeat(129)]) {
+      expect(listOf(names)).toBe("Last-Event-ID, Cache-Control");
+      expect(cors.preflight(ask(APP, "POST", names)).refused).toBeDefined();
+    }
+  });
 
   test("answers 10,000 allowed names with the list of the configuration", () => {
     const reply = createCors(policy()).preflight(ask(APP, "GET", "content-type,".repeat(10_000)));
@@ -195,7 +266,7 @@ describe("a policy's reply to a preflight", () => {
     expect(createCors(policy()).preflight(raw).fields).not.toContainEqual(opened);
     expect(open.preflight(raw).fields).toContainEqual(opened);
     expect(open.preflight(ask(APP)).fields).not.toContainEqual(opened);
-    expect(open.preflight(["Origin", EVIL, ...raw.slice(2)])).toEqual({
+    expect(open.preflight(["Origin", EVIL, ...raw.slice(2)])).toMatchObject({
       ...DENIED,
       fields: [["Vary", `${PREFLIGHT_VARY}, Access-Control-Request-Private-Network`]],
     });
@@ -213,6 +284,15 @@ describe("a policy's other responses", () => {
     ]);
     expect(cors.fields(["Origin", EVIL])).toEqual([["Vary", "Origin"]]);
     expect(cors.fields([])).toEqual([["Vary", "Origin"]]);
+  });
+
+  test("expose by default what SDKs read, and without credentials everything", () => {
+    const exposedBy = (more: Partial<CorsConfig>) =>
+      createCors(policy({ exposeHeaders: undefined, ...more }))
+        .fields(["Origin", APP])
+        .find(([name]) => name === "Access-Control-Expose-Headers")?.[1];
+    expect(exposedBy({})).toBe("X-Request-Id, Mcp-Session-Id, Retry-After, *");
+    expect(exposedBy({ allowCredentials: true })).toBe("X-Request-Id, Mcp-Session-Id, Retry-After");
   });
 
   test("are the same for every origin with *, without Vary", () => {
@@ -342,7 +422,7 @@ describe("compared with the Fetch algorithm of browsers", () => {
     .record({
       allowOrigins: fc.array(allowed, { minLength: 1, maxLength: 3 }),
       allowMethods: fc.array(methods, { maxLength: 8 }),
-      allowHeaders: fc.array(names, { maxLength: 6 }),
+      allowHeaders: fc.option(fc.array(names, { maxLength: 6 }), { nil: undefined }),
       allowCredentials: fc.boolean(),
     })
     .map(policy);
@@ -380,6 +460,7 @@ describe("compared with the Fetch algorithm of browsers", () => {
   function mayAsk({ allowMethods, allowHeaders }: CorsConfig, asked: BrowserRequest): boolean {
     if (asked.method === "TRACE") return false;
     if (!allowMethods.includes(asked.method) && !allowMethods.includes("*")) return false;
+    if (allowHeaders === undefined) return true;
     const listed = [...allowHeaders, "Last-Event-ID", "Cache-Control"].map((name) => name.toLowerCase());
     return asked.unsafeNames.every(
       (name) => listed.includes(name) || (listed.includes("*") && name !== "authorization"),
@@ -393,7 +474,7 @@ describe("compared with the Fetch algorithm of browsers", () => {
   const isMisread = (
     { allowMethods, allowHeaders }: CorsConfig,
     { withCredentials }: BrowserRequest,
-  ): boolean => withCredentials && [...allowMethods, ...allowHeaders].includes("*");
+  ): boolean => withCredentials && [...allowMethods, ...(allowHeaders ?? [])].includes("*");
 
   test("100,000 preflights and responses: none is wrongly accepted or refused", () => {
     let accepted = 0;
