@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
+import { ownText } from "../base/own-text.ts";
 
 /** What was sent of a response's body. */
 export interface Sent {
@@ -13,6 +14,8 @@ export interface Sent {
 type Fields = readonly (readonly [name: string, value: string])[];
 
 const NO_FIELDS: Fields = [];
+/** A bound for the log, in characters; the request ids of vendors are shorter. */
+const MAX_REQUEST_ID = 200;
 /** nginx's status for a request whose client closed the connection. */
 const CLIENT_CLOSED_REQUEST = 499;
 
@@ -30,6 +33,7 @@ export class Account implements Sent {
   #error: unknown;
   #limitFields = NO_FIELDS;
   #preflightRefused: string | undefined;
+  #backendRequestId: string | undefined;
 
   /** The status of the response head that was sent; 0 before, 499 if the client left before the end. */
   get status(): number {
@@ -72,6 +76,11 @@ export class Account implements Sent {
   /** The debug fields about rate limits. */
   get limitFields(): Fields {
     return this.#limitFields;
+  }
+
+  /** The X-Request-Id of the backend's response, at most 200 characters; undefined if it sent none, or ours. */
+  get backendRequestId(): string | undefined {
+    return this.#backendRequestId;
   }
 
   /** What a preflight asked for in vain, such as `the header x-a`; undefined for any other request. */
@@ -132,6 +141,10 @@ export class Account implements Sent {
   /** Notes the error that the client gets as a refusal; replaces an earlier one. */
   replaceError(error: unknown): void {
     this.#error = error;
+  }
+
+  foundBackendRequestId(id: string): void {
+    this.#backendRequestId = ownText(id.slice(0, MAX_REQUEST_ID));
   }
 
   /** Notes what a preflight asked for in vain. */

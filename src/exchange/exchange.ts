@@ -131,6 +131,7 @@ export class Exchange extends RoutedRequest implements FaultOwner {
     const { account } = this;
     return {
       reqId: this.id,
+      backendReqId: account.backendRequestId,
       route: this.route?.config.name,
       stage: this.route?.environment,
       method: this.request.method,

@@ -104,7 +104,7 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
   for (const [name, value] of Object.entries(set)) done = setField(done, name, value);
   // Our fields come after the route's edits, which could otherwise remove Vary: Origin.
   if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
-  done = setField(done, "X-Request-Id", exchange.id);
+  done = setField(done, "X-Request-Id", requestId(exchange, head, done));
   const debugging = debugFields(exchange);
   for (const [name] of debugging) done = removeField(done, name);
   done.push(...debugging.flat());
@@ -112,9 +112,16 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
 }
 
 /**
- * Removes X-Accel-*: a backend must not control the nginx in front, where X-Accel-Redirect opens internal locations.
- * X-Accel-Buffering stays: without it, nginx would hold a page that its backend streams.
+ * Returns the response's X-Request-Id: the backend's if it sent one, because a vendor's support asks for it, else ours.
+ * The log line has both.
  */
+function requestId({ account, id }: Exchange, { rawHeaders }: SourceHead, fields: readonly string[]): string {
+  const backendId = fieldValue(rawHeaders, "x-request-id") ?? "";
+  if (backendId !== "" && backendId !== id) account.foundBackendRequestId(backendId);
+  return fieldValue(fields, "x-request-id") || id;
+}
+
+/** Removes X-Accel-*: a backend must not control the nginx in front, where X-Accel-Redirect opens internal locations. */
 function withoutAccel(fields: string[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
