@@ -99,7 +99,7 @@ export class Jwks {
       if (!this.#isOut && !this.#isClosed) {
         this.#log.warn(
           { jwks: shown(this.place), err: reasonOf(error) },
-          "JWKS unreachable: the last keys stay",
+          "JWKS unreachable: the last keys stay in use",
         );
       }
       this.#isOut = true;

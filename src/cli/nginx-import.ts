@@ -7,10 +7,10 @@ export const nginxImport: Command = {
   help: `Usage: sluice nginx import FILE [flags]
 
 Makes a route file from each location of nginx that proxies or has a fixed
-response. What a route cannot express is a comment in its file and a note on
-standard error. The routes are validated as serve does before any file is
-written. FILE is nginx.conf, a part of it, a directory, or - for the output of
-nginx -T.
+response. A setting that a route cannot express becomes a comment in its file
+and a note on standard error. The routes are validated as serve does before any
+file is written. FILE is nginx.conf, a part of it, a directory, or - for the
+output of nginx -T.
 
   --server NAME  only servers with this server_name
   --out DIR      the configuration directory to add routes to (${DEFAULT_DIRECTORY})

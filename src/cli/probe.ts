@@ -27,7 +27,7 @@ name the hops from the backend outwards. Opens at most 2 connections, and 2
 more for each hop. Ends by itself.
 
   --hop NAME=URL    a hop behind the URL; may be repeated (up to ${MAX_HOPS} times)
-  --for TIME        how long to read (${DEFAULT_FOR}); to find a timeout, longer than it
+  --for TIME        how long to read (${DEFAULT_FOR}); to find a timeout, read longer
   --method M        the method (GET, or POST with --data)
   --data TEXT       the body; @FILE reads it from a file
   --header 'N: V'   a header, also -H; may be repeated. Not sent to another host
@@ -35,7 +35,7 @@ more for each hop. Ends by itself.
   --origin ORIGIN   send the request of a page of this origin, and check the
                     CORS fields
   --http V          auto, 1.0, 1.1 or 2 (auto: what the server chooses)
-  --host-each       send to each hop its own Host; without it, the URL's
+  --host-each       send each hop its own Host instead of the URL's
   --insecure        accept any certificate
   --format F        text or json
 

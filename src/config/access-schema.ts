@@ -7,7 +7,10 @@ export const accessSchema = z.strictObject({
     .array(cidr)
     .prefault([])
     .describe("Client addresses that may use the route, as CIDR ranges; empty: all addresses."),
-  deny: z.array(cidr).prefault([]).describe("Client addresses that may not, even if allow contains them."),
+  deny: z
+    .array(cidr)
+    .prefault([])
+    .describe("Client addresses that may not use the route, even if allow contains them."),
 });
 
 export type AccessConfig = z.output<typeof accessSchema>;

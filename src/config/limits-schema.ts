@@ -28,7 +28,7 @@ const rate = z.strictObject({
       "Which requests are counted together: those of one app (or other credential), of one client address, or all. A request without a credential counts for its address.",
     ),
   maxKeys: rateKeys.describe(
-    "The most apps or addresses that are counted separately; further ones share one count.",
+    "The maximum number of apps or addresses that are counted separately; further ones share one count.",
   ),
 });
 

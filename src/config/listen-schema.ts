@@ -16,7 +16,7 @@ const http2Object = z.strictObject({
     .min(1)
     .max(1000)
     .prefault(100)
-    .describe("Open requests and streams on one connection; a browser waits with further ones."),
+    .describe("Open requests and streams on one connection; a browser delays further requests."),
   maxResets: z
     .int()
     .min(1)

@@ -24,7 +24,7 @@ const redisObject = z.strictObject({
   lease: duration
     .refine((ms) => ms >= 500 && ms <= 60_000, "expected a duration from 500ms to 60s")
     .prefault("2s")
-    .describe("How long another instance waits to take over the streams of a killed one."),
+    .describe("How long another instance waits to take over the streams of a killed instance."),
   timeout: duration
     .refine((ms) => ms >= 50 && ms <= 30_000, "expected a duration from 50ms to 30s")
     .prefault("1s")

@@ -122,7 +122,9 @@ const stream = z.strictObject({
     ),
   clientBuffer: size
     .prefault("256k")
-    .describe("The most bytes buffered for a slow client; the backend is not read while the buffer is full."),
+    .describe(
+      "The maximum number of bytes buffered for a slow client; the backend is not read while the buffer is full.",
+    ),
   sendTimeout: durationOrOff
     .prefault("60s")
     .describe(
@@ -136,7 +138,7 @@ const stream = z.strictObject({
     .enum(["status", "retry"])
     .prefault("status")
     .describe(
-      "The response to a GET for text/event-stream in case of 429, 502, 503 or 504: that status, or (retry) a 200 with a reconnection time that ends at once, because an EventSource does not reconnect after any other status.",
+      "The response to a GET for text/event-stream in case of 429, 502, 503 or 504: that status, or (retry) a 200 that sends a reconnection time and ends at once, because an EventSource does not reconnect after any other status.",
     ),
   contentTypes: z
     .array(

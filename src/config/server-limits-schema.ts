@@ -26,7 +26,7 @@ const failedAuth = z
         per: ratePeriod
           .prefault("1m")
           .describe("The length of a window, 1s to 1d; it begins with the first wrong credential."),
-        maxKeys: rateKeys.describe("The most addresses that are counted separately."),
+        maxKeys: rateKeys.describe("The maximum number of addresses that are counted separately."),
       }),
     ],
     "expected { requests, per }, or off",

@@ -23,8 +23,13 @@ const keyPart = z
   .transform((part) => (HEADER.test(part) ? `header:${part.replace(HEADER, "").toLowerCase()}` : part));
 
 const history = z.strictObject({
-  events: z.int().min(0).max(1_000_000).prefault(1000).describe("The most events kept for each stream."),
-  bytes: size.prefault("8m").describe("The most bytes of events kept for each stream."),
+  events: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .prefault(1000)
+    .describe("The maximum number of events kept for each stream."),
+  bytes: size.prefault("8m").describe("The maximum number of bytes of events kept for each stream."),
   age: duration.prefault("10m").describe("How long an event is kept."),
 });
 
@@ -116,6 +121,6 @@ export function refuseUnsafeSharing(route: SharingRoute, ctx: z.RefinementCtx): 
     );
   }
   if (match.path.endsWith("/*") && shared.by?.includes("path") === false) {
-    refuse(["shared", "by"], "expected path among them, because the route has many paths");
+    refuse(["shared", "by"], "expected path in the list, because the route has many paths");
   }
 }

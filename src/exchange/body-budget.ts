@@ -38,7 +38,8 @@ export class BodyBudget {
     const now = performance.now();
     for (const stalled of this.#growing) {
       if (this.#heldBytes + bytes <= this.limitBytes || now - stalled.grownAt < STALLED_MS) break;
-      if (stalled !== lease) stalled.release(tooManyBodies("stalled while others needed its room"));
+      if (stalled !== lease)
+        stalled.release(tooManyBodies("the body stalled while other bodies needed its memory"));
     }
     if (this.#heldBytes + bytes > this.limitBytes) throw tooManyBodies(`${this.#heldBytes} bytes are held`);
     this.#heldBytes += bytes;
@@ -82,7 +83,7 @@ export class BodyLease {
 
   /** Takes more bytes, or throws `too_many_bodies`. */
   grow(bytes: number): void {
-    if (this.#isReleased) throw new TypeError("a released body takes nothing more");
+    if (this.#isReleased) throw new TypeError("a released body cannot grow");
     this.#budget.take(this, bytes);
     this.#bytes += bytes;
   }

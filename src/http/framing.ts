@@ -65,7 +65,7 @@ function note(facts: Facts, name: string, value: string): void {
       return;
     case "transfer-encoding":
       if (facts.isChunked || value.toLowerCase() !== "chunked")
-        throw new ParseError("Transfer-Encoding is not one chunked");
+        throw new ParseError("Transfer-Encoding is not a single chunked");
       facts.isChunked = true;
       return;
     case "connection":

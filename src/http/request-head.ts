@@ -46,7 +46,7 @@ export function checkHead(request: Head, maxFields: number): string {
     } else if (name === "transfer-encoding") {
       // RFC 9112 section 6.1: HTTP/1.0 has no transfer codings, and a proxy that ignores them can be split.
       if (hasTransferEncoding || value.toLowerCase() !== "chunked" || httpVersion === "1.0") {
-        throw new ProxyError("bad_request", "Transfer-Encoding other than one chunked on HTTP/1.1");
+        throw new ProxyError("bad_request", "Transfer-Encoding other than a single chunked on HTTP/1.1");
       }
       hasTransferEncoding = true;
     }

@@ -122,7 +122,7 @@ export function cutRemedy(software: Software | undefined, cut: Cut): Remedy {
     return remedy(longer, "proxy_read_timeout 1h;", "read-timeout-cuts-silence");
   }
   if (family === "haproxy") return remedy(`${beat}allow a longer silence`, "timeout server 1h");
-  if (family === "envoy") return remedy(`${beat}lift the route's timeout`, "timeout: 0s");
+  if (family === "envoy") return remedy(`${beat}remove the route's timeout`, "timeout: 0s");
   return remedy(`${beat}allow more than ${Math.max(1, seconds)} s there`);
 }
 

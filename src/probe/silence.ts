@@ -64,7 +64,7 @@ export function silent(url: Reading, forMs: number): Verdict {
   const time = isOpen
     ? `within ${seconds(forMs)}`
     : url.end?.kind === "limit"
-      ? "in as many bytes as a probe reads"
+      ? "within the bytes that a probe reads"
       : "before the stream ended";
   return {
     ...base,

@@ -26,7 +26,7 @@ export function checkSecondReading(
   if (found === undefined || !("route" in found) || found.route === route || !isGuarded(found.route)) return;
   throw new ProxyError(
     "bad_request",
-    `path parameters, without which it is a path of ${found.route.config.name}`,
+    `without its path parameters, the path belongs to the route ${found.route.config.name}`,
   );
 }
 

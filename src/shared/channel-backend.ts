@@ -95,7 +95,7 @@ export class ChannelBackend implements LinkListener {
     this.#options.log(
       "info",
       { reason, retryMs: Math.round(retryMs) },
-      "shared stream will be asked for again",
+      "shared stream lost: the backend will be asked again",
     );
   }
 

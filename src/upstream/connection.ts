@@ -234,7 +234,7 @@ export class Connection {
   #uploaded(isWhole: boolean): void {
     this.#upload = undefined;
     if (isWhole) this.#sent();
-    else this.broken(new Error("the client's body broke off"));
+    else this.broken(new Error("the client's body is incomplete"));
   }
 
   #keep(idleMs: number): void {

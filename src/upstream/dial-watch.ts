@@ -91,7 +91,7 @@ export function responseFault({ statusCode = 0, rawHeaders }: IncomingMessage): 
     if (rawHeaders[at]?.toLowerCase() !== "transfer-encoding") continue;
     codings++;
     if (codings > 1 || rawHeaders[at + 1]?.toLowerCase() !== "chunked")
-      return "Transfer-Encoding other than one chunked";
+      return "Transfer-Encoding other than a single chunked";
   }
   return undefined;
 }

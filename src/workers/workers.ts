@@ -241,7 +241,8 @@ export class Workers implements Gateway {
   /** The files may configure a Redis now, but it is used only after the next start. */
   #refuseUnshared({ routes }: Config): void {
     if (this.#first.server.redis !== null) return;
-    const message = "workers share streams only through the redis of the start; restart to use a new one";
+    const message =
+      "workers share streams only through the redis that was configured at the start; restart to use another";
     const problems = routes
       .filter(({ shared }) => shared !== undefined)
       .map(({ file }): Problem => ({ file, at: undefined, key: "shared", message }));

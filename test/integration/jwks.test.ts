@@ -60,11 +60,14 @@ test("while an issuer is away its last keys stay valid; the outage and its end a
   const failedFrom = issuer.fetches;
   await eventually(() => issuer.fetches > failedFrom + 5, "attempts during the outage");
   await expect(jwks.key(header, token)).resolves.toBeDefined();
-  expect(lines.map(({ msg }) => msg)).toEqual(["JWKS unreachable: the last keys stay"]);
+  expect(lines.map(({ msg }) => msg)).toEqual(["JWKS unreachable: the last keys stay in use"]);
 
   issuer.respond = undefined;
   await eventually(() => lines.length > 1, "the log line that it is back");
-  expect(lines.map(({ msg }) => msg)).toEqual(["JWKS unreachable: the last keys stay", "JWKS is back"]);
+  expect(lines.map(({ msg }) => msg)).toEqual([
+    "JWKS unreachable: the last keys stay in use",
+    "JWKS is back",
+  ]);
 });
 
 test("a withdrawn key becomes invalid with the next refresh, even without a request", async () => {

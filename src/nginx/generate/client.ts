@@ -27,7 +27,7 @@ export function realIp(behind: Behind): Line[] {
   return [
     {
       text: first?.text ?? "",
-      why: "The load balancers in front: nginx trusts only them, and takes the last address that is not theirs for the client's.",
+      why: "The load balancers in front: nginx trusts only them, and uses the last address that is not theirs as the client's.",
     },
     ...more,
     { text: "real_ip_header X-Forwarded-For" },
@@ -54,7 +54,7 @@ export function clientFields(behind: Behind): Entry[] {
     { text: "proxy_set_header X-Forwarded-Host $http_host" },
     {
       text: 'proxy_set_header Forwarded ""',
-      why: "nginx does not set the field of RFC 7239, so a client's own must not reach a backend that reads it.",
+      why: "nginx does not set the field of RFC 7239, so the client's own field must not reach a backend that reads it.",
     },
     { text: "proxy_set_header X-Request-Id $request_id", why: "The same request id in both logs." },
   ];

@@ -78,7 +78,7 @@ export const FACTS: Readonly<Record<string, string>> = {
   W3: "A map with '' close sends Connection: close with ordinary requests.",
   W4: "With Connection: upgrade on all requests, backends get it on every GET; sluice still streams.",
   W5: "A WebSocket handshake needs Upgrade, and HTTP/1.1 to the backend: otherwise sluice answers 426.",
-  W6: "To Upgrade with an empty Connection field sluice answers 426.",
+  W6: "If Upgrade comes with an empty Connection field, sluice answers 426.",
   W7: "An idle WebSocket is closed after proxy_read_timeout; proxy_send_timeout does nothing.",
   W9: "proxy_http_version 2 to sluice works over https and gives 502 over http.",
   W10: "A listener with proxyProtocol and an nginx without proxy_protocol: 502.",
