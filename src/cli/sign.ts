@@ -53,7 +53,7 @@ Prints the headers of a request signed with SDK-HMAC-SHA256. They are valid for
   },
 };
 
-/** Parses the address; the target to sign is as the URL parser writes it, which is what curl sends. */
+/** Parses the address. The signed target has the URL parser's spelling, which curl sends too. */
 function readUrl(address: string): { readonly url: URL; readonly target: string } {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "") {

@@ -35,7 +35,9 @@ const jwks = z
 
 const name = z.string().min(1, "expected a text that is not empty");
 
-/** A field that a claim may set: none that carries credentials or tells where a request comes from and goes to. */
+/**
+ * A field that a claim may set; fields with credentials, or with the origin and the target of a request, are refused.
+ */
 const claimField = editableField.regex(
   /^(?!(?:authorization|cookie|host|forwarded|x[^0-9A-Za-z]forwarded[^0-9A-Za-z].*|x[^0-9A-Za-z]real[^0-9A-Za-z]ip|x[^0-9A-Za-z]request[^0-9A-Za-z]id)$)/i,
   "expected no field that carries credentials or that the gateway sets itself",

@@ -44,7 +44,10 @@ export const token = z
     "expected a name of letters, digits and -, without spaces (RFC 9110 token)",
   );
 
-/** The name of a field that a route may set or remove: none that frames a message or belongs to one connection. */
+/**
+ * The name of a field that a route may set or remove; a field that frames a message or belongs to one connection is
+ * refused.
+ */
 export const editableField = token.regex(
   /^(?!(?:connection|content-length|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$)/i,
   "expected no field that frames a message or belongs to one connection",

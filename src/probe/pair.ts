@@ -79,7 +79,7 @@ function matchByBytes(
   outer: readonly ProbeEvent[],
 ): (Matched & { readonly index: number })[] {
   const places = new Map<string, number[]>();
-  // Backwards, so that each list ends with its earliest place.
+  // Backwards, so that `pop` takes the earliest place of each list first.
   for (let index = inner.length - 1; index >= 0; index -= 1) {
     const { key = "" } = inner[index] ?? {};
     const known = places.get(key);

@@ -52,7 +52,7 @@ export class Connection {
   // The fields that each read needs come first.
   #user: ConnectionUser | undefined;
   readonly #parser = new ResponseParser();
-  /** The time by `performance.now()` until which it may be idle; 0 until it was idle once. */
+  /** The time by `performance.now()` until which it may be idle; 0 before it is idle for the first time. */
   idleUntil = 0;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
