@@ -93,7 +93,8 @@ export function listenIn(directory: string) {
       const issue = (key: string, message: string) => ctx.addIssue({ code: "custom", path: [key], message });
       const { address: where, mode, tls, http2, proxyProtocol } = given;
       if (mode !== undefined && !("path" in where)) issue("mode", "expected a unix:/path as address");
-      if (tls === undefined && http2 !== undefined && http2 !== false) issue("http2", "expected tls too");
+      if (tls === undefined && http2 !== undefined && http2 !== false)
+        issue("http2", "expected tls as well, because HTTP/2 needs it");
       return {
         address: where,
         mode: mode === undefined ? undefined : Number.parseInt(mode, 8),

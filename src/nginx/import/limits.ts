@@ -42,7 +42,7 @@ function rateOf(at: Directive, scope: Scope): Rate[] {
   const seconds = Math.min(DAY_S, unit * Math.max(1, Math.ceil(burst / Math.max(1, rate))));
   const requests = Math.max(1, Math.floor((rate * seconds) / unit) + burst);
   if (burst > 0)
-    scope.notes.add(at, `sluice has no burst: ${requests} requests in ${seconds}s allow as many`);
+    scope.notes.add(at, `sluice has no burst: the route allows ${requests} requests in ${seconds}s instead`);
   return [{ requests, per: `${seconds}s`, by }];
 }
 

@@ -115,7 +115,7 @@ test("of several certificates, the problem names the invalid one", () => {
 });
 
 test.each([
-  ["{ address: 1, http2: true }", "1:30 listen.http2: expected tls too"],
+  ["{ address: 1, http2: true }", "1:30 listen.http2: expected tls as well, because HTTP/2 needs it"],
   ["{ address: 1, mode: '660' }", "1:29 listen.mode: expected a unix:/path as address"],
   ["{ address: 'unix:/s', mode: 660 }", "1:37 listen.mode: expected permissions such as '660', in quotes"],
   [
