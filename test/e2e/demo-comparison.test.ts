@@ -63,7 +63,7 @@ test("three techniques get the same events: with one request, with one per event
   );
   expect(await count(page, "#stream-requests")).toBe(1);
   expect(await count(page, "#stream-empty")).toBe(0);
-  // One request is open, and each other one has brought events, seldom two.
+  // One request is open; each other request has brought one event, seldom two.
   const waits = await count(page, "#long-polling-requests");
   expect(waits).toBeGreaterThan(2);
   expect(waits).toBeLessThanOrEqual((await count(page, "#long-polling-events")) + 1);

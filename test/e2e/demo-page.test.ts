@@ -68,7 +68,7 @@ test("the page shows how many events an nginx without sluice holds back", async 
   expect(complaints).toEqual([]);
 });
 
-test("without nginx the page says how to install it, and behind another server nothing", async () => {
+test("without nginx the page says how to install it; behind another server it says nothing", async () => {
   const running = await startDemo("127.0.0.1:0", { nginx: "" });
   afterTest(() => running.close());
   const browser = await launchChromium();

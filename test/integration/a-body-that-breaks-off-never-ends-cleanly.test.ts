@@ -8,7 +8,7 @@ const plain = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
 const stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
 const chunked = "Transfer-Encoding: chunked\r\n\r\n";
 
-// What the backend sends first, what the client gets of it, and how the backend then aborts.
+// The backend's first bytes, the part of them that the client gets, and how the backend then aborts.
 const CUTS: Record<string, [sent: string, seen: string, cut: (request: BackendRequest) => void]> = {
   "a reset in the middle of an event": [`${stream}${chunked}8\r\ndata: ha\r\n`, "data: ha", (r) => r.reset()],
   "a close in the middle of an event": [

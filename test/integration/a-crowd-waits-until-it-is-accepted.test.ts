@@ -4,7 +4,7 @@ import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
 import { directoryOf, startSluice } from "../support/sluice-process.ts";
 
-/** More than Node has wait by itself, and no more than Linux lets wait. */
+/** More than the backlog of Node's default, and no more than Linux allows. */
 const CROWD = 1_500;
 
 test("1,500 connections at once are all accepted, and no client has to retry", async () => {

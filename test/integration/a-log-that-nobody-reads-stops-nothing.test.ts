@@ -13,7 +13,7 @@ import { directoryOf, ROOT } from "../support/sluice-process.ts";
 /** Requests whose log lines exceed the buffers of a pipe and its reader. */
 const REQUESTS = 3_000;
 
-/** Starts sluice with a pipe for its log that nobody reads yet. */
+/** Starts sluice with a pipe for its log; the pipe has no reader yet. */
 async function startUnread() {
   const port = await refusedPort();
   const cwd = directoryOf({

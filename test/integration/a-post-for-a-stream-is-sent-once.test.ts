@@ -8,7 +8,7 @@ import { openStream } from "../support/sse-client.ts";
 
 const PROMPT = JSON.stringify({ prompt: "é".repeat(20_000), stream: true });
 
-/** Two backends that take the whole prompt and break off, before the head or behind an event. */
+/** Two backends that read the whole prompt and then abort, before the head or after an event. */
 async function startBreaking(isBeforeHead: boolean) {
   const bodies: string[] = [];
   const start = () =>

@@ -33,7 +33,7 @@ async function serve() {
     await client.received("data: one");
     return { client, request };
   };
-  /** Stands still longer than any timeout; `meanwhile` is what the others do then. */
+  /** Stops the process for longer than any timeout; clients and backends do `meanwhile`. */
   const standStill = async (meanwhile: () => void) => {
     sluice.kill("SIGSTOP");
     await delay(STILL_MS / 2);
@@ -67,9 +67,9 @@ test("data that arrived while the process stood still counts as in time, for str
     expect(client.end).toBeUndefined();
   }
   expect(backend.requests.length).toBe(6);
-  // The watchdog: who asks why everything was late is told.
+  // The watchdog logs the reason why everything was late.
   const stalls = () => sluice.lines().filter(({ msg }) => msg === "event loop stalled");
-  // Those that a busy machine has of its own are shorter.
+  // Stalls that a busy machine causes by itself are shorter.
   const long = () => stalls().filter(({ stalledMs }) => Number(stalledMs) > STILL_MS / 2);
   await eventually(() => long().length > 0, "the watchdog's line");
   expect(long()).toEqual([expect.objectContaining({ level: 40 })]);
@@ -111,12 +111,12 @@ test("missed heartbeats are not sent later", async () => {
   await client.received(":\n:\n");
   sluice.kill("SIGSTOP");
   await delay(STILL_MS / 2);
-  // By now all that was sent before has been read, even if this process stood still as well.
+  // By now all earlier bytes have been read, even if this process stood still as well.
   const before = client.bodyLength;
   sluice.kill("SIGCONT");
   const wentOnAt = performance.now();
   const beats = () => (client.bodyLength - before) / ":\n".length;
   await eventually(() => beats() > 3, "heartbeats again");
-  // One for all that time, one that may be due by now, and then they come as ever.
+  // One heartbeat for the whole stop, one that may be due by now, and then one for each interval.
   expect(beats()).toBeLessThanOrEqual(2 + (performance.now() - wentOnAt) / 100);
 });

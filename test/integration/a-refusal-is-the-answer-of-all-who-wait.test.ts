@@ -3,7 +3,7 @@ import { type BackendRequest, refusedPort, startBackend } from "../support/backe
 import { eventually } from "../support/eventually.ts";
 import { dataOf, event, startSharing, subscribe } from "../support/shared.ts";
 
-/** What each of so many clients gets that wait for the same stream, whose backend does this. */
+/** Returns the responses to `count` clients that wait for the same stream; `answer` is the backend's part. */
 async function answersTo(
   answer: (request: BackendRequest) => void,
   count = 100,

@@ -12,7 +12,7 @@ const EVENTS = 50_000;
 const FILLER = "x".repeat(10_000);
 const AT_ONCE = 50;
 
-/** Writes half a gigabyte of numbered events as fast as it is taken. */
+/** Writes half a gigabyte of numbered events as fast as the gateway reads them. */
 function pump(request: BackendRequest): void {
   const { socket } = request.connection;
   let made = Number(request.field("last-event-id") ?? 0);
@@ -30,12 +30,12 @@ function pump(request: BackendRequest): void {
   fill();
 }
 
-/** Reads numbers as fast as this process can, and comes back with the last one whenever it is ended. */
+/** Reads numbered events as fast as this process can, and reconnects with the last id whenever its stream ends. */
 class Reader {
   readonly #port: number;
   last = 0;
   reconnects = 0;
-  /** Numbers that did not follow the one before, though no gap was told. */
+  /** Numbers that did not follow the previous number although the client got no gap event. */
   readonly faults: string[] = [];
 
   constructor(port: number) {
@@ -102,7 +102,7 @@ shared: { history: { bytes: 8m }, redial: { min: 20ms } }
   });
   for (const { faults } of readers) expect(faults).toEqual([]);
   const grown = residentBytes(server.pid, "VmHWM") - before;
-  // The history, and memory of sockets and the garbage collector; half a gigabyte went through.
+  // Room for the history, the sockets and the garbage collector; the stream itself was half a gigabyte.
   expect(grown).toBeLessThan(200 * MiB);
   const ends = () =>
     server.lines().filter(({ msg, endReason }) => msg === "request" && endReason === "slow_client");

@@ -3,7 +3,10 @@ import { type BackendRequest, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { dataOf, event, idsOf, startSharing, subscribe } from "../support/shared.ts";
 
-/** A backend that resumes: it sends `n` events on each connection and then ends it, or breaks off in the next. */
+/**
+ * A backend that resumes: it sends `n` events on each connection, and then `end` ends the stream or aborts it inside
+ * the next event.
+ */
 const inPieces = (n: number, last: number, end: (request: BackendRequest, next: number) => void) => {
   return (request: BackendRequest): void => {
     const from = Number(request.field("last-event-id") ?? "0") + 1;

@@ -9,7 +9,7 @@ import { openStream } from "../support/sse-client.ts";
 const MiB = 1024 ** 2;
 const EVENT = `data: ${"x".repeat(64 * 1024 - 8)}\n\n`;
 
-/** Writes events as fast as the gateway takes them; returns how many bytes left so far. */
+/** Writes events as fast as the gateway takes them; the returned function tells the bytes sent so far. */
 function pump(request: BackendRequest, total: number): () => number {
   const { socket } = request.connection;
   let made = 0;
@@ -117,7 +117,7 @@ test("sendTimeout ends a client that takes none of its pending bytes", async () 
 test("sendTimeout does not end a client that reads slowly but steadily", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {
-    // Longer than this process, and the client in it, stands still on a busy machine.
+    // Longer than a busy machine stops this process, in which the client runs.
     stream: { clientBuffer: "64k", sendTimeout: "1500ms" },
   });
   const client = openStream(gateway.port, { paused: true });

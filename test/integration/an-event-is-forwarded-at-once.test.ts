@@ -23,13 +23,13 @@ test("half an event is sent too", async () => {
   }
 });
 
-/** Node tells nobody whether it has set TCP_NODELAY, but keeps it on the socket. */
+/** Whether Node has set TCP_NODELAY: it has no public property for this, but a symbol of the socket shows it. */
 const hasNoDelay = (socket: Socket): unknown => {
   const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "kSetNoDelay");
   return key !== undefined && Reflect.get(socket, key);
 };
 
-// A time would not show it: how long an acknowledgement is delayed, and when, is the kernel's choice.
+// A measured time would not show it, because the kernel decides when and how long it delays an acknowledgement.
 test("Nagle's algorithm delays no small write, on either side", async () => {
   const sockets: Socket[] = [];
   const onSocket = (message: unknown) => void sockets.push((message as { socket: Socket }).socket);

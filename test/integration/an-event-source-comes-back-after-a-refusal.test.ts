@@ -6,7 +6,7 @@ import { openStream, type StreamClient } from "../support/sse-client.ts";
 const SSE = { Accept: "text/event-stream" };
 const ROUTE = { stream: { onRefusal: "retry" }, cors: true };
 
-/** Ends with the reconnection time that an empty stream carried, in ms. */
+/** Waits for the end of an empty stream; resolves with its reconnection time in ms. */
 async function comeBack(client: StreamClient): Promise<number> {
   await client.ended();
   expect(client.head?.status).toBe(200);
@@ -33,7 +33,7 @@ describe("with onRefusal: retry", () => {
   });
 
   test.each([429, 502, 503, 504])(
-    "a backend's own %i too, after the time that it asks for",
+    "a backend's own %i becomes an empty stream too, with the backend's Retry-After as its time",
     async (status) => {
       const backend = await startBackend();
       const gateway = await startGatewayTo(backend.url, ROUTE);

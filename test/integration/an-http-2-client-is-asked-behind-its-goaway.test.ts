@@ -5,7 +5,7 @@ import { eventually } from "../support/eventually.ts";
 import { startSecureGatewayTo } from "../support/http2-client.ts";
 import { ACK, FRAME, frame, get, openFrames, uint32 } from "../support/http2-frames.ts";
 
-/** Node sends no PING once a side has said GOAWAY, and its callback says that one was answered. */
+/** After a GOAWAY of either side, Node sends no PING, yet calls back as if the client had answered one. */
 
 const PING_MS = 500;
 const GOAWAY = frame(FRAME.goaway, 0, 0, Buffer.concat([uint32(0), uint32(0)]));

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { dataOf, event, idsOf, startSharing, streaming, subscribe } from "../support/shared.ts";
 
-/** What a stream tells of what is missing, and where it goes on. */
+/** Returns the data of a stream's gap event; undefined without one. */
 const gapOf = (text: string): unknown => {
   const data = /event: sluice\.gap\ndata: (.*)\n\n/.exec(text)?.[1];
   return data === undefined ? undefined : JSON.parse(data);

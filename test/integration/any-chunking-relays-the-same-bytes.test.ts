@@ -45,7 +45,7 @@ test("the client decodes what the backend sent, whatever the bytes, chunks and p
       for (const [index, end] of points.slice(1).entries()) {
         const chunk = bytes.subarray(points[index], end);
         if (chunk.length > 0) request.emit(chunk);
-        // Long enough for heartbeats to fall between the chunks, wherever that is.
+        // Long enough for heartbeats between the chunks, at any position.
         if (index % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 3));
       }
       request.endStream();

@@ -30,7 +30,7 @@ const CLIENTS = 24;
 
 const OURS = Buffer.from(":\n");
 
-/** One stream in so many is larger than what kernels and `clientBuffer` hold, and its client takes its time. */
+/** One stream in `BIG` is larger than the kernels' buffers and `clientBuffer` together, and its client reads slowly. */
 const BIG = 1_000;
 const BIG_BYTES = 8 * 1024 * 1024;
 
@@ -50,10 +50,10 @@ function makePlan(n: number, random: Random): Plan {
   return randomPlan(wire, reading, path, isCommented ? 0.3 : 0.02, random);
 }
 
-/** Without the lines that are ours, if any were allowed. */
+/** Compares two bodies; with `isCommented`, without sluice's comment lines. */
 function isSame(body: Buffer, expected: Buffer, isCommented: boolean): boolean {
   if (!isCommented) return body.equals(expected);
-  // A line of ours goes before a mark, which then is none any more and goes.
+  // sluice's comment line comes before a byte order mark; the mark is then removed.
   const text = hasMark(expected) ? expected.subarray(3) : expected;
   return body.includes(OURS) && decode(body) === decode(text);
 }
@@ -62,7 +62,7 @@ function isBegin(body: Buffer, expected: Buffer): boolean {
   return body.equals(expected.subarray(0, body.length));
 }
 
-/** What is wrong with a delivery; undefined when nothing is. */
+/** Returns the problem of a delivery; undefined if there is none. */
 function faultOf(plan: Plan, reading: Reading, { bytes, hasLeft, isKept }: Delivery): string | undefined {
   const isCommented = plan.path.startsWith("/commented");
   const answer = readWithLlhttp(bytes, false);
@@ -70,7 +70,7 @@ function faultOf(plan: Plan, reading: Reading, { bytes, hasLeft, isKept }: Deliv
   const [head] = answer.heads;
   if (hasLeft)
     return isCommented || head?.status !== 200 || isBegin(body, reading.body) ? undefined : "other bytes";
-  // What a reset leaves of an answer that ends with its connection is a whole one for all who look.
+  // After a reset, the rest of a response that ends with its connection looks complete to every reader.
   if (plan.after === "reset")
     return faultAfterReset(isCommented, reading, body, answer.isEnded, head?.status);
   if (!reading.hasHead) return head?.status === 502 && answer.isEnded ? undefined : "no refusal";

@@ -21,7 +21,7 @@ async function startBackend(answer: RequestListener): Promise<number> {
 }
 
 const START = { timeoutMs: START_MS };
-/** A command that a process of its own runs, to show what only the end of a process can. */
+/** Runs a command in a process of its own, for behaviour that only the end of a process shows. */
 const ended = (args: readonly string[], cwd = ROOT) => start(args, { cwd }).ended;
 
 const ROUTE = "match: { path: /x }\nupstream: http://127.0.0.1:1\n";

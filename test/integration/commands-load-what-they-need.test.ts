@@ -4,8 +4,8 @@ import { expect, test } from "vitest";
 import { directoryOf, ROOT, startSluice } from "../support/sluice-process.ts";
 
 /**
- * Modules are counted and no time is taken: a machine under load makes any bound of time fail, and each package that a
- * command loads without need costs 20 to 150 ms of CPU at every call.
+ * Each package that a command loads without need costs 20 to 150 ms of CPU at every call. The tests count modules and
+ * measure no time, because any time limit fails on a busy machine.
  */
 
 /** Writes the URL of each module that the process resolves into the file of that variable. */
@@ -21,7 +21,7 @@ const PRELOAD = script(
   `import { register } from "node:module"; register(${JSON.stringify(script(LOADER))});`,
 );
 
-/** What the command loads: the packages by name, and the number of our own modules. */
+/** Returns the packages that the command loads, and the number of our own modules. */
 async function loadedBy(args: readonly string[]) {
   const list = join(directoryOf({ "modules.txt": "" }), "modules.txt");
   const env = { NODE_OPTIONS: `--import=${PRELOAD}`, MODULE_LIST: list };
@@ -66,7 +66,7 @@ test("check loads the packages of the configuration alone", async () => {
   expect({ code, packages }).toEqual({ code: 0, packages: ["yaml", "zod"] });
 });
 
-test("the list sees what serve loads", async () => {
+test("control: the list contains the packages that serve loads", async () => {
   const { code, packages } = await loadedBy(["serve", "--config", "nowhere"]);
   expect(code).toBe(2);
   expect(packages).toEqual(expect.arrayContaining(["pino", "prom-client", "yaml", "zod"]));

@@ -34,7 +34,7 @@ test("the time arrives every second through the gateway, and named events too", 
   expect(client.field("content-type")).toBe("text/event-stream");
   expect(client.field("x-accel-buffering")).toBe("no");
   expect(client.text).toContain('event: userlogin\ndata: {"username":"John123"}\n\n');
-  // One by one: there is a second between two events, when they are sent and when they arrive.
+  // One by one: two events are a second apart, when they are sent and when they arrive.
   const arrived = client.arrivals.filter(({ bytes }) => bytes.includes("Z\n\n")).map(({ at }) => at);
   // The longest gap: an event that a stalled machine delivers late is closer to the next one.
   const gaps = arrived.slice(1).map((at, before) => at - (arrived[before] ?? 0));
@@ -73,7 +73,7 @@ test.each([
   expect(await nginxPortOf(running.pageUrl)).toBe(0);
 });
 
-test("a crash of the backend is no clean end, and the last id resumes without loss", async () => {
+test("a crash of the backend is not a clean end, and the last id resumes without loss", async () => {
   const { port, gatewayUrl } = await demo();
   const first = openStream(port, { path: "/stream" });
   await eventually(() => times(first).length >= 1, "the first time");

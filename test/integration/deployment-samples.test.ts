@@ -34,7 +34,7 @@ const named = (kind: Kind, name: string): Resource => {
 const textOf = (map: string, file: string): string =>
   (named("v1 ConfigMap", map)["data"] as Record<string, string>)[file] ?? "";
 
-/** The configuration that the ConfigMaps make, its secret aside, which is not in the sample. */
+/** The configuration in the ConfigMaps, with a token in place of the secret, which is not in the sample. */
 const inline = (): InlineConfig => {
   const server = parse(textOf("sluice", "sluice.yaml")) as NonNullable<InlineConfig["server"]>;
   return {
@@ -45,7 +45,7 @@ const inline = (): InlineConfig => {
 
 describe("Kubernetes", () => {
   test.each(resources.map((resource) => [kindOf(resource), resource.metadata.name, resource] as const))(
-    "%s %s is what the API takes",
+    "%s %s is valid for the Kubernetes API",
     (_kind, _name, resource) => {
       expect(() => validate(resource)).not.toThrow();
     },

@@ -33,8 +33,8 @@ test("streams end between events, spread over the timeout, each with a reconnect
     expect(await client.ended()).toBe("clean");
     expect(client.text.endsWith("data: x\n\nretry: 2000\n\n")).toBe(true);
   }
-  // Each stream ends in its own part of four fifths of the timeout. A machine that stands still ends some later,
-  // and those of that time together, but none earlier.
+  // Each stream ends in its own part of four fifths of the timeout. If the machine stands still, some streams end later
+  // and together, but none ends earlier.
   const ends = clients.map(({ endedAt }) => endedAt - startedAt).sort((a, b) => a - b);
   for (const [at, end] of ends.entries()) {
     expect(end).toBeGreaterThan(at * 100 - 20);

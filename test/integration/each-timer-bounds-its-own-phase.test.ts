@@ -149,7 +149,7 @@ test("maxDuration: a stream that never ends its event is aborted", async () => {
 test("maxDuration is drawn for each stream, so that clients do not reconnect together", async () => {
   const backend = await startBackend((request) => request.openStream());
   const gateway = await startGatewayTo(backend.url, { stream: { maxDuration: "1s" } });
-  // The drawn times, not the ends: a machine that stalls ends all streams at once.
+  // Compares the drawn times, not the measured ends: a machine that stalls ends all streams at once.
   const armed = vi.spyOn(globalThis, "setTimeout");
   onTestFinished(() => armed.mockRestore());
   const startedAt = performance.now();

@@ -6,26 +6,26 @@ import { youngGenerationOptions } from "../../src/process/internals/young-genera
 const GROWTH = new URL("../support/history-growth.mjs", import.meta.url).pathname;
 
 interface Growth {
-  /** What the budget of `limits.historyBytes` has counted. */
+  /** Bytes that the budget of `limits.historyBytes` has counted. */
   readonly counted: number;
   /** Bytes of the event blocks. */
   readonly payload: number;
-  /** By how much the heap and what is outside of it have grown, after collections. */
+  /** Growth in bytes of the heap and of the memory outside of it, after garbage collections. */
   readonly used: number;
-  /** By how much the process has grown. */
+  /** Growth in bytes of the process. */
   readonly rss: number;
 }
 
 const MIB = 1024 ** 2;
 
-/** The young generation as the gateway runs with it: what Node would let it grow to is no history's. */
+/** Uses the gateway's size of the young generation: its default growth does not belong to histories. */
 const grow = async (...shape: readonly (string | number)[]): Promise<Growth> => {
   const args = [...youngGenerationOptions(), "--expose-gc", GROWTH, ...shape.map(String)];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   return JSON.parse(stdout) as Growth;
 };
 
-/** What the collector and the allocator keep for themselves, or give back, whatever the histories hold. */
+/** Bytes that the garbage collector and the allocator may keep or give back, independent of the histories. */
 const OF_THE_PROCESS = 32 * MIB;
 
 test.each([

@@ -13,7 +13,7 @@ import { openStream } from "../support/sse-client.ts";
 const FILES = 240;
 const LIMITED = ["sh", "-c", `ulimit -n ${FILES} && exec "$@"`, "sh"];
 
-/** A process with few files, and one client that has asked for more streams than those and left each of them. */
+/** A process with few files, and a client that has opened and closed more streams than the process has files. */
 async function serveAbandoned(limits: string) {
   const backend = await startBackend(streaming(event("there")));
   const cwd = directoryOf({
@@ -46,7 +46,7 @@ test("auto: one client without an open connection cannot use up the files; idle 
   expect(backend.openConnections).toBeLessThanOrEqual((FILES * 3) / 4 - clients.length);
 });
 
-test("off: with no file left, a client gets the file of an idle stream, and so does a crowd", async () => {
+test("off: with no file left, a client gets the file of an idle stream, and so do many clients at once", async () => {
   const { sluice, port } = await serveAbandoned("{ connections: off, streams: off }");
   const isServed = async (path: string) => {
     const client = openStream(port, { path });

@@ -9,7 +9,7 @@ async function poll(url: string, parameters: string, headers: Record<string, str
   return { response, answer };
 }
 
-test("polling answers at once: nothing yet, then what came since", async () => {
+test("polling answers at once: first without an event, then with the events since", async () => {
   const backend = await startBackend(streaming());
   const { url } = await startSharing(backend.url);
   const first = await poll(url, "transport=polling");
@@ -55,7 +55,7 @@ test("a long poll that is behind the history's newest event does not wait", asyn
   expect(response.headers.get("sluice-resumed-from")).toBe("1");
 });
 
-test("an id that is not known is a gap, with all there is", async () => {
+test("an unknown id gets the gap flag and the whole history", async () => {
   const backend = await startBackend(streaming(event("1", "1"), event("2", "2")));
   const { url, port } = await startSharing(backend.url);
   await subscribe(port).received("data: 2\n\n");
@@ -64,7 +64,7 @@ test("an id that is not known is a gap, with all there is", async () => {
   expect(answer?.events).toHaveLength(2);
 });
 
-test("Accept: application/json polls too, and carries the fields of every answer", async () => {
+test("Accept: application/json polls too, and its response has the fields of any response", async () => {
   const backend = await startBackend(streaming());
   const cors = { allowOrigins: ["https://app.example.com"] };
   const { url } = await startSharing(backend.url, {}, { cors });

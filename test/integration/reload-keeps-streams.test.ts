@@ -24,7 +24,7 @@ async function open(gateway: GatewayFixture, backend: Backend, path: string): Pr
   return { client, request };
 }
 
-/** A stream that still carries what its backend says. */
+/** Checks that a stream still relays the events of its backend. */
 async function expectAlive({ client, request }: Open, text: string): Promise<void> {
   request.emit(`data: ${text}\n\n`);
   await client.received(`data: ${text}`);

@@ -13,7 +13,9 @@ import { type Visit, visits } from "../support/visits.ts";
 const ROUNDS = 600;
 const STREAMS = 12;
 
-/** A stream each for most paths; some refuse, break off, have nothing to say or say it is over. */
+/**
+ * A backend with one kind of response for each path: refused, reset, silent, ended, aborted inside an event, or open.
+ */
 const startVariedBackend = (): Promise<Backend> =>
   startBackend((request) => {
     const kind = Number(/n=(\d+)/.exec(request.target)?.[1]) % 6;
@@ -35,7 +37,10 @@ const PARAMETERS = [
   "&lastEventId=gone",
 ];
 
-/** Asks for one of the streams in one of the ways, and leaves at one of several moments: unheard, in the replay, later. */
+/**
+ * Requests one of the streams in one of the ways, and disconnects at one of several moments: before the response,
+ * during the replay, or later.
+ */
 const visit: Visit = async (port, socket, n) => {
   const parameters = PARAMETERS[Math.floor(n / STREAMS) % PARAMETERS.length] ?? "";
   const path = `/news?n=${n % STREAMS}${parameters}`;

@@ -141,7 +141,7 @@ test("a page of another origin may ask for a ticket, but may not POST anything e
   expect(backend.requests).toHaveLength(0);
 });
 
-test("a ticket is valid until its own time, or that of the credential behind it, is over", async () => {
+test("a ticket expires after its own time, or earlier with the credential for which it was issued", async () => {
   const backend = await startPlainBackend();
   const issuer = await startIssuer();
   // Long, because this test fakes only a part of the clock.

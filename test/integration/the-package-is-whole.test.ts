@@ -20,7 +20,7 @@ const filesBelow = (directory: string): string[] =>
     statSync(join(installed.directory, directory, name)).isFile(),
   );
 
-test("the packages that only pages of ours load are not installed", () => {
+test("packages that only our pages load are not installed", () => {
   const names = ["uplot", "event-source-polyfill", "apigateway-sdk-nodejs"];
   const there = (name: string) => existsSync(join(installed.project, "node_modules", name));
   expect(names.filter(there)).toEqual([]);

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { afterTest } from "../support/after-test.ts";
 import { attempt } from "../support/command.ts";
 
-/** The runner of `npm test`, on a suite of its own whose tests fail as they are told. */
+/** Tests the runner of `npm test` with a small suite whose tests fail on request. */
 
 const RUNNER = new URL("../runner/run-tests.mjs", import.meta.url).href;
 const SUITE = new URL("../support/runner-suite", import.meta.url).pathname;
@@ -27,7 +27,7 @@ async function runSuite(
   return { code, lines: stdout.split("\n").filter((line) => own.test(line)) };
 }
 
-test("a test that fails and then passes is flaky by name, and two of them fail nothing", async () => {
+test("a test that fails and then passes is reported as flaky, and two flaky tests do not fail the run", async () => {
   expect(await runSuite(["steady", "flaky"], { FLAKY: "second,third" })).toEqual({
     code: 0,
     lines: [
@@ -41,7 +41,7 @@ test("a test that fails and then passes is flaky by name, and two of them fail n
   });
 });
 
-test("three in a run fail it, and a file whose hook throws or that does not load is one", async () => {
+test("three flaky tests fail the run; a failing hook, or a file that does not load at first, counts as one", async () => {
   const { code, lines } = await runSuite(["flaky", "hook", "load"], { FLAKY: "second", LOAD_FAILS: "2" });
   expect(code).toBe(1);
   expect(lines.slice(-5)).toEqual([
@@ -53,7 +53,7 @@ test("three in a run fail it, and a file whose hook throws or that does not load
   ]);
 });
 
-test("what fails three times in a row fails the run: a test, and a file that never loads", async () => {
+test("a test that fails three times in a row fails the run, and so does a file that never loads", async () => {
   const { code, lines } = await runSuite(["flaky", "load"], { FLAKY: "fourth", LOAD_FAILS: "3" });
   expect({ code, last: lines.at(-1) }).toEqual({ code: 1, last: "1 passed, 2 failed, 2 skipped" });
   expect(lines.filter((line) => line.startsWith("running again"))).toHaveLength(4);

@@ -3,7 +3,7 @@ import { SLOW_FILES } from "./slow-files.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** Starts the longest files first: one that starts last is waited for while the other workers have nothing to do. */
+/** Starts the longest files first: if a long file started last, the other workers would wait for it without work. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {

@@ -4,7 +4,10 @@ import { SLOW_FILES } from "./slow-files.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** The files of a project that a quick run has: those that start no process and are not on the list of slow ones. */
+/**
+ * Returns the files of a project for a quick run: the files that start no process and are not on the list of slow
+ * files.
+ */
 export function quickFiles(project: string): string[] {
   return readdirSync(join(ROOT, "test", project), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".test.ts"))
@@ -14,11 +17,11 @@ export function quickFiles(project: string): string[] {
 
 const known = new Map<string, boolean>();
 
-/** Whether a file of the tests imports what starts processes, by itself or through others of the tests. */
+/** Whether a test file imports node:child_process, directly or through other test files. */
 function startsProcesses(path: string): boolean {
   const found = known.get(path);
   if (found !== undefined) return found;
-  // For an import that leads back here, which adds nothing.
+  // Ends the recursion if an import leads back to this file.
   known.set(path, false);
   const text = readFileSync(path, "utf8");
   const imported = [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, name = ""]) => join(path, "..", name));

@@ -1,7 +1,10 @@
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./longest-first.ts";
 
-/** Milliseconds that a test may take: many times what the longest takes, as a machine that is short of time does. */
+/**
+ * Milliseconds that a test may take: many times the longest test on an idle machine, because a busy machine is that
+ * slow.
+ */
 const TIMEOUTS = { unit: 120_000, integration: 60_000, security: 60_000, e2e: 120_000 } as const;
 
 export type Project = keyof typeof TIMEOUTS;
@@ -11,8 +14,8 @@ export function suiteOf(projects: readonly Project[], filesOf: (project: Project
   return defineConfig({
     test: {
       root: new URL("../..", import.meta.url).pathname,
-      // Most files wait more than they compute, so three keep two cores busy. More would leave tests that measure the
-      // order of arrival short of time: they hold then too, and wait longer for it.
+      // Most files wait more than they compute, so three keep two cores busy. With more, tests of the order of arrivals
+      // would get too little CPU: they would still pass, but wait longer.
       maxWorkers: 3,
       sequence: { sequencer: LongestFirst },
       projects: projects.map((name) => ({
@@ -21,8 +24,8 @@ export function suiteOf(projects: readonly Project[], filesOf: (project: Project
           include: filesOf(name),
           testTimeout: TIMEOUTS[name],
           hookTimeout: 60_000,
-          // Files that follow each other in a worker share its modules: to load them anew for each file was a third of
-          // the CPU of a run. A test that leaves a trace in a module takes modules of its own, by vi.resetModules.
+          // Files in one worker share its modules: loading them again for each file took a third of the CPU of a run. A
+          // test that changes the state of a module loads its own copy with vi.resetModules.
           isolate: false,
         },
       })),

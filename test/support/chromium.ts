@@ -10,7 +10,7 @@ import { onTestFinished } from "vitest";
 
 const EXECUTABLE = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
 
-/** A browser for one test: what it opens shares no cookie, cache or connection with other tests. */
+/** A browser for one test: its pages share no cookie, cache or connection with other tests. */
 export interface TestBrowser {
   /** A page in a context of its own. */
   newPage(options?: BrowserContextOptions): Promise<Page>;
@@ -18,8 +18,8 @@ export interface TestBrowser {
 }
 
 /**
- * Opens the system's Chromium, headless, for one test, and closes what the test has opened in it when that test is
- * over. Its process is started once in each worker, which takes a second of CPU, and ends with the worker.
+ * Opens the system's Chromium, headless, for one test, and closes the test's pages when the test ends. Its process is
+ * started once in each worker, which takes a second of CPU, and ends with the worker.
  */
 export async function launchChromium(): Promise<TestBrowser> {
   const browser = await runningChromium();
@@ -55,7 +55,7 @@ async function startChromium(): Promise<Browser> {
       "--disable-gpu",
       "--disable-quic",
       "--no-first-run",
-      // Else it calls its maker's hosts at every start, which a closed network refuses many times over.
+      // Otherwise Chromium calls Google's hosts at every start, and a closed network refuses each of many attempts.
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",

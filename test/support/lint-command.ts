@@ -1,6 +1,6 @@
 import { type CommandLineSetup, runSluice } from "./command-line.ts";
 
-/** The version is named, so that what is found does not depend on the nginx of the machine. */
+/** Runs `sluice nginx lint` with a fixed version, so that the findings do not depend on the machine's nginx. */
 export const lint = (args: readonly string[], setup?: CommandLineSetup) =>
   runSluice(["nginx", "lint", "--nginx", "1.22", ...args], setup);
 

@@ -1,6 +1,6 @@
 /**
- * Self-signed certificates for listeners, all with one key; they protect nothing. Lines that they share are that key
- * and the names in them. Kept as text, as Node makes keys and no certificates.
+ * Self-signed certificates for listeners, all with one public test key; they protect nothing. They are kept as text,
+ * because Node can generate keys but no certificates. Equal lines in them are the key and equal names.
  */
 const key = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgWCg9fC9KCcP+VW6b

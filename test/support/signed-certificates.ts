@@ -1,6 +1,6 @@
 /**
- * An authority that is trusted only where a test says so, and what it has signed, for backends: a listener's
- * certificates sign themselves (server-certificates.ts). What they have of each other's lines is their common key.
+ * A certificate authority that only some tests trust, and the certificates for backends that it has signed. The
+ * certificates of listeners are self-signed (server-certificates.ts). Equal lines are the common key.
  */
 export const authority = `-----BEGIN CERTIFICATE-----
 MIIBljCCAT2gAwIBAgIUdzInhNDG5C8wYVvMO8CzXvrpm0owCgYIKoZIzj0EAwIw

@@ -2,12 +2,12 @@ import { expect, test } from "vitest";
 import lock from "../../package-lock.json" with { type: "json" };
 import { missingEntries } from "../lockfile.mjs";
 
-// npm ci refused a lockfile that was written where some platforms' builds could not be had.
-test("the lockfile has an entry for every platform's build, or npm ci installs nothing", () => {
+// npm ci once refused a lockfile: it was written on a machine that could not download the builds for some platforms.
+test("the lockfile has an entry for every platform's build; without one, npm ci installs nothing", () => {
   expect(missingEntries(lock.packages).map(({ name }) => name)).toEqual([]);
 });
 
-test("control: an entry that is taken out is missed", () => {
+test("control: a removed entry is reported", () => {
   const { "node_modules/@biomejs/cli-linux-x64": _, ...packages } = lock.packages;
   expect(missingEntries(packages).map(({ name }) => name)).toEqual(["@biomejs/cli-linux-x64"]);
 });
@@ -16,7 +16,7 @@ test("no entry names the registry that it came from", () => {
   expect(JSON.stringify(lock)).not.toContain('"resolved"');
 });
 
-/** What the lockfile says of each package; the empty name is sluice itself. */
+/** The lockfile's entry for each package; the empty name is sluice itself. */
 const packages = Object.entries(
   lock.packages as Readonly<
     Record<
@@ -32,17 +32,17 @@ const packages = Object.entries(
 );
 const running = packages.filter(([name, { dev }]) => name !== "" && dev !== true);
 
-// A package that runs something when it is installed runs it on the machine of whoever builds.
-test("no package that sluice runs with does anything when it is installed", () => {
+// An install script of a package would run on every machine that installs sluice.
+test("no runtime package has an install script", () => {
   expect(running.length).toBeGreaterThan(10);
   expect(running.filter(([, { hasInstallScript }]) => hasInstallScript === true)).toEqual([]);
 });
 
-test("every package that sluice runs with is held to its contents", () => {
+test("every runtime package has an integrity hash", () => {
   expect(running.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
 });
 
-/** Whether one of the ranges begins at Node 20.19 or below, and 20 is among those it takes. */
+/** Whether one of the alternatives accepts Node 20.19. */
 const takesNode20 = (range: string): boolean =>
   range.split("||").some((one) => {
     const [, sign = "", major = "0", minor = "0"] = /(>=|\^)?\s*(\d+)(?:\.(\d+))?/.exec(one) ?? [];
@@ -50,7 +50,7 @@ const takesNode20 = (range: string): boolean =>
     return isBelow && (sign === ">=" || Number(major) === 20 || one.trim() === "*");
   });
 
-test("every package takes the oldest Node that sluice takes, or npm ci warns of it", () => {
+test("every package accepts the oldest Node that sluice accepts; otherwise npm ci prints a warning", () => {
   const ranges = packages.map(([name, { engines }]) => ({
     name,
     node:

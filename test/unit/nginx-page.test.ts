@@ -20,7 +20,7 @@ test("every fact that a rule names has a sentence, and no sentence is unused", (
 });
 
 test.each(nginxBlocks())(
-  "lint finds in a configuration of the page what stands above it: line $line",
+  "lint's findings for a configuration of the page are those of the comment above it: line $line",
   async (block) => {
     expect(await lintBlock(block)).toEqual(block.rules);
   },

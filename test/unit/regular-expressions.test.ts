@@ -6,8 +6,9 @@ import { expect, test } from "vitest";
 import { DURATION_PATTERN, SIZE_PATTERN } from "../../src/base/units.ts";
 import { pathCharacters } from "../../src/config/scalars.ts";
 
-// One that backtracks holds every stream of the process for as long as a stranger's text makes it: 16,000 tabs in a
-// backend's Content-Length took 0.6 s. All of src is looked at, as nobody can tell at a glance which text gets where.
+// A regular expression that backtracks stops every stream of the process while it runs: 16,000 tabs in a backend's
+// Content-Length took 0.6 s. The test checks all of src, because it is hard to see which expressions get text of
+// clients.
 
 const SRC = new URL("../../src", import.meta.url).pathname;
 
@@ -17,7 +18,7 @@ interface Found {
   readonly flags: string;
 }
 
-/** Every literal, and where `RegExp` makes one of a text. */
+/** Returns every literal of a file, and the places where `RegExp` compiles a text. */
 function expressionsIn(file: string): { readonly literals: Found[]; readonly built: string[] } {
   const text = readFileSync(file, "utf8");
   const name = relative(SRC, file);
@@ -39,14 +40,14 @@ function expressionsIn(file: string): { readonly literals: Found[]; readonly bui
   return { literals, built };
 }
 
-/** Commands for one person, on bounded input, in a process that serves nothing: their bounds have tests of their own. */
+/** Commands with bounded input, in a process that serves no streams; other tests check these bounds. */
 const OF_COMMANDS = /^(?:nginx|probe)\/|^cli\/(?:nginx|probe)/;
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" })
   .filter((name) => /\.m?[jt]s$/.test(name) && !OF_COMMANDS.test(name))
   .map((name) => expressionsIn(join(SRC, name)));
 
-/** Those that are made of texts, as they are made: in the configuration alone, of which the operator is the author. */
+/** The expressions that are compiled from texts; all of them are constants of the configuration's schemas. */
 const BUILT: readonly Found[] = [
   { where: "config/scalars.ts", source: DURATION_PATTERN, flags: "" },
   { where: "config/scalars.ts", source: SIZE_PATTERN, flags: "" },
@@ -73,7 +74,7 @@ function faultOf({ source, flags }: Omit<Found, "where">): string | undefined {
   return result.status === "unknown" ? `unknown: ${result.error.kind}` : result.complexity.summary;
 }
 
-test("recheck finds what it is asked for", () => {
+test("control: recheck finds polynomial and exponential expressions", () => {
   for (const source of ["\\t[\\t ]*$", "^(?:a+)+$", "[?&]id=[^&]*$", "a.*b.*c", "(?<=.)\\/+$"])
     expect(faultOf({ source, flags: "" }), source).toMatch(/polynomial|exponential/);
   expect(faultOf({ source: "^[\\t ]*$", flags: "" })).toBeUndefined();
@@ -88,7 +89,7 @@ test("every regular expression takes time in proportion to its text", { timeout:
   expect(slow).toEqual([]);
 });
 
-test("those that are made of texts are the ones that this file knows", () => {
+test("no expression is compiled from a text, except those in the list of this file", () => {
   const built = files.flatMap((file) => file.built);
   expect(built.toSorted()).toEqual(BUILT.map(({ where }) => where).toSorted());
 });

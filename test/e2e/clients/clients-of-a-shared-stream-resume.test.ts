@@ -90,7 +90,7 @@ const restarts: readonly (readonly [ClientKind, NodeJS.Signals])[] = [
 
 it.each(restarts)("%s, with Redis: after %s no event is lost or comes twice", async (kind, signal) => {
   const [pages, backend, redis] = await Promise.all([startPageServer(), startNumbers(), startRedis()]);
-  // Longer than a Redis may stand still: while Redis is away, nothing is kept in it.
+  // Longer than a busy machine may stop Redis: while Redis is away, it keeps no events.
   const { url, start } = await startServing(
     backend,
     `redis: { url: "${redis.url}", lease: 2s, timeout: 1500ms }\n`,

@@ -160,7 +160,7 @@ const ENTRIES: readonly Live[] = [
   {
     rule: "real-ip-from-anyone",
     effect: async (lab) => (await seenBy(lab, "/events", FORGED)).includes("192.0.2.66"),
-    // Here only the documentation range is not the client's own address.
+    // The test's client connects from 127.0.0.1, so the good configuration has to trust another address.
     setup: { edit: (text) => text.replace("set_real_ip_from 127.0.0.1;", "set_real_ip_from 192.0.2.1;") },
   },
 ];

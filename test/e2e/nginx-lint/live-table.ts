@@ -19,7 +19,7 @@ export function testLive(entries: readonly Live[]): void {
     describe(`nginx ${build.version}`, () => {
       const here = entries.filter(({ versions }) => versions?.includes(build.version) ?? true);
       test.each(here)(
-        "$rule: what it warns of is so, and is gone without it",
+        "$rule: the bad configuration has the reported effect, and the good one has not",
         async ({ rule, effect, setup }) => {
           expect(await effectsOf(rule, build, effect, setup)).toEqual({ bad: true, good: false });
         },

@@ -131,7 +131,7 @@ test("after its end a window begins again for all instances", async () => {
   expect((await limited(b)).status).toBe(429);
   await eventually(async () => (await limited(b)).status === 200, "a new window");
   expect(performance.now() - from).toBeGreaterThan(1900);
-  // Less than two windows.
+  // The new window began less than two windows after the first request.
   expect(performance.now() - from).toBeLessThan(3900);
 });
 

@@ -29,10 +29,10 @@ test.each(["cut", "silence"] as const)(
     await eventually(() => next.isLeading, "another leader");
     // A lease that did not expire would never end.
     expect(performance.now() - from).toBeLessThan(3500);
-    // Both backends sent the same events, as a backend does that resumes.
+    // Both backends sent the same events, like a backend that resumes.
     next.append(...idsFrom(11, 30));
     await eventually(() => next.live.length === 30);
-    // Half a second after they came; if the machine stood still, the lease has expired before.
+    // The old leader delivers them half a second after they came, or earlier if its lease has expired.
     await eventually(() => old.live.length >= 20, "the old leader's events");
     expect(old.live).toEqual(idsFrom(1, 20));
 

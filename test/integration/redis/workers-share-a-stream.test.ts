@@ -10,7 +10,7 @@ test("clients of all workers get the events of one backend request, also when it
   const backend = await startBackend();
   const served = await serveWorkers({
     routes: { news: { match: { path: "/news" }, upstream: backend.url, shared: {} } },
-    // Longer than a worker stands still; otherwise the other worker would ask the backend, too.
+    // The lease is longer than a worker stands still; otherwise the other worker would ask the backend, too.
     server: { redis: { url: redis.url, lease: "2s" } },
   });
   const clients = Array.from({ length: 4 }, () => openStream(served.port, { path: "/news" }));

@@ -6,13 +6,13 @@ import { routingPath } from "../../../src/http/routing-path.ts";
 import { createRouter } from "../../../src/routing/router.ts";
 
 const MANY = 100_000;
-/** A pattern that tries every way to read this would be at it for ever. */
+/** A pattern that backtracks would take years for such a text. */
 const MAX_MS = 3_000;
 
 const upstream = "http://127.0.0.1:1";
 const good = { match: { path: "/a" }, upstream };
 
-/** What is repeated, and what then makes a whole match impossible. */
+/** A repeated piece, and an end that makes a match impossible. */
 const TEXTS: readonly (readonly [piece: string, end: string])[] = [
   ["a", "!"],
   ["a.", " "],

@@ -6,7 +6,9 @@ import { loadConfig } from "../../../src/config/load.ts";
 import { formatProblem } from "../../../src/config/problem.ts";
 import { afterTest } from "../../support/after-test.ts";
 
-/** What loading says of an apps.yaml, and of a route whose auth it is. `DIR` stands for the directory. */
+/**
+ * Loads an apps.yaml and a route with this `auth`; returns the apps or the problems. `DIR` stands for the directory.
+ */
 function load(apps: string, auth = "app: [web]", secretFile = "") {
   const root = mkdtempSync(join(tmpdir(), "apps-"));
   afterTest(() => rmSync(root, { recursive: true }));

@@ -33,7 +33,7 @@ test.each(samples)("%s names its schema and is valid by it, variables included",
 describe("an editor refuses what loadConfig refuses", () => {
   const good = { match: { path: "/a" }, upstream: "http://a:1" };
 
-  test("control: the good one", () => {
+  test("control: the valid file", () => {
     expect(accepts("route", good)).toBe(true);
     expect(
       accepts("route", { ...good, upstream: "https://[::1]:8443/", cors: { allowOrigins: ["*"] } }),

@@ -7,7 +7,7 @@ import { formatProblem } from "../../../src/config/problem.ts";
 import { routeSchema } from "../../../src/config/route-schema.ts";
 import { afterTest } from "../../support/after-test.ts";
 
-/** What `sluice check` would print of one route file, from its line on; empty when it loads. */
+/** Returns the problems of one route file as `sluice check` prints them, from the line number on; empty if it loads. */
 function problemsOf(route: string): string[] {
   const root = mkdtempSync(join(tmpdir(), "sluice-"));
   afterTest(() => rmSync(root, { recursive: true }));

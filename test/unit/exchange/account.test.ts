@@ -61,7 +61,7 @@ test("events are undefined for an ordinary response, and counted from 0 for a st
   expect([stream.events, typeof stream.firstEventMs]).toEqual([3, "number"]);
 });
 
-test("a relay that counts in its own fields is read in place of the account's", () => {
+test("the counts of a relay are read instead of the account's own", () => {
   const account = new Account();
   const relay = { bytesSent: 0, events: 0 };
   account.countedBy(relay);

@@ -22,7 +22,7 @@ function reading(budget: BodyBudget, length?: number, maxBytes = 1024 * KIB) {
   return { stream, lease, body, outcome, come };
 }
 
-/** Returns what bodies hold of a budget, in bytes: its limit less the most that one more may take. */
+/** Returns the bytes that bodies hold of a budget: its limit minus the largest body that still fits. */
 function heldBytes(budget: BodyBudget): number {
   let fits = 0;
   for (let step = 2 ** Math.floor(Math.log2(budget.limitBytes)); step >= 1; step /= 2) {
@@ -31,7 +31,7 @@ function heldBytes(budget: BodyBudget): number {
       lease.grow(fits + step);
       fits += step;
     } catch {
-      // So much does not fit.
+      // A body of this size does not fit.
     }
     lease.release();
   }

@@ -64,7 +64,7 @@ test("ends are spread over four fifths of the time, and not in the order in whic
   expect(streams.some(({ isAborted }) => isAborted)).toBe(false);
 });
 
-test("a stream that was opened meanwhile ends too, and one without a border is broken off", () => {
+test("a stream that was opened meanwhile ends too, and a stream without an event boundary is aborted", () => {
   const open = new Set<LiveStream>();
   const stuck = play(open, { findsBoundary: false });
   let isOver = false;

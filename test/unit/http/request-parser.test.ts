@@ -80,7 +80,7 @@ test.each(LEFT)("left to node:http: %s", (_name, text) => {
   expect(parse(text)).toBeUndefined();
 });
 
-test("the most fields and bytes that are allowed are read", () => {
+test("a head with the maximum number of fields and bytes is read", () => {
   expect(parse(get("A: 1", "B: 2", "C: 3", "D: 4"))).toBeDefined();
   const rest = 199 - get("X: ").length;
   expect(parse(get(`X: ${"a".repeat(rest)}`))).toBeDefined();

@@ -6,7 +6,7 @@ import { Http2Session } from "../../../src/listen/http2-session.ts";
 import { eventually } from "../../support/eventually.ts";
 import { FRAME, frame, PREFACE, uint32 } from "../../support/http2-frames.ts";
 
-test("a session that Node has destroyed ends its connection, though nothing takes the bytes under way", async () => {
+test("a session that Node has destroyed ends its connection, although the client takes no more bytes", async () => {
   // A TLS connection whose client has left in the middle of a write: Node waits for the end of that.
   const socket = new Duplex({ read() {}, write() {} });
   const faults: unknown[] = [];

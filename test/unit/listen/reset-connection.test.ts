@@ -7,7 +7,9 @@ import { afterTest } from "../../support/after-test.ts";
 import { certificate } from "../../support/certificate.ts";
 import { eventually } from "../../support/eventually.ts";
 
-/** The server's end of a connection, the TCP connection under it, and how the client sees it end. */
+/**
+ * Returns the server's end of a connection, the TCP connection under it, and how the connection ends for the client.
+ */
 async function startConnection(isTls: boolean) {
   const tls = createTlsServer(certificate);
   const server = createServer({ allowHalfOpen: true }).listen(0, "127.0.0.1");
@@ -41,13 +43,13 @@ for (const isTls of [false, true]) {
     expect(ends).toEqual(["ECONNRESET"]);
   });
 
-  test(`${kind}: a connection whose own half is being ended is closed, as libuv resets none of these`, async () => {
+  test(`${kind}: a connection whose own half is being ended is closed, because libuv cannot reset it`, async () => {
     const { socket, raw } = await startConnection(isTls);
     const errors: Error[] = [];
     for (const one of [socket, raw]) one.on("error", (error) => errors.push(error));
     let closes = 0;
     raw.on("close", () => closes++);
-    // As a client that ends its half has it, in the turn in which the backend breaks off.
+    // As when a client ends its half in the turn in which the backend aborts.
     socket.end();
     resetConnection(socket);
     await eventually(() => closes === 1, "the end of the connection");

@@ -340,7 +340,7 @@ test.each([
   "client_max_body_size 1m;",
   "if ($arg_a) { set $b 1; }",
   "some_module_of_others on;",
-])("what has no counterpart is said: %s", (text) => {
+])("a setting without a counterpart gets a note: %s", (text) => {
   const [name = ""] = text.split(/[ ;]/);
   expect(notesOf(location(text)).filter((note) => note.includes(` ${name} `))).toHaveLength(1);
 });

@@ -17,7 +17,7 @@ const entry = (token: number, seq: number, id?: string): Entry => ({
 });
 const nothingHeld = () => undefined;
 
-test("the next entry is next, an old one is known, and a gap is other", () => {
+test("the result is next for the next entry, known for an old one, and other after a gap", () => {
   const cursor = new ReplicaCursor();
   expect(cursor.take(entry(5, 1), nothingHeld)).toBe("next");
   expect(cursor.take(entry(5, 2), nothingHeld)).toBe("next");

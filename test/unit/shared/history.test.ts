@@ -45,7 +45,7 @@ test("is bounded by age", () => {
   expect(history.lastId).toBe("e-5");
 });
 
-test("keeps the events that a client needs that is a little behind", () => {
+test("keeps the events that a client still needs if it is a little behind", () => {
   const history = historyOf(10, { events: 2 });
   history.trim(0, 4);
   expect(history.firstSeq).toBe(5);

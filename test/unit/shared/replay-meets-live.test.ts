@@ -44,9 +44,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: "trim" as const }) },
 );
 
-/** One who listens, over any number of connections. */
+/** A client with any number of connections, one after the other. */
 class Listener {
-  /** Events that reached it; a `gap` where it was told that some did not. */
+  /** The events that it received; `gap` for each gap event. */
   readonly got: (number | "gap")[] = [];
   /** Position of the newest event when it first came. */
   since: number | undefined;
@@ -54,7 +54,7 @@ class Listener {
   response: FakeResponse | undefined;
   subscriber: Subscriber | undefined;
 
-  /** Takes what reached it of a connection that is over. */
+  /** Takes the events of a connection that has ended. */
   take(bytes: Buffer): void {
     // An event without its empty line is not an event.
     const whole = bytes.subarray(0, bytes.lastIndexOf("\n\n") + 1).toString("latin1");
@@ -119,7 +119,7 @@ class World {
     if (listener.response.isClosed) listener.take(listener.response.written);
   }
 
-  /** Everybody comes back and takes what is left. */
+  /** Every client reconnects and reads the remaining events. */
   settle(): void {
     for (const listener of this.listeners) {
       if (listener.since === undefined) continue;

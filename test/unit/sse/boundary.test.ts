@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Boundary } from "../../../src/sse/boundary.ts";
 
-/** Streams made of what matters to a line scanner: all line ends, comments, fields, odd bytes. */
+/** Pieces of streams that matter to a line scanner: all line ends, comments, fields, odd bytes. */
 const piece = fc.constantFrom(
   "\n",
   "\r",
@@ -32,10 +32,10 @@ function cut(text: string, cuts: readonly number[]): Buffer[] {
   return points.slice(1).map((end, index) => bytes.subarray(points[index], end));
 }
 
-/** The WHATWG grammar on a whole text, with nothing of the scanner in it: how many blocks hold a field. */
+/** Counts the blocks with a field, by the WHATWG grammar on the whole text and without any code of the scanner. */
 function blocksWithFields(text: string): number {
   const lines = text.split(/\r\n|\r|\n/);
-  lines.pop(); // What stands behind the last line end is no line yet.
+  lines.pop(); // Text after the last line end is not a complete line.
   let [blocks, hasField] = [0, false];
   for (const line of lines) {
     if (line === "") {
@@ -54,12 +54,12 @@ function isBetweenBlocks(text: string): boolean {
   return sinceEmpty.every((line) => line.startsWith(":"));
 }
 
-/** Follows all of a chunk; returns up to where it was read. */
+/** Scans a whole chunk; returns the position up to which it was scanned. */
 function scan(boundary: Boundary, chunk: Uint8Array): number {
   return boundary.scan(chunk, 0, chunk.length);
 }
 
-/** Every position of the text at which the scanner reports a border. */
+/** Returns every position of the text at which the scanner reports an event boundary. */
 function borders(text: string): number[] {
   const boundary = new Boundary();
   const found = boundary.isAtBoundary ? [0] : [];

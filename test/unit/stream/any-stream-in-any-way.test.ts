@@ -23,7 +23,7 @@ const timers = new VirtualTimers();
 beforeEach(() => timers.install());
 afterEach(() => timers.uninstall());
 
-/** What of the written bytes came of the backend, and how many comment lines came of time. */
+/** The written bytes that came from the backend, and the number of heartbeats. */
 interface Relayed {
   data: Buffer[];
   all: Buffer[];
@@ -49,12 +49,12 @@ interface Ending {
   /** What went wrong on the way. */
   fault: string | undefined;
   clientLeft: boolean;
-  /** What ends with its connection does not end with a reset. */
+  /** Whether the backend resets the connection instead of closing it. */
   isReset: boolean;
   drained: boolean;
 }
 
-/** Runs one case to its end; what it saw is in `seen`. */
+/** Runs one case to its end and collects the written bytes in `seen`. */
 async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Relayed): Promise<Ending> {
   const { chance, upTo } = random;
   const ending: Ending = { fault: undefined, clientLeft: false, drained: false, isReset: chance(0.2) };

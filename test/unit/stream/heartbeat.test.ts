@@ -4,7 +4,7 @@ import { Heartbeat } from "../../../src/stream/heartbeat.ts";
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-/** A stream that is silent from now on, and notes when it beats. */
+/** A stream that is silent from now on, and records the times of its heartbeats. */
 function stream() {
   const begunAt = performance.now();
   const beats: number[] = [];

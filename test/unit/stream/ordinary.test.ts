@@ -4,7 +4,7 @@ import { forward } from "../../../src/stream/ordinary.ts";
 import { fakeExchange, fakeSharedRoute } from "../../support/fake-exchange.ts";
 import { FakeResponse } from "../../support/fake-response.ts";
 
-/** A backend's answer of plain text, that counts what it was told. */
+/** A backend's plain-text response that counts the calls of its methods. */
 class FakeSource implements Source {
   readonly head = { status: 200, reason: "OK", rawHeaders: ["Content-Type", "text/plain"] };
   sink: Sink | undefined;

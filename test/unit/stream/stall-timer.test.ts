@@ -28,7 +28,7 @@ test("a client that takes nothing for the whole timeout has stalled", async () =
   expect(onStall).toHaveBeenCalledOnce();
 });
 
-test("a client that takes a byte now and then has not", async () => {
+test("a client that takes a byte now and then has not stalled", async () => {
   const { response, onStall } = start(1_000);
   for (let round = 0; round < 5; round++) {
     await vi.advanceTimersByTimeAsync(900);

@@ -27,7 +27,7 @@ test("Node puts one listener for connections on an HTTP server", () => {
   expect(http.createServer().listenerCount("connection")).toBe(1);
 });
 
-test("the listener reads a connection some time after it was accepted, with what was put back into it", async () => {
+test("the listener reads a connection some time after it was accepted, with the bytes that were put back", async () => {
   const { port } = await listen((parse, socket) => {
     socket.once("data", (bytes) => {
       socket.pause();

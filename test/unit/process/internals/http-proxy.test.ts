@@ -66,7 +66,7 @@ test("its own listeners for error and response are there when ws() returns, and 
   expect(sent?.listenerCount("upgrade")).toBe(1);
 });
 
-test("the 101 is rendered from the headers as an earlier upgrade listener leaves them, before open", async () => {
+test("the 101 has the headers that an earlier upgrade listener has set, and is rendered before open", async () => {
   const { client, opened, answer } = await upgradeThrough((request) => {
     request.once("upgrade", (response) => {
       response.headers = { "X-Own": ["1", "2"] } as never;

@@ -7,7 +7,10 @@ import { restartReading } from "../../../../src/process/internals/restart-readin
 import { afterTest } from "../../../support/after-test.ts";
 import { openRaw } from "../../../support/raw-client.ts";
 
-/** A socket that Node's parser gave away for an upgrade, which came in one packet with a body that nobody takes. */
+/**
+ * A socket that Node's parser gave away for an upgrade; the upgrade came in one packet with the unread body of an
+ * earlier request.
+ */
 async function detachedSocket() {
   const server = http.createServer({ highWaterMark: 16 * 1024 }, () => {});
   afterTest(() => server.close().closeAllConnections());
@@ -25,7 +28,7 @@ async function detachedSocket() {
   return { client, socket };
 }
 
-test("control: a socket whose parser had stopped reading tells nothing of its client", async () => {
+test("control: a socket whose parser had stopped reading reports neither bytes nor the end of its client", async () => {
   const { client, socket } = await detachedSocket();
   const seen: string[] = [];
   socket.on("data", () => seen.push("data")).on("end", () => seen.push("end"));
@@ -35,7 +38,7 @@ test("control: a socket whose parser had stopped reading tells nothing of its cl
   expect(seen).toEqual([]);
 });
 
-test("restarted, it tells what the client sends and that the client leaves", async () => {
+test("after a restart, the socket reports the client's bytes and its end", async () => {
   const { client, socket } = await detachedSocket();
   const data = once(socket, "data");
   const end = once(socket, "end");
