@@ -21,7 +21,7 @@ import {
   UNSIGNED_PAYLOAD,
 } from "./canonical-request.ts";
 
-/** What APP signatures are checked with. */
+/** The inputs for checking APP signatures. */
 export interface AppAuthSetup {
   /** All apps, so that an app that may not use the route gets 403, not 401. */
   readonly apps: readonly AppConfig[];

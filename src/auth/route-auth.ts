@@ -8,7 +8,7 @@ import type { Jwks } from "./jwks.ts";
 import { createJwtVerifiers } from "./jwt.ts";
 import { Tickets } from "./tickets.ts";
 
-/** What the credentials of all routes are checked against. */
+/** The apps, keys and counters with which the credentials of all routes are checked. */
 export interface Credentials extends AppAuthSetup {
   /** Counts wrong credentials. */
   readonly failures: FailedAuth;

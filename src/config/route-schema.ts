@@ -38,7 +38,10 @@ const STREAMED_TYPES = [
 
 const EXPECTED_PATH = "expected a path such as /stream, or /chat/* for everything below it";
 
-/** The methods of Node's parser except those that are refused before routing; a route for another would never match. */
+/**
+ * The methods of Node's parser except those that are refused before routing; a route for another method would never
+ * match.
+ */
 const ROUTED_METHODS = METHODS.filter((method) => method !== "TRACE" && method !== "CONNECT");
 
 const routedMethod = z

@@ -3,7 +3,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { ownText } from "../base/own-text.ts";
 
-/** What was sent of a response's body. */
+/** The counts of a response's body so far. */
 export interface Sent {
   /** Bytes given to the client's connection. */
   readonly bytesSent: number;

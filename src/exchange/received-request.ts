@@ -52,7 +52,7 @@ export class ReceivedRequest {
     return this.#principal;
   }
 
-  /** Where the verified credential stands in the request, if the backend must not get it. */
+  /** The place of the verified credential in the request, if the backend must not get it. */
   get consumed(): ConsumedCredential {
     return this.#consumed;
   }

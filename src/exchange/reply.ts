@@ -5,7 +5,10 @@ import { isDebugging } from "./debug.ts";
 import type { Exchange } from "./exchange.ts";
 import { isReconnecting } from "./live-stream.ts";
 
-/** Statuses of temporary conditions: a limit, or a backend that is down. A client would repeat a 401, 403 or 404 in vain. */
+/**
+ * Statuses of temporary conditions: a limit, or a backend that is down. After a 401, 403 or 404, repeating the request
+ * does not help.
+ */
 const TEMPORARY: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** A response that sluice composes itself. */

@@ -11,7 +11,7 @@ export interface Framing {
   readonly keepAliveMs: number | undefined;
 }
 
-/** What the fields say about framing and the connection; undefined for a missing field. */
+/** The values of the fields about framing and the connection; undefined for a missing field. */
 interface Facts {
   length: number | undefined;
   isChunked: boolean;

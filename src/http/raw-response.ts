@@ -108,7 +108,7 @@ export class RawResponse implements ClientResponse {
   end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
     if (this.#isEnded || !this.#isWritable()) return;
     if (lastPart !== undefined) this.write(lastPart);
-    // With fewer bytes than Content-Length, a client would wait for ever, or take the next response for the rest.
+    // With fewer bytes than Content-Length, a client would wait for ever, or read the next response as the rest.
     if (typeof this.#framing === "number" && this.#framing > 0) this.breakOff();
     if (!this.#isWritable()) return;
     this.#isEnded = true;

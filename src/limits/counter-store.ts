@@ -100,7 +100,7 @@ export interface Signatures {
   useOnce(signature: Buffer, expiresAt: number, now: number): SignatureUse | Promise<SignatureUse>;
 }
 
-/** What a ticket stands for. */
+/** The content of a ticket. */
 export interface Issued {
   readonly principal: Principal;
   readonly path: string;

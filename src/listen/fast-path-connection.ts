@@ -38,7 +38,7 @@ export class FastPathConnection implements ResponseOwner {
   #response: RawResponse | undefined;
   /** Whether the client lets the connection go on after the request that is being answered. */
   #keepsAlive = false;
-  /** What came while a request was being answered. */
+  /** The bytes that came while a request was being answered. */
   #early: GrowingBytes | undefined;
   /** Whether a request was answered on it. */
   isUsed = false;

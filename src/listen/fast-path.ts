@@ -3,7 +3,7 @@ import { guarded } from "../base/guard.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { FastPathConnection, type FastPathOwner } from "./fast-path-connection.ts";
 
-/** Where connections go that leave the fast path. */
+/** The receivers of connections that leave the fast path. */
 export interface FastPathExits {
   /** Gives a connection to node:http, with the bytes to be read first put back into it. */
   readonly handOver: (socket: Socket) => void;

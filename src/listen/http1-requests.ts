@@ -19,7 +19,7 @@ import { UpgradeTurn } from "./upgrade-turn.ts";
 /** The maximum number of bytes that are read and dropped after a parse error, while an earlier request is answered. */
 const MAX_BYTES_AFTER_ERROR = 64 * 1024;
 
-/** What the HTTP/1 requests of a listener need. */
+/** The dependencies of `Http1Requests`. */
 export interface Http1Setup {
   readonly runtime: Runtime;
   /** Gives a connection to Node's parser: a new one, or again after an upgrade was ignored. */

@@ -17,7 +17,9 @@ export class Http2Response implements ClientResponse {
   #isBrokenOff = false;
   #exchange: FaultOwner | undefined;
 
-  /** `body` is the request's body: if the response ends it early, its reader must not take that for the client's end. */
+  /**
+   * `body` is the request's body: if the response ends it early, its reader must not conclude that the client has left.
+   */
   constructor(stream: ServerHttp2Stream, body: Readable | undefined) {
     this.#stream = stream;
     this.#body = body;

@@ -1,4 +1,4 @@
-/** Whether glob(3) takes a path of an `include` for a pattern; glob(3) has no braces. */
+/** Whether glob(3) treats a path of an `include` as a pattern; glob(3) has no braces. */
 export const isGlob = (path: string): boolean => /[*?[]/.test(path);
 
 /** Matches one name against one part of a pattern as fnmatch(3) does; no wildcard matches a leading dot. */

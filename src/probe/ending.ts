@@ -46,7 +46,7 @@ function cutAt({ sentAt = 0, lastByteAt, headAt }: Reading, at: number, isVisibl
 /** A well-known default timer. */
 interface Timer {
   readonly seconds: number;
-  /** What the timer measures: silence, or the whole time since the request. */
+  /** The time that the timer measures: silence, or the whole time since the request. */
   readonly of: "silence" | "whole";
   readonly guess: string;
 }

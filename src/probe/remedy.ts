@@ -12,7 +12,7 @@ export interface Remedy {
   readonly rule: string | undefined;
 }
 
-/** What is known about a delay besides its kind. */
+/** The facts about a delay besides its kind. */
 export interface Circumstances {
   readonly software: Software | undefined;
   /** The content coding of the late response. */

@@ -25,7 +25,7 @@ interface Waiting {
  * Waits until the kernel has sent what was written. Node has no call for that.
  *
  * A TCP reset discards the sender's queue. Without this wait an HTTP/1.0 client that lags would lose events that the
- * backend had delivered before it broke off. Linux lists the queues in proc(5)'s `net/tcp` (`tx_queue`: the bytes that
+ * backend had delivered before it aborted. Linux lists the queues in proc(5)'s `net/tcp` (`tx_queue`: the bytes that
  * the peer has not acknowledged). All waiting connections share each look.
  */
 class SendQueues {

@@ -11,8 +11,8 @@ const PARAMETERS = /;[^/]*/g;
 /**
  * Refuses a path that belongs to another route once path parameters are dropped, if that route restricts its clients.
  *
- * Tomcat and Jetty serve `/admin;a/x` as `/admin/x`; routing, as in nginx, takes the parameter for a part of the segment.
- * A path passes if both readings have the same route, or if the second route is open to all clients.
+ * Tomcat and Jetty serve `/admin;a/x` as `/admin/x`; routing, as in nginx, treats the parameter as a part of the
+ * segment. A path passes if both readings have the same route, or if the second route is open to all clients.
  */
 export function checkSecondReading(
   { host, request, target }: Exchange,

@@ -14,7 +14,7 @@ import { createMock, type Mock } from "../stream/mock.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { UpstreamOwner } from "../upstream/upstream-owner.ts";
 
-/** Where the requests of a route go: to backends, or to a mock response. */
+/** The destination of a route's requests: backends, or a mock response. */
 type Destination =
   | { readonly upstream: Upstream; readonly mock: undefined }
   | { readonly upstream: undefined; readonly mock: Mock };

@@ -29,7 +29,7 @@ export interface Snapshot {
 /** A route without `auth`. */
 const OPEN: AuthPolicies = { auth: undefined, tickets: undefined };
 
-/** What routes are compiled with; it outlives them. */
+/** The services with which routes are compiled; they outlive the routes. */
 export interface CompileContext extends HubContext {
   readonly credentials: Credentials;
   readonly counters: CounterStore;
@@ -112,7 +112,7 @@ function basisOf({ file: _, ...config }: RouteConfig, credentials: Credentials):
 /** The credentials in the basis of a route without apps. */
 const NO_APPS = { apps: [], maxBodyBytes: 0, maxParameters: 0 };
 
-/** What a reload did to the routes, by name; routes in no list are unchanged. */
+/** The changes of a reload to the routes, by name; routes in no list are unchanged. */
 export interface Changes {
   readonly added: readonly string[];
   readonly changed: readonly string[];

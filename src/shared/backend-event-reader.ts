@@ -12,7 +12,7 @@ const MAX_ID_BYTES = 1024;
 /** How many ids are remembered until the record, which may be in another process, has their events. */
 const MAX_UNCONFIRMED = 1024;
 
-/** What was read from a chunk of a backend's stream. */
+/** The result of reading a chunk of a backend's stream. */
 export interface ReceivedDrafts {
   readonly drafts: readonly Draft[];
   /** The last reconnection time in the chunk, in ms. */

@@ -8,7 +8,7 @@ import type { BackendEventReader, ReceivedDrafts } from "./backend-event-reader.
 import { judgeHead } from "./backend-verdict.ts";
 import { RedialDelay } from "./redial-delay.ts";
 
-/** What a link tells its channel. */
+/** The calls of a link to its channel. */
 export interface LinkListener {
   /** The backend streams; `isFirst` for the first time since `start`. */
   onStream(isFirst: boolean): void;

@@ -8,7 +8,7 @@ import { contentCoding } from "../stream/response-head.ts";
 import { longestDelay } from "./redial-delay.ts";
 import type { BackendState } from "./store.ts";
 
-/** What the head of a backend's response means for a shared stream. */
+/** The meaning of a backend's response head for a shared stream. */
 export type BackendVerdict =
   | { readonly is: "stream" }
   /** 204: the stream is over, and clients must not reconnect (WHATWG HTML, section 9.2.3). */

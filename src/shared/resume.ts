@@ -2,7 +2,7 @@ import { eachRecipient } from "./delivery.ts";
 import type { History } from "./history.ts";
 import type { StoredEvent, StreamRecord } from "./store.ts";
 
-/** Where a client begins in a stream. */
+/** The start of a client in a stream. */
 export interface Start {
   /** The client has all events up to this position. */
   readonly seq: number;

@@ -47,7 +47,8 @@ export class StallWatch {
     this.#takers.set(taker, { taken: taker.takenBytes, at: performance.now() });
     if (this.#timeoutMs === undefined || this.#timer !== undefined) return;
     const timeoutMs = this.#timeoutMs;
-    // At the end of the turn, when pending bytes have been written: a process that stood still could not write.
+    // Checks at the end of the turn, after pending bytes have been written: a process that stood still could not write
+    // them before.
     const onTurn = guarded(this.#onFault, () => this.#look(timeoutMs));
     const look = () => setImmediate(onTurn);
     this.#timer = setInterval(look, Math.max(1, timeoutMs / LOOKS));

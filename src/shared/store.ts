@@ -19,7 +19,10 @@ export interface RecordOptions {
   readonly key: string;
   /** The route's name, for logs and metrics. */
   readonly route: string;
-  /** What determines the bytes of the stream (`streamDefinition`): instances whose routes differ in it share no record. */
+  /**
+   * The part of the route that determines the stream's bytes (`streamDefinition`): instances that differ in it share no
+   * record.
+   */
   readonly definition: string;
   /** The bounds of the record; the age of an event counts from its `append`. */
   readonly bounds: HistoryBounds;
@@ -54,7 +57,7 @@ export interface ChannelStore {
   close(): void;
 }
 
-/** What a store tells a channel. Its methods are called in order and never re-entered for one channel. */
+/** The calls of a store to a channel. Its methods are called in order and never re-entered for one channel. */
 export interface ChannelFeed {
   /**
    * The current record. A second call means that the store lost the old one: its ids are not found any more.

@@ -8,7 +8,7 @@ import { acceptsEventStream } from "../http/media-type.ts";
 import { percentDecoded } from "../http/percent-encoding.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
-/** What a client asks of a shared stream. */
+/** A client's request for a shared stream. */
 export interface Subscription {
   /** Bytes as latin1; empty for new events only. */
   readonly lastEventId: string;

@@ -16,7 +16,7 @@ export class BlockSplitter {
   readonly #mark = new ByteOrderMark();
   readonly #limit: number;
   #chunk: Buffer = NOTHING;
-  /** Where in the chunk the current block begins or continues. */
+  /** The position in the chunk at which the current block begins or continues. */
   #from = 0;
   /** The part of the current block from earlier chunks. */
   #held: GrowingBytes | undefined;

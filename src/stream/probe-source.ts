@@ -6,7 +6,7 @@ import { renderEventBlock } from "../sse/event-block.ts";
 import type { Mock } from "./mock.ts";
 import { type TimedPart, timedSource } from "./timed-source.ts";
 
-/** What a probe asks for: `n` events, `gap` ms apart, each padded with `pad` bytes. */
+/** The parameters of a probe: `n` events, `gap` ms apart, each padded with `pad` bytes. */
 export interface ProbeScript {
   readonly n: number;
   readonly gap: number;

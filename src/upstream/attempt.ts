@@ -127,7 +127,7 @@ export function dialUpstream(options: UpstreamDial): Promise<Source> {
   const framing = bodyFraming(exchange);
   const hasBodyAtHand = framing === "none" || framing === "buffered";
   const isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method);
-  // A chunked body is sent on a connection of its own: a backend that misreads its end cannot take the rest for another
+  // A chunked body is sent on a connection of its own: a backend that misreads its end cannot read the rest as another
   // client's request (request smuggling).
   const reuse = framing !== "chunked";
   const isClientGone = () => response.isClosed;

@@ -161,7 +161,7 @@ export class BackendResponse implements Source, ConnectionUser {
   }
 }
 
-/** What came before there was a sink. */
+/** The parts of the response that came before there was a sink. */
 interface Waiting {
   part: Buffer | undefined;
   end: End | undefined;

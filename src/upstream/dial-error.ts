@@ -22,7 +22,7 @@ export class DialError extends ProxyError {
   }
 }
 
-/** What is known of a dial while it lasts. */
+/** The facts about a dial that determine its progress. */
 export interface DialState {
   readonly isConnected: boolean;
   /** Whether bytes of a response came. */

@@ -103,7 +103,7 @@ class Dial implements ConnectionUser {
 
   /**
    * Cancels the request when the exchange ends. A client that leaves does not end the exchange, but a fault does: an
-   * upload that broke off would have no other end.
+   * aborted upload would have no other end.
    */
   cancelAtEnd(): void {
     const { exchange } = this.#options;

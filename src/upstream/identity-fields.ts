@@ -9,7 +9,9 @@ import { editedNames } from "./edited-fields.ts";
 /** The field that names the app of a request to the backend; a client must not be able to set it. */
 const APP_ID = ["X-App-Id"];
 
-/** Fields with which a backend would take a request for another than the one that was allowed: a GET for a DELETE. */
+/**
+ * Fields with which a backend would execute another request than the allowed one, such as a DELETE instead of a GET.
+ */
 const METHOD_OVERRIDES = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
 /** Names that are removed from a client's request wherever the gateway verifies a credential. */
@@ -28,7 +30,7 @@ const OWN_NAMES = nameSet(APP_ID);
  * write.
  *
  * A twin of a credential is removed wherever the credential itself is forwarded: it was not verified, and a CGI backend
- * takes it for the verified one.
+ * reads it as the verified one.
  */
 export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): string[] {
   const { principal, consumed, client } = exchange;

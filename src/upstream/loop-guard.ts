@@ -79,7 +79,10 @@ export class LoopGuard {
     return passed === undefined ? [] : [FIELD, `${this.#id}; pass=${passed.passes}; of=${passed.of}`];
   }
 
-  /** Returns our entry; undefined if the request was not here before. Of several entries the one with most passes. */
+  /**
+   * Returns our entry; undefined if the request was not here before. If there are several, returns the entry with the
+   * most passes.
+   */
   #passed(raw: RawFields): Passed | undefined {
     if (fieldValue(raw, LOWER_FIELD) === undefined) return undefined;
     let found: Passed | undefined;
