@@ -75,7 +75,7 @@ function writeOut(path: string, text: string): void {
   try {
     if (existsSync(path) && !readFileSync(path, "utf8").startsWith(MARK)) {
       throw new GenerateFault(
-        `${path} was not generated, so it was not replaced; choose another file, or remove it`,
+        `${path} is not a generated file, so it was not replaced; choose another file, or remove it`,
       );
     }
     writeFileSync(path, text);

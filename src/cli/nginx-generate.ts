@@ -23,7 +23,7 @@ anywhere.
   --mode MODE       all: forward every path to sluice (default); routes: only
                     the paths of routes, so that nginx can serve others
   --nginx VERSION   the version of nginx (that on the PATH, else 1.22)
-  --out FILE        write to a file; never replaces one that was not generated
+  --out FILE        write to a file; replaces only generated files
   --check           run nginx -t and sluice nginx lint on it first
 
 --listen and --server also accept \${NAME}, for envsubst.

@@ -12,7 +12,7 @@ const NOT_EMPTY = "expected a secret that is not empty";
 
 /** An AppKey: in Authorization it is between `Access=` and a comma. */
 export const appKey = z
-  .string("expected a key, the public half")
+  .string("expected an AppKey, the public part of the pair")
   .regex(/^[\x21-\x2b\x2d-\x7e]{1,128}$/, "expected 1 to 128 visible characters without comma and space");
 
 const app = z.strictObject({

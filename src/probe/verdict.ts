@@ -128,7 +128,7 @@ function delayText({ kind, lagMs, events }: Symptom, results: TrialResults, hop:
         ? `makes a client wait for another client's response: the head took ${lag}`
         : `holds the response head back until the first bytes: ${lag} late`;
     case "replayed":
-      return `answers from a cache: ${events} events came at once, up to ${lag} old, and another request gets the same`;
+      return `answers from a cache: ${events} events came at once, up to ${lag} old, and another request gets the same events`;
     default:
       return `delays each event: ${events} events, typically ${lag} late${how}`;
   }

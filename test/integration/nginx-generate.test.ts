@@ -106,7 +106,7 @@ describe("a file", () => {
     const cwd = directoryOf({ ...CONFIG, "site.conf": "server {}\n" });
     const { code, stderr } = await runSluice(["nginx", "generate", "--out", "site.conf"], { cwd });
     expect(code).toBe(2);
-    expect(stderr).toContain("site.conf was not generated, so it was not replaced");
+    expect(stderr).toContain("site.conf is not a generated file, so it was not replaced");
     expect(readFileSync(join(cwd, "site.conf"), "utf8")).toBe("server {}\n");
   });
 

@@ -91,10 +91,10 @@ export function trustNote(
     const peer = parsed.host === "localhost" ? "127.0.0.1" : parsed.host;
     const isOnThisMachine = /^127\.|^::1$/.test(peer ?? "");
     if (isOnThisMachine && !trust.isTrusted(peer)) {
-      return `trustedProxies lacks ${peer}, from which nginx connects: sluice takes nginx for the client until you add it`;
+      return `trustedProxies lacks ${peer}, from which nginx connects: sluice treats nginx as the client until you add it`;
     }
     if (!isOnThisMachine && trustedProxies.length === 0) {
-      return "trustedProxies is empty: sluice takes nginx for the client until you add nginx's address";
+      return "trustedProxies is empty: sluice treats nginx as the client until you add nginx's address";
     }
   }
   return undefined;

@@ -71,7 +71,7 @@ export const FACTS: Readonly<Record<string, string>> = {
   R5: "With set_real_ip_from 0.0.0.0/0 any client can claim any address.",
   R7: "proxy_pass_request_headers off drops all fields; nginx drops a field that is set to an empty value.",
   R8: "nginx drops fields with an underscore unless underscores_in_headers is on.",
-  R9: "Without X-Forwarded-Proto the backend takes a request over TLS for http.",
+  R9: "Without X-Forwarded-Proto the backend treats a request over TLS as http.",
   R10: "With client_max_body_size 1m nginx answers a longer body with 413.",
   W1: "Before 1.29.7 keepalive needs proxy_http_version 1.1 and an empty Connection field.",
   W2: "Since 1.29.7 nginx reuses connections without any directive.",

@@ -144,7 +144,7 @@ function severityOfTwice(name: string, lint: Lint): Severity {
 const schemeLost = streamRule(
   "scheme-lost",
   "R9",
-  "The backend takes an https request for http.",
+  "The backend treats an https request as http.",
   (view, lint) => {
     const all = view.all("proxy_set_header");
     if (view.family !== "proxy" || view.carries !== "declared" || view.listening?.hasTls !== true) return;
@@ -155,7 +155,7 @@ const schemeLost = streamRule(
     lint.reportStream(schemeLost, view, {
       severity: view.sluice === undefined ? "info" : "warning",
       at: view.target.directive,
-      message: "TLS ends here and X-Forwarded-Proto is not set, so the backend takes the request for http",
+      message: "TLS ends here and X-Forwarded-Proto is not set, so the backend treats the request as http",
       remedy: "proxy_set_header X-Forwarded-Proto $scheme;",
       fix: setRequestField(view, "X-Forwarded-Proto", "$scheme"),
     });
