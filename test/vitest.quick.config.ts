@@ -1,5 +1,5 @@
 import { quickFiles } from "./runner/quick-files.ts";
 import { suiteOf } from "./runner/suite.ts";
 
-/** What a minute is enough for: `npm run test:quick`. */
+/** The tests of `npm run test:quick`, which take about a minute. */
 export default suiteOf(["unit", "integration", "security"], quickFiles);

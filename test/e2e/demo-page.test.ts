@@ -7,7 +7,7 @@ import { eventually } from "../support/eventually.ts";
 
 interface Tab {
   readonly page: Page;
-  /** What the browser complained about. */
+  /** The errors that the browser reported. */
   readonly complaints: string[];
 }
 

@@ -8,7 +8,7 @@ import { openRaw } from "../support/raw-client.ts";
 import { directoryOf, startSluice } from "../support/sluice-process.ts";
 import { openStream } from "../support/sse-client.ts";
 
-/** What no buffer on the way holds. */
+/** More events than all buffers on the way hold. */
 const EVENTS = 120;
 /** How long the process stands still: longer than each of the timeouts below. */
 const STILL_MS = 3_000;

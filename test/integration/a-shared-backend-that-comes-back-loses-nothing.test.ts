@@ -21,14 +21,14 @@ const upTo = (last: number): string[] => Array.from({ length: last }, (_, at) =>
 test.each([
   ["ends", (request: BackendRequest) => request.endStream()],
   [
-    "breaks off within an event",
+    "aborts within an event",
     (request: BackendRequest, next: number) => {
       request.emit(`id: ${next}\ndata: bro`);
       request.halfClose();
     },
   ],
   [
-    "breaks off within a chunk",
+    "aborts within a chunk",
     (request: BackendRequest, next: number) => {
       request.send(`ff\r\nid: ${next}\ndata: bro`);
       request.halfClose();
@@ -119,7 +119,7 @@ test("a silent backend is asked again after idleTimeout, and clients stay connec
   await client.received("data: 2\n\n");
 });
 
-test("a stream shorter than its Content-Length is asked for again", async () => {
+test("a stream shorter than its Content-Length is requested again", async () => {
   const backend = await startBackend((request) => {
     const from = Number(request.field("last-event-id") ?? "0") + 1;
     request.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100000\r\n\r\n");

@@ -43,7 +43,7 @@ test("a connection with an early response to an upload is not reused", async () 
   expect(await next.ended()).toBe("clean");
   expect(next.head?.status).toBe(200);
   const second = backend.requests.find(({ target }) => target === "/next");
-  // After the incomplete upload the backend would take the next request for its rest.
+  // After the incomplete upload the backend would read the next request as the rest of it.
   expect(second?.connection).not.toBe(backend.requests[0]?.connection);
 });
 

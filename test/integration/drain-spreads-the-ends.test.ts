@@ -82,7 +82,7 @@ test("a stream without a boundary in time is aborted, never ended cleanly", asyn
   expect(client.text.endsWith("data: half")).toBe(true);
 });
 
-test("ordinary requests finish, their connections end with them, and idle ones at once", async () => {
+test("ordinary requests finish and their connections end with them; idle connections end at once", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url, {}, drain("10s"));
   const idle = openStream(gateway.port, { path: "/idle" });

@@ -47,7 +47,7 @@ test("a TypeScript program compiles against the types, strictly", async () => {
   await run(join(ROOT, "node_modules/.bin/tsc"), ["-p", project], { cwd: project });
 });
 
-/** What a module of the project prints. */
+/** Runs a module in the project and returns the JSON that it prints. */
 async function printed(text: string): Promise<unknown> {
   writeFileSync(join(project, "probe.mjs"), text);
   return JSON.parse(await run(process.execPath, ["probe.mjs"], { cwd: project }));

@@ -5,7 +5,7 @@ import { type Random, spoiled } from "./random-bytes.ts";
 /** A byte order mark. */
 export const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** What a stream is made of, with a byte in each character. */
+/** The pieces of a stream, one byte in each character. */
 export const PIECES = [
   "\n",
   "\n",

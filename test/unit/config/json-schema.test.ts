@@ -6,7 +6,7 @@ import { type JsonSchema, jsonSchema, keyPaths, type SchemaName } from "../../..
 
 const CONFIG = new URL("../../../config/", import.meta.url);
 const textOf = (name: string): string => readFileSync(new URL(name, CONFIG), "utf8");
-/** What an editor would say of a value. */
+/** Whether an editor would accept a value. */
 const accepts = (name: SchemaName, value: unknown): boolean =>
   z.fromJSONSchema(jsonSchema(name) as Parameters<typeof z.fromJSONSchema>[0]).safeParse(value).success;
 

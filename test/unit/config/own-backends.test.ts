@@ -26,7 +26,7 @@ function problemsOf(files: Readonly<Record<string, string>>): string[] {
     : [];
 }
 
-/** Whether a gateway that listens on one address takes another for itself. */
+/** Whether a gateway that listens on one address treats a backend's address as its own. */
 const isOwn = (listen: string, url: string): boolean =>
   problemsOf({
     "sluice.yaml": `listen: ${JSON.stringify(listen)}\n`,

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { canonicalQuery, readParameters } from "../../../src/auth/canonical-query.ts";
 import { canonicalRequest, payloadHash, signatureOf } from "../../../src/auth/canonical-request.ts";
 
-/** What the article's page runs in a browser: the signer unmodified, on our part of CryptoJS. */
+/** The code that the article's page runs in a browser: the unmodified signer, on our part of CryptoJS. */
 
 interface CryptoJs {
   SHA256(text: string): string;

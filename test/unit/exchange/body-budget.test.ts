@@ -137,7 +137,7 @@ test("an exchange that ends before its body gives back what came, and late bytes
   expect(await outcome).toBe("bad_request");
 });
 
-test("a body that breaks off gives back its bytes", async () => {
+test("an aborted body gives back its bytes", async () => {
   const budget = new BodyBudget(100 * KIB);
   const { come, stream, outcome } = reading(budget, 80 * KIB);
   await come(50 * KIB);

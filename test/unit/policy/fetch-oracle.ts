@@ -1,6 +1,6 @@
 /**
- * What a browser makes of a response, step by step according to the Fetch standard. It is written from the standard's
- * text, not from our code, and reads only the bytes of the reply.
+ * A browser's decision about a response, step by step according to the Fetch standard. It is written from the
+ * standard's text, not from our code, and reads only the bytes of the reply.
  */
 export interface BrowserRequest {
   readonly origin: string;

@@ -46,7 +46,7 @@ function payloadOf(write: Buffer): Buffer {
 }
 
 interface Ending {
-  /** What went wrong on the way. */
+  /** The first problem; undefined if there was none. */
   fault: string | undefined;
   clientLeft: boolean;
   /** Whether the backend resets the connection instead of closing it. */
@@ -126,7 +126,7 @@ async function run(sim: RelaySimulation, wire: Buffer, random: Random, seen: Rel
   return ending;
 }
 
-/** The bytes of the stream as they may arrive: a mark at the start goes where a line of ours precedes it. */
+/** The bytes of the stream as they may arrive: a mark at the start is removed if a line of sluice precedes it. */
 function isRelayOf(data: Buffer, body: Buffer, isWhole: boolean): boolean {
   if (data.equals(body)) return true;
   if (hasMark(body)) return data.equals(body.subarray(3));

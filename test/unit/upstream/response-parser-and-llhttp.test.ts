@@ -119,7 +119,7 @@ test("our parser refuses what Node's strict parser refuses, and reads the rest t
     const theirs = readWithLlhttp(bytes, isHead);
     if (!ours.isEnded) {
       counts[theirs.isEnded ? "stricter" : "refusedByBoth"]++;
-      // Before a body breaks off, both parsers have passed on the same bytes.
+      // Before an incomplete body ends, both parsers have passed on the same bytes.
       if (!theirs.body.startsWith(ours.body)) expect(theirs.body, label()).toContain(ours.body);
       continue;
     }

@@ -18,7 +18,7 @@ function upload(stream: Readable) {
   return outcomes;
 }
 
-test("a body that broke off before its upload began is reported as broken, and the backend does not wait for it", async () => {
+test("a body that was aborted before its upload began is reported as incomplete, and the backend does not wait for it", async () => {
   const stream = new Readable({ read() {} });
   stream.on("error", () => {});
   stream.destroy(new Error("aborted"));
