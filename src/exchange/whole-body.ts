@@ -49,9 +49,9 @@ export interface WholeBodyBounds {
 /**
  * Reads a complete body. Rejects with a ProxyError.
  *
- * Copies the bytes into blocks of its own: a body that comes byte by byte would otherwise take a buffer of over a hundred
- * bytes for each of them, uncounted. Hashes each part as it comes, because hashing 12 MiB at once would stop every
- * stream of the process; for the same reason the blocks are not joined.
+ * Copies the bytes into blocks of its own: a body that comes byte by byte would otherwise take a buffer of over a
+ * hundred bytes for each byte, and no limit would count it. Hashes each part as it comes, because hashing 12 MiB at
+ * once would stop every stream of the process; for the same reason the blocks are not joined.
  */
 export function readWholeBody({ stream, length }: RequestBody, bounds: WholeBodyBounds): Promise<WholeBody> {
   const { maxBytes, lease, onStart } = bounds;

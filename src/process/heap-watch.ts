@@ -1,10 +1,10 @@
 import { heapUse } from "./internals/heap-use.ts";
 
-/** The use of the heap from which no further streams are accepted. */
+/** With this use of the heap, or more, no further streams are accepted. */
 const HIGH = 0.85;
-/** The use below which streams are accepted again; in between nothing changes. */
+/** Below this use, streams are accepted again; between the two values nothing changes. */
 const LOW = 0.8;
-/** The use from which slow clients are ended; at 1 V8 ends the process. */
+/** With this use, or more, slow clients are ended; at 1 V8 ends the process. */
 const FULL = 0.95;
 
 const LOOK_MS = 100;

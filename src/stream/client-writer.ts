@@ -5,7 +5,7 @@ import type { ResponseHead } from "./response-head.ts";
 import { abortDelivered, StallTimer } from "./stall-timer.ts";
 
 interface Bounds {
-  /** Pending bytes from which on the backend is not read. */
+  /** With this many pending bytes, or more, the backend is not read. */
   readonly clientBuffer: number;
   /** How long, in ms, a client may take none of its pending bytes; undefined for no limit. */
   readonly sendTimeout: number | undefined;

@@ -8,8 +8,9 @@ import { ClientWriter } from "./client-writer.ts";
 import { isStream, ordinaryHead, streamHead } from "./response-head.ts";
 
 /**
- * Pending bytes of an ordinary response from which on the backend is not read; one read may exceed it. A larger buffer
- * gains nothing, and with `clientBuffer` 4,000 clients that hardly read their downloads would hold a gigabyte.
+ * With this many pending bytes of an ordinary response, or more, the backend is not read; one read may exceed it. A
+ * larger buffer gains nothing, and with `clientBuffer` 4,000 clients that hardly read their downloads would hold a
+ * gigabyte.
  */
 const MAX_PENDING_BYTES = 16 * 1024;
 

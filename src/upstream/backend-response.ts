@@ -147,7 +147,7 @@ export class BackendResponse implements Source, ConnectionUser {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting === undefined) return;
-    // Before the sink gets bytes: it may pause again.
+    // Before the sink gets bytes, because the sink may pause the connection again.
     this.#connection?.resume();
     const { part, end } = waiting;
     if (part !== undefined) this.#sink?.onData(part, 0, part.length);

@@ -89,7 +89,8 @@ export class Workers implements Gateway {
       // A configuration contains undefined and Infinity, and signatures are bytes.
       serialization: "advanced",
     });
-    // A second signal ends this process and its workers at once. A worker that loses it otherwise drains.
+    // A second signal ends this process and its workers at once. A worker whose primary ends without this drains
+    // instead.
     process.on("exit", this.#killAll);
   }
 
