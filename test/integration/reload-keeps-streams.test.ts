@@ -31,7 +31,7 @@ async function expectAlive({ client, request }: Open, text: string): Promise<voi
   expect(client.end).toBeUndefined();
 }
 
-test("streams of an unchanged route go on, on the connections they had, and its pool takes the next request", async () => {
+test("streams of an unchanged route continue on their connections, and its pool serves the next request", async () => {
   const backend = await startBackend();
   const setup = (heartbeat: string): GatewaySetup => ({
     routes: {

@@ -90,7 +90,7 @@ test("a replacement has the present configuration, with an address that a reload
   await expect(fetchOnce(free.url)).rejects.toThrow();
 });
 
-test("sharing streams needs the redis of the start", async () => {
+test("workers share streams only through the redis that was configured at the start", async () => {
   const served = await serveWorkers({ routes: { a: saying("one") } });
   const shared = { match: { path: "/n" }, upstream: "http://127.0.0.1:1", shared: {} };
   served.write({ routes: { a: saying("two"), n: shared }, server: { redis: "redis://127.0.0.1:1" } });

@@ -7,8 +7,8 @@ import { memoryWindows } from "../../src/limits/windows.ts";
 import { startPlainBackend } from "../support/answers.ts";
 import { startGateway } from "../support/gateway.ts";
 
-// One attacker with an IPv6 /32 has 2^32 networks of 2^64 addresses, and each counted one costs about 480 bytes until
-// the window ends, which may take a day.
+// One attacker with an IPv6 /32 has 2^32 networks of 2^64 addresses, and each counted network costs about 480 bytes
+// until the window ends, which may take a day.
 const ATTACK = 100_000;
 const KEYS = 1000;
 
