@@ -17,7 +17,7 @@ export interface LiveStream {
    * complete response.
    */
   endAtBoundary(reason: EndReason, retryMs?: number): void;
-  /** Aborts it at once, even inside an event; has no effect after its end. */
+  /** Aborts the stream at once, even inside an event; has no effect after its end. */
   abort(reason: EndReason): void;
 }
 

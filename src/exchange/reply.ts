@@ -69,7 +69,7 @@ export function writeReply(
 export function fail(exchange: Exchange, response: ClientResponse, error: unknown): void {
   const refusal = refusalOf(error);
   if (response.isClosed) {
-    // The exchange's log line may still be to come.
+    // The exchange's log line may not have been written yet.
     if (refusal.code === "internal_error") exchange.account.replaceError(refusal);
     return;
   }

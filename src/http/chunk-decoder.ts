@@ -48,7 +48,7 @@ export class ChunkDecoder {
   payloadStart = 0;
   payloadEnd = 0;
   #state: State = SIZE;
-  /** The value of the chunk size so far, then the bytes of data that are still to come. */
+  /** The value of the chunk size so far, then the number of bytes of data that have not arrived yet. */
   #left = 0;
   #digits = 0;
   /** The trailer fields, once the body has ended. */

@@ -40,7 +40,7 @@ export interface ClientResponse {
   /** Ends a complete body, with its last part, if any, and its trailer fields. */
   end(lastPart?: Buffer, trailers?: readonly [name: string, value: string][]): void;
   /**
-   * Aborts an incomplete body, so that no client takes it for complete. With `delivers` the client first gets all bytes
+   * Aborts an incomplete body, so that it looks complete to no client. With `delivers` the client first gets all bytes
    * that were written. It may never read them, so the caller bounds the wait with a second call without `delivers`.
    */
   breakOff(delivers?: boolean): void;

@@ -72,7 +72,7 @@ export class LineBlock {
       const byte = bytes[at] as number;
       if (byte >= 0x20 ? byte !== DEL : byte === TAB) continue;
       if (byte !== CR) throw new ParseError(`invalid byte ${byte} in the head`);
-      // Its LF is still to come; the CR is checked again with it.
+      // Its LF has not arrived yet; the CR is checked again with it.
       if (at + 1 === end) break;
       if (bytes[at + 1] !== LF) throw new ParseError("CR without LF");
       if (lineStart === at) return at + 2;

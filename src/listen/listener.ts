@@ -109,7 +109,7 @@ export class Listener {
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
       this.#http1.close();
-      // It also closes the unused connections of browsers and of Node's fetch, which node:http takes for busy.
+      // It also closes the unused connections of browsers and of Node's fetch, which node:http treats as busy.
       this.#fastPath.close();
       this.#http2.close();
       for (const socket of this.#pending) socket.destroy();

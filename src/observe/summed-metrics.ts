@@ -3,7 +3,7 @@ import type { MetricValues } from "./metrics.ts";
 
 /**
  * The types of metrics that only increase. When a process has exited, their last values are kept: otherwise the sum
- * would decrease, which Prometheus takes for a restart.
+ * would decrease, which Prometheus treats as a restart.
  */
 const KEPT = new Set<unknown>(["counter", "histogram"]);
 

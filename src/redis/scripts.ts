@@ -71,7 +71,7 @@ return {
 );
 
 /**
- * Appends events after the one that the caller takes for the newest, and trims the record to its bounds.
+ * Appends events after the event that is the newest to the caller's knowledge, and trims the record to its bounds.
  *
  * Refuses a token that is not the newest, and reports if another event is the newest: a reply was lost, or Redis has
  * lost data. The newest event is never trimmed, because it carries the position.

@@ -27,7 +27,7 @@ export class BlockSplitter {
   #hasField = false;
   /** Whether the last byte was a CR, whose LF may follow. */
   #afterCr = false;
-  /** Whether the last line ended with a CR alone, so that the next CR is taken for a whole line end too. */
+  /** Whether the last line ended with a CR alone, so that the next CR counts as a whole line end too. */
   #loneCr = false;
   /** Whether the last CR ended the block; an LF that follows is its last byte. */
   #endsWithCr = false;

@@ -15,7 +15,7 @@ export class Boundary {
   #isAfterCr = false;
   /** Whether the current line has no bytes yet. */
   #lineIsEmpty = true;
-  /** Whether the last line end was a CR alone, so that the next CR is taken for a whole line end too. */
+  /** Whether the last line end was a CR alone, so that the next CR counts as a whole line end too. */
   #loneCr = false;
   /** Whether no field line has come since the last block ended. */
   #blockIsEmpty = true;
@@ -25,8 +25,8 @@ export class Boundary {
    * Whether the bytes so far end at an event boundary, so that a comment line may follow. Comment lines of the backend
    * leave the stream at the boundary, so sluice's heartbeats are sent between them too.
    *
-   * After a CR the boundary is uncertain, because an LF may follow. If the line before ended with a CR alone, this CR is
-   * taken for a whole line end; otherwise the boundary is reported after the LF.
+   * After a CR the boundary is uncertain, because an LF may follow. If the line before ended with a CR alone, this CR
+   * counts as a whole line end; otherwise the boundary is reported after the LF.
    */
   get isAtBoundary(): boolean {
     return this.#isAtBoundary;

@@ -32,7 +32,7 @@ export class ActiveHealth {
     for (const check of this.#checks) this.#plan(check, Math.random() * FIRST_CHECK_PART * config.interval);
   }
 
-  /** Stops the checks; a response that is still to come changes nothing. */
+  /** Stops the checks; a response that comes later changes nothing. */
   close(): void {
     this.#isClosed = true;
     for (const { timer } of this.#checks) clearTimeout(timer);

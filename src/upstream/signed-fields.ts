@@ -30,9 +30,7 @@ export function signedFields(
   return [...fields, ...own.flat()];
 }
 
-/**
- * Returns the fields without a client's own signature, which the backend could take for ours, and without its twins.
- */
+/** Returns the fields without a client's own signature, which the backend could read as ours, and without its twins. */
 function withoutSignature(fields: RawFields): string[] {
   const kept: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
