@@ -46,7 +46,7 @@ test("a backend that does not close after its client is disconnected", async () 
 });
 
 test("a half-closed tunnel that still forwards bytes stays open", async () => {
-  // Longer than a busy machine stalls without a byte.
+  // Longer than a busy machine stalls, so that a byte comes in time.
   const { client, backend, over } = await tunnel(1_300);
   let received = 0;
   client.far.on("data", (bytes) => {

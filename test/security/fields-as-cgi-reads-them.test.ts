@@ -104,7 +104,7 @@ test("a forwarded credential is forwarded without its other spellings", async ()
   expect(await heard("/token", { X_Token: token, "X-Token": "forged" })).toEqual([["X_Token", token]]);
 });
 
-test("a field that a backend could take for a signed field is refused, unless it is signed itself", async () => {
+test("a field that a backend could read as a signed field is refused, unless it is signed itself", async () => {
   const backend = await startPlainBackend();
   const gateway = await startGateway({
     apps: APPS,

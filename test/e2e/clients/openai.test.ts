@@ -102,7 +102,7 @@ it("detects an incomplete response", async () => {
   expect(await failure(nextDelta())).toBeInstanceOf(Error);
 });
 
-it("takes a clean end without [DONE] for a complete response", async () => {
+it("treats a clean end without [DONE] as a complete response", async () => {
   const backend = await startBackend();
   const gateway = await startGatewayTo(backend.url);
   const answer = ask(clientOf(gateway));

@@ -32,7 +32,7 @@ async function ticketOf(...args: Parameters<typeof ask>): Promise<string> {
 const use = async ({ url }: GatewayFixture, ticket: string, path = "/feed/a") =>
   (await fetch(`${url}${path}?ticket=${ticket}`)).status;
 
-/** Resolves when this gateway issues tickets in Redis; until then each keeps its own. */
+/** Resolves when this gateway issues tickets in Redis; until then each instance keeps its own tickets. */
 async function connected(gateway: GatewayFixture, other: GatewayFixture, issuer: Issuer): Promise<void> {
   // Takes it first, because it would otherwise stay in Redis.
   await eventually(async () => (await use(other, "none")) === 401, "Redis to be found");

@@ -468,8 +468,7 @@ describe("compared with the Fetch algorithm of browsers", () => {
   }
 
   /**
-   * With credentials, Fetch takes `*` for a literal name, so a browser refuses what a route without credentials
-   * allows.
+   * With credentials, Fetch treats `*` as a literal name, so a browser refuses what a route without credentials allows.
    */
   const isMisread = (
     { allowMethods, allowHeaders }: CorsConfig,

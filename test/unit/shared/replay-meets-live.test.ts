@@ -48,7 +48,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class Listener {
   /** The events that it received; `gap` for each gap event. */
   readonly got: (number | "gap")[] = [];
-  /** Position of the newest event when it first came. */
+  /** The position of the newest event when the client first connected. */
   since: number | undefined;
   lastId = "";
   response: FakeResponse | undefined;

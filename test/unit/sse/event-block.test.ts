@@ -32,6 +32,6 @@ test("each line of data gets a field of its own, and comments come first", () =>
   expect(block).toBe(": c\n:\nevent: e\nid: 1\nretry: 5\ndata: a\ndata:\ndata: b\n\n");
 });
 
-test("a block of comments alone gets no empty line, which some decoders take for an event", () => {
+test("a block of comments alone gets no empty line, which some decoders dispatch as an event", () => {
   expect(renderEventBlock({ comment: "x" })).toBe(": x\n");
 });

@@ -29,7 +29,7 @@ test("the use of this process's heap is a part of the limit", () => {
   expect(heapUse()).toBeLessThan(1);
 });
 
-test("objects that live on count against the limit that the flag sets, and end the process at it", () => {
+test("long-lived objects count against the limit of the flag, and end the process when they reach it", () => {
   // The process reports what the old spaces hold each time that it has added 4 MiB. The young generation is as small as
   // sluice keeps it: V8 ends a process when the old spaces have no room for the young objects that survive.
   const program = `
