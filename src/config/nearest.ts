@@ -2,8 +2,8 @@ import { editDistance } from "../base/edit-distance.ts";
 
 /** Returns the known name that is nearest to a misspelt one; undefined if no name is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
-  // A third of the letters may be wrong, and always two, because two exchanged letters count as two; in names of one or
-  // two letters only one.
+  // One third of the letters may be wrong, but at least two letters, because two exchanged letters count as two. In a
+  // name of one or two letters, one may be wrong.
   let least = (name.length < 3 ? 1 : Math.max(2, Math.floor(name.length / 3))) + 1;
   let found: string | undefined;
   for (const candidate of known) {

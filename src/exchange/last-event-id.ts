@@ -12,17 +12,17 @@ export interface ResumedQuery {
 }
 
 /**
- * Removes `lastEventId` from the end of a query, where event-source-polyfill puts it on reconnect (its version of 2018
- * always does, with an empty value at first). Such a client cannot sign it: it signed the URL that it gave to the
- * polyfill. Returns undefined if the query does not end with it, or holds it twice.
+ * Removes the parameter `lastEventId` from the end of a query. event-source-polyfill appends it on reconnect (its
+ * version of 2018 always, with an empty value at first). The client cannot sign it, because it signs the URL before the
+ * polyfill gets it. Returns undefined if the query does not end with the parameter, or contains it twice.
  *
- * The rest can safely be verified without it:
+ * It is safe to verify the rest of the query without the parameter:
  * - It is the last parameter, in the literal spelling of the polyfill: every other byte of the query is verified as it
  *   was signed, and a query with a second `lastEventId`, in any spelling, is left unchanged.
  * - A `lastEventId` in the signed URL is verified as sent: it cannot be removed or replaced.
  * - It is removed before the query is forwarded, so no backend can read it as a parameter.
- * - Its value becomes the field Last-Event-ID only, which the signature does not cover anyway: the holder of a signed
- *   URL could send that field itself. A client that signed the field has also sent it, and then that value is used.
+ * - Its value is used only as the field Last-Event-ID, and a client with a signed URL may send that field itself,
+ *   unsigned. If the client has sent the field, signed or not, the field's value is used instead.
  */
 export function takeLastEventId(query: string): ResumedQuery | undefined {
   const at = Math.max(0, query.lastIndexOf("&"));

@@ -24,8 +24,8 @@ export function toChunk(part: Uint8Array): Buffer {
 }
 
 /**
- * Returns a part of `bytes` as a chunk, as text in latin1: writing text to a socket makes the fewest objects for a few
- * bytes, but text that has to wait for the client waits in the heap.
+ * Returns a part of `bytes` as a chunk, as text in latin1. For a few bytes, writing text to a socket creates fewer
+ * objects than writing a buffer. But text that waits for the client is kept in V8's heap, and a buffer is not.
  *
  * Writes into `bytes` around the part if there is room, as the lender of borrowed bytes allows.
  */

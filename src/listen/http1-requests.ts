@@ -123,7 +123,7 @@ export class Http1Requests {
   #onClientError(error: ClientError, socket: Duplex): void {
     const connection = this.#connectionOf(socket);
     const isFirst = connection.errorBytes === undefined;
-    // From now on Node's parser reports the error again in place of the client's end.
+    // After an error, Node's parser no longer reports the end of the client; it repeats the error instead.
     if (isFirst) socket.once("end", () => socket.destroy());
     connection.errorBytes = (connection.errorBytes ?? 0) + (error.rawPacket?.length ?? 0);
     // Bytes after a request with `Connection: close` are not a request; the first request is answered all the same.
@@ -132,7 +132,7 @@ export class Http1Requests {
     if (connection.errorBytes > MAX_BYTES_AFTER_ERROR) socket.destroy();
     else if (isSurplus) return;
     else if (refused === undefined) socket.destroy();
-    // Node reports the error again for each further read; it was refused once.
+    // Node repeats the error at each further read; only the first one is refused.
     else if (!isFirst) return;
     else if (connection.last?.isArriving !== true) this.#refuseNext(socket, refused);
     else if (!connection.last.refuseBody(refused)) socket.destroy();

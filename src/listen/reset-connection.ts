@@ -3,9 +3,9 @@ import { TLSSocket } from "node:tls";
 import { underlyingSocket } from "../process/internals/underlying-socket.ts";
 
 /**
- * Ends a connection with a TCP reset, also under TLS: for a body that ends with its connection, clients take any other
- * end for a complete body, TLS clients too. A unix socket has no reset and is closed; so is a connection whose own half
- * is ended, because its client has seen that end or is about to.
+ * Ends a connection with a TCP reset, also under TLS. If a body ends with its connection, a reset is the only end that
+ * does not look like a complete body, to TLS clients too. A unix socket has no reset and is closed. A connection whose
+ * own half is already ended is closed too, because its client sees that end anyway.
  */
 export function resetConnection(socket: Socket): void {
   if (socket.destroyed) return;
@@ -18,8 +18,8 @@ export function resetConnection(socket: Socket): void {
 }
 
 /**
- * Makes the next `destroy` reset the connection. A TLS socket must destroy the socket under it by itself: if that socket
- * is destroyed before, Node frees the TLS state at once, which in a callback of the handshake ends the process (SIGSEGV
+ * Makes the next `destroy` reset the connection. The TLS socket itself must destroy the socket under it. If that socket
+ * is destroyed first, Node frees the TLS state at once; in a callback of the handshake this ends the process (SIGSEGV
  * on Node 20, 22 and 24).
  */
 function resetInPlaceOfDestroy(raw: Socket): void {

@@ -32,8 +32,8 @@ export class Lease {
   #timer: NodeJS.Timeout | undefined;
   #silentSince: number | undefined;
   /**
-   * The time by `performance.now()` before which we do not ask for the lease unless we led last: the previous leader
-   * has events to write.
+   * Before this time, by `performance.now()`, only the previous leader asks for the lease, because it has events to
+   * write.
    */
   #wantsFrom = 0;
   #isStopped = false;

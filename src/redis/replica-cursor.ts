@@ -28,7 +28,10 @@ export class ReplicaCursor {
   deliveredSeq = 0;
   /** The first seq of each leader, oldest first: events are written again under their old positions. */
   #terms: { readonly token: number; readonly fromSeq: number }[] = [];
-  /** The newest event ever written to Redis in these terms; newer than `accepted` while Redis has lost some. */
+  /**
+   * The newest event that the leaders in `#terms` have written to Redis; newer than `accepted` if Redis has lost events
+   * since.
+   */
   #writtenSeq = 0;
 
   /** Starts again with the entries of a record. */

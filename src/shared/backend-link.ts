@@ -35,8 +35,9 @@ interface LinkOptions {
 const STEADY_MS = 30_000;
 
 /**
- * The backend request of one shared stream. It is sent once for all clients, and again, from the last event on, whenever
- * the stream ends. A refusal before the first stream is final; later only a refusal that is not passing ends it.
+ * The backend request of one shared stream. It is sent once for all clients, and again, from the last event on,
+ * whenever the stream ends. Before the first stream, any refusal is final. Later, a temporary refusal, such as a 503,
+ * is followed by another attempt.
  */
 export class BackendLink implements Sink {
   readonly #options: LinkOptions;

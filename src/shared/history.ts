@@ -172,8 +172,8 @@ export class History {
   }
 
   /**
-   * Evicts the events beyond the bounds, but none behind `neededSeq`: a client that is a little behind would lose them,
-   * although `stream.clientBuffer` allows it to be behind.
+   * Evicts the events beyond the bounds, but keeps all events after `neededSeq`: a client that is behind, but within
+   * `stream.clientBuffer`, still needs them.
    */
   trim(now: number, neededSeq = Number.POSITIVE_INFINITY): void {
     const { events, bytes, ageMs } = this.#bounds;

@@ -25,12 +25,12 @@ const OWN_NAMES = nameSet(APP_ID);
  * Returns a request's fields with the verified identity in place of the client's claims, and without the credential
  * that was for the gateway.
  *
- * X-App-Id is removed even on a route without `auth`: its backend may serve other routes too, and trust the field. On
- * such a route a trusted proxy, which may be another gateway, keeps its X-App-Id in the exact spelling that gateways
- * write.
+ * X-App-Id is removed even on a route without `auth`, because its backend may serve other routes too, and trust the
+ * field. There is one exception on such a route: the X-App-Id of a trusted proxy, which may be another gateway, is
+ * forwarded in the exact spelling that gateways write.
  *
- * A twin of a credential is removed wherever the credential itself is forwarded: it was not verified, and a CGI backend
- * reads it as the verified one.
+ * If a credential is forwarded, its twins are removed: they were not verified, and a CGI backend reads a twin as the
+ * credential.
  */
 export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): string[] {
   const { principal, consumed, client } = exchange;

@@ -58,7 +58,7 @@ export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): 
     checkTarget(upgrade.path);
     request.path = upgrade.path;
     replaceFields(request, upgrade.fields);
-    // This listener comes first; http-proxy's, the second, renders the 101 from `headers`.
+    // This listener runs before http-proxy's own, which renders the 101 from `headers`.
     request.once("upgrade", (response) => {
       const fields = events.switching(response);
       // http-proxy writes them unchecked.
@@ -76,8 +76,9 @@ export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): 
     throw error;
   }
   if (sent === undefined) throw new TypeError("http-proxy emits proxyReqWs before ws() returns");
-  // Both events come in a later turn. http-proxy's listeners end the client's socket on an error, so that no 502 could
-  // be sent, and write a refusal with the backend's Transfer-Encoding before a body that is decoded already.
+  // Removes http-proxy's listeners before their events, which come in a later turn. The one for `error` ends the
+  // client's socket, so that no 502 could be sent. The one for `response` writes the backend's Transfer-Encoding in
+  // front of a body that is already decoded.
   sent.removeAllListeners("error");
   sent.removeAllListeners("response");
   guardSwitching(sent, events);

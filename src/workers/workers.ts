@@ -89,8 +89,8 @@ export class Workers implements Gateway {
       // A configuration contains undefined and Infinity, and signatures are bytes.
       serialization: "advanced",
     });
-    // A second signal ends this process and its workers at once. A worker whose primary ends without this drains
-    // instead.
+    // A second signal ends this process and its workers at once. If the primary is killed, this does not run, and its
+    // workers drain.
     process.on("exit", this.#killAll);
   }
 

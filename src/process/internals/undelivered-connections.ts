@@ -17,7 +17,7 @@ interface NewConnection {
 const holders = new WeakMap<Handle, Worker>();
 
 /**
- * Closes the connections that a worker was sent and did not take: because the worker died, or had no file descriptor
+ * Closes the connections that were sent to a worker but not accepted by it: the worker died, or had no file descriptor
  * left for them.
  *
  * node:cluster sends a worker one connection at a time for each listener, and waits without a bound for the worker to
