@@ -77,7 +77,7 @@ test.each(ANY_CODE)(
     expect(dials).toBe(0);
     expect(client.goawayCode()).toBe(CODE.calm);
     expect(ms).toBeLessThan(5000);
-    // One log line per request seen, at most as many as allowed.
+    // One log line for each request that was read: at most as many requests as the bound allows.
     expect(gateway.requestLines().length).toBeLessThanOrEqual(101);
   },
 );

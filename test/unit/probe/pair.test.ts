@@ -7,7 +7,7 @@ import { type MadeEvent, madeReading } from "../../support/reading.ts";
 /** Twenty events every 200 ms from 100 ms on, delayed by `lag`; numbered, or all equal. */
 const events = (lag: (i: number) => number = () => 0, key: (i: number) => string = String): MadeEvent[] =>
   Array.from({ length: 20 }, (_, i) => ({ at: 100 + i * 200 + lag(i), key: key(i) }));
-/** Held back until each fifth event. */
+/** Arrivals of events that are held back until every fifth event. */
 const inFives = (i: number): number => (4 - (i % 5)) * 200;
 const inner = madeReading(events());
 /** Events of which the sender itself sends five together. */
