@@ -20,10 +20,7 @@ import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import { StallWatch } from "./stall-watch.ts";
 import type { BackendState, ChannelFeed, ChannelStore, StoredEvent, StreamRecord } from "./store.ts";
 
-/**
- * With this many bytes of undelivered events, or more, the backend is not read: it is faster than the loop over the
- * clients.
- */
+/** At this many bytes of undelivered events the backend is not read: it is faster than the loop over the clients. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 
 /** How long, in ms, clients get the same failure after the backend's first response took too long. */

@@ -89,8 +89,7 @@ export class Workers implements Gateway {
       // A configuration contains undefined and Infinity, and signatures are bytes.
       serialization: "advanced",
     });
-    // A second signal ends this process and its workers at once. If the primary is killed, this does not run, and its
-    // workers drain.
+    // A second signal ends this process and its workers at once; the workers of a killed primary drain instead.
     process.on("exit", this.#killAll);
   }
 

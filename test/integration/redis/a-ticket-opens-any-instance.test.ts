@@ -6,7 +6,10 @@ import { type GatewayFixture, startGateway } from "../../support/gateway.ts";
 import { type Issuer, startIssuer } from "../../support/issuer.ts";
 import { startRedis } from "../../support/redis.ts";
 
-/** Redis may stand still for as long as its machine does, unless a test needs it to be away by then. */
+/**
+ * Starts two instances. The long default timeout allows for a busy machine that stops Redis; a test in which Redis is
+ * away uses a shorter one.
+ */
 async function startTwo(redis: string, ticket: Record<string, unknown> = {}, timeout = "5s") {
   const [backend, issuer] = await Promise.all([startPlainBackend(), startIssuer()]);
   const auth = { jwt: issuer.config({ claims: { "X-User": "sub" } }), ticket };
