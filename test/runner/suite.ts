@@ -22,6 +22,7 @@ export function suiteOf(projects: readonly Project[], filesOf: (project: Project
         test: {
           name,
           include: filesOf(name),
+          setupFiles: [new URL("real-timers.ts", import.meta.url).pathname],
           testTimeout: TIMEOUTS[name],
           hookTimeout: 60_000,
           // Files in one worker share its modules: loading them again for each file took a third of the CPU of a run. A

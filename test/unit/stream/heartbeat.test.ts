@@ -40,15 +40,23 @@ test("a heartbeat comes one interval after the last traffic, and never before", 
 });
 
 test("a busy stream sets one timer per heartbeat interval", () => {
+  // No spy: a spy on a fake timer brings it back after the real ones.
+  const fake = globalThis.setTimeout;
+  let armed = 0;
+  const counting = (callback: () => void, ms: number) => {
+    armed++;
+    return fake(callback, ms);
+  };
+  globalThis.setTimeout = Object.assign(counting, fake);
   const { owner, beats } = stream();
   const heartbeat = new Heartbeat(100, owner);
-  const armed = vi.spyOn(globalThis, "setTimeout");
   for (let ms = 0; ms < 1_000; ms += 1) {
     vi.advanceTimersByTime(1);
     owner.trafficAt = performance.now();
   }
   expect(beats).toEqual([]);
-  expect(armed.mock.calls.length).toBeLessThanOrEqual(11);
+  expect(armed).toBeGreaterThan(0);
+  expect(armed).toBeLessThanOrEqual(11);
   heartbeat.stop();
 });
 
