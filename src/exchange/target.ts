@@ -16,7 +16,7 @@ const PLAIN_PATH = /^\/[\w~!$&'()*+,;=:@/-]*$/;
  *
  * A target that two parsers could read in two ways is refused before routing: sluice and the backend must see the same
  * path. The query is not read here: browsers send a bare percent sign in it as it is (WHATWG URL, query state), and each
- * policy that reads the query takes it literally. An absolute-form target is reduced to origin-form, if its authority is the Host (RFC 9112 section 3.2.2).
+ * policy that reads the query takes it literally. An absolute-form target is reduced to origin-form, if its authority is the Host, with or without the default port (RFC 9112 section 3.2.2).
  */
 export function readTarget(raw: string, host: string): Target {
   const origin = raw.startsWith("/") ? raw : originForm(raw, host);
@@ -31,10 +31,12 @@ export function readTarget(raw: string, host: string): Target {
 }
 
 function originForm(raw: string, host: string): string {
-  const parts = /^https?:\/\/([^/?#]*)(.*)$/is.exec(raw);
+  const parts = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(raw);
   if (parts === null) throw new ProxyError("bad_request", "target is neither a path nor an absolute URI");
-  const [, authority = "", rest = ""] = parts;
-  if (authority === "" || authority.toLowerCase() !== host.toLowerCase()) {
+  const [, scheme = "", authority = "", rest = ""] = parts;
+  const defaultPort = scheme.toLowerCase() === "https" ? /:443$/ : /:80$/;
+  const plain = (name: string) => name.toLowerCase().replace(defaultPort, "");
+  if (authority === "" || plain(authority) !== plain(host)) {
     throw new ProxyError("bad_request", "authority of the target differs from Host");
   }
   return rest.startsWith("/") ? rest : `/${rest}`;

@@ -38,6 +38,8 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   if (response.isClosed || response.isHeadSent) return;
   if (reply !== undefined) return send(exchange, response, reply);
 
+  if (isLastHop(exchange)) return pong(exchange, response, runtime);
+
   exchange.letContinue();
   if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
   const backend = await openAnswer(exchange, response, route, runtime.capacity);
@@ -104,6 +106,11 @@ function findRoute({ request, host, target }: Exchange, { router }: Runtime): Ru
   throw new ProxyError("method_not_allowed", `${method} on a route for ${found.allow.join(", ")}`, {
     fields: [["Allow", found.allow.join(", ")]],
   });
+}
+
+/** Whether the client asks for this hop and not for a backend (RFC 9110 section 7.6.2). */
+function isLastHop({ request }: Exchange): boolean {
+  return request.method === "OPTIONS" && fieldValue(request.rawHeaders, "max-forwards") === "0";
 }
 
 /** Answers `OPTIONS *`, which asks the server as a whole, like a ping (RFC 9110 section 9.3.7). */

@@ -48,7 +48,9 @@ export function contentCoding(head: SourceHead): string | undefined {
 export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   const { fields, trailer } = responseFields(head.rawHeaders);
   if (trailer !== undefined && hasTrailers(exchange, head)) fields.push("Trailer", trailer);
-  return finish(exchange, head, route, fields);
+  // RFC 9110 section 8.6: a 204 has no Content-Length, and an HTTP/2 client may take it for an error.
+  const kept = head.status === 204 ? removeField(fields, "content-length") : fields;
+  return finish(exchange, head, route, kept);
 }
 
 /** Whether trailer fields can follow: Node throws on a Trailer field if the response has no chunked body. */

@@ -41,6 +41,7 @@ export function createBackendRequest(
   if (lastEventId !== undefined && fieldValue(fields, "last-event-id") === undefined) {
     fields.push("Last-Event-ID", lastEventId);
   }
+  if (request.method === "OPTIONS") fields = withOneForwardLess(fields);
   for (const name of config.headers.request.remove) fields = removeField(fields, name);
   for (const [name, value] of Object.entries(config.headers.request.set))
     fields = setField(fields, name, value);
@@ -55,6 +56,13 @@ export function createBackendRequest(
     trailersOf: (raw) => withoutIdentity(raw, exchange, route),
     onClientGone: config.stream.onClientGone,
   };
+}
+
+/** Returns the fields of an OPTIONS with Max-Forwards counted down (RFC 9110 section 7.6.2); the gateway answers 0 itself. */
+function withOneForwardLess(fields: string[]): string[] {
+  const left = fieldValue(fields, "max-forwards");
+  if (left === undefined || !/^[1-9]\d{0,8}$/.test(left)) return fields;
+  return setField(fields, "Max-Forwards", String(Number(left) - 1));
 }
 
 /** Returns the fields that tell the backend the client and the request id. */

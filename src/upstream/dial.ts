@@ -3,7 +3,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
 import type { RequestBody } from "../http/client-request.ts";
 import type { Cancellation } from "../http/client-response.ts";
-import type { RawFields } from "../http/fields.ts";
+import { fieldValue, type RawFields } from "../http/fields.ts";
 import { renderRequest } from "../http/render-head.ts";
 import type { ResponseParser } from "../http/response-parser.ts";
 import type { BorrowedBytes, Source, SourceHead } from "../http/source.ts";
@@ -56,7 +56,9 @@ export function bodyFraming({
 export function dial(options: DialOptions, reuse: boolean): void {
   const { exchange, response, backend, request } = options;
   const { method } = exchange.request;
-  const fields = [...request.fields, "Connection", reuse ? "keep-alive" : "close"];
+  // RFC 9110 section 10.1.4: TE is for this connection only, and says so.
+  const option = fieldValue(request.fields, "te") === undefined ? "" : ", TE";
+  const fields = [...request.fields, "Connection", (reuse ? "keep-alive" : "close") + option];
   const head = renderRequest(method, request.path, fields);
   const kept = reuse ? backend.connections.take() : undefined;
   const connection = kept ?? backend.connections.connect();

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { startGatewayTo } from "../support/gateway.ts";
+import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
@@ -236,4 +237,66 @@ test("a client that half-closes after its request counts as disconnected, as in 
   await request.connection.closed;
   expect(request.connection.closedBy).toBeDefined();
   expect(await gateway.requestLine()).toMatchObject({ status: 499, endReason: "client_gone" });
+});
+
+test.each(["PURGE", "PROPFIND", "MKCALENDAR", "REPORT", "LOCK", "QUERY"])(
+  "%s is forwarded",
+  async (method) => {
+    const backend = await startBackend((request) => {
+      void request.wholeBody().then((body) => request.respond(200, {}, body));
+    });
+    const gateway = await startGatewayTo(backend.url);
+    const client = openStream(gateway.port, { method, body: "<a/>" });
+    expect(await client.ended()).toBe("clean");
+    expect(client.text).toBe("<a/>");
+    expect(backend.requests[0]?.method).toBe(method);
+  },
+);
+
+test("any method is forwarded from HTTP/2", async () => {
+  const backend = await startBackend((request) => request.respond(200, {}, "ok"));
+  const gateway = await startSecureGatewayTo(backend.url);
+  const client = await openHttp2(gateway.port);
+  const exchange = client.request({ ":method": "CHICKEN" });
+  await exchange.received("ok");
+  expect(backend.requests[0]?.method).toBe("CHICKEN");
+});
+
+test("a 204 has no Content-Length towards any client", async () => {
+  const backend = await startBackend((request) =>
+    request.send("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nX-A: 1\r\n\r\n"),
+  );
+  const gateway = await startSecureGatewayTo(backend.url);
+  const client = await openHttp2(gateway.port);
+  const exchange = client.request({});
+  expect(await exchange.opened()).toMatchObject({ ":status": 204, "x-a": "1" });
+  expect(exchange.headers).not.toHaveProperty("content-length");
+  const plain = await startGatewayTo(backend.url);
+  for (const version of ["1.0", "1.1"] as const) {
+    for (const method of ["GET", "HEAD", "POST"]) {
+      const body = method === "POST" ? { body: "x" } : {};
+      const old = openStream(plain.port, { version, method, ...body });
+      await old.opened();
+      expect(old.fieldLines("content-length"), `${method} ${version}`).toEqual([]);
+      expect(old.field("x-a")).toBe("1");
+    }
+  }
+});
+
+test("Max-Forwards of OPTIONS is counted down, and 0 is answered here", async () => {
+  const backend = await startBackend((request) => request.respond(200, {}, "ok"));
+  const gateway = await startGatewayTo(backend.url);
+  const ask = async (method: string, left: string) => {
+    const client = openStream(gateway.port, { method, headers: { "Max-Forwards": left } });
+    return (await client.opened()).status;
+  };
+  expect(await ask("OPTIONS", "2")).toBe(200);
+  expect(await ask("OPTIONS", "0")).toBe(204);
+  expect(await ask("OPTIONS", "many")).toBe(200);
+  expect(await ask("GET", "0")).toBe(200);
+  expect(backend.requests.map((request) => [request.method, request.field("max-forwards")])).toEqual([
+    ["OPTIONS", "1"],
+    ["OPTIONS", "many"],
+    ["GET", "0"],
+  ]);
 });

@@ -26,6 +26,7 @@ test("trailers of an ordinary response are announced and forwarded, except field
   const names = client.trailers.split("\r\n").map((line) => line.split(":")[0]);
   expect(names.filter((name) => name !== "").sort()).toEqual(["Grpc-Status", "X-Sum"]);
   expect(backend.requests[0]?.field("te")).toBe("trailers");
+  expect(backend.requests[0]?.fieldLines("connection")).toEqual(["keep-alive, TE"]);
 });
 
 test("trailers of an event stream are announced and forwarded", async () => {

@@ -105,11 +105,11 @@ const REFUSED: readonly Row[] = [
   // Version and method.
   ["HTTP/0.9", "GET /\r\n\r\n", [400, 505]],
   ["HTTP/2.0 on HTTP/1.1", get("/").replace("HTTP/1.1", "HTTP/2.0"), [400, 505]],
-  ["HTTP/1.2", get("/").replace("HTTP/1.1", "HTTP/1.2"), [400, 505]],
   ["HTTP/1.1x", get("/").replace("HTTP/1.1", "HTTP/1.1x"), [400, 505]],
-  ["method in lower case", get("/").replace("GET", "get"), [400, 405]],
+  ["method in lower case", get("/").replace("GET", "get"), 501],
   ["CONNECT", get("$HOST").replace("GET", "CONNECT"), [400, 405]],
-  ["unknown method", get("/").replace("GET", "GETT"), [400, 405]],
+  ["unknown method", get("/").replace("GET", "GETT"), 501],
+  ["another unknown method", get("/").replace("GET", "CHICKEN"), 501],
   ["the HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400, 405, 505]],
   ["a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
   ["bytes that are not HTTP", "\x00\x01\x02 nonsense\r\n\r\n", 400],
@@ -200,6 +200,46 @@ test.each(SERVED)("served, and the backend gets the same bytes: %s", async (_nam
   const response = await rawRequest(gateway.port, request, { until: "ok" });
   expect(response.status).toBe(200);
   expect(backend.requests.map((received) => received.target)).toEqual([target]);
+});
+
+test.each([
+  ["http://a.test:80/x", "A.test"],
+  ["http://a.test/x", "a.test:80"],
+  ["HTTPS://a.test:443/x", "a.test"],
+])("absolute-form with the default port is the same host: %s, Host: %s", async (target, host) => {
+  const backend = await startBackend((request) => request.respond(200, {}, "ok"));
+  const gateway = await startGatewayTo(backend.url);
+  const response = await rawRequest(gateway.port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, {
+    until: "ok",
+  });
+  expect(response.status).toBe(200);
+  expect(backend.requests[0]?.target).toBe("/x");
+  expect(backend.requests[0]?.fieldLines("host")).toEqual([host]);
+});
+
+test.each([
+  ["http://a.test:443/x", "a.test"],
+  ["https://a.test:80/x", "a.test"],
+  ["http://a.test/x", "a.test:443"],
+])("absolute-form with another port is another host: %s, Host: %s", async (target, host) => {
+  const backend = await startBackend((request) => request.respond());
+  const gateway = await startGatewayTo(backend.url);
+  const response = await rawRequest(gateway.port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  expect(response.status).toBe(400);
+  expect(backend.bytesReceived).toBe(0);
+});
+
+test.each([
+  ["GET", ""],
+  ["POST", "{}"],
+])("HTTP/1.2 is served as HTTP/1.1: %s", async (method, body) => {
+  const backend = await startBackend((request) => request.respond(200, {}, "ok"));
+  const gateway = await startGatewayTo(backend.url);
+  const length = body === "" ? "" : `Content-Length: ${body.length}\r\n`;
+  const request = `${method} /x HTTP/1.2\r\nHost: a\r\n${length}\r\n${body}`;
+  const response = await rawRequest(gateway.port, request, { until: "ok" });
+  expect(response.text).toMatch(/^HTTP\/1\.1 200 /);
+  expect(backend.requests[0]?.body.toString()).toBe(body);
 });
 
 test("absolute-form of the same host is reduced to its path, once", async () => {

@@ -36,6 +36,10 @@ const CAUSES: Readonly<Record<ErrorCode, readonly [cause: string, remedy: string
     "`sluice check` prints the routes in matching order",
   ],
   method_not_allowed: ["the route takes other methods; `Allow` lists them", "use one of them"],
+  method_not_implemented: [
+    "Node's HTTP/1 parser does not know the method",
+    "use HTTP/2, or a registered method",
+  ],
   request_timeout: [
     "the head did not arrive within `limits.requestTimeout`, or no byte of the body for `limits.bodyTimeout`",
     "raise the limit",
