@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import * as z from "zod";
 import { appKey } from "./apps-schema.ts";
 import { certificatesIn } from "./pem.ts";
-import { type BackendAddress, backendUrl, duration } from "./scalars.ts";
+import { type BackendAddress, backendUrl, duration, size } from "./scalars.ts";
 import { secret } from "./secret.ts";
 import { readTextFile } from "./text-file.ts";
 
@@ -131,6 +131,10 @@ const upstreamObject = z
     responseHeaderTimeout: duration
       .prefault("60s")
       .describe("The time to receive a backend's response head; then 504."),
+    headerBytes: size
+      .refine((bytes) => bytes >= 1024 && bytes <= 1024 ** 2, "expected a size from 1k to 1m")
+      .prefault("64k")
+      .describe("Status line and header fields of a backend's response together; then 502."),
     hostHeader: z
       .enum(["preserve", "backend"])
       .prefault("preserve")

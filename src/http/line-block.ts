@@ -1,12 +1,13 @@
 import { ParseError } from "./parse-error.ts";
 
-/**
- * The maximum number of bytes of a response head, or of the trailers of a body; Node's own parser has the same bound.
- */
+/** The maximum number of bytes of a block, unless its reader sets another limit; Node's own parser has the same. */
 export const MAX_BLOCK_BYTES = 16 * 1024;
 
 /** Bytes of an incomplete block that `text` shows: enough to check the beginning of a status line. */
 const BEGINNING = 64;
+
+/** The size of the first buffer for an incomplete block. */
+const FIRST_BYTES = 4 * 1024;
 
 const TAB = 0x09;
 const LF = 0x0a;
@@ -28,23 +29,29 @@ export class LineBlock {
   /** Offsets in the block: the end of what was checked, and the beginning of the present line. */
   #scanned = 0;
   #lineStart = 0;
+  readonly #maxBytes: number;
+
+  constructor(maxBytes: number = MAX_BLOCK_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
 
   /**
    * Takes `bytes` from `from` up to `end`. Returns the end of the block in them, or -1 while it is incomplete.
    *
-   * Throws a ParseError at invalid bytes, and at more than `MAX_BLOCK_BYTES`.
+   * Throws a ParseError at invalid bytes, and at more than the maximum number of bytes.
    */
   take(bytes: Buffer, from: number, end: number): number {
-    if (this.#held !== undefined) return this.#takeMore(this.#held, bytes, from, end);
-    const limit = Math.min(end, from + MAX_BLOCK_BYTES);
+    if (this.#held !== undefined) return this.#takeMore(bytes, from, end);
+    const limit = Math.min(end, from + this.#maxBytes);
     const stop = this.#scan(bytes, from, limit);
     if (stop >= 0) this.text = bytes.toString("latin1", from, stop - 2);
     else this.#hold(bytes, from, limit);
     return stop;
   }
 
-  #takeMore(held: Buffer, bytes: Buffer, from: number, end: number): number {
+  #takeMore(bytes: Buffer, from: number, end: number): number {
     const before = this.#heldLength;
+    const held = this.#grown(Math.min(before + end - from, this.#maxBytes));
     this.#heldLength += bytes.copy(held, before, from, end);
     const stop = this.#scan(held, 0, this.#heldLength);
     this.text = held.toString("latin1", 0, stop < 0 ? Math.min(this.#heldLength, BEGINNING) : stop - 2);
@@ -54,15 +61,24 @@ export class LineBlock {
   }
 
   #hold(bytes: Buffer, from: number, end: number): void {
-    this.#held = Buffer.allocUnsafe(MAX_BLOCK_BYTES);
-    this.#heldLength = bytes.copy(this.#held, 0, from, end);
+    this.#heldLength = bytes.copy(this.#grown(end - from), 0, from, end);
     this.text = bytes.toString("latin1", from, Math.min(end, from + BEGINNING));
     this.#checkLength();
   }
 
   #checkLength(): void {
-    if (this.#heldLength === MAX_BLOCK_BYTES)
-      throw new ParseError(`head of more than ${MAX_BLOCK_BYTES} bytes`);
+    if (this.#heldLength === this.#maxBytes)
+      throw new ParseError(`head of more than ${this.#maxBytes} bytes`);
+  }
+
+  /** Returns the held bytes in a buffer with room for `length`; a head that comes byte by byte is copied a few times. */
+  #grown(length: number): Buffer {
+    const held = this.#held;
+    if (held !== undefined && held.length >= length) return held;
+    const grown = Buffer.allocUnsafe(Math.min(this.#maxBytes, Math.max(2 * length, FIRST_BYTES)));
+    held?.copy(grown, 0, 0, this.#heldLength);
+    this.#held = grown;
+    return grown;
   }
 
   #scan(bytes: Buffer, base: number, end: number): number {

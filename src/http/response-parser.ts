@@ -53,6 +53,13 @@ export class ResponseParser extends ChunkDecoder {
   #interimBytes = 0;
   #left = 0;
   #lines: LineBlock | undefined;
+  readonly #maxHeadBytes: number | undefined;
+
+  /** `maxHeadBytes`: the most bytes of a head; 16 KiB by default. */
+  constructor(maxHeadBytes?: number) {
+    super();
+    this.#maxHeadBytes = maxHeadBytes;
+  }
 
   /** Prepares for the response to a new request; `isHead`: its method is HEAD. */
   begin(isHead: boolean): void {
@@ -94,7 +101,7 @@ export class ResponseParser extends ChunkDecoder {
   #readHeads(bytes: Buffer, from: number, end: number): number {
     let at = from;
     while (at < end && this.#state === HEAD) {
-      this.#lines ??= new LineBlock();
+      this.#lines ??= new LineBlock(this.#maxHeadBytes);
       const stop = this.#lines.take(bytes, at, end);
       const { text } = this.#lines;
       checkStatusLine(text, stop >= 0);

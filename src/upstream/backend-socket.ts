@@ -19,9 +19,12 @@ export const READ_START = ROOM_BEFORE;
 const READ_PART = READ_BUFFER.subarray(READ_START, READ_START + READ_BYTES);
 
 /** The address of a backend and the options of its connections, merged once because each merge is slow. */
-export type ConnectionTarget =
+export type ConnectionWay =
   | { readonly tls: false; readonly options: NetConnectOpts }
   | { readonly tls: true; readonly options: TlsOptions };
+
+/** Where connections go, and the most bytes of a response head on them. */
+export type ConnectionTarget = ConnectionWay & { readonly headerBytes: number };
 
 /**
  * Connects to a backend. `session` is that of an earlier TLS handshake, to shorten this one; `onRead` is called with

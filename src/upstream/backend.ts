@@ -3,8 +3,8 @@ import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { type ConnectionOptions, createSecureContext } from "node:tls";
 import type { BackendAddress } from "../config/scalars.ts";
-import type { BackendConfig, UpstreamTls } from "../config/upstream-schema.ts";
-import type { ConnectionTarget } from "./backend-socket.ts";
+import type { BackendConfig, UpstreamConfig, UpstreamTls } from "../config/upstream-schema.ts";
+import type { ConnectionWay } from "./backend-socket.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import { PassiveHealth } from "./passive-health.ts";
 
@@ -23,13 +23,17 @@ export class Backend {
   #inFlight = 0;
   #isRetired = false;
 
-  constructor(config: BackendConfig, tls: UpstreamTls | undefined, lookup: LookupFunction) {
+  constructor(
+    config: BackendConfig,
+    { tls, headerBytes }: Pick<UpstreamConfig, "tls" | "headerBytes">,
+    lookup: LookupFunction,
+  ) {
     this.address = config.url;
     this.weight = config.weight;
     this.isBackup = config.backup;
     this.passive = new PassiveHealth(config);
     const verification = this.address.tls ? verificationOf(this.address, tls) : undefined;
-    this.connections = new ConnectionPool(targetOf(this.address, lookup, verification));
+    this.connections = new ConnectionPool({ headerBytes, ...wayTo(this.address, lookup, verification) });
     const options = { noDelay: true, lookup };
     this.agent =
       verification === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...verification });
@@ -85,11 +89,11 @@ export class Backend {
   }
 }
 
-function targetOf(
+function wayTo(
   { host, port, socketPath }: BackendAddress,
   lookup: LookupFunction,
   verification: Verification | undefined,
-): ConnectionTarget {
+): ConnectionWay {
   const place = socketPath === undefined ? { host, port, lookup } : { path: socketPath };
   const options = { ...place, noDelay: true };
   if (verification === undefined) return { tls: false, options };

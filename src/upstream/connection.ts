@@ -51,7 +51,7 @@ type OwnedSocket = Socket & { [CONNECTION]?: Connection };
 export class Connection {
   // The fields that each read needs come first.
   #user: ConnectionUser | undefined;
-  readonly #parser = new ResponseParser();
+  readonly #parser: ResponseParser;
   /** The time by `performance.now()` until which it may be idle; 0 before it is idle for the first time. */
   idleUntil = 0;
   readonly #owner: ConnectionOwner;
@@ -64,6 +64,7 @@ export class Connection {
 
   constructor(owner: ConnectionOwner) {
     this.#owner = owner;
+    this.#parser = new ResponseParser(owner.target.headerBytes);
     const socket: OwnedSocket = openBackendSocket(owner.target, owner.session, (length) =>
       this.#read(length),
     );

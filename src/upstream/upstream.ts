@@ -32,7 +32,7 @@ export class Upstream {
 
   constructor(config: UpstreamConfig, { name, log, loops }: UpstreamOwner) {
     const lookup = createLookup();
-    this.backends = config.backends.map((backend) => new Backend(backend, config.tls, lookup));
+    this.backends = config.backends.map((backend) => new Backend(backend, config, lookup));
     this.timeouts = config;
     this.retries = config.retries;
     this.preservesHost = config.hostHeader === "preserve";

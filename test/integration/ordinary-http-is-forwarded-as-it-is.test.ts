@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
-import { startGatewayTo } from "../support/gateway.ts";
+import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
@@ -299,4 +300,39 @@ test("Max-Forwards of OPTIONS is counted down, and 0 is answered here", async ()
     ["OPTIONS", "many"],
     ["GET", "0"],
   ]);
+});
+
+test.each([
+  [40, undefined, 200],
+  [80, undefined, 502],
+  [10, "16k", 200],
+  [20, "16k", 502],
+  [300, "512k", 200],
+])("a response head of %d KiB with upstream.headerBytes: %s is a %d", async (kib, headerBytes, status) => {
+  const backend = await startBackend((request) => {
+    const value = "x".repeat(10 * 1024 - 20);
+    const fields = Object.fromEntries(Array.from({ length: kib / 10 }, (_, n) => [`X-${n}`, value]));
+    request.respond(200, fields, "ok");
+  });
+  const own = headerBytes === undefined ? {} : { headerBytes };
+  const upstream = { backends: [{ url: backend.url }], ...own };
+  const gateway = await startGateway({ routes: { only: { match: { path: "/*" }, upstream } } });
+  const client = openStream(gateway.port);
+  expect(await client.ended()).toBe("clean");
+  expect(client.head?.status).toBe(status);
+  if (status === 200) expect(client.field(`X-${kib / 10 - 1}`)?.length).toBe(10 * 1024 - 20);
+});
+
+test("a large response head that comes byte by byte is forwarded", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url);
+  const client = openStream(gateway.port);
+  const request = await backend.nextRequest();
+  const head = `HTTP/1.1 200 OK\r\nX: ${"abcdefgh".repeat(3_000)}\r\nContent-Length: 2\r\n\r\nok`;
+  for (let at = 0; at < head.length; at += 1_000) {
+    request.send(head.slice(at, at + 1_000));
+    await delay(5);
+  }
+  expect(await client.ended()).toBe("clean");
+  expect(client.field("X")).toBe("abcdefgh".repeat(3_000));
 });
