@@ -4,6 +4,7 @@ import type { ClientRequest } from "../http/client-request.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue } from "../http/fields.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { boundUnread } from "../stream/stall-timer.ts";
 import type { Arrival } from "./arrival.ts";
 import { handle } from "./handler.ts";
 
@@ -28,11 +29,17 @@ export function receive(
  */
 export function join(exchange: Exchange, response: ClientResponse): void {
   response.ownedBy(exchange);
-  exchange.answerFaultsBy((error) => fail(exchange, response, error));
+  exchange.answerFaultsBy((error) => {
+    fail(exchange, response, error);
+    boundUnread(response, exchange);
+  });
   response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
 }
 
 /** Answers a request that was joined with its response; any error is a fault of the exchange. */
 export function answer(exchange: Exchange, response: ClientResponse, runtime: Runtime): void {
-  handle(exchange, response, runtime).catch((error: unknown) => exchange.fault(error));
+  handle(exchange, response, runtime).then(
+    exchange.guarded(() => boundUnread(response, exchange)),
+    (error: unknown) => exchange.fault(error),
+  );
 }

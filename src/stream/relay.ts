@@ -166,8 +166,19 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   }
 
   #add(lines: Buffer): void {
+    if (!this.#boundary.isAtBoundary) return;
     // With bytes pending, the lines would only queue behind them.
-    if (!this.#boundary.isAtBoundary || this.#writer.isBehind) return;
+    if (!this.#writer.isBehind) this.#addNow(lines);
+    // HTTP/2 and TLS send at the end of the turn.
+    if (this.#writer.isBehind) setImmediate(this.exchange.guarded(() => this.#boundUntaken()));
+  }
+
+  /** A write of a few bytes reports no back-pressure by HTTP/2; a client with a window of 0 would never take them. */
+  #boundUntaken(): void {
+    if (!this.#isOver && this.#writer.isBehind) this.#writer.hasRoom();
+  }
+
+  #addNow(lines: Buffer): void {
     if (this.bytesSent === 0) this.#mark = new ByteOrderMark();
     this.#write(lines);
   }

@@ -1,5 +1,6 @@
 import { DueTimer } from "../base/due-timer.ts";
 import { type FaultOwner, guarded } from "../base/guard.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 
 interface StallOptions {
@@ -29,6 +30,7 @@ export class StallTimer {
     const taken = this.#response.takenBytes;
     const onDue = () => {
       this.#timer = undefined;
+      if (this.#response.pendingBytes === 0) return;
       if (this.#response.takenBytes > taken) this.start();
       else this.#options.onStall();
     };
@@ -45,7 +47,7 @@ export class StallTimer {
   }
 }
 
-/** How long, in ms, a client may take nothing of an aborted body where `sendTimeout` is off: no wait is unbounded. */
+/** How long, in ms, a client may take nothing of an aborted body or a reply where `sendTimeout` is off: no wait is unbounded. */
 const ABORT_TIMEOUT_MS = 60_000;
 
 /**
@@ -61,4 +63,26 @@ export function abortDelivered(
   const stall = new StallTimer(response, { sendTimeout, owner, onStall: () => response.breakOff() });
   response.onClose(() => stall.clear());
   stall.start();
+}
+
+/**
+ * Ends a client that takes nothing of what was just written, such as a reply or the first comment line: by HTTP/2, a
+ * client with a window of 0 would keep its exchange for ever, as the write itself reports no back-pressure. Looks in the
+ * next turn, because HTTP/2 sends what was written at the end of this one.
+ */
+export function boundUnread(response: ClientResponse, exchange: Exchange): void {
+  if (response.isClosed || response.pendingBytes === 0) return;
+  const watch = () => {
+    if (response.isClosed || response.pendingBytes === 0) return;
+    const { route } = exchange;
+    const sendTimeout = route === undefined ? ABORT_TIMEOUT_MS : route.config.stream.sendTimeout;
+    const onStall = () => {
+      exchange.account.endsWith("slow_client");
+      response.breakOff();
+    };
+    const stall = new StallTimer(response, { sendTimeout, owner: exchange, onStall });
+    response.onClose(() => stall.clear());
+    stall.start();
+  };
+  setImmediate(exchange.guarded(watch));
 }

@@ -139,3 +139,50 @@ test("a client that does not wait is refused without a dial", async () => {
   backend.requests[0]?.emit("data: on\n\n");
   await probe.received("data: on\n\n");
 });
+
+test.each([
+  ["a refusal", { access: { deny: ["127.0.0.0/8"] } }],
+  ["the first comment line of a stream", {}],
+])("a client with a window of 0 is ended after stream.sendTimeout: %s", async (_, route) => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url, {
+    stream: { sendTimeout: "300ms", heartbeat: "off" },
+    ...route,
+  });
+  const client = await openHttp2(gateway.port, { settings: { initialWindowSize: 0 } });
+  const exchange = client.request();
+  expect(await exchange.closed()).toBe(CODE.internal);
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client" });
+});
+
+test("events that a client with a closed window does not take end it at the latest after a heartbeat", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url, {
+    stream: { sendTimeout: "300ms", heartbeat: "100ms" },
+  });
+  // The first comment line fits, but no event.
+  const client = await openFrames(gateway.port);
+  const INITIAL_WINDOW_SIZE = Buffer.from([0, 4]);
+  client.send(frame(FRAME.settings, 0, 0, Buffer.concat([INITIAL_WINDOW_SIZE, uint32(2)])));
+  client.request(1, get());
+  const request = await backend.nextRequest();
+  await eventually(() => client.of(FRAME.data).length > 0, "the first comment line");
+  request.emit("data: 1\n\n");
+  await eventually(() => client.resetCode(1) === CODE.internal, "the reset");
+  expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client" });
+  await request.connection.closed;
+});
+
+test("a quiet stream whose client has taken everything stays open beyond stream.sendTimeout", async () => {
+  const backend = await startBackend((request) => request.openStream());
+  const gateway = await startSecureGatewayTo(backend.url, {
+    stream: { sendTimeout: "200ms", heartbeat: "off" },
+  });
+  const client = await openHttp2(gateway.port);
+  const exchange = client.request();
+  const request = await backend.nextRequest();
+  await exchange.received(":\n");
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  request.emit("data: late\n\n");
+  await exchange.received("data: late\n\n");
+});
