@@ -1,3 +1,5 @@
+import { STATUS_CODES } from "node:http";
+
 /**
  * The table of all refusals: the code for the log, the status, and the text for the client.
  *
@@ -38,7 +40,8 @@ export const PUBLIC_ERRORS = {
   no_route: {
     status: 404,
     publicCode: "APIG.0101",
-    text: "The API does not exist or has not been published in the environment.",
+    // The API gateway speaks of an unpublished API; most routes of sluice are none.
+    text: "The requested path does not exist.",
   },
   method_not_allowed: { status: 405, publicCode: "SLUICE.0001", text: "The method is not allowed." },
   method_not_implemented: { status: 501, publicCode: "SLUICE.0021", text: "The method is not implemented." },
@@ -79,6 +82,18 @@ export const PUBLIC_ERRORS = {
 } as const satisfies Record<string, { status: number; publicCode: string; text: string }>;
 
 export type ErrorCode = keyof typeof PUBLIC_ERRORS;
+
+const ERROR_TYPES: Readonly<Record<number, string>> = {
+  401: "authentication_error",
+  403: "permission_error",
+  404: "not_found_error",
+  429: "rate_limit_error",
+};
+
+/** Returns the type of an error as the APIs of OpenAI and Anthropic name it. */
+function errorType(status: number): string {
+  return ERROR_TYPES[status] ?? (status >= 500 ? "server_error" : "invalid_request_error");
+}
 
 /** Whether a text from another process is an error code of this version. */
 export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(PUBLIC_ERRORS, text);
@@ -133,11 +148,21 @@ export class ProxyError extends Error {
     return CLOSING.has(this.code);
   }
 
-  /** Returns the JSON body; `requestId` is that of the log line. */
-  body(requestId: string, isDebugging = false): string {
+  /**
+   * Returns the JSON body; `requestId` is that of the log line. `error` is what SDKs of model vendors read. A problem
+   * has the members of RFC 9457 too.
+   */
+  body(requestId: string, { isDebugging = false, isProblem = false } = {}): string {
     const { publicCode, text } = PUBLIC_ERRORS[this.code];
+    const { status } = this;
     const message = isDebugging && this.debugText !== undefined ? `${text}: ${this.debugText}` : text;
-    return JSON.stringify({ error_code: publicCode, error_msg: message, request_id: requestId });
+    return JSON.stringify({
+      ...(isProblem && { type: "about:blank", title: STATUS_CODES[status] ?? text, status, detail: message }),
+      error_code: publicCode,
+      error_msg: message,
+      request_id: requestId,
+      error: { message, type: errorType(status), code: publicCode },
+    });
   }
 }
 

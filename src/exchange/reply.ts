@@ -1,5 +1,6 @@
 import { type ProxyError, refusalOf } from "../base/errors.ts";
 import type { ClientResponse } from "../http/client-response.ts";
+import { acceptsType } from "../http/media-type.ts";
 import { retrySoon } from "../http/retry-after.ts";
 import { isDebugging } from "./debug.ts";
 import type { Exchange } from "./exchange.ts";
@@ -20,15 +21,22 @@ export interface Reply {
   readonly closes?: boolean;
 }
 
-/** Returns the reply for a ProxyError: the public text of its code, never its detail. */
+const PROBLEM = "application/problem+json";
+
+/**
+ * Returns the reply for a ProxyError: the public text of its code, never its detail. A client that accepts
+ * `application/problem+json` gets a problem (RFC 9457).
+ */
 export function errorReply(exchange: Exchange, error: ProxyError): Reply {
-  const body = error.body(exchange.id, isDebugging(exchange));
+  const isProblem = acceptsType(exchange.request.rawHeaders, PROBLEM);
+  const body = error.body(exchange.id, { isDebugging: isDebugging(exchange), isProblem });
   if (isWorthRetrying(exchange, error.status)) return retryReply(exchange, error, body);
   const challenge = error.status === 401 ? (exchange.route?.auth?.challenge ?? "") : "";
   return {
     status: error.status,
     fields: [
-      ["Content-Type", "application/json"],
+      ["Content-Type", isProblem ? PROBLEM : "application/json"],
+      ...(isProblem ? ([["Vary", "Accept"]] as const) : []),
       ...(challenge === "" ? [] : ([["WWW-Authenticate", challenge]] as const)),
       ...error.fields,
       ...exchange.ownFields,

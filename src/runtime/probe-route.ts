@@ -70,6 +70,6 @@ const checkQuery: Step = (exchange) => {
   return {
     status: error.status,
     fields: [["Content-Type", "application/json"], ...exchange.ownFields],
-    body: error.body(exchange.id, true),
+    body: error.body(exchange.id, { isDebugging: true }),
   };
 };

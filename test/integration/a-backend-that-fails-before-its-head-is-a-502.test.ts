@@ -8,7 +8,7 @@ async function expectRefusal(client: StreamClient, gateway: GatewayFixture, stat
   expect(client.head?.status).toBe(status);
   expect(client.field("content-type")).toMatch(/^application\/json/);
   const body = JSON.parse(client.text) as Record<string, string>;
-  expect(Object.keys(body).sort()).toEqual(["error_code", "error_msg", "request_id"]);
+  expect(Object.keys(body).sort()).toEqual(["error", "error_code", "error_msg", "request_id"]);
   expect(body["error_msg"]).toBe(text);
   expect(body["request_id"]).toBe(client.field("x-request-id"));
   expect(await gateway.requestLine()).toMatchObject({

@@ -32,12 +32,44 @@ test("a request without a route gets 404", async () => {
   expect(client.head?.status).toBe(404);
   expect(JSON.parse(client.text)).toEqual({
     error_code: "APIG.0101",
-    error_msg: "The API does not exist or has not been published in the environment.",
+    error_msg: "The requested path does not exist.",
     request_id: client.field("x-request-id"),
+    error: { message: "The requested path does not exist.", type: "not_found_error", code: "APIG.0101" },
   });
   expect(backend.bytesReceived).toBe(0);
   // The connection is not at fault and stays open.
   expect(client.socket.readyState).toBe("open");
+});
+
+test("a client that accepts application/problem+json gets a problem, with our members", async () => {
+  const { ask } = await startRoutes();
+  const client = await ask("/nowhere", "GET", { Accept: "application/problem+json, application/json;q=0.9" });
+  expect(client.head?.status).toBe(404);
+  expect(client.field("content-type")).toBe("application/problem+json");
+  expect(client.field("vary")).toBe("Accept");
+  expect(JSON.parse(client.text)).toEqual({
+    type: "about:blank",
+    title: "Not Found",
+    status: 404,
+    detail: "The requested path does not exist.",
+    error_code: "APIG.0101",
+    error_msg: "The requested path does not exist.",
+    request_id: client.field("x-request-id"),
+    error: { message: "The requested path does not exist.", type: "not_found_error", code: "APIG.0101" },
+  });
+});
+
+test.each([
+  "*/*",
+  "application/json",
+  "application/*",
+  "application/problem+json;q=0",
+  "text/application/problem+json",
+])("Accept: %s gets plain JSON", async (accept) => {
+  const { ask } = await startRoutes();
+  const client = await ask("/nowhere", "GET", { Accept: accept });
+  expect(client.field("content-type")).toBe("application/json");
+  expect(JSON.parse(client.text)).not.toHaveProperty("title");
 });
 
 test("a method that no route of the path takes: 405 with Allow", async () => {

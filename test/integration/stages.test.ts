@@ -65,7 +65,7 @@ test.each([
     status: 404,
     body: {
       error_code: "APIG.0101",
-      error_msg: "The API does not exist or has not been published in the environment.",
+      error_msg: "The requested path does not exist.",
       hasId: true,
     },
   });

@@ -23,7 +23,12 @@ test("a refusal names no backend, no version, no file and no stack", async () =>
     const client = openStream(gateway.port, { path, method, ...(method === "POST" && { body: "" }) });
     await client.ended();
     expect(client.head?.status).toBe(status);
-    expect(Object.keys(JSON.parse(client.text) as object)).toEqual(["error_code", "error_msg", "request_id"]);
+    expect(Object.keys(JSON.parse(client.text) as object)).toEqual([
+      "error_code",
+      "error_msg",
+      "request_id",
+      "error",
+    ]);
     const said = `${client.head?.raw}${client.text}`;
     expect(said).not.toMatch(new RegExp(`127\\.0\\.0\\.1:${port}|ECONN|node_modules|\\.ts|\\.js|    at `));
     expect(said).not.toContain(packageFile.version);

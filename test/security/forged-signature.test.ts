@@ -33,7 +33,8 @@ async function startSigned(auth: Record<string, unknown> = {}, apps: Record<stri
     client.leave();
     const { head, text } = client;
     const json = /\{.*\}/s.exec(text)?.[0];
-    const { request_id, ...body } = json === undefined ? {} : (JSON.parse(json) as Record<string, unknown>);
+    const parsed = json === undefined ? {} : (JSON.parse(json) as Record<string, unknown>);
+    const { request_id, error: _, ...body } = parsed;
     return {
       status: head?.status ?? 0,
       body: { ...body, hasId: typeof request_id === "string" },

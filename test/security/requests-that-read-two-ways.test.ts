@@ -145,6 +145,7 @@ test.each(REFUSED)("refused without a byte at the backend: %s", async (_name, re
     error_code: expect.stringMatching(/^(APIG|SLUICE)\.\d{4}$/),
     error_msg: expect.any(String),
     request_id: id,
+    error: { message: expect.any(String), type: expect.any(String), code: expect.any(String) },
   });
   expect(head).not.toMatch(/^(Server|X-Powered-By):/im);
   // A malformed chunked body may be forwarded up to the error, but never the bytes after it.

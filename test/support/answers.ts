@@ -6,7 +6,7 @@ export const startPlainBackend = (): Promise<Backend> =>
 
 /** Returns the parts of a refusal without the request id, which always differs. */
 export async function refusalOf(response: Response): Promise<{ status: number; body: unknown }> {
-  const { request_id, ...body } = (await response.json()) as Record<string, unknown>;
+  const { request_id, error: _, ...body } = (await response.json()) as Record<string, unknown>;
   return { status: response.status, body: { ...body, hasId: typeof request_id === "string" } };
 }
 

@@ -29,7 +29,7 @@ export function awayLocations(origins: Origins): Block[] {
       { text: "add_header Cache-Control no-store always" },
       { text: "add_header Retry-After 5 always" },
       {
-        text: `return ${status} '{"error_code":"APIG.0201","error_msg":"${text}","request_id":"$request_id"}'`,
+        text: `return ${status} '{"error_code":"APIG.0201","error_msg":"${text}","request_id":"$request_id","error":{"message":"${text}","type":"server_error","code":"APIG.0201"}}'`,
       },
     ],
   }));

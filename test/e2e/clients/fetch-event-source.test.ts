@@ -76,6 +76,7 @@ it("reads the gateway's 502 and its request id across origins", async () => {
     error_code: "APIG.0201",
     error_msg: "Backend unavailable.",
     request_id: requestId,
+    error: { message: "Backend unavailable.", type: "server_error", code: "APIG.0201" },
   });
 });
 

@@ -133,7 +133,13 @@ it("raises the gateway's own 502 with its request id", async () => {
   const gateway = await startGatewayTo(`http://127.0.0.1:${await refusedPort()}`);
   const error = await failure(ask(clientOf(gateway)));
   expect(error).toBeInstanceOf(APIError);
-  expect(error).toMatchObject({ status: 502, requestID: (await gateway.requestLine())["reqId"] });
+  expect(error).toMatchObject({
+    status: 502,
+    requestID: (await gateway.requestLine())["reqId"],
+    message: "502 Backend unavailable.",
+    type: "server_error",
+    code: "APIG.0201",
+  });
 });
 
 it("retries as the backend asks, and then streams", async () => {
