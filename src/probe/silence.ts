@@ -32,8 +32,13 @@ export function lateHead(
   };
 }
 
-/** A comment within this time of the head, in ms, proves that no buffer holds the stream. */
+/** A head within this time of the request, in ms, was not held back. */
 const AT_ONCE_MS = 300;
+/**
+ * A comment within this time of the head, in ms, proves that no buffer holds the stream: sluice sends one with the head,
+ * or after a second without an event.
+ */
+export const PRELUDE_MS = 1_500;
 
 /** Returns the verdict on a stream without events. */
 export function silent(url: Reading, forMs: number): Verdict {
@@ -51,7 +56,7 @@ export function silent(url: Reading, forMs: number): Verdict {
   }
   const isOpen = url.end?.kind === "open";
   const comment = url.comments[0];
-  if (isOpen && comment !== undefined && comment - headAt < AT_ONCE_MS && headAt - sentAt < AT_ONCE_MS) {
+  if (isOpen && comment !== undefined && comment - headAt < PRELUDE_MS && headAt - sentAt < AT_ONCE_MS) {
     return {
       ...base,
       outcome: "prompt",

@@ -7,10 +7,10 @@ import type { Reading } from "./reading.ts";
 import { refusalOf } from "./refusal.ts";
 import { cutRemedy, plainRemedy, remedyFor } from "./remedy.ts";
 import { seconds } from "./seconds.ts";
-import { lateHead, silent } from "./silence.ts";
+import { lateHead, PRELUDE_MS, silent } from "./silence.ts";
 import { type Software, softwareOf } from "./software.ts";
 import { sendTimes } from "./stamps.ts";
-import { LATE_MS, type Symptom } from "./symptom.ts";
+import type { Symptom } from "./symptom.ts";
 import type { TrialResults } from "./trials.ts";
 
 /** Returns the verdict, with the finding in one sentence. */
@@ -184,10 +184,10 @@ function prompt(url: Reading, readings: readonly Reading[]): Verdict {
   return { ...base, software, isSure: isTimed, sentence };
 }
 
-/** A comment that came with the head and this long before the first event, in ms, did not wait in a buffer. */
+/** A comment that came soon after the head, and this long before the first event, in ms, did not wait in a buffer. */
 const EARLY_MS = 200;
 
 function hasEarlyComment({ headAt = 0, comments, events }: Reading): boolean {
   const [comment = Number.POSITIVE_INFINITY] = comments;
-  return comment - headAt < LATE_MS && (events[0]?.firstAt ?? 0) - comment > EARLY_MS;
+  return comment - headAt < PRELUDE_MS && (events[0]?.firstAt ?? 0) - comment > EARLY_MS;
 }
