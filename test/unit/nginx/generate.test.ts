@@ -48,6 +48,8 @@ describe("proxy_read_timeout is longer than sluice's own silence", () => {
     ],
     ["a slow heartbeat", { stream: { heartbeat: "2m" } }, "135s"],
     ["no heartbeat, but an idle timeout", { stream: { heartbeat: "off", idleTimeout: "10m" } }, "615s"],
+    ["a heartbeat that is an event", { stream: { heartbeat: { every: "2m", event: "ping" } } }, "135s"],
+    ["no comment lines, so no heartbeat", { stream: { comments: "off" } }, "3615s"],
     ["neither a heartbeat nor an idle timeout", { stream: { heartbeat: "off" } }, "3615s"],
     [
       "a WebSocket",
