@@ -86,12 +86,12 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
     exchange.streamOpened();
     const gap = start.isGap ? this.#gap(start, this.lastEventId) : undefined;
     const opening = openingOf(route, this.#added, { retryMs, gap });
-    if (opening !== undefined) this.#write(opening);
-    else this.#response.flushHead();
-    if (opening === undefined && hasLatePrelude(route.config.stream, this.#added))
-      this.#channel.beats.awaitPrelude(this);
+    if (opening === undefined) this.#response.flushHead();
+    else this.#write(opening);
     if (start.isGap && sharedOf(route).onGap === "close") this.#end("completed");
     else this.advance();
+    const isSilent = !this.#isOver && this.#account.bytesSent === 0;
+    if (isSilent && hasLatePrelude(route.config.stream, this.#added)) this.#channel.beats.awaitPrelude(this);
   }
 
   move(start: Start, lastEventId: string): void {
