@@ -12,8 +12,8 @@ export interface LiveStream {
   /** Bytes written to its client that wait in this process. */
   readonly pendingBytes: number;
   /**
-   * Ends it at an event boundary: now if it is at a boundary, else at the next. `retryMs` is a reconnection time to send to
-   * the client before. Aborts it if its client would not reconnect: that client would read the end as the end of a
+   * Ends it at an event boundary: now if it is at a boundary, else at the next. `retryMs` is a reconnection time to send
+   * to the client before. Aborts it if its client would not reconnect: that client would read the end as the end of a
    * complete response.
    */
   endAtBoundary(reason: EndReason, retryMs?: number): void;

@@ -67,13 +67,13 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
 
   constructor(exchange: Exchange, response: ClientResponse, backend: Source, route: Route) {
     this.exchange = exchange;
-    this.reconnects = isReconnecting(exchange);
     this.#response = response;
     this.#backend = backend;
     this.#config = route.config.stream;
     this.#added = addedLines(this.#config, exchange.request.rawHeaders);
     this.#writer = new ClientWriter(exchange, response, this.#config);
     const hasEvents = isEventStream(backend.head);
+    this.reconnects = hasEvents && isReconnecting(exchange);
     this.#hasBoundaries = hasEvents && contentCoding(backend.head) === undefined;
     if (hasEvents && !this.#hasBoundaries) {
       exchange.log.warn(
@@ -116,9 +116,9 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   }
 
   /**
-   * Ends the stream at an event boundary: now if it is at a boundary, else at the next. A stream whose boundaries are unknown,
-   * or whose client does not reconnect, is aborted, because a clean end would mark it as complete. `retryMs` is a
-   * reconnection time to send before the end.
+   * Ends the stream at an event boundary: now if it is at a boundary, else at the next. A stream whose boundaries are
+   * unknown, or whose client does not reconnect, is aborted, because a clean end would mark it as complete. `retryMs` is
+   * a reconnection time to send before the end.
    */
   endAtBoundary(reason: EndReason, retryMs?: number): void {
     if (!this.#hasBoundaries || !this.reconnects) this.abort(reason);

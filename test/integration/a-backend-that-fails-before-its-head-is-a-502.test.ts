@@ -39,7 +39,7 @@ const FAILURES: Record<string, (request: BackendRequest) => void> = {
     request.send("HTTP/1.1 100 Continue\r\n\r\n");
     request.halfClose();
   },
-  "a head of 20 KiB": (request) => request.respond(200, { "X-Big": "x".repeat(20 * 1024) }),
+  "a head of 80 KiB": (request) => request.respond(200, { "X-Big": "x".repeat(80 * 1024) }),
   "not HTTP": (request) => request.send("SSH-2.0-OpenSSH_9.2\r\n"),
   "an HTTP/0.9 answer": (request) => {
     request.send("<html>hello</html>");
@@ -64,7 +64,7 @@ const FAILURES: Record<string, (request: BackendRequest) => void> = {
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ),
   "a flood of 103": (request) => {
-    for (let n = 0; n < 100; n++) request.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    for (let n = 0; n <= 100; n++) request.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
   },
   "an upgrade nobody asked for": (request) =>
     request.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),

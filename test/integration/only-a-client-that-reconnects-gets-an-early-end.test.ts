@@ -68,9 +68,12 @@ test.each([
   expect(await gateway.requestLine()).toMatchObject({ endReason: "drained" });
 });
 
-test("a stream without event boundaries goes on too, whatever its media type", async () => {
+test.each([
+  ["a plain GET", PLAIN_GET],
+  ["a GET that accepts an event stream", { headers: { Accept: "text/event-stream" } }],
+])("a stream of JSON lines goes on too: %s", async (_name, asked) => {
   const { client, request, gateway } = await openRelay({
-    route: { stream: { contentTypes: ["application/x-ndjson"] } },
+    request: asked,
     fields: { "Content-Type": "application/x-ndjson" },
   });
   const drained = gateway.drain();

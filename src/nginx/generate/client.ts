@@ -54,7 +54,7 @@ export function clientFields(behind: Behind): Entry[] {
     { text: "proxy_set_header X-Forwarded-Host $http_host" },
     {
       text: 'proxy_set_header Forwarded ""',
-      why: "nginx does not set the field of RFC 7239, so the client's own field must not reach a backend that reads it.",
+      why: "nginx does not set the field of RFC 7239, so the client's own must not reach a backend that reads it.",
     },
     { text: "proxy_set_header X-Request-Id $request_id", why: "The same request id in both logs." },
   ];
