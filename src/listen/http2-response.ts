@@ -5,6 +5,9 @@ import type { ClientResponse } from "../http/client-response.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
 import { sendFields } from "./http2-fields.ts";
 
+/** How often, in ms, a stream that is to be reset looks whether its pending bytes were sent. */
+const LOOK_MS = 10;
+
 /** A response on one stream of an HTTP/2 connection. */
 export class Http2Response implements ClientResponse {
   readonly #stream: ServerHttp2Stream;
@@ -100,7 +103,7 @@ export class Http2Response implements ClientResponse {
    * Sends RST_STREAM after what was written, as far as the client's window allows, but never END_STREAM, which would
    * make the body look complete: Node ends a stream that it closes, so END_STREAM is left to `#sendEnd`.
    */
-  breakOff(): void {
+  breakOff(delivers = false): void {
     if (this.isClosed) return;
     this.#isBrokenOff = true;
     try {
@@ -108,7 +111,19 @@ export class Http2Response implements ClientResponse {
     } catch {
       // The head itself may have caused the fault; the reset tells the client enough.
     }
-    this.#reset();
+    if (delivers) this.#resetWhenSent();
+    else this.#reset();
+  }
+
+  /** A reset drops pending bytes, and `drain` comes only after a write that filled the buffer: so this looks at them. */
+  #resetWhenSent(): void {
+    if (this.pendingBytes === 0) this.#reset();
+    if (this.isClosed) return;
+    const look = guarded(
+      (error) => this.#fault(error),
+      () => this.#resetWhenSent(),
+    );
+    setTimeout(look, LOOK_MS);
   }
 
   onClose(callback: () => void): () => void {
