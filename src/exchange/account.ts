@@ -83,7 +83,7 @@ export class Account implements Sent {
     return this.#backendRequestId;
   }
 
-  /** What a preflight asked for in vain, such as `the header x-a`; undefined for any other request. */
+  /** The reason for which a preflight was refused, such as `the header x-a`; undefined for any other request. */
   get preflightRefused(): string | undefined {
     return this.#preflightRefused;
   }
@@ -147,9 +147,9 @@ export class Account implements Sent {
     this.#backendRequestId = ownText(id.slice(0, MAX_REQUEST_ID));
   }
 
-  /** Notes what a preflight asked for in vain. */
-  refusedPreflight(what: string | undefined): void {
-    this.#preflightRefused = what;
+  /** Notes the reason for which a preflight was refused. */
+  refusedPreflight(reason: string | undefined): void {
+    this.#preflightRefused = reason;
   }
 
   addLimitField(field: readonly [name: string, value: string]): void {

@@ -18,7 +18,7 @@ export interface CorsPolicy extends Cors {
 
 /** A reply to a preflight. */
 export interface PreflightReply extends Reply {
-  /** What was refused, for the log; undefined if nothing was. */
+  /** The reason of a refusal for the log, such as `the header x-a`; undefined if the preflight was allowed. */
   readonly refused?: string;
 }
 
@@ -33,7 +33,7 @@ const SWITCH_NAMES = new Set(SWITCH_ALLOW_HEADERS.toLowerCase().split(","));
 
 /** Event stream clients other than the native EventSource send both, and neither is on Fetch's safelist. */
 const ALWAYS_ALLOWED = ["Last-Event-ID", "Cache-Control"];
-/** What browsers' SDKs of model vendors and of MCP read. */
+/** The response fields that browser SDKs of model vendors and of MCP read. */
 const EXPOSED = ["X-Request-Id", "Mcp-Session-Id", "Retry-After"];
 /**
  * Methods that pass a preflight which names the origin, even if its reply does not list them (Fetch section 4.8): to
