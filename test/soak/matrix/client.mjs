@@ -19,8 +19,8 @@ const proxyLine = (address) =>
     : `PROXY TCP4 ${address} 192.0.2.99 40000 443\r\n`;
 
 export class Client {
-  /** The received bytes as latin1; for HTTP/2 only the bodies. */
-  text = "";
+  /** The received bytes of each HTTP/2 stream as latin1, bodies only; without HTTP/2, all bytes under 0. */
+  #texts = new Map();
   drawn;
   #gateway;
   #tcp;
@@ -86,7 +86,7 @@ export class Client {
     socket.on("data", (bytes) => {
       this.#received += bytes.length;
       if (reader !== undefined) reader.feed(bytes);
-      else this.#keep(bytes.toString("latin1"));
+      else this.#keep(0, bytes.toString("latin1"));
       const { fault } = this.drawn;
       if (fault.when === "received" && this.#received > fault.bytes) this.#fail();
       this.#wake();
@@ -101,15 +101,22 @@ export class Client {
   #onFrame({ type, flags, stream, payload }) {
     if (type === FRAME.settings && (flags & FLAG.ack) === 0) this.#write(SETTINGS_ACK);
     if (type !== FRAME.data || payload.length === 0) return;
-    this.#keep(payload.toString("latin1"));
+    this.#keep(stream, payload.toString("latin1"));
     if (this.drawn.fault.frames !== "noWindow" || this.drawn.fault.kind !== "frames")
       this.#write(roomFor(stream, payload.length));
   }
 
-  #keep(text) {
+  /** By stream: a frame of another stream may cut a mark in two. */
+  #keep(stream, text) {
+    const before = this.#texts.get(stream) ?? "";
     // The end of the text shows the end of a response.
-    this.text =
-      this.text.length < MOST_KEPT ? this.text + text : this.text.slice(0, MOST_KEPT) + text.slice(-200);
+    const after = before.length < MOST_KEPT ? before + text : before.slice(0, MOST_KEPT) + text.slice(-200);
+    this.#texts.set(stream, after);
+  }
+
+  /** The received text, one stream after the other. */
+  get text() {
+    return [...this.#texts.values()].join("\n");
   }
 
   async #send(ticketOf) {
