@@ -174,7 +174,7 @@ export class AdminServer {
 
   #readiness(response: ServerResponse): void {
     const { isReady, obstacles } = this.#adminView.readiness;
-    const status = isReady ? "ready" : "not ready";
+    const status = !isReady ? "not ready" : obstacles.length > 0 ? "degraded" : "ready";
     replyJson(response, isReady ? 200 : 503, { status, reasons: obstacles });
   }
 

@@ -1,4 +1,4 @@
-import { backendStates } from "../runtime/backend-states.ts";
+import { backendStates, isUp } from "../runtime/backend-states.ts";
 import type { Telemetry } from "../runtime/telemetry.ts";
 
 /** The maximum number of rows of a table in one overview; `/metrics` has all. */
@@ -36,7 +36,7 @@ export function overview({ activity, readiness, routes, reloads }: Telemetry) {
     unmatched: activity.counts("").requests,
     backends: backends.slice(0, MAX_ROWS),
     backendCount: backends.length,
-    backendsUp: backends.filter(({ state }) => state === "up").length,
+    backendsUp: backends.filter(isUp).length,
     ends: activity.ends.slice(0, MAX_ENDS),
     reloads,
   };

@@ -61,7 +61,7 @@ async function begin(gateway: Gateway, flags: ParsedFlags): Promise<Begun> {
     if (error instanceof ConfigError) return { problems: error.problems };
     const problem =
       error instanceof AdminListenError
-        ? listenProblem(error.cause, { ...listenKey(flags), key: "admin" })
+        ? listenProblem(error.cause, { ...listenKey(flags), key: flags.has("to") ? "--admin" : "admin" })
         : listenProblem(error, listenKey(flags));
     if (problem !== undefined) return { problems: [problem] };
     // A signal stopped the gateway before it listened.
@@ -105,13 +105,22 @@ function loadSource(flags: ParsedFlags): Loaded {
   const to = flags.one("to");
   if (to !== undefined) {
     if (flags.has("config")) throw new UsageError("--config and --to exclude each other");
-    return configFromFlags({ to, listen: flags.one("listen"), cors: flags.many("cors") });
+    const [listen, admin] = [flags.one("listen"), flags.one("admin")];
+    return configFromFlags({ to, listen, cors: flags.many("cors"), trust: flags.many("trust"), admin });
   }
-  if (flags.has("listen"))
-    throw new UsageError("--listen needs --to; without --to set listen in sluice.yaml");
-  if (flags.has("cors")) throw new UsageError("--cors needs --to; without --to set cors in the route's file");
+  for (const [flag, place] of Object.entries(NEEDS_TO)) {
+    if (flags.has(flag)) throw new UsageError(`--${flag} needs --to; without --to set ${place}`);
+  }
   return loadConfig(directoryOf(flags), process.env);
 }
+
+/** The flags that only `--to` takes, and the keys that stand for them in the files. */
+const NEEDS_TO: Readonly<Record<string, string>> = {
+  listen: "listen in sluice.yaml",
+  trust: "trustedProxies in sluice.yaml",
+  cors: "cors in the route's file",
+  admin: "admin in sluice.yaml",
+};
 
 function listenKey(flags: ParsedFlags): Pick<Problem, "file" | "key"> {
   if (flags.has("to")) return { file: undefined, key: "--listen" };

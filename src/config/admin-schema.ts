@@ -44,6 +44,6 @@ export function refuseOpenAdmin(
   ctx.addIssue({
     code: "custom",
     path: ["admin"],
-    message: "expected an adminToken, because other machines can reach this address",
+    message: "other machines can reach this address: set adminToken in sluice.yaml, or use 127.0.0.1",
   });
 }

@@ -12,12 +12,19 @@ export interface Flags {
   readonly listen: string | undefined;
   /** Allowed origins; empty for no CORS. */
   readonly cors: readonly string[];
+  /** Addresses and CIDR ranges of trusted proxies, such as the nginx in front. */
+  readonly trust: readonly string[];
+  /** The address of the admin listener; undefined for none. */
+  readonly admin: string | undefined;
 }
 
 /** Returns the configuration of `serve --to`: one route named default for every path, WebSocket included. */
-export function configFromFlags({ to, listen, cors }: Flags): Loaded {
+export function configFromFlags({ to, listen, cors, trust, admin }: Flags): Loaded {
   const options = { error: phrase, reportInput: true };
-  const server = serverSchema.safeParse({ admin: false, ...(listen !== undefined && { listen }) }, options);
+  const server = serverSchema.safeParse(
+    { admin: admin ?? false, trustedProxies: trust, ...(listen !== undefined && { listen }) },
+    options,
+  );
   const route = routeSchema.safeParse(
     {
       match: { path: "/*" },
@@ -39,7 +46,8 @@ export function configFromFlags({ to, listen, cors }: Flags): Loaded {
     problemsIn(issues, jsonSchema(name)).map(({ path, message }) => {
       const flag = FLAGS[String(path[0])] ?? "--to";
       const index = path.find((step) => typeof step === "number");
-      const key = index === undefined ? flag : `${flag} ${JSON.stringify(cors[index])}`;
+      const values = flag === "--trust" ? trust : cors;
+      const key = index === undefined ? flag : `${flag} ${JSON.stringify(values[index])}`;
       return { file: undefined, at: undefined, key, message: message.replace(OBJECT_FORM, "") };
     });
   return {
@@ -67,7 +75,14 @@ export function logFromFlags(given: {
   return { ...(given.level !== undefined && { level }), ...(given.format !== undefined && { format }) };
 }
 
-const FLAGS: Readonly<Record<string, string>> = { upstream: "--to", cors: "--cors", listen: "--listen" };
+const FLAGS: Readonly<Record<string, string>> = {
+  upstream: "--to",
+  cors: "--cors",
+  listen: "--listen",
+  trustedProxies: "--trust",
+  admin: "--admin",
+  adminToken: "--admin",
+};
 
 /** The part of a problem's text that does not apply to a flag, which has no object form. */
 const OBJECT_FORM = /, or an object with \w+$/;

@@ -41,6 +41,6 @@ export function refuseOpenProbe(
   ctx.addIssue({
     code: "custom",
     path: ["probe"],
-    message: "expected an adminToken, because other machines can reach an address of listen",
+    message: "other machines can reach an address of listen: set adminToken in sluice.yaml",
   });
 }

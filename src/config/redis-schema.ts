@@ -29,6 +29,12 @@ const redisObject = z.strictObject({
     .refine((ms) => ms >= 50 && ms <= 30_000, "expected a duration from 50ms to 30s")
     .prefault("1s")
     .describe("Without a reply for this long, Redis counts as away, and events are delivered without it."),
+  required: z
+    .boolean()
+    .prefault(false)
+    .describe(
+      "While Redis is away, /readyz reports not ready. Without it, ready with the reason: all replicas would leave the load balancer together.",
+    ),
 });
 
 /** `redis` of sluice.yaml: null, a URL, or an object. */

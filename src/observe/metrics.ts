@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { EndReason } from "../base/outcome.ts";
+import { type BackendCounts, type BackendUp, declareBackends } from "./backend-metrics.ts";
 import { declareReady, internalErrorCounter, reloadCounter } from "./common-metrics.ts";
 import { declareRedis, type RedisState } from "./redis-metrics.ts";
 import { RouteHistogram } from "./route-histogram.ts";
@@ -47,11 +48,8 @@ export interface MetricValues {
 export interface MetricSources {
   readonly routes: () => Iterable<string>;
   readonly byRoute: () => ReadonlyMap<string, RouteSums>;
-  readonly backends: () => Iterable<{
-    readonly route: string;
-    readonly backend: string;
-    readonly isUp: boolean;
-  }>;
+  readonly backends: () => Iterable<BackendUp>;
+  readonly records: () => Iterable<BackendCounts>;
   readonly isReady: () => boolean;
   /** The memory, in bytes, of the histories of shared streams. */
   readonly historyBytes: () => number;
@@ -238,18 +236,7 @@ export class Metrics {
 
   #declareStates(registers: Registry[]): void {
     const sources = this.#sources;
-    new Gauge({
-      name: "sluice_backend_up",
-      help: "1 if a backend gets requests, 0 while health checks or failures keep it out.",
-      labelNames: ["route", "backend"],
-      // Of several processes the worst state counts.
-      aggregator: "min",
-      registers,
-      collect() {
-        this.reset();
-        for (const { route, backend, isUp } of sources.backends()) this.set({ route, backend }, isUp ? 1 : 0);
-      },
-    });
+    declareBackends(this.#registry, sources);
     new Gauge({
       name: "sluice_history_bytes",
       help: "Memory of the histories of shared streams; limits.historyBytes bounds it.",

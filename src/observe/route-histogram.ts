@@ -1,9 +1,10 @@
-import type { MetricValueWithName, Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import {
   type CustomMetric,
   type CustomMetricValues,
   registerCustomMetric,
 } from "../process/internals/custom-metric.ts";
+import { Spread } from "./spread.ts";
 
 interface RouteHistogramOptions {
   readonly name: string;
@@ -11,13 +12,6 @@ interface RouteHistogramOptions {
   /** Upper bounds in seconds, in rising order. */
   readonly buckets: readonly number[];
   readonly register: Registry;
-}
-
-/** The durations of one route. */
-interface Spread {
-  /** The number of durations in each bucket, without those of lower buckets; the last bucket is above all bounds. */
-  readonly counts: number[];
-  sum: number;
 }
 
 /**
@@ -42,33 +36,16 @@ export class RouteHistogram implements CustomMetric {
   observe(route: string, seconds: number): void {
     let spread = this.#spreads.get(route);
     if (spread === undefined) {
-      spread = { counts: new Array<number>(this.#buckets.length + 1).fill(0), sum: 0 };
+      spread = new Spread(this.#buckets);
       this.#spreads.set(route, spread);
     }
-    let at = 0;
-    while (at < this.#buckets.length && seconds > (this.#buckets[at] as number)) at++;
-    spread.counts[at] = (spread.counts[at] as number) + 1;
-    spread.sum += seconds;
+    spread.observe(seconds);
   }
 
   /** Returns the values for prom-client, which adds up those of several processes. */
   get(): Promise<CustomMetricValues> {
-    const values = [...this.#spreads].flatMap(([route, spread]) => this.#valuesOf(route, spread));
     const { name } = this;
+    const values = [...this.#spreads].flatMap(([route, spread]) => spread.values(name, { route }));
     return Promise.resolve({ name, help: this.#help, type: "histogram", aggregator: "sum", values });
-  }
-
-  #valuesOf(route: string, { counts, sum }: Spread): MetricValueWithName<string>[] {
-    let count = 0;
-    const buckets = counts.map((own, at) => {
-      count += own;
-      const labels = { le: this.#buckets[at] ?? "+Inf", route };
-      return { labels, value: count, metricName: `${this.name}_bucket` };
-    });
-    return [
-      ...buckets,
-      { labels: { route }, value: sum, metricName: `${this.name}_sum` },
-      { labels: { route }, value: count, metricName: `${this.name}_count` },
-    ];
   }
 }

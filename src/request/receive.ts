@@ -20,6 +20,7 @@ export function receive(
   const { rawHeaders } = request;
   const host = fieldValue(rawHeaders, "host") ?? "";
   const client = runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
+  if (!client.isTrusted) runtime.unknownProxies.note(peer, rawHeaders);
   return new Exchange(request, client, runtime, isOverflow);
 }
 

@@ -1,11 +1,22 @@
 import type { Backend } from "../upstream/backend.ts";
+import type { Failing } from "../upstream/backend-record.ts";
 import { type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
+
+/**
+ * The health of a backend, for people, from the least known to the worst: `untried` before the first result, `failing`
+ * if the last attempt or check failed, `unhealthy` if checks have taken it out.
+ */
+export const BACKEND_HEALTH = ["untried", "up", "failing", "unhealthy"] as const;
+
+export type BackendHealth = (typeof BACKEND_HEALTH)[number];
 
 /** A backend of a route, in one or several of its environments. */
 export interface BackendState {
   readonly route: string;
   readonly backend: string;
-  readonly state: "up" | "unhealthy" | "out";
+  readonly state: BackendHealth;
+  /** The last error and when its failures began; undefined while the backend works. */
+  readonly failing: Failing | undefined;
   readonly isBackup: boolean;
   readonly inFlight: number;
 }
@@ -21,7 +32,8 @@ export function backendStates(routes: Iterable<RuntimeRoute>): BackendState[] {
       states.set(key, {
         route: route.config.name,
         backend: backend.url,
-        state: known === undefined || known.state === "up" ? state : known.state,
+        state: known === undefined ? state : worse(known.state, state),
+        failing: known?.failing ?? backend.record.failing,
         isBackup: backend.isBackup && (known?.isBackup ?? true),
         inFlight: backend.inFlight + (known?.inFlight ?? 0),
       });
@@ -30,7 +42,26 @@ export function backendStates(routes: Iterable<RuntimeRoute>): BackendState[] {
   return [...states.values()];
 }
 
-function stateOf({ isHealthy, passive }: Backend): BackendState["state"] {
+function stateOf({ isHealthy, record }: Backend): BackendHealth {
   if (!isHealthy) return "unhealthy";
-  return passive.isAvailable ? "up" : "out";
+  if (record.failing !== undefined) return "failing";
+  return record.isTried ? "up" : "untried";
+}
+
+/** Returns the counts of the backends of routes, each environment for itself. */
+export function* backendRecords(routes: Iterable<RuntimeRoute>) {
+  for (const route of routes) {
+    for (const { url, record } of upstreamsOf(route).flatMap(({ backends }) => backends))
+      yield { route: route.config.name, backend: url, attempts: record.attempts, connects: record.connects };
+  }
+}
+
+/** Whether a backend is not known to fail. */
+export function isUp({ state }: Pick<BackendState, "state">): boolean {
+  return state === "up" || state === "untried";
+}
+
+/** Returns the worse of two states of one backend. */
+export function worse(a: BackendHealth, b: BackendHealth): BackendHealth {
+  return BACKEND_HEALTH.indexOf(a) > BACKEND_HEALTH.indexOf(b) ? a : b;
 }

@@ -1,14 +1,24 @@
-/** A reason why a gateway should get no new traffic although its process runs. */
+/** A reason why a gateway should get no new traffic although its process runs, or why it works less well. */
 export type Obstacle = "starting" | "draining" | "out_of_files" | "out_of_memory" | "store_degraded";
 
-/** The readiness that `/readyz` reports: a gateway is ready while there is no obstacle. */
+/**
+ * The readiness that `/readyz` reports. A gateway without its Redis still delivers events, so it stays ready unless
+ * `redis.required` is set: with one Redis for all, every replica would leave the load balancer at once.
+ */
 export class Readiness {
   readonly #obstacles = new Set<Obstacle>(["starting"]);
+  readonly #needsStore: boolean;
 
-  get isReady(): boolean {
-    return this.#obstacles.size === 0;
+  constructor(needsStore: boolean) {
+    this.#needsStore = needsStore;
   }
 
+  get isReady(): boolean {
+    const isTolerated = this.#obstacles.has("store_degraded") && !this.#needsStore;
+    return this.#obstacles.size === (isTolerated ? 1 : 0);
+  }
+
+  /** All obstacles, those too with which the gateway is ready. */
   get obstacles(): readonly Obstacle[] {
     return [...this.#obstacles];
   }

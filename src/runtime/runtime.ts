@@ -26,6 +26,7 @@ import type { RuntimeRoute } from "./runtime-route.ts";
 import { endSlowClients } from "./slow-clients.ts";
 import { type Changes, changesBetween, createSnapshot, type Snapshot } from "./snapshot.ts";
 import { Telemetry } from "./telemetry.ts";
+import { UnknownProxies } from "./unknown-proxies.ts";
 
 /** A configuration that is ready to replace the present one: exactly one of the two methods is called, once. */
 export interface PreparedReload {
@@ -58,6 +59,8 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   readonly telemetry: Telemetry;
   /** Recognizes requests that come back from a backend. */
   readonly loops: LoopGuard;
+  /** Warns of a proxy in front that is not trusted. */
+  readonly unknownProxies: UnknownProxies;
   readonly #jwksSets: JwksSets;
   /** Kept over all reloads: a reload must not let a signature be used twice. */
   readonly #counters: CounterStore;
@@ -78,6 +81,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   ) {
     this.log = log;
     this.loops = loops;
+    this.unknownProxies = new UnknownProxies(log);
     const { redis } = config.server;
     const shared = redis === null ? undefined : new RedisStore(redis, log, this);
     this.#counters = shared?.counters(counters) ?? counters;
@@ -94,6 +98,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       routes: () => [...this.#snapshot.routes.values()].map(({ route }) => route),
       historyBytes: () => this.#historyBudget.bytes,
       redis: () => shared?.health,
+      needsStore: redis?.required ?? false,
     });
     this.#jwksSets = new JwksSets(log);
     this.#snapshot = this.#compile(config);

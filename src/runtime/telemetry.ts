@@ -5,7 +5,7 @@ import type { Log } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { RedisState } from "../observe/redis-metrics.ts";
 import { Activity, type EndedStream } from "./activity.ts";
-import { backendStates } from "./backend-states.ts";
+import { backendRecords, backendStates, isUp } from "./backend-states.ts";
 import { Readiness } from "./readiness.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 
@@ -19,6 +19,8 @@ export interface TelemetrySources {
   readonly routes: () => Iterable<RuntimeRoute>;
   readonly historyBytes: () => number;
   readonly redis: () => RedisState | undefined;
+  /** `redis.required`. */
+  readonly needsStore: boolean;
 }
 
 /** The results of the reloads of the configuration. */
@@ -42,13 +44,14 @@ export function withReload({ succeeded, failed }: Reloads, result: "success" | "
 
 /** The metrics, the activity and the readiness of a gateway. */
 export class Telemetry {
-  readonly readiness = new Readiness();
+  readonly readiness: Readiness;
   readonly activity: Activity;
   readonly metrics: Metrics;
   readonly routes: () => Iterable<RuntimeRoute>;
   #reloads = NO_RELOADS;
 
-  constructor({ log, streams, routes, historyBytes, redis }: TelemetrySources) {
+  constructor({ log, streams, routes, historyBytes, redis, needsStore }: TelemetrySources) {
+    this.readiness = new Readiness(needsStore);
     this.routes = routes;
     this.activity = new Activity(streams, (stalledMs) => {
       this.metrics.stalled();
@@ -57,12 +60,8 @@ export class Telemetry {
     this.metrics = new Metrics({
       routes: () => [...routes()].map(({ config }) => config.name),
       byRoute: () => this.activity.byRoute(),
-      backends: () =>
-        backendStates(routes()).map(({ route, backend, state }) => ({
-          route,
-          backend,
-          isUp: state === "up",
-        })),
+      backends: () => backendStates(routes()).map((state) => ({ ...state, isUp: isUp(state) })),
+      records: () => backendRecords(routes()),
       isReady: () => this.readiness.isReady,
       historyBytes,
       redis,

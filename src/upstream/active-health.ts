@@ -59,6 +59,8 @@ export class ActiveHealth {
     const { backend } = check;
     const facts = { route: this.#name, backend: backend.url };
     const isGood = fault === undefined;
+    if (isGood) backend.record.works();
+    else backend.record.fails(fault);
     check.streak = isGood === backend.isHealthy ? 0 : check.streak + 1;
     const needed = isGood ? this.#config.healthy : this.#config.unhealthy;
     if (check.streak < needed) return;

@@ -86,10 +86,15 @@ class Attempts<T> {
   /** Returns where the request goes after a failure; undefined if that was the last attempt. */
   #nextAfter(backend: Backend, wasAlone: boolean, error: unknown): Destination | undefined {
     const { upstream, isRepeatable, isClientGone } = this.#details;
-    if (!(error instanceof DialError) || isClientGone()) return undefined;
+    if (!(error instanceof DialError)) return undefined;
+    if (isClientGone()) {
+      backend.record.count("client_gone");
+      return undefined;
+    }
     // The backend closed a kept connection at the same moment: no failure. It gets the request on a new connection.
+    if (isBackendsFault(error)) upstream.failed(backend, error);
+    else backend.record.count(error.progress === "stale" ? "stale" : error.code);
     if (error.progress === "stale" && isRepeatable && !wasAlone) return { backend, isAlone: true };
-    if (isBackendsFault(error)) upstream.failed(backend, error.message);
     this.#tried.push(backend);
     const maySend = error.progress === "unsent" || (isRepeatable && error.progress !== "answered");
     const next = maySend && this.#retriesLeft > 0 ? this.#choose() : undefined;

@@ -4,6 +4,7 @@ import { isIP, type LookupFunction } from "node:net";
 import { type ConnectionOptions, createSecureContext } from "node:tls";
 import type { BackendAddress } from "../config/scalars.ts";
 import type { BackendConfig, UpstreamConfig, UpstreamTls } from "../config/upstream-schema.ts";
+import { BackendRecord } from "./backend-record.ts";
 import type { ConnectionWay } from "./backend-socket.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import { PassiveHealth } from "./passive-health.ts";
@@ -17,6 +18,8 @@ export class Backend {
   readonly passive: PassiveHealth;
   /** Its health as active checks show it; true before the first result and without checks. */
   isHealthy = true;
+  /** What attempts and checks have shown, for people and metrics. */
+  readonly record = new BackendRecord();
   readonly connections: ConnectionPool;
   /** The agent of Node's own client, which sends checks and upgrades, each on a connection of its own. */
   readonly agent: http.Agent;

@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
@@ -86,6 +87,8 @@ class Dial implements ConnectionUser {
   readonly #options: DialOptions;
   readonly #connection: Connection;
   readonly #wire: WireRequest;
+  /** When the connecting began, by `performance.now()`. */
+  readonly #startedAt = performance.now();
   #isConnected = false;
   #isAnswered = false;
   /** Ends the listening for a cancellation. */
@@ -117,7 +120,9 @@ class Dial implements ConnectionUser {
   onConnected(): void {
     this.#isConnected = true;
     this.#connection.liftDeadline();
-    const { body, request } = this.#options.exchange;
+    const { exchange, backend } = this.#options;
+    if (!this.#wire.isReused) backend.record.connects.observe((performance.now() - this.#startedAt) / 1000);
+    const { body, request } = exchange;
     // Not earlier: until the connection is open the body can still be sent to another backend.
     this.#connection.send(this.#wire.head, bodyToSend(body, request.body, this.#options.request));
   }

@@ -1,4 +1,5 @@
 import { createSigningKey, type SigningKey } from "../auth/sign-request.ts";
+import type { ProxyError } from "../base/errors.ts";
 import type { BalanceMethod, UpstreamConfig } from "../config/upstream-schema.ts";
 import type { Log } from "../observe/log.ts";
 import { ActiveHealth } from "./active-health.ts";
@@ -75,13 +76,16 @@ export class Upstream {
 
   /** Notes that a backend has responded. */
   succeeded(backend: Backend): void {
+    backend.record.answered();
     if (backend.passive.succeeded()) this.#log.info(this.#factsOf(backend), "backend is back");
   }
 
   /** Notes that a backend has failed a request. The only backend of an upstream is never taken out. */
-  failed(backend: Backend, reason: string): void {
+  failed(backend: Backend, { code, message }: Pick<ProxyError, "code" | "message">): void {
+    backend.record.count(code);
+    backend.record.fails(message);
     if (this.backends.length === 1 || !backend.passive.failed()) return;
-    this.#log.warn({ ...this.#factsOf(backend), reason }, "backend is out");
+    this.#log.warn({ ...this.#factsOf(backend), reason: message }, "backend is out");
   }
 
   #factsOf({ url }: Backend) {

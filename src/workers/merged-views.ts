@@ -1,6 +1,7 @@
 import type { View } from "../admin/admin-view.ts";
 import { MAX_ENDS, type Overview } from "../admin/overview.ts";
 import type { StreamPage, StreamQuery } from "../admin/streams.ts";
+import { isUp, worse } from "../runtime/backend-states.ts";
 
 type Route = Overview["routes"][number];
 type Backend = Overview["backends"][number];
@@ -87,8 +88,12 @@ function mergedBackends(rows: readonly Backend[]): Backend[] {
     const known = byKey.get(key);
     if (known === undefined) byKey.set(key, row);
     else {
-      const state = known.state === "up" ? row.state : known.state;
-      byKey.set(key, { ...known, state, inFlight: known.inFlight + row.inFlight });
+      byKey.set(key, {
+        ...known,
+        state: worse(known.state, row.state),
+        failing: known.failing ?? row.failing,
+        inFlight: known.inFlight + row.inFlight,
+      });
     }
   }
   return [...byKey.values()];
@@ -100,7 +105,7 @@ function mergedBackends(rows: readonly Backend[]): Backend[] {
  */
 function upIn(views: readonly View[], backends: readonly Backend[]): number {
   const areAll = views.every(({ backendCount }) => backendCount <= backends.length);
-  if (areAll) return backends.filter(({ state }) => state === "up").length;
+  if (areAll) return backends.filter(isUp).length;
   return Math.min(...views.map(({ backendsUp }) => backendsUp));
 }
 

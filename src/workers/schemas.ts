@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { fieldValue, token } from "../config/scalars.ts";
+import { BACKEND_HEALTH } from "../runtime/backend-states.ts";
 import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
 
 /**
@@ -163,7 +164,8 @@ const view = z.object({
     z.object({
       route: z.string(),
       backend: z.string(),
-      state: z.enum(["up", "unhealthy", "out"]),
+      state: z.enum(BACKEND_HEALTH),
+      failing: z.object({ reason: z.string(), since: z.number() }).optional(),
       isBackup: z.boolean(),
       inFlight: z.number(),
     }),

@@ -31,7 +31,7 @@ const OF_WORKERS: readonly Obstacle[] = ["out_of_files", "store_degraded"];
 
 /** Shows the admin listener a gateway of several processes as one. */
 export class WorkersAdminView implements AdminView {
-  readonly readiness = new Readiness();
+  readonly readiness: Readiness;
   readonly #members: () => readonly Member[];
   readonly #metrics: WorkerMetrics;
   readonly #summed: SummedMetrics;
@@ -44,8 +44,17 @@ export class WorkersAdminView implements AdminView {
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
 
-  /** `members` returns the serving workers; `own` are this process's metrics, added to theirs. */
-  constructor(members: () => readonly Member[], own: PrimaryLinkMetrics, onFault: (error: unknown) => void) {
+  /**
+   * `members` returns the serving workers; `own` are this process's metrics, added to theirs; `needsStore` is
+   * `redis.required`.
+   */
+  constructor(
+    members: () => readonly Member[],
+    own: PrimaryLinkMetrics,
+    onFault: (error: unknown) => void,
+    needsStore: boolean,
+  ) {
+    this.readiness = new Readiness(needsStore);
     this.#members = members;
     this.#own = own;
     this.#onFault = onFault;

@@ -78,7 +78,12 @@ export class Workers implements Gateway {
       setup.log.error({ code: "internal_error", err }, "internal error");
     };
     this.#faults = new LinkFaults(metrics, () => setup.log, onFault);
-    this.#adminView = new WorkersAdminView(() => this.#serving, metrics, onFault);
+    this.#adminView = new WorkersAdminView(
+      () => this.#serving,
+      metrics,
+      onFault,
+      config.server.redis?.required ?? false,
+    );
     this.#admin = createAdmin(config.server, this.#adminView, setup.log);
     // Round robin: the kernel would give most of many simultaneous connections to one worker.
     cluster.schedulingPolicy = cluster.SCHED_RR;

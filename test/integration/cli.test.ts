@@ -89,6 +89,8 @@ describe("a wrong command line ends with 2 and one line on standard error", () =
     [["check", "config"], "unexpected argument config"],
     [["serve", "--to", "http://a", "--config", "b"], "--config and --to exclude each other"],
     [["serve", "--listen", "8000"], "--listen needs --to; without --to set listen in sluice.yaml"],
+    [["serve", "--trust", "::1"], "--trust needs --to; without --to set trustedProxies in sluice.yaml"],
+    [["serve", "--admin", "1"], "--admin needs --to; without --to set admin in sluice.yaml"],
     [["serve", "--cors", "*"], "--cors needs --to; without --to set cors in the route's file"],
     [["schema", "rout"], "unknown schema rout; expected route or server or apps; did you mean route?"],
     [["demo", "8000"], "unexpected argument 8000"],

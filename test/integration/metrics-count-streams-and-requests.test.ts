@@ -62,6 +62,31 @@ test("ordinary requests, refusals and requests without a route are counted by st
   expect(samples.get("sluice_ready")).toBe(1);
 });
 
+test("the only backend of a route is 0 while its last attempt failed, and attempts are counted by result", async () => {
+  const port = await refusedPort();
+  const url = `http://127.0.0.1:${port}`;
+  const gateway = await startWithAdmin({ routes: { main: { match: { path: "/*" }, upstream: url } } });
+  const up = `sluice_backend_up{route="main",backend="${url}"}`;
+  const attempts = (result: string) =>
+    `sluice_backend_attempts_total{route="main",backend="${url}",result="${result}"}`;
+  const connects = `sluice_backend_connect_seconds_count{route="main",backend="${url}"}`;
+  const untried = await metricsOf(gateway);
+  expect([untried.get(up), untried.get(attempts("success"))]).toEqual([1, 0]);
+  await fetch(gateway.url);
+  await fetch(gateway.url);
+  const failing = await metricsOf(gateway);
+  expect([failing.get(up), failing.get(attempts("connect_failed")), failing.get(connects)]).toEqual([
+    0, 2, 0,
+  ]);
+
+  await startBackend((request) => request.respond(503), { port });
+  await fetch(gateway.url);
+  await fetch(gateway.url);
+  const back = await metricsOf(gateway);
+  // Any response shows that the backend works; the second request came on the kept connection.
+  expect([back.get(up), back.get(attempts("success")), back.get(connects)]).toEqual([1, 2, 1]);
+});
+
 test("a backend that is not used after failures is 0, the others are 1", async () => {
   const [backend, port] = [await startBackend((request) => request.respond()), await refusedPort()];
   const gateway = await startWithAdmin({

@@ -220,10 +220,11 @@ export async function startBackend(
   {
     onConnection,
     pauseOnConnect = false,
-  }: { onConnection?: (socket: Socket) => void; pauseOnConnect?: boolean } = {},
+    port = 0,
+  }: { onConnection?: (socket: Socket) => void; pauseOnConnect?: boolean; port?: number } = {},
 ): Promise<Backend> {
   const server = createServer({ pauseOnConnect });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   const backend = new Backend(server);
   server.on("connection", (socket) => {
     const connection = new BackendConnection(socket, (request) => {

@@ -38,7 +38,7 @@ async function reopen() {
 
 function show(view) {
   listen();
-  if (view.isReady) setState("live", "live");
+  if (view.isReady && view.obstacles.length === 0) setState("live", "live");
   else setState("waiting", view.obstacles.join(", ").replaceAll("_", " "));
   showOverview(view);
   streams.show(view.streams, view.routes, view.sample?.streams);

@@ -86,10 +86,13 @@ const showRoute = (element, { name, path, host }, cell) =>
 const showBackend = (element, { route, backend, isBackup }, cell) =>
   withSub(element, backend, isBackup ? `${route}, backup` : route, cell);
 
-function showHealth(element, { state }) {
+const HEALTH = { up: "up", untried: "not tried yet", failing: "failing", unhealthy: "unhealthy" };
+
+function showHealth(element, { state, failing }, cell) {
   element.className = "health";
   element.dataset.health = state;
-  element.textContent = state;
+  element.textContent = HEALTH[state];
+  cell.title = failing === undefined ? "" : `since ${clock(failing.since)}: ${failing.reason}`;
 }
 
 function showFailures(element, { failures }, cell) {

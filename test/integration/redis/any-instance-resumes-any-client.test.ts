@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { askAdmin } from "../../support/admin.ts";
 import { type Backend, type BackendRequest, refusedPort, startBackend } from "../../support/backend.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type GatewayFixture, startGateway } from "../../support/gateway.ts";
@@ -111,7 +112,11 @@ test("without Redis the stream opens, /readyz and the metrics report it, and bot
   emit(request, 1, 3);
   await client.received("event 3");
   const admin = async (path: string) => fetch(gateway.adminUrl + path);
-  expect((await admin("/readyz")).status).toBe(503);
+  const ready = async () => {
+    const { status, text } = await askAdmin(gateway, "/readyz");
+    return { status, ...(JSON.parse(text) as { reasons: string[] }) };
+  };
+  expect(await ready()).toEqual({ status: 200, reasons: ["store_degraded"] });
   expect((await admin("/healthz")).status).toBe(200);
   const metrics = await (await admin("/metrics")).text();
   expect(metrics).toContain("sluice_redis_up 0");
@@ -119,7 +124,7 @@ test("without Redis the stream opens, /readyz and the metrics report it, and bot
   expect(gateway.log.filter(({ msg }) => msg === "redis is away")).toHaveLength(1);
 
   await startRedis({ options: ["--port", String(port)] });
-  await eventually(async () => (await admin("/readyz")).status === 200, "ready", { timeoutMs: 10_000 });
+  await eventually(async () => (await ready()).reasons.length === 0, "ready", { timeoutMs: 10_000 });
   expect(await (await admin("/metrics")).text()).toContain("sluice_redis_up 1");
   emit(request, 4, 5);
   await client.received("event 5");

@@ -17,7 +17,7 @@ function load(server: string) {
   return loaded.problems.map((problem) => formatProblem(problem).replaceAll(root, "config"));
 }
 
-const NEEDS_TOKEN = "expected an adminToken, because other machines can reach this address";
+const NEEDS_TOKEN = "other machines can reach this address: set adminToken in sluice.yaml, or use 127.0.0.1";
 
 test("the admin listener is on the loopback by default, also for a port alone", () => {
   expect(load("")).toEqual({ host: "127.0.0.1", port: 9900 });

@@ -1,14 +1,16 @@
 import { expect, test } from "vitest";
-import { configFromFlags, logFromFlags } from "../../../src/config/from-flags.ts";
+import { configFromFlags, type Flags, logFromFlags } from "../../../src/config/from-flags.ts";
 import { formatProblem } from "../../../src/config/problem.ts";
 
-const problemsOf = (to: string, listen?: string, cors: readonly string[] = []): string[] => {
-  const loaded = configFromFlags({ to, listen, cors });
+const NOT_GIVEN = { listen: undefined, cors: [], trust: [], admin: undefined };
+
+const problemsOf = (flags: Partial<Flags>): string[] => {
+  const loaded = configFromFlags({ ...NOT_GIVEN, to: "http://127.0.0.1:8080", ...flags });
   return "problems" in loaded ? loaded.problems.map(formatProblem) : [];
 };
 
 test("one route for every path, with the defaults of a route file", () => {
-  expect(configFromFlags({ to: "http://127.0.0.1:8080", listen: undefined, cors: [] })).toMatchObject({
+  expect(configFromFlags({ ...NOT_GIVEN, to: "http://127.0.0.1:8080" })).toMatchObject({
     config: {
       server: { listen: [{ address: { host: undefined, port: 8000 } }], log: { level: "info" } },
       routes: [
@@ -25,7 +27,12 @@ test("one route for every path, with the defaults of a route file", () => {
 });
 
 test("--listen and --cors are validated by the schemas of the files", () => {
-  const loaded = configFromFlags({ to: "unix:/run/a", listen: "[::1]:0", cors: ["https://a.example", "*"] });
+  const loaded = configFromFlags({
+    ...NOT_GIVEN,
+    to: "unix:/run/a",
+    listen: "[::1]:0",
+    cors: ["https://a.example", "*"],
+  });
   expect(loaded).toMatchObject({
     config: {
       server: { listen: [{ address: { host: "::1", port: 0 } }] },
@@ -35,13 +42,26 @@ test("--listen and --cors are validated by the schemas of the files", () => {
 });
 
 test("problems name the flag", () => {
-  expect(problemsOf("nowhere", "a:b", ["https://a.example", "a.example"])).toEqual([
+  expect(problemsOf({ to: "nowhere", listen: "a:b", cors: ["https://a.example", "a.example"] })).toEqual([
     "--to: expected a URL such as http://127.0.0.1:8080, https://host or unix:/run/app.sock",
     '--cors "a.example": expected *, null, an origin such as https://app.example.com, or https://*.example.com',
     "--listen: expected a port, host:port such as 127.0.0.1:8000, or unix:/path",
   ]);
-  expect(problemsOf("http://a/path")).toEqual([
+  expect(problemsOf({ to: "http://a/path" })).toEqual([
     "--to: expected no path or query; a path prefix belongs in rewrite.addPrefix",
+  ]);
+});
+
+test("--trust and --admin are validated by the schemas of the files", () => {
+  const given = { trust: ["10.0.0.0/8", "::1"], admin: "9901", to: "http://127.0.0.1:8080" };
+  expect(configFromFlags({ ...NOT_GIVEN, ...given })).toMatchObject({
+    config: { server: { trustedProxies: given.trust, admin: { host: "127.0.0.1", port: 9901 } } },
+  });
+  expect(problemsOf({ trust: ["::1", "nginx"] })).toEqual([
+    '--trust "nginx": expected an address or a CIDR range such as 10.0.0.0/8',
+  ]);
+  expect(problemsOf({ admin: "0.0.0.0:9900" })).toEqual([
+    "--admin: other machines can reach this address: set adminToken in sluice.yaml, or use 127.0.0.1",
   ]);
 });
 

@@ -131,7 +131,7 @@ stages: { TEST: { variables: { Port: 8000 } } }
 
 test("--to is compared with --listen and its default", () => {
   const problems = (to: string, listen?: string) => {
-    const loaded = configFromFlags({ to, listen, cors: [] });
+    const loaded = configFromFlags({ to, listen, cors: [], trust: [], admin: undefined });
     return "problems" in loaded ? loaded.problems.map(formatProblem) : [];
   };
   const problem =

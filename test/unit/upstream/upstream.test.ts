@@ -41,6 +41,8 @@ test("in-flight requests are counted until each is released, once", () => {
   expect(a.inFlight).toBe(0);
 });
 
+const REFUSED = { code: "backend_connect_failed", message: "refused" } as const;
+
 test("a backend that was tried is not chosen again", () => {
   const { next } = pool([{}, {}, {}]);
   expect(next("a", "b")).toBe("c");
@@ -51,9 +53,9 @@ test("a backup is chosen only while no other backend is available", () => {
   const { upstream, backend, next } = pool([{}, { backup: true }, {}]);
   for (let n = 0; n < 4; n++) expect(next()).not.toBe("b");
   expect(next("a", "c")).toBe("b");
-  upstream.failed(backend("a"), "refused");
+  upstream.failed(backend("a"), REFUSED);
   expect(next()).toBe("c");
-  upstream.failed(backend("c"), "refused");
+  upstream.failed(backend("c"), REFUSED);
   expect([next(), next()]).toEqual(["b", "b"]);
   vi.advanceTimersByTime(10_000);
   expect(next()).not.toBe("b");
@@ -61,12 +63,12 @@ test("a backup is chosen only while no other backend is available", () => {
 
 test("if failures have taken out all backends, all are tried", () => {
   const { upstream, backend, next, messages } = pool([{}, {}]);
-  upstream.failed(backend("a"), "refused");
-  upstream.failed(backend("b"), "refused");
+  upstream.failed(backend("a"), REFUSED);
+  upstream.failed(backend("b"), REFUSED);
   expect(new Set([next(), next()])).toEqual(new Set(["a", "b"]));
   expect(next("a")).toBe("b");
   // Each change is logged once, however many requests fail meanwhile.
-  for (const name of ["a", "b", "a", "b"]) upstream.failed(backend(name), "refused");
+  for (const name of ["a", "b", "a", "b"]) upstream.failed(backend(name), REFUSED);
   expect(messages()).toEqual(["backend is out", "backend is out"]);
   upstream.succeeded(backend("a"));
   upstream.succeeded(backend("a"));
@@ -83,7 +85,7 @@ test("a backend that checks found unhealthy is not chosen, even if there is no o
 
 test("the only backend of an upstream is never taken out", () => {
   const { upstream, backend, next, messages } = pool([{}]);
-  for (let n = 0; n < 10; n++) upstream.failed(backend("a"), "refused");
+  for (let n = 0; n < 10; n++) upstream.failed(backend("a"), REFUSED);
   expect([next(), messages()]).toEqual(["a", []]);
 });
 

@@ -66,10 +66,11 @@ const view = (over: Partial<View>): View => ({
   ...over,
 });
 
-const backend = (state: "up" | "unhealthy" | "out", inFlight: number) => ({
+const backend = (state: "up" | "unhealthy" | "failing", inFlight: number) => ({
   route: "main",
   backend: "http://b",
   state,
+  failing: undefined,
   isBackup: false,
   inFlight,
 });
@@ -77,10 +78,10 @@ const backend = (state: "up" | "unhealthy" | "out", inFlight: number) => ({
 test("a backend has the worst state that a worker reports, and the requests of all workers", () => {
   const views = [
     view({ backends: [backend("up", 2)], backendCount: 1, backendsUp: 1 }),
-    view({ backends: [backend("out", 3)], backendCount: 1, backendsUp: 0 }),
+    view({ backends: [backend("failing", 3)], backendCount: 1, backendsUp: 0 }),
   ];
   expect(mergedViews(views, QUERY)).toMatchObject({
-    backends: [{ state: "out", inFlight: 5 }],
+    backends: [{ state: "failing", inFlight: 5 }],
     backendCount: 1,
     backendsUp: 0,
   });

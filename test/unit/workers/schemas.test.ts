@@ -171,6 +171,7 @@ test("property: for any answer of the workers, the admin listener shows the vali
     () => [member as unknown as Member],
     metrics,
     (error) => faults.push(error),
+    false,
   );
   const query = { offset: 0, limit: 10, sort: "oldest", route: undefined } as const;
   const answer = fc.oneof(
