@@ -26,7 +26,8 @@ and exits with 0, or prints every problem to standard error and exits with 2.
   },
 };
 
-function routeTable(routes: readonly RouteConfig[]): string {
+/** Returns the routes as a table, in the given order. */
+export function routeTable(routes: readonly RouteConfig[]): string {
   return table([
     ["ROUTE", "HOST", "PATH", "METHODS", "UPSTREAM"],
     ...routes.map(({ name, match, upstream, mock }) => [

@@ -22,6 +22,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "validate a configuration and print its routes in matching order",
     load: async () => (await import("./check.ts")).check,
   },
+  init: {
+    summary: "write a commented configuration",
+    load: async () => (await import("./init.ts")).init,
+  },
+  health: {
+    summary: "ask the running gateway whether it works",
+    load: async () => (await import("./health.ts")).health,
+  },
   demo: {
     summary: "show live streams: sample backends, gateway and page in one process",
     load: async () => (await import("./demo.ts")).demo,
@@ -42,5 +50,9 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   schema: {
     summary: "print the JSON Schema of a configuration file, for editors",
     load: async () => (await import("./schema.ts")).schema,
+  },
+  completion: {
+    summary: "print a completion script for bash, zsh or fish",
+    load: async () => (await import("./completion.ts")).completionOf(COMMANDS),
   },
 };

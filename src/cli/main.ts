@@ -1,13 +1,12 @@
 #!/usr/bin/env node
-import { keepYoungGenerationSmall } from "../process/internals/young-generation.ts";
+// An old Node must get through this file, so it has no import and no syntax newer than a dynamic import: otherwise a
+// user would see a SyntaxError of some other file.
+const { node } = process.versions;
+const [major = 0, minor = 0] = node.split(".").map(Number);
 
-keepYoungGenerationSmall();
-
-// `sluice schema | head` closes the pipe early, which is not a crash.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-});
-
-// Imported after keepYoungGenerationSmall: loading the program would make the young generation grow first.
-const { runCommandLine } = await import("./run.ts");
-process.exitCode = await runCommandLine(process.argv.slice(2));
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(`sluice needs Node 20.19 or newer; this is Node ${node}.\n`);
+  process.exitCode = 2;
+} else {
+  void import("./program.ts");
+}

@@ -5,17 +5,19 @@ import { EXIT, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 
 const GLOBAL_FLAGS = ["--help", "--version"];
+/** Commands that take no part in the list of the help. */
+const WORDS = ["help", "version"];
 
 function help(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`);
   return `sluice: an nginx-aware reverse proxy for Server-Sent Events
 
 Usage: sluice COMMAND [flags]
 
 ${lines.join("\n")}
 
-  --help     print this text, or the help of a command
-  --version  print the version
+  --help       print this text, or the help of a command: sluice help COMMAND
+  --version    print the version; -v too
 
 Exit codes: 0 success, 1 crash, 2 wrong usage or configuration.
 `;
@@ -31,8 +33,9 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     process.stderr.write(help());
     return EXIT.refused;
   }
-  if (isHelp(name) || name === "--version") {
-    process.stdout.write(isHelp(name) ? help() : version());
+  if (name === "help" && args[0] !== undefined) return await main([args[0], "--help"]);
+  if (isHelp(name) || name === "help" || isVersion(name)) {
+    process.stdout.write(isVersion(name) ? version() : help());
     return EXIT.done;
   }
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -52,9 +55,11 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
 
 const isHelp = (arg: string): boolean => arg === "--help" || arg === "-h";
 
+const isVersion = (arg: string): boolean => ["--version", "-v", "version"].includes(arg);
+
 function unknown(name: string): string {
   if (name.startsWith("-")) return `unknown flag ${name}${suggestion(name, GLOBAL_FLAGS)}`;
-  return `unknown command ${name}${suggestion(name, Object.keys(COMMANDS))}`;
+  return `unknown command ${name}${suggestion(name, [...Object.keys(COMMANDS), ...WORDS])}`;
 }
 
 /** Runs a command line and resolves with the exit code; prints the problem of a wrong one to standard error. */

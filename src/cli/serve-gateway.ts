@@ -1,4 +1,5 @@
 import { AdminListenError } from "../admin/admin-listener.ts";
+import { visibleText } from "../base/visible-text.ts";
 import { configFromFlags, logFromFlags } from "../config/from-flags.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
@@ -6,9 +7,11 @@ import type { Config } from "../config/server-schema.ts";
 import { drainOnCrash } from "../gateway/drain-on-crash.ts";
 import { createGateway, drainLimitMs, type Gateway, GatewayClosedError } from "../gateway/gateway.ts";
 import { withoutFinalSlashes } from "../http/final-slashes.ts";
-import { createLog, type Log } from "../observe/log.ts";
+import { createLog, isForPeople, type Log } from "../observe/log.ts";
 import { openFileLimit } from "../process/open-files.ts";
+import { inMatchingOrder } from "../routing/router.ts";
 import { Workers, workerCount } from "../workers/workers.ts";
+import { routeTable } from "./check.ts";
 import { DEFAULT_DIRECTORY, EXIT, refuse, UsageError } from "./command.ts";
 
 import type { ParsedFlags } from "./flags.ts";
@@ -27,8 +30,9 @@ export async function runGateway(flags: ParsedFlags, signals: Signals): Promise<
   const begun = await Promise.race([begin(gateway, flags), signals.stop]);
   if (typeof begun === "string") return await stop(gateway, begun, log);
   if ("problems" in begun) return refuse(begun.problems);
-  for (const address of begun.addresses) log.info({ address }, "listening");
-  if (gateway.adminAddress !== undefined) log.info({ address: gateway.adminAddress }, "admin listening");
+  const greets = isForPeople(config.server.log.format) && log.isLevelEnabled("info");
+  if (greets) process.stdout.write(greeting(config, begun.addresses, gateway));
+  else report(log, begun.addresses, gateway);
   const directory = flags.has("to") ? undefined : directoryOf(flags);
   const follow = { gateway, config, log, signals, directory, listenKey: listenKey(flags) };
   const unfollow = followConfig({ ...follow, load: () => load(flags) });
@@ -38,6 +42,29 @@ export async function runGateway(flags: ParsedFlags, signals: Signals): Promise<
   const signal = await signals.stop;
   unfollow();
   return await stop(gateway, signal, log);
+}
+
+function report(log: Log, addresses: readonly string[], { adminAddress }: Gateway): void {
+  for (const address of addresses) log.info({ address }, "listening");
+  if (adminAddress !== undefined) log.info({ address: adminAddress }, "admin listening");
+}
+
+/** Returns what a person at a terminal needs first: where the gateway listens, and its routes. */
+function greeting(
+  { server, routes }: Config,
+  addresses: readonly string[],
+  { adminAddress }: Gateway,
+): string {
+  const urls = addresses.map((address, at) => urlOf(address, server.listen[at]?.tls !== undefined));
+  const dashboard = adminAddress === undefined ? "" : `  dashboard  ${urlOf(adminAddress, false)}\n`;
+  const table = routeTable(inMatchingOrder(routes)).replace(/^/gm, "  ").trimEnd();
+  return visibleText(`\n${urls.map((url) => `  open       ${url}\n`).join("")}${dashboard}\n${table}\n\n`);
+}
+
+/** Returns an address as a browser opens it; that of a unix socket unchanged. */
+function urlOf(address: string, isTls: boolean): string {
+  if (address.startsWith("unix:")) return address;
+  return `${isTls ? "https" : "http"}://${address.replace(/^(?:0\.0\.0\.0|\[::\])/, "localhost")}`;
 }
 
 /** Creates a gateway in this process, or workers if the configuration wants several processes. */
@@ -85,7 +112,10 @@ const FEW_FILES = 4096;
 function refuseConfig(problems: readonly Problem[], flags: ParsedFlags): number {
   const code = refuse(problems);
   const isBare = !flags.has("config") && problems[0]?.file === DEFAULT_DIRECTORY;
-  if (isBare) process.stderr.write("Without files: sluice serve --to URL, or sluice demo.\n");
+  if (isBare)
+    process.stderr.write(
+      "Write one with sluice init; without files: sluice serve --to URL, or sluice demo.\n",
+    );
   return code;
 }
 

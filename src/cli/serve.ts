@@ -24,7 +24,7 @@ ends all streams at once. A second signal ends the process immediately.
   --admin ADDR      with --to: health, metrics and dashboard at a port of
                     127.0.0.1, host:port or unix:/path (none)
   --log-level L     debug, info, warn, error or silent, instead of log.level
-  --log-format F    json or pretty, instead of log.format
+  --log-format F    auto, json or pretty, instead of log.format
 `,
   async run(args) {
     const flags = parseFlags(args, FLAGS);

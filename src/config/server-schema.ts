@@ -37,9 +37,9 @@ const serverObject = z.strictObject({
         .prefault("info")
         .describe("The lowest level that is logged."),
       format: z
-        .enum(["json", "pretty"])
-        .prefault("json")
-        .describe("One JSON object per line, or text for people."),
+        .enum(["auto", "json", "pretty"])
+        .prefault("auto")
+        .describe("json: one object per line. pretty: text for people. auto: text on a terminal, else JSON."),
     })
     .prefault({})
     .describe("The log, on standard output."),

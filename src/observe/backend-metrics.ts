@@ -1,5 +1,9 @@
 import { Counter, Gauge, type MetricValueWithName, type Registry } from "prom-client";
-import { type CustomMetricValues, registerCustomMetric } from "../process/internals/custom-metric.ts";
+import {
+  type CustomMetric,
+  type CustomMetricValues,
+  registerCustomMetric,
+} from "../process/internals/custom-metric.ts";
 import type { Spread } from "./spread.ts";
 
 /** Whether a backend works, as the last attempts and checks show it. */
@@ -21,8 +25,6 @@ interface BackendSources {
   readonly backends: () => Iterable<BackendUp>;
   readonly records: () => Iterable<BackendCounts>;
 }
-
-const CONNECT = "sluice_backend_connect_seconds";
 
 /** Declares the metrics of backends, read at each scrape. */
 export function declareBackends(register: Registry, { backends, records }: BackendSources): void {
@@ -50,23 +52,44 @@ export function declareBackends(register: Registry, { backends, records }: Backe
         for (const [result, count] of attempts) this.inc({ route, backend, result }, count);
     },
   });
-  registerCustomMetric(register, { name: CONNECT, get: () => Promise.resolve(connectTimes(records())) });
+  new BackendHistogram({
+    name: "sluice_backend_connect_seconds",
+    help: "Time to connect to a backend, TLS included; requests on kept connections do not count.",
+    labelNames: ["route", "backend"],
+    register,
+    records,
+  });
 }
 
-function connectTimes(records: Iterable<BackendCounts>): CustomMetricValues {
-  const sums = new Map<string, MetricValueWithName<string>>();
-  for (const { route, backend, connects } of records) {
-    for (const value of connects.values(CONNECT, { route, backend })) {
-      const key = JSON.stringify([value.metricName, value.labels]);
-      const known = sums.get(key);
-      sums.set(key, known === undefined ? value : { ...value, value: known.value + value.value });
-    }
+interface BackendHistogramOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly ["route", "backend"];
+  readonly register: Registry;
+  readonly records: () => Iterable<BackendCounts>;
+}
+
+/** A histogram of what the records of backends have counted. */
+class BackendHistogram implements CustomMetric {
+  readonly name: string;
+  readonly #options: BackendHistogramOptions;
+
+  constructor(options: BackendHistogramOptions) {
+    this.name = options.name;
+    this.#options = options;
+    registerCustomMetric(options.register, this);
   }
-  return {
-    name: CONNECT,
-    help: "Time to connect to a backend, TLS included; requests on kept connections do not count.",
-    type: "histogram",
-    aggregator: "sum",
-    values: [...sums.values()],
-  };
+
+  get(): Promise<CustomMetricValues> {
+    const { name, help, records } = this.#options;
+    const sums = new Map<string, MetricValueWithName<string>>();
+    for (const { route, backend, connects } of records()) {
+      for (const value of connects.values(name, { route, backend })) {
+        const key = JSON.stringify([value.metricName, value.labels]);
+        const before = sums.get(key)?.value ?? 0;
+        sums.set(key, { ...value, value: before + value.value });
+      }
+    }
+    return Promise.resolve({ name, help, type: "histogram", aggregator: "sum", values: [...sums.values()] });
+  }
 }

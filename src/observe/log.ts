@@ -10,7 +10,7 @@ export type Log = Logger;
 const STANDARD_OUTPUT = 1;
 
 /**
- * Creates the gateway's log: one JSON object per line, or with `pretty` lines for people.
+ * Creates the gateway's log: one JSON object per line, or lines for people.
  *
  * Lines go to `destination` one by one or, without it, to standard output in groups. `pretty` formats in this process
  * and not in a worker thread, whose queue would be lost when the process is killed.
@@ -19,11 +19,16 @@ export function createLog(config: ServerConfig["log"], destination?: Destination
   const options = { level: config.level, base: null, timestamp: isoTime };
   const onDropped = (lines: number): void => log.warn({ lines }, "log lines were dropped");
   const target = destination ?? new LogOutput(STANDARD_OUTPUT, onDropped);
-  const lines = config.format === "json" ? target : prettyInto(target);
+  const lines = isForPeople(config.format) ? prettyInto(target) : target;
   // JSON leaves some characters unescaped that control a terminal. `writePlainLines` checks its own lines.
   const log = pino(options, { write: (line) => lines.write(visibleText(line)) });
   writePlainLines(log, lines, isoTime);
   return log;
+}
+
+/** Whether lines are for people: `pretty`, or `auto` on a terminal. */
+export function isForPeople(format: ServerConfig["log"]["format"]): boolean {
+  return format === "pretty" || (format === "auto" && process.stdout.isTTY);
 }
 
 let timeMs = 0;

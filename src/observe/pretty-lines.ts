@@ -1,6 +1,7 @@
 import type { DestinationStream } from "pino";
 import { prettyFactory } from "pino-pretty";
 import { replaceUnsafe, spelled } from "../base/visible-text.ts";
+import { forPeople, type LogLine } from "./people-lines.ts";
 
 /** The first stand-in for unsafe characters, in a plane for private use, whose characters have no meaning. */
 const STAND_INS = 0x100000;
@@ -18,8 +19,11 @@ const STAND_IN = /[\u{100000}-\u{102069}]/gu;
  * would not work, because pino-pretty escapes their backslash in what it prints as JSON.
  */
 export function prettyInto(target: DestinationStream): DestinationStream {
-  const format = prettyFactory({ colorize: process.stdout.isTTY, singleLine: true });
-  return { write: (line) => target.write(withEscapes(format(JSON.parse(line, withStandIns)))) };
+  // https://no-color.org: any value that is not empty.
+  const colorize = process.stdout.isTTY && !process.env["NO_COLOR"];
+  const format = prettyFactory({ colorize, singleLine: true });
+  const render = (line: string) => format(forPeople(JSON.parse(line, withStandIns) as LogLine));
+  return { write: (line) => target.write(withEscapes(render(line))) };
 }
 
 function withStandIns(_key: string, value: unknown): unknown {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import http, { type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -33,6 +33,9 @@ describe("help and version", () => {
     ["sign", ["sign", "--help"]],
     ["check", ["check", "--help"]],
     ["demo", ["demo", "--help"]],
+    ["init", ["init", "--help"]],
+    ["health", ["help", "health"]],
+    ["completion", ["completion", "--help"]],
     ["probe", ["probe", "--help"]],
     ["schema", ["schema", "-h"]],
     ["nginx", ["nginx", "--help"]],
@@ -46,9 +49,8 @@ describe("help and version", () => {
   });
 
   test("every line of help fits a terminal", () => {
-    const names = ["sluice", "serve", "sign", "check", "demo", "probe", "schema", "nginx", "nginx-lint"];
-    for (const name of names) {
-      const text = readFileSync(new URL(`help/${name}.txt`, import.meta.url), "utf8");
+    for (const file of readdirSync(new URL("help", import.meta.url))) {
+      const text = readFileSync(new URL(`help/${file}`, import.meta.url), "utf8");
       expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
     }
   });
@@ -198,7 +200,8 @@ describe("a configuration problem ends serve and check with 2 and its place", ()
     expect(await sluice(["serve"], { cwd: directoryOf({}) })).toEqual({
       code: 2,
       stdout: "",
-      stderr: "./config: does not exist\nWithout files: sluice serve --to URL, or sluice demo.\n",
+      stderr:
+        "./config: does not exist\nWrite one with sluice init; without files: sluice serve --to URL, or sluice demo.\n",
     });
   });
 

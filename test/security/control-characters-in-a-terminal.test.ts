@@ -110,7 +110,7 @@ test("a running gateway escapes control characters of a request path in its log"
     "pretty",
   ]);
   const address = await eventually(
-    () => /listening.*127\.0\.0\.1:(\d+)/.exec(sluice.text())?.[1],
+    () => /open +http:\/\/127\.0\.0\.1:(\d+)/.exec(sluice.text())?.[1],
     "the address",
     { timeoutMs: START_MS },
   );

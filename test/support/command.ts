@@ -5,6 +5,8 @@ export interface CommandSetup {
   readonly cwd?: string;
   /** SIGKILL follows after this time; a hanging program must not hang the tests. */
   readonly timeoutMs?: number;
+  /** The text on standard input; without it, standard input is empty. */
+  readonly input?: string;
 }
 
 export interface CommandResult {
@@ -20,21 +22,22 @@ const TAIL_CHARACTERS = 4000;
 export function attempt(
   program: string,
   args: readonly string[],
-  { env, cwd, timeoutMs = 300_000 }: CommandSetup = {},
+  { env, cwd, timeoutMs = 300_000, input }: CommandSetup = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       ...(cwd === undefined ? {} : { cwd }),
       env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });
+    child.stdin?.on("error", () => {}).end(input);
     let stdout = "";
     let output = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
       output += text;
     });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       output += text;
     });
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);

@@ -71,7 +71,7 @@ test("the flags for the log set only the given keys", () => {
   expect(logFromFlags({ level: "loud", format: "jso" })).toMatchObject({
     problems: [
       { key: "--log-level", message: "expected debug, info, warn, error or silent" },
-      { key: "--log-format", message: "expected json or pretty; did you mean json?" },
+      { key: "--log-format", message: "expected auto, json or pretty; did you mean json?" },
     ],
   });
 });

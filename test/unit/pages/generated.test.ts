@@ -27,13 +27,16 @@ test("the benchmarks name the machine of the saved results", () => {
 });
 
 /** Matches a declaration such as `new Gauge({ name: "sluice_ready", help: "…", labelNames: ["route"] })`. */
-const DECLARATION = /new (Counter|Gauge|RouteHistogram)\(\{\s*name: "(sluice_\w+)"([\s\S]*?)\n\s*\}\)/g;
+const DECLARATION =
+  /new (Counter|Gauge|RouteHistogram|BackendHistogram)\(\{\s*name: "(sluice_\w+)"([\s\S]*?)\n\s*\}\)/g;
 const ROW = /^\| `(sluice_\w+)` \| (\w+) \| ((?:`\w+`(?:, )?)*) ?\|/gm;
 
 const metricsOf = (text: string): string[] =>
   [...text.matchAll(DECLARATION)].map(([, kind, name, rest = ""]) => {
     const labels = /labelNames: \[([^\]]*)\]/.exec(rest)?.[1]?.replaceAll('"', "") ?? "";
-    return kind === "RouteHistogram" ? `${name} histogram route` : `${name} ${kind?.toLowerCase()} ${labels}`;
+    return kind === "RouteHistogram"
+      ? `${name} histogram route`
+      : `${name} ${kind?.toLowerCase().replace("backend", "")} ${labels}`;
   });
 
 test("the table of metrics lists every metric with its type and labels", () => {
