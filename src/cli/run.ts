@@ -9,15 +9,15 @@ const GLOBAL_FLAGS = ["--help", "--version"];
 const WORDS = ["help", "version"];
 
 function help(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`);
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(11)}${summary}`);
   return `sluice: an nginx-aware reverse proxy for Server-Sent Events
 
 Usage: sluice COMMAND [flags]
 
 ${lines.join("\n")}
 
-  --help       print this text, or the help of a command: sluice help COMMAND
-  --version    print the version; -v too
+  --help      print this text, or the help of a command: sluice help COMMAND
+  --version   print the version; -v too
 
 Exit codes: 0 success, 1 crash, 2 wrong usage or configuration.
 `;

@@ -6,8 +6,8 @@ import { takeSignals } from "./signals.ts";
 /** `sluice serve`: runs the gateway until SIGTERM or SIGINT. */
 export const serve: Command = {
   help: `Usage: sluice serve [--config DIR]
-       sluice serve --to URL [--listen ADDR] [--trust CIDR]... [--cors ORIGIN]...
-                    [--admin ADDR]
+       sluice serve --to URL [--listen ADDR] [--trust CIDR]...
+                    [--cors ORIGIN]... [--admin ADDR]
 
 Runs the gateway with a configuration directory or, with --to, without files:
 one route for every path. Changed files are loaded when they are written, and
