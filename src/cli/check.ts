@@ -1,6 +1,7 @@
 import { visibleText } from "../base/visible-text.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { BackendConfig } from "../config/upstream-schema.ts";
+import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import { type Command, DEFAULT_DIRECTORY, EXIT, refuse } from "./command.ts";
 
 import { parseFlags } from "./flags.ts";
@@ -9,8 +10,9 @@ import { parseFlags } from "./flags.ts";
 export const check: Command = {
   help: `Usage: sluice check [--config DIR]
 
-Validates a configuration as serve does. Prints its routes in matching order
-and exits with 0, or prints every problem to standard error and exits with 2.
+Validates a configuration as serve does, and whether this machine lets serve
+listen. Prints its routes in matching order and exits with 0, or prints every
+problem to standard error and exits with 2.
 
   --config DIR  the configuration directory (${DEFAULT_DIRECTORY})
 `,
@@ -19,8 +21,12 @@ and exits with 0, or prints every problem to standard error and exits with 2.
     // Loaded only now: the help and a wrong flag need no schemas.
     const { loadConfig } = await import("../config/load.ts");
     const { inMatchingOrder } = await import("../routing/router.ts");
-    const loaded = loadConfig(flags.one("config") ?? DEFAULT_DIRECTORY, process.env);
+    const { machineProblems } = await import("./machine-problems.ts");
+    const directory = flags.one("config") ?? DEFAULT_DIRECTORY;
+    const loaded = loadConfig(directory, process.env);
     if ("problems" in loaded) return refuse(loaded.problems);
+    const problems = machineProblems(loaded.config, `${withoutFinalSlashes(directory, 1)}/sluice.yaml`);
+    if (problems.length > 0) return refuse(problems);
     process.stdout.write(visibleText(routeTable(inMatchingOrder(loaded.config.routes))));
     return EXIT.done;
   },

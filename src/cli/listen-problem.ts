@@ -14,6 +14,10 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "the path is too long for a socket",
 };
 
+/** The problem of a port below 1024 and its remedy. */
+export const PRIVILEGED =
+  "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE (AmbientCapabilities in systemd, or setcap)";
+
 /** Returns a problem for an error of listening that the user can solve; undefined for any other error. */
 export function listenProblem(error: unknown, where: Pick<Problem, "file" | "key">): Problem | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -28,7 +32,8 @@ export function listenProblem(error: unknown, where: Pick<Problem, "file" | "key
     readonly port?: number;
     readonly hostname?: string;
   };
-  const explained = EXPLAINED[code];
+  const isPrivileged = code === "EACCES" && port !== undefined && port < 1024;
+  const explained = isPrivileged ? PRIVILEGED : EXPLAINED[code];
   if (explained === undefined || !["listen", "bind", "getaddrinfo"].includes(syscall)) return undefined;
   const host = address ?? hostname ?? "";
   const isPath = host.startsWith("/");

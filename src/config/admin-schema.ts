@@ -5,6 +5,8 @@ import { secret } from "./secret.ts";
 /** The admin listener: health, metrics and the dashboard. */
 
 const LOOPBACK = "127.0.0.1";
+/** In characters; for a listener that other machines can reach. */
+const SHORTEST_TOKEN = 12;
 
 /** The address of the admin listener; undefined for none. A port alone is on the loopback address, unlike in `listen`. */
 export const admin = z
@@ -40,7 +42,13 @@ export function refuseOpenAdmin(
   server: { readonly admin: ListenAddress | undefined; readonly adminToken?: string | undefined },
   ctx: z.RefinementCtx,
 ): void {
-  if (server.admin === undefined || isLocal(server.admin) || server.adminToken !== undefined) return;
+  if (server.admin === undefined || isLocal(server.admin)) return;
+  const { adminToken: token } = server;
+  if (token !== undefined && token.length < SHORTEST_TOKEN) {
+    const message = `expected at least ${SHORTEST_TOKEN} characters, because other machines can try tokens: openssl rand -hex 32`;
+    ctx.addIssue({ code: "custom", path: ["adminToken"], message });
+  }
+  if (token !== undefined) return;
   ctx.addIssue({
     code: "custom",
     path: ["admin"],

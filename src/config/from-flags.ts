@@ -3,7 +3,7 @@ import type { Loaded } from "./load.ts";
 import { describeOwnBackend, ownBackends } from "./own-backends.ts";
 import type { Problem } from "./problem.ts";
 import { routeSchema } from "./route-schema.ts";
-import { phrase, problemsIn } from "./schema-problems.ts";
+import { phrase, problemsIn, withRemedy } from "./schema-problems.ts";
 import { type ServerConfig, serverSchema } from "./server-schema.ts";
 
 /** The flags of `serve --to`, which replace the files. */
@@ -43,12 +43,13 @@ export function configFromFlags({ to, listen, cors, trust, admin }: Flags): Load
     return { config: { server: server.data, routes: [{ ...route.data, name: "default" }], apps: [] } };
   }
   const flagged = (issues: Parameters<typeof problemsIn>[0], name: SchemaName): Problem[] =>
-    problemsIn(issues, jsonSchema(name)).map(({ path, message }) => {
+    problemsIn(issues, jsonSchema(name)).map((problem) => {
+      const { path } = problem;
       const flag = FLAGS[String(path[0])] ?? "--to";
       const index = path.find((step) => typeof step === "number");
       const values = flag === "--trust" ? trust : cors;
       const key = index === undefined ? flag : `${flag} ${JSON.stringify(values[index])}`;
-      return { file: undefined, at: undefined, key, message: message.replace(OBJECT_FORM, "") };
+      return { file: undefined, at: undefined, key, message: withRemedy(problem).replace(OBJECT_FORM, "") };
     });
   return {
     problems: [
@@ -85,4 +86,4 @@ const FLAGS: Readonly<Record<string, string>> = {
 };
 
 /** The part of a problem's text that does not apply to a flag, which has no object form. */
-const OBJECT_FORM = /, or an object with \w+$/;
+const OBJECT_FORM = /, or an object with \w+(?=;|$)/;

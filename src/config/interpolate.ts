@@ -9,6 +9,14 @@ export interface Interpolated {
   readonly problems: readonly { readonly path: Path; readonly message: string }[];
   /** The paths of the scalars that consist of a single variable. */
   readonly wholes: readonly Path[];
+  /** The variables from whose values a scalar was made. */
+  readonly used: readonly UsedVariable[];
+}
+
+export interface UsedVariable {
+  readonly path: Path;
+  readonly name: string;
+  readonly isEmpty: boolean;
 }
 
 const NAME = "[A-Za-z_][A-Za-z0-9_]*";
@@ -25,19 +33,28 @@ const WHOLE = /^\$\{[^}]*\}$/;
 export function interpolate(value: unknown, env: Env): Interpolated {
   const problems: { path: Path; message: string }[] = [];
   const wholes: Path[] = [];
+  const used: UsedVariable[] = [];
   const visit = (node: unknown, path: Path): unknown => {
     if (typeof node === "string") {
       if (WHOLE.test(node)) wholes.push(path);
-      return fill(node, env, (message) => problems.push({ path, message }));
+      return fill(node, env, {
+        report: (message) => problems.push({ path, message }),
+        use: (name, isEmpty) => used.push({ path, name, isEmpty }),
+      });
     }
     if (Array.isArray(node)) return node.map((item, index) => visit(item, [...path, index]));
     if (typeof node !== "object" || node === null) return node;
     return Object.fromEntries(Object.entries(node).map(([key, item]) => [key, visit(item, [...path, key])]));
   };
-  return { value: visit(value, []), problems, wholes };
+  return { value: visit(value, []), problems, wholes, used };
 }
 
-function fill(text: string, env: Env, report: (message: string) => void): string {
+interface FillEvents {
+  report(message: string): void;
+  use(name: string, isEmpty: boolean): void;
+}
+
+function fill(text: string, env: Env, { report, use }: FillEvents): string {
   return text.replace(/\$\$\{|\$\{([^}]*)(\}?)/g, (whole, inner: string | undefined, end: string) => {
     if (inner === undefined) return "${";
     const parts = REFERENCE.exec(inner)?.groups;
@@ -54,6 +71,7 @@ function fill(text: string, env: Env, report: (message: string) => void): string
       report(`the environment variable ${name} is not set; \${${name}:-default} would give it a default`);
       return whole;
     }
+    use(name, value === "");
     return value;
   });
 }

@@ -145,6 +145,27 @@ function readApps(path: string, reading: Reading): AppConfig[] | undefined {
   return file && Object.entries(file).map(([name, app]) => ({ ...app, name }));
 }
 
+/** Returns a problem for each file that looks like a route and is none: it would be missing without a word. */
+function unreadRoutes(directory: string, names: readonly string[], { files }: Reading): Problem[] {
+  return names.flatMap((name): Problem[] => {
+    const at = { file: `${directory}/${name}`, at: undefined, key: "" };
+    if (YAML_ENDING.test(name)) return [];
+    const meantName = /^(.+?)(?:\.ya?ml\.txt|\.json)$/i.exec(name)?.[1];
+    if (meantName !== undefined) return [{ ...at, message: `not read; did you mean ${meantName}.yaml?` }];
+    if (!holdsYaml(at.file, files)) return [];
+    return [{ ...at, message: `not read; route files belong directly in ${directory}/` }];
+  });
+}
+
+/** Whether a path is a directory with YAML files. */
+function holdsYaml(path: string, files: ConfigFiles): boolean {
+  try {
+    return files.names(path).some((name) => YAML_ENDING.test(name));
+  } catch {
+    return false;
+  }
+}
+
 /** `apps` is undefined if apps.yaml has a problem: names of apps are then not checked. */
 function readRoutes(
   directory: string,
@@ -158,6 +179,7 @@ function readRoutes(
   if (names !== undefined && files.length === 0) {
     problems.push({ file: directory, at: undefined, key: "", message: `empty${example}` });
   }
+  problems.push(...unreadRoutes(directory, names ?? [], reading));
   const seen = new Map<string, string>();
   const routes = files.flatMap((file): ReadRoute[] => {
     const path = `${directory}/${file}`;

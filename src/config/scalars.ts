@@ -72,7 +72,19 @@ export const cidr = z
     const most = { 0: -1, 4: 32, 6: 128 }[isIP(ip)] ?? -1;
     const bitsFit = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
     if (most < 0 || more !== undefined || !bitsFit) ctx.addIssue(EXPECTED_CIDR);
+    else if (bits !== undefined) refuseHostBits(ip, Number(bits), ctx);
   });
+
+/** Refuses an IPv4 range such as 10.0.0.5/8: its author meant one address, or the whole range. */
+function refuseHostBits(ip: string, bits: number, ctx: z.RefinementCtx): void {
+  if (isIP(ip) !== 4) return;
+  const size = 2 ** (32 - bits);
+  const value = ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  const first = Math.floor(value / size) * size;
+  if (first === value) return;
+  const network = [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join(".");
+  ctx.addIssue(`${ip} is inside of the range; did you mean ${network}/${bits}, or ${ip} alone?`);
+}
 
 /** The address of a backend, parsed. */
 export interface BackendAddress {
@@ -111,7 +123,8 @@ export const backendUrl = z
       };
     }
     const parsed = URL.canParse(url) ? new URL(url) : undefined;
-    if (parsed === undefined || !/^https?:\/\//i.test(url)) {
+    // The URL standard allows a host with `$`; no such host exists, and the author meant a variable.
+    if (parsed === undefined || !/^https?:\/\/[^$]+$/i.test(url)) {
       ctx.addIssue(EXPECTED_URL);
       return z.NEVER;
     }

@@ -1,6 +1,8 @@
 import type * as z from "zod";
 import { type JsonSchema, keyPaths, keysAt } from "./json-schema.ts";
 import { nearest, suggestion } from "./nearest.ts";
+import { nginxKey } from "./nginx-keys.ts";
+import { remedyFor } from "./remedy.ts";
 
 type Issue = z.core.$ZodIssue;
 type RawIssue = z.core.$ZodRawIssue;
@@ -9,6 +11,8 @@ type RawIssue = z.core.$ZodRawIssue;
 export interface SchemaProblem {
   readonly path: readonly PropertyKey[];
   readonly message: string;
+  /** What the author most likely meant. It repeats a part of the value, which must not be shown if it is a secret. */
+  readonly remedy?: string | undefined;
   /** Whether the key itself is wrong, not its value. */
   readonly isKey: boolean;
   /** Whether the key is missing: the problem is then shown at the object that lacks it. */
@@ -82,7 +86,14 @@ function explain(issue: Issue, above: SchemaProblem["path"], schema: JsonSchema)
     const branch = fittingBranch(issue.errors);
     if (branch !== undefined) return branch.flatMap((inner) => explain(inner, path, schema));
   }
-  return [{ ...plain, message: withKeys(issue, path, schema) }];
+  const message = withKeys(issue, path, schema);
+  const remedy = message.includes("did you mean") ? undefined : remedyFor(message, issue.input);
+  return [{ ...plain, message, remedy }];
+}
+
+/** Returns the text of a problem with its remedy. */
+export function withRemedy({ message, remedy }: SchemaProblem): string {
+  return remedy === undefined ? message : `${message}; ${remedy}`;
 }
 
 /** Adds the known keys where an object was expected, for example for `stream:` with nothing below it. */
@@ -104,7 +115,10 @@ function unknownKey(
     everywhere.find((spelled) => lastName(spelled) === key) ??
     nearest(key, known) ??
     misspelt(key, everywhere);
-  const hint = meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}?`;
+  const hint =
+    nginxKey(key) ??
+    (key === "routes" ? "each route is a file of its own in routes/" : undefined) ??
+    (meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}?`);
   return { path, isKey: true, isMissing: false, message: `unknown key; ${hint}` };
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { refuseTwice } from "./address-conflicts.ts";
 import { admin, adminToken, refuseOpenAdmin } from "./admin-schema.ts";
 import type { AppConfig } from "./apps-schema.ts";
 import { drainSchema } from "./drain-schema.ts";
@@ -51,14 +52,18 @@ const serverObject = z.strictObject({
   ),
 });
 
-export const serverSchema = serverObject.superRefine(refuseOpenAdmin).superRefine(refuseOpenProbe);
+export const serverSchema = serverObject
+  .superRefine(refuseOpenAdmin)
+  .superRefine(refuseOpenProbe)
+  .superRefine(refuseTwice);
 
 /** Returns the same schema for a sluice.yaml whose files are named relative to `directory`. */
 export const serverSchemaIn = (directory: string) =>
   serverObject
     .extend({ listen: listenIn(directory) })
     .superRefine(refuseOpenAdmin)
-    .superRefine(refuseOpenProbe);
+    .superRefine(refuseOpenProbe)
+    .superRefine(refuseTwice);
 
 /** sluice.yaml after validation: every default filled in, durations in milliseconds, sizes in bytes. */
 export type ServerConfig = z.output<typeof serverSchema>;

@@ -27,10 +27,15 @@ const environment = z.strictObject({
 
 /** The rule that a route has an upstream or a mock, but not both: with both, the destination would be ambiguous. */
 export const ONE_DESTINATION = {
-  message: "expected either upstream or mock, and not both",
+  error: ({ input }: { readonly input?: unknown }) =>
+    hasDestination(input) ? "expected either upstream or mock, and not both" : "expected upstream or mock",
   when: ({ value }: { readonly value: unknown }) =>
     typeof value === "object" && value !== null && !Array.isArray(value),
 };
+
+function hasDestination(route: unknown): boolean {
+  return typeof route === "object" && route !== null && ("upstream" in route || "mock" in route);
+}
 
 export function hasOneDestination(route: { upstream?: unknown; mock?: unknown }): boolean {
   return (route.upstream === undefined) !== (route.mock === undefined);

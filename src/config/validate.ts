@@ -1,8 +1,8 @@
 import type * as z from "zod";
-import { type Env, interpolate } from "./interpolate.ts";
+import { type Env, interpolate, type UsedVariable } from "./interpolate.ts";
 import type { JsonSchema } from "./json-schema.ts";
 import type { SourcePosition } from "./problem.ts";
-import { phrase, problemsIn } from "./schema-problems.ts";
+import { phrase, problemsIn, type SchemaProblem, withRemedy } from "./schema-problems.ts";
 import type { Path, YamlFile } from "./yaml-file.ts";
 
 /** One problem in a file, with its place. */
@@ -20,7 +20,7 @@ export function validate<T>(
   { schema, json }: { schema: z.ZodType<T>; json: () => JsonSchema },
   env: Env,
 ): Validated<T> {
-  const { value, problems: unset, wholes } = interpolate(file.value, env);
+  const { value, problems: unset, wholes, used } = interpolate(file.value, env);
   const result = parse(schema, value, wholes);
   if (result.success && unset.length === 0) return { value: result.data };
   const isUnset = new Set(unset.map(({ path }) => JSON.stringify(path)));
@@ -30,17 +30,23 @@ export function validate<T>(
   return {
     problems: [
       ...unset.map(({ path, message }) => ({ path, message, at: file.valuePosition(path) })),
-      ...invalid.map(({ path, message, isKey, isMissing }) => ({
-        path,
-        message,
-        at: isMissing
-          ? file.keyPosition(path.slice(0, -1))
-          : isKey
-            ? file.keyPosition(path)
-            : file.valuePosition(path),
-      })),
+      ...invalid.map((problem) => {
+        const { path, isKey, isMissing } = problem;
+        const message = withOrigin(problem, used);
+        if (isMissing) return { path, message, at: file.keyPosition(path.slice(0, -1)) };
+        return { path, message, at: isKey ? file.keyPosition(path) : file.valuePosition(path) };
+      }),
     ],
   };
+}
+
+/** Returns a problem's text with the variable that the value came from, never with a part of a variable's value. */
+function withOrigin(problem: SchemaProblem, used: readonly UsedVariable[]): string {
+  const source = used.find(({ path }) => path.every((step, at) => step === problem.path[at]));
+  if (source === undefined) return withRemedy(problem);
+  return source.isEmpty
+    ? `${problem.message}; the environment variable ${source.name} is empty`
+    : `${problem.message}; the value is that of the environment variable ${source.name}`;
 }
 
 type Parsed<T> = z.ZodSafeParseResult<T>;

@@ -129,9 +129,12 @@ function syntaxProblem(text: string, document: Document.Parsed): SyntaxProblem |
   if (error !== undefined) {
     const offset = error.pos[0];
     const isBareVariable = text[offset] === "{" && text[offset - 1] === "$";
+    const isBareStar = text[offset] === "*";
     const message = isBareVariable
       ? `quote "\${NAME}" inside [ ] and { }`
-      : `invalid YAML: ${lowerFirst(error.message)}`;
+      : isBareStar
+        ? 'quote "*": a bare * begins a YAML alias'
+        : `invalid YAML: ${lowerFirst(error.message)}`;
     return { message: message.replace(/\s+/g, " "), offset };
   }
   const { explicit, version } = document.directives.yaml;

@@ -179,7 +179,7 @@ describe("a configuration problem ends serve and check with 2 and its place", ()
         "config/sluice.yaml": "listen: 70000\n",
         "config/routes/r.yaml": `${ROUTE}stream: { hartbeat: 1s }\n`,
       },
-      "config/routes/r.yaml:3:11 stream.hartbeat: unknown key; did you mean heartbeat?\nconfig/sluice.yaml:1:9 listen: expected a port, host:port such as 127.0.0.1:8000, or unix:/path, or an object with address\n",
+      "config/routes/r.yaml:3:11 stream.hartbeat: unknown key; did you mean heartbeat?\nconfig/sluice.yaml:1:9 listen: expected a port, host:port such as 127.0.0.1:8000, or unix:/path, or an object with address; a port is at most 65535\n",
     ],
   ];
 

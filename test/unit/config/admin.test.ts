@@ -35,7 +35,10 @@ test("an address that other machines can reach without a token is refused with i
       `config/sluice.yaml:2:8 admin: ${NEEDS_TOKEN}`,
     ]);
   }
-  expect(load("admin: 0.0.0.0:9900\nadminToken: a-token\n")).toEqual({ host: "0.0.0.0", port: 9900 });
+  expect(load("admin: 0.0.0.0:9900\nadminToken: a-token-of-twenty-ch\n")).toEqual({
+    host: "0.0.0.0",
+    port: 9900,
+  });
 });
 
 test("an invalid address and an empty token are refused", () => {

@@ -42,7 +42,7 @@ test.each([
   [
     "a secret that is an empty variable",
     `web: { key: k, secret: "\${EMPTY}" }`,
-    "apps.yaml:1:24 web.secret: expected a secret that is not empty",
+    "apps.yaml:1:24 web.secret: expected a secret that is not empty; the environment variable EMPTY is empty",
   ],
   [
     "no secret",

@@ -43,8 +43,8 @@ test("--listen and --cors are validated by the schemas of the files", () => {
 
 test("problems name the flag", () => {
   expect(problemsOf({ to: "nowhere", listen: "a:b", cors: ["https://a.example", "a.example"] })).toEqual([
-    "--to: expected a URL such as http://127.0.0.1:8080, https://host or unix:/run/app.sock",
-    '--cors "a.example": expected *, null, an origin such as https://app.example.com, or https://*.example.com',
+    "--to: expected a URL such as http://127.0.0.1:8080, https://host or unix:/run/app.sock; did you mean http://nowhere?",
+    '--cors "a.example": expected *, null, an origin such as https://app.example.com, or https://*.example.com; did you mean https://a.example?',
     "--listen: expected a port, host:port such as 127.0.0.1:8000, or unix:/path",
   ]);
   expect(problemsOf({ to: "http://a/path" })).toEqual([

@@ -69,16 +69,16 @@ describe("a variable is a text until a number or boolean is expected", () => {
   });
 
   test.each([
-    ["count: ${V}", "80x", "expected a whole number"],
-    ["count: ${V}", "", "expected a whole number"],
-    ["isOn: ${V}", "yes", "expected true or false"],
+    ["count: ${V}", "80x", "expected a whole number; the value is that of the environment variable V"],
+    ["count: ${V}", "", "expected a whole number; the environment variable V is empty"],
+    ["isOn: ${V}", "yes", "expected true or false; the value is that of the environment variable V"],
   ])("%s with %j is a problem", (text, value, message) => {
     expect(read(text, { V: value })).toMatchObject({ problems: [{ message, at: { line: 1 } }] });
   });
 
   test("a part of a text is never converted to a number", () => {
     expect(read("count: 8${V}", { V: "0" })).toMatchObject({
-      problems: [{ message: "expected a whole number" }],
+      problems: [{ message: "expected a whole number; the value is that of the environment variable V" }],
     });
   });
 });

@@ -93,9 +93,9 @@ test("every problem of every file is reported at once, in the order of files and
     }),
   ).toEqual([
     "config/routes/broken.yaml:1:9: invalid YAML: flow sequence in block collection must be sufficiently indented and end with a ]",
-    "config/routes/chat.yaml:4:14 stream.heartbeat: expected a duration such as 15s, off, or an object with every and event",
+    "config/routes/chat.yaml:4:14 stream.heartbeat: expected a duration such as 15s, off, or an object with every and event; did you mean 15s?",
     "config/routes/chat.yaml:5:3 stream.hartbeat: unknown key; did you mean heartbeat?",
-    "config/routes/none.yaml:1:1: expected either upstream or mock, and not both",
+    "config/routes/none.yaml:1:1: expected upstream or mock",
     "config/routes/none.yaml:2:9 match.path: the environment variable NONE is not set; ${NONE:-default} would give it a default",
     "config/sluice.yaml:1:15 log.level: expected debug, info, warn, error or silent; did you mean warn?",
     "config/sluice.yaml:3:12 limits.headers: expected at least 1",
@@ -106,8 +106,11 @@ describe("the problem of a wrong value says what is expected", () => {
   const URL_OR_OBJECT = "expected a URL such as http://127.0.0.1:8080, or an object with backends";
 
   test.each([
-    ["match: { path: /a }\nupstream: 5", [`2:11 upstream: ${URL_OR_OBJECT}`]],
-    ["match: { path: /a }", ["1:1: expected either upstream or mock, and not both"]],
+    [
+      "match: { path: /a }\nupstream: 5",
+      [`2:11 upstream: ${URL_OR_OBJECT}; did you mean http://127.0.0.1:5?`],
+    ],
+    ["match: { path: /a }", ["1:1: expected upstream or mock"]],
     [
       "match: { path: /a }\nupstream: { backend: x }",
       ["2:13 upstream.backend: unknown key; did you mean backends?"],
@@ -115,19 +118,24 @@ describe("the problem of a wrong value says what is expected", () => {
     [
       "match: { path: /a }\nupstream: { backends: [{ url: x }], connectTimeout: 5 }",
       [
-        "2:31 upstream.backends[0].url: expected a URL such as http://127.0.0.1:8080, https://host or unix:/run/app.sock",
-        "2:53 upstream.connectTimeout: expected a duration such as 15s",
+        "2:31 upstream.backends[0].url: expected a URL such as http://127.0.0.1:8080, https://host or unix:/run/app.sock; did you mean http://x?",
+        "2:53 upstream.connectTimeout: expected a duration such as 15s; did you mean 5s?",
       ],
     ],
     [
       "match: { path: /a }\nupstream: http://a/b",
       ["2:11 upstream: expected no path or query; a path prefix belongs in rewrite.addPrefix"],
     ],
-    ["match: /a\nupstream: http://a", ["1:8 match: expected an object with path, host, methods"]],
+    [
+      "match: /a\nupstream: http://a",
+      ["1:8 match: expected an object with path, host, methods; did you mean { path: /a }?"],
+    ],
     ["upstream: http://a", ["1:1 match: missing; expected an object with path, host, methods"]],
     [
       "match: { path: a }\nupstream: http://a",
-      ["1:16 match.path: expected a path such as /stream, or /chat/* for everything below it"],
+      [
+        "1:16 match.path: expected a path such as /stream, or /chat/* for everything below it; did you mean /a?",
+      ],
     ],
     [
       "[]",
@@ -151,7 +159,7 @@ describe("the problem of a wrong value says what is expected", () => {
     ],
     [
       "stream: { heartbeat: 5 }",
-      "3:22 stream.heartbeat: expected a duration such as 15s, off, or an object with every and event",
+      "3:22 stream.heartbeat: expected a duration such as 15s, off, or an object with every and event; did you mean 5s?",
     ],
     [
       "stream: { heartbeat: { event: ping } }",
@@ -162,19 +170,22 @@ describe("the problem of a wrong value says what is expected", () => {
       "3:42 stream.heartbeat.event: expected an event type such as ping: visible ASCII, at most 64 of them",
     ],
     ["stream: { comments: no }", "3:21 stream.comments: expected auto, on or off"],
-    ["stream: { heartbeat: 50d }", "3:22 stream.heartbeat: expected a duration from 1ms to 24d"],
+    [
+      "stream: { heartbeat: 50d }",
+      "3:22 stream.heartbeat: expected a duration from 1ms to 24d; did you mean 50d?",
+    ],
     [
       "stream: { heartbeat: -1s }",
       "3:22 stream.heartbeat: expected a duration such as 15s, off, or an object with every and event",
     ],
-    ["stream: { retry: 5 }", "3:18 stream.retry: expected a duration such as 3s, or null"],
+    ["stream: { retry: 5 }", "3:18 stream.retry: expected a duration such as 3s, or null; did you mean 5s?"],
     ["stream: { padding: -1 }", "3:20 stream.padding: expected a size such as 64k"],
     ["stream: { clientBuffer: 1q }", "3:25 stream.clientBuffer: expected a size such as 64k"],
     [
       "stream: { onClientGone: cancl }",
       "3:25 stream.onClientGone: expected cancel or drain; did you mean cancel?",
     ],
-    ["stream: { prelude: yes }", "3:20 stream.prelude: expected true or false"],
+    ["stream: { prelude: yes }", "3:20 stream.prelude: expected true or false; did you mean true?"],
     ["heartbeat: 5s", "3:1 heartbeat: unknown key; did you mean stream.heartbeat?"],
     ["auth: {}", "3:7 auth: expected at least one of app, appCode, jwt"],
     ["headers: { request: { set: { X-A: 5 } } }", "3:35 headers.request.set.X-A: expected a text"],
@@ -232,7 +243,10 @@ describe("routes that could never match", () => {
     ["/a%zz", "expected a path such as /stream, or /chat/* for everything below it"],
     ["/a\\b", "expected a path such as /stream, or /chat/* for everything below it"],
     ["/a?b", "expected a path such as /stream, or /chat/* for everything below it"],
-    ["/a*", "expected a path such as /stream, or /chat/* for everything below it"],
+    [
+      "/a*",
+      "expected a path such as /stream, or /chat/* for everything below it; * stands only at the end, as a segment; did you mean /a/*?",
+    ],
   ])("%s", (path, message) => {
     expect(routeProblems(`match:\n  path: ${path}\nupstream: http://a`)).toContain(
       `2:9 match.path: ${message}`,

@@ -25,7 +25,7 @@ const MATCH = "match: { path: /x }\n";
 const UPSTREAM = "upstream: http://127.0.0.1:1\n";
 
 test.each([
-  ["neither upstream nor mock", MATCH, "1:1: expected either upstream or mock, and not both"],
+  ["neither upstream nor mock", MATCH, "1:1: expected upstream or mock"],
   ["both", `${MATCH}${UPSTREAM}mock: {}\n`, "1:1: expected either upstream or mock, and not both"],
   [
     "a stage with both",

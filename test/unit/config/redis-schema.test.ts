@@ -8,7 +8,7 @@ import { afterTest } from "../../support/after-test.ts";
 test("it is null, a URL or an object", () => {
   expect(redisSchema.parse(undefined)).toBeNull();
   expect(redisSchema.parse(null)).toBeNull();
-  const defaults = { prefix: "sluice", lease: 2000, timeout: 1000 };
+  const defaults = { prefix: "sluice", lease: 2000, timeout: 1000, required: false };
   expect(redisSchema.parse("redis://127.0.0.1")).toEqual({ url: "redis://127.0.0.1", ...defaults });
   const url = "rediss://user:pass@redis.example.com:6380/3";
   expect(redisSchema.parse({ url, prefix: "blue" })).toEqual({ url, ...defaults, prefix: "blue" });

@@ -1,0 +1,137 @@
+/**
+ * What the author of a wrong value most likely meant. A message says what is expected; the remedy after it shows the
+ * value itself in that form, so that it can be copied.
+ */
+type Remedy = (text: string) => string | undefined;
+
+const meant = (text: string): string => `did you mean ${text}?`;
+
+const PORT = /^(?:\*?:)?(\d{1,5})$/;
+const HOST_AND_PORT = /^[A-Za-z0-9.-]+(?::\d{1,5})?(?:\/.*)?$/;
+/** A shell's `$HOST`, without the braces that a variable needs here. */
+const BARE_VARIABLE = /\$([A-Za-z_]\w*)/;
+
+function bareVariable(text: string): string | undefined {
+  const name = BARE_VARIABLE.exec(text)?.[1];
+  return name === undefined ? undefined : meant(text.replace(`$${name}`, `\${${name}}`));
+}
+
+function url(text: string): string | undefined {
+  const port = PORT.exec(text)?.[1];
+  if (port !== undefined) return meant(`http://127.0.0.1:${port}`);
+  const socket = /^wss?(:\/\/.*)$/i.exec(text)?.[1];
+  if (socket !== undefined)
+    return `WebSocket needs no scheme of its own; ${meant(`http${text.startsWith("wss") ? "s" : ""}${socket}`)}`;
+  if (text.startsWith("/")) return meant(`unix:${text}`);
+  const address = HOST_AND_PORT.test(text) ? `http://${text.replace(/\/+$/, "")}` : undefined;
+  return address === undefined ? undefined : meant(address);
+}
+
+function listen(text: string): string | undefined {
+  const port = PORT.exec(text)?.[1];
+  if (port !== undefined) return Number(port) > 65_535 ? "a port is at most 65535" : meant(port);
+  const address = /^[a-z]+:\/\/([^/]+)\/?$/i.exec(text)?.[1];
+  if (address !== undefined) return meant(address);
+  return text.startsWith("/") ? meant(`unix:${text}`) : undefined;
+}
+
+function path(text: string): string | undefined {
+  const parameter = /^(\/.*?)\/+(?:\{|:|<)/.exec(text)?.[1];
+  if (parameter !== undefined) return `a path has no parameters; ${meant(`${parameter}/*`)}`;
+  const plain = text.replace(/^[~*^\s]+/, "").replace(/[$]$/, "");
+  if (/^[~^]/.test(text) && plain.startsWith("/")) return `a path is no regular expression; ${meant(plain)}`;
+  if (!text.startsWith("/")) return /^[\w.-]/.test(text) ? meant(`/${text}`) : undefined;
+  const start = /^(\/[^*]*?)\/?\*/.exec(text)?.[1];
+  return start === undefined ? undefined : `* stands only at the end, as a segment; ${meant(`${start}/*`)}`;
+}
+
+function host(text: string): string | undefined {
+  const name = /^(?:[a-z]+:\/\/)?([A-Za-z0-9._-]+)(?::\d+)?(?:\/.*)?$/.exec(text)?.[1];
+  return name === undefined || name === text ? undefined : meant(name);
+}
+
+function origin(text: string): string | undefined {
+  const [, given, rest] = /^(https?:\/\/[^/]+)(\/.*)$/.exec(text) ?? [];
+  if (given !== undefined && rest !== undefined) return `an origin has no path; ${meant(given)}`;
+  return HOST_AND_PORT.test(text) ? meant(`https://${text}`) : undefined;
+}
+
+const UNITS: Readonly<Record<string, string>> = {
+  "": "s",
+  sec: "s",
+  secs: "s",
+  second: "s",
+  seconds: "s",
+  min: "m",
+  mins: "m",
+  minute: "m",
+  minutes: "m",
+  hr: "h",
+  hour: "h",
+  hours: "h",
+  day: "d",
+  days: "d",
+  msec: "ms",
+};
+
+function duration(text: string): string | undefined {
+  const [, count, unit] = /^(\d+)\s*([a-z]*)$/i.exec(text) ?? [];
+  if (count === undefined || unit === undefined) return undefined;
+  const known = UNITS[unit.toLowerCase()] ?? (/^(?:ms|[smhd])$/i.test(unit) ? unit.toLowerCase() : undefined);
+  return known === undefined ? undefined : meant(`${count}${known}`);
+}
+
+function size(text: string): string | undefined {
+  const [, count, unit] = /^(\d+)\s*([kmg])i?b?$/i.exec(text) ?? [];
+  return count === undefined ? undefined : meant(`${count}${unit?.toLowerCase()}`);
+}
+
+function rate(text: string): string | undefined {
+  const [, count, unit] = /^(\d+)\s*(?:r?\/|per)\s*([smh])/.exec(text) ?? [];
+  return count === undefined ? undefined : meant(`{ requests: ${count}, per: 1${unit} }`);
+}
+
+function redis(text: string): string | undefined {
+  // With a port: a text without one may be a password, which no message may show.
+  return /:\d{1,5}$/.test(text) && HOST_AND_PORT.test(text) ? meant(`redis://${text}`) : undefined;
+}
+
+/** The remedies by the form that a message expects. */
+const BY_EXPECTATION: readonly (readonly [expected: RegExp, remedy: Remedy])[] = [
+  [/^expected a URL such as http:/, url],
+  [/^expected a URL such as redis:/, redis],
+  [/^expected a port, /, listen],
+  [/^expected a path such as/, path],
+  [/^expected a host name/, host],
+  [/^expected \*, null, an origin/, origin],
+  [/^expected a duration/, duration],
+  [/^expected a size/, size],
+  [/^expected \{ requests, per/, rate],
+];
+
+const BOOLEANS: Readonly<Record<string, string>> = { yes: "true", on: "true", no: "false", off: "false" };
+
+/** Returns the end of a message about a value: what its author most likely meant; undefined if nothing is likely. */
+export function remedyFor(message: string, input: unknown): string | undefined {
+  if (Array.isArray(input)) return ofList(message, input);
+  if (typeof input !== "string" && typeof input !== "number") return undefined;
+  const text = String(input);
+  const missingBlank = /^([A-Za-z]\w*):(?!\/\/)(\S.*)$/.exec(text);
+  if (message.startsWith("expected an object")) {
+    if (missingBlank !== null) return `a blank is missing after ${missingBlank[1]}:`;
+    return message.includes("with path") && text.startsWith("/") ? meant(`{ path: ${text} }`) : undefined;
+  }
+  if (message === "expected a list") return meant(`[${text}]`);
+  if (message.startsWith("expected true or false")) {
+    const value = BOOLEANS[text.toLowerCase()];
+    return value === undefined ? undefined : meant(value);
+  }
+  const remedy = BY_EXPECTATION.find(([expected]) => expected.test(message))?.[1];
+  return bareVariable(text) ?? remedy?.(text);
+}
+
+function ofList(message: string, list: readonly unknown[]): string | undefined {
+  if (!/^expected a URL such as http:.*object with backends/.test(message)) return undefined;
+  const backends = list.map((one) => `{ url: ${String(one)} }`).join(", ");
+  return list.every((one) => typeof one === "string") ? meant(`{ backends: [${backends}] }`) : undefined;
+}
