@@ -127,7 +127,7 @@ export class FastPathConnection implements ResponseOwner {
     this.#response = response;
     const exchange = receive(request, arrivalOf(this.socket), runtime);
     join(exchange, response);
-    answer(exchange, response, runtime);
+    void answer(exchange, response, runtime);
   }
 
   /** Keeps early bytes: reading goes on while a client is answered, because only a read tells that it has left. */

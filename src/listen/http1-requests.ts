@@ -90,7 +90,7 @@ export class Http1Requests {
     request.once("end", this.#closeIdle);
     const response = new NodeResponse(nodeResponse);
     if (awaitsContinue) exchange.waitsForContinue(response);
-    this.#take(request, exchange, response, () => answer(exchange, response, this.#runtime));
+    this.#take(request, exchange, response, () => void answer(exchange, response, this.#runtime));
   }
 
   #onExpectation(request: IncomingMessage, nodeResponse: ServerResponse): void {

@@ -66,7 +66,7 @@ export class Http2Sessions {
     const begin = () => {
       if (response.isClosed) return;
       const refused = refusal(exchange, response);
-      if (refused === undefined) answer(exchange, response, this.#runtime);
+      if (refused === undefined) void answer(exchange, response, this.#runtime);
       else exchange.fault(refused);
     };
     setImmediate(exchange.guarded(begin));

@@ -224,7 +224,11 @@ export class Listener {
 
   /** A fault outside of any exchange ends the connection on which it happened. */
   #guard(socket: Socket, step: () => void): void {
-    guarded((error) => this.#fault(socket, error), step)();
+    try {
+      step();
+    } catch (error) {
+      this.#fault(socket, error);
+    }
   }
 
   #fault(socket: Socket, error: unknown): void {

@@ -37,10 +37,12 @@ export function join(exchange: Exchange, response: ClientResponse): void {
   response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
 }
 
-/** Answers a request that was joined with its response; any error is a fault of the exchange. */
-export function answer(exchange: Exchange, response: ClientResponse, runtime: Runtime): void {
-  handle(exchange, response, runtime).then(
-    exchange.guarded(() => boundUnread(response, exchange)),
-    (error: unknown) => exchange.fault(error),
-  );
+/** Answers a request that was joined with its response; any error is a fault of the exchange. Never rejects. */
+export async function answer(exchange: Exchange, response: ClientResponse, runtime: Runtime): Promise<void> {
+  try {
+    await handle(exchange, response, runtime);
+    boundUnread(response, exchange);
+  } catch (error) {
+    exchange.fault(error);
+  }
 }

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Deadline } from "../base/deadline.ts";
 import { refusalOf } from "../base/errors.ts";
-import { type FaultOwner, guarded } from "../base/guard.ts";
+import type { FaultOwner } from "../base/guard.ts";
 import { WholeBody } from "../exchange/whole-body.ts";
 import { ResponseParser } from "../http/response-parser.ts";
 import type { BorrowedBytes } from "../http/source.ts";
@@ -218,7 +218,11 @@ export class Connection {
     const user = this.#user;
     this.destroy();
     if (user === undefined) return;
-    guarded((error) => user.fault(error), step)(user);
+    try {
+      step(user);
+    } catch (error) {
+      user.fault(error);
+    }
   }
 
   #failed(user: ConnectionUser | undefined, cause: unknown): void {
