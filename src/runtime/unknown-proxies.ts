@@ -6,11 +6,11 @@ const REQUESTS = 10;
 /** The maximum number of peers that are counted; the first ones are the proxies of a new installation. */
 const MAX_PEERS = 100;
 
-/** The fields by which a proxy in front names the client. */
-const FIELDS = ["x-forwarded-for", "x-forwarded-proto", "x-real-ip", "forwarded"];
+/** The field by which nearly every proxy names the client; one, because each request of a stranger is searched. */
+const FIELD = "x-forwarded-for";
 
 /**
- * Warns once when a peer that is not trusted keeps sending the fields of a proxy: without trust, every client has the
+ * Warns once when a peer that is not trusted keeps sending the field of a proxy: without trust, every client has the
  * address of that proxy, and HTTPS in front of it is unknown.
  */
 export class UnknownProxies {
@@ -25,9 +25,7 @@ export class UnknownProxies {
 
   /** Notes a request of a peer that is not trusted. */
   note(peer: string | undefined, raw: RawFields): void {
-    if (this.#hasWarned || peer === undefined) return;
-    const field = FIELDS.find((name) => fieldValue(raw, name) !== undefined);
-    if (field === undefined) return;
+    if (this.#hasWarned || peer === undefined || fieldValue(raw, FIELD) === undefined) return;
     const count = (this.#requests.get(peer) ?? 0) + 1;
     if (count < REQUESTS) {
       if (count > 1 || this.#requests.size < MAX_PEERS) this.#requests.set(peer, count);
@@ -38,7 +36,7 @@ export class UnknownProxies {
     this.#log.warn(
       {
         peer,
-        field,
+        field: FIELD,
         remedy: `trustedProxies: ["${peer}"] in sluice.yaml, or serve --to URL --trust ${peer}`,
       },
       "a peer that is not trusted sends the fields of a proxy: they are ignored; if it is your proxy, trust it",
