@@ -24,3 +24,6 @@ export const rewriteSchema = z.strictObject({
     .describe("Removed from the start of the path, if it ends at a segment's end."),
   addPrefix: segments.prefault("/").describe("Added to the start of the path, after stripPrefix."),
 });
+
+/** The `rewrite` of a route after validation. */
+export type RewriteConfig = z.output<typeof rewriteSchema>;

@@ -123,7 +123,14 @@ export class ReceivedRequest {
     this.forgetBody();
     const { method, httpVersion, body } = this.#request;
     this.#request = { method, url: "", httpVersion, rawHeaders: NO_HEADERS, body };
-    this.#client = { ...this.#client, host: "", forwardedFor: "", requestId: undefined };
+    this.#client = {
+      ...this.#client,
+      host: "",
+      forwardedPort: undefined,
+      forwardedPrefix: "",
+      forwardedFor: "",
+      requestId: undefined,
+    };
     this.#target = { path: ownText(this.#target.path), query: "" };
     this.#host = "";
   }

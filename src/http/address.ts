@@ -1,7 +1,9 @@
 import { BlockList, isIP, SocketAddress } from "node:net";
 import { ownText } from "../base/own-text.ts";
 import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
+import { withoutFinalSlashes } from "./final-slashes.ts";
 import { type Hop, parseForwarded } from "./forwarded.ts";
+import { pathFault } from "./routing-path.ts";
 
 /**
  * The peer of a unix socket. It is trusted, because only a local process that the socket's file mode admits can
@@ -25,6 +27,8 @@ const MAX_HOST_LENGTH = 259;
 /** Visible ASCII, so that an id can break neither a log line nor a field; traces use at most 128 characters. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const VISIBLE = /^[\x21-\x7e]{1,100}$/;
+const PREFIX = /^(?:\/[\w.~!$&'()*+;=:@%-]+)+$/;
+const MAX_PREFIX_LENGTH = 1_024;
 
 /** The facts about a request that do not depend on what its sender claims. */
 export interface ArrivedRequest {
@@ -42,6 +46,15 @@ export interface Client {
   readonly address: string;
   readonly proto: "http" | "https";
   readonly host: string;
+  /**
+   * The source of `host`: X-Forwarded-Host or Forwarded of a trusted proxy, or the Host field. It is unclear if a trusted
+   * proxy reports another scheme than its own but no host: its Host field may name the client's host, or this gateway.
+   */
+  readonly hostSource: "proxy" | "field" | "unclear";
+  /** A trusted proxy's X-Forwarded-Port; undefined without a valid one. */
+  readonly forwardedPort: string | undefined;
+  /** The path that trusted proxies have removed, from X-Forwarded-Prefix: empty, or such as `/app` without a final slash. */
+  readonly forwardedPrefix: string;
   /** The X-Forwarded-For for the backend. */
   readonly forwardedFor: string;
   /** A trusted proxy's X-Request-Id; undefined if sluice has to make one. */
@@ -72,15 +85,20 @@ export function createTrust(cidrs: readonly string[]): Trust {
     const own = ownAddress(peer);
     const proto = request.tls ? "https" : "http";
     if (!isTrusted(peer)) {
-      const { host } = request;
-      return { address: own, proto, host, forwardedFor: own, requestId: undefined, isTrusted: false };
+      return untrusted(own, proto, request.host);
     }
     const chain = chainOf(rawHeaders);
     const { address, hop } = walk(chain, own, isTrusted);
+    const clientProto = readProto(firstItem(rawHeaders, "x-forwarded-proto") ?? hop?.proto) ?? proto;
+    const host = readHost(firstItem(rawHeaders, "x-forwarded-host") ?? hop?.host);
+    const ofField = clientProto === proto ? "field" : "unclear";
     return {
       address: ownText(address),
-      proto: readProto(firstItem(rawHeaders, "x-forwarded-proto") ?? hop?.proto) ?? proto,
-      host: readHost(firstItem(rawHeaders, "x-forwarded-host") ?? hop?.host) ?? request.host,
+      proto: clientProto,
+      host: host ?? request.host,
+      hostSource: host === undefined ? ofField : "proxy",
+      forwardedPort: readPort(firstItem(rawHeaders, "x-forwarded-port")),
+      forwardedPrefix: readPrefix(fieldValues(rawHeaders, "x-forwarded-prefix")),
       forwardedFor: sendOn(chain, own),
       requestId: readRequestId(rawHeaders),
       isTrusted: true,
@@ -88,6 +106,20 @@ export function createTrust(cidrs: readonly string[]): Trust {
   }
 
   return { isTrusted, resolveClient };
+}
+
+function untrusted(address: string, proto: Client["proto"], host: string): Client {
+  return {
+    address,
+    proto,
+    host,
+    hostSource: "field",
+    forwardedPort: undefined,
+    forwardedPrefix: "",
+    forwardedFor: address,
+    requestId: undefined,
+    isTrusted: false,
+  };
 }
 
 /**
@@ -234,6 +266,20 @@ function readProto(text: string | undefined): "http" | "https" | undefined {
 
 function readHost(text: string | undefined): string | undefined {
   return text !== undefined && text.length <= MAX_HOST_LENGTH && HOST.test(text) ? text : undefined;
+}
+
+/** Returns a port as proxies report it; undefined for any other text. */
+function readPort(text: string | undefined): string | undefined {
+  return text !== undefined && /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535 ? text : undefined;
+}
+
+/** Returns the prefixes of all proxies as one path; empty if one of them is no path, or if they are too long. */
+function readPrefix(values: readonly string[]): string {
+  const all = values.join(",");
+  if (all.length > MAX_PREFIX_LENGTH) return "";
+  const parts = all.split(",");
+  const path = parts.map((part) => withoutFinalSlashes(part.trim())).join("");
+  return PREFIX.test(path) && pathFault(path) === undefined ? path : "";
 }
 
 function readRequestId(raw: RawFields): string | undefined {

@@ -23,6 +23,7 @@ export const SET_BY_GATEWAY: ReadonlySet<string> = new Set([
   "proxy",
   "x-forwarded-for",
   "x-forwarded-host",
+  "x-forwarded-port",
   "x-forwarded-proto",
   "x-real-ip",
   "x-request-id",

@@ -17,8 +17,8 @@ const NO_OPTIONS: ReadonlySet<string> = new Set();
  * a client could pose as the gateway. The caller adds the gateway's own fields.
  *
  * Names are compared as CGI backends read them (`FieldName.canonical`): such a backend cannot tell `X_Forwarded_For`
- * from `X-Forwarded-For`, nor `Content_Length` from the field that frames the body. `X-Forwarded-Port`, `-Prefix` and
- * others that the gateway does not set are forwarded only from a trusted peer.
+ * from `X-Forwarded-For`, nor `Content_Length` from the field that frames the body. `X-Forwarded-Prefix`
+ * and others that the gateway does not always set are forwarded only from a trusted peer.
  */
 export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolean }): string[] {
   const listed = connectionOptions(raw);

@@ -4,11 +4,11 @@ import type { Route } from "../exchange/route.ts";
 import { fieldValue, type RawFields, removeField, setField } from "../http/fields.ts";
 import { requestFields } from "../http/forwarded-fields.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
-import { routingPath } from "../http/routing-path.ts";
 import type { Backend } from "./backend.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
 import { withoutTwinsOfEdits } from "./edited-fields.ts";
 import { withIdentity, withoutIdentity } from "./identity-fields.ts";
+import { backendPath, strippedPrefix } from "./path-rewrite.ts";
 import { signedFields } from "./signed-fields.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -37,6 +37,8 @@ export function createBackendRequest(
     fields = setField(fields, "Accept-Encoding", "identity");
   }
   fields.push(...forwardingFields(exchange));
+  const prefix = strippedPrefix(target.path, config.rewrite);
+  if (prefix !== "") fields = setField(fields, "X-Forwarded-Prefix", client.forwardedPrefix + prefix);
   const { lastEventId } = exchange;
   if (lastEventId !== undefined && fieldValue(fields, "last-event-id") === undefined) {
     fields.push("Last-Event-ID", lastEventId);
@@ -45,7 +47,7 @@ export function createBackendRequest(
   for (const name of config.headers.request.remove) fields = removeField(fields, name);
   for (const [name, value] of Object.entries(config.headers.request.set))
     fields = setField(fields, name, value);
-  const path = rewritten(target.path, config.rewrite) + target.query;
+  const path = backendPath(target.path, config.rewrite) + target.query;
   const passing = { route: config.name, method: request.method, target: path };
   // After the fields that the route removes: without the mark a loop has no end.
   fields = upstream.loops.mark(fields, request.rawHeaders, passing);
@@ -74,7 +76,15 @@ function forwardingFields({ id, client }: Exchange): string[] {
   // The peer of a unix socket has no address, and a shared stream has no client.
   if (isIP(client.address) !== 0) fields.push("X-Real-IP", client.address);
   if (client.host !== "") fields.push("X-Forwarded-Host", client.host);
+  fields.push("X-Forwarded-Port", client.forwardedPort ?? portOf(client));
   return fields;
+}
+
+/** Returns the port in the client's host, or the default port of its scheme. */
+function portOf({ host, proto }: Exchange["client"]): string {
+  const port = /:0*([1-9]\d*)$/.exec(host)?.[1];
+  if (port !== undefined && Number(port) <= 65_535) return port;
+  return proto === "https" ? "443" : "80";
 }
 
 /** Returns the framing fields of the request: renderRequest adds none. */
@@ -84,31 +94,4 @@ function framingFields(exchange: Exchange, fields: RawFields): string[] {
   if (fieldValue(fields, "content-length") !== undefined) return [];
   if (framing === "buffered") return ["Content-Length", String(exchange.body?.length)];
   return framing === "none" && !BODYLESS.has(exchange.request.method ?? "") ? ["Content-Length", "0"] : [];
-}
-
-/** Returns a path without `stripPrefix`, which ends at a segment boundary as routing reads it, and with `addPrefix`. */
-export function rewritten(
-  path: string,
-  { stripPrefix, addPrefix }: { stripPrefix: string; addPrefix: string },
-): string {
-  if (stripPrefix === "") return addPrefix + path;
-  const segments = path.split("/");
-  const end = endOfPrefix(segments, routingPath(stripPrefix).split("/").filter(isNamed));
-  return addPrefix + (end === undefined ? path : `/${segments.slice(end).join("/")}`);
-}
-
-const isNamed = (segment: string): boolean => segment !== "";
-
-/**
- * Returns the index of the first segment behind a prefix, with slashes in a row read as one; undefined if the path
- * does not begin with it.
- */
-function endOfPrefix(segments: readonly string[], prefix: readonly string[]): number | undefined {
-  let at = 0;
-  for (const wanted of prefix) {
-    while (segments[at] === "") at++;
-    if (routingPath(segments[at] ?? "") !== wanted) return undefined;
-    at++;
-  }
-  return at;
 }

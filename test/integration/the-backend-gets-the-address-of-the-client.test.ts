@@ -6,10 +6,11 @@ import { openStream, type StreamClient } from "../support/sse-client.ts";
 async function ask(
   headers: Record<string, string>,
   trustedProxies: string[] = [],
+  rewrite: Record<string, string> = {},
 ): Promise<{ request: BackendRequest; client: StreamClient; log: Record<string, unknown>; host: string }> {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
-  const gateway = await startGatewayTo(backend.url, {}, { trustedProxies });
-  const client = openStream(gateway.port, { headers });
+  const gateway = await startGatewayTo(backend.url, { rewrite }, { trustedProxies });
+  const client = openStream(gateway.port, { path: "/app/x", headers });
   await client.ended();
   return {
     request: await backend.nextRequest(),
@@ -78,4 +79,54 @@ test.each(["a b", "x".repeat(5000), "caf\xe9", ""])(
 test("traceparent is forwarded", async () => {
   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   expect((await ask({ traceparent })).request.field("traceparent")).toBe(traceparent);
+});
+
+test.each([
+  [{}, undefined, "80"],
+  [{}, "app.example:8443", "8443"],
+  [{ "X-Forwarded-Port": "9999" }, "app.example", "80"],
+  [{ X_Forwarded_Port: "9999" }, "app.example", "80"],
+])("with %j from an untrusted client, X-Forwarded-Port is that of Host %s", async (headers, host, port) => {
+  const { request, host: own } = await ask({ ...headers, ...(host !== undefined && { Host: host }) });
+  const expected = host === undefined ? own.split(":")[1] : port;
+  expect(request.fieldLines("x-forwarded-port")).toEqual([expected]);
+  expect(request.head.raw.toString()).not.toContain("9999");
+});
+
+test.each([
+  [{ "X-Forwarded-Port": "8443" }, "8443"],
+  [{ "X-Forwarded-Proto": "https" }, "443"],
+  [{ "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example:444" }, "444"],
+  [{ "X-Forwarded-Proto": "https", "X-Forwarded-Port": "none" }, "443"],
+])("with %j from a trusted proxy, X-Forwarded-Port is %s", async (headers, port) => {
+  const { request } = await ask({ Host: "app.example", ...headers }, ["127.0.0.1"]);
+  expect(request.fieldLines("x-forwarded-port")).toEqual([port]);
+});
+
+const STRIPPED = { stripPrefix: "/app" };
+
+test.each([
+  [{}, STRIPPED, ["/app"]],
+  [{ "X-Forwarded-Prefix": "/evil" }, STRIPPED, ["/app"]],
+  [{ X_Forwarded_Prefix: "/evil" }, STRIPPED, ["/app"]],
+  [{ "X-Forwarded-Prefix": "/evil" }, {}, []],
+  [{}, { stripPrefix: "/other" }, []],
+  [{}, { addPrefix: "/v1" }, []],
+])(
+  "with %j from an untrusted client and %j, X-Forwarded-Prefix is %j",
+  async (headers, rewrite, prefixes) => {
+    const { request } = await ask(headers, [], rewrite);
+    expect(request.fieldLines("x-forwarded-prefix")).toEqual(prefixes);
+    expect(request.head.raw.toString()).not.toContain("evil");
+  },
+);
+
+test.each([
+  [{ "X-Forwarded-Prefix": "/outer" }, STRIPPED, ["/outer/app"]],
+  [{ "X-Forwarded-Prefix": "/a/, /b" }, STRIPPED, ["/a/b/app"]],
+  [{ "X-Forwarded-Prefix": "//evil.example" }, STRIPPED, ["/app"]],
+  [{ "X-Forwarded-Prefix": "/outer" }, {}, ["/outer"]],
+])("with %j from a trusted proxy and %j, X-Forwarded-Prefix is %j", async (headers, rewrite, prefixes) => {
+  const { request } = await ask(headers, ["127.0.0.1"], rewrite);
+  expect(request.fieldLines("x-forwarded-prefix")).toEqual(prefixes);
 });

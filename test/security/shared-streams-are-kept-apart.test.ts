@@ -76,6 +76,7 @@ test("without principal in the key the backend request has no identity", async (
     "connection",
     "host",
     "x-forwarded-host",
+    "x-forwarded-port",
     "x-forwarded-proto",
     "x-request-id",
   ]);

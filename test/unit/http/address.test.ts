@@ -154,18 +154,29 @@ describe("a peer that is not trusted", () => {
       ...["X-Forwarded-For", "127.0.0.1", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example"],
       ...["Forwarded", "for=127.0.0.1;proto=https;host=evil.example"],
       ...["X-Real-IP", "127.0.0.1", "X-Request-Id", "chosen"],
+      ...["X-Forwarded-Port", "8443", "X-Forwarded-Prefix", "/app"],
     ];
     expect(resolve(said, { peer: "::ffff:192.0.2.7" })).toEqual({
       address: "192.0.2.7",
       proto: "http",
       host: "own.example",
+      hostSource: "field",
+      forwardedPort: undefined,
+      forwardedPrefix: "",
       forwardedFor: "192.0.2.7",
       requestId: undefined,
       isTrusted: false,
     });
     expect(resolve(["X-Forwarded-Proto", "http"], { peer: "192.0.2.7", tls: true }).proto).toBe("https");
     // Control: the same fields of a trusted peer are used.
-    expect(resolve(said)).toMatchObject({ proto: "https", host: "evil.example", requestId: "chosen" });
+    expect(resolve(said)).toMatchObject({
+      proto: "https",
+      host: "evil.example",
+      hostSource: "proxy",
+      forwardedPort: "8443",
+      forwardedPrefix: "/app",
+      requestId: "chosen",
+    });
   });
 });
 
@@ -222,6 +233,43 @@ describe("a trusted peer", () => {
     });
     expect(resolve(["Forwarded", forwarded, "X-Forwarded-For", "203.0.113.6"]).address).toBe("203.0.113.6");
     expect(resolve(["Forwarded", 'for="6.6.6.6, for=203.0.113.5']).address).toBe("10.0.0.1");
+  });
+
+  test("its host is unclear if it reports only another scheme: its Host field may be its name for this gateway", () => {
+    const sourceOf = (...fields: string[]) => resolve(fields).hostSource;
+    expect(sourceOf()).toBe("field");
+    expect(sourceOf("X-Forwarded-Proto", "http")).toBe("field");
+    expect(sourceOf("X-Forwarded-Proto", "https")).toBe("unclear");
+    expect(sourceOf("X-Forwarded-Proto", "https", "X-Forwarded-Host", "a.example")).toBe("proxy");
+    expect(sourceOf("X-Forwarded-Proto", "https", "X-Forwarded-Host", "a b")).toBe("unclear");
+  });
+
+  test.each([
+    ["8443", "8443"],
+    ["443, 8080", "443"],
+    ["0", undefined],
+    ["65536", undefined],
+    ["80a", undefined],
+    ["", undefined],
+  ])("X-Forwarded-Port %j is read as %s", (value, port) => {
+    expect(resolve(["X-Forwarded-Port", value]).forwardedPort).toBe(port);
+  });
+
+  test.each([
+    [["/a"], "/a"],
+    [["/a/, /b"], "/a/b"],
+    [["/a", "/b/c/"], "/a/b/c"],
+    [["/"], ""],
+    [["//evil.example"], ""],
+    [["/a//b"], ""],
+    [["/a/../b"], ""],
+    [["/a\\b"], ""],
+    [["/a?b"], ""],
+    [["a"], ""],
+    [[`/${"a".repeat(1_024)}`], ""],
+  ])("X-Forwarded-Prefix %j is read as %j", (values, prefix) => {
+    const fields = values.flatMap((value) => ["X-Forwarded-Prefix", value]);
+    expect(resolve(fields).forwardedPrefix).toBe(prefix);
   });
 
   test("X-Real-IP is read only without the other two, and only if it occurs once", () => {
