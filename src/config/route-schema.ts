@@ -86,6 +86,15 @@ const fieldEdits = z.strictObject({
   remove: z.array(editableField).prefault([]).describe("Fields to remove."),
 });
 
+const requestEdits = fieldEdits.extend({
+  via: z
+    .enum(["on", "off"])
+    .prefault("off")
+    .describe(
+      "Add the version of the client's HTTP and the name sluice to Via (RFC 9110 section 7.6.3). A backend nginx does not compress its responses to requests with Via, unless gzip_proxied allows it.",
+    ),
+});
+
 const responseEdits = fieldEdits.extend({
   accel: z
     .boolean()
@@ -234,7 +243,7 @@ const route = z.strictObject({
   rewrite: rewriteSchema.prefault({}).describe("The path that the backend gets."),
   headers: z
     .strictObject({
-      request: fieldEdits.prefault({}).describe("Fields of the request to the backend."),
+      request: requestEdits.prefault({}).describe("Fields of the request to the backend."),
       response: responseEdits.prefault({}).describe("Fields of the response to the client."),
     })
     .prefault({})

@@ -33,10 +33,17 @@ export function keyName(key: string): string {
  * Returns the part of a route's configuration that determines the bytes of its streams: which backends are asked, and how.
  *
  * Instances that share a Redis and differ in it keep records of their own. Settings of the delivery to clients
- * (heartbeats, limits, CORS, credentials) are not part of it, so that changing them does not begin a new record.
+ * (heartbeats, limits, CORS, credentials) and the rewriting of response fields are not part of it, so that changing them does not begin a new record.
  */
 export function streamDefinition({ upstream, mock, rewrite, headers, shared }: RouteConfig): string {
   const backends = upstream?.backends.map(({ url: { url } }) => url).toSorted();
-  const asked = { backends, hostHeader: upstream?.hostHeader, rewrite, headers: headers.request };
+  const { set, remove } = headers.request;
+  const { stripPrefix, addPrefix } = rewrite;
+  const asked = {
+    backends,
+    hostHeader: upstream?.hostHeader,
+    rewrite: { stripPrefix, addPrefix },
+    headers: { set, remove },
+  };
   return JSON.stringify({ ...asked, mock, by: shared?.by, ids: shared?.ids });
 }

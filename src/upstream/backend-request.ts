@@ -43,6 +43,8 @@ export function createBackendRequest(
   if (lastEventId !== undefined && fieldValue(fields, "last-event-id") === undefined) {
     fields.push("Last-Event-ID", lastEventId);
   }
+  // Behind the entries of earlier proxies (RFC 9110 section 7.6.3).
+  if (config.headers.request.via === "on") fields.push("Via", `${request.httpVersion} sluice`);
   if (request.method === "OPTIONS") fields = withOneForwardLess(fields);
   for (const name of config.headers.request.remove) fields = removeField(fields, name);
   for (const [name, value] of Object.entries(config.headers.request.set))
