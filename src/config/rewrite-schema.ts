@@ -17,12 +17,18 @@ const segments = z
   })
   .transform((path) => withoutFinalSlashes(path));
 
-/** The `rewrite` of a route: how the path for the backend differs from the client's. */
+/** The `rewrite` of a route: how URLs for the backend differ from those of the client. */
 export const rewriteSchema = z.strictObject({
   stripPrefix: segments
     .prefault("/")
     .describe("Removed from the start of the path, if it ends at a segment's end."),
   addPrefix: segments.prefault("/").describe("Added to the start of the path, after stripPrefix."),
+  redirects: z
+    .enum(["auto", "off"])
+    .prefault("auto")
+    .describe(
+      "auto: Location and Refresh that name the backend name sluice instead, as with nginx's proxy_redirect default, and Destination of COPY and MOVE names the backend. off: these fields pass unchanged.",
+    ),
 });
 
 /** The `rewrite` of a route after validation. */

@@ -240,7 +240,9 @@ const route = z.strictObject({
     .describe(
       "Respond without a backend, instead of upstream: a fixed response, or a scripted event stream.",
     ),
-  rewrite: rewriteSchema.prefault({}).describe("The path that the backend gets."),
+  rewrite: rewriteSchema
+    .prefault({})
+    .describe("The path that the backend gets, and the URLs in its responses."),
   headers: z
     .strictObject({
       request: requestEdits.prefault({}).describe("Fields of the request to the backend."),

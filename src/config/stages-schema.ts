@@ -21,7 +21,9 @@ const environmentName = z
 const environment = z.strictObject({
   upstream: upstream.optional(),
   mock: mockSchema.optional().describe("Respond without a backend."),
-  rewrite: rewriteSchema.prefault({}).describe("The path that the backend gets."),
+  rewrite: rewriteSchema
+    .prefault({})
+    .describe("The path that the backend gets, and the URLs in its responses."),
   variables: variablesSchema,
 });
 

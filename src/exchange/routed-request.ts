@@ -1,11 +1,12 @@
 import { performance } from "node:perf_hooks";
+import type { BackendAddress } from "../config/scalars.ts";
 import { ReceivedRequest } from "./received-request.ts";
 import type { Route } from "./route.ts";
 
 /** A request with its destination: its route, and the backend that was dialled for it. */
 export class RoutedRequest extends ReceivedRequest {
   #route: Route | undefined;
-  #backend: string | undefined;
+  #backend: BackendAddress | undefined;
   #dialledAt: number | undefined;
 
   /** Undefined until a route has matched. */
@@ -15,6 +16,11 @@ export class RoutedRequest extends ReceivedRequest {
 
   /** URL of the backend that was dialled last. */
   get backend(): string | undefined {
+    return this.#backend?.url;
+  }
+
+  /** Address of the backend that was dialled last; undefined if none was, as for a mock. */
+  get backendAddress(): BackendAddress | undefined {
     return this.#backend;
   }
 
@@ -33,7 +39,7 @@ export class RoutedRequest extends ReceivedRequest {
   }
 
   /** Notes the backend of the attempt that begins. */
-  dialling(url: string): void {
-    this.#backend = url;
+  dialling(address: BackendAddress): void {
+    this.#backend = address;
   }
 }

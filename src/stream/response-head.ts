@@ -7,6 +7,7 @@ import { responseFields } from "../http/forwarded-fields.ts";
 import { mediaType } from "../http/media-type.ts";
 import type { SourceHead } from "../http/source.ts";
 import { withCors } from "../policy/cors.ts";
+import { rewriteResponseFields } from "../upstream/response-fields.ts";
 
 const EVENT_STREAM = "text/event-stream";
 
@@ -47,6 +48,7 @@ export function contentCoding(head: SourceHead): string | undefined {
 /** Returns the backend's head without its hop-by-hop fields, with the route's edits and our own fields. */
 export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   const { fields, trailer } = responseFields(head.rawHeaders);
+  rewriteResponseFields(fields, exchange, route, head);
   if (trailer !== undefined && hasTrailers(exchange, head)) fields.push("Trailer", trailer);
   // RFC 9110 section 8.6: a 204 has no Content-Length, and an HTTP/2 client may take it for an error.
   const kept = head.status === 204 ? removeField(fields, "content-length") : fields;

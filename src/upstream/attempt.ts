@@ -64,7 +64,7 @@ class Attempts<T> {
 
   #send(backend: Backend, isAlone: boolean): void {
     const { exchange, upstream, send } = this.#details;
-    exchange.dialling(backend.url);
+    exchange.dialling(backend.address);
     const answered = (response: T) => {
       upstream.succeeded(backend);
       this.#resolve(response);
