@@ -5,6 +5,7 @@ import { fieldValue, type RawFields, removeField, setField } from "../http/field
 import { requestFields } from "../http/forwarded-fields.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
 import type { Backend } from "./backend.ts";
+import { rewriteDestination } from "./destination.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
 import { withoutTwinsOfEdits } from "./edited-fields.ts";
 import { withIdentity, withoutIdentity } from "./identity-fields.ts";
@@ -36,6 +37,7 @@ export function createBackendRequest(
     for (const name of CONDITIONAL) fields = removeField(fields, name);
     fields = setField(fields, "Accept-Encoding", "identity");
   }
+  rewriteDestination(fields, exchange, route, backend.address);
   fields.push(...forwardingFields(exchange));
   const prefix = strippedPrefix(target.path, config.rewrite);
   if (prefix !== "") fields = setField(fields, "X-Forwarded-Prefix", client.forwardedPrefix + prefix);

@@ -3,10 +3,8 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Client } from "../http/address.ts";
 import { hostName } from "../http/request-head.ts";
+import { originOf, readAbsoluteUrl, schemeOf, sentHost } from "./absolute-url.ts";
 import { strippedPrefix, withoutPrefix } from "./path-rewrite.ts";
-
-/** Scheme, authority, path, and query with fragment of an absolute URL, or of one that leaves out the scheme. */
-const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#\\]+)(\/[^?#]*)?((?:[?#].*)?)$/is;
 
 /** The part before the URL, the URL, and the part behind it. */
 const REFRESH = /^([\d.\s]*[;,]\s*url\s*=\s*["']?)([^"']*)(.*)$/is;
@@ -28,10 +26,10 @@ export interface Answered {
  * `stripPrefix` may have put the X-Forwarded-Prefix in front of it.
  */
 export function clientLocation(location: string, answered: Answered): string {
-  const parts = ABSOLUTE.exec(location);
-  if (parts === null) return location;
-  const [, scheme = schemeOf(answered.backend), authority = "", path = "/", rest = ""] = parts;
-  const { exchange, route } = answered;
+  const url = readAbsoluteUrl(location);
+  if (url === undefined) return location;
+  const { exchange, route, backend } = answered;
+  const { scheme = schemeOf(backend), authority, path, rest } = url;
   const named = partyOf(originOf(scheme, authority), answered);
   if (named === undefined || (named === "host" && !isLackingTls(answered))) return location;
   const wanted = named === "host" ? path : clientPath(path, exchange, route);
@@ -107,20 +105,4 @@ function clientPath(path: string, { target }: Exchange, { config: { rewrite } }:
 function clientBase({ proto, host, hostSource, forwardedPrefix }: Client): string {
   if (hostSource === "unclear" || host === "") return forwardedPrefix;
   return `${proto}://${host}${hostSource === "proxy" ? forwardedPrefix : ""}`;
-}
-
-/** Returns the Host field that the backend got. */
-function sentHost({ host }: Exchange, { config }: Route, backend: BackendAddress): string {
-  const set = Object.entries(config.headers.request.set).findLast(([name]) => name.toLowerCase() === "host");
-  if (set !== undefined) return set[1];
-  return config.upstream?.hostHeader === "backend" || host === "" ? backend.authority : host;
-}
-
-const schemeOf = ({ tls }: BackendAddress): "http" | "https" => (tls ? "https" : "http");
-
-/** Returns one text for all spellings of an origin: in lower case, and always with the port. */
-function originOf(scheme: string, authority: string): string {
-  const lower = scheme.toLowerCase();
-  const port = /:(\d+)$/.exec(authority)?.[1] ?? (lower === "https" ? "443" : "80");
-  return `${lower}://${hostName(authority)}:${port}`;
 }
