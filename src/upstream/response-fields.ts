@@ -3,8 +3,9 @@ import type { Route } from "../exchange/route.ts";
 import { fieldName } from "../http/field-name.ts";
 import type { SourceHead } from "../http/source.ts";
 import { clientLocation, clientRefresh } from "./redirects.ts";
+import { clientCookie } from "./set-cookie.ts";
 
-/** Rewrites, in place, the fields of a backend's response that contain URLs; those of a mock stay. */
+/** Rewrites, in place, the fields of a backend's response that contain its URLs or its cookies; those of a mock stay. */
 export function rewriteResponseFields(
   fields: string[],
   exchange: Exchange,
@@ -12,12 +13,17 @@ export function rewriteResponseFields(
   { status }: Pick<SourceHead, "status">,
 ): void {
   const { backendAddress: backend } = exchange;
-  if (backend === undefined || route.config.rewrite.redirects === "off") return;
+  if (backend === undefined) return;
+  const { rewrite } = route.config;
   const answered = { exchange, route, backend, status };
+  const isAuto = rewrite.redirects === "auto";
+  const changesCookies = rewrite.cookies.domain !== undefined || rewrite.cookies.path !== undefined;
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const { lower } = fieldName(fields[at] ?? "");
     const value = fields[at + 1] ?? "";
-    if (lower === "location") fields[at + 1] = clientLocation(value, answered);
-    else if (lower === "refresh") fields[at + 1] = clientRefresh(value, answered);
+    if (lower === "location" && isAuto) fields[at + 1] = clientLocation(value, answered);
+    else if (lower === "refresh" && isAuto) fields[at + 1] = clientRefresh(value, answered);
+    else if (lower === "set-cookie" && changesCookies)
+      fields[at + 1] = clientCookie(value, exchange, rewrite);
   }
 }

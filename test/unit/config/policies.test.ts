@@ -118,6 +118,36 @@ test.each([
     "5:14 rewrite.addPrefix: expected a path without a dot segment",
   ],
   [
+    "a domain of cookies with a port",
+    `${MATCH}${UPSTREAM}rewrite:\n  cookies: { domain: "app.example.com:80" }\n`,
+    "4:22 rewrite.cookies.domain: expected a host name such as app.example.com, or remove",
+  ],
+  [
+    "a domain of cookies with a second attribute",
+    `${MATCH}${UPSTREAM}rewrite:\n  cookies: { domain: { a.internal: "a; Secure" } }\n`,
+    "4:36 rewrite.cookies.domain.a.internal: expected a host name such as app.example.com, or remove",
+  ],
+  [
+    "a path of cookies with a second attribute",
+    `${MATCH}${UPSTREAM}rewrite:\n  cookies: { path: { /a: "/; Secure" } }\n`,
+    "4:26 rewrite.cookies.path./a: expected a path such as /api",
+  ],
+  [
+    "a path of cookies",
+    `${MATCH}${UPSTREAM}rewrite:\n  cookies: { path: off }\n`,
+    "4:20 rewrite.cookies.path: expected auto, or paths such as { /account: /app/account }",
+  ],
+  [
+    "another value of redirects",
+    `${MATCH}${UPSTREAM}rewrite:\n  redirects: true\n`,
+    "4:14 rewrite.redirects: expected auto or off",
+  ],
+  [
+    "another value of via",
+    `${MATCH}${UPSTREAM}headers: { request: { via: true } }\n`,
+    "3:28 headers.request.via: expected on or off",
+  ],
+  [
     "a variable's name",
     `${MATCH}${UPSTREAM}variables: { ab: x }\n`,
     "3:14 variables.ab: expected a variable name of 3 to 32 letters, digits, - and _",
