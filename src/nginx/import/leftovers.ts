@@ -12,6 +12,7 @@ const CONVERTED: ReadonlySet<string> = new Set([
     "proxy_hide_header",
     "add_header",
   ],
+  ...["proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path"],
   ...["proxy_ssl_name", "proxy_ssl_verify", "proxy_ssl_trusted_certificate", "limit_req", "limit_conn"],
   ...["allow", "deny", "limit_except", "return", "default_type", "include", "internal"],
 ]);
@@ -23,7 +24,6 @@ const DONE_BY_SLUICE: ReadonlyMap<string, RegExp> = new Map([
   ["proxy_http_version", /./],
   ["proxy_cache", /^off$/],
   ["proxy_store", /^off$/],
-  ["proxy_redirect", /^off$/],
   ["proxy_intercept_errors", /^off$/],
   ["proxy_ignore_client_abort", /^off$/],
   ["proxy_socket_keepalive", /./],
@@ -61,7 +61,6 @@ const REASONS: readonly (readonly [name: RegExp, text: string])[] = [
   [/^client_max_body_size$/, "the backend limits request bodies; for sluice's limits see sluice.yaml"],
   [/^chunked_transfer_encoding$/, "would make every aborted stream look complete"],
   [/^(?:proxy_send_timeout|send_timeout)$/, "see stream.sendTimeout"],
-  [/^proxy_redirect$/, "sluice leaves Location as the backend writes it"],
   [/^(?:access_log|error_log)$/, "see log of sluice.yaml"],
   [/^if$/, "a route has no conditions"],
 ];

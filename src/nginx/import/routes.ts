@@ -18,6 +18,7 @@ import { requestEdits, takesWebSockets } from "./request-fields.ts";
 import { corsOf, isPreflight, responseEdits } from "./response-fields.ts";
 import { rewriteOf } from "./rewrites.ts";
 import { Scope } from "./scope.ts";
+import { urlFieldsOf } from "./url-fields.ts";
 
 /** A route that was imported from a location. */
 export interface ImportedRoute {
@@ -233,8 +234,8 @@ function destinationOf(scope: Scope): Pick<RouteInput, "upstream" | "rewrite"> |
   }
   if (target !== undefined) {
     const upstream = upstreamOf({ scope, target });
-    const rewrite = rewriteOf({ scope, target });
-    return { upstream, ...(rewrite && { rewrite }) };
+    const rewrite = { ...rewriteOf({ scope, target }), ...urlFieldsOf({ scope, target }) };
+    return { upstream, ...(Object.keys(rewrite).length > 0 && { rewrite }) };
   }
   const inner = scope
     .ifs()

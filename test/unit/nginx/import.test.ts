@@ -328,6 +328,53 @@ describe("a route does not admit more than its location", () => {
   });
 });
 
+describe("the rewriting of redirects and cookies becomes rewrite", () => {
+  const directiveNotesOf = (text: string) =>
+    notesOf(text).filter((note) => / proxy_(?:redirect|cookie)/.test(note));
+
+  test.each([
+    ["", undefined],
+    ["proxy_redirect default;", undefined],
+    ["proxy_redirect off;", { redirects: "off" }],
+    [`proxy_redirect ${APP}/ /;`, undefined],
+    [`proxy_redirect ${APP} $scheme://$http_host;`, undefined],
+    [`proxy_redirect ${APP}/ https://$host:$server_port/;`, undefined],
+    ["proxy_cookie_domain off; proxy_cookie_path off;", undefined],
+    ["proxy_cookie_domain a.internal app.example;", { cookies: { domain: { "a.internal": "app.example" } } }],
+    ["proxy_cookie_domain ~.* app.example;", { cookies: { domain: "app.example" } }],
+    [
+      "proxy_cookie_path /two/ /; proxy_cookie_path / /one/;",
+      { cookies: { path: { "/two/": "/", "/": "/one/" } } },
+    ],
+  ])("%s", (text, rewrite) => {
+    expect(routesOf(location(text)).map((route) => route.rewrite)).toEqual([rewrite]);
+    expect(directiveNotesOf(location(text))).toEqual([]);
+  });
+
+  test("beside a change of the path", () => {
+    const path = `location /x/ { proxy_pass ${APP}/v1/; proxy_redirect ${APP}/v1/ /x/; proxy_cookie_path /v1/ /x/; }`;
+    expect(routesOf(server(path))[0]?.rewrite).toEqual({
+      stripPrefix: "/x",
+      addPrefix: "/v1",
+      cookies: { path: { "/v1/": "/x/" } },
+    });
+    expect(directiveNotesOf(server(path))).toEqual([]);
+  });
+
+  test.each([
+    ["proxy_redirect http:// https://;", "a route rewrites redirects that name the backend, and no others"],
+    ["proxy_redirect / /app/;", "a route rewrites redirects that name the backend, and no others"],
+    ["proxy_redirect ~^(.*)$ $1;", "a route rewrites redirects that name the backend, and no others"],
+    ["proxy_cookie_domain a.internal $host;", "the cookie belongs to that host alone"],
+    ["proxy_cookie_domain ~(\\w+)$ $1;", "write rewrite.cookies.domain by hand"],
+    ['proxy_cookie_path / "/; Secure";', "write rewrite.cookies.path by hand"],
+    ["proxy_cookie_path ~^/(.*) /$1;", "write rewrite.cookies.path by hand"],
+  ])("%s gets a note", (text, note) => {
+    expect(directiveNotesOf(location(text))).toEqual([expect.stringContaining(note)]);
+    expect(routesOf(location(text))).toHaveLength(1);
+  });
+});
+
 test.each([
   "proxy_cache z;",
   "proxy_buffering on;",
