@@ -56,6 +56,11 @@ export function clientFields(behind: Behind): Entry[] {
       text: 'proxy_set_header Forwarded ""',
       why: "nginx does not set the field of RFC 7239, so the client's own must not reach a backend that reads it.",
     },
+    {
+      text: 'proxy_set_header X-Forwarded-Port ""',
+      why: "The client's own port and prefix must not reach sluice either, which trusts nginx. sluice finds the port in X-Forwarded-Host.",
+    },
+    { text: 'proxy_set_header X-Forwarded-Prefix ""' },
     { text: "proxy_set_header X-Request-Id $request_id", why: "The same request id in both logs." },
   ];
 }

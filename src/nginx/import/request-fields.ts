@@ -29,9 +29,12 @@ export function requestEdits(scope: Scope): Edits | undefined {
   return { ...(Object.keys(set).length > 0 && { set }), ...(remove.length > 0 && { remove }) };
 }
 
-/** Whether a line copies the client's own field, which sluice forwards anyway. */
+/** Whether sluice does the same without a setting: it forwards the client's own field. */
 const passes = (lower: string, value: string): boolean =>
-  value === `$http_${lower.replaceAll("-", "_")}` || (lower === "cookie" && value === "$http_cookie");
+  value === `$http_${lower.replaceAll("-", "_")}` ||
+  (lower === "cookie" && value === "$http_cookie") ||
+  // sluice drops a client's own prefix.
+  (lower === "x-forwarded-prefix" && value === "");
 
 /** Whether the location forwards WebSocket upgrades. */
 export function takesWebSockets(scope: Scope): boolean {
