@@ -1,57 +1,9 @@
-import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import { routeSchema } from "../../../src/config/route-schema.ts";
-import { Exchange } from "../../../src/exchange/exchange.ts";
-import { createTrust } from "../../../src/http/address.ts";
 import { clientLocation, clientRefresh } from "../../../src/upstream/redirects.ts";
+import { answeredBy, type RedirectCase } from "../../support/redirecting.ts";
 
-const log = pino({ level: "silent" });
-
-interface Case {
-  /** The backend's URL, or the whole `upstream`. */
-  readonly upstream?: unknown;
-  readonly rewrite?: Readonly<Record<string, string>>;
-  readonly headers?: unknown;
-  /** Fields of the client's request. */
-  readonly fields?: readonly string[];
-  readonly host?: string;
-  readonly tls?: boolean;
-  readonly isTrusted?: boolean;
-  readonly method?: string;
-  readonly path?: string;
-  readonly status?: number;
-}
-
-function answeredBy(given: Case) {
-  const { upstream = "http://10.0.0.5:3000", rewrite = {}, headers = {} } = given;
-  const {
-    fields = [],
-    host = "app.example",
-    tls = false,
-    method = "GET",
-    path = "/here",
-    status = 302,
-  } = given;
-  const route = routeSchema.parse({ match: { path: "/*" }, upstream, rewrite, headers });
-  const rawHeaders = ["Host", host, ...fields];
-  const trust = createTrust(given.isTrusted === true ? ["192.0.2.1"] : []);
-  const client = trust.resolveClient({ peer: "192.0.2.1", tls, rawHeaders, host });
-  const request = { method, url: path, httpVersion: "1.1", rawHeaders, body: undefined };
-  const exchange = new Exchange(request, client, { log, onSettled() {}, onFault() {} });
-  exchange.foundHost(host);
-  exchange.foundTarget({ path, query: "" });
-  const backend = route.upstream?.backends[0]?.url;
-  if (backend === undefined) throw new TypeError("the route has a backend");
-  const config = { ...route, name: "main" };
-  return {
-    exchange,
-    backend,
-    status,
-    route: { config, environment: "RELEASE", cors: undefined, auth: undefined },
-  };
-}
-
-const located = (location: string, given: Case = {}): string => clientLocation(location, answeredBy(given));
+const located = (location: string, given: RedirectCase = {}): string =>
+  clientLocation(location, answeredBy(given));
 
 const HOSTED = (url: string) => ({ backends: [{ url }], hostHeader: "backend" });
 
@@ -163,7 +115,7 @@ describe("what names another host stays byte for byte", () => {
 describe("scheme and host are those that the client used", () => {
   const PROXY = ["X-Forwarded-Proto", "https", "X-Forwarded-Host", "public.example:444"];
 
-  test.each<[string, Case, string]>([
+  test.each<[string, RedirectCase, string]>([
     ["TLS", { tls: true }, "https://app.example/x"],
     ["a port", { host: "app.example:8000" }, "http://app.example:8000/x"],
     ["claims of an untrusted client", { fields: PROXY }, "http://app.example/x"],
