@@ -2,6 +2,7 @@ import type { BackendAddress } from "../config/scalars.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import { hostName } from "../http/request-head.ts";
+import { setValue } from "./edited-fields.ts";
 
 /** A URL with an authority, in its parts. */
 export interface AbsoluteUrl {
@@ -34,8 +35,9 @@ export function originOf(scheme: string, authority: string): string {
 export const schemeOf = ({ tls }: BackendAddress): "http" | "https" => (tls ? "https" : "http");
 
 /** Returns the Host field that a backend gets. */
-export function sentHost({ host }: Exchange, { config }: Route, backend: BackendAddress): string {
-  const set = Object.entries(config.headers.request.set).findLast(([name]) => name.toLowerCase() === "host");
-  if (set !== undefined) return set[1];
+export function sentHost({ host }: Exchange, route: Route, backend: BackendAddress): string {
+  const { config } = route;
+  const set = setValue(route, "host");
+  if (set !== undefined) return set;
   return config.upstream?.hostHeader === "backend" || host === "" ? backend.authority : host;
 }

@@ -7,7 +7,7 @@ import { acceptsEventStream } from "../http/media-type.ts";
 import type { Backend } from "./backend.ts";
 import { rewriteDestination } from "./destination.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
-import { withoutTwinsOfEdits } from "./edited-fields.ts";
+import { setValue, withoutTwinsOfEdits } from "./edited-fields.ts";
 import { withIdentity, withoutIdentity } from "./identity-fields.ts";
 import { backendPath, strippedPrefix } from "./path-rewrite.ts";
 import { signedFields } from "./signed-fields.ts";
@@ -38,7 +38,7 @@ export function createBackendRequest(
     fields = setField(fields, "Accept-Encoding", "identity");
   }
   rewriteDestination(fields, exchange, route, backend.address);
-  fields.push(...forwardingFields(exchange));
+  fields.push(...forwardingFields(exchange, route));
   const prefix = strippedPrefix(target.path, config.rewrite);
   if (prefix !== "") fields = setField(fields, "X-Forwarded-Prefix", client.forwardedPrefix + prefix);
   const { lastEventId } = exchange;
@@ -72,7 +72,7 @@ function withOneForwardLess(fields: string[]): string[] {
 }
 
 /** Returns the fields that tell the backend the client and the request id. */
-function forwardingFields({ id, client }: Exchange): string[] {
+function forwardingFields({ id, client }: Exchange, route: Route): string[] {
   const fields = ["X-Request-Id", id];
   // The request for a shared stream belongs to no single client.
   if (client.forwardedFor !== "") fields.push("X-Forwarded-For", client.forwardedFor);
@@ -80,15 +80,18 @@ function forwardingFields({ id, client }: Exchange): string[] {
   // The peer of a unix socket has no address, and a shared stream has no client.
   if (isIP(client.address) !== 0) fields.push("X-Real-IP", client.address);
   if (client.host !== "") fields.push("X-Forwarded-Host", client.host);
-  fields.push("X-Forwarded-Port", client.forwardedPort ?? portOf(client));
+  fields.push("X-Forwarded-Port", client.forwardedPort ?? portOf(client, route));
   return fields;
 }
 
-/** Returns the port in the client's host, or the default port of its scheme. */
-function portOf({ host, proto }: Exchange["client"]): string {
-  const port = /:0*([1-9]\d*)$/.exec(host)?.[1];
+/**
+ * Returns the port in the client's host, or the default port of its scheme. A scheme or host that the route sets comes
+ * first: an application would join `https` and port 80.
+ */
+function portOf({ host, proto }: Exchange["client"], route: Route): string {
+  const port = /:0*([1-9]\d*)$/.exec(setValue(route, "x-forwarded-host") ?? host)?.[1];
   if (port !== undefined && Number(port) <= 65_535) return port;
-  return proto === "https" ? "443" : "80";
+  return (setValue(route, "x-forwarded-proto") ?? proto) === "https" ? "443" : "80";
 }
 
 /** Returns the framing fields of the request: renderRequest adds none. */

@@ -14,6 +14,12 @@ export function editedNames({ config }: Pick<Route, "config">): readonly string[
   return names;
 }
 
+/** Returns the value to which a route sets a request field; undefined if it does not. `lowerName` is in lower case. */
+export function setValue({ config }: Pick<Route, "config">, lowerName: string): string | undefined {
+  const { set } = config.headers.request;
+  return Object.entries(set).findLast(([name]) => name.toLowerCase() === lowerName)?.[1];
+}
+
 /**
  * Returns a request's fields without the twins of those that the route removes or sets: removing `X-Role` means
  * `X_Role` too, which a CGI backend reads as the same field.

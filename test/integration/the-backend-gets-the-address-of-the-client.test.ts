@@ -130,3 +130,14 @@ test.each([
   const { request } = await ask(headers, ["127.0.0.1"], rewrite);
   expect(request.fieldLines("x-forwarded-prefix")).toEqual(prefixes);
 });
+
+test.each([
+  [{ "X-Forwarded-Proto": "https" }, "443"],
+  [{ "x-forwarded-proto": "https", "X-Forwarded-Host": "a.example:8443" }, "8443"],
+  [{ "X-Forwarded-Port": "9" }, "9"],
+])("with %j set by the route, X-Forwarded-Port is %s", async (set, port) => {
+  const backend = await startBackend((request) => request.respond());
+  const gateway = await startGatewayTo(backend.url, { headers: { request: { set } } });
+  openStream(gateway.port, { headers: { Host: "app.example" } });
+  expect((await backend.nextRequest()).fieldLines("x-forwarded-port")).toEqual([port]);
+});
