@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import * as z from "zod";
 import { appKey } from "./apps-schema.ts";
 import { certificatesIn } from "./pem.ts";
-import { type BackendAddress, backendUrl, duration, size } from "./scalars.ts";
+import { type BackendAddress, backendUrl, duration, durationOrOff, size } from "./scalars.ts";
 import { secret } from "./secret.ts";
 import { readTextFile } from "./text-file.ts";
 
@@ -131,6 +131,11 @@ const upstreamObject = z
     responseHeaderTimeout: duration
       .prefault("60s")
       .describe("The time to receive a backend's response head; then 504."),
+    keepAlive: durationOrOff
+      .prefault("1500ms")
+      .describe(
+        "How long an idle connection to a backend may be used again, less if the backend's Keep-Alive field says so; or off, a connection for each request. Must be shorter than the backend's own time: a POST that meets its closing is a 502.",
+      ),
     headerBytes: size
       .refine((bytes) => bytes >= 1024 && bytes <= 1024 ** 2, "expected a size from 1k to 1m")
       .prefault("64k")

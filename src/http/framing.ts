@@ -7,8 +7,16 @@ export interface Framing {
   /** Content-Length in bytes; 0 without one. */
   readonly length: number;
   readonly isPersistent: boolean;
-  /** How long the backend keeps an idle connection, in ms, by its Keep-Alive field; undefined without one. */
-  readonly keepAliveMs: number | undefined;
+  /** Undefined without a Keep-Alive field. */
+  readonly keepAlive: KeepAlive | undefined;
+}
+
+/** The parameters of a Keep-Alive field. */
+export interface KeepAlive {
+  /** How long the backend keeps the connection idle, in ms; infinite if it does not say. */
+  readonly timeoutMs: number;
+  /** The most requests of the connection; infinite if it does not say. */
+  readonly max: number;
 }
 
 /** The values of the fields about framing and the connection; undefined for a missing field. */
@@ -17,7 +25,7 @@ interface Facts {
   isChunked: boolean;
   closes: boolean;
   keepsAlive: boolean;
-  keepAliveMs: number | undefined;
+  keepAlive: KeepAlive | undefined;
 }
 
 /**
@@ -36,7 +44,7 @@ export function framingOf(fields: RawFields, status: number, isHttp10: boolean, 
     body: body === "length" && length === 0 ? "none" : body,
     length: length ?? 0,
     isPersistent: body !== "close" && !facts.closes && (!isHttp10 || facts.keepsAlive),
-    keepAliveMs: facts.keepAliveMs,
+    keepAlive: facts.keepAlive,
   };
 }
 
@@ -46,7 +54,7 @@ function factsOf(fields: RawFields): Facts {
     isChunked: false,
     closes: false,
     keepsAlive: false,
-    keepAliveMs: undefined,
+    keepAlive: undefined,
   };
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const { length } = fields[at] as string;
@@ -75,7 +83,7 @@ function note(facts: Facts, name: string, value: string): void {
       }
       return;
     case "keep-alive":
-      facts.keepAliveMs = keepAliveMs(value);
+      facts.keepAlive = keepAliveOf(value);
       return;
   }
 }
@@ -86,7 +94,10 @@ function lengthOf(value: string): number {
   return length;
 }
 
-function keepAliveMs(value: string): number | undefined {
-  const seconds = /(?:^|[,\s])timeout=(\d{1,6})(?:$|[,\s])/i.exec(value)?.[1];
-  return seconds === undefined ? undefined : Number(seconds) * 1000;
+const TIMEOUT = /(?:^|[,\s])timeout=(\d{1,6})(?:$|[,\s])/i;
+const MAX = /(?:^|[,\s])max=(\d{1,6})(?:$|[,\s])/i;
+
+function keepAliveOf(value: string): KeepAlive {
+  const number = (pattern: RegExp) => Number(pattern.exec(value)?.[1] ?? Number.POSITIVE_INFINITY);
+  return { timeoutMs: number(TIMEOUT) * 1000, max: number(MAX) };
 }

@@ -1,6 +1,6 @@
 import { ChunkDecoder } from "./chunk-decoder.ts";
 import { parseFieldLines } from "./field-lines.ts";
-import { type Framing, framingOf } from "./framing.ts";
+import { type Framing, framingOf, type KeepAlive } from "./framing.ts";
 import { LineBlock } from "./line-block.ts";
 import { ParseError } from "./parse-error.ts";
 import type { SourceHead } from "./source.ts";
@@ -45,8 +45,8 @@ export class ResponseParser extends ChunkDecoder {
   hasSurplus = false;
   /** After the head: whether the connection may serve another request. */
   isPersistent = false;
-  /** After the head: how long, in ms, the backend keeps the connection idle; undefined if it does not say. */
-  keepAliveMs: number | undefined;
+  /** After the head: what the backend says about the connection; undefined if it does not say. */
+  keepAlive: KeepAlive | undefined;
 
   #isHead = false;
   #interimCount = 0;
@@ -134,9 +134,9 @@ export class ResponseParser extends ChunkDecoder {
     this.#expectBody(framing);
   }
 
-  #expectBody({ body, length, isPersistent, keepAliveMs }: Framing): void {
+  #expectBody({ body, length, isPersistent, keepAlive }: Framing): void {
     this.isPersistent = isPersistent;
-    this.keepAliveMs = keepAliveMs;
+    this.keepAlive = keepAlive;
     this.#left = length;
     if (body === "chunked") this.beginChunks();
     this.#state = body === "none" ? DONE : body === "length" ? LENGTH : body === "chunked" ? CHUNKS : REST;

@@ -92,11 +92,13 @@ class Attempts<T> {
       return undefined;
     }
     // The backend closed a kept connection at the same moment: no failure. It gets the request on a new connection.
+    const { progress } = error;
     if (isBackendsFault(error)) upstream.failed(backend, error);
-    else backend.record.count(error.progress === "stale" ? "stale" : error.code);
-    if (error.progress === "stale" && isRepeatable && !wasAlone) return { backend, isAlone: true };
+    else backend.record.count(progress === "stale" || progress === "unused" ? "stale" : error.code);
+    const maySendAgain = progress === "unused" || (progress === "stale" && isRepeatable);
+    if (maySendAgain && !wasAlone) return { backend, isAlone: true };
     this.#tried.push(backend);
-    const maySend = error.progress === "unsent" || (isRepeatable && error.progress !== "answered");
+    const maySend = progress === "unsent" || (isRepeatable && progress !== "answered");
     const next = maySend && this.#retriesLeft > 0 ? this.#choose() : undefined;
     if (next === undefined) return undefined;
     this.#retriesLeft--;
@@ -117,7 +119,12 @@ interface Destination {
  * A backend may close an idle connection at any time, and a shortage or an error of this process is no failure of it.
  */
 function isBackendsFault({ progress, code }: DialError): boolean {
-  return progress !== "stale" && code !== "connections_exhausted" && code !== "internal_error";
+  return (
+    progress !== "stale" &&
+    progress !== "unused" &&
+    code !== "connections_exhausted" &&
+    code !== "internal_error"
+  );
 }
 
 /** A client's request for an upstream; `requestFor` renders it for each backend. */
@@ -134,8 +141,8 @@ export function dialUpstream(options: UpstreamDial): Promise<Source> {
   const isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method);
   // A chunked body is sent on a connection of its own: a backend that misreads its end cannot read the rest as another
   // client's request (request smuggling).
-  const reuse = framing !== "chunked";
-  const isClientGone = () => response.isClosed;
+  const keepMs = framing === "chunked" ? 0 : (upstream.keepAliveMs ?? 0);
+  const isClientGone = () => response.isClosed || exchange.isEnded;
   const source = attempt<Source>({
     exchange,
     upstream,
@@ -145,7 +152,7 @@ export function dialUpstream(options: UpstreamDial): Promise<Source> {
       const { timeouts } = upstream;
       const request = requestFor(backend);
       const details = { exchange, response, backend, timeouts, request, onInterim, answered, failed };
-      dial(details, reuse && !isAlone);
+      dial(details, { reuse: keepMs > 0 && !isAlone, keepMs, isRepeatable });
     },
   });
   if (exchange.body !== undefined) holdBody(exchange, exchange.body, source);

@@ -4,9 +4,6 @@ import type { ResponseParser } from "../http/response-parser.ts";
 import type { BorrowedBytes, Sink, Source, SourceHead } from "../http/source.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
 
-/** How long a connection may be idle: less than the 5 s after which Node's own server, and others, close it. */
-const MAX_IDLE_MS = 4_000;
-
 /** Replaces a head that was used, to free its memory. */
 const NO_HEAD: SourceHead = { status: 0, reason: "", rawHeaders: [] };
 
@@ -18,19 +15,22 @@ export class BackendResponse implements Source, ConnectionUser {
   /** Undefined when nothing more can come. */
   #connection: Connection | undefined;
   head: SourceHead;
-  readonly #mayKeep: boolean;
+  readonly #keepMs: number;
   readonly #owner: FaultOwner;
   #whenClosed: (() => void) | undefined;
 
-  /** With `mayKeep` the connection may serve another request afterwards. An error of the sink is a fault of `owner`. */
+  /**
+   * `keepMs`: how long the connection may then wait for another request; 0 if it serves no other. An error of the sink
+   * is a fault of `owner`.
+   */
   constructor(
     head: SourceHead,
     connection: Connection,
-    { mayKeep, owner }: { readonly mayKeep: boolean; readonly owner: FaultOwner },
+    { keepMs, owner }: { readonly keepMs: number; readonly owner: FaultOwner },
   ) {
     this.head = head;
     this.#connection = connection;
-    this.#mayKeep = mayKeep;
+    this.#keepMs = keepMs;
     this.#owner = owner;
     connection.handOver(this);
   }
@@ -81,7 +81,7 @@ export class BackendResponse implements Source, ConnectionUser {
       connection.destroy();
       this.#over(new ProxyError("backend_protocol_error", parser.fault));
     } else if (parser.isEnded) {
-      connection.finish(this.#mayKeep, MAX_IDLE_MS);
+      connection.finish(this.#keepMs);
       this.#over(undefined, parser.rawTrailers);
     }
   }

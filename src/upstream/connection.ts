@@ -4,6 +4,7 @@ import { Deadline } from "../base/deadline.ts";
 import { refusalOf } from "../base/errors.ts";
 import type { FaultOwner } from "../base/guard.ts";
 import { WholeBody } from "../exchange/whole-body.ts";
+import type { KeepAlive } from "../http/framing.ts";
 import { ResponseParser } from "../http/response-parser.ts";
 import type { BorrowedBytes } from "../http/source.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
@@ -39,6 +40,9 @@ export interface ConnectionUser extends FaultOwner {
   onBroken(error: Error): void;
 }
 
+/** In ms, at most half of the backend's time: it began to count when it sent the response, and a request has to reach it. */
+const IDLE_MARGIN_MS = 1_000;
+
 const CONNECTION = Symbol("connection");
 type OwnedSocket = Socket & { [CONNECTION]?: Connection };
 
@@ -61,6 +65,7 @@ export class Connection {
   #deadline: Deadline | undefined;
   #isSent = false;
   #isPaused = false;
+  #requests = 0;
 
   constructor(owner: ConnectionOwner) {
     this.#owner = owner;
@@ -82,6 +87,7 @@ export class Connection {
     this.#user = user;
     this.#release = release;
     this.#isSent = false;
+    this.#requests++;
     this.#parser.begin(isHead);
   }
 
@@ -152,12 +158,14 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** Ends a request whose response is whole: keeps the connection for another one if that is safe, else closes it. */
-  finish(mayKeep: boolean, maxIdleMs: number): void {
-    const { isPersistent, hasSurplus, keepAliveMs = Number.POSITIVE_INFINITY } = this.#parser;
-    // A second less than the backend's own timeout, so that the backend does not close it under the next request.
-    const idleMs = Math.min(maxIdleMs, keepAliveMs - 1000);
-    if (mayKeep && isPersistent && !hasSurplus && this.#isSent && idleMs > 0) this.#keep(idleMs);
+  /**
+   * Ends a request whose response is whole: keeps the connection for another one, for up to `keepMs`, if that is safe;
+   * else closes it.
+   */
+  finish(keepMs: number): void {
+    const { isPersistent, hasSurplus, keepAlive } = this.#parser;
+    const idleMs = Math.min(keepMs, idleMsOf(keepAlive, this.#requests));
+    if (isPersistent && !hasSurplus && this.#isSent && idleMs > 0) this.#keep(idleMs);
     else this.#close();
   }
 
@@ -274,6 +282,16 @@ export class Connection {
     this.#dropDeadline();
     release?.();
   }
+}
+
+/**
+ * Returns how long a connection may be idle by the backend's Keep-Alive field, after this many requests. Apache counts
+ * `max` down, other servers repeat it: as a bound of all requests it holds for both.
+ */
+function idleMsOf(hint: KeepAlive | undefined, requests: number): number {
+  if (hint === undefined) return Number.POSITIVE_INFINITY;
+  const { timeoutMs, max } = hint;
+  return requests >= max ? 0 : Math.max(timeoutMs - IDLE_MARGIN_MS, timeoutMs / 2);
 }
 
 function onConnect(this: OwnedSocket): void {

@@ -5,11 +5,12 @@ import type { Timeouts } from "./upstream.ts";
 /**
  * A dial that brought no response head. `progress` decides whether another backend may get the request.
  *
- * `unsent`: no byte of the request has been sent. `stale`: it was sent on a kept connection, which the backend may have
- * closed at the same moment. `unanswered`: it was sent, and may have had its effect. `answered`: bytes came back.
+ * `unsent`: no byte of the request has been sent. `unused`: nor was it, and the backend has closed a kept connection.
+ * `stale`: it was sent on a kept connection, which the backend may have closed at the same moment. `unanswered`: it was
+ * sent, and may have had its effect. `answered`: bytes came back.
  */
 export class DialError extends ProxyError {
-  readonly progress: "unsent" | "stale" | "unanswered" | "answered";
+  readonly progress: "unsent" | "unused" | "stale" | "unanswered" | "answered";
 
   constructor(
     code: ErrorCode,
@@ -25,6 +26,8 @@ export class DialError extends ProxyError {
 /** The facts about a dial that determine its progress. */
 export interface DialState {
   readonly isConnected: boolean;
+  /** Whether bytes of the request may have been sent. */
+  readonly isSent: boolean;
   /** Whether bytes of a response came. */
   readonly isAnswered: boolean;
   /** Whether the connection had served a request before. */
@@ -32,10 +35,11 @@ export interface DialState {
 }
 
 /** Returns how far a dial has come. */
-export function dialProgress({ isConnected, isAnswered, isReused }: DialState): DialError["progress"] {
-  if (!isConnected) return "unsent";
-  if (isAnswered) return "answered";
-  return isReused ? "stale" : "unanswered";
+export function dialProgress(state: DialState): DialError["progress"] {
+  if (!state.isConnected) return "unsent";
+  if (state.isAnswered) return "answered";
+  if (!state.isSent) return "unused";
+  return state.isReused ? "stale" : "unanswered";
 }
 
 /** Returns the error of a dial that timed out: the response head took too long or, before that, the connection. */

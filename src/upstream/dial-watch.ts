@@ -58,7 +58,10 @@ export class DialWatch {
   failure(error: NodeJS.ErrnoException): DialError {
     const isAnswered = (this.#socket?.bytesRead ?? 0) > this.#earlierBytes;
     const isReused = this.#request.reusedSocket;
-    return dialError(error, dialProgress({ isConnected: this.#isConnected, isAnswered, isReused }));
+    return dialError(
+      error,
+      dialProgress({ isConnected: this.#isConnected, isSent: true, isAnswered, isReused }),
+    );
   }
 
   #arm(ms: number): void {

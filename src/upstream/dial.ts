@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { afterReads } from "../base/after-reads.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
@@ -50,32 +51,40 @@ export function bodyFraming({
   return request.body.length === undefined ? "chunked" : "length";
 }
 
+/** The connection of a request. */
+export interface ConnectionUse {
+  /** Whether the request is sent on an idle connection if there is one; else on a new one. */
+  readonly reuse: boolean;
+  /** How long, in ms, the connection may then wait for another request; 0 if it serves no other. */
+  readonly keepMs: number;
+  /** Whether the request may be sent again if the backend closes an idle connection under it. */
+  readonly isRepeatable: boolean;
+}
+
 /**
- * Sends the client's request to one backend, and calls `answered` or `failed`. With `reuse`, on an idle connection if
- * there is one. The backend counts the request as in flight until the response has ended.
+ * Sends the client's request to one backend, and calls `answered` or `failed`. The backend counts the request as in
+ * flight until the response has ended.
  */
-export function dial(options: DialOptions, reuse: boolean): void {
+export function dial(options: DialOptions, use: ConnectionUse): void {
   const { exchange, response, backend, request } = options;
   const { method } = exchange.request;
   // RFC 9110 section 10.1.4: TE is for this connection only, and says so.
   const option = fieldValue(request.fields, "te") === undefined ? "" : ", TE";
-  const fields = [...request.fields, "Connection", (reuse ? "keep-alive" : "close") + option];
+  const fields = [...request.fields, "Connection", (use.keepMs > 0 ? "keep-alive" : "close") + option];
   const head = renderRequest(method, request.path, fields);
-  const kept = reuse ? backend.connections.take() : undefined;
+  const kept = use.reuse ? backend.connections.take() : undefined;
   const connection = kept ?? backend.connections.connect();
-  const started = new Dial(options, connection, { head, reuse, isReused: kept !== undefined });
+  const started = new Dial(options, connection, { ...use, head, isReused: kept !== undefined });
   connection.begin(started, method === "HEAD", backend.acquire());
   if (request.onClientGone === "cancel") started.cancelWith(response);
   else started.cancelAtEnd();
-  if (kept !== undefined) started.onConnected();
+  if (kept !== undefined) started.sendOnKept();
 }
 
-interface WireRequest {
+interface WireRequest extends ConnectionUse {
   /** The request's head. */
   readonly head: string;
-  /** Whether the connection may serve other requests. */
-  readonly reuse: boolean;
-  /** Whether it has served one before. */
+  /** Whether the connection has served a request before. */
   readonly isReused: boolean;
 }
 
@@ -90,7 +99,9 @@ class Dial implements ConnectionUser {
   /** When the connecting began, by `performance.now()`. */
   readonly #startedAt = performance.now();
   #isConnected = false;
+  #isSent = false;
   #isAnswered = false;
+  #isOver = false;
   /** Ends the listening for a cancellation. */
   #stay: () => void = () => {};
 
@@ -117,12 +128,27 @@ class Dial implements ConnectionUser {
     exchange.onEnd(cancel);
   }
 
+  /**
+   * Sends the request on a connection that was idle. One that may not be sent twice waits until the process has read
+   * what the kernel had for it: if the backend has closed the connection, the request gets another one.
+   */
+  sendOnKept(): void {
+    this.#isConnected = true;
+    if (this.#wire.isRepeatable) this.#send();
+    else afterReads(this.#options.exchange.guarded(() => this.#send()));
+  }
+
   onConnected(): void {
     this.#isConnected = true;
     this.#connection.liftDeadline();
-    const { exchange, backend } = this.#options;
-    if (!this.#wire.isReused) backend.record.connects.observe((performance.now() - this.#startedAt) / 1000);
-    const { body, request } = exchange;
+    this.#options.backend.record.connects.observe((performance.now() - this.#startedAt) / 1000);
+    this.#send();
+  }
+
+  #send(): void {
+    if (this.#isOver) return;
+    this.#isSent = true;
+    const { body, request } = this.#options.exchange;
     // Not earlier: until the connection is open the body can still be sent to another backend.
     this.#connection.send(this.#wire.head, bodyToSend(body, request.body, this.#options.request));
   }
@@ -137,6 +163,11 @@ class Dial implements ConnectionUser {
   }
 
   onRead(parser: ResponseParser, bytes: BorrowedBytes): void {
+    // A response to no request, such as the 408 with which servers close idle connections.
+    if (!this.#isSent) {
+      this.#fail(new Error("bytes on an idle connection"));
+      return;
+    }
     this.#isAnswered = true;
     for (const head of parser.interim) this.#options.onInterim?.(head);
     if (parser.head !== undefined) this.#answered(parser.head, parser, bytes);
@@ -155,6 +186,7 @@ class Dial implements ConnectionUser {
     this.#over();
     const state = {
       isConnected: this.#isConnected,
+      isSent: this.#isSent,
       isAnswered: this.#isAnswered,
       isReused: this.#wire.isReused,
     };
@@ -164,7 +196,7 @@ class Dial implements ConnectionUser {
   #answered(head: SourceHead, parser: ResponseParser, bytes: Buffer): void {
     this.#over();
     const response = new BackendResponse(head, this.#connection, {
-      mayKeep: this.#wire.reuse,
+      keepMs: this.#wire.keepMs,
       owner: this.#options.exchange,
     });
     this.#options.answered(response);
@@ -177,6 +209,7 @@ class Dial implements ConnectionUser {
   }
 
   #over(): void {
+    this.#isOver = true;
     this.#connection.endDeadline();
     this.#stay();
   }

@@ -20,6 +20,8 @@ export class Upstream {
   readonly backends: readonly Backend[];
   readonly timeouts: Timeouts;
   readonly retries: number;
+  /** How long, in ms, an idle connection may be used again; undefined if each request has a connection of its own. */
+  readonly keepAliveMs: number | undefined;
   readonly preservesHost: boolean;
   /** Signs the requests to the backends; undefined if they are not signed. */
   readonly signingKey: SigningKey | undefined;
@@ -36,6 +38,7 @@ export class Upstream {
     this.backends = config.backends.map((backend) => new Backend(backend, config, lookup));
     this.timeouts = config;
     this.retries = config.retries;
+    this.keepAliveMs = config.keepAlive;
     this.preservesHost = config.hostHeader === "preserve";
     this.loops = loops;
     this.signingKey = config.sign && createSigningKey(config.sign);

@@ -14,6 +14,12 @@ const PROGRAMS = [
     use: "fields as CGI reads them",
     variable: "LIGHTTPD_PATH",
   },
+  {
+    path: "/usr/bin/gunicorn",
+    name: "gunicorn",
+    use: "idle connections end to end",
+    variable: "GUNICORN_PATH",
+  },
   { path: "/usr/bin/curl", name: "curl", use: "curl end to end", variable: undefined },
   {
     path: "/usr/bin/systemd-analyze",

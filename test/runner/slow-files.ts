@@ -19,6 +19,8 @@ export const SLOW_FILES: readonly string[] = [
   "test/unit/shared/replay-meets-live.test.ts",
   "test/integration/cli.test.ts",
   "test/security/http-2-floods.test.ts",
+  "test/integration/a-kept-connection-is-left-before-its-backend-closes-it.test.ts",
+  "test/e2e/gunicorn.test.ts",
   "test/integration/demo.test.ts",
   "test/unit/regular-expressions.test.ts",
   "test/integration/the-fast-path-answers-as-node-http-does.test.ts",

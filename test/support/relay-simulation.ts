@@ -124,7 +124,7 @@ export class RelaySimulation {
     this.#parser.read(this.#readBuffer, ROOM_BEFORE, ROOM_BEFORE + bytes.length);
     if (this.#parser.head !== undefined)
       this.#answer = new BackendResponse(this.#parser.head, this.#connection(), {
-        mayKeep: true,
+        keepMs: 4_000,
         owner: { fault() {} },
       });
     this.#answer?.onRead(this.#parser, this.#readBuffer);

@@ -306,16 +306,16 @@ test("one parser reads several responses in turn", () => {
   }
 });
 
-test("the timeout of Keep-Alive is read", () => {
+test("timeout and max of Keep-Alive are read", () => {
   const patience = (fields: string) => {
     const parser = new ResponseParser();
     parser.begin(false);
     const bytes = Buffer.from(whole(`${fields}Content-Length: 0\r\n`));
     parser.read(bytes, 0, bytes.length);
-    return parser.keepAliveMs;
+    return parser.keepAlive;
   };
-  expect(patience("Keep-Alive: timeout=5\r\n")).toBe(5000);
-  expect(patience("Keep-Alive: max=100, timeout=2\r\n")).toBe(2000);
-  expect(patience("Keep-Alive: soon\r\n")).toBeUndefined();
+  expect(patience("Keep-Alive: timeout=5\r\n")).toEqual({ timeoutMs: 5000, max: Infinity });
+  expect(patience("Keep-Alive: max=100, timeout=2\r\n")).toEqual({ timeoutMs: 2000, max: 100 });
+  expect(patience("Keep-Alive: soon\r\n")).toEqual({ timeoutMs: Infinity, max: Infinity });
   expect(patience("")).toBeUndefined();
 });
