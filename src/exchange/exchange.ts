@@ -9,6 +9,7 @@ import type { Log } from "../observe/log.ts";
 import { Account, isExpected } from "./account.ts";
 import { debugFields } from "./debug.ts";
 import { Holdings } from "./holdings.ts";
+import type { RequestOrigin } from "./received-request.ts";
 import { RoutedRequest } from "./routed-request.ts";
 
 /** Receives what happens to exchanges. */
@@ -37,8 +38,8 @@ export class Exchange extends RoutedRequest implements FaultOwner {
   readonly #holdings = new Holdings((error) => this.#report(error));
   #answerFault = noAnswer;
 
-  constructor(request: ClientRequest, client: Client, observer: Observer, isOverflow = false) {
-    super(request, client, isOverflow);
+  constructor(request: ClientRequest, client: Client, observer: Observer, origin: RequestOrigin = {}) {
+    super(request, client, origin);
     this.id = client.requestId === undefined ? randomUUID() : ownText(client.requestId);
     this.log = observer.log;
     this.#observer = observer;

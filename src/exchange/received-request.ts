@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { ownText } from "../base/own-text.ts";
 import type { Client } from "../http/address.ts";
 import type { ClientRequest } from "../http/client-request.ts";
@@ -10,10 +11,20 @@ const NOTHING_CONSUMED: ConsumedCredential = {};
 const NO_TARGET: Target = { path: "", query: "" };
 const NO_HEADERS: readonly string[] = [];
 
+/** Where a request came in. */
+export interface RequestOrigin {
+  /** The client's connection; undefined for a request that belongs to no single client. */
+  readonly connection?: Duplex;
+  /** Whether it came on a connection beyond `limits.connections`. */
+  readonly isOverflow?: boolean;
+}
+
 /** The request of a client as it was received, with the results of the checks and steps that have read it. */
 export class ReceivedRequest {
   /** Whether it came on a connection beyond `limits.connections`. */
   readonly isOverflow: boolean;
+  /** The client's connection; undefined for a request that belongs to no single client. */
+  readonly connection: Duplex | undefined;
   #request: ClientRequest;
   #client: Client;
   #host = "";
@@ -24,10 +35,11 @@ export class ReceivedRequest {
   #lastEventId: string | undefined;
   #waitsForContinue: Pick<ClientResponse, "writeContinue"> | undefined;
 
-  constructor(request: ClientRequest, client: Client, isOverflow: boolean) {
+  constructor(request: ClientRequest, client: Client, { connection, isOverflow = false }: RequestOrigin) {
     this.#request = request;
     this.#client = client;
     this.isOverflow = isOverflow;
+    this.connection = connection;
   }
 
   get request(): ClientRequest {

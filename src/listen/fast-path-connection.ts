@@ -4,7 +4,6 @@ import { GrowingBytes } from "../base/growing-bytes.ts";
 import type { HeadContext } from "../http/raw-head.ts";
 import { RawResponse, type ResponseOwner } from "../http/raw-response.ts";
 import { asHttp11, type PlainRequest, parseRequest } from "../http/request-parser.ts";
-import { arrivalOf } from "../request/arrival.ts";
 import { answer, join, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -125,7 +124,7 @@ export class FastPathConnection implements ResponseOwner {
     const response = new RawResponse(this);
     this.#keepsAlive = request.keepsAlive;
     this.#response = response;
-    const exchange = receive(request, arrivalOf(this.socket), runtime);
+    const exchange = receive(request, this.socket, runtime);
     join(exchange, response);
     void answer(exchange, response, runtime);
   }

@@ -4,7 +4,6 @@ import type { Duplex } from "node:stream";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { FORWARDED_METHODS } from "../http/request-head.ts";
-import { arrivalOf } from "../request/arrival.ts";
 import { answer, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { WaitingClient } from "../websocket/waiting-client.ts";
@@ -146,7 +145,7 @@ export class Http1Requests {
   }
 
   #receive(request: IncomingMessage, socket: Duplex): Exchange {
-    return receive(createNodeRequest(request), arrivalOf(socket), this.#runtime);
+    return receive(createNodeRequest(request), socket, this.#runtime);
   }
 
   #connectionOf(socket: Duplex): Connection {

@@ -5,7 +5,7 @@ import type { Http2Config } from "../config/listen-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { fieldValue } from "../http/fields.ts";
 import { FORWARDED_METHODS } from "../http/request-head.ts";
-import type { Arrival } from "../request/arrival.ts";
+import { arrivalOf } from "../request/arrival.ts";
 import { answer, join, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { BodyTimer } from "./body-timer.ts";
@@ -26,16 +26,16 @@ export class Http2Sessions {
   }
 
   /** Takes a connection on which TLS has negotiated HTTP/2. */
-  accept(socket: TLSSocket, arrival: Arrival, bounds: Http2Config): void {
+  accept(socket: TLSSocket, bounds: Http2Config): void {
     const { limits } = this.#runtime.config.server;
     const rules = {
       limits,
       bounds,
       keepAliveMs: this.#keepAliveMs,
       answer: (stream: ServerHttp2Stream, rawHeaders: readonly string[]) =>
-        this.#answer(stream, rawHeaders, arrival),
+        this.#answer(stream, rawHeaders, socket),
       tooManyResets: () => {
-        this.#runtime.log.warn({ client: arrival.peer }, "connection with too many resets");
+        this.#runtime.log.warn({ client: arrivalOf(socket).peer }, "connection with too many resets");
       },
       onFault: (error: unknown) => this.#runtime.onFault(error),
     };
@@ -52,9 +52,9 @@ export class Http2Sessions {
     for (const session of this.#sessions) session.destroy();
   }
 
-  #answer(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival): Http2Response {
+  #answer(stream: ServerHttp2Stream, raw: readonly string[], socket: TLSSocket): Http2Response {
     const request = createHttp2Request(stream, raw);
-    const exchange = receive(request, arrival, this.#runtime);
+    const exchange = receive(request, socket, this.#runtime);
     const response = new Http2Response(stream, request.body?.stream);
     if (stream.destroyed) {
       exchange.settle("client_gone");

@@ -201,14 +201,10 @@ export class Listener {
 
   #onSecure(socket: TLSSocket, raw: Socket): void {
     this.#pending.delete(raw);
-    const arrival = { ...arrivalOf(raw), tls: true };
+    noteArrival(socket, { ...arrivalOf(raw), tls: true });
     const { http2 } = this.#listen;
-    if (socket.alpnProtocol === "h2" && http2 !== undefined) {
-      this.#http2.accept(socket, arrival, http2);
-      return;
-    }
-    noteArrival(socket, arrival);
-    this.#toHttp1(socket);
+    if (socket.alpnProtocol === "h2" && http2 !== undefined) this.#http2.accept(socket, http2);
+    else this.#toHttp1(socket);
   }
 
   #createTls({ tls, http2 }: ListenConfig): TlsHandshakes | undefined {

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { Exchange } from "../exchange/exchange.ts";
 import { fail } from "../exchange/reply.ts";
 import type { ClientRequest } from "../http/client-request.ts";
@@ -5,23 +6,20 @@ import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue } from "../http/fields.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { boundUnread } from "../stream/stall-timer.ts";
-import type { Arrival } from "./arrival.ts";
+import { arrivalOf } from "./arrival.ts";
 import { handle } from "./handler.ts";
 
 /**
  * Begins the exchange of a request that came in on a connection, whichever parser has read it: node:http, HTTP/2 or the
  * fast path.
  */
-export function receive(
-  request: ClientRequest,
-  { peer, tls, isOverflow }: Arrival,
-  runtime: Runtime,
-): Exchange {
+export function receive(request: ClientRequest, connection: Duplex, runtime: Runtime): Exchange {
+  const { peer, tls, isOverflow } = arrivalOf(connection);
   const { rawHeaders } = request;
   const host = fieldValue(rawHeaders, "host") ?? "";
   const client = runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
   if (!client.isTrusted) runtime.unknownProxies.note(peer, rawHeaders);
-  return new Exchange(request, client, runtime, isOverflow);
+  return new Exchange(request, client, runtime, { connection, isOverflow });
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Source } from "../http/source.ts";
 import type { Backend } from "./backend.ts";
 import { bodyFraming, type DialOptions, dial } from "./dial.ts";
 import { DialError } from "./dial-error.ts";
+import { pinnedBackend } from "./pinned-connections.ts";
 import type { Upstream } from "./upstream.ts";
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
@@ -59,7 +60,8 @@ class Attempts<T> {
 
   #choose(): Backend | undefined {
     const { upstream, exchange } = this.#details;
-    return upstream.choose(exchange.client.address, this.#tried);
+    const pinned = pinnedBackend(exchange, upstream.backends, this.#tried);
+    return pinned ?? upstream.choose(exchange.client.address, this.#tried);
   }
 
   #send(backend: Backend, isAlone: boolean): void {
@@ -152,7 +154,7 @@ export function dialUpstream(options: UpstreamDial): Promise<Source> {
       const { timeouts } = upstream;
       const request = requestFor(backend);
       const details = { exchange, response, backend, timeouts, request, onInterim, answered, failed };
-      dial(details, { reuse: keepMs > 0 && !isAlone, keepMs, isRepeatable });
+      dial(details, { isAlone, keepMs, mayPin: upstream.keepAliveMs !== undefined, isRepeatable });
     },
   });
   if (exchange.body !== undefined) holdBody(exchange, exchange.body, source);

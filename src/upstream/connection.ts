@@ -11,15 +11,19 @@ import { lastingConnections } from "../process/lasting-connections.ts";
 import { type ConnectionTarget, openBackendSocket, READ_BUFFER, READ_START } from "./backend-socket.ts";
 import { Upload, type UploadBody } from "./upload.ts";
 
-/** The pool that a connection belongs to. */
-export interface ConnectionOwner {
-  readonly target: ConnectionTarget;
-  /** The session of the last TLS handshake, to shorten the next one. */
-  session: Buffer | undefined;
+/** Keeps connections while they are idle. */
+export interface ConnectionKeeper {
   /** Takes back an idle connection that may serve another request. */
   put(connection: Connection): void;
   /** Forgets a connection that is closed. */
   remove(connection: Connection): void;
+}
+
+/** The pool that a connection belongs to. */
+export interface ConnectionOwner extends ConnectionKeeper {
+  readonly target: ConnectionTarget;
+  /** The session of the last TLS handshake, to shorten the next one. */
+  session: Buffer | undefined;
 }
 
 /**
@@ -58,7 +62,8 @@ export class Connection {
   readonly #parser: ResponseParser;
   /** The time by `performance.now()` until which it may be idle; 0 before it is idle for the first time. */
   idleUntil = 0;
-  readonly #owner: ConnectionOwner;
+  readonly owner: ConnectionOwner;
+  #keeper: ConnectionKeeper;
   readonly #socket: Socket;
   #release: (() => void) | undefined;
   #upload: Upload | undefined;
@@ -68,7 +73,8 @@ export class Connection {
   #requests = 0;
 
   constructor(owner: ConnectionOwner) {
-    this.#owner = owner;
+    this.owner = owner;
+    this.#keeper = owner;
     this.#parser = new ResponseParser(owner.target.headerBytes);
     const socket: OwnedSocket = openBackendSocket(owner.target, owner.session, (length) =>
       this.#read(length),
@@ -89,6 +95,11 @@ export class Connection {
     this.#isSent = false;
     this.#requests++;
     this.#parser.begin(isHead);
+  }
+
+  /** Gives the connection, when it is idle, to `keeper` instead of its pool. */
+  keepFor(keeper: ConnectionKeeper): void {
+    this.#keeper = keeper;
   }
 
   /** Replaces the user of the request that is under way. */
@@ -185,12 +196,12 @@ export class Connection {
   }
 
   broken(error: Error): void {
-    this.#owner.session = undefined;
+    this.owner.session = undefined;
     this.#endFor((user) => user.onBroken(error));
   }
 
   handshaken(session: Buffer): void {
-    this.#owner.session = session;
+    this.owner.session = session;
   }
 
   #read(length: number): true {
@@ -256,7 +267,7 @@ export class Connection {
     const release = this.#release;
     this.#user = undefined;
     this.#release = undefined;
-    this.#owner.put(this);
+    this.#keeper.put(this);
     release?.();
   }
 
@@ -277,7 +288,8 @@ export class Connection {
     this.#release = undefined;
     this.#upload?.stop();
     this.#upload = undefined;
-    this.#owner.remove(this);
+    this.#keeper.remove(this);
+    this.owner.remove(this);
     lastingConnections.delete(this.#socket);
     this.#dropDeadline();
     release?.();

@@ -13,6 +13,7 @@ import type { Backend } from "./backend.ts";
 import { BackendResponse } from "./backend-response.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
 import { type DialError, dialError, dialProgress, dialTimeout } from "./dial-error.ts";
+import { authenticatesConnection, challengesConnection, PinnedConnections } from "./pinned-connections.ts";
 import type { UploadBody } from "./upload.ts";
 import type { Timeouts } from "./upstream.ts";
 
@@ -53,10 +54,12 @@ export function bodyFraming({
 
 /** The connection of a request. */
 export interface ConnectionUse {
-  /** Whether the request is sent on an idle connection if there is one; else on a new one. */
-  readonly reuse: boolean;
+  /** Whether the request is sent on a new connection even if there is an idle one. */
+  readonly isAlone: boolean;
   /** How long, in ms, the connection may then wait for another request; 0 if it serves no other. */
   readonly keepMs: number;
+  /** Whether a connection may be pinned to the client's: `upstream.keepAlive` is not off. */
+  readonly mayPin: boolean;
   /** Whether the request may be sent again if the backend closes an idle connection under it. */
   readonly isRepeatable: boolean;
 }
@@ -70,15 +73,34 @@ export function dial(options: DialOptions, use: ConnectionUse): void {
   const { method } = exchange.request;
   // RFC 9110 section 10.1.4: TE is for this connection only, and says so.
   const option = fieldValue(request.fields, "te") === undefined ? "" : ", TE";
-  const fields = [...request.fields, "Connection", (use.keepMs > 0 ? "keep-alive" : "close") + option];
+  const pins = use.mayPin ? pinsFor(options) : undefined;
+  const keepMs = pins === undefined ? use.keepMs : Number.POSITIVE_INFINITY;
+  const fields = [...request.fields, "Connection", (keepMs > 0 ? "keep-alive" : "close") + option];
   const head = renderRequest(method, request.path, fields);
-  const kept = use.reuse ? backend.connections.take() : undefined;
+  const kept = use.isAlone ? undefined : takeIdle(backend, pins, use);
   const connection = kept ?? backend.connections.connect();
-  const started = new Dial(options, connection, { ...use, head, isReused: kept !== undefined });
+  if (pins !== undefined) connection.keepFor(pins);
+  const started = new Dial(options, connection, { ...use, keepMs, head, isReused: kept !== undefined });
   connection.begin(started, method === "HEAD", backend.acquire());
   if (request.onClientGone === "cancel") started.cancelWith(response);
   else started.cancelAtEnd();
   if (kept !== undefined) started.sendOnKept();
+}
+
+/** Returns the pinned connections of the client if they are those of this backend, or this request makes them so. */
+function pinsFor({ exchange, backend, request }: DialOptions): PinnedConnections | undefined {
+  const { connections } = backend;
+  if (authenticatesConnection(request.fields)) return PinnedConnections.pin(exchange, connections);
+  const pins = PinnedConnections.of(exchange);
+  return pins?.has(connections) ? pins : undefined;
+}
+
+function takeIdle(
+  { connections }: Backend,
+  pins: PinnedConnections | undefined,
+  { keepMs }: ConnectionUse,
+): Connection | undefined {
+  return pins?.take(connections) ?? (keepMs > 0 ? connections.take() : undefined);
 }
 
 interface WireRequest extends ConnectionUse {
@@ -196,11 +218,21 @@ class Dial implements ConnectionUser {
   #answered(head: SourceHead, parser: ResponseParser, bytes: Buffer): void {
     this.#over();
     const response = new BackendResponse(head, this.#connection, {
-      keepMs: this.#wire.keepMs,
+      keepMs: this.#keepMsAfter(head),
       owner: this.#options.exchange,
     });
     this.#options.answered(response);
     response.onRead(parser, bytes);
+  }
+
+  /** Returns how long the connection may wait for another request; pins it first if the response asks for that. */
+  #keepMsAfter({ rawHeaders }: SourceHead): number {
+    const { keepMs, mayPin } = this.#wire;
+    if (keepMs === 0 || !challengesConnection(rawHeaders)) return keepMs;
+    const { exchange, backend } = this.#options;
+    const pins = mayPin ? PinnedConnections.pin(exchange, backend.connections) : undefined;
+    if (pins !== undefined) this.#connection.keepFor(pins);
+    return pins === undefined ? 0 : Number.POSITIVE_INFINITY;
   }
 
   #fail(error: Error): void {
