@@ -1,11 +1,19 @@
+import { HOP_BY_HOP } from "./field-kinds.ts";
 import { fieldName } from "./field-name.ts";
 import { ParseError } from "./parse-error.ts";
 
-/** The maximum number of fields of a head, or of the trailers of a body. */
-export const MAX_FIELDS = 256;
+/** The maximum number of fields of a head, or of the trailers of a body; that of Node's own parser. */
+export const MAX_FIELDS = 2_000;
 
 /** Parsers disagree whether a tab behind a value belongs to it; in these fields they would disagree on the body's end. */
 const FRAMING = new Set(["content-length", "transfer-encoding"]);
+
+/**
+ * Fields that frame a message or control its connection. A parser that trims or ignores a control character in them reads
+ * another message.
+ */
+const CONTROLLING: ReadonlySet<string> = new Set([...HOP_BY_HOP, "content-length"]);
+const CONTROL = /[^\t\x20-\x7e\x80-\xff]/;
 
 const TAB = 0x09;
 const SPACE = 0x20;
@@ -26,7 +34,10 @@ export function parseFieldLines(text: string, at: number): string[] {
     if (!isToken) throw new ParseError("invalid field name");
     if (FRAMING.has(lower) && hasTabBehind(text, colon + 1, end))
       throw new ParseError(`${name} with a tab behind its value`);
-    fields.push(name, trimmed(text, colon + 1, end));
+    const value = trimmed(text, colon + 1, end);
+    if (CONTROLLING.has(lower) && CONTROL.test(value))
+      throw new ParseError(`${name} with a control character`);
+    fields.push(name, value);
     if (fields.length > 2 * MAX_FIELDS) throw new ParseError(`more than ${MAX_FIELDS} fields`);
     start = end + 2;
   }

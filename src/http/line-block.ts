@@ -9,16 +9,16 @@ const BEGINNING = 64;
 /** The size of the first buffer for an incomplete block. */
 const FIRST_BYTES = 4 * 1024;
 
-const TAB = 0x09;
+const NUL = 0x00;
 const LF = 0x0a;
 const CR = 0x0d;
-const DEL = 0x7f;
 
 /**
  * Lines up to and including an empty line, over any number of reads: a response head, or trailers.
  *
- * A line ends with CRLF only, and holds no control character but tabs. Both are checked as the bytes come, so that
- * invalid bytes are found before the end of the block, which may never come.
+ * A line ends with CRLF only, and holds no NUL: both are checked as the bytes come, so that invalid bytes are found
+ * before the end of the block, which may never come. Other control characters are allowed, as in nginx and in browsers
+ * (RFC 9110 section 5.5).
  */
 export class LineBlock {
   /** All lines but the empty one, each with its CRLF; the first bytes while the block is incomplete. */
@@ -86,7 +86,7 @@ export class LineBlock {
     let lineStart = base + this.#lineStart;
     for (; at < end; at++) {
       const byte = bytes[at] as number;
-      if (byte >= 0x20 ? byte !== DEL : byte === TAB) continue;
+      if (byte > CR || (byte !== CR && byte !== LF && byte !== NUL)) continue;
       if (byte !== CR) throw new ParseError(`invalid byte ${byte} in the head`);
       // Its LF has not arrived yet; the CR is checked again with it.
       if (at + 1 === end) break;

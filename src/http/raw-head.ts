@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { renderFields, renderStatusLine } from "./render-head.ts";
+import { renderResponseFields, renderStatusLine } from "./render-head.ts";
 
 /** How the end of a body is delimited: by chunks, by a length in bytes, or there is no body. */
 export type Framing = "chunked" | "none" | number;
@@ -32,7 +32,8 @@ export function renderHead(
   context: HeadContext,
 ): RawHead {
   if (status < 200) throw new RangeError(`not a final status: ${status}`);
-  let text = renderStatusLine(status, reason ?? STATUS_CODES[status] ?? "unknown") + renderFields(fields);
+  let text =
+    renderStatusLine(status, reason ?? STATUS_CODES[status] ?? "unknown") + renderResponseFields(fields);
   let hasDate = false;
   let connection: string | undefined;
   let length: string | undefined;
@@ -56,7 +57,7 @@ export function renderHead(
 
 /** Renders an interim response of HTTP/1.1. Throws an error at a character that could end a line early. */
 export function renderInterim(status: number, fields: readonly string[]): string {
-  return `${renderStatusLine(status, STATUS_CODES[status] ?? "")}${renderFields(fields)}\r\n`;
+  return `${renderStatusLine(status, STATUS_CODES[status] ?? "")}${renderResponseFields(fields)}\r\n`;
 }
 
 function bodyLength(value: string): number {

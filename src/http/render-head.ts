@@ -10,16 +10,34 @@ import type { RawFields } from "./fields.ts";
  */
 
 const UNSAFE_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+const UNSAFE_IN_RESPONSE = /[\0\r\n\u0100-\uffff]/;
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 const PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** Whether a text can be a field's value: nothing in it ends its line, and each character is one byte. */
+/** Whether a text can be a field's value (RFC 9110 section 5.5), and each character is one byte. */
 export function isFieldValue(text: string): boolean {
   return !UNSAFE_IN_VALUE.test(text);
 }
 
-/** Renders field lines, each with its CRLF. Throws a TypeError at a character that could end a line early. */
+/** Whether a text can be a field's value in a response: nothing in it ends its line, and each character is one byte. */
+export function isResponseValue(text: string): boolean {
+  return !UNSAFE_IN_RESPONSE.test(text);
+}
+
+/** Renders field lines, each with its CRLF. Throws a TypeError at a character that no field may have. */
 export function renderFields(fields: RawFields): string {
+  return render(fields, UNSAFE_IN_VALUE);
+}
+
+/**
+ * Renders the field lines of a response. Control characters that a backend has sent in values are kept, as nginx keeps
+ * them: browsers read them. Throws a TypeError at a character that could end a line early.
+ */
+export function renderResponseFields(fields: RawFields): string {
+  return render(fields, UNSAFE_IN_RESPONSE);
+}
+
+function render(fields: RawFields, unsafeInValue: RegExp): string {
   let lines = "";
   let values = "";
   for (let at = 0; at + 1 < fields.length; at += 2) {
@@ -30,7 +48,7 @@ export function renderFields(fields: RawFields): string {
     values += value;
   }
   // One search for all values: starting a search costs as much as searching most values.
-  if (!isFieldValue(values)) throw new TypeError("invalid character in a field's value");
+  if (unsafeInValue.test(values)) throw new TypeError("invalid character in a field's value");
   return lines;
 }
 

@@ -12,9 +12,13 @@ const MAX_INTERIM_BYTES = 64 * 1024;
 const NO_FIELDS: readonly string[] = [];
 const NO_HEADS: readonly SourceHead[] = [];
 
-/** A status line up to the end of the status (RFC 9112 section 4), and the characters allowed in each position. */
-const WHOLE_STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d[ \r]/;
-const STATUS_LINE = [..."HTTP/1.", "01", " ", "12345", "0123456789", "0123456789", " \r"];
+/**
+ * A status line up to the end of the status (RFC 9112 section 4), and the characters allowed in each position. A higher
+ * minor version is read as 1.1 (RFC 9110 section 2.5), and any status from 100 to 999 is forwarded, as in nginx.
+ */
+const WHOLE_STATUS_LINE = /^HTTP\/1\.\d [1-9]\d\d[ \r]/;
+const DIGITS = "0123456789";
+const STATUS_LINE = [..."HTTP/1.", DIGITS, " ", "123456789", DIGITS, DIGITS, " \r"];
 
 /** The part of the response that is expected next. */
 const HEAD = 0;

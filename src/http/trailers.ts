@@ -41,9 +41,13 @@ export function announcedTrailers(values: readonly string[]): string | undefined
   return announced.length > 0 ? announced.join(", ") : undefined;
 }
 
-/** Returns the trailers of a response to forward: never fields that route, authenticate or frame a message. */
+/**
+ * Returns the trailers of a response to forward: never fields that route, authenticate or frame a message. One with a
+ * control character is dropped, because Node's server throws on it; RFC 9110 section 6.5 lets a recipient discard
+ * trailers.
+ */
 export function responseTrailers(raw: RawFields): string[] {
-  return pick(raw, ({ lower }) => mayTrail(lower));
+  return pick(raw, ({ lower }, value) => mayTrail(lower) && isFieldValue(value));
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from "node:http2";
 import { fieldName } from "../http/field-name.ts";
-import { isFieldValue } from "../http/render-head.ts";
+import { isResponseValue } from "../http/render-head.ts";
 
 /** Fields of an HTTP/1 connection, which make an HTTP/2 message malformed (RFC 9113 section 8.2.2). */
 const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
@@ -15,6 +15,12 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
 
 /** White space at the start or end of a value makes an HTTP/2 message malformed (RFC 9113 section 8.2.1). */
 const BLANKS: ReadonlySet<string> = new Set([" ", "\t"]);
+
+/**
+ * Control characters, which HTTP/2 allows but for NUL, CR and LF. Many clients do not: those on nghttp2 drop the field,
+ * and Go's resets the stream. So each becomes a space (RFC 9110 section 5.5).
+ */
+const CONTROLS = /[^\t\x20-\x7e\x80-\xff]/g;
 
 /**
  * Sends flat fields as the head or the trailers of an HTTP/2 message.
@@ -40,8 +46,9 @@ function linesByName(fields: readonly string[]): Map<string, string | string[]> 
     const { lower: name, isToken } = fieldName(fields[at] ?? "");
     if (CONNECTION_FIELDS.has(name)) continue;
     if (!isToken) throw new TypeError(`invalid character in a field's name: ${name}`);
-    const value = withoutBlanks(fields[at + 1] ?? "");
-    if (!isFieldValue(value)) throw new TypeError(`invalid character in the value of ${name}`);
+    const received = fields[at + 1] ?? "";
+    if (!isResponseValue(received)) throw new TypeError(`invalid character in the value of ${name}`);
+    const value = withoutBlanks(received.replace(CONTROLS, " "));
     const known = lines.get(name);
     if (known === undefined) lines.set(name, value);
     else if (typeof known === "string") lines.set(name, [known, value]);

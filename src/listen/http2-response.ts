@@ -8,6 +8,8 @@ import { sendFields } from "./http2-fields.ts";
 /** How often, in ms, a stream that is to be reset looks whether its pending bytes were sent. */
 const LOOK_MS = 10;
 
+const MAX_STATUS = 599;
+
 /** A response on one stream of an HTTP/2 connection. */
 export class Http2Response implements ClientResponse {
   readonly #stream: ServerHttp2Stream;
@@ -71,9 +73,12 @@ export class Http2Response implements ClientResponse {
     sendFields(fields, (headers) => this.#stream.additionalHeaders({ ...headers, ":status": status }));
   }
 
-  /** HTTP/2 has no reason phrase. */
+  /**
+   * HTTP/2 has no reason phrase. Node throws on a status above 599, and a client has to read that as a server error (RFC
+   * 9110 section 15), so it is sent as 500.
+   */
   writeHead(status: number, _reason: string | undefined, fields: readonly string[]): void {
-    this.#head = { status, fields };
+    this.#head = { status: status > MAX_STATUS ? 500 : status, fields };
   }
 
   flushHead(): void {

@@ -3,6 +3,7 @@ import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { renderInterim } from "../http/raw-head.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
+import { writeUncheckedHead } from "../process/internals/unchecked-head.ts";
 import { whenSent } from "../process/send-queues.ts";
 import { resetConnection } from "./reset-connection.ts";
 
@@ -54,9 +55,7 @@ export class NodeResponse implements ClientResponse {
   }
 
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
-    // Node does not change the array of flat fields, but its types declare it mutable.
-    if (reason === undefined) this.#response.writeHead(status, fields as string[]);
-    else this.#response.writeHead(status, reason, fields as string[]);
+    writeUncheckedHead(this.#response, status, reason, fields);
   }
 
   flushHead(): void {

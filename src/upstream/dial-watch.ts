@@ -88,7 +88,7 @@ export class DialWatch {
 
 /** Returns the problem of a response head that Node's client accepts; undefined if there is none. */
 export function responseFault({ statusCode = 0, rawHeaders }: IncomingMessage): string | undefined {
-  if (statusCode < 200 || statusCode > 599) return `status ${statusCode}`;
+  if (statusCode < 200) return `status ${statusCode}`;
   let codings = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     if (rawHeaders[at]?.toLowerCase() !== "transfer-encoding") continue;

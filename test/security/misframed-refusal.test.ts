@@ -143,7 +143,7 @@ test.each([
   ["an unknown transfer coding", "HTTP/1.1 403 No\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"],
   ["no HTTP at all", "SSH-2.0-OpenSSH\r\n"],
   ["two lengths", "HTTP/1.1 403 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"],
-  ["an invalid status", "HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n"],
+  ["an invalid status", "HTTP/1.1 099 No\r\nContent-Length: 0\r\n\r\n"],
 ])("%s is a 502", async (_name, answer) => {
   const { client, line } = await refused(answer);
   expect(client.head?.status).toBe(502);

@@ -22,6 +22,8 @@ interface ParserClass {
   new (): Parser;
   readonly REQUEST: number;
   readonly RESPONSE: number;
+  readonly kLenientHeaders: number;
+  readonly kLenientVersion: number;
   readonly kOnHeaders: number;
   readonly kOnHeadersComplete: number;
   readonly kOnBody: number;
@@ -33,14 +35,18 @@ const { HTTPParser } = createRequire(import.meta.url)("_http_common") as { HTTPP
 /** llhttp's number for GET. */
 const GET = 1;
 
-/** Parses a response as strictly as Node's client, in one piece and up to the connection's end. */
+/**
+ * Parses a response as strictly as Node's client, in one piece and up to the connection's end; but with control
+ * characters in field values and any minor version, as in nginx.
+ */
 export function readWithLlhttp(bytes: Buffer, isHead: boolean): LlhttpReading {
   const heads: LlhttpReading["heads"] = [];
   const body: string[] = [];
   const fields: string[] = [];
   let isEnded = false;
   const parser = new HTTPParser();
-  parser.initialize(HTTPParser.RESPONSE, {}, 16 * 1024, 0);
+  const leniency = HTTPParser.kLenientHeaders | HTTPParser.kLenientVersion;
+  parser.initialize(HTTPParser.RESPONSE, {}, 16 * 1024, leniency);
   const on = (event: number, callback: (...values: never[]) => unknown) => {
     parser[event] = callback;
   };

@@ -15,11 +15,13 @@ const LINES = [
   "HTTP/1.1 204 No Content",
   "HTTP/1.1 304 Not Modified",
   "HTTP/1.1 599 \xe9",
+  "HTTP/1.2 699 WAY OUT THERE",
 ];
 const FIELDS = [
   "Content-Type: text/event-stream",
   "X-Empty:",
   "X-Blank: \t ",
+  "X-Odd: \v a\fb\x01\x7f ",
   "x: a: b ",
   "Set-Cookie: \xe9",
   "Connection: close",
@@ -32,6 +34,9 @@ const ODD_FIELDS = [
   "Content-Length: 3, 3",
   "Content-Length: +3",
   "Content-Length:  3 ",
+  "Content-Length: 3\v",
+  "Connection: close\f",
+  "X-Nul: a\0",
   "Transfer-Encoding: chunked",
   "Transfer-Encoding: gzip, chunked",
   "transfer-encoding: Chunked",
@@ -104,7 +109,7 @@ function readWithOurs(bytes: Buffer, isHead: boolean, cut: (left: number) => num
   };
 }
 
-test("our parser refuses what Node's strict parser refuses, and reads the rest the same, in any parts", () => {
+test("our parser refuses what Node's parser refuses, and reads the rest the same, in any parts", () => {
   const random = randomFrom(SEED);
   const counts = { taken: 0, refusedByBoth: 0, stricter: 0 };
   for (let n = 0; n < CASES; n++) {
