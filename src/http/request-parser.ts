@@ -103,18 +103,3 @@ function isOfNote(length: number): boolean {
       return false;
   }
 }
-
-const HIGHER_VERSION = /^[A-Z]+ [!-~]+ HTTP\/1\.[2-9]\r\n/;
-
-/**
- * Returns bytes that begin with a request of a higher minor version than 1.1 as a request of HTTP/1.1, which it is to be
- * read as (RFC 9110 section 2.5): node:http refuses it. Returns all other bytes as they are.
- */
-export function asHttp11(bytes: Buffer): Buffer {
-  const end = bytes.indexOf("\r\n");
-  const line = end < 0 ? "" : bytes.toString("latin1", 0, end + 2);
-  if (!HIGHER_VERSION.test(line)) return bytes;
-  const copy = Buffer.from(bytes);
-  copy.write("1", end - 1, "latin1");
-  return copy;
-}

@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import { GrowingBytes } from "../base/growing-bytes.ts";
 import type { HeadContext } from "../http/raw-head.ts";
 import { RawResponse, type ResponseOwner } from "../http/raw-response.ts";
-import { asHttp11, type PlainRequest, parseRequest } from "../http/request-parser.ts";
+import { type PlainRequest, parseRequest } from "../http/request-parser.ts";
 import { answer, join, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -136,8 +136,7 @@ export class FastPathConnection implements ResponseOwner {
     else this.#early.add(bytes);
   }
 
-  #handOver(received: Buffer): void {
-    const bytes = asHttp11(received);
+  #handOver(bytes: Buffer): void {
     this.detach();
     // Bytes cannot be put back into a flowing stream.
     this.socket.pause();

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { FORWARDED_METHODS } from "../http/request-head.ts";
+import type { ParserOfConnection } from "../process/internals/parser-of-connection.ts";
 import { answer, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { WaitingClient } from "../websocket/waiting-client.ts";
@@ -12,6 +13,7 @@ import { createNodeRequest } from "./node-request.ts";
 import { NodeResponse } from "./node-response.ts";
 import { refuseOn } from "./refuse-on.ts";
 import { RequestTurn } from "./request-turn.ts";
+import { secondParse } from "./second-parse.ts";
 import { type Turn, Turns } from "./turns.ts";
 import { UpgradeTurn } from "./upgrade-turn.ts";
 
@@ -21,8 +23,8 @@ const MAX_BYTES_AFTER_ERROR = 64 * 1024;
 /** The dependencies of `Http1Requests`. */
 export interface Http1Setup {
   readonly runtime: Runtime;
-  /** Gives a connection to Node's parser: a new one, or again after an upgrade was ignored. */
-  readonly parse: (socket: Duplex) => void;
+  /** Node's parser, which reads the connections that were given to it. */
+  readonly parser: ParserOfConnection;
 }
 
 /** A connection that Node's parser reads. */
@@ -30,6 +32,8 @@ interface Connection {
   readonly turns: Turns;
   /** The last request that was read on it. */
   last: RequestTurn | undefined;
+  /** The method of the request that comes next, if Node's parser does not know it. */
+  method: string | undefined;
   /** Bytes that came with and after the first parse error; undefined before it. */
   errorBytes: number | undefined;
 }
@@ -38,7 +42,7 @@ interface Connection {
 export class Http1Requests {
   readonly #server: http.Server;
   readonly #runtime: Runtime;
-  readonly #parse: (socket: Duplex) => void;
+  readonly #parser: ParserOfConnection;
   readonly #connections = new WeakMap<Duplex, Connection>();
   #isClosing = false;
   /** Closes connections without a request when the gateway closes; called when a request or its response has ended. */
@@ -46,10 +50,10 @@ export class Http1Requests {
     if (this.#isClosing) this.#server.closeIdleConnections();
   };
 
-  constructor(server: http.Server, { runtime, parse }: Http1Setup) {
+  constructor(server: http.Server, { runtime, parser }: Http1Setup) {
     this.#server = server;
     this.#runtime = runtime;
-    this.#parse = parse;
+    this.#parser = parser;
     const onRequest = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) =>
       this.#guard(request.socket, () => this.#onRequest(request, response, awaitsContinue));
     server.on("request", (request, response) => onRequest(request, response));
@@ -113,7 +117,8 @@ export class Http1Requests {
     const exchange = this.#receive(request, socket);
     const client = new WaitingClient(socket as Socket, head);
     const { turns } = this.#connectionOf(socket);
-    const setup = { runtime: this.#runtime, turns, parse: this.#parse };
+    const parse = (again: Duplex) => this.#parser.parse(again);
+    const setup = { runtime: this.#runtime, turns, parse };
     if (kind === "upgrade") turns.take(new UpgradeTurn(exchange, client, setup));
     else turns.take(connectTurn(client, exchange, turns));
   }
@@ -122,6 +127,7 @@ export class Http1Requests {
   #onClientError(error: ClientError, socket: Duplex): void {
     const connection = this.#connectionOf(socket);
     const isFirst = connection.errorBytes === undefined;
+    if (isFirst && this.#parseAgain(error, socket, connection)) return;
     // After an error, Node's parser no longer reports the end of the client; it repeats the error instead.
     if (isFirst) socket.once("end", () => socket.destroy());
     connection.errorBytes = (connection.errorBytes ?? 0) + (error.rawPacket?.length ?? 0);
@@ -137,6 +143,26 @@ export class Http1Requests {
     else if (!connection.last.refuseBody(refused)) socket.destroy();
   }
 
+  /**
+   * Has a request read again that Node's parser refuses for its method or minor version; returns false at any other
+   * error. It must begin with the bytes of the last read, behind the end of the last request: where else it begins, Node
+   * does not tell.
+   */
+  #parseAgain(error: ClientError, socket: Duplex, connection: Connection): boolean {
+    // Once for each request: `PRI` is refused in any version but 2.0.
+    if (connection.method !== undefined) return false;
+    const isAtStart = connection.turns.areDone && connection.last?.wasCompleteAtEnd !== false;
+    if (!isAtStart || !this.#parser.hasBegunOne(socket)) return false;
+    const again = secondParse(error);
+    if (again === undefined) return false;
+    connection.method = again.method;
+    this.#parser.takeBack(socket);
+    socket.unshift(again.bytes);
+    this.#parser.parse(socket);
+    socket.resume();
+    return true;
+  }
+
   /** Refuses the bytes after the last request, once all requests before them are answered. */
   #refuseNext(socket: Duplex, fault: ProxyError): void {
     const { turns } = this.#connectionOf(socket);
@@ -145,13 +171,21 @@ export class Http1Requests {
   }
 
   #receive(request: IncomingMessage, socket: Duplex): Exchange {
-    return receive(createNodeRequest(request), socket, this.#runtime);
+    const connection = this.#connectionOf(socket);
+    const { method } = connection;
+    connection.method = undefined;
+    return receive(createNodeRequest(request, method), socket, this.#runtime);
   }
 
   #connectionOf(socket: Duplex): Connection {
     const known = this.#connections.get(socket);
     if (known !== undefined) return known;
-    const connection = { turns: new Turns(socket), last: undefined, errorBytes: undefined };
+    const connection = {
+      turns: new Turns(socket),
+      last: undefined,
+      method: undefined,
+      errorBytes: undefined,
+    };
     this.#connections.set(socket, connection);
     return connection;
   }

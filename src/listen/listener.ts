@@ -1,7 +1,6 @@
 import { chmodSync } from "node:fs";
 import http from "node:http";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { guarded } from "../base/guard.ts";
 import type { ListenConfig } from "../config/listen-schema.ts";
@@ -11,6 +10,7 @@ import { addressName } from "../http/address-name.ts";
 import type { Admission } from "../limits/capacity.ts";
 import { takeConnectionListener } from "../process/internals/connection-listener.ts";
 import { setMaxHeaderSize } from "../process/internals/max-header-size.ts";
+import { ParserOfConnection } from "../process/internals/parser-of-connection.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
 import { type Arrival, arrivalOf, noteArrival } from "../request/arrival.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -37,8 +37,6 @@ export class Listener {
   readonly #http1: Http1Requests;
   /** Reads the plain requests, which most requests are. */
   readonly #fastPath: FastPath;
-  /** Node's own listener for connections: its HTTP/1 parser. */
-  readonly #parse: (socket: Duplex) => void;
   readonly #runtime: Runtime;
   readonly #http2: Http2Sessions;
   #listen: ListenConfig;
@@ -67,14 +65,11 @@ export class Listener {
     });
     // Node would silently drop the fields beyond its own bound; `limits.headers` refuses them.
     this.#server.maxHeadersCount = 0;
-    this.#parse = takeConnectionListener(this.#server);
+    const parser = new ParserOfConnection(takeConnectionListener(this.#server));
     this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
-    this.#http1 = new Http1Requests(this.#server, {
-      runtime,
-      parse: this.#parse,
-    });
+    this.#http1 = new Http1Requests(this.#server, { runtime, parser });
     this.#fastPath = new FastPath(runtime, KEEP_ALIVE_MS, {
-      handOver: this.#parse,
+      handOver: (socket) => parser.parse(socket),
       timedOut: (socket) => this.#http1.timeOut(socket),
     });
   }

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import type { ClientRequest } from "../http/client-request.ts";
 
-/** Returns a request that Node's parser has read. */
-export function createNodeRequest(message: IncomingMessage): ClientRequest {
-  const { method = "", url = "", httpVersion, rawHeaders, headers } = message;
+/** Returns a request that Node's parser has read; `knownMethod` is its method if the parser does not know it. */
+export function createNodeRequest(message: IncomingMessage, knownMethod?: string): ClientRequest {
+  const { url = "", httpVersion, rawHeaders, headers } = message;
+  const method = knownMethod ?? message.method ?? "";
   const length = headers["content-length"];
   const isChunked = headers["transfer-encoding"] !== undefined;
   const hasBody = isChunked || (length !== undefined && Number(length) > 0);

@@ -25,6 +25,8 @@ export class RequestTurn implements Turn, ArrivingBody {
   /** The error in the request's body that came before its turn. */
   #bodyFault: ProxyError | undefined;
   #hasBegun = false;
+  /** Once its response has closed: whether the whole request had come by then. */
+  wasCompleteAtEnd: boolean | undefined;
 
   constructor(
     request: IncomingMessage,
@@ -40,6 +42,7 @@ export class RequestTurn implements Turn, ArrivingBody {
     const timer =
       exchange.request.body && new BodyTimer(exchange, runtime, this, (refusal) => this.#onSilence(refusal));
     response.onClose(() => {
+      this.wasCompleteAtEnd = this.#request.complete;
       // The rest of a body is read and dropped, so that its client gets the response.
       if (this.isOver) timer?.clear();
       turns.done(this);

@@ -31,6 +31,11 @@ export class Turns {
     this.#socket = socket;
   }
 
+  /** Whether no turn has the connection or waits for it. */
+  get areDone(): boolean {
+    return this.#owner === undefined && this.#waiting.length === 0;
+  }
+
   /** Begins the turn now if the connection is free, otherwise when all turns before it are done. */
   take(turn: Turn): void {
     if (this.#owner === undefined) {

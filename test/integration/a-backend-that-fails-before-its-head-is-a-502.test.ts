@@ -49,7 +49,6 @@ const FAILURES: Record<string, (request: BackendRequest) => void> = {
   "a NUL in a field": (request) => request.send("HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n"),
   "a folded field": (request) => request.send("HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n"),
   "status 99": (request) => request.send("HTTP/1.1 99 Low\r\nContent-Length: 0\r\n\r\n"),
-  "status 099": (request) => request.respond(099),
   "status 1000": (request) => request.respond(1000),
   "Content-Length and Transfer-Encoding": (request) =>
     request.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),

@@ -108,9 +108,10 @@ const REFUSED: readonly Row[] = [
   ["HTTP/1.1x", get("/").replace("HTTP/1.1", "HTTP/1.1x"), [400, 505]],
   ["method in lower case", get("/").replace("GET", "get"), 501],
   ["CONNECT", get("$HOST").replace("GET", "CONNECT"), [400, 405]],
-  ["unknown method", get("/").replace("GET", "GETT"), 501],
-  ["another unknown method", get("/").replace("GET", "CHICKEN"), 501],
+  ["method in another case", get("/").replace("GET", "Propfind"), 501],
   ["the HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400, 405, 505]],
+  ["PRI in HTTP/1.1", get("*").replace("GET", "PRI"), [400, 405, 505]],
+  ["PRI in HTTP/1.2", get("/").replace("GET", "PRI").replace("HTTP/1.1", "HTTP/1.2"), [400, 405, 505]],
   ["a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
   ["bytes that are not HTTP", "\x00\x01\x02 nonsense\r\n\r\n", 400],
   // Bounds.
