@@ -56,7 +56,9 @@ export function checkHead(request: Head, maxFields: number): string {
     }
   }
   if (host === undefined && httpVersion !== "1.0") throw new ProxyError("bad_request", "no Host");
-  if (host !== undefined && !HOST.test(host)) throw new ProxyError("bad_request", "invalid Host");
+  // RFC 9112 section 3.2: an empty Host is valid; docker build sends it.
+  const isEmpty = host === "" && httpVersion !== "2.0";
+  if (host !== undefined && !isEmpty && !HOST.test(host)) throw new ProxyError("bad_request", "invalid Host");
   return host ?? "";
 }
 
