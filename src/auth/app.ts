@@ -6,7 +6,6 @@ import { isDebugging } from "../exchange/debug.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { type ResumedQuery, resume, takeLastEventId } from "../exchange/last-event-id.ts";
 import { readWholeBody } from "../exchange/whole-body.ts";
-import { fieldValue } from "../http/fields.ts";
 import { knownUse, type Signatures } from "../limits/counter-store.ts";
 import { type AppClaim, appRefusal, hasAppClaim, readAppClaim } from "./app-claim.ts";
 import { AppKeys, fittingForm, parseSdkDate, spellSdkDate, WINDOW_MS } from "./app-signature.ts";
@@ -108,9 +107,6 @@ function readQuery({ request, target }: Exchange, maxParameters: number): QueryF
 async function takeBodyHash(exchange: Exchange, { maxBodyBytes, bodies }: AppAuthSetup): Promise<string> {
   const { request } = exchange;
   if (request.body === undefined) return payloadHash("");
-  // Node hands over the connection of an upgrade after its head, so a body would never arrive.
-  if (fieldValue(request.rawHeaders, "upgrade") !== undefined)
-    throw appRefusal("a body together with Upgrade");
   const lease = bodies.lease();
   exchange.onEnd(() => lease.release());
   const onStart = () => exchange.letContinue();

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { duration } from "./scalars.ts";
+import { duration, durationOrOff } from "./scalars.ts";
 
 /** The largest count that the API gateway's own policies take. */
 const MAX_REQUESTS = 2 ** 31 - 1;
@@ -54,6 +54,11 @@ export const limitsSchema = z.strictObject({
     .optional()
     .describe(
       "How long a client may send nothing of a request body that is waited for; then 408. Without it, that of the server.",
+    ),
+  halfCloseTimeout: durationOrOff
+    .prefault("60s")
+    .describe(
+      "How long a connection may stay silent after one side has ended its half of it: a client that still reads its response, or either side of a tunnel. Then it is aborted.",
     ),
 });
 

@@ -19,6 +19,7 @@ import {
 } from "./scalars.ts";
 import { refuseUnsafeSharing, sharedSchema } from "./shared-schema.ts";
 import { hasOneDestination, ONE_DESTINATION, stagesSchema } from "./stages-schema.ts";
+import { refuseNarrowH2c, upgradeSchema, withWebSocket } from "./upgrade-schema.ts";
 import { upstream } from "./upstream-schema.ts";
 import { variablesSchema, withVariables } from "./variables.ts";
 
@@ -276,6 +277,7 @@ const route = z.strictObject({
     .prefault(false)
     .describe("Explain errors in the body for requests with X-Apig-Mode: debug. Not for production."),
   websocket: z.boolean().prefault(false).describe("Forward WebSocket upgrades whose Origin is allowed."),
+  upgrade: upgradeSchema,
 });
 
 /** A route file before validation. */
@@ -284,7 +286,11 @@ export type RouteInput = z.input<typeof route>;
 /** The schema of a route file; its `#Name#` variables are filled in before validation. */
 export const routeSchema = z.preprocess(
   withVariables,
-  route.refine(hasOneDestination, ONE_DESTINATION).superRefine(refuseUnsafeSharing),
+  route
+    .refine(hasOneDestination, ONE_DESTINATION)
+    .superRefine(refuseUnsafeSharing)
+    .superRefine(refuseNarrowH2c)
+    .transform(withWebSocket),
 );
 
 /** A route file after validation: every default filled in, durations in milliseconds, sizes in bytes. */

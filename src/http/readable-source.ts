@@ -37,7 +37,10 @@ export class ReadableSource implements Source {
       "end",
       guarded(onFault, () => sink.onEnd(body.rawTrailers)),
     );
-    body.once("error", guarded(onFault, failed));
+    // It may have broken before there was a sink.
+    const { errored } = body;
+    if (errored === null) body.once("error", guarded(onFault, failed));
+    else queueMicrotask(guarded(onFault, () => failed(errored)));
   }
 
   cancel(): void {

@@ -9,7 +9,7 @@ import { answer, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { WaitingClient } from "../websocket/waiting-client.ts";
 import { type ClientError, clientErrorRefusal } from "./client-error.ts";
-import { createNodeRequest } from "./node-request.ts";
+import { createDetachedRequest, createNodeRequest } from "./node-request.ts";
 import { NodeResponse } from "./node-response.ts";
 import { refuseOn } from "./refuse-on.ts";
 import { RequestTurn } from "./request-turn.ts";
@@ -114,11 +114,12 @@ export class Http1Requests {
 
   /** Takes an upgrade or CONNECT: Node has detached the connection from its parser and removed its listeners. */
   #onDetached(request: IncomingMessage, socket: Duplex, head: Buffer, kind: "upgrade" | "connect"): void {
-    const exchange = this.#receive(request, socket);
+    const { request: detached, body } = createDetachedRequest(request, this.#methodOf(socket));
+    const exchange = receive(detached, socket, this.#runtime);
     const client = new WaitingClient(socket as Socket, head);
     const { turns } = this.#connectionOf(socket);
     const parse = (again: Duplex) => this.#parser.parse(again);
-    const setup = { runtime: this.#runtime, turns, parse };
+    const setup = { runtime: this.#runtime, turns, body, parse };
     if (kind === "upgrade") turns.take(new UpgradeTurn(exchange, client, setup));
     else turns.take(connectTurn(client, exchange, turns));
   }
@@ -171,10 +172,15 @@ export class Http1Requests {
   }
 
   #receive(request: IncomingMessage, socket: Duplex): Exchange {
+    return receive(createNodeRequest(request, this.#methodOf(socket)), socket, this.#runtime);
+  }
+
+  /** Returns the method of a request that Node's parser does not know, once. */
+  #methodOf(socket: Duplex): string | undefined {
     const connection = this.#connectionOf(socket);
     const { method } = connection;
     connection.method = undefined;
-    return receive(createNodeRequest(request, method), socket, this.#runtime);
+    return method;
   }
 
   #connectionOf(socket: Duplex): Connection {

@@ -43,10 +43,20 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   exchange.letContinue();
   if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
   const backend = await openAnswer(exchange, response, route, runtime.capacity);
-  if (backend === undefined) return;
+  if (backend !== undefined) deliver(exchange, response, backend, { route, runtime });
+}
+
+/** Relays a stream, or forwards any other response of a route. */
+export function deliver(
+  exchange: Exchange,
+  response: ClientResponse,
+  backend: Source,
+  { route, runtime }: { readonly route: RuntimeRoute; readonly runtime: Runtime },
+): void {
   if (!isStreaming(exchange, backend, route)) {
-    if (response.isClosed) return finishWithoutClient(exchange, backend, route);
-    return forward(exchange, response, backend, route);
+    if (response.isClosed) finishWithoutClient(exchange, backend, route);
+    else forward(exchange, response, backend, route);
+    return;
   }
   // Also for a client that has left, with `onClientGone: drain`: the route's timeouts bound it.
   const relay = new Relay(exchange, response, backend, route);

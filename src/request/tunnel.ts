@@ -3,15 +3,16 @@ import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 
-/** An open WebSocket connection. Its bytes are not parsed, so it has no event boundary to end at. */
+/** An open tunnel, such as a WebSocket. Its bytes are not parsed, so it has no event boundary to end at. */
 export class Tunnel implements LiveStream {
   readonly exchange: Exchange;
-  /** Clients of WebSockets reconnect by themselves as a rule, and see that the connection was aborted. */
-  readonly reconnects = true;
+  /** Clients of WebSockets reconnect by themselves as a rule; a `docker exec` would have to be repeated by hand. */
+  readonly reconnects: boolean;
   readonly #socket: Duplex;
 
-  constructor(exchange: Exchange, socket: Duplex) {
+  constructor(exchange: Exchange, socket: Duplex, protocol: string) {
     this.exchange = exchange;
+    this.reconnects = protocol === "websocket";
     this.#socket = socket;
   }
 

@@ -6,28 +6,43 @@ import { sendOnSocket } from "../exchange/bare-reply.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import { fieldValue, pairs } from "../http/fields.ts";
+import { closeSoon, lastResponseOn } from "../http/last-response.ts";
 import { headOf } from "../http/readable-source.ts";
 import { renderRequest } from "../http/render-head.ts";
+import type { Source } from "../http/source.ts";
 import { isUpgradeOriginAllowed } from "../policy/cors.ts";
 import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { UpstreamRoute } from "../runtime/runtime-route.ts";
 import { ordinaryHead } from "../stream/response-head.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
+import { requestedProtocol } from "../websocket/protocol.ts";
 import { passUpgrade } from "../websocket/upgrade.ts";
 import type { WaitingClient } from "../websocket/waiting-client.ts";
-import { checkHandshake, isWebSocketUpgrade } from "../websocket/websocket.ts";
-import { readAndRoute } from "./handler.ts";
+import { checkHandshake } from "../websocket/websocket.ts";
+import { isStreaming, takePlace } from "./answer.ts";
+import { deliver, readAndRoute } from "./handler.ts";
+import { join } from "./receive.ts";
 
 /** Fields that belong to an upgrade. */
 const UPGRADE_FIELDS: ReadonlySet<string> = new Set(["upgrade", "http2-settings"]);
 
+/** An upgrade that its route allows. */
+export interface AllowedUpgrade {
+  readonly route: UpstreamRoute;
+  /** The protocol to switch to, in lower case. */
+  readonly protocol: string;
+}
+
 /** Checks and routes a request for an upgrade; returns undefined if the upgrade is to be ignored. */
-export function upgradeRoute(exchange: Exchange, runtime: Runtime): UpstreamRoute | undefined {
+export function allowedUpgrade(exchange: Exchange, runtime: Runtime): AllowedUpgrade | undefined {
   const { request } = exchange;
-  if (!isWebSocketUpgrade(request)) return undefined;
+  // Before routing: a request that no route would upgrade is routed once, when it is served without the upgrade.
+  const anyProtocol = runtime.config.routes.flatMap(({ upgrade }) => upgrade);
+  if (requestedProtocol(request, anyProtocol) === undefined) return undefined;
   const route = readAndRoute(exchange, runtime);
-  return route.config.websocket && route.upstream !== undefined ? route : undefined;
+  const protocol = requestedProtocol(request, route.config.upgrade);
+  return protocol === undefined || route.upstream === undefined ? undefined : { route, protocol };
 }
 
 /**
@@ -52,12 +67,18 @@ function withoutUpgrade(connection: string): string {
   return options.filter((option) => !UPGRADE_FIELDS.has(option.toLowerCase())).join(", ");
 }
 
-/** Answers a WebSocket handshake: runs the steps of its route as for any request, then joins client and backend. */
-export async function handleUpgrade(
-  exchange: Exchange,
-  route: UpstreamRoute,
-  client: WaitingClient,
-): Promise<void> {
+/** An upgrade that is answered in its turn. */
+export interface WaitingUpgrade extends AllowedUpgrade {
+  readonly client: WaitingClient;
+  readonly runtime: Runtime;
+}
+
+/**
+ * Answers a request for an upgrade: runs the steps of its route as for any request, then joins client and backend, or
+ * relays the backend's response if it does not switch protocols.
+ */
+export async function handleUpgrade(exchange: Exchange, upgrade: WaitingUpgrade): Promise<void> {
+  const { route, protocol, client } = upgrade;
   const { request } = exchange;
   const { socket } = client;
   const reply = await runSteps(route.steps, exchange);
@@ -68,28 +89,58 @@ export async function handleUpgrade(
     exchange.account.headSent(reply.status);
     return exchange.settle("completed");
   }
-  checkHandshake(request);
+  if (protocol === "websocket") checkHandshake(request);
   if (!isUpgradeOriginAllowed(route.cors, request.rawHeaders, exchange.client.host)) {
     throw new ProxyError("origin_denied", `Origin ${fieldValue(request.rawHeaders, "origin")}`);
   }
   const { upstream } = route;
+  const body = await wholeBody(exchange);
   const expiresAt = exchange.principal?.expiresAt;
   if (expiresAt !== undefined) {
     const expired = exchange.guarded(() => expire(exchange, socket));
     exchange.onEnd(atWallClock(expiresAt, expired));
   }
-  const { bytesSent, endReason } = await passUpgrade({
-    exchange,
-    client,
-    upstream,
+  const answer = await passUpgrade({
+    ...{ exchange, client, protocol, upstream, body },
+    halfCloseTimeout: route.config.limits.halfCloseTimeout,
     requestFor: (backend) => createBackendRequest(exchange, route, upstream, backend),
-    onAnswer: (response) => {
+    onSwitch: (response) => {
       exchange.account.headSent(response.statusCode ?? 502);
       return ordinaryHead(exchange, headOf(response), route);
     },
   });
+  exchange.forgetBody();
+  if (answer === undefined) return exchange.settle("client_gone");
+  if ("response" in answer) return relayResponse(exchange, upgrade, answer.response);
+  const { bytesSent, endReason } = await answer.tunnel;
   exchange.account.addBytes(bytesSent);
   exchange.settle(endReason);
+}
+
+/** Returns the body of the request, read by a step or here; it is at most `MAX_UPGRADE_BODY` bytes long. */
+async function wholeBody({ body, request }: Exchange): Promise<readonly Buffer[]> {
+  if (body !== undefined) return body.blocks;
+  if (request.body === undefined) return [];
+  return (await request.body.stream.toArray()) as Buffer[];
+}
+
+/** Relays a response without a switch as that of any other request; it is the last one of its connection. */
+async function relayResponse(
+  exchange: Exchange,
+  { route, client, runtime }: WaitingUpgrade,
+  source: Source,
+): Promise<void> {
+  const { socket } = client;
+  const response = lastResponseOn(socket);
+  join(exchange, response);
+  response.onClose(() => {
+    if (response.isWhole) closeSoon(socket);
+  });
+  // Reads and discards what the client still sends, so that its end is noticed.
+  socket.once("end", () => socket.destroy());
+  socket.resume();
+  if (isStreaming(exchange, source, route)) await takePlace(exchange, route, runtime.capacity);
+  deliver(exchange, response, source, { route, runtime });
 }
 
 /** Aborts a tunnel when its credential expires: it has no event boundary to end at. */

@@ -49,7 +49,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   readonly log: Log;
   /** The streams under way. */
   readonly relays = new Set<LiveStream>();
-  /** The WebSocket connections under way. */
+  /** The tunnels under way, such as WebSockets. */
   readonly tunnels = new Set<LiveStream>();
   /** Whether the gateway closes: no new connections, and open ones are closed after their responses. */
   isDraining = false;

@@ -8,7 +8,7 @@ import { withoutDeprecatedExtend } from "../process/internals/deprecated-extend.
 import type { Backend } from "../upstream/backend.ts";
 
 /**
- * The only file that uses http-proxy 1.18.1, which sends WebSocket upgrades and joins the two sockets.
+ * The only file that uses http-proxy 1.18.1, which sends upgrades and joins the two sockets.
  *
  * Ordinary requests do not use it: it ignores clients that leave, rewrites the framing of DELETE and OPTIONS, holds
  * response heads back, leaves the clients of a broken backend waiting, and reports only after the head what a dial must
@@ -25,14 +25,17 @@ export interface UpgradeRequest {
   /** The client's socket; it must have an error listener already. */
   readonly client: Socket;
   readonly backend: Backend;
+  readonly method: string;
   readonly path: string;
   /** All fields, including Host, Connection and Upgrade. */
   readonly fields: RawFields;
+  /** The request's body, whole. */
+  readonly body: readonly Buffer[];
 }
 
 /** Called when the backend switches protocols, in this order and in one turn. */
 export interface UpgradeEvents {
-  /** Called before the client gets a byte; returns the fields of its 101. */
+  /** Called before the client gets a byte; returns the fields of its 101. May throw to refuse the switch. */
   switching(response: IncomingMessage): RawFields;
   /** Called when the sockets are piped into each other. */
   open(backend: Socket): void;
@@ -56,6 +59,7 @@ export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): 
     // them from url.parse, which rewrites `\`, `//`, spaces and `#`, and from `request.headers`, which has lost
     // duplicates, order and case.
     checkTarget(upgrade.path);
+    request.method = upgrade.method;
     request.path = upgrade.path;
     replaceFields(request, upgrade.fields);
     // This listener runs before http-proxy's own, which renders the 101 from `headers`.
@@ -65,8 +69,14 @@ export function requestUpgrade(upgrade: UpgradeRequest, events: UpgradeEvents): 
       checkFields(fields);
       response.headers = grouped(fields);
     });
+    // http-proxy ends the request in the same turn: the body has to be whole.
+    for (const part of upgrade.body) request.write(part);
   });
-  proxy.once("open", (backend: Socket) => events.open(backend));
+  proxy.once("open", (backend: Socket) => {
+    // By default Node ends the other half as well when the backend ends its own.
+    backend.allowHalfOpen = true;
+    events.open(backend);
+  });
   // http-proxy writes the 101 as a string; field values are latin1, and UTF-8 would change their bytes.
   upgrade.client.setDefaultEncoding("latin1");
   try {
@@ -100,7 +110,7 @@ function guardSwitching(request: ClientRequest, events: UpgradeEvents): void {
   });
 }
 
-/** A request in place of the client's, because http-proxy copies fields from it. */
+/** A request in place of the client's: http-proxy copies fields from it, and takes only WebSocket handshakes. */
 const STAND_IN = {
   method: "GET",
   url: "/",

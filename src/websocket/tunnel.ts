@@ -2,14 +2,6 @@ import type { Socket } from "node:net";
 import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 
-/**
- * How long, in ms, a tunnel may stay silent after one side has ended.
- *
- * WebSocket has no half-closed state: after the closing handshake both sides close. A peer that does not close would keep
- * two sockets for ever. While both halves are open there is no timer.
- */
-const HALF_CLOSED_MS = 30_000;
-
 /** How a tunnel ended. */
 export interface TunnelEnd {
   readonly endReason: EndReason;
@@ -17,9 +9,20 @@ export interface TunnelEnd {
   readonly bytesSent: number;
 }
 
+/** What a tunnel does when one side has ended its half. */
+export interface HalfClose {
+  /** How long, in ms, the tunnel may then be silent; undefined for no limit. */
+  readonly maxSilenceMs: number | undefined;
+  /** Whether a client may end its half and read on, as `docker exec -i` does. A WebSocket client has left. */
+  readonly isOrdinary: boolean;
+}
+
 /**
  * Watches two sockets that are piped into each other, and resolves when both are closed. A fault in its callbacks ends
  * `owner`.
+ *
+ * When one side ends its half, the other half goes on. Its silence is bounded, because a peer that never closes would
+ * keep two sockets for ever. While both halves are open there is no timer.
  *
  * Pipes forward an orderly end and apply back-pressure. They do not forward an error: one side would wait for the other
  * for ever.
@@ -28,24 +31,28 @@ export function watchTunnel(
   client: Socket,
   backend: Socket,
   owner: FaultOwner,
-  halfClosedMs = HALF_CLOSED_MS,
+  { maxSilenceMs, isOrdinary }: HalfClose,
 ): Promise<TunnelEnd> {
   let endReason: EndReason | undefined;
   let bytesSent = 0;
-  const ended = (reason: EndReason) => {
+  const guard = (callback: () => void) => guarded((error) => owner.fault(error), callback);
+  const ended = (reason: EndReason | undefined) => {
     // The first reason stands; later ones are its consequences.
     endReason ??= reason;
-    for (const socket of [client, backend]) {
-      socket.setTimeout(halfClosedMs, () => socket.destroy());
-    }
+    if (maxSilenceMs === undefined) return;
+    const onSilence = () => {
+      endReason ??= "client_gone";
+      client.destroy();
+      backend.destroy();
+    };
+    for (const socket of [client, backend]) socket.setTimeout(maxSilenceMs, guard(onSilence));
   };
-  const guard = (callback: () => void) => guarded((error) => owner.fault(error), callback);
   backend.on("data", (chunk: Buffer) => {
     bytesSent += chunk.length;
   });
   client.once(
     "end",
-    guard(() => ended("client_gone")),
+    guard(() => ended(isOrdinary ? undefined : "client_gone")),
   );
   backend.once(
     "end",

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { removeField } from "../http/fields.ts";
+import { headOf, ReadableSource } from "../http/readable-source.ts";
+import type { Source } from "../http/source.ts";
 import type { ResponseHead } from "../stream/response-head.ts";
 import { attempt } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
@@ -10,44 +11,39 @@ import { DialError } from "../upstream/dial-error.ts";
 import { DialWatch, responseFault } from "../upstream/dial-watch.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { requestUpgrade } from "./http-proxy.ts";
-import { relayRefusal } from "./refusal.ts";
-import { watchTunnel } from "./tunnel.ts";
+import { switchFault, upgradeFields } from "./protocol.ts";
+import { type TunnelEnd, watchTunnel } from "./tunnel.ts";
 import type { WaitingClient } from "./waiting-client.ts";
-import { handshakeFields } from "./websocket.ts";
 
-/** A WebSocket upgrade, checked and routed. */
+/** An upgrade, checked and routed. */
 export interface Upgrade {
   readonly exchange: Exchange;
   readonly client: WaitingClient;
+  /** The protocol to switch to, in lower case. */
+  readonly protocol: string;
   readonly upstream: Upstream;
+  /** The request's body, whole. */
+  readonly body: readonly Buffer[];
+  /** How long, in ms, the tunnel may be silent after one side has ended its half; undefined for no limit. */
+  readonly halfCloseTimeout: number | undefined;
   requestFor(backend: Backend): Pick<BackendRequest, "path" | "fields">;
-  /** Called once, when a backend has responded; returns the response head for the client. */
-  onAnswer(response: IncomingMessage): ResponseHead;
+  /** Called once, when a backend switches protocols; returns the response head for the client. */
+  onSwitch(response: IncomingMessage): ResponseHead;
 }
 
-/** How an upgrade ended. */
-export interface UpgradeOutcome {
-  readonly endReason: EndReason;
-  /** Bytes of the body, or of the tunnel, to the client. */
-  readonly bytesSent: number;
-}
-
-/** An upgrade to which a backend has responded; `outcome` resolves when the tunnel, or the refusal, is over. */
-interface AnsweredUpgrade {
-  readonly outcome: Promise<UpgradeOutcome>;
-}
+/** A backend's answer to an upgrade: a tunnel, whose promise resolves at its end, or a response without a switch. */
+export type UpgradeAnswer = { readonly tunnel: Promise<TunnelEnd> } | { readonly response: Source };
 
 /**
- * Forwards a WebSocket upgrade and resolves when the tunnel, or the backend's refusal, is over.
+ * Forwards an upgrade and resolves with the backend's answer. The client is released then.
  *
  * An upgrade that could not be sent goes to another backend. Rejects with a ProxyError if no backend responds; nothing
- * was written to the client's socket then.
+ * was written to the client's socket then. Resolves with undefined if the client has left.
  */
-export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeOutcome> {
-  const { client } = upgrade;
-  const { socket } = client;
+export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeAnswer | undefined> {
+  const { socket } = upgrade.client;
   try {
-    const { outcome } = await attempt<AnsweredUpgrade>({
+    return await attempt<UpgradeAnswer>({
       exchange: upgrade.exchange,
       upstream: upgrade.upstream,
       isRepeatable: false,
@@ -56,39 +52,49 @@ export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeOutcome> {
         sendUpgrade(upgrade, backend).then(answered, failed);
       },
     });
-    return await outcome;
   } catch (error) {
-    if (error instanceof DialError && socket.destroyed) return { endReason: "client_gone", bytesSent: 0 };
+    if (error instanceof DialError && socket.destroyed) return undefined;
     throw error;
   }
 }
 
-/** Sends the upgrade to one backend, which counts it until the tunnel or its refusal is over. */
-function sendUpgrade(upgrade: Upgrade, backend: Backend): Promise<AnsweredUpgrade> {
-  const { exchange, client, onAnswer } = upgrade;
+/** Sends the upgrade to one backend, which counts it until the tunnel or its response is over. */
+function sendUpgrade(upgrade: Upgrade, backend: Backend): Promise<UpgradeAnswer> {
+  const { exchange, client, protocol, body } = upgrade;
   const { socket } = client;
   return new Promise((resolve, reject) => {
     const release = backend.acquire();
     exchange.onEnd(release);
-    const answered = (outcome: Promise<UpgradeOutcome>) => {
-      const over = () => exchange.giveBack(release);
-      void outcome.then(over, over);
-      resolve({ outcome });
+    const over = () => exchange.giveBack(release);
+    const failed = (error: DialError) => {
+      over();
+      reject(error);
     };
+    const { method, rawHeaders } = exchange.request;
     const { path, fields } = upgrade.requestFor(backend);
     const request = requestUpgrade(
-      { client: socket, backend, path, fields: handshakeFields(fields) },
+      {
+        ...{ client: socket, backend, method, path, body },
+        fields: upgradeFields(fields, protocol, rawHeaders),
+      },
       {
         switching(response) {
           watch.clear();
+          const fault = switchFault(response, protocol);
+          if (fault !== undefined) throw new DialError("backend_protocol_error", fault, "answered");
           client.release();
-          return switchingFields(onAnswer(response));
+          return switchingFields(upgrade.onSwitch(response), response);
         },
         open(backendSocket) {
           exchange.onEnd(() => backendSocket.destroy());
-          answered(watchTunnel(socket, backendSocket, exchange));
+          const tunnel = watchTunnel(socket, backendSocket, exchange, {
+            maxSilenceMs: upgrade.halfCloseTimeout,
+            isOrdinary: protocol !== "websocket",
+          });
+          void tunnel.then(over, over);
+          resolve({ tunnel });
         },
-        fault: (error) => exchange.fault(error),
+        fault: (error) => (error instanceof DialError ? failed(error) : exchange.fault(error)),
       },
     );
     exchange.onEnd(() => request.destroy());
@@ -98,30 +104,27 @@ function sendUpgrade(upgrade: Upgrade, backend: Backend): Promise<AnsweredUpgrad
     const onResponse = (response: IncomingMessage) => {
       watch.clear();
       const fault = responseFault(response);
-      if (fault === undefined) answered(passRefusal(upgrade, response));
-      else request.destroy(new DialError("backend_protocol_error", fault, "answered"));
+      if (fault !== undefined) {
+        request.destroy(new DialError("backend_protocol_error", fault, "answered"));
+        return;
+      }
+      client.release();
+      const source = new ReadableSource(headOf(response), response, exchange);
+      source.onClose(over);
+      resolve({ response: source });
     };
     request.on("response", exchange.guarded(onResponse));
     // Node reports errors before the response here; later errors are reported by the sockets.
     const onError = (error: NodeJS.ErrnoException) => {
       watch.clear();
-      exchange.giveBack(release);
-      reject(watch.failure(error));
+      failed(watch.failure(error));
     };
     request.on("error", exchange.guarded(onError));
   });
 }
 
-async function passRefusal(
-  { client, upstream, onAnswer }: Upgrade,
-  response: IncomingMessage,
-): Promise<UpgradeOutcome> {
-  client.release();
-  const head = onAnswer(response);
-  return await relayRefusal(client.socket, response, head, upstream.timeouts.responseHeaderTimeout);
-}
-
 /** Returns the fields of a 101: those of any response and the two of the upgrade, without Content-Length. */
-function switchingFields({ fields }: ResponseHead): string[] {
-  return ["Upgrade", "websocket", "Connection", "Upgrade", ...removeField(fields, "content-length")];
+function switchingFields({ fields }: ResponseHead, { headers }: IncomingMessage): string[] {
+  const protocol = headers.upgrade ?? "";
+  return ["Upgrade", protocol, "Connection", "Upgrade", ...removeField(fields, "content-length")];
 }

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { GrowingBytes } from "../base/growing-bytes.ts";
 import { restartReading } from "../process/internals/restart-reading.ts";
+import type { UpgradeBody } from "./upgrade-body.ts";
 
 /**
  * The maximum number of bytes that are held before the client has its response; a client that sends more is
@@ -19,6 +20,8 @@ export class WaitingClient {
   readonly socket: Socket;
   #early = new GrowingBytes();
   #gone: (() => void) | undefined;
+  /** The body of its request, from `feed` on. */
+  #body: UpgradeBody | undefined;
   /** Set while earlier requests of the connection are being answered. */
   #onDrain: (() => void) | undefined;
 
@@ -43,10 +46,18 @@ export class WaitingClient {
     if (onDrain !== undefined) this.socket.on("drain", onDrain);
   }
 
-  /** Calls back if the client leaves before `release`; a half-close counts, because no WebSocket client does that. */
+  /** Calls back if the client leaves before `release`; a half-close counts, because a tunnel needs both halves. */
   onceGone(callback: () => void): void {
     this.#gone = callback;
     if (this.socket.destroyed) this.#leave();
+  }
+
+  /** Gives a body its part of the bytes that the client has sent and will send. */
+  feed(body: UpgradeBody): void {
+    const early = this.#early.bytes;
+    this.#early = new GrowingBytes();
+    this.#body = body;
+    this.#hold(early);
   }
 
   /** Stops watching and puts back the bytes that the client has sent. */
@@ -69,7 +80,7 @@ export class WaitingClient {
   }
 
   readonly #hold = (bytes: Buffer): void => {
-    this.#early.add(bytes);
+    this.#early.add(this.#body?.takeFrom(bytes) ?? bytes);
     if (this.#early.length >= MAX_EARLY_BYTES) this.socket.destroy();
   };
 
@@ -82,6 +93,7 @@ export class WaitingClient {
     // An ended stream takes no bytes back.
     this.#early = new GrowingBytes();
     this.release();
+    this.#body?.destroy();
     this.socket.destroy();
     gone?.();
   };

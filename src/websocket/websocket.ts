@@ -1,25 +1,12 @@
 import { ProxyError } from "../base/errors.ts";
 import type { ClientRequest } from "../http/client-request.ts";
-import { fieldValues, type RawFields, removeField } from "../http/fields.ts";
+import { fieldValues } from "../http/fields.ts";
 
 /** 16 bytes in base64 (RFC 6455 section 4.1). */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /** The only version in use (RFC 6455); earlier ones were drafts. */
 const VERSION = "13";
-
-/**
- * Whether a request asks for a WebSocket. Other upgrades are ignored, which RFC 9110 section 7.8 allows; it demands that
- * for HTTP/1.0 clients.
- */
-export function isWebSocketUpgrade({ method, httpVersion, rawHeaders }: ClientRequest): boolean {
-  return (
-    method === "GET" &&
-    httpVersion === "1.1" &&
-    hasToken(rawHeaders, "upgrade", "websocket") &&
-    hasToken(rawHeaders, "connection", "upgrade")
-  );
-}
 
 /**
  * Refuses a WebSocket handshake that no backend could accept (RFC 6455 section 4.2.1): throws a ProxyError, with 426 for
@@ -42,16 +29,4 @@ export function checkHandshake({ rawHeaders }: ClientRequest): void {
   if (lengths.some((length) => length !== "0") || fieldValues(rawHeaders, "transfer-encoding").length > 0) {
     throw new ProxyError("bad_request", "WebSocket handshake with a body");
   }
-}
-
-/** Turns request fields, without those of the client's connection, into the fields of a handshake. */
-export function handshakeFields(fields: RawFields): string[] {
-  const kept = removeField(removeField(fields, "content-length"), "te");
-  return [...kept, "Connection", "Upgrade", "Upgrade", "websocket"];
-}
-
-function hasToken(raw: RawFields, name: string, token: string): boolean {
-  return fieldValues(raw, name).some((value) =>
-    value.split(",").some((item) => item.trim().toLowerCase() === token),
-  );
 }

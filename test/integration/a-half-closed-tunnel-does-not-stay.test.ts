@@ -22,11 +22,11 @@ async function socketPair(): Promise<{ near: Socket; far: Socket }> {
   return { near, far };
 }
 
-async function tunnel(halfClosedMs: number) {
+async function tunnel(maxSilenceMs: number, isOrdinary = false) {
   const client = await socketPair();
   const backend = await socketPair();
   backend.near.pipe(client.near).pipe(backend.near);
-  const over = watchTunnel(client.near, backend.near, { fault() {} }, halfClosedMs);
+  const over = watchTunnel(client.near, backend.near, { fault() {} }, { maxSilenceMs, isOrdinary });
   return { client, backend, over };
 }
 

@@ -1,6 +1,5 @@
-import http, { type IncomingMessage } from "node:http";
+import http from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { sendOnSocket } from "../../src/exchange/bare-reply.ts";
 import { lastChunk } from "../../src/http/chunk.ts";
@@ -11,7 +10,6 @@ import { NodeResponse } from "../../src/listen/node-response.ts";
 import { exchangeHttp1 } from "../../src/probe/http1.ts";
 import type { Backend } from "../../src/upstream/backend.ts";
 import { requestUpgrade } from "../../src/websocket/http-proxy.ts";
-import { relayRefusal } from "../../src/websocket/refusal.ts";
 import { afterTest } from "../support/after-test.ts";
 
 // Fields come from a parser or a schema, so no request reaches these places with a line break. The checks are a
@@ -116,7 +114,10 @@ async function upgrade(path: string, request: string, switched: string): Promise
       open: (socket: Socket) => void socket.once("close", () => resolve(undefined)),
       fault: reject,
     };
-    requestUpgrade({ client: near, backend, path, fields }, events).on("error", reject);
+    requestUpgrade({ client: near, backend, method: "GET", path, fields, body: [] }, events).on(
+      "error",
+      reject,
+    );
   });
   try {
     await fault;
@@ -168,13 +169,6 @@ const PLACES: Readonly<Record<string, Place>> = {
   },
   "a reply on a bare socket": (text) =>
     written((near) => sendOnSocket(near, { status: 400, fields: [["X-A", text]], body: "" })),
-  "a relayed refusal of an upgrade": (text) =>
-    written(async (near) => {
-      const backend = new PassThrough();
-      backend.end("body");
-      const head = { status: 403, reason: "Forbidden", fields: ["X-A", text] };
-      await relayRefusal(near, backend as unknown as IncomingMessage, head, 1_000);
-    }),
   "the method of a request": (text) => renderRequest(text.replace(/[: ]/g, "-"), "/", []),
   "the target of a request": (text) => renderRequest("GET", `/${text.replaceAll(" ", "+")}`, []),
   "a field of a request": (text) => renderRequest("GET", "/", ["X-A", text]),

@@ -85,18 +85,23 @@ test("an aborted refusal does not look complete", async () => {
   expect((await gateway.requestLine())["endReason"]).toBe("backend_failed");
 });
 
-test("a refusal that never ends is aborted", async () => {
+test("a stream in place of the switch is relayed as any other, for longer than a head may take", async () => {
   const backend = await startBackend((request) => request.openStream({}, 200));
-  // Longer than this process may stall before the head, which the timeout bounds too.
+  // Longer than this process may stall before the head, which the timeout bounds.
   const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "1500ms" };
-  const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
-  const client = await openRaw(gateway.port);
-  client.send(handshake());
-  const { connection } = await backend.nextRequest();
-  await client.received("200");
-  await connection.closed;
-  expect(client.text).not.toContain("0\r\n\r\n");
-  expect((await gateway.requestLine())["endReason"]).toBe("backend_failed");
+  const stream = { heartbeat: "400ms" };
+  const gateway = await startGatewayTo(backend.url, { upstream, websocket: true, stream });
+  const raw = await openRaw(gateway.port);
+  const client = new StreamClient(raw.socket, "GET");
+  raw.send(handshake());
+  const request = await backend.nextRequest();
+  await client.received(":\n".repeat(6));
+  request.emit("data: late\n\n");
+  await client.received("data: late");
+  request.endStream();
+  expect(await client.ended()).toBe("clean");
+  expect(client.fieldLines("x-accel-buffering")).toEqual(["no"]);
+  expect(await gateway.requestLine()).toMatchObject({ status: 200, events: 1, endReason: "backend_ended" });
 });
 
 test("a client that does not read a refusal does not keep it open", async () => {
@@ -104,13 +109,12 @@ test("a client that does not read a refusal does not keep it open", async () => 
     request.send(`HTTP/1.1 403 No\r\nContent-Length: ${32 << 20}\r\n\r\n`);
     request.send(Buffer.alloc(32 << 20));
   });
-  const upstream = { backends: [{ url: backend.url }], responseHeaderTimeout: "300ms" };
-  const gateway = await startGatewayTo(backend.url, { upstream, websocket: true });
+  const gateway = await startGatewayTo(backend.url, { websocket: true, stream: { sendTimeout: "300ms" } });
   const client = await openRaw(gateway.port);
   client.socket.pause();
   client.send(handshake());
   await (await backend.nextRequest()).connection.closed;
-  await gateway.requestLine();
+  expect((await gateway.requestLine())["endReason"]).toBe("slow_client");
 });
 
 test.each(["leave", "reset", "halfClose"] as const)(

@@ -77,6 +77,19 @@ describe("a good directory", () => {
     expect(problemsIn(root)).toEqual([]);
   });
 
+  test("websocket: true and upgrade: [websocket] are the same", () => {
+    const upgrades = (lines: string) => {
+      const loaded = loadConfig(directoryOf({ "routes/r.yaml": `${GOOD}${lines}\n` }), {});
+      if (!("config" in loaded)) throw new Error("did not load");
+      return loaded.config.routes.map(({ websocket, upgrade }) => ({ websocket, upgrade }));
+    };
+    expect(upgrades("")).toEqual([{ websocket: false, upgrade: [] }]);
+    expect(upgrades("websocket: true")).toEqual([{ websocket: true, upgrade: ["websocket"] }]);
+    expect(upgrades("upgrade: [WebSocket, tcp]")).toEqual([
+      { websocket: true, upgrade: ["websocket", "tcp"] },
+    ]);
+  });
+
   test("the samples are accepted unchanged", () => {
     expect(problemsIn(new URL("../../../config", import.meta.url).pathname)).toEqual([]);
   });
@@ -140,7 +153,21 @@ describe("the problem of a wrong value says what is expected", () => {
     [
       "[]",
       [
-        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, shared, cors, auth, access, limits, stages, variables, debug, websocket",
+        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, shared, cors, auth, access, limits, stages, variables, debug, websocket, upgrade",
+      ],
+    ],
+    [
+      "match: { path: /a }\nupstream: http://a\nupgrade: tcp",
+      ["3:10 upgrade: expected a list of protocols such as [websocket, tcp]"],
+    ],
+    [
+      "match: { path: /a }\nupstream: http://a\nupgrade: [SPDY/3/1]",
+      ["3:11 upgrade[0]: expected a protocol such as websocket, tcp or SPDY/3.1"],
+    ],
+    [
+      "match: { path: /a/* }\nupstream: http://a\nupgrade: [tcp, H2C]",
+      [
+        "3:10 upgrade: expected h2c only on a route for /*: in the tunnel a client can ask for any path of the backend",
       ],
     ],
     ["", [" the file is empty; expected at least match.path and upstream"]],
@@ -214,7 +241,7 @@ describe("the problem of a wrong value says what is expected", () => {
 
   test("no message has the validator's own wording", () => {
     const wrong = [5, "x", true, "[]", "{}", "[5]", "{ x: 1 }", "null", "{ a: { b: [1] } }"];
-    const keys = ["match", "upstream", "rewrite", "headers", "stream", "cors", "websocket"];
+    const keys = ["match", "upstream", "rewrite", "headers", "stream", "cors", "websocket", "upgrade"];
     for (const key of keys) {
       for (const value of wrong) {
         const lines = ["match: { path: /a }", "upstream: http://a"].filter((line) => !line.startsWith(key));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ProxyError } from "../../../src/base/errors.ts";
 import type { ClientRequest } from "../../../src/http/client-request.ts";
-import { checkHandshake, handshakeFields, isWebSocketUpgrade } from "../../../src/websocket/websocket.ts";
+import { checkHandshake } from "../../../src/websocket/websocket.ts";
 
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 const SOUND = [
@@ -15,41 +15,14 @@ const SOUND = [
   KEY,
 ];
 
-function request(rawHeaders: readonly string[], { method = "GET", httpVersion = "1.1" } = {}): ClientRequest {
-  return { method, url: "/", httpVersion, rawHeaders, body: undefined };
+function request(rawHeaders: readonly string[]): ClientRequest {
+  return { method: "GET", url: "/", httpVersion: "1.1", rawHeaders, body: undefined };
 }
 
 const replaced = (name: string, ...values: string[]): string[] => {
   const at = SOUND.indexOf(name);
   return [...SOUND.slice(0, at), ...values.flatMap((value) => [name, value]), ...SOUND.slice(at + 2)];
 };
-
-describe("isWebSocketUpgrade", () => {
-  test.each([
-    [SOUND],
-    [replaced("Upgrade", "WebSocket")],
-    [replaced("Upgrade", "h2c, websocket")],
-    [replaced("Connection", "keep-alive, upgrade")],
-    [replaced("Connection", "keep-alive", "UPGRADE")],
-  ])("%j asks for an upgrade", (rawHeaders) => {
-    expect(isWebSocketUpgrade(request(rawHeaders))).toBe(true);
-  });
-
-  test.each([
-    [[]],
-    [replaced("Upgrade", "h2c")],
-    [replaced("Upgrade", "websockets")],
-    [replaced("Upgrade")],
-    [replaced("Connection", "keep-alive")],
-    [replaced("Connection")],
-  ])("%j asks for no upgrade", (rawHeaders) => {
-    expect(isWebSocketUpgrade(request(rawHeaders))).toBe(false);
-  });
-
-  test.each([{ method: "POST" }, { httpVersion: "1.0" }])("a request with %j asks for no upgrade", (line) => {
-    expect(isWebSocketUpgrade(request(SOUND, line))).toBe(false);
-  });
-});
 
 describe("checkHandshake", () => {
   const refusal = (rawHeaders: readonly string[]): ProxyError | undefined => {
@@ -87,11 +60,4 @@ describe("checkHandshake", () => {
   ])("%s: %s gets a 400", (name, value) => {
     expect(refusal([...SOUND, name, value])?.status).toBe(400);
   });
-});
-
-test("handshakeFields adds the fields of an upgrade and removes the fields that frame a body", () => {
-  expect(handshakeFields(["Host", "a", "content-length", "0", "TE", "trailers", "X", "1"])).toEqual([
-    ...["Host", "a", "X", "1"],
-    ...["Connection", "Upgrade", "Upgrade", "websocket"],
-  ]);
 });
