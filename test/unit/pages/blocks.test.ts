@@ -69,7 +69,7 @@ function problemsOf(block: Block, file: string): string[] {
     (other) => titleOf(other) === "config/apps.yaml" && other.line < block.line,
   );
   const files: Record<string, string> = {
-    "routes/any.yaml": ANY_ROUTE,
+    ...(/^ *path: \/\*$/m.test(block.text) ? {} : { "routes/any.yaml": ANY_ROUTE }),
     ...(apps === undefined ? {} : { "apps.yaml": apps.text }),
     [file]: block.text,
   };
