@@ -51,5 +51,13 @@ export interface ClientResponse {
   onDrain(callback: () => void): void;
 }
 
+/** A response by HTTP/1, whose first bytes can be sent before its status is known. */
+export interface EarlyResponse extends ClientResponse {
+  /** Whether bytes of the head, beyond those of `writeAhead`, were given to the connection. */
+  readonly hasBegun: boolean;
+  /** Writes the next character of "HTTP/1.1 ", with which each head begins; does nothing after the last one. */
+  writeAhead(): void;
+}
+
 /** Tells that the client has left, so that its request can be cancelled. */
 export type Cancellation = Pick<ClientResponse, "isClosed" | "onClose">;

@@ -19,6 +19,9 @@ export interface HeadContext {
   readonly keepAliveMs: number;
 }
 
+/** The first characters of each head. */
+export const HEAD_START = "HTTP/1.1 ";
+
 const LENGTH = /^\d{1,15}$/;
 
 /**

@@ -2,8 +2,8 @@ import type { Socket } from "node:net";
 import { type FaultOwner, runAll } from "../base/guard.ts";
 import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
 import { lastChunk, toChunk, toChunkText } from "./chunk.ts";
-import type { ClientResponse } from "./client-response.ts";
-import { type Framing, type HeadContext, renderHead, renderInterim } from "./raw-head.ts";
+import type { EarlyResponse } from "./client-response.ts";
+import { type Framing, HEAD_START, type HeadContext, renderHead, renderInterim } from "./raw-head.ts";
 import type { SharedBytes } from "./shared-bytes.ts";
 
 /** The connection of a response. */
@@ -22,7 +22,7 @@ const MOST_TEXT_BYTES = 2048;
  * A response to an HTTP/1.1 client that sluice frames itself: each part of the body is one write to the socket, with its
  * chunk size and, the first time, the head.
  */
-export class RawResponse implements ClientResponse {
+export class RawResponse implements EarlyResponse {
   // The fields that each write needs come first, next to each other in memory.
   readonly #socket: Socket;
   #framing: Framing | undefined;
@@ -30,6 +30,8 @@ export class RawResponse implements ClientResponse {
   #isClosed = false;
   /** The head that was prepared and not sent yet. */
   #head = "";
+  /** The number of characters of the head that `writeAhead` has sent. */
+  #ahead = 0;
   readonly #owner: ResponseOwner;
   #keepsAlive = false;
   #isWhole = false;
@@ -44,6 +46,10 @@ export class RawResponse implements ClientResponse {
 
   get isHeadSent(): boolean {
     return this.#framing !== undefined;
+  }
+
+  get hasBegun(): boolean {
+    return this.#framing !== undefined && this.#head === "";
   }
 
   get isClosed(): boolean {
@@ -66,19 +72,24 @@ export class RawResponse implements ClientResponse {
     this.#exchange = owner;
   }
 
+  writeAhead(): void {
+    if (this.#framing !== undefined || this.#ahead === HEAD_START.length || !this.#isWritable()) return;
+    this.#socket.write(HEAD_START.charAt(this.#ahead++), "latin1");
+  }
+
   writeContinue(): void {
     if (this.#isWritable()) this.#socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
   }
 
   writeInterim(status: number, fields: readonly string[]): void {
-    if (this.#framing !== undefined || !this.#isWritable()) return;
+    if (this.#framing !== undefined || this.#ahead > 0 || !this.#isWritable()) return;
     this.#socket.write(renderInterim(status, fields), "latin1");
   }
 
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
     if (this.#framing !== undefined) throw new TypeError("a second head of one response");
     const { text, framing, keepsAlive } = renderHead(status, reason, fields, this.#owner.headContext());
-    this.#head = text;
+    this.#head = this.#ahead === 0 ? text : text.slice(this.#ahead);
     this.#framing = framing;
     this.#keepsAlive = keepsAlive;
   }

@@ -1,11 +1,13 @@
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { GrowingBytes } from "../base/growing-bytes.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type { HeadContext } from "../http/raw-head.ts";
 import { RawResponse, type ResponseOwner } from "../http/raw-response.ts";
 import { type PlainRequest, parseRequest } from "../http/request-parser.ts";
 import { answer, join, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { HalfClosedClient } from "./half-closed-client.ts";
 
 /** The fast path that a connection belongs to. */
 export interface FastPathOwner {
@@ -35,6 +37,9 @@ export class FastPathConnection implements ResponseOwner {
   readonly socket: Socket;
   readonly #owner: FastPathOwner;
   #response: RawResponse | undefined;
+  #exchange: Exchange | undefined;
+  /** Whether the client has ended its half, and still gets its response. */
+  #isHalfClosed = false;
   /** Whether the client lets the connection go on after the request that is being answered. */
   #keepsAlive = false;
   /** The bytes that came while a request was being answered. */
@@ -61,15 +66,16 @@ export class FastPathConnection implements ResponseOwner {
 
   headContext(): HeadContext {
     const { keepAliveMs, isClosing } = this.#owner;
-    return { mayKeepAlive: this.#keepsAlive && !isClosing, keepAliveMs };
+    return { mayKeepAlive: this.#keepsAlive && !isClosing && !this.#isHalfClosed, keepAliveMs };
   }
 
   answered(keepsAlive: boolean): void {
     const early = this.#early;
     this.#response = undefined;
+    this.#exchange = undefined;
     this.#early = undefined;
     this.isUsed = true;
-    if (!keepsAlive || this.#owner.isClosing) this.socket.destroySoon();
+    if (!keepsAlive || this.#isHalfClosed || this.#owner.isClosing) this.socket.destroySoon();
     else if (early !== undefined && this.socket.writable) this.#handOver(early.bytes);
     else this.idleSince = performance.now();
   }
@@ -95,9 +101,16 @@ export class FastPathConnection implements ResponseOwner {
     this.#owner.forget(this);
   }
 
+  /** A client that ends its half during its response has left; before it, the client may wait for the response. */
   ended(): void {
-    this.#response?.clientEnded();
-    this.socket.end();
+    const response = this.#response;
+    if (response === undefined || this.#exchange === undefined || response.hasBegun) {
+      response?.clientEnded();
+      this.socket.end();
+      return;
+    }
+    this.#isHalfClosed = true;
+    new HalfClosedClient(response, this.#exchange);
   }
 
   drained(): void {
@@ -125,6 +138,7 @@ export class FastPathConnection implements ResponseOwner {
     this.#keepsAlive = request.keepsAlive;
     this.#response = response;
     const exchange = receive(request, this.socket, runtime);
+    this.#exchange = exchange;
     join(exchange, response);
     void answer(exchange, response, runtime);
   }
@@ -165,7 +179,6 @@ function onDrain(this: FastPathSocket): void {
   step(this, drained);
 }
 
-/** A client that ends its half of the connection has left: the response ends too, as with node:http. */
 function onEnd(this: FastPathSocket): void {
   step(this, ended);
 }

@@ -192,6 +192,7 @@ export class Http1Requests {
       method: undefined,
       errorBytes: undefined,
     };
+    socket.once("end", () => this.#guard(socket, () => connection.turns.clientEnded()));
     this.#connections.set(socket, connection);
     return connection;
   }

@@ -9,6 +9,7 @@ import { UNIX_PEER } from "../http/address.ts";
 import { addressName } from "../http/address-name.ts";
 import type { Admission } from "../limits/capacity.ts";
 import { takeConnectionListener } from "../process/internals/connection-listener.ts";
+import { allowHalfOpen } from "../process/internals/half-open.ts";
 import { setMaxHeaderSize } from "../process/internals/max-header-size.ts";
 import { ParserOfConnection } from "../process/internals/parser-of-connection.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
@@ -65,6 +66,7 @@ export class Listener {
     });
     // Node would silently drop the fields beyond its own bound; `limits.headers` refuses them.
     this.#server.maxHeadersCount = 0;
+    allowHalfOpen(this.#server);
     const parser = new ParserOfConnection(takeConnectionListener(this.#server));
     this.#server.on("connection", (socket) => this.#guard(socket, () => this.#accept(socket)));
     this.#http1 = new Http1Requests(this.#server, { runtime, parser });

@@ -1,15 +1,19 @@
 import type { ServerResponse } from "node:http";
 import { type FaultOwner, guarded } from "../base/guard.ts";
-import type { ClientResponse } from "../http/client-response.ts";
-import { renderInterim } from "../http/raw-head.ts";
+import type { EarlyResponse } from "../http/client-response.ts";
+import { HEAD_START, renderInterim } from "../http/raw-head.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
+import { dropFromHead } from "../process/internals/half-open.ts";
 import { writeUncheckedHead } from "../process/internals/unchecked-head.ts";
 import { whenSent } from "../process/send-queues.ts";
 import { resetConnection } from "./reset-connection.ts";
 
 /** A response that node:http frames. */
-export class NodeResponse implements ClientResponse {
+export class NodeResponse implements EarlyResponse {
   readonly #response: ServerResponse;
+  /** The number of characters of the head that `writeAhead` has sent. */
+  #ahead = 0;
+  #hasBegun = false;
   #exchange: FaultOwner | undefined;
 
   constructor(response: ServerResponse) {
@@ -20,6 +24,15 @@ export class NodeResponse implements ClientResponse {
 
   get isHeadSent(): boolean {
     return this.#response.headersSent;
+  }
+
+  /** Whether `end` was called. */
+  get isEnded(): boolean {
+    return this.#response.writableEnded;
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
   }
 
   get isClosed(): boolean {
@@ -43,6 +56,17 @@ export class NodeResponse implements ClientResponse {
     this.#exchange = owner;
   }
 
+  /** Lets the connection end with this response. */
+  closesConnection(): void {
+    this.#response.shouldKeepAlive = false;
+  }
+
+  writeAhead(): void {
+    const { socket, headersSent, closed } = this.#response;
+    if (headersSent || closed || this.#ahead === HEAD_START.length || !socket?.writable) return;
+    socket.write(HEAD_START.charAt(this.#ahead++), "latin1");
+  }
+
   writeContinue(): void {
     this.#response.writeContinue();
   }
@@ -50,28 +74,33 @@ export class NodeResponse implements ClientResponse {
   /** Node's own methods send only `Link` fields with 103, and no fields with 102. */
   writeInterim(status: number, fields: readonly string[]): void {
     const { socket, headersSent, closed, req } = this.#response;
-    if (headersSent || closed || req.httpVersion === "1.0") return;
+    if (headersSent || closed || this.#ahead > 0 || req.httpVersion === "1.0") return;
     if (socket?.writable) socket.write(renderInterim(status, fields), "latin1");
   }
 
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
     writeUncheckedHead(this.#response, status, reason, fields);
+    if (this.#ahead > 0) dropFromHead(this.#response, this.#ahead);
   }
 
   flushHead(): void {
+    this.#hasBegun = true;
     this.#response.flushHeaders();
   }
 
   write(bytes: Buffer, start = 0, end = bytes.length): boolean {
+    this.#hasBegun = true;
     return this.#response.write(Buffer.from(bytes.subarray(start, end)));
   }
 
   writeShared({ plain }: SharedBytes): boolean {
+    this.#hasBegun = true;
     return this.#response.write(plain);
   }
 
   end(lastPart?: Buffer, trailers: readonly [name: string, value: string][] = []): void {
     if (this.#response.closed) return;
+    this.#hasBegun = true;
     if (trailers.length > 0) this.#response.addTrailers(trailers);
     this.#response.end(lastPart);
   }

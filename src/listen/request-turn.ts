@@ -4,6 +4,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { join } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type ArrivingBody, BodyTimer } from "./body-timer.ts";
+import { HalfClosedClient } from "./half-closed-client.ts";
 import type { NodeResponse } from "./node-response.ts";
 import type { Turn, Turns } from "./turns.ts";
 
@@ -83,6 +84,17 @@ export class RequestTurn implements Turn, ArrivingBody {
 
   drained(): void {
     this.#response.drained();
+  }
+
+  /** A client that ends its half during its response has left; before it, the client may wait for the response. */
+  clientEnded(isLast: boolean): void {
+    if (this.#response.isClosed || this.#response.isEnded) return;
+    if (this.#response.hasBegun) {
+      this.#request.socket.end();
+      return;
+    }
+    if (isLast) this.#response.closesConnection();
+    new HalfClosedClient(this.#response, this.#exchange);
   }
 
   #onSilence(refusal: ProxyError): void {

@@ -14,6 +14,8 @@ export interface Turn {
   skip(): void;
   /** Called when the kernel has taken all pending bytes of the connection. */
   drained?(): void;
+  /** Called during the turn if the client has ended its half of the connection; `isLast` without a further request. */
+  clientEnded?(isLast: boolean): void;
 }
 
 /**
@@ -26,6 +28,7 @@ export class Turns {
   readonly #socket: Duplex;
   #owner: Turn | undefined;
   readonly #waiting: Turn[] = [];
+  #isClientEnded = false;
 
   constructor(socket: Duplex) {
     this.#socket = socket;
@@ -63,6 +66,12 @@ export class Turns {
     this.#owner?.drained?.();
   }
 
+  /** Called when the client has ended its half of the connection. */
+  clientEnded(): void {
+    this.#isClientEnded = true;
+    this.#owner?.clientEnded?.(this.#waiting.length === 0);
+  }
+
   #begin(turn: Turn): void {
     // Bytes after a refusal that closes the connection are not a request: they may be the rest of the refused one.
     if (!this.#socket.writable) {
@@ -71,5 +80,6 @@ export class Turns {
     }
     this.#owner = turn;
     turn.begin();
+    if (this.#isClientEnded) turn.clientEnded?.(this.#waiting.length === 0);
   }
 }
