@@ -109,7 +109,7 @@ const stream = z.strictObject({
   heartbeat: heartbeatSchema
     .prefault("15s")
     .describe(
-      "Send a comment line after this much silence; or { every: 15s, event: ping }, an event instead; or off.",
+      "Send a comment line after this much silence; or { every: 15s, event: ping }, an event instead; or off. It hides a frozen backend from all others: see idleTimeout.",
     ),
   comments: z
     .enum(["auto", "on", "off"])
@@ -127,7 +127,9 @@ const stream = z.strictObject({
     .describe("Bytes of comment to send after the head; 2k helps old XHR polyfills and antivirus proxies."),
   idleTimeout: durationOrOff
     .prefault("off")
-    .describe("Abort the stream after this much silence of the backend."),
+    .describe(
+      "Abort the stream after this much silence of the backend. Without it, heartbeats keep the stream of a frozen backend open for ever.",
+    ),
   maxDuration: durationOrOff
     .prefault("off")
     .describe(

@@ -55,6 +55,8 @@ export class BackendLink implements Sink {
   #lastEventId = "";
   #retryMs: number | undefined;
   #openedAt = 0;
+  /** When the backend last sent something, by `performance.now()`. */
+  #trafficAt = 0;
 
   constructor(options: LinkOptions, listener: LinkListener) {
     this.#options = options;
@@ -65,6 +67,11 @@ export class BackendLink implements Sink {
   /** Whether it has a backend connection or dials. */
   get holdsFile(): boolean {
     return this.#source !== undefined || this.#cancelDial !== undefined;
+  }
+
+  /** How long, in ms, the backend has sent nothing on its stream; 0 without one. */
+  get silentMs(): number {
+    return this.#source === undefined ? 0 : performance.now() - this.#trafficAt;
   }
 
   /** Asks the backend to resume after an id, if given. `hasStreamed`: clients have an open stream that waits for this. */
@@ -108,6 +115,7 @@ export class BackendLink implements Sink {
 
   #feed(chunk: Buffer): void {
     this.#idle?.refresh();
+    this.#trafficAt = performance.now();
     const received = this.#options.reader.feed(chunk);
     if (received === undefined) {
       this.#refuse(new ProxyError("event_too_large", "longer than shared.maxEvent"), undefined);
@@ -198,6 +206,7 @@ export class BackendLink implements Sink {
     this.#hasStreamed = true;
     this.#source = source;
     this.#openedAt = performance.now();
+    this.#trafficAt = this.#openedAt;
     this.#options.reader.begin(this.#lastEventId);
     const { idleMs } = this.#options;
     if (idleMs !== undefined)

@@ -1,6 +1,7 @@
 import type { ProxyError } from "../base/errors.ts";
 import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
+import { SILENCE_HINT, SILENCE_HINT_MS } from "../stream/silence-hint.ts";
 import { BackendEventReader, type ReceivedDrafts } from "./backend-event-reader.ts";
 import { BackendLink, type LinkListener } from "./backend-link.ts";
 import type { History } from "./history.ts";
@@ -24,6 +25,7 @@ export class ChannelBackend implements LinkListener {
   readonly #options: ChannelBackendOptions;
   readonly #reader: BackendEventReader;
   readonly #link: BackendLink;
+  #hasHinted = false;
 
   constructor(options: ChannelBackendOptions) {
     this.#options = options;
@@ -63,6 +65,15 @@ export class ChannelBackend implements LinkListener {
 
   resume(): void {
     this.#link.resume();
+  }
+
+  /** Called when the channel's clients get a heartbeat: hints in the log, once, that the backend may be frozen. */
+  noteHeartbeat(clients: number): void {
+    const { route, log } = this.#options;
+    const isBounded = route.config.stream.idleTimeout !== undefined;
+    if (clients === 0 || this.#hasHinted || isBounded || this.#link.silentMs < SILENCE_HINT_MS) return;
+    this.#hasHinted = true;
+    log("warn", {}, SILENCE_HINT);
   }
 
   onStream(isFirst: boolean): void {

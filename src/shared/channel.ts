@@ -248,6 +248,7 @@ export class Channel implements ChannelFeed, Membership {
   #beat(): void {
     eachRecipient(this.#clients, (client) => client.beat());
     if (this.#clients.size > 0) this.history.touch();
+    this.#backend.noteHeartbeat(this.#clients.size);
     this.#trim();
     this.beats.restart();
   }

@@ -1,7 +1,10 @@
 import type { FaultOwner } from "../base/guard.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { hintAtSilence, SILENCE_HINT_MS } from "./silence-hint.ts";
 
 /** A stream with a heartbeat. */
 export interface HeartbeatTarget extends FaultOwner {
+  readonly exchange: Exchange;
   /** When the backend last sent something, by `performance.now()`. */
   readonly trafficAt: number;
   /** The stream was silent for the whole interval. */
@@ -18,6 +21,7 @@ export class Heartbeat {
   readonly #ms: number;
   readonly #owner: HeartbeatTarget;
   #timer: NodeJS.Timeout | undefined;
+  #hasHinted = false;
 
   constructor(ms: number, owner: HeartbeatTarget) {
     this.#ms = ms;
@@ -44,8 +48,16 @@ export class Heartbeat {
   #beat(): void {
     try {
       this.#owner.beat();
+      this.#hint();
     } catch (error) {
       this.#owner.fault(error);
     }
+  }
+
+  #hint(): void {
+    const { trafficAt, exchange } = this.#owner;
+    if (this.#hasHinted || performance.now() - trafficAt < SILENCE_HINT_MS) return;
+    this.#hasHinted = true;
+    hintAtSilence(exchange);
   }
 }
