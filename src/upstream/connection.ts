@@ -7,6 +7,7 @@ import { WholeBody } from "../exchange/whole-body.ts";
 import type { KeepAlive } from "../http/framing.ts";
 import { ResponseParser } from "../http/response-parser.ts";
 import type { BorrowedBytes } from "../http/source.ts";
+import { HeldWriteErrors } from "../process/internals/held-write-errors.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
 import { type ConnectionTarget, openBackendSocket, READ_BUFFER, READ_START } from "./backend-socket.ts";
 import { Upload, type UploadBody } from "./upload.ts";
@@ -71,6 +72,8 @@ export class Connection {
   #isSent = false;
   #isPaused = false;
   #requests = 0;
+  /** Set once it has sent a body. */
+  #writeErrors: HeldWriteErrors | undefined;
 
   constructor(owner: ConnectionOwner) {
     this.owner = owner;
@@ -128,6 +131,7 @@ export class Connection {
 
   /** Sends a request: whole, or its head and then its body as it comes from the client. */
   send(head: string, body: WholeBody | UploadBody | undefined): void {
+    if (body !== undefined) this.#writeErrors ??= new HeldWriteErrors(this.#socket);
     if (body !== undefined && !(body instanceof WholeBody)) {
       this.#upload = new Upload(this.#socket, head, body, {
         onDone: (isWhole) => this.#uploaded(isWhole),
@@ -191,8 +195,11 @@ export class Connection {
   }
 
   ended(): void {
+    // The write got the reset that the read would have got: this is no orderly end.
+    const failed = this.#writeErrors?.first;
     const isWhole = this.#parser.finish();
-    this.#endFor((user) => user.onEnd(isWhole));
+    if (failed === undefined) this.#endFor((user) => user.onEnd(isWhole));
+    else this.broken(failed);
   }
 
   broken(error: Error): void {
