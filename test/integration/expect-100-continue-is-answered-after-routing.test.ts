@@ -7,6 +7,8 @@ import { openRaw } from "../support/raw-client.ts";
 const ask = (host: string, path: string, expectation = "100-continue") =>
   `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nExpect: ${expectation}\r\nContent-Length: 4\r\n\r\n`;
 
+const quick = (url: string) => ({ backends: [{ url }], responseHeaderTimeout: "800ms" });
+
 test("a request with a route gets one 100, and its body arrives", async () => {
   const backend = await startBackend((request) => {
     void request.wholeBody().then((body) => request.respond(200, {}, body));
@@ -21,6 +23,23 @@ test("a request with a route gets one 100, and its body arrives", async () => {
   expect(client.text.match(/HTTP\/1\.1 100/g)).toHaveLength(1);
   // sluice itself sends the 100 and does not forward Expect: the backend would send a second 100.
   expect(backend.requests[0]?.field("expect")).toBeUndefined();
+});
+
+test("a body may come long after the 100, and its parts reach the backend as they come", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, { upstream: quick(backend.url) });
+  const client = await openRaw(gateway.port);
+  client.send(ask(gateway.host, "/x"));
+  await client.received("100 Continue");
+  const request = await backend.nextRequest();
+  // Longer than the backend may take for a response head: that time begins behind the body.
+  await new Promise((resolve) => setTimeout(resolve, 900));
+  client.send("bo");
+  await eventually(() => request.body.toString() === "bo", "the first part");
+  client.send("dy");
+  expect((await request.wholeBody()).toString()).toBe("body");
+  request.respond(200, {}, "read");
+  await client.received("read");
 });
 
 test("a request without a route gets 404 without a 100, and the connection closes", async () => {

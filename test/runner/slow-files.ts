@@ -31,6 +31,8 @@ export const SLOW_FILES: readonly string[] = [
   "test/integration/a-slow-client-stops-its-backend.test.ts",
   "test/unit/policy/cors.test.ts",
   "test/security/hostile-probe-targets.test.ts",
+  "test/integration/each-half-of-a-duplex-request-goes-on.test.ts",
+  "test/integration/a-half-closed-client-gets-its-response.test.ts",
   "test/integration/drain-spreads-the-ends.test.ts",
   "test/integration/a-crowd-that-comes-back-at-once-is-resumed.test.ts",
   "test/integration/a-stalled-http-2-stream-blocks-no-other.test.ts",
