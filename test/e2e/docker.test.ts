@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { CommandResult } from "../support/command.ts";
 import { type ComposeEnvironment, startComposeEnvironment } from "../support/docker-engine.ts";
+import { startGatewayTo } from "../support/gateway.ts";
 import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 /** Time for everything: programs, base images, the project's image, and the containers. */
@@ -51,6 +53,14 @@ onEngine("runs sluice as a user without rights, and healthy", async (environment
   expect(await stateOf(environment, "sluice")).toMatchObject({ Health: "healthy", State: "running" });
 });
 
+onEngine("lets docker exec through to the engine's own API", async (environment) => {
+  const gateway = await startGatewayTo(environment.api, { upgrade: ["tcp", "h2c"] });
+  const container = (await environment.compose("ps", "--quiet", "sluice")).trim();
+  await execThrough((...args) => environment.through(gateway.host, ...args), container);
+  const upgraded = gateway.requestLines().filter(({ status }) => status === 101);
+  expect(upgraded.map(({ endReason }) => endReason)).toEqual(["completed", "completed", "completed"]);
+});
+
 onEngine("stops at SIGTERM with exit code 0, and without sluice the checks fail", async (environment) => {
   await environment.compose("stop", "--timeout=20", "sluice");
   // 137 would mean SIGKILL after the timeout: the signal did not reach the program.
@@ -63,6 +73,23 @@ onEngine("stops at SIGTERM with exit code 0, and without sluice the checks fail"
   expect(output).toMatch(/fail [1-9]\d*/);
   await environment.compose("start", "sluice");
 });
+
+type Docker = (args: readonly string[], input?: string) => Promise<CommandResult>;
+
+/** Runs commands in a container, with output, exit codes and input. */
+async function execThrough(docker: Docker, container: string): Promise<void> {
+  const exec = await docker(["exec", container, "sh", "-c", "echo out; echo err >&2; exit 3"]);
+  expect(exec).toMatchObject({ code: 3, stdout: "out\n" });
+  expect(exec.output).toContain("err\n");
+  // The client ends its half behind the input; the output that follows still arrives.
+  const counted = await docker(
+    ["exec", "-i", container, "sh", "-c", "wc -c; sleep 1; echo done"],
+    "x".repeat(1e6),
+  );
+  expect(counted.stdout).toMatch(/^\s*1000000\ndone\n$/);
+  const left = await docker(["exec", container, "sh", "-c", "head -c 2000000 /dev/zero | tr '\\0' x"]);
+  expect(left.stdout).toHaveLength(2_000_000);
+}
 
 /** Parses the output of `docker compose ps`: an array before version 2.21, one object per line since. */
 async function stateOf(environment: ComposeEnvironment, service: string): Promise<unknown> {

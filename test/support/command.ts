@@ -1,12 +1,13 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
 
 export interface CommandSetup {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** The bytes of its standard input, which then ends; without it, it has none. */
+  readonly input?: string;
   /** SIGKILL follows after this time; a hanging program must not hang the tests. */
   readonly timeoutMs?: number;
-  /** The text on standard input; without it, standard input is empty. */
-  readonly input?: string;
 }
 
 export interface CommandResult {
@@ -22,22 +23,24 @@ const TAIL_CHARACTERS = 4000;
 export function attempt(
   program: string,
   args: readonly string[],
-  { env, cwd, timeoutMs = 300_000, input }: CommandSetup = {},
+  { env, cwd, input, timeoutMs = 300_000 }: CommandSetup = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       ...(cwd === undefined ? {} : { cwd }),
       env: { ...process.env, ...env },
       stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-    });
-    child.stdin?.on("error", () => {}).end(input);
+    }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
+    // A program may end without reading its input.
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(input);
     let stdout = "";
     let output = "";
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
       output += text;
     });
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
       output += text;
     });
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);

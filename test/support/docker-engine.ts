@@ -11,6 +11,8 @@ const COMPOSE_FILE = fileURLToPath(new URL("../../docker/compose.yaml", import.m
 /** A project name of its own, because the test removes its containers at the end. */
 const PROJECT = "sluice-test";
 
+const DEFAULT_API = "unix:///var/run/docker.sock";
+
 /** The reason why no engine is available: on a developer's machine the tests skip, in CI they fail. */
 export interface NoEngine {
   readonly reason: string;
@@ -22,6 +24,10 @@ export interface ComposeEnvironment {
   compose(...args: readonly string[]): Promise<string>;
   /** Runs `docker compose …` with any exit code. */
   attempt(...args: readonly string[]): Promise<CommandResult>;
+  /** Runs `docker …`, with any exit code, on the engine's API at a TCP address such as 127.0.0.1:8000. */
+  through(address: string, args: readonly string[], input?: string): Promise<CommandResult>;
+  /** The unix socket of the engine's API, as a backend: `unix:/run/docker.sock`. */
+  readonly api: string;
   /** Returns the host address on which a container's port is published. */
   address(service: string, port: number): Promise<string>;
   /** Removes the containers, and stops the engine if the test started it. */
@@ -64,6 +70,13 @@ function environmentOn(engine: Engine, images: Readonly<Record<string, string>>)
   return {
     compose,
     attempt: (...args) => attempt("docker", words(args), { env }),
+    through: (address, args, input) =>
+      attempt("docker", ["--host", `tcp://${address}`, ...args], {
+        env,
+        timeoutMs: 60_000,
+        ...(input !== undefined && { input }),
+      }),
+    api: (engine.env["DOCKER_HOST"] ?? process.env["DOCKER_HOST"] ?? DEFAULT_API).replace("unix://", "unix:"),
     async address(service, port) {
       return (await compose("port", service, String(port))).trim();
     },
