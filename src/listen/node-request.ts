@@ -26,5 +26,6 @@ export function createDetachedRequest(message: IncomingMessage, knownMethod?: st
   const length = request.body?.length;
   if (length === undefined) return { request, body: undefined };
   const body = new UpgradeBody(length);
-  return { request: { ...request, body: { stream: body, length } }, body };
+  const stream = Object.assign(body, { rawTrailers: [] });
+  return { request: { ...request, body: { stream, length } }, body };
 }

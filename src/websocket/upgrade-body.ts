@@ -6,7 +6,6 @@ import { Readable } from "node:stream";
  * It needs no back-pressure: a body of more than `MAX_UPGRADE_BODY` bytes is served without the upgrade.
  */
 export class UpgradeBody extends Readable {
-  readonly rawTrailers: readonly string[] = [];
   #left: number;
 
   /** `length`: the request's Content-Length, at least 1. */

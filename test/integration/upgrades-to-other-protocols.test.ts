@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { signWithApigSdk, WEB_CLIENT } from "../support/app-signer.ts";
 import { type Backend, type BackendRequest, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { startGateway, startGatewayTo } from "../support/gateway.ts";
@@ -82,6 +83,37 @@ test.each([
     await eventually(() => request.connection.received.toString().endsWith(`${body}input`), "the input");
   },
 );
+
+test.each([
+  ["signed body", 101],
+  ["other body!", 401],
+])("the body of a signed upgrade is verified: %s gets %i", async (sent, status) => {
+  const backend = await startBackend((request) => {
+    void request.wholeBody().then(() => request.send(switching("tcp")));
+  });
+  const gateway = await startGateway({
+    apps: { "web-client": WEB_CLIENT },
+    routes: {
+      main: {
+        match: { path: "/*" },
+        upstream: backend.url,
+        upgrade: ["tcp"],
+        auth: { app: ["web-client"] },
+      },
+    },
+  });
+  const unsigned = { method: "POST", host: gateway.host, path: "/exec/1/start", body: "signed body" };
+  const { path, headers } = signWithApigSdk(unsigned, WEB_CLIENT);
+  const more = Object.entries(headers)
+    .filter(([name]) => !/^(?:host|content-length)$/i.test(name))
+    .map(([name, value]) => `${name}: ${value}\r\n`);
+  const client = await openRaw(gateway.port);
+  const head = asking("tcp", { target: path, length: sent.length, more: more.join("") });
+  client.send(head.replace("sluice.test", gateway.host) + sent);
+  await client.received("\r\n\r\n");
+  expect(client.status).toBe(status);
+  expect(backend.requests.map((request) => request.body.toString())).toEqual(status === 101 ? [sent] : []);
+});
 
 test("a long or chunked body is served without the upgrade", async () => {
   const backend = await startBackend((request) => {

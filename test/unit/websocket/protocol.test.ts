@@ -13,7 +13,10 @@ function request(
   rawHeaders: readonly string[],
   { method = "GET", httpVersion = "1.1", length = 0, isChunked = false } = {},
 ): ClientRequest {
-  const framed = { stream: new UpgradeBody(1), length: isChunked ? undefined : length };
+  const framed = {
+    stream: Object.assign(new UpgradeBody(1), { rawTrailers: [] }),
+    length: isChunked ? undefined : length,
+  };
   const body = length === 0 && !isChunked ? undefined : framed;
   return { method, url: "/", httpVersion, rawHeaders, body };
 }
