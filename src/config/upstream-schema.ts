@@ -144,6 +144,12 @@ const upstreamObject = z
       .enum(["preserve", "backend"])
       .prefault("preserve")
       .describe("The Host field for the backend: the client's, or the backend's own."),
+    acceptEncoding: z
+      .enum(["pass", "identity"])
+      .prefault("pass")
+      .describe(
+        "The Accept-Encoding field for the backend: the client's, or identity, so that the backend compresses nothing. A request that accepts text/event-stream always gets identity.",
+      ),
     tls: tls.optional().describe("How https backends are verified."),
     sign: sign.optional().describe("Sign the requests to the backends, as an app does (SDK-HMAC-SHA256)."),
   })

@@ -33,10 +33,9 @@ export function createBackendRequest(
   if (!upstream.preservesHost || exchange.host === "") {
     fields = setField(fields, "Host", backend.address.authority);
   }
-  if (acceptsEventStream(fields)) {
-    for (const name of CONDITIONAL) fields = removeField(fields, name);
-    fields = setField(fields, "Accept-Encoding", "identity");
-  }
+  const isStreamWanted = acceptsEventStream(fields);
+  if (isStreamWanted) for (const name of CONDITIONAL) fields = removeField(fields, name);
+  if (isStreamWanted || upstream.asksForIdentity) fields = setField(fields, "Accept-Encoding", "identity");
   rewriteDestination(fields, exchange, route, backend.address);
   fields.push(...forwardingFields(exchange, route));
   const prefix = strippedPrefix(target.path, config.rewrite);

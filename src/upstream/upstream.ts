@@ -23,6 +23,8 @@ export class Upstream {
   /** How long, in ms, an idle connection may be used again; undefined if each request has a connection of its own. */
   readonly keepAliveMs: number | undefined;
   readonly preservesHost: boolean;
+  /** Whether the backends are asked for no compression, whatever the client accepts. */
+  readonly asksForIdentity: boolean;
   /** Signs the requests to the backends; undefined if they are not signed. */
   readonly signingKey: SigningKey | undefined;
   /** Marks the requests to the backends, to recognize one that comes back. */
@@ -40,6 +42,7 @@ export class Upstream {
     this.retries = config.retries;
     this.keepAliveMs = config.keepAlive;
     this.preservesHost = config.hostHeader === "preserve";
+    this.asksForIdentity = config.acceptEncoding === "identity";
     this.loops = loops;
     this.signingKey = config.sign && createSigningKey(config.sign);
     this.#primaries = createPool(

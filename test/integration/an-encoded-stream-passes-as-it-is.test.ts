@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
-import { startGatewayTo } from "../support/gateway.ts";
+import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStream } from "../support/sse-client.ts";
 
@@ -48,4 +48,18 @@ test("Accept-Encoding is replaced for a client that accepts event streams, and k
   expect(await send({ Accept: "*/*", ...compressed })).toEqual(["gzip, br"]);
   expect(await send(compressed)).toEqual(["gzip, br"]);
   expect(await send({ Accept: "text/html" })).toEqual([]);
+});
+
+test("upstream.acceptEncoding: identity asks for no compression for every client", async () => {
+  const backend = await startBackend((request) => request.respond());
+  const upstream = { backends: [{ url: backend.url }], acceptEncoding: "identity" };
+  const gateway = await startGateway({ routes: { main: { match: { path: "/*" }, upstream } } });
+  for (const headers of [
+    { Accept: "application/json", "Accept-Encoding": "gzip, br" },
+    { Accept: "*/*", "accept-encoding": "zstd" },
+    {},
+  ]) {
+    await openStream(gateway.port, { headers }).ended();
+    expect(backend.requests.at(-1)?.fieldLines("accept-encoding")).toEqual(["identity"]);
+  }
 });

@@ -39,6 +39,7 @@ test("the defaults are nginx's except for balance, because streams are long", ()
     balance: "leastConnections",
     retries: 1,
     hostHeader: "preserve",
+    acceptEncoding: "pass",
   });
   expect(parse(A).data?.upstream).not.toHaveProperty("healthCheck");
   expect(parse({ backends: [{ url: A }], healthCheck: { path: "/healthz" } }).data?.upstream).toMatchObject({
