@@ -67,7 +67,11 @@ export const PUBLIC_ERRORS = {
   backend_overloaded: { status: 503, publicCode: "APIG.0201", text: "Backend unavailable." },
   backend_refused: { status: 502, publicCode: "APIG.0201", text: "The backend refused the stream." },
   backend_not_a_stream: { status: 502, publicCode: "APIG.0201", text: "The backend sent no event stream." },
-  unsupported_encoding: { status: 502, publicCode: "APIG.0201", text: "The backend's stream is encoded." },
+  unsupported_encoding: {
+    status: 502,
+    publicCode: "APIG.0201",
+    text: "The encoding of the backend's stream is not supported.",
+  },
   event_too_large: { status: 502, publicCode: "APIG.0201", text: "The backend sent too large an event." },
   too_many_channels: { status: 429, publicCode: "SLUICE.0011", text: "Too many different streams are open." },
   backend_timeout: { status: 504, publicCode: "APIG.0201", text: "Backend timeout." },

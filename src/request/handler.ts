@@ -13,6 +13,7 @@ import { isPreflight } from "../policy/cors.ts";
 import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { chooseEnvironment, type RuntimeRoute } from "../runtime/runtime-route.ts";
+import { decodedStream } from "../stream/decoded-source.ts";
 import { forward } from "../stream/ordinary.ts";
 import { Relay } from "../stream/relay.ts";
 import { discard } from "../upstream/discard.ts";
@@ -59,7 +60,7 @@ export function deliver(
     return;
   }
   // Also for a client that has left, with `onClientGone: drain`: the route's timeouts bound it.
-  const relay = new Relay(exchange, response, backend, route);
+  const relay = new Relay(exchange, response, decodedStream(exchange, backend), route);
   if (!response.isClosed) {
     runtime.relays.add(relay);
     response.onClose(() => runtime.relays.delete(relay));

@@ -1,10 +1,10 @@
 import { ProxyError } from "../base/errors.ts";
 import type { RedialConfig } from "../config/shared-schema.ts";
+import { contentCoding } from "../http/content-coding.ts";
 import { fieldValue, fieldValues } from "../http/fields.ts";
 import { mediaType } from "../http/media-type.ts";
 import { backendRetryAfter } from "../http/retry-after.ts";
 import type { SourceHead } from "../http/source.ts";
-import { contentCoding } from "../stream/response-head.ts";
 import { longestDelay } from "./redial-delay.ts";
 import type { BackendState } from "./store.ts";
 
@@ -28,7 +28,10 @@ const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
 /** The fields of a refusal that all clients get: others, such as Set-Cookie, may be meant for one client. */
 const SHOWN_FIELDS = ["Location", "WWW-Authenticate", "Allow"] as const;
 
-/** Judges the head of a backend's response: only an event stream in UTF-8 without a content coding can be shared. */
+/**
+ * Judges the head of a backend's response: only an event stream in UTF-8 can be shared. `decodedStream` has removed the
+ * content codings that it can decode.
+ */
 export function judgeHead(head: SourceHead): BackendVerdict {
   const { status } = head;
   if (status === 204) return { is: "ended" };
@@ -37,7 +40,7 @@ export function judgeHead(head: SourceHead): BackendVerdict {
   if (mediaType(type) !== "text/event-stream" || !isUtf8(type)) {
     return refused(new ProxyError("backend_not_a_stream", `Content-Type: ${type ?? "none"}`));
   }
-  const coding = contentCoding(head);
+  const coding = contentCoding(head.rawHeaders);
   if (coding !== undefined) {
     return refused(new ProxyError("unsupported_encoding", `Content-Encoding: ${coding}`));
   }

@@ -2,6 +2,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
+import { decodedStream } from "../stream/decoded-source.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
@@ -36,7 +37,7 @@ export function dialChannel(
     try {
       const source = await dialUpstream({ exchange, response: cancellation, upstream, requestFor });
       source.onClose(release);
-      return source;
+      return decodedStream(exchange, source);
     } catch (error) {
       release();
       throw error;

@@ -7,6 +7,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { isReconnecting, type LiveStream } from "../exchange/live-stream.ts";
 import type { Route } from "../exchange/route.ts";
 import type { ClientResponse } from "../http/client-response.ts";
+import { contentCoding } from "../http/content-coding.ts";
 import { pairs } from "../http/fields.ts";
 import type { BorrowedBytes, Sink, Source } from "../http/source.ts";
 import { responseTrailers } from "../http/trailers.ts";
@@ -25,7 +26,7 @@ import {
   PRELUDE_DELAY_MS,
   takesHeartbeats,
 } from "./opening.ts";
-import { contentCoding, isEventStream, streamHead } from "./response-head.ts";
+import { isEventStream, streamHead } from "./response-head.ts";
 
 const NOTHING = Buffer.alloc(0);
 
@@ -74,11 +75,12 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#writer = new ClientWriter(exchange, response, this.#config);
     const hasEvents = isEventStream(backend.head);
     this.reconnects = hasEvents && isReconnecting(exchange);
-    this.#hasBoundaries = hasEvents && contentCoding(backend.head) === undefined;
-    if (hasEvents && !this.#hasBoundaries) {
+    const coding = hasEvents ? contentCoding(backend.head.rawHeaders) : undefined;
+    this.#hasBoundaries = hasEvents && coding === undefined;
+    if (coding !== undefined) {
       exchange.log.warn(
-        { reqId: exchange.id, route: route.config.name },
-        "stream has a content coding: no comment lines are added",
+        { reqId: exchange.id, route: route.config.name, coding },
+        "the stream's content coding cannot be decoded: no comment lines are added",
       );
     }
     this.#writer.head(streamHead(exchange, backend.head, route));

@@ -1,6 +1,7 @@
 import { debugFields } from "../exchange/debug.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
+import { contentCoding } from "../http/content-coding.ts";
 import { fieldName } from "../http/field-name.ts";
 import { fieldValue, fieldValues, removeField, setField } from "../http/fields.ts";
 import { responseFields } from "../http/forwarded-fields.ts";
@@ -39,12 +40,6 @@ export function isEventStream({ rawHeaders }: SourceHead): boolean {
   return mediaType(fieldValue(rawHeaders, "content-type")) === EVENT_STREAM;
 }
 
-/** Returns the content coding of a body; undefined without one, or for identity. */
-export function contentCoding(head: SourceHead): string | undefined {
-  const coding = fieldValue(head.rawHeaders, "content-encoding")?.trim().toLowerCase();
-  return coding === undefined || coding === "" || coding === "identity" ? undefined : coding;
-}
-
 /** Returns the backend's head without its hop-by-hop fields, with the route's edits and our own fields. */
 export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   const { fields, trailer } = responseFields(head.rawHeaders);
@@ -79,7 +74,7 @@ export function streamHead(exchange: Exchange, head: SourceHead, route: Route): 
  */
 function eventStreamFields(head: SourceHead): string[] {
   let fields = removeField([...head.rawHeaders], "content-length");
-  if (contentCoding(head) === undefined) fields = removeField(fields, "content-encoding");
+  if (contentCoding(head.rawHeaders) === undefined) fields = removeField(fields, "content-encoding");
   return setField(fields, "Cache-Control", streamCacheControl(fieldValues(fields, "cache-control")));
 }
 

@@ -57,7 +57,8 @@ test("the backend is asked again after its Retry-After", async () => {
 test.each([
   ["another type", { "Content-Type": "text/html" }],
   ["another charset", { "Content-Type": "text/event-stream;charset=latin1" }],
-  ["an encoding", { "Content-Encoding": "gzip" }],
+  ["an unknown encoding", { "Content-Encoding": "compress" }],
+  ["two encodings", { "Content-Encoding": "gzip, br" }],
 ] as const)("a stream of %s is a 502 for all", async (_, fields) => {
   const { statuses, dials } = await answersTo((request) => request.openStream(fields), 10);
   expect([...statuses]).toEqual([502]);

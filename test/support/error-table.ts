@@ -66,7 +66,10 @@ const CAUSES: Readonly<Record<ErrorCode, readonly [cause: string, remedy: string
     "shared stream: the answer is not `text/event-stream` in UTF-8",
     "remove `shared`, or change the backend",
   ],
-  unsupported_encoding: ["shared stream: the stream is compressed", "switch off compression in the backend"],
+  unsupported_encoding: [
+    "shared stream: sluice cannot decode its Content-Encoding",
+    "switch off compression in the backend",
+  ],
   event_too_large: ["shared stream: an event is longer than `shared.maxEvent`", "raise the limit"],
   too_many_channels: ["`shared.channels` is reached", "raise the limit"],
   backend_timeout: [

@@ -7,24 +7,31 @@ import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStream } from "../support/sse-client.ts";
 
-test("a stream with a content coding gets no comment lines, and a warning names its route", async () => {
-  const { client, request, gateway } = await openRelay({
-    route: { stream: { heartbeat: "30ms", padding: "1k", retry: "1s" } },
-    fields: { "Content-Encoding": "gzip" },
-  });
-  const body = gzipSync("data: 1\n\n");
-  request.emit(body.subarray(0, 5));
-  await eventually(() => client.body.length === 5, "the first bytes");
-  await delay(150);
-  request.emit(body.subarray(5));
-  request.endStream();
-  expect(await client.ended()).toBe("clean");
-  expect(client.body.equals(body)).toBe(true);
-  expect(client.field("content-encoding")).toBe("gzip");
-  const warnings = gateway.log.filter(({ level }) => level === 40);
-  expect(warnings).toHaveLength(1);
-  expect(warnings[0]).toMatchObject({ route: "main" });
-});
+test.each([
+  ["unknown", "compress"],
+  ["two codings", "gzip, br"],
+  ["two codings in two fields", ["gzip", "br"]],
+])(
+  "a content coding that cannot be decoded passes without comment lines, and a warning names it: %s",
+  async (_, coding) => {
+    const { client, request, gateway } = await openRelay({
+      route: { stream: { heartbeat: "30ms", padding: "1k", retry: "1s" } },
+      fields: { "Content-Encoding": coding },
+    });
+    const body = gzipSync("data: 1\n\n");
+    request.emit(body.subarray(0, 5));
+    await eventually(() => client.body.length === 5, "the first bytes");
+    await delay(150);
+    request.emit(body.subarray(5));
+    request.endStream();
+    expect(await client.ended()).toBe("clean");
+    expect(client.body.equals(body)).toBe(true);
+    expect(client.fieldLines("content-encoding")).toEqual([coding].flat());
+    const warnings = gateway.log.filter(({ level }) => level === 40);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatchObject({ route: "main", coding: [coding].flat().join(", ") });
+  },
+);
 
 test("Content-Encoding: identity is a plain stream", async () => {
   const { client } = await openRelay({ fields: { "Content-Encoding": "identity" } });

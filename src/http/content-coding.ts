@@ -1,0 +1,35 @@
+import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
+
+/**
+ * Returns the content coding of a body in lower case, several joined by commas in the order in which they were applied;
+ * undefined for none. `x-gzip` is gzip (RFC 9110 section 8.4.1.3), and `identity` is none.
+ */
+export function contentCoding(raw: RawFields): string | undefined {
+  if (fieldValue(raw, "content-encoding") === undefined) return undefined;
+  const codings = fieldValues(raw, "content-encoding")
+    .flatMap((value) => value.split(","))
+    .map(codingName)
+    .filter((coding) => coding !== "" && coding !== "identity");
+  return codings.length === 0 ? undefined : codings.join(", ");
+}
+
+/**
+ * Whether a request accepts a content coding (RFC 9110 section 12.5.3); `coding` as `contentCoding` returns it. A
+ * request without Accept-Encoding accepts all of them.
+ */
+export function acceptsCoding(raw: RawFields, coding: string): boolean {
+  if (fieldValue(raw, "accept-encoding") === undefined) return true;
+  const accepted = new Map<string, boolean>();
+  for (const item of fieldValues(raw, "accept-encoding").flatMap((value) => value.split(","))) {
+    const [name = "", ...parameters] = item.split(";");
+    accepted.set(codingName(name), !parameters.some(isZeroWeight));
+  }
+  return accepted.get(coding) ?? accepted.get("*") ?? false;
+}
+
+const isZeroWeight = (parameter: string): boolean => /^\s*q\s*=\s*0(?:\.0*)?\s*$/i.test(parameter);
+
+function codingName(text: string): string {
+  const name = text.trim().toLowerCase();
+  return name === "x-gzip" ? "gzip" : name;
+}
