@@ -28,7 +28,7 @@ const ZLIB_METHOD = 8;
  * Creates the decoder for a content coding from the first byte of the body. It puts out an event with the input that
  * completes it, and fails at a body that ends early.
  */
-type CreateDecoder = (firstByte: number) => Transform;
+export type CreateDecoder = (firstByte: number) => Transform;
 
 /** The content codings that this Node can decode. */
 export const DECODERS: Readonly<Record<string, CreateDecoder>> = {

@@ -1,5 +1,5 @@
 import type { Transform } from "node:stream";
-import zlib from "node:zlib";
+import { type CreateDecoder, DECODERS } from "../http/content-decoders.ts";
 
 /** Receives decoded bytes with the time of the read that contained them. */
 type Output = (bytes: Buffer, at: number) => void;
@@ -12,24 +12,8 @@ export interface Decoder {
   close(): void;
 }
 
-/** Exists since Node 22.15. */
-const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
-
-const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants;
-const inflating = { flush: Z_SYNC_FLUSH, finishFlush: Z_SYNC_FLUSH };
-const unbrotli = () => zlib.createBrotliDecompress({ flush: BROTLI_OPERATION_FLUSH });
-
-/** The decoders flush at each read, so that an event appears with the read that completes it. */
-const DECODERS: Readonly<Record<string, () => Transform>> = {
-  gzip: () => zlib.createGunzip(inflating),
-  "x-gzip": () => zlib.createGunzip(inflating),
-  deflate: () => zlib.createInflate(inflating),
-  br: unbrotli,
-  ...(createZstdDecompress !== undefined && { zstd: () => createZstdDecompress() }),
-};
-
 /** The Accept-Encoding of a probe, the same as a browser's. */
-export const ACCEPT_ENCODING = ["gzip", "deflate", "br", ...("zstd" in DECODERS ? ["zstd"] : [])].join(", ");
+export const ACCEPT_ENCODING = Object.keys(DECODERS).join(", ");
 
 /** Creates a decoder for a content coding; undefined for an unknown one. Calls `failed` at most once. */
 export function createDecoder(
@@ -39,7 +23,7 @@ export function createDecoder(
 ): Decoder | undefined {
   if (coding === undefined) return { write: output, idle: async () => {}, close: () => {} };
   const create = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined;
-  return create && new ZlibDecoder(create(), output, failed);
+  return create && new ZlibDecoder(create, output, failed);
 }
 
 /**
@@ -47,23 +31,26 @@ export function createDecoder(
  * the thread.
  */
 class ZlibDecoder implements Decoder {
-  readonly #stream: Transform;
+  /** Creates the decoder from the first byte. */
+  readonly #create: CreateDecoder;
+  #stream: Transform | undefined;
   readonly #waiting: (readonly [bytes: Buffer, at: number])[] = [];
   #at = 0;
   #isBusy = false;
   #isOver = false;
   #whenIdle: (() => void)[] = [];
 
-  constructor(stream: Transform, output: Output, failed: (error: Error) => void) {
-    this.#stream = stream;
-    stream.on("data", (bytes: Buffer) => {
-      if (!this.#isOver) output(bytes, this.#at);
-    });
-    stream.on("error", (error) => {
-      if (this.#isOver) return;
-      this.close();
-      failed(error);
-    });
+  constructor(create: CreateDecoder, output: Output, failed: (error: Error) => void) {
+    this.#create = (firstByte) =>
+      create(firstByte)
+        .on("data", (bytes: Buffer) => {
+          if (!this.#isOver) output(bytes, this.#at);
+        })
+        .on("error", (error) => {
+          if (this.#isOver) return;
+          this.close();
+          failed(error);
+        });
   }
 
   write(bytes: Buffer, at: number): void {
@@ -83,7 +70,7 @@ class ZlibDecoder implements Decoder {
   close(): void {
     this.#isOver = true;
     this.#isBusy = false;
-    this.#stream.destroy();
+    this.#stream?.destroy();
     this.#nowIdle();
   }
 
@@ -96,6 +83,7 @@ class ZlibDecoder implements Decoder {
     }
     const [bytes, at] = next;
     this.#at = at;
+    this.#stream ??= this.#create(bytes[0] ?? 0);
     // A turn later, because zlib may emit output after the callback.
     this.#stream.write(bytes, () => setImmediate(() => this.#isOver || this.#next()));
   }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { contentCoding } from "../http/content-coding.ts";
 import { fieldValue } from "../http/fields.ts";
 import { mediaType } from "../http/media-type.ts";
 import { readEventFields, withoutId } from "../sse/event-fields.ts";
@@ -104,8 +105,7 @@ export class Reading implements WireListener {
   onHead(head: WireHead, at: number): void {
     this.head = head;
     this.headAt = at;
-    const coding = fieldValue(head.fields, "content-encoding")?.trim().toLowerCase();
-    this.coding = coding === "" || coding === "identity" ? undefined : coding;
+    this.coding = contentCoding(head.fields);
     const type = mediaType(fieldValue(head.fields, "content-type"));
     if (type === "text/event-stream") this.#becomes("sse");
     else if (LINE_TYPES.has(type)) this.#becomes("lines");

@@ -26,6 +26,8 @@ const EVENTS = ["data: one\n\n", "data: two\n\n", "data: three\n\n"];
 test.each([
   ["gzip", () => zlib.createGzip()],
   ["deflate", () => zlib.createDeflate()],
+  // Without the zlib format, as some servers send it and browsers read it.
+  ["deflate", () => zlib.createDeflateRaw()],
   ["br", () => zlib.createBrotliCompress({ params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 1 } })],
   ...("createZstdCompress" in zlib
     ? [["zstd", () => (zlib as unknown as { createZstdCompress(): zlib.Gzip }).createZstdCompress()] as const]
