@@ -34,6 +34,7 @@ export class Account implements Sent {
   #limitFields = NO_FIELDS;
   #preflightRefused: string | undefined;
   #backendRequestId: string | undefined;
+  #decoded: string | undefined;
 
   /** The status of the response head that was sent; 0 before, 499 if the client left before the end. */
   get status(): number {
@@ -81,6 +82,11 @@ export class Account implements Sent {
   /** The X-Request-Id of the backend's response, at most 200 characters; undefined if it sent none, or ours. */
   get backendRequestId(): string | undefined {
     return this.#backendRequestId;
+  }
+
+  /** The content coding of the backend's stream that the client gets decoded; undefined for none. */
+  get decoded(): string | undefined {
+    return this.#decoded;
   }
 
   /** The reason for which a preflight was refused, such as `the header x-a`; undefined for any other request. */
@@ -145,6 +151,11 @@ export class Account implements Sent {
 
   foundBackendRequestId(id: string): void {
     this.#backendRequestId = ownText(id.slice(0, MAX_REQUEST_ID));
+  }
+
+  /** Notes the content coding of the backend's stream, which is decoded. */
+  decodes(coding: string): void {
+    this.#decoded = coding;
   }
 
   /** Notes the reason for which a preflight was refused. */

@@ -142,6 +142,7 @@ export class Exchange extends RoutedRequest implements FaultOwner {
       client: this.client.address,
       app: this.principal?.app,
       backend: this.backend,
+      decoded: account.decoded,
       bytesSent: account.bytesSent,
       events: account.events,
       firstByteMs: account.firstByteMs,

@@ -30,6 +30,7 @@ export function decodedStream(exchange: Exchange, source: Source): Source {
     return source;
   const decoded = new DecodedSource(source, coding, exchange);
   exchange.onEnd(() => decoded.cancel());
+  exchange.account.decodes(coding);
   return decoded;
 }
 

@@ -187,6 +187,19 @@ test("the head is that of the decoded stream", async () => {
   expect(client.trailers.trim()).toBe("X-Sum: 1");
 });
 
+test("the log names the coding that was decoded, and none of a stream that passes compressed", async () => {
+  for (const [type, decoded] of [
+    ["text/event-stream", "gzip"],
+    ["application/x-ndjson", undefined],
+  ] as const) {
+    const { client, finish, gateway } = await openCompressed({ type });
+    await finish();
+    await client.ended();
+    expect((await gateway.requestLine())["decoded"]).toBe(decoded);
+    expect(gateway.log.find(({ msg }) => msg === "stream opened")?.["decoded"]).toBe(decoded);
+  }
+});
+
 test("an event stream with a length is decoded too", async () => {
   const backend = await startBackend((request) =>
     request.respond(
