@@ -10,12 +10,13 @@ const { ZSTD_d_windowLogMax } = zlib.constants as { ZSTD_d_windowLogMax?: number
 /** RFC 9659 limits the window of `zstd` to 8 MiB; the format allows 2 TiB, and a decoder allocates what a frame asks for. */
 const ZSTD_WINDOW_LOG = 23;
 
-/** The zlib bytes of one call: the most that is decoded before the output is read, and that an error loses. */
+/** The most bytes that a decoder puts out in one turn of the event loop; an error in its input loses no more. */
 const CHUNK_BYTES = 4 * 1024;
 
 /**
- * `readableHighWaterMark` lets a decoder work only while its last output has been read. With Node's default, an error in
- * the input would drop up to 64 KiB that were decoded before it and that a slow client has not taken yet.
+ * With this `readableHighWaterMark`, a decoder works only when its last output has been read. With Node's default, an
+ * error in the input would drop up to 64 KiB that were decoded before it and that a slow client has not taken yet. zlib
+ * passes the option to its stream, which Node does not document; a test of a slow reader relies on it.
  */
 const SIZES = { chunkSize: CHUNK_BYTES, readableHighWaterMark: 1 };
 

@@ -31,7 +31,10 @@ export interface Sink {
 export interface Source {
   /** Must be read before `start`: a source may release it, as streams last for hours. */
   readonly head: SourceHead;
-  /** Gives the body to `sink`; the bytes that have arrived already are given before the call returns. Called once. */
+  /**
+   * Gives the body to `sink`; the bytes that have arrived already are given before the call returns, unless they have to
+   * be decoded. Called once.
+   */
   start(sink: Sink): void;
   /** Stops reading; at most one more part follows. */
   pause(): void;
