@@ -1,3 +1,4 @@
+import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib";
 import { drawSplits, GARBAGE } from "./random.mjs";
 
 /** Draws the backend's behaviour for one request: the bytes of its response, its writes, and its fault. */
@@ -89,6 +90,13 @@ const STATUSES = {
   600: 1,
 };
 
+/** The compressors of event streams, by Content-Encoding. */
+const COMPRESSORS = {
+  gzip: gzipSync,
+  deflate: deflateSync,
+  br: (body) => brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+};
+
 /** The mark of the request in its response: a client that finds another request's mark has found a mix-up. */
 export const markOf = (name) => `[[${name}]]`;
 /** The mark of the response's end. */
@@ -127,10 +135,13 @@ export function drawAnswer(random, { name, isStream, mayStay }) {
   const framing = random.weighted({ chunked: 6, length: isStream ? 1 : 5, close: 3, none: 0.3 });
   const isEvents = isStream ? random.chance(0.9) : random.chance(0.1);
   const stays = mayStay && isEvents && framing !== "length" && random.chance(0.4);
-  const body = Buffer.from(isEvents ? streamBody(random, name) : textBody(random, name)).toString("latin1");
+  const text = Buffer.from(isEvents ? streamBody(random, name) : textBody(random, name));
+  const coding = isEvents && !stays && random.chance(0.2) ? random.one(Object.keys(COMPRESSORS)) : undefined;
+  const body = (coding === undefined ? text : COMPRESSORS[coding](text)).toString("latin1");
   const fields = [
     ["X-Mark", name],
     ["Content-Type", isEvents ? "text/event-stream" : "text/plain"],
+    ...(coding === undefined ? [] : [["Content-Encoding", coding]]),
     ...random.some(ORDINARY_FIELDS, 3),
     ...(random.chance(0.15) ? random.some(ODD_FIELDS, 3) : []),
   ];
