@@ -35,16 +35,15 @@ export function decodedStream(exchange: Exchange, source: Source): Source {
 }
 
 /**
- * Whether a stream is decoded here. An event stream always is, because comment lines, boundaries and shared events are
- * found in its text. Any other stream needs none of them, so a client that accepts its coding gets it as it is, and so
- * does one whose backend forbids a change (`no-transform`, RFC 9110 section 7.7). A part of a body (206) cannot be
- * decoded.
+ * Whether sluice decodes a stream. It decodes each event stream, because it reads the events in the text. Any other stream
+ * passes as it is if the client accepts its coding, or if the backend forbids a change (`no-transform`, RFC 9110 section
+ * 7.7). A part of a body (206) cannot be decoded.
  */
 function hasToDecode({ request }: Exchange, head: SourceHead, coding: string): boolean {
   if (head.status === 206) return false;
   if (isEventStream(head)) return true;
-  const isFixed = fieldValues(head.rawHeaders, "cache-control").some((value) => /no-transform/i.test(value));
-  return !isFixed && !acceptsCoding(request.rawHeaders, coding);
+  if (acceptsCoding(request.rawHeaders, coding)) return false;
+  return !fieldValues(head.rawHeaders, "cache-control").some((value) => /no-transform/i.test(value));
 }
 
 function decodedHead(head: SourceHead): SourceHead {
@@ -62,8 +61,8 @@ type BodyEnd = { readonly error: Error } | { readonly rawTrailers: readonly stri
 /**
  * A stream whose content coding is removed while it comes: each read is decoded at once, on another thread.
  *
- * Its memory is bounded, whatever the body decodes to: the decoder works only while its output is read, and the backend
- * is not read while the decoder has input.
+ * Its memory is bounded, whatever the body decodes to: the decoder works only when its output has been read, and the
+ * backend is not read while the decoder's input buffer is full.
  */
 class DecodedSource implements Source, Sink {
   readonly head: SourceHead;
@@ -76,7 +75,7 @@ class DecodedSource implements Source, Sink {
   #decoder: Transform | undefined;
   #end: BodyEnd | undefined;
   #isPaused = false;
-  /** Whether the coded data has ended; bytes behind it are ignored, as browsers do. */
+  /** Whether the coded data has ended; bytes behind it are ignored, as in browsers. */
   #isComplete = false;
   #onClose = NO_CALLBACKS;
   #isClosed = false;
@@ -165,7 +164,7 @@ class DecodedSource implements Source, Sink {
 
   /**
    * Passes the end of the body on when everything before it has been decoded and read. The decoder is told of the end
-   * only then: at input that ends early, it drops what it decodes in the same call.
+   * only then: at input that ends early, it drops the output of the same call.
    */
   #endIfDecoded(): void {
     const end = this.#end;
@@ -185,7 +184,7 @@ class DecodedSource implements Source, Sink {
   #completed(): void {
     this.#isComplete = true;
     this.#decoder?.destroy();
-    // It may have been paused until the decoder has room.
+    // The backend may be paused until the decoder has room.
     this.#source.resume();
     this.#endIfDecoded();
   }
