@@ -1,8 +1,11 @@
 import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
 
+/** A bound for the log, in characters. */
+const MAX_TEXT = 100;
+
 /**
- * Returns the content coding of a body in lower case, several joined by commas in the order in which they were applied;
- * undefined for none. `x-gzip` is gzip (RFC 9110 section 8.4.1.3), and `identity` is none.
+ * Returns the content coding of a body in lower case, several joined by commas in the order in which they were applied,
+ * at most 100 characters; undefined for none. `x-gzip` is gzip (RFC 9110 section 8.4.1.3), and `identity` is none.
  */
 export function contentCoding(raw: RawFields): string | undefined {
   if (fieldValue(raw, "content-encoding") === undefined) return undefined;
@@ -10,7 +13,7 @@ export function contentCoding(raw: RawFields): string | undefined {
     .flatMap((value) => value.split(","))
     .map(codingName)
     .filter((coding) => coding !== "" && coding !== "identity");
-  return codings.length === 0 ? undefined : codings.join(", ");
+  return codings.length === 0 ? undefined : codings.join(", ").slice(0, MAX_TEXT);
 }
 
 /**

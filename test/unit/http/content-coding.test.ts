@@ -14,6 +14,7 @@ test.each([
   [encoded("gzip, br"), "gzip, br"],
   [encoded("gzip", "br"), "gzip, br"],
   [encoded("x-gzip", "identity", "zstd"), "gzip, zstd"],
+  [encoded("y".repeat(5_000)), "y".repeat(100)],
 ])("the content coding of %j is %j", (fields, coding) => {
   expect(contentCoding(fields)).toBe(coding);
 });
