@@ -33,8 +33,8 @@ const NOTHING = Buffer.alloc(0);
 /**
  * Relays one backend's event stream to one client.
  *
- * Every byte is written in the turn of the event loop in which it was read. Comment lines are added only at event
- * boundaries. Everything else is done by timers.
+ * Every byte is written in the turn of the event loop in which it was read, or decoded. Comment lines are added only at
+ * event boundaries. Everything else is done by timers.
  */
 export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   // The fields that every event needs come first: with thousands of streams each further cache line is a cache miss.
