@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import * as z from "zod";
 import { appKey } from "./apps-schema.ts";
+import { balanceSchema } from "./balance-schema.ts";
 import { certificatesIn } from "./pem.ts";
 import { type BackendAddress, backendUrl, duration, durationOrOff, size } from "./scalars.ts";
 import { secret } from "./secret.ts";
@@ -112,12 +113,9 @@ const upstreamObject = z
       .min(1, "expected at least one backend")
       .max(MAX_BACKENDS)
       .describe("The backends of the group."),
-    balance: z
-      .enum(["leastConnections", "roundRobin", "hash", "randomTwo"])
-      .prefault("leastConnections")
-      .describe(
-        "How a backend is chosen: the one with the fewest open requests and streams; each in turn; by a hash of the client's address, always the same one; or the less busy of two random ones.",
-      ),
+    balance: balanceSchema.describe(
+      "How a backend is chosen: the one with the fewest open requests and streams; each in turn; by a hash of the client's address, always the same one; or the less busy of two random ones. { method: hash, by: header:NAME } hashes something else.",
+    ),
     retries: z
       .int()
       .min(0)
@@ -157,7 +155,7 @@ const upstreamObject = z
     const issue = (path: PropertyKey[], message: string) => ctx.addIssue({ code: "custom", path, message });
     if (backends.length > 0 && backends.every(({ backup }) => backup))
       issue(["backends"], "expected at least one backend that is not a backup");
-    const names = backends.map(({ url }) => nameOf(url));
+    const names = backends.map(({ url }) => addressName(url));
     for (const [at, name] of names.entries()) {
       const first = names.indexOf(name);
       if (first < at)
@@ -173,7 +171,7 @@ const upstreamObject = z
   });
 
 /** Returns the same text for different spellings of one address. */
-function nameOf({ tls: isTls, host, port, socketPath }: BackendAddress): string {
+export function addressName({ tls: isTls, host, port, socketPath }: BackendAddress): string {
   return socketPath ?? `${isTls ? "https" : "http"}://${host.toLowerCase()}:${port}`;
 }
 
@@ -191,5 +189,4 @@ export const upstream = z
 export type UpstreamConfig = z.output<typeof upstream>;
 export type BackendConfig = UpstreamConfig["backends"][number];
 export type HealthCheckConfig = NonNullable<UpstreamConfig["healthCheck"]>;
-export type BalanceMethod = UpstreamConfig["balance"];
 export type UpstreamTls = NonNullable<UpstreamConfig["tls"]>;

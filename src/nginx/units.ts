@@ -36,3 +36,16 @@ export function formatTime(ms: number): string {
   if (ms % 3_600_000 === 0) return `${ms / 3_600_000}h`;
   return ms % 60_000 === 0 && ms >= 600_000 ? `${ms / 60_000}m` : `${ms / 1000}s`;
 }
+
+/** Formats milliseconds for a route file: `1d`, `75s`, `1500ms`. */
+export function formatDuration(ms: number): string {
+  for (const [unit, size] of [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["m", 60_000],
+    ["s", 1000],
+  ] as const) {
+    if (ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return `${ms}ms`;
+}

@@ -61,7 +61,7 @@ class Attempts<T> {
   #choose(): Backend | undefined {
     const { upstream, exchange } = this.#details;
     const pinned = pinnedBackend(exchange, upstream.backends, this.#tried);
-    return pinned ?? upstream.choose(exchange.client.address, this.#tried);
+    return pinned ?? upstream.choose(exchange, this.#tried);
   }
 
   #send(backend: Backend, isAlone: boolean): void {

@@ -1,69 +1,99 @@
-import type { BalanceMethod } from "../config/upstream-schema.ts";
+import type { BalanceConfig } from "../config/balance-schema.ts";
 
 /** A backend as a balancing method sees it. */
 export interface Candidate {
   readonly url: string;
   readonly weight: number;
   readonly inFlight: number;
+  readonly isAvailable: boolean;
 }
 
-/** Returns one of the candidates; `key` is the client's address. */
-export type Balance<C extends Candidate> = (candidates: readonly [C, ...C[]], key: string) => C;
+/**
+ * Returns an available candidate that is not in `tried`; undefined if there is none. `key` is the text that `hash`
+ * hashes; undefined if the request has none. It runs for each request, so it allocates nothing.
+ */
+export type Balance<C extends Candidate> = (tried: readonly C[], key: string | undefined) => C | undefined;
 
-/** Creates a balancing method with a state of its own. */
+/** Creates a balancing method for these candidates, with a state of its own. */
 export function createBalance<C extends Candidate>(
-  method: BalanceMethod,
+  candidates: readonly C[],
+  method: BalanceConfig["method"],
   random: () => number = Math.random,
 ): Balance<C> {
+  const [only] = candidates;
+  if (candidates.length <= 1)
+    return (tried) => (only !== undefined && isUsable(only, tried) ? only : undefined);
   switch (method) {
-    case "roundRobin":
-      return roundRobin();
+    case "roundRobin": {
+      const turns = new Turns(candidates);
+      return (tried) => turns.next(tried, undefined);
+    }
     case "leastConnections":
-      return leastConnections();
+      return leastConnections(candidates);
     case "hash":
-      return hash();
+      return hash(candidates);
     case "randomTwo":
-      return (candidates) => randomTwo(candidates, random);
+      return (tried) => randomTwo(candidates, tried, random);
   }
+}
+
+function isUsable<C extends Candidate>(candidate: C, tried: readonly C[]): boolean {
+  return candidate.isAvailable && !tried.includes(candidate);
 }
 
 /**
  * Smooth weighted round robin, as nginx does it: weights 5, 1, 1 give a a b a c a a, not a a a a a b c.
  *
- * Each candidate gains its weight as credit; the one with the most credit is chosen and pays the sum of all weights.
+ * Each usable candidate gains its weight as credit; the one with the most credit is chosen and pays the sum of all
+ * weights.
  */
-function roundRobin<C extends Candidate>(): Balance<C> {
-  const credits = new WeakMap<C, number>();
-  return (candidates) => {
-    let [chosen] = candidates;
-    let most = Number.NEGATIVE_INFINITY;
+class Turns<C extends Candidate> {
+  readonly #candidates: readonly C[];
+  /** By the candidate's index. */
+  readonly #credits: number[];
+
+  constructor(candidates: readonly C[]) {
+    this.#candidates = candidates;
+    this.#credits = candidates.map(() => 0);
+  }
+
+  /** Returns the next usable candidate, with `peer` the next of those that are as loaded as `peer`. */
+  next(tried: readonly C[], peer: C | undefined): C | undefined {
+    let chosen: C | undefined;
+    let chosenAt = 0;
+    let most = 0;
     let total = 0;
-    for (const candidate of candidates) {
-      const credit = (credits.get(candidate) ?? 0) + candidate.weight;
-      credits.set(candidate, credit);
+    let at = -1;
+    for (const candidate of this.#candidates) {
+      at++;
+      if (!isUsable(candidate, tried)) continue;
+      if (peer !== undefined && byLoad(candidate, peer) !== 0) continue;
+      const credit = (this.#credits[at] ?? 0) + candidate.weight;
+      this.#credits[at] = credit;
       total += candidate.weight;
-      if (credit > most) [chosen, most] = [candidate, credit];
+      if (chosen !== undefined && credit <= most) continue;
+      chosen = candidate;
+      chosenAt = at;
+      most = credit;
     }
-    credits.set(chosen, most - total);
+    if (chosen !== undefined) this.#credits[chosenAt] = most - total;
     return chosen;
-  };
+  }
 }
 
 /**
  * Chooses the backend with the fewest requests in flight for its weight. Equal backends take turns: otherwise an idle
  * group would use only one of them.
  */
-function leastConnections<C extends Candidate>(): Balance<C> {
-  const inTurn = roundRobin<C>();
-  return (candidates, key) => {
-    const [first, ...others] = candidates;
-    let least: [C, ...C[]] = [first];
-    for (const candidate of others) {
-      const order = byLoad(candidate, least[0]);
-      if (order < 0) least = [candidate];
-      else if (order === 0) least.push(candidate);
+function leastConnections<C extends Candidate>(candidates: readonly C[]): Balance<C> {
+  const turns = new Turns(candidates);
+  return (tried) => {
+    let least: C | undefined;
+    for (const candidate of candidates) {
+      if (!isUsable(candidate, tried)) continue;
+      if (least === undefined || byLoad(candidate, least) < 0) least = candidate;
     }
-    return inTurn(least, key);
+    return least === undefined ? undefined : turns.next(tried, least);
   };
 }
 
@@ -75,24 +105,27 @@ function byLoad(a: Candidate, b: Candidate): number {
 /**
  * Weighted rendezvous hashing: each candidate gets a score from its name and the key, and the highest score wins.
  *
- * When a backend leaves, only its own clients move; when it comes back it gets the same clients again.
+ * When a backend leaves, only its own keys move, each to the candidate with the next score; when it comes back it gets
+ * the same keys again. A request without a key goes to the backend with the fewest requests.
  */
-function hash<C extends Candidate>(): Balance<C> {
-  const seeds = new WeakMap<C, number>();
-  const seedOf = (candidate: C): number => {
-    const seed = seeds.get(candidate) ?? hashOf(candidate.url);
-    seeds.set(candidate, seed);
-    return seed;
-  };
-  return (candidates, key) => {
+function hash<C extends Candidate>(candidates: readonly C[]): Balance<C> {
+  const seeds = candidates.map(({ url }) => hashOf(url));
+  const withoutKey = leastConnections(candidates);
+  return (tried, key) => {
+    if (key === undefined) return withoutKey(tried, key);
     const keyHash = hashOf(key);
-    let [chosen] = candidates;
+    let chosen: C | undefined;
     let best = Number.NEGATIVE_INFINITY;
+    let at = -1;
     for (const candidate of candidates) {
+      at++;
+      if (!isUsable(candidate, tried)) continue;
       // Strictly between 0 and 1; the logarithm makes the shares follow the weights.
-      const lot = (mixed(keyHash ^ seedOf(candidate)) + 0.5) / 2 ** 32;
+      const lot = (mixed(keyHash ^ (seeds[at] ?? 0)) + 0.5) / 2 ** 32;
       const score = candidate.weight / -Math.log(lot);
-      if (score > best) [chosen, best] = [candidate, score];
+      if (score <= best) continue;
+      chosen = candidate;
+      best = score;
     }
     return chosen;
   };
@@ -117,19 +150,34 @@ function mixed(value: number): number {
  * Draws two candidates by weight and returns the less loaded one: close to the least loaded of all, without a rush to
  * it.
  */
-function randomTwo<C extends Candidate>(candidates: readonly [C, ...C[]], random: () => number): C {
-  const one = drawn(candidates, random);
-  const [head, ...rest] = candidates.filter((candidate) => candidate !== one);
-  if (head === undefined) return one;
-  const other = drawn([head, ...rest], random);
-  return byLoad(other, one) < 0 ? other : one;
+function randomTwo<C extends Candidate>(
+  candidates: readonly C[],
+  tried: readonly C[],
+  random: () => number,
+): C | undefined {
+  const one = drawn(candidates, tried, undefined, random);
+  const other = drawn(candidates, tried, one, random);
+  return one !== undefined && other !== undefined && byLoad(other, one) < 0 ? other : one;
 }
 
-function drawn<C extends Candidate>(candidates: readonly [C, ...C[]], random: () => number): C {
-  let left = random() * candidates.reduce((sum, { weight }) => sum + weight, 0);
+/** Draws a usable candidate by weight, but not `except`. */
+function drawn<C extends Candidate>(
+  candidates: readonly C[],
+  tried: readonly C[],
+  except: C | undefined,
+  random: () => number,
+): C | undefined {
+  let total = 0;
   for (const candidate of candidates) {
+    if (candidate !== except && isUsable(candidate, tried)) total += candidate.weight;
+  }
+  let left = random() * total;
+  let last: C | undefined;
+  for (const candidate of candidates) {
+    if (candidate === except || !isUsable(candidate, tried)) continue;
+    last = candidate;
     left -= candidate.weight;
     if (left < 0) return candidate;
   }
-  return candidates[0];
+  return last;
 }

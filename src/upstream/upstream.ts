@@ -1,10 +1,12 @@
 import { createSigningKey, type SigningKey } from "../auth/sign-request.ts";
 import type { ProxyError } from "../base/errors.ts";
-import type { BalanceMethod, UpstreamConfig } from "../config/upstream-schema.ts";
+import type { UpstreamConfig } from "../config/upstream-schema.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type { Log } from "../observe/log.ts";
 import { ActiveHealth } from "./active-health.ts";
 import { Backend } from "./backend.ts";
 import { type Balance, createBalance } from "./balance.ts";
+import { createHashKey, type HashKey } from "./hash-key.ts";
 import { createLookup } from "./lookup.ts";
 import type { LoopGuard } from "./loop-guard.ts";
 import type { UpstreamOwner } from "./upstream-owner.ts";
@@ -29,8 +31,9 @@ export class Upstream {
   readonly signingKey: SigningKey | undefined;
   /** Marks the requests to the backends, to recognize one that comes back. */
   readonly loops: LoopGuard;
-  readonly #primaries: Pool;
-  readonly #backups: Pool;
+  readonly #primaries: Balance<Backend>;
+  readonly #backups: Balance<Backend>;
+  readonly #keyOf: HashKey;
   readonly #name: string;
   readonly #log: Log;
   readonly #activeHealth: ActiveHealth | undefined;
@@ -45,14 +48,16 @@ export class Upstream {
     this.asksForIdentity = config.acceptEncoding === "identity";
     this.loops = loops;
     this.signingKey = config.sign && createSigningKey(config.sign);
-    this.#primaries = createPool(
+    const { method } = config.balance;
+    this.#primaries = createBalance(
       this.backends.filter(({ isBackup }) => !isBackup),
-      config.balance,
+      method,
     );
-    this.#backups = createPool(
+    this.#backups = createBalance(
       this.backends.filter(({ isBackup }) => isBackup),
-      config.balance,
+      method,
     );
+    this.#keyOf = createHashKey(config.balance);
     this.#name = name;
     // Not a child logger: it would keep its level when a reload changes the level of the log.
     this.#log = log;
@@ -72,12 +77,16 @@ export class Upstream {
    * same: at worst the client gets the 502 that it would get anyway. A backend that an active check found unhealthy is
    * not used.
    */
-  choose(clientAddress: string, tried: readonly Backend[]): Backend | undefined {
-    const pick = () => this.#primaries(clientAddress, tried) ?? this.#backups(clientAddress, tried);
-    const chosen = pick();
+  choose(exchange: Exchange, tried: readonly Backend[]): Backend | undefined {
+    const key = this.#keyOf(exchange);
+    const chosen = this.#pick(key, tried);
     if (chosen !== undefined || this.backends.some(({ isAvailable }) => isAvailable)) return chosen;
     for (const { passive } of this.backends) passive.letTry();
-    return pick();
+    return this.#pick(key, tried);
+  }
+
+  #pick(key: string | undefined, tried: readonly Backend[]): Backend | undefined {
+    return this.#primaries(tried, key) ?? this.#backups(tried, key);
   }
 
   /** Notes that a backend has responded. */
@@ -109,20 +118,4 @@ export class Upstream {
     this.#activeHealth?.close();
     for (const backend of this.backends) backend.close();
   }
-}
-
-/** Returns an available backend that is not in `tried`; undefined if there is none. */
-type Pool = (key: string, tried: readonly Backend[]) => Backend | undefined;
-
-function createPool(backends: readonly Backend[], method: BalanceMethod): Pool {
-  const balance: Balance<Backend> = createBalance(method);
-  const [only] = backends;
-  // A fast path for the common pools of one backend or none; it runs for each request.
-  if (backends.length <= 1)
-    return (_key, tried) => (only?.isAvailable && !tried.includes(only) ? only : undefined);
-  return (key, tried) => {
-    const [first, ...others] = backends.filter((backend) => backend.isAvailable && !tried.includes(backend));
-    if (first === undefined) return undefined;
-    return others.length === 0 ? first : balance([first, ...others], key);
-  };
 }

@@ -126,6 +126,42 @@ test("hash sends the requests of an address to the same backend", async () => {
   expect(new Set([...homes.values()].flatMap((set) => [...set])).size).toBe(3);
 });
 
+test.each([
+  ["header:X-User", (user: string) => ({ headers: { "X-User": user } })],
+  ["cookie:session", (user: string) => ({ headers: { Cookie: `theme=dark; session=${user}` } })],
+  ["query:room", (user: string) => ({ path: `/chat?page=2&r%6fom=${user}` })],
+] as const)(
+  "hash by %s sends the requests of one value to the same backend, if it serves",
+  async (by, from) => {
+    const backends = await Promise.all(Array.from({ length: 3 }, () => startBackend(answer)));
+    const gateway = await startGatewayTo("", {
+      upstream: { backends: backends.map(({ url }) => ({ url })), balance: { method: "hash", by } },
+    });
+    const home = async (options: object) => {
+      const client = openStream(gateway.port, options);
+      expect(await client.ended()).toBe("clean");
+      const line = await gateway.requestLine(asked++);
+      return String(line["backend"]);
+    };
+    let asked = 0;
+    const users = Array.from({ length: 24 }, (_, at) => `user${at}`);
+    const homes = new Map<string, string>();
+    for (const user of users) homes.set(user, await home(from(user)));
+    for (const user of users) expect(await home(from(user))).toBe(homes.get(user));
+    expect(new Set(homes.values()).size).toBe(3);
+    // Requests without the value take turns, as idle backends do with leastConnections.
+    const others = [await home({}), await home({}), await home({})];
+    expect(new Set(others).size).toBe(3);
+    const [gone] = backends as [Backend];
+    await gone.close();
+    for (const user of users) {
+      const now = await home(from(user));
+      if (homes.get(user) === gone.url) expect(now).not.toBe(gone.url);
+      else expect(now).toBe(homes.get(user));
+    }
+  },
+);
+
 test("a backup backend serves while the others are down", async () => {
   const backup = await startBackend(answer);
   let isWell = true;

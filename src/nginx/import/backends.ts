@@ -1,15 +1,13 @@
 import { existsSync } from "node:fs";
 import { MAX_DURATION_MS } from "../../base/units.ts";
-import type { RouteInput } from "../../config/route-schema.ts";
 import type { Directive } from "../directive.ts";
 import type { Level } from "../level.ts";
 import { isVariable } from "../target.ts";
-import { parseTime } from "../units.ts";
+import { formatDuration, parseTime } from "../units.ts";
+import { balanceOf, type UpstreamObject } from "./balance.ts";
 import { type Notes, NotImported } from "./notes.ts";
 import { hasVariable, type Proxied, type Scope } from "./scope.ts";
 
-type Upstream = NonNullable<RouteInput["upstream"]>;
-type UpstreamObject = Exclude<Upstream, string>;
 type BackendInput = UpstreamObject["backends"][number];
 
 /** Defaults that nginx and sluice share. */
@@ -17,7 +15,7 @@ const DEFAULT_READ_MS = 60_000;
 const DEFAULT_FAILS = { maxFails: 1, failTimeout: 10_000 } as const;
 
 /** Returns the upstream of a proxied location. Throws NotImported. */
-export function upstreamOf({ scope, target }: Proxied): Upstream {
+export function upstreamOf({ scope, target }: Proxied): UpstreamObject | string {
   const { directive, scheme, authority, upstream } = target;
   if (isVariable(authority)) {
     throw new NotImported(directive, "the backend is in a variable; write upstream by hand");
@@ -78,38 +76,11 @@ function parametersOf(parameters: readonly string[], at: Directive, notes: Notes
     else if (name === "max_fails") {
       if (Number(value) !== DEFAULT_FAILS.maxFails) found.maxFails = Math.min(100, Number(value));
     } else if (name === "fail_timeout" && ms !== undefined && ms > 0) {
-      if (ms !== DEFAULT_FAILS.failTimeout) found.failTimeout = durationOf(ms);
+      if (ms !== DEFAULT_FAILS.failTimeout) found.failTimeout = formatDuration(ms);
     } else if (name !== "weight" && name !== "resolve") notes.add(at, `${parameter} has no counterpart`);
   }
   return found;
 }
-
-function balanceOf(upstream: Level, notes: Notes): Pick<UpstreamObject, "balance"> {
-  for (const at of upstream.directives) {
-    if (!KNOWN_IN_UPSTREAM.has(at.name)) notes.add(at, "has no counterpart");
-  }
-  const at = upstream.directives.find(({ name }) => METHODS.has(name));
-  if (at?.name === "hash" && !/^\$(?:binary_)?remote_addr$/.test(at.arg(0))) {
-    notes.add(at, "balance: hash uses the client's address; other keys have no counterpart");
-  }
-  // With one server no method is needed.
-  if (upstream.own("server").length < 2) return {};
-  return at === undefined ? { balance: "roundRobin" } : (METHODS.get(at.name) ?? {});
-}
-
-/** nginx's balancing methods; leastConnections is sluice's default. */
-const METHODS: ReadonlyMap<string, Pick<UpstreamObject, "balance">> = new Map([
-  ["least_conn", {}],
-  ["ip_hash", { balance: "hash" }],
-  ["hash", { balance: "hash" }],
-  ["random", { balance: "randomTwo" }],
-]);
-
-/** The directives without a note: sluice itself keeps connections and resolves names. */
-const KNOWN_IN_UPSTREAM = new Set([
-  ...["server", "keepalive", "keepalive_time", "keepalive_timeout", "keepalive_requests", "zone", "resolver"],
-  ...METHODS.keys(),
-]);
 
 function retriesOf(scope: Scope): Pick<UpstreamObject, "retries"> {
   const rule = scope.set("proxy_next_upstream");
@@ -133,20 +104,7 @@ function timeOf<K extends "connectTimeout" | "responseHeaderTimeout">(
     scope.notes.add(at, `${key} must be from 1ms to 24d; the route uses the default`);
     return {};
   }
-  return { [key]: durationOf(ms) } as { readonly [key in K]?: string };
-}
-
-/** Formats milliseconds for a route file. */
-export function durationOf(ms: number): string {
-  for (const [unit, size] of [
-    ["d", 86_400_000],
-    ["h", 3_600_000],
-    ["m", 60_000],
-    ["s", 1000],
-  ] as const) {
-    if (ms % size === 0) return `${ms / size}${unit}`;
-  }
-  return `${ms}ms`;
+  return { [key]: formatDuration(ms) } as { readonly [key in K]?: string };
 }
 
 const OF_CLIENT = /^\$(?:http_host|host)(?::\$server_port)?$/;

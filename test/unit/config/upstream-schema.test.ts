@@ -36,7 +36,7 @@ function temporaryFile(text: string): string {
 test("the defaults are nginx's except for balance, because streams are long", () => {
   expect(parse(A).data?.upstream).toMatchObject({
     backends: [{ weight: 1, backup: false, maxFails: 1, failTimeout: 10_000 }],
-    balance: "leastConnections",
+    balance: { method: "leastConnections" },
     retries: 1,
     hostHeader: "preserve",
     acceptEncoding: "pass",
@@ -119,6 +119,44 @@ test("a misspelt balance is reported with the nearest name", () => {
   expect(problems({ backends: [{ url: A }], balance: "leastConnection" })[0]).toMatch(
     /^upstream\.balance: expected .*did you mean leastConnections\?$/,
   );
+});
+
+test.each<[unknown, unknown]>([
+  ["hash", { method: "hash", by: "ip" }],
+  [{ method: "hash" }, { method: "hash", by: "ip" }],
+  [
+    { method: "hash", by: "header:X-User" },
+    { method: "hash", by: "header:X-User" },
+  ],
+  [
+    { method: "hash", by: "cookie:session" },
+    { method: "hash", by: "cookie:session" },
+  ],
+  [
+    { method: "hash", by: "query:a[0]" },
+    { method: "hash", by: "query:a[0]" },
+  ],
+  ["roundRobin", { method: "roundRobin" }],
+  [{ method: "randomTwo" }, { method: "randomTwo" }],
+])("balance: %j is a method with what it hashes", (balance, config) => {
+  expect(parse({ backends: [{ url: A }], balance }).data?.upstream?.balance).toEqual(config);
+});
+
+test.each<[unknown, string]>([
+  [{ method: "hash", by: "header" }, ".by: expected header:NAME, such as header:X-User-Id"],
+  [{ method: "hash", by: "cookie:" }, ".by: expected cookie:NAME, such as cookie:session"],
+  [{ method: "hash", by: "query" }, ".by: expected query:NAME, such as query:room"],
+  [
+    { method: "hash", by: "header:X User" },
+    ".by: expected header:NAME with a name such as header:X-User-Id has",
+  ],
+  [{ method: "hash", by: "query:a=b" }, ".by: expected query:NAME with a name such as query:room has"],
+  [{ method: "hash", by: "uri" }, ".by: expected ip, header:NAME, cookie:NAME or query:NAME"],
+  [{ method: "roundRobin", by: "ip" }, ".by: expected no by with method: roundRobin; only hash uses it"],
+  [{ by: "ip" }, ".method: missing; expected leastConnections, roundRobin, hash or randomTwo"],
+  ["ip_hash", ": expected leastConnections, roundRobin, hash, randomTwo, or an object with method"],
+])("balance: %j is refused with the remedy", (balance, problem) => {
+  expect(problems({ backends: [{ url: A }], balance })).toEqual([`upstream.balance${problem}`]);
 });
 
 test("ca together with verify: false, and a file without a valid certificate, are refused", () => {

@@ -155,8 +155,25 @@ describe("backends", () => {
     expect(upstreamOf(group(`ip_hash; ${text}`))).toEqual({ backends, balance: "hash" });
     expect(upstreamOf(group(`random two; ${text}`))).toEqual({ backends, balance: "randomTwo" });
     expect(notesOf(group(text)).join("\n")).toContain("server c:3 down: omitted: the server is marked down");
-    expect(notesOf(group(`hash $uri; ${text}`)).join("\n")).toContain(
-      "hash $uri: balance: hash uses the client's address",
+  });
+
+  test.each([
+    ["$binary_remote_addr", "hash"],
+    ["$http_x_user_id", { method: "hash", by: "header:x-user-id" }],
+    ["${cookie_JSESSIONID}", { method: "hash", by: "cookie:JSESSIONID" }],
+    ["$arg_room", { method: "hash", by: "query:room" }],
+    ["$host", { method: "hash", by: "header:host" }],
+  ])("of an upstream keep the key of hash: %s", (key, balance) => {
+    const text = group(`hash ${key} consistent; server a:1; server b:1;`);
+    expect(upstreamOf(text)).toMatchObject({ balance });
+    expect(notesOf(text).join("\n")).not.toContain("hash");
+  });
+
+  test("of an upstream hash the client's address if the key has no counterpart, with a note", () => {
+    const text = group("hash $uri$is_args; server a:1; server b:1;");
+    expect(upstreamOf(text)).toMatchObject({ balance: "hash" });
+    expect(notesOf(text).join("\n")).toContain(
+      "the key has no counterpart; the route hashes the client's address",
     );
   });
 

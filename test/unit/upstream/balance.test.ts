@@ -4,18 +4,37 @@ import { type Candidate, createBalance } from "../../../src/upstream/balance.ts"
 
 interface Worker extends Candidate {
   inFlight: number;
+  isAvailable: boolean;
 }
 
-const worker = (url: string, weight = 1, inFlight = 0): Worker => ({ url, weight, inFlight });
+const worker = (url: string, weight = 1, inFlight = 0): Worker => ({
+  url,
+  weight,
+  inFlight,
+  isAvailable: true,
+});
 
-const workersOf = (weights: readonly number[]): [Worker, ...Worker[]] => {
-  const [first = worker("b0"), ...others] = weights.map((weight, at) => worker(`b${at}`, weight));
-  return [first, ...others];
-};
+const NONE: readonly Worker[] = [];
+
+/** Creates a method for these workers that finds a worker for each key. */
+function balanceOf(
+  workers: readonly Worker[],
+  method: Parameters<typeof createBalance>[1],
+  random = Math.random,
+) {
+  const next = createBalance(workers, method, random);
+  return (key?: string, tried = NONE): Worker => {
+    const chosen = next(tried, key);
+    if (chosen === undefined) throw new Error("no worker");
+    return chosen;
+  };
+}
+
+const workersOf = (weights: readonly number[]) => weights.map((weight, at) => worker(`b${at}`, weight));
 
 const weights = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 8 });
 
-function countPicks(workers: [Worker, ...Worker[]], times: number, pick: (at: number) => Worker) {
+function countPicks(workers: readonly Worker[], times: number, pick: (at: number) => Worker) {
   const counts = new Map(workers.map(({ url }) => [url, 0]));
   for (let at = 0; at < times; at++) {
     const { url } = pick(at);
@@ -25,18 +44,18 @@ function countPicks(workers: [Worker, ...Worker[]], times: number, pick: (at: nu
 }
 
 test("roundRobin spreads as nginx does: 5, 1, 1 is a a b a c a a", () => {
-  const workers: [Worker, ...Worker[]] = [worker("a", 5), worker("b"), worker("c")];
-  const next = createBalance<Worker>("roundRobin");
-  expect(Array.from({ length: 7 }, () => next(workers, "").url).join(" ")).toBe("a a b a c a a");
+  const workers = [worker("a", 5), worker("b"), worker("c")];
+  const next = balanceOf(workers, "roundRobin");
+  expect(Array.from({ length: 7 }, () => next().url).join(" ")).toBe("a a b a c a a");
 });
 
 test("roundRobin gives each backend exactly its weight in every round", () => {
   fc.assert(
     fc.property(weights, fc.integer({ min: 1, max: 4 }), (list, rounds) => {
       const workers = workersOf(list);
-      const next = createBalance<Worker>("roundRobin");
+      const next = balanceOf(workers, "roundRobin");
       const total = list.reduce((sum, weight) => sum + weight, 0);
-      const counts = countPicks(workers, total * rounds, () => next(workers, ""));
+      const counts = countPicks(workers, total * rounds, () => next());
       expect([...counts.values()]).toEqual(list.map((weight) => weight * rounds));
     }),
   );
@@ -49,9 +68,9 @@ test("leastConnections never picks a backend with more load for its weight than 
   });
   fc.assert(
     fc.property(busy, (list) => {
-      const [first = worker("b"), ...others] = list.map((one, at) => ({ ...one, url: `b${at}` }));
-      const chosen = createBalance<Worker>("leastConnections")([first, ...others], "");
-      const least = Math.min(...[first, ...others].map(({ inFlight, weight }) => inFlight / weight));
+      const workers = list.map(({ weight, inFlight }, at) => worker(`b${at}`, weight, inFlight));
+      const chosen = balanceOf(workers, "leastConnections")();
+      const least = Math.min(...workers.map(({ inFlight, weight }) => inFlight / weight));
       expect(chosen.inFlight / chosen.weight).toBeCloseTo(least, 9);
     }),
   );
@@ -61,9 +80,9 @@ test("leastConnections shares streams that never end by weight", () => {
   fc.assert(
     fc.property(weights, (list) => {
       const workers = workersOf(list);
-      const next = createBalance<Worker>("leastConnections");
+      const next = balanceOf(workers, "leastConnections");
       const total = list.reduce((sum, weight) => sum + weight, 0);
-      for (let n = 0; n < total * 3; n++) next(workers, "").inFlight++;
+      for (let n = 0; n < total * 3; n++) next().inFlight++;
       for (const { inFlight, weight } of workers) expect(inFlight).toBe(weight * 3);
     }),
   );
@@ -71,38 +90,89 @@ test("leastConnections shares streams that never end by weight", () => {
 
 test("leastConnections takes idle backends in turn", () => {
   const workers = workersOf([1, 1, 1]);
-  const next = createBalance<Worker>("leastConnections");
-  const counts = countPicks(workers, 9, () => next(workers, ""));
+  const next = balanceOf(workers, "leastConnections");
+  const counts = countPicks(workers, 9, () => next());
   expect([...counts.values()]).toEqual([3, 3, 3]);
 });
 
 const addressAt = (at: number) => `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`;
 
-test("hash gives a client the same backend, and moves only the clients of a backend that leaves", () => {
+const pools = fc.record({
+  list: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 2, maxLength: 8 }),
+  at: fc.nat(7),
+});
+
+test("hash moves only the keys of a backend that leaves, and gives them back when it returns", () => {
   fc.assert(
-    fc.property(
-      fc.integer({ min: 2, max: 8 }),
-      fc.nat(7),
-      fc.array(fc.ipV4(), { minLength: 1 }),
-      (size, at, clients) => {
-        const workers = workersOf(Array.from({ length: size }, () => 1));
-        const next = createBalance<Worker>("hash");
-        const gone = workers[at % size];
-        const [first = worker("b"), ...others] = workers.filter((one) => one !== gone);
-        for (const client of clients) {
-          const chosen = next(workers, client);
-          expect(createBalance<Worker>("hash")(workers, client)).toBe(chosen);
-          if (chosen !== gone) expect(next([first, ...others], client)).toBe(chosen);
-        }
-      },
-    ),
+    fc.property(pools, fc.array(fc.string(), { minLength: 1 }), ({ list, at }, keys) => {
+      const workers = workersOf(list);
+      const gone = workers[at % list.length] as Worker;
+      const before = balanceOf(workers, "hash");
+      const after = balanceOf(
+        workers.filter((one) => one !== gone),
+        "hash",
+      );
+      for (const key of keys) {
+        const home = before(key);
+        const next = after(key);
+        if (home !== gone) expect(next).toBe(home);
+        // Down, tried, or removed from the configuration: the same next one.
+        expect(before(key, [gone])).toBe(next);
+        gone.isAvailable = false;
+        expect(before(key)).toBe(next);
+        gone.isAvailable = true;
+        expect(before(key)).toBe(home);
+      }
+    }),
   );
 });
 
+test("hash moves to a new backend its share of the keys, by weight, and no other key", () => {
+  fc.assert(
+    fc.property(pools, fc.integer({ min: 1, max: 9 }), fc.nat(), ({ list }, weight, seed) => {
+      const workers = workersOf(list);
+      const added = worker("added", weight);
+      const before = balanceOf(workers, "hash");
+      const after = balanceOf([...workers, added], "hash");
+      let moved = 0;
+      const keys = 4000;
+      for (let n = 0; n < keys; n++) {
+        const key = `user-${seed}-${n}`;
+        const now = after(key);
+        if (now === before(key)) continue;
+        expect(now).toBe(added);
+        moved++;
+      }
+      const share = weight / (weight + list.reduce((sum, one) => sum + one, 0));
+      // Five standard deviations of a binomial distribution.
+      expect(Math.abs(moved / keys - share)).toBeLessThan(5 * Math.sqrt((share * (1 - share)) / keys));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("hash without a key takes the backend with the fewest requests", () => {
+  const workers = [worker("a", 1, 3), worker("b", 1, 1), worker("c", 1, 2)];
+  const next = balanceOf(workers, "hash");
+  for (let n = 0; n < 3; n++) expect(next(undefined).url).toBe("b");
+});
+
+test.each(["roundRobin", "leastConnections", "hash", "randomTwo"] as const)(
+  "%s takes no backend that is unavailable or tried, and returns none if no other is left",
+  (method) => {
+    const [a, b, c] = workersOf([1, 5, 1]) as [Worker, Worker, Worker];
+    const next = createBalance([a, b, c], method);
+    b.isAvailable = false;
+    for (let n = 0; n < 20; n++) expect(next([a], `key ${n}`)).toBe(c);
+    expect(next([a, c], "key")).toBeUndefined();
+    expect(createBalance<Worker>([], method)(NONE, "key")).toBeUndefined();
+  },
+);
+
 test("hash spreads the addresses of one network by weight", () => {
   const workers = workersOf([1, 1, 2]);
-  const next = createBalance<Worker>("hash");
-  const [a = 0, b = 0, c = 0] = countPicks(workers, 20_000, (at) => next(workers, addressAt(at))).values();
+  const next = balanceOf(workers, "hash");
+  const [a = 0, b = 0, c = 0] = countPicks(workers, 20_000, (at) => next(addressAt(at))).values();
   for (const [count, share] of [
     [a, 5000],
     [b, 5000],
@@ -116,14 +186,14 @@ test("randomTwo never picks the busiest of three, and reaches the others", () =>
   fc.assert(
     fc.property(fc.infiniteStream(fc.double({ min: 0, max: 0.999999, noNaN: true })), (stream) => {
       const random = () => stream.next().value as number;
-      const workers: [Worker, ...Worker[]] = [worker("a"), worker("b", 1, 5), worker("c", 1, 9)];
-      const next = createBalance<Worker>("randomTwo", random);
-      for (let n = 0; n < 20; n++) expect(next(workers, "").url).not.toBe("c");
+      const workers = [worker("a"), worker("b", 1, 5), worker("c", 1, 9)];
+      const next = balanceOf(workers, "randomTwo", random);
+      for (let n = 0; n < 20; n++) expect(next().url).not.toBe("c");
     }),
   );
   const workers = workersOf([1, 1, 2]);
-  const next = createBalance<Worker>("randomTwo");
-  const counts = countPicks(workers, 2000, () => next(workers, ""));
+  const next = balanceOf(workers, "randomTwo");
+  const counts = countPicks(workers, 2000, () => next());
   expect(Math.min(...counts.values())).toBeGreaterThan(200);
 });
 
@@ -131,7 +201,7 @@ test.each(["roundRobin", "leastConnections", "hash", "randomTwo"] as const)(
   "%s takes the only backend",
   (method) => {
     const workers = workersOf([3]);
-    const next = createBalance<Worker>(method);
-    for (let n = 0; n < 3; n++) expect(next(workers, "client")).toBe(workers[0]);
+    const next = balanceOf(workers, method);
+    for (let n = 0; n < 3; n++) expect(next("client")).toBe(workers[0]);
   },
 );

@@ -4,6 +4,7 @@ import { upstream as schema } from "../../../src/config/upstream-schema.ts";
 import type { Backend } from "../../../src/upstream/backend.ts";
 import { LoopGuard } from "../../../src/upstream/loop-guard.ts";
 import { Upstream } from "../../../src/upstream/upstream.ts";
+import { fakeExchange } from "../../support/fake-exchange.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -27,7 +28,7 @@ function pool(options: readonly Record<string, unknown>[], config: Record<string
   const backend = (name: string) =>
     upstream.backends.find(({ url }) => url === `http://${name}.test`) as Backend;
   const next = (...tried: string[]) =>
-    upstream.choose("192.0.2.1", tried.length === 0 ? NONE : tried.map(backend))?.url.slice(7, 8);
+    upstream.choose(fakeExchange(), tried.length === 0 ? NONE : tried.map(backend))?.url.slice(7, 8);
   return { upstream, backend, next, messages: () => lines.map(({ msg }) => msg), lines };
 }
 
