@@ -3,6 +3,7 @@ import type * as z from "zod";
 import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import type { AppConfig, AppsFile } from "./apps-schema.ts";
 import { type Conflict, findConflicts } from "./conflicts.ts";
+import { findCookieConflicts } from "./cookie-conflicts.ts";
 import type { Env } from "./interpolate.ts";
 import { jsonSchema, SCHEMAS, type SchemaName } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
@@ -190,7 +191,7 @@ function readRoutes(
     const read = readFile<RouteFile>(path, "route", reading);
     return read === undefined ? [] : [{ ...read, name, path }];
   });
-  problems.push(...conflictProblems(routes));
+  problems.push(...conflictProblems(routes), ...cookieProblems(routes));
   if (apps !== undefined) problems.push(...routes.flatMap((route) => unknownApps(route, apps)));
   if (apps !== undefined) problems.push(...routes.flatMap((route) => uselessAuth(route, apps)));
   return {
@@ -278,6 +279,19 @@ function conflictProblems(routes: readonly ReadRoute[]): Problem[] {
     const key = "match.path";
     const at = route.yaml.valuePosition(["match", "path"]);
     return [{ file: route.path, at, key, message: describeConflict(conflict, other) }];
+  });
+}
+
+function cookieProblems(routes: readonly ReadRoute[]): Problem[] {
+  const path = ["upstream", "sticky", "cookie"];
+  const byName = new Map(routes.map((route) => [route.name, route]));
+  const named = routes.map(({ name, value }) => ({ name, match: value.match, upstream: value.upstream }));
+  return findCookieConflicts(named).flatMap((names) => {
+    const [route, other] = names.map((name) => byName.get(name));
+    if (route === undefined || other === undefined) return [];
+    const { line, column } = other.yaml.valuePosition(path);
+    const message = `the same cookie as ${other.path}:${line}:${column} for other backends: each route would replace the other's; expected another name`;
+    return [{ file: route.path, at: route.yaml.valuePosition(path), key: spellPath(path), message }];
   });
 }
 

@@ -21,6 +21,7 @@ import { refuseUnsafeSharing, sharedSchema } from "./shared-schema.ts";
 import { hasOneDestination, ONE_DESTINATION, stagesSchema } from "./stages-schema.ts";
 import { refuseNarrowH2c, upgradeSchema, withWebSocket } from "./upgrade-schema.ts";
 import { upstream } from "./upstream-schema.ts";
+import { refuseUselessSticky } from "./useless-sticky.ts";
 import { variablesSchema, withVariables } from "./variables.ts";
 
 /** One route file: its keys, their defaults and their descriptions. The documents' tables are made from it. */
@@ -292,6 +293,7 @@ export const routeSchema = z.preprocess(
     .refine(hasOneDestination, ONE_DESTINATION)
     .superRefine(refuseUnsafeSharing)
     .superRefine(refuseNarrowH2c)
+    .superRefine(refuseUselessSticky)
     .transform(withWebSocket),
 );
 

@@ -5,6 +5,7 @@ import { balanceSchema } from "./balance-schema.ts";
 import { certificatesIn } from "./pem.ts";
 import { type BackendAddress, backendUrl, duration, durationOrOff, size } from "./scalars.ts";
 import { secret } from "./secret.ts";
+import { stickySchema } from "./sticky-schema.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** The `upstream` of a route: the group of backends that its requests go to. */
@@ -116,6 +117,7 @@ const upstreamObject = z
     balance: balanceSchema.describe(
       "How a backend is chosen: the one with the fewest open requests and streams; each in turn; by a hash of the client's address, always the same one; or the less busy of two random ones. { method: hash, by: header:NAME } hashes something else.",
     ),
+    sticky: stickySchema.optional(),
     retries: z
       .int()
       .min(0)

@@ -1,13 +1,17 @@
 import { performance } from "node:perf_hooks";
 import type { BackendAddress } from "../config/scalars.ts";
+import type { RawFields } from "../http/fields.ts";
 import { ReceivedRequest } from "./received-request.ts";
 import type { Route } from "./route.ts";
+
+const NO_FIELDS: RawFields = [];
 
 /** A request with its destination: its route, and the backend that was dialled for it. */
 export class RoutedRequest extends ReceivedRequest {
   #route: Route | undefined;
   #backend: BackendAddress | undefined;
   #dialledAt: number | undefined;
+  #addedFields = NO_FIELDS;
 
   /** Undefined until a route has matched. */
   get route(): Route | undefined {
@@ -29,6 +33,11 @@ export class RoutedRequest extends ReceivedRequest {
     return this.#dialledAt;
   }
 
+  /** Fields that the response gets beside those of the backend; flat names and values. */
+  get addedFields(): RawFields {
+    return this.#addedFields;
+  }
+
   /** Notes the route; noted again when X-Stage chooses another environment of it. */
   routedTo(route: Route): void {
     this.#route = route;
@@ -36,6 +45,11 @@ export class RoutedRequest extends ReceivedRequest {
 
   beginsDialling(): void {
     this.#dialledAt = performance.now();
+  }
+
+  /** Adds a field to the response of the backend. */
+  addField(name: string, value: string): void {
+    this.#addedFields = [...this.#addedFields, name, value];
   }
 
   /** Notes the backend of the attempt that begins. */

@@ -1,4 +1,4 @@
-import { fieldValues, type RawFields } from "./fields.ts";
+import { fieldValues, type RawFields, removeField } from "./fields.ts";
 
 /**
  * Returns the values of a cookie; several if a path or a parent domain has set it too. Makes no string for other
@@ -20,6 +20,18 @@ export function cookieValues(raw: RawFields, name: string): string[] {
     }
   }
   return values;
+}
+
+/** Returns the fields without the cookies of that name; the others come in one Cookie field, the last of all fields. */
+export function withoutCookie(fields: string[], name: string): string[] {
+  const lines = fieldValues(fields, "cookie");
+  if (!lines.some((line) => line.includes(name))) return fields;
+  const kept = lines
+    .flatMap((line) => line.split(";"))
+    .map((pair) => pair.trim())
+    .filter((pair) => pair !== "" && pair.split("=", 1)[0]?.trim() !== name);
+  const rest = removeField(fields, "cookie");
+  return kept.length === 0 ? rest : [...rest, "Cookie", kept.join("; ")];
 }
 
 /** Returns the index of a character at or after `from`; the text's length if there is none. */

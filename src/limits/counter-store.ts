@@ -1,10 +1,11 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
 import type { LimitsConfig, RateConfig } from "../config/limits-schema.ts";
+import type { LearnConfig } from "../config/sticky-schema.ts";
 import type { Principal } from "../exchange/principal.ts";
 
 /**
- * Counts what is limited, and remembers what may be used only once.
+ * Counts what is limited, and remembers what may be used only once and which backend has a session.
  *
  * `MemoryCounterStore` counts in this process, `PrimaryCounterStore` in the primary of all workers, and
  * `RedisCounterStore` in a Redis for all instances. With workers, a limit of 100 streams therefore means 100 streams
@@ -13,7 +14,7 @@ import type { Principal } from "../exchange/principal.ts";
  * A store that cannot be reached throws `CounterStoreUnavailable`. Each user of the store decides what follows: rates
  * and connections are counted in this process alone (`withFallback`, `Capacity`), because refusing would punish
  * clients that are within their limits; a stream, a signature or a ticket is refused, because admitting it could
- * exceed a limit or accept a credential twice.
+ * exceed a limit or accept a credential twice; sessions are remembered in this process too.
  */
 export interface CounterStore {
   readonly connections: ConnectionCount;
@@ -24,6 +25,8 @@ export interface CounterStore {
   tickets(route: string): TicketStore;
   /** Returns the windows of one rate; `route` is empty for a rate of the whole gateway. */
   windows(route: string, config: RateConfig): Windows;
+  /** Returns the sessions of a route in one of its environments; the caller closes them. */
+  sessions(route: string, environment: string, bounds: SessionBounds): Sessions;
   /** Returns the places for streams of a route, or of the whole gateway if `name` is empty. */
   places(name: string, limits: StreamLimits): Places;
 }
@@ -115,3 +118,22 @@ export interface TicketStore {
   /** Removes a ticket and returns it; only one of two simultaneous calls gets it. */
   take(hash: string): Issued | undefined | Promise<Issued | undefined>;
 }
+
+/** How many sessions are remembered, and for how long (ms) after their last use. */
+export type SessionBounds = Pick<LearnConfig, "maxKeys" | "expires">;
+
+/**
+ * The backends of sessions (`upstream.sticky.learn`). A session is the hash of its name, and a backend an opaque name of
+ * 22 characters. Both methods never reject because the store is unavailable.
+ */
+export interface Sessions {
+  /** Returns the backend of a session, whose time then begins anew; undefined for an unknown session. */
+  find(session: string): string | undefined | Promise<string | undefined>;
+  /** Remembers the backend of a session; when the returned promise resolves, all processes know it. */
+  put(session: string, backend: string): Promise<void> | undefined;
+  /** Forgets the sessions of this process, unless another user of the same sessions is left. */
+  close(): void;
+}
+
+/** The form of a backend's name in sessions. */
+export const isBackendName = (name: string): boolean => /^[\w-]{22}$/.test(name);

@@ -1,6 +1,14 @@
 import type { RateConfig } from "../config/limits-schema.ts";
-import type { ConnectionCount, CounterStore, StreamLimits, Windows } from "./counter-store.ts";
+import type {
+  ConnectionCount,
+  CounterStore,
+  SessionBounds,
+  Sessions,
+  StreamLimits,
+  Windows,
+} from "./counter-store.ts";
 import { MemoryPlaces, type PlaceCounts } from "./memory-places.ts";
+import { MemorySessions } from "./memory-sessions.ts";
 import { MemorySignatures } from "./memory-signatures.ts";
 import { MemoryTickets } from "./memory-tickets.ts";
 import { memoryWindows } from "./windows.ts";
@@ -29,6 +37,8 @@ export class MemoryCounterStore implements CounterStore {
   readonly connections: ConnectionCount = new MemoryConnections();
   /** By name. The entry of a removed route stays, so that its open streams count if it comes back. */
   readonly #places = new Map<string, PlaceCounts>();
+  /** By route and environment, with the number of users: a reload opens the new user before it closes the old one. */
+  readonly #sessions = new Map<string, { readonly known: MemorySessions; users: number }>();
 
   constructor(maxSignatures: number) {
     this.signatures = new MemorySignatures(maxSignatures);
@@ -46,6 +56,26 @@ export class MemoryCounterStore implements CounterStore {
   /** Returns empty windows: the caller keeps them for as long as the rate is unchanged. */
   windows(_route: string, config: RateConfig): Windows {
     return memoryWindows(config);
+  }
+
+  sessions(route: string, environment: string, bounds: SessionBounds): Sessions {
+    const key = JSON.stringify([route, environment]);
+    const entry = this.#sessions.get(key) ?? { known: new MemorySessions(), users: 0 };
+    const { known } = entry;
+    this.#sessions.set(key, entry);
+    entry.users++;
+    let isOpen = true;
+    return {
+      find: (session) => known.find(session, bounds),
+      put(session, backend) {
+        known.put(session, backend, bounds);
+        return undefined;
+      },
+      close: () => {
+        if (isOpen && --entry.users === 0) this.#sessions.delete(key);
+        isOpen = false;
+      },
+    };
   }
 
   /** Open streams count on under new limits. */

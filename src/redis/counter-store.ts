@@ -5,6 +5,8 @@ import {
   CounterStoreUnavailable,
   type Issued,
   type Places,
+  type SessionBounds,
+  type Sessions,
   type Signatures,
   type SignatureUse,
   type StreamLimits,
@@ -13,11 +15,12 @@ import {
   type WindowCounter,
   type Windows,
 } from "../limits/counter-store.ts";
+import { withOwnSessions } from "../limits/shared-sessions.ts";
 import { BoundedWindows, MemoryWindows, windowCount, withFallback } from "../limits/windows.ts";
 import { InvalidReply, type RedisConnection, RedisFault } from "./connection.ts";
-import { rateKey, signatureKey, ticketKey, waitingTicketsKey } from "./key.ts";
-import { signatureReply } from "./schemas.ts";
-import { COUNT, PUT_TICKET, TAKE_TICKET } from "./scripts.ts";
+import { rateKey, sessionKey, signatureKey, ticketKey, waitingTicketsKey } from "./key.ts";
+import { signatureReply, storedReply } from "./schemas.ts";
+import { COUNT, FIND_SESSION, PUT_TICKET, TAKE_TICKET } from "./scripts.ts";
 
 /**
  * The assumed difference between the clocks of two instances. Without it, Redis could forget a signature that an
@@ -26,7 +29,7 @@ import { COUNT, PUT_TICKET, TAKE_TICKET } from "./scripts.ts";
 const CLOCK_SKEW_MS = 60_000;
 
 /**
- * Counts in Redis, for all instances: request rates, used signatures and tickets.
+ * Counts in Redis, for all instances: request rates, used signatures, tickets and sessions.
  *
  * Streams and connections are counted by each instance: Redis would keep the places of a killed instance for ever.
  */
@@ -57,6 +60,21 @@ export class RedisCounterStore implements CounterStore {
 
   tickets(route: string): TicketStore {
     return new RedisTickets(this.#connection, this.#prefix, route, this.#own.tickets(route));
+  }
+
+  /** The sessions in Redis are bounded by its memory, and expire by themselves. */
+  sessions(route: string, environment: string, bounds: SessionBounds): Sessions {
+    const { expires } = bounds;
+    const keyOf = (session: string) =>
+      sessionKey(this.#prefix, JSON.stringify([route, environment, session]));
+    const inRedis = {
+      find: async (session: string) =>
+        (await available(this.#connection.run(FIND_SESSION, [keyOf(session)], [expires]))) ?? undefined,
+      put: async (session: string, backend: string) => {
+        await available(this.#connection.ask(storedReply, "SET", [keyOf(session), backend, "PX", expires]));
+      },
+    };
+    return withOwnSessions(inRedis, this.#own.sessions(route, environment, bounds));
   }
 
   places(name: string, limits: StreamLimits): Places {

@@ -12,6 +12,7 @@ export const INVALID_KINDS = [
   "count",
   "signature",
   "ticket",
+  "session",
 ] as const;
 
 export type InvalidKind = (typeof INVALID_KINDS)[number];

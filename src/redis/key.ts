@@ -43,6 +43,10 @@ export const rateKey = (prefix: string, rate: string): string => `${prefix}:${LA
 export const signatureKey = (prefix: string, signature: Buffer): string =>
   `${prefix}:${LAYOUT}:signature:${signature.toString("base64url")}`;
 
+/** The backend of a session; `session` identifies it among those of all routes. */
+export const sessionKey = (prefix: string, session: string): string =>
+  `${prefix}:${LAYOUT}:session:${hashOf(session)}`;
+
 /** The content of a ticket, by the hash of its text. */
 export const ticketKey = (prefix: string, route: string, hash: string): string =>
   `${prefix}:${LAYOUT}:{${route}}:ticket:${hash}`;

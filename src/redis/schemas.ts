@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { fieldValue, token } from "../config/scalars.ts";
-import type { Issued } from "../limits/counter-store.ts";
+import { type Issued, isBackendName } from "../limits/counter-store.ts";
 import { decodeEntries, type Entry, type Position, parsePosition } from "./entry.ts";
 import type { RedisReply, ReplySchema } from "./reply.ts";
 
@@ -162,6 +162,22 @@ export const signatureReply: ReplySchema<"new" | "seen"> = {
     if (reply === null) return "seen";
     return textOf(reply, 8) === "OK" ? "new" : undefined;
   },
+};
+
+/** The backend of a session; null if the session is unknown. */
+export const sessionReply: ReplySchema<string | null> = {
+  kind: "session",
+  read(reply) {
+    if (reply === null) return null;
+    const backend = textOf(reply, 22);
+    return backend !== undefined && isBackendName(backend) ? backend : undefined;
+  },
+};
+
+/** Accepts only a completed SET. */
+export const storedReply: ReplySchema<true> = {
+  kind: "session",
+  read: (reply) => (textOf(reply, 8) === "OK" ? true : undefined),
 };
 
 /**

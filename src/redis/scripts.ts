@@ -5,6 +5,7 @@ import {
   countReply,
   leaseReply,
   releaseReply,
+  sessionReply,
   ticketKeptReply,
   ticketReply,
 } from "./schemas.ts";
@@ -180,5 +181,15 @@ local issued = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 return issued
+`,
+);
+
+/** Returns the backend of a session, whose time then begins anew. */
+export const FIND_SESSION = script(
+  sessionReply,
+  `
+local backend = redis.call('GET', KEYS[1])
+if backend then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return backend
 `,
 );

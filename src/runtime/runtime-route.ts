@@ -7,7 +7,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Step } from "../exchange/step.ts";
 import { fieldValues } from "../http/fields.ts";
-import type { Places } from "../limits/counter-store.ts";
+import type { CounterStore, Places } from "../limits/counter-store.ts";
 import { Hub } from "../shared/hub.ts";
 import type { HubContext } from "../shared/hub-context.ts";
 import { createMock, type Mock } from "../stream/mock.ts";
@@ -36,25 +36,34 @@ export type RuntimeRoute = Route &
 /** A route that sends its requests to backends. */
 export type UpstreamRoute = Extract<RuntimeRoute, { readonly upstream: Upstream }>;
 
+/** The services with which the destinations of a route are made. */
+export interface RouteContext extends HubContext {
+  readonly counters: CounterStore;
+}
+
 /**
  * Adds the destination of each environment to the policies of a route, which all environments share. An upstream that
  * is configured as in `previous` is taken from there, with its connections and its health.
  */
 export function createRuntimeRoute(
   route: Route & Pick<RuntimeRoute, "steps" | "tickets" | "streams">,
-  context: HubContext,
+  context: RouteContext,
   previous?: RuntimeRoute,
 ): RuntimeRoute {
-  const { log, loops } = context;
+  const { log, loops, counters } = context;
   const { name, stages } = route.config;
-  const owner = { name, log, loops };
+  const ownerIn = (environment: string) => ({ name, environment, log, loops, counters });
   const others = Object.entries(stages).map(([environment, own]): [string, RuntimeRoute] => {
     const config = { ...route.config, ...own };
-    const destination = destinationOf(own, owner, previous?.otherEnvironments.get(environment));
+    const destination = destinationOf(
+      own,
+      ownerIn(environment),
+      previous?.otherEnvironments.get(environment),
+    );
     const staged = withHub({ ...route, config, environment, ...destination }, context);
     return [environment, { ...staged, otherEnvironments: new Map() }];
   });
-  const own = destinationOf(route.config, owner, previous);
+  const own = destinationOf(route.config, ownerIn(route.environment), previous);
   return { ...withHub({ ...route, ...own }, context), otherEnvironments: new Map(others) };
 }
 

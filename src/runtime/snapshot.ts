@@ -4,16 +4,20 @@ import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
 import { createTrust, type Trust } from "../http/address.ts";
-import type { CounterStore } from "../limits/counter-store.ts";
 import { createRateLimits } from "../limits/rate-limit.ts";
 import { createStreamLimit } from "../limits/stream-limit.ts";
 import { createCors } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
-import type { HubContext } from "../shared/hub-context.ts";
 import type { AuthPolicies, Basis, CompiledRoute, RouteResource } from "./compiled-route.ts";
 import { createSteps } from "./pipeline.ts";
 import { createProbeRoute, PROBE_ROUTE } from "./probe-route.ts";
-import { createRuntimeRoute, hubsOf, type RuntimeRoute, upstreamsOf } from "./runtime-route.ts";
+import {
+  createRuntimeRoute,
+  hubsOf,
+  type RouteContext,
+  type RuntimeRoute,
+  upstreamsOf,
+} from "./runtime-route.ts";
 
 /** A compiled configuration. It never changes; streams that began with it keep it. */
 export interface Snapshot {
@@ -30,9 +34,8 @@ export interface Snapshot {
 const OPEN: AuthPolicies = { auth: undefined, tickets: undefined };
 
 /** The services with which routes are compiled; they outlive the routes. */
-export interface CompileContext extends HubContext {
+export interface CompileContext extends RouteContext {
   readonly credentials: Credentials;
-  readonly counters: CounterStore;
 }
 
 /** Compiles a validated configuration; unchanged routes and policies are taken from `previous`. */

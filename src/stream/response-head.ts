@@ -103,6 +103,7 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
   for (const [name, value] of Object.entries(set)) done = setField(done, name, value);
   // Our fields come after the route's edits, which could otherwise remove Vary: Origin.
   if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
+  done.push(...exchange.addedFields);
   done = setField(done, "X-Request-Id", requestId(exchange, head, done));
   const debugging = debugFields(exchange);
   for (const [name] of debugging) done = removeField(done, name);

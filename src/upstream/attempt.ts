@@ -1,11 +1,13 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
+import type { RawFields } from "../http/fields.ts";
 import type { Source } from "../http/source.ts";
 import type { Backend } from "./backend.ts";
 import { bodyFraming, type DialOptions, dial } from "./dial.ts";
 import { DialError } from "./dial-error.ts";
 import { pinnedBackend } from "./pinned-connections.ts";
+import type { Stay } from "./sticky.ts";
 import type { Upstream } from "./upstream.ts";
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
@@ -18,12 +20,15 @@ export interface Attempt<T> {
   readonly isRepeatable: boolean;
   isClientGone(): boolean;
   /** Sends it to one backend, with `isAlone` on a new connection; without a response it fails with a DialError. */
-  send(
-    backend: Backend,
-    isAlone: boolean,
-    answered: (response: T) => void,
-    failed: (error: unknown) => void,
-  ): void;
+  send(backend: Backend, isAlone: boolean, outcome: Outcome<T>): void;
+}
+
+/** Receives the outcome of sending a request to one backend. */
+export interface Outcome<T> {
+  /** Takes the fields of the response, before the client gets its head; the head waits for a returned promise. */
+  heard(fields: RawFields): Promise<void> | undefined;
+  answered(response: T | Promise<T>): void;
+  failed(error: unknown): void;
 }
 
 /**
@@ -40,12 +45,18 @@ export function attempt<T>(details: Attempt<T>): Promise<T> {
 /** All attempts of a request, with one promise: most requests are answered by the first backend. */
 class Attempts<T> {
   readonly #details: Attempt<T>;
-  readonly #resolve: (response: T) => void;
+  readonly #resolve: (response: T | Promise<T>) => void;
   readonly #reject: (error: unknown) => void;
   readonly #tried: Backend[] = [];
+  /** The backend to which the request belongs; undefined if the upstream is not sticky. */
+  #stay: Stay | undefined;
   #retriesLeft: number;
 
-  constructor(details: Attempt<T>, resolve: (response: T) => void, reject: (error: unknown) => void) {
+  constructor(
+    details: Attempt<T>,
+    resolve: (response: T | Promise<T>) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#details = details;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -53,6 +64,14 @@ class Attempts<T> {
   }
 
   begin(): void {
+    const { upstream, exchange } = this.#details;
+    const stay = upstream.sticky?.stayOf(exchange);
+    if (stay instanceof Promise) stay.then((found) => this.#begin(found)).catch(this.#reject);
+    else this.#begin(stay);
+  }
+
+  #begin(stay: Stay | undefined): void {
+    this.#stay = stay;
     const backend = this.#choose();
     if (backend === undefined) this.#reject(new ProxyError("no_backend", "every backend is unhealthy"));
     else this.#send(backend, false);
@@ -61,19 +80,22 @@ class Attempts<T> {
   #choose(): Backend | undefined {
     const { upstream, exchange } = this.#details;
     const pinned = pinnedBackend(exchange, upstream.backends, this.#tried);
-    return pinned ?? upstream.choose(exchange, this.#tried);
+    return pinned ?? upstream.choose(exchange, this.#tried, this.#stay?.home);
   }
 
   #send(backend: Backend, isAlone: boolean): void {
     const { exchange, upstream, send } = this.#details;
     exchange.dialling(backend.address);
-    const answered = (response: T) => {
-      upstream.succeeded(backend);
-      this.#resolve(response);
+    const outcome: Outcome<T> = {
+      heard: (fields) => this.#stay?.answeredBy(backend, fields),
+      answered: (response) => {
+        upstream.succeeded(backend);
+        this.#resolve(response);
+      },
+      failed: (error) => this.#failed(backend, isAlone, error),
     };
-    const failed = (error: unknown) => this.#failed(backend, isAlone, error);
     try {
-      send(backend, isAlone, answered, failed);
+      send(backend, isAlone, outcome);
     } catch (error) {
       this.#reject(error);
     }
@@ -150,10 +172,23 @@ export function dialUpstream(options: UpstreamDial): Promise<Source> {
     upstream,
     isRepeatable,
     isClientGone,
-    send(backend, isAlone, answered, failed) {
+    send(backend, isAlone, { heard, answered, failed }) {
       const { timeouts } = upstream;
       const request = requestFor(backend);
-      const details = { exchange, response, backend, timeouts, request, onInterim, answered, failed };
+      const onAnswer = (source: Source) => {
+        const noted = heard(source.head.rawHeaders);
+        answered(noted === undefined ? source : sourceAfter(noted, source));
+      };
+      const details = {
+        exchange,
+        response,
+        backend,
+        timeouts,
+        request,
+        onInterim,
+        answered: onAnswer,
+        failed,
+      };
       dial(details, { isAlone, keepMs, mayPin: upstream.keepAliveMs !== undefined, isRepeatable });
     },
   });
@@ -162,6 +197,16 @@ export function dialUpstream(options: UpstreamDial): Promise<Source> {
   // A body that no backend took is read and dropped: a client that is still sending may not read the refusal.
   if (body !== undefined) source.catch(() => body.stream.resume());
   return source;
+}
+
+async function sourceAfter(noted: Promise<void>, source: Source): Promise<Source> {
+  try {
+    await noted;
+    return source;
+  } catch (error) {
+    source.cancel();
+    throw error;
+  }
 }
 
 /** Holds a body while it may be sent to another backend; a connection that sends it holds it too. */

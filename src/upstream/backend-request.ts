@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
+import { withoutCookie } from "../http/cookie.ts";
 import { fieldValue, type RawFields, removeField, setField } from "../http/fields.ts";
 import { requestFields } from "../http/forwarded-fields.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
@@ -30,6 +31,7 @@ export function createBackendRequest(
   const { config } = route;
   const passable = withoutTwinsOfEdits(requestFields(request.rawHeaders, client), route);
   let fields = withIdentity(passable, exchange, route);
+  if (upstream.sticky?.cookie !== undefined) fields = withoutCookie(fields, upstream.sticky.cookie);
   if (!upstream.preservesHost || exchange.host === "") {
     fields = setField(fields, "Host", backend.address.authority);
   }

@@ -1,7 +1,8 @@
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
+import { withoutCookie } from "../http/cookie.ts";
 import { type FieldName, fieldName } from "../http/field-name.ts";
-import { fieldValues, type RawFields } from "../http/fields.ts";
+import type { RawFields } from "../http/fields.ts";
 import { type NameSet, namePatterns, nameSet } from "../http/name-set.ts";
 import { requestTrailers } from "../http/trailers.ts";
 import { editedNames } from "./edited-fields.ts";
@@ -38,13 +39,10 @@ export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): 
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = fieldName(raw[at] ?? "");
-    if (isTaken(name)) continue;
-    if (name.lower === "cookie" && consumed.credentialCookie !== undefined) continue;
-    fields.push(raw[at] ?? "", raw[at + 1] ?? "");
+    if (!isTaken(name)) fields.push(raw[at] ?? "", raw[at + 1] ?? "");
   }
-  if (consumed.credentialCookie !== undefined) fields.push(...otherCookies(raw, consumed.credentialCookie));
   for (const [name, value] of principal?.fields ?? []) fields.push(name, value);
-  return fields;
+  return consumed.credentialCookie === undefined ? fields : withoutCookie(fields, consumed.credentialCookie);
 }
 
 /** Returns a request's trailer fields without the names that the gateway or the route decides on. */
@@ -86,12 +84,4 @@ function namesOf(auth: NonNullable<Route["auth"]>): AuthNames {
   };
   namesByAuth.set(auth, names);
   return names;
-}
-
-function otherCookies(raw: RawFields, consumed: string): string[] {
-  const others = fieldValues(raw, "cookie")
-    .flatMap((line) => line.split(";"))
-    .map((pair) => pair.trim())
-    .filter((pair) => pair !== "" && pair.split("=", 1)[0]?.trim() !== consumed);
-  return others.length === 0 ? [] : ["Cookie", others.join("; ")];
 }

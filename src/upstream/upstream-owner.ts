@@ -1,3 +1,4 @@
+import type { CounterStore } from "../limits/counter-store.ts";
 import type { Log } from "../observe/log.ts";
 import type { LoopGuard } from "./loop-guard.ts";
 
@@ -5,6 +6,8 @@ import type { LoopGuard } from "./loop-guard.ts";
 export interface UpstreamOwner {
   /** The route's name. */
   readonly name: string;
+  readonly environment: string;
+  readonly counters: Pick<CounterStore, "sessions">;
   readonly log: Log;
   readonly loops: LoopGuard;
 }

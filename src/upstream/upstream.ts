@@ -1,5 +1,6 @@
 import { createSigningKey, type SigningKey } from "../auth/sign-request.ts";
 import type { ProxyError } from "../base/errors.ts";
+import type { StickyConfig } from "../config/sticky-schema.ts";
 import type { UpstreamConfig } from "../config/upstream-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Log } from "../observe/log.ts";
@@ -7,8 +8,11 @@ import { ActiveHealth } from "./active-health.ts";
 import { Backend } from "./backend.ts";
 import { type Balance, createBalance } from "./balance.ts";
 import { createHashKey, type HashKey } from "./hash-key.ts";
+import { LearnedSessions } from "./learned-sessions.ts";
 import { createLookup } from "./lookup.ts";
 import type { LoopGuard } from "./loop-guard.ts";
+import type { Sticky } from "./sticky.ts";
+import { StickyCookie } from "./sticky-cookie.ts";
 import type { UpstreamOwner } from "./upstream-owner.ts";
 
 /** How long, in ms, a backend may take to accept the connection and, after the request, to send the response head. */
@@ -31,6 +35,8 @@ export class Upstream {
   readonly signingKey: SigningKey | undefined;
   /** Marks the requests to the backends, to recognize one that comes back. */
   readonly loops: LoopGuard;
+  /** Keeps clients or sessions at their backends; undefined if each request is balanced by itself. */
+  readonly sticky: Sticky | undefined;
   readonly #primaries: Balance<Backend>;
   readonly #backups: Balance<Backend>;
   readonly #keyOf: HashKey;
@@ -38,7 +44,8 @@ export class Upstream {
   readonly #log: Log;
   readonly #activeHealth: ActiveHealth | undefined;
 
-  constructor(config: UpstreamConfig, { name, log, loops }: UpstreamOwner) {
+  constructor(config: UpstreamConfig, owner: UpstreamOwner) {
+    const { name, log, loops } = owner;
     const lookup = createLookup();
     this.backends = config.backends.map((backend) => new Backend(backend, config, lookup));
     this.timeouts = config;
@@ -58,11 +65,12 @@ export class Upstream {
       method,
     );
     this.#keyOf = createHashKey(config.balance);
+    this.sticky = createSticky(this.backends, config.sticky, owner);
     this.#name = name;
     // Not a child logger: it would keep its level when a reload changes the level of the log.
     this.#log = log;
     if (config.healthCheck !== undefined) {
-      this.#activeHealth = new ActiveHealth(this.backends, config.healthCheck, { name, log, loops });
+      this.#activeHealth = new ActiveHealth(this.backends, config.healthCheck, owner);
     }
     if (config.tls?.verify === false) {
       const backends = this.backends.filter(({ address }) => address.tls).map(({ url }) => url);
@@ -72,20 +80,22 @@ export class Upstream {
 
   /**
    * Returns the backend for the next attempt of a client's request, except those tried; undefined if there is none.
+   * `home`, the backend to which the request belongs, comes first, also if it is a backup.
    *
    * Backups are used if no other backend is available. If failures have taken out all backends, they are tried all the
    * same: at worst the client gets the 502 that it would get anyway. A backend that an active check found unhealthy is
    * not used.
    */
-  choose(exchange: Exchange, tried: readonly Backend[]): Backend | undefined {
-    const key = this.#keyOf(exchange);
-    const chosen = this.#pick(key, tried);
+  choose(exchange: Exchange, tried: readonly Backend[], home?: Backend): Backend | undefined {
+    const chosen = this.#pick(exchange, tried, home);
     if (chosen !== undefined || this.backends.some(({ isAvailable }) => isAvailable)) return chosen;
     for (const { passive } of this.backends) passive.letTry();
-    return this.#pick(key, tried);
+    return this.#pick(exchange, tried, home);
   }
 
-  #pick(key: string | undefined, tried: readonly Backend[]): Backend | undefined {
+  #pick(exchange: Exchange, tried: readonly Backend[], home: Backend | undefined): Backend | undefined {
+    if (home?.isAvailable && !tried.includes(home)) return home;
+    const key = this.#keyOf(exchange);
     return this.#primaries(tried, key) ?? this.#backups(tried, key);
   }
 
@@ -110,12 +120,23 @@ export class Upstream {
   /** Stops the checks, and closes each connection when the request on it has ended. No new requests should come. */
   retire(): void {
     this.#activeHealth?.close();
+    this.sticky?.close();
     for (const backend of this.backends) backend.retire();
   }
 
   /** Stops the checks and closes the connections. */
   close(): void {
     this.#activeHealth?.close();
+    this.sticky?.close();
     for (const backend of this.backends) backend.close();
   }
+}
+
+function createSticky(
+  backends: readonly Backend[],
+  { cookie, learn }: Partial<StickyConfig> = {},
+  { name, environment, counters }: UpstreamOwner,
+): Sticky | undefined {
+  if (cookie !== undefined) return new StickyCookie(backends, cookie);
+  return learn && new LearnedSessions(backends, learn, counters.sessions(name, environment, learn));
 }

@@ -48,8 +48,17 @@ export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeAnswer | und
       upstream: upgrade.upstream,
       isRepeatable: false,
       isClientGone: () => socket.destroyed,
-      send: (backend, _isAlone, answered, failed) => {
-        sendUpgrade(upgrade, backend).then(answered, failed);
+      send: (backend, _isAlone, { heard, answered, failed }) => {
+        const onSwitch = (response: IncomingMessage) => {
+          // Without waiting: the switch of the protocol cannot be delayed.
+          void heard(response.rawHeaders)?.catch((error: unknown) => upgrade.exchange.fault(error));
+          return upgrade.onSwitch(response);
+        };
+        const onAnswer = (answer: UpgradeAnswer) => {
+          const noted = "response" in answer ? heard(answer.response.head.rawHeaders) : undefined;
+          answered(noted === undefined ? answer : noted.then(() => answer));
+        };
+        sendUpgrade({ ...upgrade, onSwitch }, backend).then(onAnswer, failed);
       },
     });
   } catch (error) {

@@ -3,7 +3,13 @@ import type { StreamPage, StreamQuery } from "../admin/streams.ts";
 import type { ErrorCode, ProxyError } from "../base/errors.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
 import type { Config } from "../config/server-schema.ts";
-import type { Issued, SignatureUse, StreamLimits, WindowCount } from "../limits/counter-store.ts";
+import type {
+  Issued,
+  SessionBounds,
+  SignatureUse,
+  StreamLimits,
+  WindowCount,
+} from "../limits/counter-store.ts";
 import type { MetricValues } from "../observe/metrics.ts";
 import type { Sample } from "../runtime/activity.ts";
 import type { Obstacle } from "../runtime/readiness.ts";
@@ -52,6 +58,8 @@ export interface CounterCalls {
     readonly address: string;
   }): NoPlace | undefined;
   leaveStream(id: number): void;
+  findSession(of: SessionKey): string | undefined;
+  putSession(of: SessionKey & { readonly backend: string }): void;
 }
 
 /** Names one count of one rate of a route. */
@@ -59,6 +67,14 @@ export interface RateKey {
   readonly route: string;
   readonly config: RateConfig;
   readonly key: string;
+}
+
+/** Names one session of a route in one of its environments. */
+export interface SessionKey {
+  readonly route: string;
+  readonly environment: string;
+  readonly bounds: SessionBounds;
+  readonly session: string;
 }
 
 /** The calls of the primary to a worker. */

@@ -2,9 +2,12 @@ import { isDeepStrictEqual } from "node:util";
 import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
 import type { RateConfig } from "../config/limits-schema.ts";
+import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
+import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
 import type { StreamLimits, Windows } from "../limits/counter-store.ts";
 import { MemoryCounterStore } from "../limits/memory-counter-store.ts";
+import { MemorySessions } from "../limits/memory-sessions.ts";
 import type { MemoryTickets } from "../limits/memory-tickets.ts";
 import type { CounterCalls, NoPlace } from "./calls.ts";
 
@@ -15,6 +18,8 @@ export class CounterServer {
   readonly #tickets = new Map<string, MemoryTickets>();
   /** By route and rate: a rate that a reload changes starts anew. */
   readonly #windows = new Map<string, Windows>();
+  /** By route and environment. */
+  readonly #sessions = new Map<string, MemorySessions>();
   /** The number of open connections, by worker. */
   readonly #connections = new Map<object, number>();
   #config: Config;
@@ -36,6 +41,8 @@ export class CounterServer {
       const isKept = after.has(name) && isDeepStrictEqual(before.get(name), after.get(name));
       if (!isKept || haveAppsChanged) this.#tickets.delete(name);
     }
+    const learning = new Set(config.routes.flatMap(learningKeys));
+    for (const key of this.#sessions.keys()) if (!learning.has(key)) this.#sessions.delete(key);
     const kept = new Set(
       config.routes.flatMap(({ name, limits }) => limits.rate.map((rate) => keyOf(name, rate))),
     );
@@ -59,6 +66,10 @@ export class CounterServer {
       takeTicket: ({ route, hash }) => this.#tickets.get(route)?.take(hash),
       countRequest: ({ route, config, key }) => this.#windowsOf(route, config).take(key),
       uncountRequest: ({ route, config, key }) => this.#windowsOf(route, config).release(key),
+      findSession: ({ route, environment, bounds, session }) =>
+        this.#sessionsOf(route, environment).find(session, bounds),
+      putSession: ({ route, environment, bounds, session, backend }) =>
+        this.#sessionsOf(route, environment).put(session, backend, bounds),
       enterStream: ({ id, place, limits, address }) =>
         this.#takePlace(place, limits, address, (release) => {
           // If a worker uses a number twice, its first place must not stay taken.
@@ -106,6 +117,13 @@ export class CounterServer {
     return tickets;
   }
 
+  #sessionsOf(route: string, environment: string): MemorySessions {
+    const key = JSON.stringify([route, environment]);
+    const sessions = this.#sessions.get(key) ?? new MemorySessions();
+    this.#sessions.set(key, sessions);
+    return sessions;
+  }
+
   #windowsOf(route: string, config: RateConfig): Windows {
     const key = keyOf(route, config);
     const windows = this.#windows.get(key) ?? this.#store.windows(route, config);
@@ -116,4 +134,12 @@ export class CounterServer {
 
 function keyOf(route: string, { requests, per, by, maxKeys }: RateConfig): string {
   return JSON.stringify([route, requests, per, by, maxKeys]);
+}
+
+/** Returns the keys of a route's sessions, one for each environment with `sticky.learn`. */
+function learningKeys({ name, upstream, stages }: RouteConfig): string[] {
+  const environments = [[DEFAULT_ENVIRONMENT, { upstream }] as const, ...Object.entries(stages)];
+  return environments
+    .filter(([, own]) => own.upstream?.sticky?.learn !== undefined)
+    .map(([environment]) => JSON.stringify([name, environment]));
 }

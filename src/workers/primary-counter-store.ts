@@ -6,11 +6,15 @@ import {
   type CounterStore,
   CounterStoreUnavailable,
   type Places,
+  type SessionBounds,
+  type Sessions,
   type Signatures,
   type StreamLimits,
   type TicketStore,
   type Windows,
 } from "../limits/counter-store.ts";
+import { MemoryCounterStore } from "../limits/memory-counter-store.ts";
+import { withOwnSessions } from "../limits/shared-sessions.ts";
 import { memoryWindows, withFallback } from "../limits/windows.ts";
 import type { PrimaryCalls } from "./calls.ts";
 import type { ProcessLink } from "./process-link.ts";
@@ -22,6 +26,8 @@ export class PrimaryCounterStore implements CounterStore {
   readonly signatures: Signatures;
   readonly connections: PrimaryConnections;
   readonly #link: Link;
+  /** Holds the sessions of this worker, for as long as the primary does not answer. */
+  readonly #own = new MemoryCounterStore(0);
   #lastStream = 0;
 
   constructor(link: Link) {
@@ -49,6 +55,16 @@ export class PrimaryCounterStore implements CounterStore {
       release: (key: string) => answered(this.#link.call("uncountRequest", { route, config, key })),
     };
     return { ...withFallback(ofPrimary, own), close: () => own.close() };
+  }
+
+  sessions(route: string, environment: string, bounds: SessionBounds): Sessions {
+    const keyOf = (session: string) => ({ route, environment, bounds, session });
+    const ofPrimary = {
+      find: (session: string) => answered(this.#link.call("findSession", keyOf(session))),
+      put: (session: string, backend: string) =>
+        answered(this.#link.call("putSession", { ...keyOf(session), backend })),
+    };
+    return withOwnSessions(ofPrimary, this.#own.sessions(route, environment, bounds));
   }
 
   places(name: string, limits: StreamLimits): Places {

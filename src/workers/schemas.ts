@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { fieldValue, token } from "../config/scalars.ts";
 import { BACKEND_HEALTH } from "../runtime/backend-states.ts";
+import { isBackendName } from "../limits/counter-store.ts";
 import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
 
 /**
@@ -63,6 +64,16 @@ const isStreamEntry: Check = (value) => {
   );
 };
 
+const isSessionKey: Check = (value) => {
+  if (!isObject(value) || !isText(value["route"]) || !isText(value["environment"])) return false;
+  const { bounds } = value;
+  return (
+    isText(value["session"]) && isObject(bounds) && isCount(bounds["maxKeys"]) && isCount(bounds["expires"])
+  );
+};
+
+const isBackend: Check = (value) => typeof value === "string" && isBackendName(value);
+
 const fields = z.array(z.tuple([token, fieldValue])).max(64);
 const issued = z.object({
   path: z.string(),
@@ -97,6 +108,11 @@ export const COUNTER_CHECKS: ChecksOf<CounterCalls> = {
   uncountRequest: { argument: isRateKey, answer: isNothing },
   enterStream: { argument: isStreamEntry, answer: (value) => value === undefined || fits(noPlace)(value) },
   leaveStream: { argument: isCount, answer: isNothing },
+  findSession: { argument: isSessionKey, answer: (value) => value === undefined || isBackend(value) },
+  putSession: {
+    argument: (value) => isSessionKey(value) && isObject(value) && isBackend(value["backend"]),
+    answer: isNothing,
+  },
 };
 
 export const PRIMARY_CHECKS: ChecksOf<PrimaryCalls> = {

@@ -7,6 +7,7 @@ import { formatDuration, parseTime } from "../units.ts";
 import { balanceOf, type UpstreamObject } from "./balance.ts";
 import { type Notes, NotImported } from "./notes.ts";
 import { hasVariable, type Proxied, type Scope } from "./scope.ts";
+import { stickyOf } from "./sticky.ts";
 
 type BackendInput = UpstreamObject["backends"][number];
 
@@ -29,6 +30,7 @@ export function upstreamOf({ scope, target }: Proxied): UpstreamObject | string 
       : groupOf(upstream, scheme, scope);
   const rest = {
     ...(upstream !== undefined && balanceOf(upstream, scope.notes)),
+    ...(upstream !== undefined && stickyOf(upstream, scope.notes)),
     ...retriesOf(scope),
     ...timeOf(scope, "proxy_connect_timeout", "connectTimeout"),
     ...timeOf(scope, "proxy_read_timeout", "responseHeaderTimeout", DEFAULT_READ_MS),

@@ -31,6 +31,7 @@ const METHODS: ReadonlyMap<string, Balance | undefined> = new Map([
 /** The directives without a note: sluice itself keeps connections and resolves names. */
 const KNOWN_IN_UPSTREAM = new Set([
   ...["server", "keepalive", "keepalive_time", "keepalive_timeout", "keepalive_requests", "zone", "resolver"],
+  "sticky",
   ...METHODS.keys(),
 ]);
 

@@ -304,6 +304,40 @@ describe("routes that could never match", () => {
   });
 });
 
+describe("the cookie of sticky", () => {
+  const routeOf = (path: string, host: string, ports: readonly number[], cookie: string) =>
+    [
+      `match: { path: ${path}${host === "" ? "" : `, host: ${host}`} }`,
+      "upstream:",
+      `  backends: [${ports.map((port) => `{ url: http://10.0.0.1:${port} }`).join(", ")}]`,
+      `  sticky: { cookie: ${cookie} }`,
+    ].join("\n");
+
+  test("of two routes with different backends is refused, because each would replace the other's", () => {
+    const a = routeOf("/a", "", [1, 2], "home");
+    expect(problemsOf({ "routes/a.yaml": a, "routes/b.yaml": routeOf("/b", "", [1, 2, 3], "home") })).toEqual(
+      [
+        "config/routes/b.yaml:4:21 upstream.sticky.cookie: the same cookie as config/routes/a.yaml:4:21 for other backends: each route would replace the other's; expected another name",
+      ],
+    );
+    expect(
+      problemsOf({ "routes/a.yaml": a, "routes/b.yaml": routeOf("/b", "b.test", [3], "home") }),
+    ).toHaveLength(1);
+    const secret = routeOf("/b", "", [1, 2], "{ name: home, secret: s }");
+    expect(problemsOf({ "routes/a.yaml": a, "routes/b.yaml": secret })).toHaveLength(1);
+  });
+
+  test("may be the same for the same backends, and on different hosts", () => {
+    const same = routeOf("/b", "", [2, 1], "home");
+    expect(problemsOf({ "routes/a.yaml": routeOf("/a", "", [1, 2], "home"), "routes/b.yaml": same })).toEqual(
+      [],
+    );
+    const here = routeOf("/a", "a.test", [1], "home");
+    const there = routeOf("/a", "b.test", [2], "home");
+    expect(problemsOf({ "routes/a.yaml": here, "routes/b.yaml": there })).toEqual([]);
+  });
+});
+
 describe("files", () => {
   test.each([
     ["sluice.yml", "unknown file; did you mean sluice.yaml?"],

@@ -159,6 +159,95 @@ test.each<[unknown, string]>([
   expect(problems({ backends: [{ url: A }], balance })).toEqual([`upstream.balance${problem}`]);
 });
 
+const COOKIE = { name: "home", sameSite: "lax" };
+
+test.each<[unknown, unknown]>([
+  [{ cookie: "home" }, { cookie: COOKIE }],
+  [
+    { cookie: { name: "home", sameSite: "none", maxAge: "1h", secret: "s" } },
+    { cookie: { name: "home", sameSite: "none", maxAge: 3_600_000, secret: "s" } },
+  ],
+  [
+    { learn: "Mcp-Session-Id" },
+    { learn: { field: "Mcp-Session-Id", maxKeys: 100_000, expires: 86_400_000 } },
+  ],
+  [
+    { learn: { field: "X-Id", maxKeys: 10, expires: "5m" } },
+    { learn: { field: "X-Id", maxKeys: 10, expires: 300_000 } },
+  ],
+])("sticky: %j is read with its defaults", (sticky, config) => {
+  expect(parse({ backends: [{ url: A }, { url: B }], sticky }).data?.upstream?.sticky).toEqual(config);
+});
+
+test("sticky with one backend is accepted: others may be added later", () => {
+  expect(problems({ backends: [{ url: A }], sticky: { cookie: "home" } })).toEqual([]);
+});
+
+test.each<[unknown, string]>([
+  [{}, ": expected cookie: NAME or learn: FIELD"],
+  [
+    { cookie: "home", learn: "X-Id" },
+    ".learn: expected either cookie or learn, and not both: they could name two backends",
+  ],
+  [
+    { cookie: "my cookie" },
+    ".cookie: expected a name of letters, digits and -, without spaces (RFC 9110 token)",
+  ],
+  [{ cookie: {} }, ".cookie.name: missing; expected a text"],
+  [
+    { cookie: { name: "a;b" } },
+    ".cookie.name: expected a name of letters, digits and -, without spaces (RFC 9110 token)",
+  ],
+  [
+    { cookie: { name: "a", sameSite: "Lax" } },
+    ".cookie.sameSite: expected lax, strict or none; did you mean lax?",
+  ],
+  [
+    { cookie: { name: "a", expires: "1h" } },
+    ".cookie.expires: unknown key; did you mean upstream.sticky.learn.expires?",
+  ],
+  [{ learn: "X Id" }, ".learn: expected a name of letters, digits and -, without spaces (RFC 9110 token)"],
+  [
+    { learn: { field: "Set-Cookie" } },
+    ".learn.field: expected a field that later requests send back; for a cookie use sticky.cookie",
+  ],
+  [
+    { learn: 5 },
+    ".learn: expected the name of a response field such as Mcp-Session-Id, or an object with field",
+  ],
+  [{ learn: { field: "X-Id", maxKeys: 0 } }, ".learn.maxKeys: expected at least 1"],
+  [{ learn: { field: "X-Id", expires: "0s" } }, ".learn.expires: expected a duration from 1ms to 24d"],
+])("sticky: %j is refused with the remedy", (sticky, problem) => {
+  expect(problems({ backends: [{ url: A }], sticky })).toEqual([`upstream.sticky${problem}`]);
+});
+
+test("sticky that another key of the route makes useless is refused, also in an environment", () => {
+  const upstream = { backends: [{ url: A }], sticky: { cookie: "session" } };
+  const plain = { backends: [{ url: A }] };
+  const found = (route: Readonly<Record<string, unknown>>) => {
+    const options = { error: phrase, reportInput: true };
+    const result = routeSchema.safeParse({ match: { path: "/a" }, ...route }, options);
+    return result.success
+      ? []
+      : result.error.issues.map(({ path, message }) => `${spellPath(path)}: ${message.slice(0, 52)}`);
+  };
+  const sharing = "expected no sticky together with shared: one backend";
+  expect(found({ upstream, shared: {}, stages: { TEST: {} } })).toEqual([`upstream.sticky: ${sharing}`]);
+  expect(found({ upstream: plain, shared: {}, stages: { TEST: { upstream } } })).toEqual([
+    `stages.TEST.upstream.sticky: ${sharing}`,
+  ]);
+  const jwt = {
+    issuer: "https://issuer.test",
+    audience: "a",
+    jwks: "https://issuer.test/keys",
+    cookie: "session",
+  };
+  expect(found({ upstream, auth: { jwt } })).toEqual([
+    "upstream.sticky.cookie: expected another cookie than auth.jwt.cookie, which ",
+  ]);
+  expect(found({ upstream, auth: { jwt: { ...jwt, cookie: "other" } } })).toEqual([]);
+});
+
 test("ca together with verify: false, and a file without a valid certificate, are refused", () => {
   const backends = [{ url: "https://a.test" }];
   expect(problems({ backends, tls: { ca: temporaryFile(certificate.cert), verify: false } })).toEqual([

@@ -177,6 +177,47 @@ describe("backends", () => {
     );
   });
 
+  test.each<[string, unknown, string]>([
+    ["sticky cookie srv_id", { cookie: "srv_id" }, ""],
+    [
+      "sticky cookie srv_id expires=1h path=/ httponly samesite=Strict secure",
+      { cookie: { name: "srv_id", maxAge: "1h", sameSite: "strict" } },
+      "",
+    ],
+    [
+      "sticky cookie srv_id domain=.a.test path=/x expires=max samesite=$site",
+      { cookie: "srv_id" },
+      "domain=.a.test has no counterpart",
+    ],
+    [
+      "sticky learn create=$upstream_http_mcp_session_id lookup=$http_mcp_session_id zone=s:1m timeout=1h",
+      { learn: { field: "mcp-session-id", expires: "1h" } },
+      "",
+    ],
+    [
+      "sticky learn create=$upstream_http_x lookup=$http_x zone=s:1m sync",
+      { learn: { field: "x", expires: "10m" } },
+      "instances share sessions by Redis",
+    ],
+    [
+      "sticky learn create=$upstream_cookie_id lookup=$cookie_id zone=s:1m",
+      undefined,
+      "has no counterpart; upstream.sticky: { cookie: NAME } sets a cookie of sluice",
+    ],
+    ["sticky route $route_cookie $route_uri", undefined, "has no counterpart; upstream.sticky"],
+  ])("of an upstream keep %s", (directive, sticky, note) => {
+    const text = group(`${directive}; server a:1; server b:1;`);
+    expect(upstreamOf(text)).toMatchObject({
+      balance: "roundRobin",
+      ...(sticky !== undefined && { sticky }),
+    });
+    expect(upstreamOf(text)).not.toHaveProperty(sticky === undefined ? "sticky" : "none");
+    const notes = notesOf(text).filter((line) => line.includes("sticky"));
+    if (note === "") expect(notes).toEqual([]);
+    else expect(notes.join("\n")).toContain(note);
+    expect(upstreamOf(group(`${directive}; server a:1;`))).toEqual("http://a:1");
+  });
+
   test("keep timeouts and retries from any level", () => {
     const text = `proxy_read_timeout 2h; ${group("server a:1;", "proxy_connect_timeout 500ms; proxy_next_upstream_tries 3;")}`;
     expect(upstreamOf(text)).toEqual({

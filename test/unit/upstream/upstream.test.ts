@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { upstream as schema } from "../../../src/config/upstream-schema.ts";
+import { MemoryCounterStore } from "../../../src/limits/memory-counter-store.ts";
 import type { Backend } from "../../../src/upstream/backend.ts";
 import { LoopGuard } from "../../../src/upstream/loop-guard.ts";
 import { Upstream } from "../../../src/upstream/upstream.ts";
@@ -22,6 +23,8 @@ function pool(options: readonly Record<string, unknown>[], config: Record<string
   const backends = options.map((one, at) => ({ url: `http://${"abcdef"[at]}.test`, ...one }));
   const upstream = new Upstream(schema.parse({ backends, ...config }), {
     name: "pool",
+    environment: "RELEASE",
+    counters: new MemoryCounterStore(0),
     log,
     loops: new LoopGuard(),
   });

@@ -73,6 +73,44 @@ test("places are counted by name for all workers; those of a worker that has end
   expect(await codeOf(inA?.take("10.0.0.4"))).toBe("none");
 });
 
+const LEARN = { learn: "Session-Id" };
+const BACKENDS = [{ url: "http://a.test" }, { url: "http://b.test" }];
+const STICKY = { mock: undefined, upstream: { backends: BACKENDS, sticky: LEARN }, stages: { TEST: {} } };
+
+test("the workers share sessions, and each keeps them while the primary does not answer", async () => {
+  const { primary, startWorker } = startPrimary();
+  primary.keep(configOf(STICKY));
+  const [a, b] = [startWorker(), startWorker()];
+  const bounds = { maxKeys: 10, expires: 60_000 };
+  const inA = a.counters.sessions("main", "TEST", bounds);
+  const inB = b.counters.sessions("main", "TEST", bounds);
+  await inA.put("s", "one");
+  await inA.put("t", "two");
+  expect([await inB.find("s"), await inB.find("u")]).toEqual(["one", undefined]);
+  expect(await b.counters.sessions("main", "RELEASE", bounds).find("s")).toBeUndefined();
+  a.silence();
+  b.silence();
+  expect([await inA.find("s"), await inA.find("t")]).toEqual(["one", "two"]);
+  // What b has read before, it knows by itself.
+  expect([await inB.find("s"), await inB.find("t")]).toEqual(["one", undefined]);
+});
+
+test("a reload keeps the sessions of the routes and environments that still learn", async () => {
+  const { primary, startWorker } = startPrimary();
+  primary.keep(configOf(STICKY));
+  const bounds = { maxKeys: 10, expires: 60_000 };
+  const put = (environment: string) =>
+    startWorker().counters.sessions("main", environment, bounds).put("s", "one");
+  const find = (environment: string) =>
+    startWorker().counters.sessions("main", environment, bounds).find("s");
+  await put("RELEASE");
+  await put("TEST");
+  primary.keep(configOf({ ...STICKY, stages: {} }));
+  expect([await find("RELEASE"), await find("TEST")]).toEqual(["one", undefined]);
+  primary.keep(configOf());
+  expect(await find("RELEASE")).toBeUndefined();
+});
+
 test("without an answer a stream is refused, and a place taken for it is released", async () => {
   const { startWorker } = startPrimary();
   const [a, b] = [startWorker(), startWorker()];

@@ -65,12 +65,15 @@ const spoiled = (values: Readonly<Record<string, unknown>>): fc.Arbitrary<unknow
 
 const ISSUED = { path: "/", expiresAt: 1, principal: { key: "k", fields: [["X-App-Id", "a"]] } };
 const RATE = { requests: 1, per: 1_000, by: "ip", maxKeys: 10 };
+const SESSION = { route: "main", environment: "TEST", bounds: { maxKeys: 2, expires: 9 }, session: "s" };
 const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   admit: { signature: new Uint8Array(8), expiresAt: 1, now: 0 },
   putTicket: { route: "main", hash: "h", issued: ISSUED, limit: 2 },
   takeTicket: { route: "main", hash: "h" },
   countRequest: { route: "main", config: RATE, key: "k" },
   uncountRequest: { route: "main", config: RATE, key: "k" },
+  findSession: SESSION,
+  putSession: { ...SESSION, backend: "a".repeat(22) },
   enterStream: { id: 1, place: "main", limits: { streams: 5 }, address: "10.0.0.1" },
 };
 
@@ -109,7 +112,9 @@ test("property: for any answer of the primary, a worker counts, refuses, or repo
     spoiled(refusal),
     spoiled(ISSUED),
     spoiled({ isOver: false, remaining: 1, msLeft: 1 }),
+    fc.constant("c".repeat(22)),
   );
+  const sessions = counters.sessions("main", "TEST", SESSION.bounds);
   const refused = (error: unknown) => {
     expect(error).toBeInstanceOf(ProxyError);
     // Clients get the error's body; a code unknown to this version would have none.
@@ -128,6 +133,9 @@ test("property: for any answer of the primary, a worker counts, refuses, or repo
       await Promise.resolve(createStreamLimit(counters, "main", limits)?.take("10.0.0.1")).catch(refused);
       const issued = await knownUse(counters.tickets("main").take("h")).catch(refused);
       if (issued !== undefined) expect(typeof issued.principal.key).toBe("string");
+      const backend = await sessions.find("s");
+      if (backend !== undefined) expect(backend).toMatch(/^[\w-]{22}$/);
+      await sessions.put("s", "b".repeat(22));
     }),
     { numRuns: 2_000 },
   );
