@@ -1,5 +1,6 @@
 import type { BalanceConfig } from "../config/balance-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { UNIX_PEER, UNKNOWN } from "../http/address.ts";
 import { cookieValues } from "../http/cookie.ts";
 import { fieldValues } from "../http/fields.ts";
 import { takeParameter } from "../http/query.ts";
@@ -26,6 +27,7 @@ export function createHashKey(config: BalanceConfig): HashKey {
     case "query":
       return ({ target }) => takeParameter(target.query, name).values[0] || undefined;
     default:
-      return ({ client }) => client.address || undefined;
+      return ({ client: { address } }) =>
+        address === UNKNOWN || address === UNIX_PEER ? undefined : address;
   }
 }
