@@ -44,8 +44,10 @@ export async function serveWorkers(
 }
 
 /** Sends a request on a new connection: consecutive connections reach different workers. */
-export async function fetchOnce(url: string, init: RequestInit = {}): Promise<Response> {
-  return await fetch(url, { ...init, headers: { connection: "close", ...init.headers } });
+export async function fetchOnce(url: string | URL, init: RequestInit = {}): Promise<Response> {
+  const headers = new Headers(init.headers);
+  headers.set("connection", "close");
+  return await fetch(url, { ...init, headers });
 }
 
 /** Whether a process exists. */

@@ -151,3 +151,21 @@ test.each([
   const home = await begin(gateway.url, backends, "s");
   expect(await homesOf(gateway.url, backends, "s")).toEqual([home]);
 });
+
+test("the response that names a session waits until Redis has it, at most for the timeout", async () => {
+  const redis = await startOddRedis((command) => {
+    if (command === "INFO") return "redis_version:7.0.0\r\nloading:0\r\n";
+    // No reply at all.
+    return command === "SET" ? { raw: "" } : { status: "OK" };
+  });
+  const { backends, setupOf } = await startPool();
+  const gateway = await startGateway(setupOf(redis.url, "700ms"));
+  let begun = 0;
+  await eventually(async () => {
+    await begin(gateway.url, backends, `s${begun++}`);
+    return redis.commands.includes("SET");
+  }, "the session in Redis");
+  const { status, durationMs } = await gateway.requestLine(begun - 1);
+  expect(status).toBe(200);
+  expect(durationMs).toBeGreaterThanOrEqual(600);
+});

@@ -19,12 +19,13 @@ const NONE: readonly Backend[] = [];
 /** Backends named a, b, c, …, each with the options at its index. */
 function pool(options: readonly Record<string, unknown>[], config: Record<string, unknown> = {}) {
   const lines: Record<string, unknown>[] = [];
+  const counters = new MemoryCounterStore(0);
   const log = pino({ base: null }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const backends = options.map((one, at) => ({ url: `http://${"abcdef"[at]}.test`, ...one }));
   const upstream = new Upstream(schema.parse({ backends, ...config }), {
     name: "pool",
     environment: "RELEASE",
-    counters: new MemoryCounterStore(0),
+    counters,
     log,
     loops: new LoopGuard(),
   });
@@ -32,7 +33,9 @@ function pool(options: readonly Record<string, unknown>[], config: Record<string
     upstream.backends.find(({ url }) => url === `http://${name}.test`) as Backend;
   const next = (...tried: string[]) =>
     upstream.choose(fakeExchange(), tried.length === 0 ? NONE : tried.map(backend))?.url.slice(7, 8);
-  return { upstream, backend, next, messages: () => lines.map(({ msg }) => msg), lines };
+  const nextFrom = (home: string, ...tried: string[]) =>
+    upstream.choose(fakeExchange(), tried.map(backend), backend(home))?.url.slice(7, 8);
+  return { upstream, counters, backend, next, nextFrom, messages: () => lines.map(({ msg }) => msg), lines };
 }
 
 test("in-flight requests are counted until each is released, once", () => {
@@ -99,4 +102,32 @@ test("unverified certificates are warned of, once for the upstream", () => {
   expect(lines).toEqual([
     expect.objectContaining({ level: 40, route: "pool", backends: ["https://a.test"] }),
   ]);
+});
+
+test("the backend of a client or session comes first, unless it was tried or is not available", () => {
+  const { upstream, backend, nextFrom } = pool([{}, {}, { backup: true }]);
+  for (const name of ["a", "b", "c"]) for (let n = 0; n < 3; n++) expect(nextFrom(name)).toBe(name);
+  expect(nextFrom("a", "a")).toBe("b");
+  expect(nextFrom("a", "a", "b")).toBe("c");
+  upstream.failed(backend("a"), "refused");
+  expect(nextFrom("a")).toBe("b");
+  upstream.failed(backend("b"), "refused");
+  upstream.failed(backend("c"), "refused");
+  // Failures have taken out all of them, so all may be tried.
+  expect(nextFrom("a")).toBe("a");
+});
+
+test.each(["retire", "close"] as const)("%s forgets the sessions, unless a new upstream has them", (end) => {
+  const { upstream, counters } = pool([{}, {}], { sticky: { learn: "Session-Id" } });
+  const sessions = () => counters.sessions("pool", "RELEASE", { maxKeys: 9, expires: 9_000 });
+  const next = sessions();
+  void next.put("s", "one");
+  upstream[end]();
+  expect(next.find("s")).toBe("one");
+  const { upstream: only, counters: others } = pool([{}, {}], { sticky: { learn: "Session-Id" } });
+  const probe = others.sessions("pool", "RELEASE", { maxKeys: 9, expires: 9_000 });
+  void probe.put("s", "one");
+  probe.close();
+  only[end]();
+  expect(others.sessions("pool", "RELEASE", { maxKeys: 9, expires: 9_000 }).find("s")).toBeUndefined();
 });
