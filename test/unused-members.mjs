@@ -16,6 +16,7 @@ const READ_ELSEWHERE = {
     ...["PrimaryCalls.up", "PrimaryCalls.crashed", "CounterCalls.countConnections", "CounterCalls.putTicket"],
     ...["CounterCalls.takeTicket", "CounterCalls.countRequest", "CounterCalls.uncountRequest"],
     ...["CounterCalls.enterStream", "CounterCalls.leaveStream", "CounterCalls.admit"],
+    ...["CounterCalls.findSession", "CounterCalls.putSession"],
   ],
   "called through an interface that the class fits": [
     ...["Hub.retire", "Hub.close", "Upstream.retire", "Upstream.close"],

@@ -5,7 +5,7 @@ import type { RawFields } from "../http/fields.ts";
 import type { Source } from "../http/source.ts";
 import type { Backend } from "./backend.ts";
 import { bodyFraming, type DialOptions, dial } from "./dial.ts";
-import { DialError } from "./dial-error.ts";
+import { DialError, dialError } from "./dial-error.ts";
 import { pinnedBackend } from "./pinned-connections.ts";
 import type { Stay } from "./sticky.ts";
 import type { Upstream } from "./upstream.ts";
@@ -64,10 +64,18 @@ class Attempts<T> {
   }
 
   begin(): void {
-    const { upstream, exchange } = this.#details;
+    const { upstream, exchange, isClientGone } = this.#details;
     const stay = upstream.sticky?.stayOf(exchange);
-    if (stay instanceof Promise) stay.then((found) => this.#begin(found)).catch(this.#reject);
-    else this.#begin(stay);
+    if (!(stay instanceof Promise)) {
+      this.#begin(stay);
+      return;
+    }
+    const begun = stay.then((found) => {
+      // A kept connection would send the request at once.
+      if (isClientGone()) throw dialError(new Error("the client has left"), "unsent");
+      this.#begin(found);
+    });
+    begun.catch(this.#reject);
   }
 
   #begin(stay: Stay | undefined): void {

@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { type Backend, type BackendRequest, startBackend } from "../../support/backend.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type GatewayFixture, startGateway } from "../../support/gateway.ts";
+import { handshake } from "../../support/handshake.ts";
 import { startOddRedis } from "../../support/odd-redis.ts";
+import { openRaw } from "../../support/raw-client.ts";
 import { type RedisServer, startRedis } from "../../support/redis.ts";
 import { fetchOnce, serveWorkers } from "../../support/workers.ts";
 
@@ -168,4 +170,54 @@ test("the response that names a session waits until Redis has it, at most for th
   const { status, durationMs } = await gateway.requestLine(begun - 1);
   expect(status).toBe(200);
   expect(durationMs).toBeGreaterThanOrEqual(600);
+});
+
+test("a client that leaves during the lookup ends its request alone, also one with an upgrade or a body", async () => {
+  let isSilent = false;
+  const redis = await startOddRedis((command) => {
+    if (command === "INFO") return "redis_version:7.0.0\r\nloading:0\r\n";
+    if (command !== "EVALSHA" && command !== "EVAL") return { status: "OK" };
+    return isSilent ? { raw: "" } : null;
+  });
+  const { backends, setupOf } = await startPool();
+  const { server, routes } = setupOf(redis.url, "500ms");
+  const gateway = await startGateway({ server, routes: { main: { ...routes.main, websocket: true } } });
+  const lookups = () => redis.commands.filter((command) => command === "EVALSHA").length;
+  await eventually(async () => {
+    await homesOf(gateway.url, backends, "s");
+    return lookups() > 0;
+  }, "the lookup");
+  // An instance drops a connection without a reply, and begins the next one with INFO.
+  const connections = () => redis.commands.filter((command) => command === "INFO").length;
+  const asked = () => backends.reduce((sum, { requests }) => sum + requests.length, 0);
+  const body = "Content-Length: 5\r\n\r\nab";
+  for (const raw of [
+    `GET / HTTP/1.1\r\nHost: a\r\n${FIELD}: s\r\n\r\n`,
+    `POST / HTTP/1.1\r\nHost: a\r\n${FIELD}: s\r\n${body}`,
+    handshake("/", { [FIELD]: "s" }),
+  ]) {
+    isSilent = false;
+    await eventually(async () => {
+      const before = lookups();
+      await fetchOnce(gateway.url, { headers: { [FIELD]: "s" } });
+      return lookups() > before;
+    }, "Redis to be found again");
+    isSilent = true;
+    const [before, lines, requests, opened] = [
+      lookups(),
+      gateway.requestLines().length,
+      asked(),
+      connections(),
+    ];
+    const client = await openRaw(gateway.port);
+    client.send(raw);
+    await eventually(() => lookups() > before, "the lookup");
+    client.socket.resetAndDestroy();
+    const { endReason } = await gateway.requestLine(lines);
+    // The lookup ends after its client.
+    await eventually(() => connections() > opened, "the end of the lookup");
+    await fetchOnce(gateway.url);
+    expect([endReason, asked() - requests]).toEqual(["client_gone", 1]);
+  }
+  expect(gateway.log.filter(({ msg }) => msg === "internal error")).toEqual([]);
 });

@@ -109,10 +109,10 @@ test("the backend of a client or session comes first, unless it was tried or is 
   for (const name of ["a", "b", "c"]) for (let n = 0; n < 3; n++) expect(nextFrom(name)).toBe(name);
   expect(nextFrom("a", "a")).toBe("b");
   expect(nextFrom("a", "a", "b")).toBe("c");
-  upstream.failed(backend("a"), "refused");
+  upstream.failed(backend("a"), REFUSED);
   expect(nextFrom("a")).toBe("b");
-  upstream.failed(backend("b"), "refused");
-  upstream.failed(backend("c"), "refused");
+  upstream.failed(backend("b"), REFUSED);
+  upstream.failed(backend("c"), REFUSED);
   // Failures have taken out all of them, so all may be tried.
   expect(nextFrom("a")).toBe("a");
 });
