@@ -3,6 +3,7 @@ import { type Backend, type BackendRequest, startBackend } from "../support/back
 import { eventually } from "../support/eventually.ts";
 import { type GatewayFixture, startGateway, startGatewayTo } from "../support/gateway.ts";
 import { handshake, switching } from "../support/handshake.ts";
+import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 import { openRaw } from "../support/raw-client.ts";
 import { openStream, type StreamRequest } from "../support/sse-client.ts";
 
@@ -165,6 +166,26 @@ test("a WebSocket follows the cookie, and a stream and a handshake set it", asyn
   stranger.send(handshake());
   await stranger.received("\r\n\r\n");
   expect(stranger.text).toMatch(/\r\nset-cookie: home=[\w-]{22}; Path=/i);
+});
+
+test("an HTTP/2 client over TLS gets a Secure cookie and follows it", async () => {
+  const script = (request: BackendRequest) => request.respond(200, { "Set-Cookie": "own=1" }, "ok");
+  const backends = await Promise.all(Array.from({ length: 3 }, () => startBackend(script)));
+  const gateway = await startSecureGatewayTo("", {
+    upstream: { backends: backends.map(({ url }) => ({ url })), sticky: { cookie: "home" } },
+  });
+  const client = await openHttp2(gateway.port);
+  const headers = await client.request().opened();
+  expect(headers["set-cookie"]).toEqual([
+    "own=1",
+    expect.stringMatching(/^home=[\w-]{22}; Path=\/; HttpOnly; SameSite=Lax; Secure$/),
+  ]);
+  const cookie = ["own=1", `home=${tokenIn(headers["set-cookie"]?.slice(1) ?? [])}`];
+  for (let n = 0; n < 3; n++)
+    expect((await client.request({ cookie }).opened())["set-cookie"]).toEqual(["own=1"]);
+  const home = backends.find(({ requests }) => requests.length > 0);
+  await eventually(() => home?.requests.length === 4, "all requests at one backend");
+  expect(home?.requests.at(-1)?.fieldLines("cookie")).toEqual(["own=1"]);
 });
 
 test("a backup keeps the clients that it got while the others were down", async () => {
