@@ -20,7 +20,9 @@ const cookieObject = z.strictObject({
     .describe("The cookie's SameSite; none, for pages of other sites, works only over TLS."),
   maxAge: duration
     .optional()
-    .describe("How long the browser keeps the cookie; without it, until the browser is closed."),
+    .describe(
+      "How long the browser keeps the cookie, from the response that sets it; without it, until the browser is closed.",
+    ),
   secret: secret
     .optional()
     .describe(

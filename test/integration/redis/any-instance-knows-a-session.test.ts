@@ -108,6 +108,8 @@ test("while Redis is killed or hangs, an instance knows the sessions that it has
   // Redis has lost all its data.
   expect(await homesOf(a.url, backends, "here")).toEqual([home]);
   for (const gateway of [a, b]) await connected(gateway, backends, redis);
+  expect(await homesOf(a.url, backends, "late")).toEqual([late]);
+  expect(await homesOf(b.url, backends, "late")).toEqual([late]);
   const again = await begin(a.url, backends, "again");
   expect(await homesOf(b.url, backends, "again")).toEqual([again]);
 });

@@ -105,6 +105,9 @@ test("own sessions answer while the shared ones are unavailable or empty, and ta
   isAway = false;
   shared.clear();
   expect(await sessions.find("late")).toBe("three");
+  // What began meanwhile, and what it has lost, the shared store gets when it is used.
+  expect(await sessions.find("elsewhere")).toBe("one");
+  expect(Object.fromEntries(shared)).toEqual({ late: "three", elsewhere: "one" });
   shared.set("here", "four");
   expect(await sessions.find("here")).toBe("four");
 });
