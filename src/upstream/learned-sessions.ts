@@ -54,7 +54,7 @@ export class LearnedSessions implements Sticky {
     };
   }
 
-  /** Returns the hash of the session that the fields name: some backends take its name for proof of who asks. */
+  /** Returns the session that the fields name, as a hash: to some backends the name alone is a credential. */
   #sessionIn(fields: RawFields): string | undefined {
     const [value = "", ...more] = fieldValues(fields, this.#field);
     const name = value.trim();

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { afterTest } from "../../support/after-test.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type GatewaySetup, startGateway } from "../../support/gateway.ts";
+import { startNginx } from "../../support/nginx.ts";
 import { startRedis } from "../../support/redis.ts";
 import { type SessionBackend, startMcpBackend, startSocketBackend } from "../../support/session-backends.ts";
 import { fetchOnce, serveWorkers } from "../../support/workers.ts";
@@ -15,6 +16,8 @@ import { fetchOnce, serveWorkers } from "../../support/workers.ts";
 /** Starts the gateway; returns its URL. */
 const WAYS: Record<string, (setup: GatewaySetup) => Promise<string>> = {
   "one process": async (setup) => (await startGateway(setup)).url,
+  "behind nginx with its defaults": async (setup) =>
+    (await startNginx({ upstream: (await startGateway(setup)).host, httpVersion: "1.0" })).url,
   "two workers": async (setup) => (await serveWorkers(setup)).url,
   "two instances with Redis": async (setup) => {
     const redis = await startRedis();
