@@ -139,6 +139,11 @@ export class Account implements Sent {
     this.#endReason ??= reason;
   }
 
+  /** Notes that the client did not take the end of a body that was complete: `reason` replaces that of the end. */
+  endNotTaken(reason: EndReason): void {
+    this.#endReason = reason;
+  }
+
   /** Notes an error; the first one stands. */
   noteError(error: unknown): void {
     this.#error ??= error;

@@ -1,6 +1,7 @@
 import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { ClientResponse } from "../http/client-response.ts";
+import type { BorrowedBytes } from "../http/source.ts";
 import type { ResponseHead } from "./response-head.ts";
 import { abortDelivered, StallTimer } from "./stall-timer.ts";
 
@@ -24,6 +25,8 @@ export class ClientWriter {
   /** Made when the client is behind for the first time; most clients never are. */
   #stall: StallTimer | undefined;
   #whenDrained: (() => void) | undefined;
+  /** Whether the body is complete. */
+  #hasEnded = false;
 
   constructor(exchange: Exchange, response: ClientResponse, bounds: Bounds) {
     this.#exchange = exchange;
@@ -48,12 +51,14 @@ export class ClientWriter {
   }
 
   /**
-   * Starts the stall timer, and returns whether the client's buffer has room. To be called when the response's `write`
-   * has returned false; without room, `onceDrained` tells when the buffer is empty.
+   * Writes a part of the body, and watches that the client takes it. Returns false if the client's buffer is full; then
+   * `onceDrained` tells when it is empty.
    */
-  hasRoom(): boolean {
-    this.#watchStall();
-    return this.#response.pendingBytes < this.#bounds.clientBuffer;
+  write(bytes: BorrowedBytes, start?: number, end?: number): boolean {
+    const isAccepted = this.#response.write(bytes, start, end);
+    // HTTP/2 accepts 16 KiB beyond the client's window, which a client may never open.
+    if (this.isBehind) this.#watchStall();
+    return isAccepted || this.#response.pendingBytes < this.#bounds.clientBuffer;
   }
 
   /** Calls back once, when no bytes are pending; a later callback replaces this one. */
@@ -64,6 +69,7 @@ export class ClientWriter {
   /** Ends a complete body. */
   end(reason: EndReason, trailers: readonly [string, string][] = []): void {
     if (this.#response.isClosed) return;
+    this.#hasEnded = true;
     this.#exchange.account.endsWith(reason);
     this.#response.end(undefined, trailers);
     if (this.isBehind) this.#watchStall();
@@ -86,6 +92,11 @@ export class ClientWriter {
     callback?.();
   }
 
+  #onStall(): void {
+    if (this.#hasEnded) this.#exchange.account.endNotTaken("slow_client");
+    this.abort("slow_client");
+  }
+
   #watchStall(): void {
     this.#stall ??= this.#createStall();
     this.#stall.start();
@@ -95,7 +106,7 @@ export class ClientWriter {
     const stall = new StallTimer(this.#response, {
       sendTimeout: this.#bounds.sendTimeout,
       owner: this.#exchange,
-      onStall: () => this.abort("slow_client"),
+      onStall: () => this.#onStall(),
     });
     this.#response.onDrain(() => this.#onDrain());
     this.#response.onClose(() => stall.clear());

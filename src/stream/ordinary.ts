@@ -29,7 +29,7 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
   backend.start({
     onData(bytes, start, end) {
       exchange.account.addBytes(end - start);
-      if (response.write(bytes, start, end) || writer.hasRoom()) return;
+      if (writer.write(bytes, start, end)) return;
       backend.pause();
       writer.onceDrained(() => backend.resume());
     },

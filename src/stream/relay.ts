@@ -170,17 +170,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   #add(lines: Buffer): void {
     if (!this.#boundary.isAtBoundary) return;
     // With bytes pending, the lines would only queue behind them.
-    if (!this.#writer.isBehind) this.#addNow(lines);
-    // HTTP/2 and TLS send at the end of the turn.
-    if (this.#writer.isBehind) setImmediate(this.exchange.guarded(() => this.#boundUntaken()));
-  }
-
-  /** A write of a few bytes reports no back-pressure by HTTP/2; a client with a window of 0 would never take them. */
-  #boundUntaken(): void {
-    if (!this.#isOver && this.#writer.isBehind) this.#writer.hasRoom();
-  }
-
-  #addNow(lines: Buffer): void {
+    if (this.#writer.isBehind) return;
     if (this.bytesSent === 0) this.#mark = new ByteOrderMark();
     this.#write(lines);
   }
@@ -226,7 +216,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
   #write(bytes: Buffer, start = 0, end = bytes.length): boolean {
     if (this.#opening !== undefined) return this.#writeFirst(this.#opening, bytes.subarray(start, end));
     this.bytesSent += end - start;
-    return this.#response.write(bytes, start, end) || this.#writer.hasRoom();
+    return this.#writer.write(bytes, start, end);
   }
 
   #writeFirst(opening: Buffer, part: Buffer): boolean {

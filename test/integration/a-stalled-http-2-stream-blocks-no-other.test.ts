@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { startBackend } from "../support/backend.ts";
+import { type BackendRequest, startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { openHttp2, startSecureGatewayTo } from "../support/http2-client.ts";
 import { CODE, FRAME, frame, get, openFrames, uint32 } from "../support/http2-frames.ts";
@@ -155,11 +155,12 @@ test.each([
   expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client" });
 });
 
-test("events that a client with a closed window does not take end it at the latest after a heartbeat", async () => {
+test.each([
+  ["with heartbeats", { heartbeat: "100ms" }],
+  ["without heartbeats", { heartbeat: "off" }],
+])("a small event that a client with a closed window does not take ends it: %s", async (_name, keys) => {
   const backend = await startBackend((request) => request.openStream());
-  const gateway = await startSecureGatewayTo(backend.url, {
-    stream: { sendTimeout: "300ms", heartbeat: "100ms" },
-  });
+  const gateway = await startSecureGatewayTo(backend.url, { stream: { sendTimeout: "300ms", ...keys } });
   // The first comment line fits, but no event.
   const client = await openFrames(gateway.port);
   const INITIAL_WINDOW_SIZE = Buffer.from([0, 4]);
@@ -172,6 +173,25 @@ test("events that a client with a closed window does not take end it at the late
   expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client" });
   await request.connection.closed;
 });
+
+test.each([
+  ["whole", (request: BackendRequest) => request.respond(200, {}, "a small body")],
+  [
+    "in parts",
+    (request: BackendRequest) => request.send("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\na part"),
+  ],
+])(
+  "an ordinary response that a client with a window of 0 does not take is logged as slow_client: %s",
+  async (_name, respond) => {
+    const backend = await startBackend(respond);
+    const gateway = await startSecureGatewayTo(backend.url, { stream: { sendTimeout: "300ms" } });
+    const client = await openHttp2(gateway.port, { settings: { initialWindowSize: 0 } });
+    const exchange = client.request();
+    expect(await exchange.closed()).toBe(CODE.internal);
+    expect(exchange.status).toBe(200);
+    expect(await gateway.requestLine()).toMatchObject({ status: 200, endReason: "slow_client" });
+  },
+);
 
 test("a quiet stream whose client has taken everything stays open beyond stream.sendTimeout", async () => {
   const backend = await startBackend((request) => request.openStream());
