@@ -15,6 +15,8 @@ export interface ChannelClient extends Recipient, Expiring {
   readonly seq: number;
   /** Bytes of its response that the kernel has taken. */
   readonly takenBytes: number;
+  /** Bytes of its response that the kernel has not taken. */
+  readonly pendingBytes: number;
   /** The stream is open. Exactly one of `begin`, `refuse` and `dismiss` is called, once, unless the client leaves first. */
   begin(): void;
   /** The record was replaced. Called only after `begin`. */
@@ -50,6 +52,11 @@ export interface Membership {
   leave(client: ChannelClient): void;
   /** The client has pending bytes and takes no more, or takes bytes again. */
   blocked(client: ChannelClient, isBlocked: boolean): void;
+  /**
+   * The clients with pending bytes that take more all the same: HTTP/2 accepts 16 KiB beyond the client's window, which a
+   * client may never open.
+   */
+  readonly untaken: { add(client: ChannelClient): void };
   /** The client used batches outside of a delivery, so they have to be released. */
   scheduleRelease(): void;
 }

@@ -59,6 +59,7 @@ export class Channel implements ChannelFeed, Membership {
   readonly #delivery: Delivery;
   readonly #catchUp: CatchUp;
   readonly #stalls: StallWatch;
+  readonly untaken: StallWatch;
   readonly #deadlines: Deadlines;
   readonly #linger: Linger;
   /** Clients that wait for the stream to open. */
@@ -95,6 +96,7 @@ export class Channel implements ChannelFeed, Membership {
     });
     this.#delivery = new Delivery(this.history, this.#clients, () => this.#afterPass(), onFault);
     this.#stalls = new StallWatch(sendTimeout, onFault);
+    this.untaken = new StallWatch(sendTimeout, onFault);
     this.beats = new Beats(heartbeat, () => this.#beat(), onFault);
     this.#store.start(this);
   }
@@ -122,6 +124,7 @@ export class Channel implements ChannelFeed, Membership {
     this.#waiting.delete(client);
     this.#clients.delete(client);
     this.#stalls.delete(client);
+    this.untaken.delete(client);
     this.#deadlines.delete(client);
     if (this.size === 0) this.#startLinger();
   }

@@ -6,6 +6,8 @@ import { eachRecipient } from "./delivery.ts";
 export interface Taker {
   /** Bytes of its response that the kernel has taken. */
   readonly takenBytes: number;
+  /** Bytes of its response that the kernel has not taken. */
+  readonly pendingBytes: number;
   /** The position up to which it has been given all events. */
   readonly seq: number;
   abort(reason: EndReason): void;
@@ -63,7 +65,9 @@ export class StallWatch {
   #look(timeoutMs: number): void {
     const now = performance.now();
     for (const [taker, look] of [...this.#takers]) {
-      if (taker.takenBytes > look.taken) {
+      if (taker.pendingBytes === 0) {
+        this.delete(taker);
+      } else if (taker.takenBytes > look.taken) {
         look.taken = taker.takenBytes;
         look.at = now;
       } else if (now - look.at >= timeoutMs) {

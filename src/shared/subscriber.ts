@@ -199,7 +199,10 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
   /** Writes, and returns whether the response takes more. */
   #write(bytes: SharedBytes): boolean {
     this.#account.addBytes(bytes.plain.length);
-    if (this.#response.writeShared(bytes)) return true;
+    if (this.#response.writeShared(bytes)) {
+      if (this.#response.pendingBytes > 0) this.#channel.untaken.add(this);
+      return true;
+    }
     this.#isBlocked = true;
     this.#channel.blocked(this, true);
     return false;
@@ -229,7 +232,11 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
     const { sendTimeout } = this.#channel.route.config.stream;
     if (response.isClosed || response.pendingBytes === 0) return;
     const owner = this.exchange;
-    const stall = new StallTimer(response, { sendTimeout, owner, onStall: () => response.breakOff() });
+    const onStall = () => {
+      this.#account.endNotTaken("slow_client");
+      response.breakOff();
+    };
+    const stall = new StallTimer(response, { sendTimeout, owner, onStall });
     response.onClose(() => stall.clear());
     stall.start();
   }

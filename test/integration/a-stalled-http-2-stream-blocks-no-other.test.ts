@@ -156,23 +156,28 @@ test.each([
 });
 
 test.each([
-  ["with heartbeats", { heartbeat: "100ms" }],
-  ["without heartbeats", { heartbeat: "off" }],
-])("a small event that a client with a closed window does not take ends it: %s", async (_name, keys) => {
-  const backend = await startBackend((request) => request.openStream());
-  const gateway = await startSecureGatewayTo(backend.url, { stream: { sendTimeout: "300ms", ...keys } });
-  // The first comment line fits, but no event.
-  const client = await openFrames(gateway.port);
-  const INITIAL_WINDOW_SIZE = Buffer.from([0, 4]);
-  client.send(frame(FRAME.settings, 0, 0, Buffer.concat([INITIAL_WINDOW_SIZE, uint32(2)])));
-  client.request(1, get());
-  const request = await backend.nextRequest();
-  await eventually(() => client.of(FRAME.data).length > 0, "the first comment line");
-  request.emit("data: 1\n\n");
-  await eventually(() => client.resetCode(1) === CODE.internal, "the reset");
-  expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client" });
-  await request.connection.closed;
-});
+  ["with heartbeats", { heartbeat: "100ms" }, {}],
+  ["without heartbeats", { heartbeat: "off" }, {}],
+  ["of a shared stream without heartbeats", { heartbeat: "off" }, { shared: { linger: "1ms" } }],
+])(
+  "a small event that a client with a closed window does not take ends it: %s",
+  async (_name, keys, route) => {
+    const backend = await startBackend((request) => request.openStream());
+    const stream = { sendTimeout: "300ms", ...keys };
+    const gateway = await startSecureGatewayTo(backend.url, { stream, ...route });
+    // The first comment line fits, but no event.
+    const client = await openFrames(gateway.port);
+    const INITIAL_WINDOW_SIZE = Buffer.from([0, 4]);
+    client.send(frame(FRAME.settings, 0, 0, Buffer.concat([INITIAL_WINDOW_SIZE, uint32(2)])));
+    client.request(1, get());
+    const request = await backend.nextRequest();
+    await eventually(() => client.of(FRAME.data).length > 0, "the first comment line");
+    request.emit("data: 1\n\n");
+    await eventually(() => client.resetCode(1) === CODE.internal, "the reset");
+    expect(await gateway.requestLine()).toMatchObject({ endReason: "slow_client" });
+    await request.connection.closed;
+  },
+);
 
 test.each([
   ["whole", (request: BackendRequest) => request.respond(200, {}, "a small body")],

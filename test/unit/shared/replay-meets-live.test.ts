@@ -100,6 +100,7 @@ class World {
       retryMs: undefined,
       leave() {},
       blocked() {},
+      untaken: { add() {} },
       scheduleRelease: () => this.history.releaseBatches(),
     };
   }
