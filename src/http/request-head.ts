@@ -1,4 +1,3 @@
-import { METHODS } from "node:http";
 import { ProxyError } from "../base/errors.ts";
 import { fieldName } from "./field-name.ts";
 
@@ -10,8 +9,6 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 
 /** The Allow value for a method that is refused on every route. */
 export const FORWARDED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 
 /** A request head, read by any of the parsers. */
 interface Head {
@@ -34,10 +31,9 @@ export function checkHead(request: Head, maxFields: number): string {
     throw new ProxyError("version_not_supported", `HTTP/${httpVersion}`);
   }
   // TRACE sends a request's credentials back in the body (RFC 9110 section 9.3.8); nginx refuses it too.
-  if (request.method === "TRACE") {
+  if (/^trace$/i.test(request.method)) {
     throw new ProxyError("method_not_allowed", "TRACE", { fields: [["Allow", FORWARDED_METHODS]] });
   }
-  checkCase(request.method);
   if (rawHeaders.length / 2 > maxFields) throw new ProxyError("header_overflow", "too many header fields");
   let host: string | undefined;
   let hasTransferEncoding = false;
@@ -60,16 +56,6 @@ export function checkHead(request: Head, maxFields: number): string {
   const isEmpty = host === "" && httpVersion !== "2.0";
   if (host !== undefined && !isEmpty && !HOST.test(host)) throw new ProxyError("bad_request", "invalid Host");
   return host ?? "";
-}
-
-/**
- * Refuses a known method in another case: methods are case-sensitive (RFC 9110 section 9.1), but a backend may read `get`
- * as GET, past the methods of a route.
- */
-function checkCase(method: string): void {
-  if (KNOWN_METHODS.has(method)) return;
-  if (KNOWN_METHODS.has(method.toUpperCase()))
-    throw new ProxyError("method_not_implemented", `${method} in another case`);
 }
 
 /** Fields that frame or control an HTTP/1 connection; they make an HTTP/2 request malformed. */

@@ -18,7 +18,7 @@ import { forward } from "../stream/ordinary.ts";
 import { Relay } from "../stream/relay.ts";
 import { discard } from "../upstream/discard.ts";
 import { isStreaming, openAnswer } from "./answer.ts";
-import { checkSecondReading } from "./second-reading.ts";
+import { checkMethodCase, checkSecondReading } from "./second-reading.ts";
 import { isShared, subscribe } from "./subscribe.ts";
 
 /** How long, in ms, a mock may be silent after its client has left. */
@@ -84,6 +84,7 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   const route = findRoute(exchange, runtime);
   exchange.routedTo(route);
   checkSecondReading(exchange, route, runtime.router);
+  checkMethodCase(exchange, route, runtime.router);
   const chosen = chooseEnvironment(route, exchange);
   exchange.routedTo(chosen);
   runtime.loops.check(exchange, runtime.config.server.limits.passes);

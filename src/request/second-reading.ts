@@ -30,6 +30,22 @@ export function checkSecondReading(
   );
 }
 
+/**
+ * Refuses a method that belongs to another route once it is in upper case: methods are case-sensitive (RFC 9110 section
+ * 9.1), but Django and Flask read `post` as POST.
+ */
+export function checkMethodCase(
+  { host, request: { method }, target }: Exchange,
+  route: RuntimeRoute,
+  router: Router<RuntimeRoute>,
+): void {
+  if (!/[a-z]/.test(method)) return;
+  const upper = method.toUpperCase();
+  const found = router.match({ host: hostName(host), path: routingPath(target.path), method: upper });
+  if (found !== undefined && "route" in found && found.route === route) return;
+  throw new ProxyError("method_not_implemented", `as ${upper}, ${method} belongs to another route`);
+}
+
 function isGuarded({ auth, config: { access } }: RuntimeRoute): boolean {
   return auth !== undefined || access.allow.length > 0 || access.deny.length > 0;
 }

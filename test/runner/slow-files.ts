@@ -21,6 +21,8 @@ export const SLOW_FILES: readonly string[] = [
   "test/security/http-2-floods.test.ts",
   "test/integration/a-kept-connection-is-left-before-its-backend-closes-it.test.ts",
   "test/e2e/gunicorn.test.ts",
+  "test/e2e/chromium-sees-odd-responses-as-without-sluice.test.ts",
+  "test/integration/any-method-and-minor-version-is-served.test.ts",
   "test/integration/demo.test.ts",
   "test/unit/regular-expressions.test.ts",
   "test/integration/the-fast-path-answers-as-node-http-does.test.ts",

@@ -37,8 +37,8 @@ const CAUSES: Readonly<Record<ErrorCode, readonly [cause: string, remedy: string
   ],
   method_not_allowed: ["the route takes other methods; `Allow` lists them", "use one of them"],
   method_not_implemented: [
-    "a known method in another case, or an unknown one behind a request that is under way or in parts",
-    "write the method in upper case; wait for the response before it",
+    "an unknown method behind a request that is under way or in parts; or one in lower case that, in upper case, belongs to another route",
+    "wait for the response before it; write the method in upper case",
   ],
   request_timeout: [
     "the head did not arrive within `limits.requestTimeout`, or no byte of the body for `limits.bodyTimeout`",

@@ -21,9 +21,9 @@ test("each name that stands before its file is in that file", () => {
   expect(wrong.map(([all]) => all)).toEqual([]);
 });
 
-test("the line that writes an event's bytes is in the relay as the page shows it", () => {
+test("the line that writes an event's bytes is in the client writer as the page shows it", () => {
   const line = /is `(this\.#response\.write\([^`]*\))`/.exec(text)?.[1] ?? "nothing";
-  expect(readFileSync(`${ROOT}src/stream/relay.ts`, "utf8")).toContain(line);
+  expect(readFileSync(`${ROOT}src/stream/client-writer.ts`, "utf8")).toContain(line);
 });
 
 test("each file of internals has a row", () => {
