@@ -1,6 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
-import type { LimitsConfig, RateConfig } from "../config/limits-schema.ts";
+import type { LimitsConfig } from "../config/limits-schema.ts";
 import type { LearnConfig } from "../config/sticky-schema.ts";
 import type { Principal } from "../exchange/principal.ts";
 
@@ -23,8 +23,8 @@ export interface CounterStore {
   limitSignatures(count: number): void;
   /** Returns the unused tickets of a route. */
   tickets(route: string): TicketStore;
-  /** Returns the windows of one rate; `route` is empty for a rate of the whole gateway. */
-  windows(route: string, config: RateConfig): Windows;
+  /** Returns the windows of one limit; `route` is empty for a limit of the whole gateway. */
+  windows(route: string, config: WindowConfig): Windows;
   /** Returns the sessions of a route in one of its environments; the caller closes them. */
   sessions(route: string, environment: string, bounds: SessionBounds): Sessions;
   /** Returns the places for streams of a route, or of the whole gateway if `name` is empty. */
@@ -70,6 +70,17 @@ export interface Places {
   take(address: string): Release | Promise<Release>;
 }
 
+/** A limit of counts in windows, such as a request rate. */
+export interface WindowConfig {
+  /** The largest count in a window. */
+  readonly requests: number;
+  /** The length of a window, in ms. */
+  readonly per: number;
+  /** What is counted, and by which keys: it tells apart the limits of a route that are equal otherwise. */
+  readonly by: string;
+  readonly maxKeys: number;
+}
+
 /** The count of one key in its window, after it was counted. */
 export interface WindowCount {
   readonly isOver: boolean;
@@ -78,14 +89,15 @@ export interface WindowCount {
   readonly msLeft: number;
 }
 
-/** Counts by key; the window of a key begins with its first count and lasts `RateConfig.per`. */
+/** Counts by key; the window of a key begins with its first count and lasts `WindowConfig.per`. */
 export interface WindowCounter {
-  take(key: string): Promise<WindowCount>;
-  /** Takes the last count of a key back; does nothing if its window is over. */
-  release(key: string): Promise<void>;
+  /** Counts one, or `amount`, also beyond the limit. */
+  take(key: string, amount?: number): Promise<WindowCount>;
+  /** Takes a count of one, or of `amount`, back; does nothing if the window of the key is over. */
+  release(key: string, amount?: number): Promise<void>;
 }
 
-/** The windows of one rate. */
+/** The windows of one limit. */
 export interface Windows extends WindowCounter {
   /** Forgets the counts of this process. */
   close(): void;

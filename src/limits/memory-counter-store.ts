@@ -1,10 +1,10 @@
-import type { RateConfig } from "../config/limits-schema.ts";
 import type {
   ConnectionCount,
   CounterStore,
   SessionBounds,
   Sessions,
   StreamLimits,
+  WindowConfig,
   Windows,
 } from "./counter-store.ts";
 import { MemoryPlaces, type PlaceCounts } from "./memory-places.ts";
@@ -53,8 +53,8 @@ export class MemoryCounterStore implements CounterStore {
     return new MemoryTickets();
   }
 
-  /** Returns empty windows: the caller keeps them for as long as the rate is unchanged. */
-  windows(_route: string, config: RateConfig): Windows {
+  /** Returns empty windows: the caller keeps them for as long as the limit is unchanged. */
+  windows(_route: string, config: WindowConfig): Windows {
     return memoryWindows(config);
   }
 

@@ -1,7 +1,7 @@
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
-import type { RateConfig } from "../config/limits-schema.ts";
 import {
   CounterStoreUnavailable,
+  type WindowConfig,
   type WindowCount,
   type WindowCounter,
   type Windows,
@@ -17,12 +17,12 @@ export interface ForgettingCounter extends WindowCounter {
 }
 
 /** Returns the windows of a rate in this process. */
-export function memoryWindows(config: RateConfig): BoundedWindows {
+export function memoryWindows(config: WindowConfig): BoundedWindows {
   return new BoundedWindows(config, new MemoryWindows(config));
 }
 
 /** Returns the state of a window in which a key was counted `count` times, for the limit of a rate. */
-export function windowCount({ requests, per }: RateConfig, count: number, msLeft: number): WindowCount {
+export function windowCount({ requests, per }: WindowConfig, count: number, msLeft: number): WindowCount {
   return {
     isOver: count > requests,
     remaining: Math.max(0, requests - count),
@@ -38,30 +38,33 @@ export function withFallback(shared: WindowCounter, own: WindowCounter): WindowC
     throw error;
   };
   return {
-    take: (key) => shared.take(key).catch((error) => isUnavailable(error) && own.take(key)),
-    release: (key) => shared.release(key).catch((error) => void (isUnavailable(error) && own.release(key))),
+    take: (key, amount) =>
+      shared.take(key, amount).catch((error) => isUnavailable(error) && own.take(key, amount)),
+    release: (key, amount) =>
+      shared.release(key, amount).catch((error) => void (isUnavailable(error) && own.release(key, amount))),
   };
 }
 
 /** Counts with the library, which keeps every key until its window ends. */
 export class MemoryWindows implements ForgettingCounter {
-  readonly #config: RateConfig;
+  readonly #config: WindowConfig;
   readonly #limiter: RateLimiterMemory;
 
-  constructor(config: RateConfig) {
+  constructor(config: WindowConfig) {
     this.#config = config;
     this.#limiter = new RateLimiterMemory({ points: config.requests, duration: config.per / 1000 });
   }
 
-  async take(key: string): Promise<WindowCount> {
-    const { consumedPoints, msBeforeNext } = await this.#limiter.consume(key).catch(asResult);
+  async take(key: string, amount = 1): Promise<WindowCount> {
+    const { consumedPoints, msBeforeNext } = await this.#limiter.consume(key, amount).catch(asResult);
     return windowCount(this.#config, consumedPoints, msBeforeNext);
   }
 
-  async release(key: string): Promise<void> {
+  async release(key: string, amount = 1): Promise<void> {
     const window = await this.#limiter.get(key);
     // The library would open a new window with a negative count.
-    if (window !== null && window.msBeforeNext > 0) await this.#limiter.reward(key);
+    if (window === null || window.msBeforeNext <= 0) return;
+    await this.#limiter.reward(key, Math.min(amount, window.consumedPoints));
   }
 
   forget(key: string): void {
@@ -82,22 +85,22 @@ function asResult(error: unknown): RateLimiterRes {
  * count until a window ends: new clients may be refused, known clients keep their own counts.
  */
 export class BoundedWindows implements Windows {
-  readonly #config: RateConfig;
+  readonly #config: WindowConfig;
   readonly #counter: ForgettingCounter;
   /** When the window of each key ends, by `performance.now()`. All windows are equally long, so the first ends first. */
   readonly #ends = new Map<string, number>();
 
-  constructor(config: RateConfig, counter: ForgettingCounter) {
+  constructor(config: WindowConfig, counter: ForgettingCounter) {
     this.#config = config;
     this.#counter = counter;
   }
 
-  take(key: string): Promise<WindowCount> {
-    return this.#counter.take(this.#admit(key));
+  take(key: string, amount?: number): Promise<WindowCount> {
+    return this.#counter.take(this.#admit(key), amount);
   }
 
-  release(key: string): Promise<void> {
-    return this.#counter.release(this.#ends.has(key) ? key : OTHERS);
+  release(key: string, amount?: number): Promise<void> {
+    return this.#counter.release(this.#ends.has(key) ? key : OTHERS, amount);
   }
 
   close(): void {

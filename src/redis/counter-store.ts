@@ -1,4 +1,3 @@
-import type { RateConfig } from "../config/limits-schema.ts";
 import {
   type ConnectionCount,
   type CounterStore,
@@ -11,6 +10,7 @@ import {
   type SignatureUse,
   type StreamLimits,
   type TicketStore,
+  type WindowConfig,
   type WindowCount,
   type WindowCounter,
   type Windows,
@@ -82,7 +82,7 @@ export class RedisCounterStore implements CounterStore {
   }
 
   /** Instances whose files give a route other rates count apart. Without Redis, each instance counts for itself. */
-  windows(route: string, config: RateConfig): Windows {
+  windows(route: string, config: WindowConfig): Windows {
     const { requests, per, by } = config;
     const key = rateKey(this.#prefix, JSON.stringify([route, requests, per, by]));
     const own = new MemoryWindows(config);
@@ -106,20 +106,20 @@ export class RedisCounterStore implements CounterStore {
 class RedisWindows implements WindowCounter {
   readonly #connection: RedisConnection;
   readonly #key: string;
-  readonly #config: RateConfig;
+  readonly #config: WindowConfig;
 
-  constructor(connection: RedisConnection, key: string, config: RateConfig) {
+  constructor(connection: RedisConnection, key: string, config: WindowConfig) {
     this.#connection = connection;
     this.#key = key;
     this.#config = config;
   }
 
-  take(key: string): Promise<WindowCount> {
-    return this.#add(key, 1);
+  take(key: string, amount = 1): Promise<WindowCount> {
+    return this.#add(key, amount);
   }
 
-  async release(key: string): Promise<void> {
-    await this.#add(key, -1);
+  async release(key: string, amount = 1): Promise<void> {
+    await this.#add(key, -amount);
   }
 
   async #add(key: string, points: number): Promise<WindowCount> {

@@ -143,9 +143,13 @@ return redis.call('DEL', KEYS[1])
 export const COUNT = script(
   countReply,
   `
-if tonumber(ARGV[1]) < 0 and redis.call('EXISTS', KEYS[1]) == 0 then return { 0, 0 } end
+local points = tonumber(ARGV[1])
+local before = redis.call('GET', KEYS[1])
+if points < 0 and not before then return { 0, 0 } end
 redis.call('SET', KEYS[1], 0, 'PX', ARGV[2], 'NX')
-local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+-- An amount that was counted in an earlier window must not make this count negative.
+points = math.max(points, -tonumber(before or 0))
+local count = redis.call('INCRBY', KEYS[1], string.format('%.0f', points))
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 then
   -- A window without an end would refuse its client for ever.

@@ -1,13 +1,13 @@
 import type { View } from "../admin/admin-view.ts";
 import type { StreamPage, StreamQuery } from "../admin/streams.ts";
 import type { ErrorCode, ProxyError } from "../base/errors.ts";
-import type { RateConfig } from "../config/limits-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import type {
   Issued,
   SessionBounds,
   SignatureUse,
   StreamLimits,
+  WindowConfig,
   WindowCount,
 } from "../limits/counter-store.ts";
 import type { MetricValues } from "../observe/metrics.ts";
@@ -62,11 +62,13 @@ export interface CounterCalls {
   putSession(of: SessionKey & { readonly backend: string }): void;
 }
 
-/** Names one count of one rate of a route. */
+/** Names one count of one limit of a route. */
 export interface RateKey {
   readonly route: string;
-  readonly config: RateConfig;
+  readonly config: WindowConfig;
   readonly key: string;
+  /** How much is counted; 1 if it is missing. */
+  readonly amount?: number | undefined;
 }
 
 /** Names one session of a route in one of its environments. */

@@ -1,11 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
-import type { RateConfig } from "../config/limits-schema.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
-import type { StreamLimits, Windows } from "../limits/counter-store.ts";
+import type { StreamLimits, WindowConfig, Windows } from "../limits/counter-store.ts";
 import { MemoryCounterStore } from "../limits/memory-counter-store.ts";
 import { MemorySessions } from "../limits/memory-sessions.ts";
 import type { MemoryTickets } from "../limits/memory-tickets.ts";
@@ -16,7 +15,7 @@ export class CounterServer {
   readonly #store: MemoryCounterStore;
   /** By route. */
   readonly #tickets = new Map<string, MemoryTickets>();
-  /** By route and rate: a rate that a reload changes starts anew. */
+  /** By route and limit: a limit that a reload changes starts anew. */
   readonly #windows = new Map<string, Windows>();
   /** By route and environment. */
   readonly #sessions = new Map<string, MemorySessions>();
@@ -44,7 +43,9 @@ export class CounterServer {
     const learning = new Set(config.routes.flatMap(learningKeys));
     for (const key of this.#sessions.keys()) if (!learning.has(key)) this.#sessions.delete(key);
     const kept = new Set(
-      config.routes.flatMap(({ name, limits }) => limits.rate.map((rate) => keyOf(name, rate))),
+      config.routes.flatMap(({ name, limits }) =>
+        limits.rate.map((limit) => keyOf(name, limit)),
+      ),
     );
     const { failedAuth } = config.server.limits;
     if (failedAuth !== undefined) kept.add(keyOf("", failedAuth));
@@ -64,8 +65,8 @@ export class CounterServer {
         this.#store.signatures.useOnce(Buffer.from(signature), expiresAt, now),
       putTicket: ({ route, hash, issued, limit }) => this.#ticketsOf(route).put(hash, issued, limit),
       takeTicket: ({ route, hash }) => this.#tickets.get(route)?.take(hash),
-      countRequest: ({ route, config, key }) => this.#windowsOf(route, config).take(key),
-      uncountRequest: ({ route, config, key }) => this.#windowsOf(route, config).release(key),
+      countRequest: ({ route, config, key, amount }) => this.#windowsOf(route, config).take(key, amount),
+      uncountRequest: ({ route, config, key, amount }) => this.#windowsOf(route, config).release(key, amount),
       findSession: ({ route, environment, bounds, session }) =>
         this.#sessionsOf(route, environment).find(session, bounds),
       putSession: ({ route, environment, bounds, session, backend }) =>
@@ -124,7 +125,7 @@ export class CounterServer {
     return sessions;
   }
 
-  #windowsOf(route: string, config: RateConfig): Windows {
+  #windowsOf(route: string, config: WindowConfig): Windows {
     const key = keyOf(route, config);
     const windows = this.#windows.get(key) ?? this.#store.windows(route, config);
     this.#windows.set(key, windows);
@@ -132,7 +133,7 @@ export class CounterServer {
   }
 }
 
-function keyOf(route: string, { requests, per, by, maxKeys }: RateConfig): string {
+function keyOf(route: string, { requests, per, by, maxKeys }: WindowConfig): string {
   return JSON.stringify([route, requests, per, by, maxKeys]);
 }
 

@@ -1,6 +1,5 @@
 import { isErrorCode, ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
-import type { RateConfig } from "../config/limits-schema.ts";
 import {
   type ConnectionCount,
   type CounterStore,
@@ -11,6 +10,7 @@ import {
   type Signatures,
   type StreamLimits,
   type TicketStore,
+  type WindowConfig,
   type Windows,
 } from "../limits/counter-store.ts";
 import { MemoryCounterStore } from "../limits/memory-counter-store.ts";
@@ -48,11 +48,13 @@ export class PrimaryCounterStore implements CounterStore {
     };
   }
 
-  windows(route: string, config: RateConfig): Windows {
+  windows(route: string, config: WindowConfig): Windows {
     const own = memoryWindows(config);
     const ofPrimary = {
-      take: (key: string) => answered(this.#link.call("countRequest", { route, config, key })),
-      release: (key: string) => answered(this.#link.call("uncountRequest", { route, config, key })),
+      take: (key: string, amount?: number) =>
+        answered(this.#link.call("countRequest", { route, config, key, amount })),
+      release: (key: string, amount?: number) =>
+        answered(this.#link.call("uncountRequest", { route, config, key, amount })),
     };
     return { ...withFallback(ofPrimary, own), close: () => own.close() };
   }

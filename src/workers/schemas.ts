@@ -39,15 +39,14 @@ const fits =
   (value) =>
     schema.safeParse(value).success;
 
-const RATE_SUBJECTS: ReadonlySet<unknown> = new Set(["app", "ip", "route"]);
 const SIGNATURE_USES: ReadonlySet<unknown> = new Set(["new", "seen", "full"]);
 
 const isRateKey: Check = (value) => {
   if (!isObject(value) || !isText(value["route"]) || !isText(value["key"])) return false;
-  const { config } = value;
-  if (!isObject(config)) return false;
+  const { config, amount } = value;
+  if (!isObject(config) || !isLimit(amount)) return false;
   const { requests, per, by, maxKeys } = config;
-  return [requests, per, maxKeys].every((count) => isCount(count) && count !== 0) && RATE_SUBJECTS.has(by);
+  return [requests, per, maxKeys].every((count) => isCount(count) && count !== 0) && isText(by);
 };
 
 const isWindowCount: Check = (value) =>

@@ -30,6 +30,19 @@ test("a window begins with its first request and admits the configured number", 
   windows.close();
 });
 
+test("an amount is counted and taken back, and no count becomes negative", async () => {
+  const windows = windowsOf({ requests: 100, per: "10s", by: "ip" });
+  expect(await windows.take("a", 60)).toMatchObject({ isOver: false, remaining: 40 });
+  expect(await windows.take("a", 60)).toMatchObject({ isOver: true, remaining: 0 });
+  await windows.release("a", 60);
+  expect(await windows.take("a", 10)).toMatchObject({ isOver: false, remaining: 30 });
+  await windows.release("a", 1000);
+  expect(await windows.take("a", 100)).toMatchObject({ isOver: false, remaining: 0 });
+  await windows.release("b", 5);
+  expect(await windows.take("b", 1)).toMatchObject({ remaining: 99 });
+  windows.close();
+});
+
 test("property: for any sequence of requests, each key gets the same result as from a simple counter", async () => {
   const step = fc.record({ key: fc.nat(6), waitMs: fc.nat(700) });
   const sizes = { requests: fc.integer({ min: 1, max: 5 }), maxKeys: fc.integer({ min: 1, max: 4 }) };
