@@ -5,6 +5,7 @@ import { accessSchema } from "./access-schema.ts";
 import { authSchema } from "./auth-schema.ts";
 import { heartbeatSchema } from "./heartbeat-schema.ts";
 import { limitsSchema } from "./limits-schema.ts";
+import { llmSchema } from "./llm-schema.ts";
 import { mockSchema } from "./mock-schema.ts";
 import { suggestion } from "./nearest.ts";
 import { rewriteSchema } from "./rewrite-schema.ts";
@@ -259,6 +260,11 @@ const route = z.strictObject({
     .optional()
     .describe(
       "One backend request for all clients that ask for the same stream, with a history to resume from.",
+    ),
+  llm: llmSchema
+    .optional()
+    .describe(
+      "Metrics and log fields for the answers of language models: tokens, and time to the first one.",
     ),
   cors: z
     .union([z.boolean(), corsObject], "expected true, or an object with allowOrigins")

@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { ownText } from "../base/own-text.ts";
+import type { TokenCounts } from "./token-counts.ts";
 
 /** The counts of a response's body so far. */
 export interface Sent {
@@ -35,6 +36,7 @@ export class Account implements Sent {
   #preflightRefused: string | undefined;
   #backendRequestId: string | undefined;
   #decoded: string | undefined;
+  #tokens: TokenCounts | undefined;
 
   /** The status of the response head that was sent; 0 before, 499 if the client left before the end. */
   get status(): number {
@@ -94,6 +96,11 @@ export class Account implements Sent {
     return this.#preflightRefused;
   }
 
+  /** The tokens of a model's answer; undefined for any other response. */
+  get tokens(): TokenCounts | undefined {
+    return this.#tokens;
+  }
+
   /** The time since the request's head was read, in ms; not rounded. */
   get ageMs(): number {
     return performance.now() - this.#receivedAt;
@@ -132,6 +139,11 @@ export class Account implements Sent {
   /** Reads the numbers from `sent` from now on: a relay that counts in its own fields touches less memory per event. */
   countedBy(sent: Sent): void {
     this.#sent = sent;
+  }
+
+  /** Reads the tokens from `tokens` from now on. */
+  countedTokensBy(tokens: TokenCounts): void {
+    this.#tokens = tokens;
   }
 
   /** Notes why the exchange ends; the first reason stands, because later ones are its consequences. */

@@ -2,6 +2,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { EndReason } from "../base/outcome.ts";
 import { type BackendCounts, type BackendUp, declareBackends } from "./backend-metrics.ts";
 import { declareReady, internalErrorCounter, reloadCounter } from "./common-metrics.ts";
+import { LlmMetrics } from "./llm-metrics.ts";
 import { declareRedis, type RedisState } from "./redis-metrics.ts";
 import { RouteHistogram } from "./route-histogram.ts";
 
@@ -64,6 +65,8 @@ export interface MetricSources {
  * empty label. A scan of a million paths therefore adds no series.
  */
 export class Metrics {
+  /** The metrics of answers of language models. */
+  readonly llm: LlmMetrics;
   readonly #registry = new Registry();
   readonly #sources: MetricSources;
   /** Requests that have ended, by route and status. */
@@ -124,6 +127,7 @@ export class Metrics {
       registers,
     });
     this.#internalErrors = internalErrorCounter(registers);
+    this.llm = new LlmMetrics(register);
     this.#declareStreams(registers);
     this.#declareStates(registers);
     if (sources.redis() !== undefined) declareRedis(registers, sources.redis);

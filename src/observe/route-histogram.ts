@@ -9,13 +9,13 @@ import { Spread } from "./spread.ts";
 interface RouteHistogramOptions {
   readonly name: string;
   readonly help: string;
-  /** Upper bounds in seconds, in rising order. */
+  /** Upper bounds in the histogram's unit, in rising order. */
   readonly buckets: readonly number[];
   readonly register: Registry;
 }
 
 /**
- * A histogram of seconds by route: observations are added to plain numbers, which a scrape formats.
+ * A histogram by route, of seconds or another unit: observations are added to plain numbers, which a scrape formats.
  *
  * prom-client's Histogram checks the labels of each observation and looks them up by a joined text, which took a
  * fortieth of the time of an ordinary request.
@@ -33,13 +33,13 @@ export class RouteHistogram implements CustomMetric {
     registerCustomMetric(register, this);
   }
 
-  observe(route: string, seconds: number): void {
+  observe(route: string, value: number): void {
     let spread = this.#spreads.get(route);
     if (spread === undefined) {
       spread = new Spread(this.#buckets);
       this.#spreads.set(route, spread);
     }
-    spread.observe(seconds);
+    spread.observe(value);
   }
 
   /** Returns the values for prom-client, which adds up those of several processes. */

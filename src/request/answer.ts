@@ -9,7 +9,10 @@ import { backendRetryAfter, retrySoon } from "../http/retry-after.ts";
 import type { Source, SourceHead } from "../http/source.ts";
 import type { Capacity } from "../limits/capacity.ts";
 import type { Places } from "../limits/counter-store.ts";
+import { metered } from "../llm/metered-source.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { RuntimeRoute } from "../runtime/runtime-route.ts";
+import { decodedStream } from "../stream/decoded-source.ts";
 import { interimFields, isStream } from "../stream/response-head.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
@@ -26,7 +29,7 @@ export async function openAnswer(
   exchange: Exchange,
   response: ClientResponse,
   route: RuntimeRoute,
-  capacity: Capacity,
+  { capacity, telemetry }: Pick<Runtime, "capacity" | "telemetry">,
 ): Promise<Source | undefined> {
   const { rawHeaders, method } = exchange.request;
   const isStreamWanted = method !== "HEAD" && acceptsEventStream(rawHeaders);
@@ -35,7 +38,8 @@ export async function openAnswer(
   if (exchange.isEnded) return undefined;
   const letGo = route.config.stream.onClientGone === "drain" ? exchange.hold() : undefined;
   try {
-    const source = await open(exchange, response, route);
+    const opened = readable(exchange, await open(exchange, response, route), route);
+    const source = metered(opened, exchange, route, telemetry.metrics.llm);
     exchange.onEnd(() => source.cancel());
     if (letGo !== undefined) source.onClose(letGo);
     if (route.mock === undefined && isWorthRetrying(exchange, source.head.status)) throw overloaded(source);
@@ -46,6 +50,11 @@ export async function openAnswer(
     letGo?.();
     throw error;
   }
+}
+
+/** Returns a response without the content coding of its stream, if that has to be decoded. */
+export function readable(exchange: Exchange, source: Source, route: RuntimeRoute): Source {
+  return isStreaming(exchange, source, route) ? decodedStream(exchange, source) : source;
 }
 
 /** Whether a response is a stream with a body to relay. */

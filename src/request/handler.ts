@@ -13,7 +13,6 @@ import { isPreflight } from "../policy/cors.ts";
 import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { chooseEnvironment, type RuntimeRoute } from "../runtime/runtime-route.ts";
-import { decodedStream } from "../stream/decoded-source.ts";
 import { forward } from "../stream/ordinary.ts";
 import { Relay } from "../stream/relay.ts";
 import { discard } from "../upstream/discard.ts";
@@ -43,7 +42,7 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
 
   exchange.letContinue();
   if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
-  const backend = await openAnswer(exchange, response, route, runtime.capacity);
+  const backend = await openAnswer(exchange, response, route, runtime);
   if (backend !== undefined) deliver(exchange, response, backend, { route, runtime });
 }
 
@@ -60,7 +59,7 @@ export function deliver(
     return;
   }
   // Also for a client that has left, with `onClientGone: drain`: the route's timeouts bound it.
-  const relay = new Relay(exchange, response, decodedStream(exchange, backend), route);
+  const relay = new Relay(exchange, response, backend, route);
   if (!response.isClosed) {
     runtime.relays.add(relay);
     response.onClose(() => runtime.relays.delete(relay));

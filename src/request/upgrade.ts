@@ -20,7 +20,7 @@ import { requestedProtocol } from "../websocket/protocol.ts";
 import { passUpgrade } from "../websocket/upgrade.ts";
 import type { WaitingClient } from "../websocket/waiting-client.ts";
 import { checkHandshake } from "../websocket/websocket.ts";
-import { isStreaming, takePlace } from "./answer.ts";
+import { isStreaming, readable, takePlace } from "./answer.ts";
 import { deliver, readAndRoute } from "./handler.ts";
 import { join } from "./receive.ts";
 
@@ -140,7 +140,7 @@ async function relayResponse(
   socket.once("end", () => socket.destroy());
   socket.resume();
   if (isStreaming(exchange, source, route)) await takePlace(exchange, route, runtime.capacity);
-  deliver(exchange, response, source, { route, runtime });
+  deliver(exchange, response, readable(exchange, source, route), { route, runtime });
 }
 
 /** Aborts a tunnel when its credential expires: it has no event boundary to end at. */

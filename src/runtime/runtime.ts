@@ -229,6 +229,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       capacity: this.capacity,
       log: this.log,
       loops: this.loops,
+      llm: this.telemetry.metrics.llm,
       onFault: (error: unknown) => this.onFault(error),
     };
     return createSnapshot(config, context, previous);

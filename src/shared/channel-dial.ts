@@ -3,6 +3,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
 import { decodedStream } from "../stream/decoded-source.ts";
+import { metered } from "../llm/metered-source.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
@@ -19,7 +20,7 @@ import type { SharedRoute } from "./shared-route.ts";
 export function dialChannel(
   first: Exchange,
   route: SharedRoute,
-  { log, capacity }: Pick<HubContext, "log" | "capacity">,
+  { log, capacity, llm }: Pick<HubContext, "log" | "capacity" | "llm">,
 ): (lastEventId: string, cancellation: Cancellation) => Promise<Source> {
   const template = channelTemplate(first, route);
   const dial = async (
@@ -35,9 +36,10 @@ export function dialChannel(
     const release = capacity.backendFiles.hold();
     cancellation.onClose(release);
     try {
-      const source = await dialUpstream({ exchange, response: cancellation, upstream, requestFor });
+      const dialled = await dialUpstream({ exchange, response: cancellation, upstream, requestFor });
+      const source = metered(decodedStream(exchange, dialled), exchange, route, llm);
       source.onClose(release);
-      return decodedStream(exchange, source);
+      return source;
     } catch (error) {
       release();
       throw error;
@@ -45,7 +47,10 @@ export function dialChannel(
   };
   return async (lastEventId, cancellation) => {
     const { mock, upstream } = route;
-    if (mock !== undefined) return mock.open(channelExchange(template, lastEventId, log));
+    if (mock !== undefined) {
+      const exchange = channelExchange(template, lastEventId, log);
+      return metered(mock.open(exchange), exchange, route, llm);
+    }
     try {
       return await dial(upstream, lastEventId, cancellation);
     } catch (error) {

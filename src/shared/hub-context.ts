@@ -1,4 +1,5 @@
 import type { Capacity } from "../limits/capacity.ts";
+import type { LlmMetrics } from "../observe/llm-metrics.ts";
 import type { Log } from "../observe/log.ts";
 import type { LoopGuard } from "../upstream/loop-guard.ts";
 import type { HistoryBudget } from "./history-budget.ts";
@@ -11,6 +12,7 @@ export interface HubContext {
   readonly capacity: Pick<Capacity, "backendFiles" | "checkBackendFile">;
   readonly log: Log;
   readonly loops: LoopGuard;
+  readonly llm: LlmMetrics;
   /** Reports a fault in a callback that belongs to no exchange. */
   onFault(error: unknown): void;
 }

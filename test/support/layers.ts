@@ -12,6 +12,7 @@ export const LAYERS: readonly string[] = [
   "upstream",
   "sse",
   "stream",
+  "llm",
   "shared",
   "redis",
   "routing",

@@ -153,7 +153,7 @@ describe("the problem of a wrong value says what is expected", () => {
     [
       "[]",
       [
-        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, shared, cors, auth, access, limits, stages, variables, debug, websocket, upgrade",
+        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, shared, llm, cors, auth, access, limits, stages, variables, debug, websocket, upgrade",
       ],
     ],
     [

@@ -63,6 +63,16 @@ test.each([
     "4:37 limits.rate.by: expected app, ip or route; did you mean app?",
   ],
   [
+    "an unknown usage",
+    `${MATCH}${UPSTREAM}llm: { usage: openai }\n`,
+    "3:15 llm.usage: expected auto",
+  ],
+  [
+    "a longest event of a few bytes",
+    `${MATCH}${UPSTREAM}llm: { maxEvent: 10 }\n`,
+    "3:18 llm.maxEvent: expected a size from 1k to 64m",
+  ],
+  [
     "no streams at all",
     `${MATCH}${UPSTREAM}limits: { streams: 0 }\n`,
     "3:20 limits.streams: expected at least 1",

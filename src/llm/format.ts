@@ -1,0 +1,27 @@
+import { contentCoding } from "../http/content-coding.ts";
+import { fieldValue } from "../http/fields.ts";
+import { mediaType } from "../http/media-type.ts";
+import type { SourceHead } from "../http/source.ts";
+
+/** How a body is read: as events, as lines of JSON, or as JSON; or why it cannot be read. */
+export type BodyFormat = "events" | "lines" | "json" | "encoded" | "content_type";
+
+const FORMATS: ReadonlyMap<string, BodyFormat> = new Map([
+  ["text/event-stream", "events"],
+  ["application/x-ndjson", "lines"],
+  ["application/jsonl", "lines"],
+  ["application/json", "json"],
+]);
+
+/**
+ * Returns the format of an answer of a model; undefined for a response that is none. Models answer POST with a 2xx. A
+ * stream counts with any method; the JSON of a GET is a list, or an answer that was counted when it was generated.
+ */
+export function formatOf(method: string, head: SourceHead): BodyFormat | undefined {
+  if (method === "HEAD" || head.status < 200 || head.status > 299 || head.status === 204) return undefined;
+  const format = FORMATS.get(mediaType(fieldValue(head.rawHeaders, "content-type")));
+  const isStreamed = format === "events" || format === "lines";
+  if (method !== "POST" && !isStreamed) return undefined;
+  if (format === undefined) return "content_type";
+  return contentCoding(head.rawHeaders) === undefined ? format : "encoded";
+}

@@ -1,0 +1,177 @@
+import { replaceUnsafe, spelled } from "../base/visible-text.ts";
+import type { LlmConfig } from "../config/llm-schema.ts";
+import type { TokenCounts } from "../exchange/token-counts.ts";
+import type { LlmAnswer, Unmetered } from "../observe/llm-metrics.ts";
+import { ByteSearch } from "./byte-search.ts";
+import { EventParts } from "./event-parts.ts";
+import type { BodyFormat } from "./format.ts";
+import { objectOf } from "./json.ts";
+import { JsonParts } from "./json-parts.ts";
+import { type Output, outputOf } from "./output.ts";
+import type { PartReader, Parts } from "./parts.ts";
+import { modelIn, Usage } from "./usage.ts";
+
+/** A bound for the log, in characters; the names of models are shorter. */
+const MAX_MODEL = 100;
+
+/**
+ * How many parts are searched for the first output. A model is silent before it, so the first output is among the first
+ * parts; without this bound, each event of a stream that is not of a model would be parsed.
+ */
+const MAX_SEARCHED = 1000;
+
+const USAGE = new ByteSearch('"usage');
+const EVAL_COUNT = new ByteSearch('eval_count"');
+
+/** Reads the tokens and times of one answer of a model while its bytes pass. It changes and delays no byte. */
+export class Meter implements PartReader, TokenCounts {
+  readonly #format: BodyFormat;
+  /** Undefined for a body that cannot be read. */
+  readonly #parts: Parts | undefined;
+  /** Returns the time since the request, in ms. */
+  readonly #ageMs: () => number;
+  readonly #usage = new Usage();
+  #searched = 0;
+  #firstOutput: Output | undefined;
+  #firstOutputMs: number | undefined;
+  #usageMs = 0;
+  #model: string | undefined;
+  #isWhole = false;
+
+  constructor(format: BodyFormat, { maxEvent }: LlmConfig, ageMs: () => number) {
+    this.#format = format;
+    this.#ageMs = ageMs;
+    if (format === "events") this.#parts = new EventParts(this, maxEvent);
+    else if (format === "lines" || format === "json") this.#parts = new JsonParts(this, maxEvent);
+  }
+
+  /** Takes the next bytes of the body. */
+  feed(bytes: Buffer, start: number, end: number): void {
+    this.#parts?.feed(bytes, start, end);
+  }
+
+  /** Notes that the body has ended completely. */
+  finish(): void {
+    this.#isWhole = true;
+  }
+
+  wants(bytes: Buffer, start: number, end: number): boolean {
+    return this.#seeksOutput || mayHoldUsage(bytes, start, end, this.#format);
+  }
+
+  read(text: string): void {
+    const part = parsed(text);
+    if (part === undefined) return;
+    this.#model ??= visibleModel(modelIn(part));
+    if (this.#seeksOutput) this.#seekOutput(outputOf(part));
+    if (this.#usage.read(part)) this.#usageMs = this.#ageMs();
+  }
+
+  get inputTokens(): number | undefined {
+    return this.#isKnown ? this.#usage.input : undefined;
+  }
+
+  get outputTokens(): number | undefined {
+    return this.#isKnown ? this.#usage.output : undefined;
+  }
+
+  get firstTokenMs(): number | undefined {
+    return this.#firstOutputMs === undefined ? undefined : Math.round(this.#firstOutputMs);
+  }
+
+  get model(): string | undefined {
+    return this.#model;
+  }
+
+  get parts(): number {
+    return this.#parts?.count ?? 0;
+  }
+
+  get isFinal(): boolean {
+    const { state } = this.#usage;
+    return this.#isKnown && (state === "final" || (state === "running" && this.#isWhole));
+  }
+
+  /** Returns the answer as the metrics count it. */
+  answer(): LlmAnswer {
+    return {
+      firstTokenSeconds: this.#firstOutputMs === undefined ? undefined : this.#firstOutputMs / 1000,
+      inputTokens: this.inputTokens ?? 0,
+      outputTokens: this.outputTokens ?? 0,
+      outputPerSecond: this.#outputPerSecond(),
+      unmetered: this.#unmetered(),
+    };
+  }
+
+  get #isKnown(): boolean {
+    return this.#usage.state !== undefined && !this.#usage.isInvalid;
+  }
+
+  /** An answer that comes whole has no first token. */
+  get #seeksOutput(): boolean {
+    if (this.#firstOutput !== undefined || this.#searched >= MAX_SEARCHED) return false;
+    return this.#format !== "json" || (this.#parts instanceof JsonParts && this.#parts.isArray);
+  }
+
+  #seekOutput(output: Output | undefined): void {
+    this.#searched++;
+    if (output === undefined) return;
+    this.#firstOutput = output;
+    this.#firstOutputMs = this.#ageMs();
+  }
+
+  /**
+   * Returns the speed between the first output and the report of the usage. Reasoning that was not streamed came before
+   * the first output, and does not count.
+   */
+  #outputPerSecond(): number | undefined {
+    if (!this.isFinal || this.#firstOutputMs === undefined) return undefined;
+    const { output, reasoning } = this.#usage;
+    const tokens = (this.#firstOutput === "reasoning" ? output : Math.max(0, output - reasoning)) - 1;
+    const ms = this.#usageMs - this.#firstOutputMs;
+    return tokens > 0 && ms > 0 ? (tokens * 1000) / ms : undefined;
+  }
+
+  #unmetered(): Unmetered | undefined {
+    if (this.#format === "encoded" || this.#format === "content_type") return this.#format;
+    if (this.isFinal) return undefined;
+    if (this.#usage.isInvalid) return "invalid";
+    if (this.#parts?.hasSkipped === true) return "too_large";
+    return this.#isWhole ? "no_usage" : "aborted";
+  }
+}
+
+/** Whether bytes may hold counts: a name of them, whose value is not null. */
+function mayHoldUsage(bytes: Buffer, start: number, end: number, format: BodyFormat): boolean {
+  for (let from = start; ; ) {
+    const at = USAGE.indexIn(bytes, from, end);
+    if (at < 0) break;
+    // With `include_usage`, each chunk of OpenAI holds `"usage":null`.
+    if (!isNullAt(bytes, at, end)) return true;
+    from = at + 1;
+  }
+  // Ollama never sends events.
+  return format !== "events" && EVAL_COUNT.indexIn(bytes, start, end) >= 0;
+}
+
+const USAGE_NULL = /^"usage"\s*:\s*null/;
+/** The room for `"usage" : null`, with some more white space. */
+const USAGE_NULL_BYTES = 24;
+
+function isNullAt(bytes: Buffer, at: number, end: number): boolean {
+  return USAGE_NULL.test(bytes.toString("latin1", at, Math.min(end, at + USAGE_NULL_BYTES)));
+}
+
+function parsed(text: string): ReturnType<typeof objectOf> {
+  try {
+    return objectOf(JSON.parse(text));
+  } catch {
+    // `[DONE]`, or no JSON: it holds no usage.
+    return undefined;
+  }
+}
+
+/** Bounds a text of the backend for the log, with characters that control a terminal escaped. */
+function visibleModel(model: string | undefined): string | undefined {
+  return model && replaceUnsafe(model.slice(0, MAX_MODEL), spelled);
+}
