@@ -32,12 +32,62 @@ const rate = z.strictObject({
   ),
 });
 
+/** A count of tokens. A day of a large service has some 10^11 tokens; sums of this many stay exact. */
+const tokenCount = z.int().min(1).max(1e12);
+
+/** The tokens that a request takes before its usage is known: a short prompt with an answer of a page. */
+const DEFAULT_RESERVE = 2000;
+
+const tokenLimit = z
+  .strictObject({
+    tokens: tokenCount.describe(
+      "Tokens in each window, input and output together; the next request gets 429.",
+    ),
+    per: ratePeriod.describe("The length of a window, 1s to 1d; it begins with the first request."),
+    by: z
+      .enum(["app", "principal", "ip", "route"])
+      .prefault("route")
+      .describe(
+        "Which requests are counted together: those of one app, of one credential's owner, of one client address, or all. A credential without an app counts for its owner, a request without a credential for its address.",
+      ),
+    reserve: tokenCount
+      .optional()
+      .describe(
+        "Tokens that a request takes before its usage is known, and at least what an answer without usage costs; 2000, or tokens if that is less.",
+      ),
+    maxKeys: rateKeys.describe(
+      "The maximum number of apps, owners or addresses that are counted separately; further ones share one count.",
+    ),
+  })
+  .superRefine(({ tokens, reserve }, ctx) => {
+    if (reserve !== undefined && reserve > tokens)
+      ctx.addIssue({
+        code: "custom",
+        path: ["reserve"],
+        message: `expected at most tokens, ${tokens}: with more, every request would be refused`,
+      });
+  })
+  .transform(({ reserve, ...limit }) => ({
+    ...limit,
+    reserve: reserve ?? Math.min(DEFAULT_RESERVE, limit.tokens),
+  }));
+
 export const limitsSchema = z.strictObject({
   rate: z
     .union([rate, z.array(rate).max(MAX_POLICIES)], "expected { requests, per, by }, or a list of these")
     .transform((value) => (Array.isArray(value) ? value : [value]))
     .prefault([])
     .describe("Request rates, each { requests, per, by }; every rate of a list applies."),
+  tokens: z
+    .union(
+      [tokenLimit, z.array(tokenLimit).max(MAX_POLICIES)],
+      "expected { tokens, per, by, reserve }, or a list of these",
+    )
+    .transform((value) => (Array.isArray(value) ? value : [value]))
+    .prefault([])
+    .describe(
+      "Tokens of language models, each { tokens, per, by, reserve }; every limit of a list applies. The answers are read as with llm.",
+    ),
   streams: z
     .int()
     .min(1)
@@ -64,3 +114,4 @@ export const limitsSchema = z.strictObject({
 
 export type LimitsConfig = z.output<typeof limitsSchema>;
 export type RateConfig = LimitsConfig["rate"][number];
+export type TokenLimitConfig = LimitsConfig["tokens"][number];

@@ -22,3 +22,16 @@ export const llmSchema = z.strictObject({
 
 /** A route's `llm` after validation. */
 export type LlmConfig = z.output<typeof llmSchema>;
+
+const DEFAULTS = llmSchema.parse({});
+
+/** Returns how a route reads the answers of models; undefined if it does not. A limit of tokens needs it. */
+export function llmOf({
+  llm,
+  limits,
+}: {
+  readonly llm?: LlmConfig | undefined;
+  readonly limits: { readonly tokens: readonly unknown[] };
+}): LlmConfig | undefined {
+  return llm ?? (limits.tokens.length > 0 ? DEFAULTS : undefined);
+}

@@ -209,7 +209,7 @@ const corsObject = z
     exposeHeaders: tokens
       .optional()
       .describe(
-        "Fields a page may read. Without it X-Request-Id, Mcp-Session-Id and Retry-After; without allowCredentials all (*).",
+        "Fields a page may read. Without it X-Request-Id, Mcp-Session-Id, Retry-After and those of limits.tokens; without allowCredentials all (*).",
       ),
     allowCredentials: z.boolean().prefault(false).describe("Let the browser send cookies; not with *."),
     maxAge: duration.prefault("10m").describe("How long a browser may remember a preflight."),

@@ -105,6 +105,7 @@ interface SharingRoute {
   readonly match: { readonly path: string; readonly methods?: readonly string[] | undefined };
   readonly auth?: unknown;
   readonly shared?: SharedConfig | undefined;
+  readonly limits: { readonly tokens: readonly unknown[] };
 }
 
 /** Refuses a `shared` that could show a client the stream of another one, or that would never be used. */
@@ -112,6 +113,12 @@ export function refuseUnsafeSharing(route: SharingRoute, ctx: z.RefinementCtx): 
   const { shared, match } = route;
   if (shared === undefined) return;
   const refuse = (path: PropertyKey[], message: string) => ctx.addIssue({ code: "custom", path, message });
+  if (route.limits.tokens.length > 0) {
+    refuse(
+      ["limits", "tokens"],
+      "expected no limit of tokens on a route with shared, whose streams belong to no single client; limit the route that asks the model",
+    );
+  }
   if (match.methods?.includes("GET") === false)
     refuse(["shared"], "only GET can be shared, and match.methods does not contain GET");
   if (route.auth !== undefined && shared.by === undefined) {

@@ -37,6 +37,7 @@ export class Account implements Sent {
   #backendRequestId: string | undefined;
   #decoded: string | undefined;
   #tokens: TokenCounts | undefined;
+  #reportFields = NO_FIELDS;
 
   /** The status of the response head that was sent; 0 before, 499 if the client left before the end. */
   get status(): number {
@@ -79,6 +80,11 @@ export class Account implements Sent {
   /** The debug fields about rate limits. */
   get limitFields(): Fields {
     return this.#limitFields;
+  }
+
+  /** The fields that report a limit to the client, such as the remaining tokens. */
+  get reportFields(): Fields {
+    return this.#reportFields;
   }
 
   /** The X-Request-Id of the backend's response, at most 200 characters; undefined if it sent none, or ours. */
@@ -173,6 +179,11 @@ export class Account implements Sent {
   /** Notes the content coding of the backend's stream, which is decoded. */
   decodes(coding: string): void {
     this.#decoded = coding;
+  }
+
+  /** Notes the fields that every response carries to report a limit; they replace earlier ones and a backend's. */
+  limitedTo(fields: Fields): void {
+    this.#reportFields = fields;
   }
 
   /** Notes the reason for which a preflight was refused. */

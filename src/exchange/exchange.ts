@@ -47,7 +47,11 @@ export class Exchange extends RoutedRequest implements FaultOwner {
 
   /** Fields that every response of this exchange carries, composed or relayed. */
   get ownFields(): readonly (readonly [name: string, value: string])[] {
-    const own: (readonly [string, string])[] = [["X-Request-Id", this.id], ...debugFields(this)];
+    const own: (readonly [string, string])[] = [
+      ["X-Request-Id", this.id],
+      ...this.account.reportFields,
+      ...debugFields(this),
+    ];
     if (this.route?.cors !== undefined) own.push(...this.route.cors.fields(this.request.rawHeaders));
     return own;
   }

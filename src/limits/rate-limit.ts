@@ -74,7 +74,7 @@ export class RateLimit {
     const { by } = this.#config;
     const environment = route?.environment ?? "";
     if (by === "route") return `${environment} route`;
-    if (by === "app" && principal !== undefined) return `${environment} app ${bounded(principal.key)}`;
+    if (by === "app" && principal !== undefined) return `${environment} app ${boundedKey(principal.key)}`;
     return `${environment} ip ${clientNetwork(client.address)}`;
   }
 
@@ -87,7 +87,7 @@ export class RateLimit {
 }
 
 /** Shortens a principal's key, which may be as long as a header field. */
-function bounded(key: string): string {
+export function boundedKey(key: string): string {
   return key.length <= MAX_KEY ? key : createHash("sha256").update(key).digest("base64url");
 }
 
@@ -97,7 +97,8 @@ const UNITS = [
   ["minute", 60_000],
 ] as const;
 
-function spellPeriod(ms: number): string {
+/** Returns a period of whole seconds in the largest unit, such as `1 hour`. */
+export function spellPeriod(ms: number): string {
   const [unit, length] = UNITS.find(([, size]) => ms % size === 0) ?? ["second", 1000];
   return `${ms / length} ${unit}`;
 }

@@ -1,3 +1,4 @@
+import { llmOf } from "../config/llm-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { BorrowedBytes, Sink, Source, SourceHead } from "../http/source.ts";
@@ -10,7 +11,7 @@ import { Meter } from "./meter.ts";
  * if it is no answer of a model. The exchange's account shows the counts, and `metrics` get them when the source closes.
  */
 export function metered(source: Source, exchange: Exchange, { config }: Route, metrics: LlmMetrics): Source {
-  const { llm } = config;
+  const llm = llmOf(config);
   const format = llm && formatOf(exchange.request.method, source.head);
   if (llm === undefined || format === undefined) return source;
   const { account } = exchange;

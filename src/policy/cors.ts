@@ -43,9 +43,12 @@ const SAFELISTED_METHODS = new Set(["GET", "HEAD", "POST"]);
 /** Fetch forbids pages to use these methods in any case, even if a server allows them. */
 const FORBIDDEN_METHODS = new Set(["CONNECT", "TRACE", "TRACK"]);
 
-/** Compiles `cors: true`, the switch of the API gateway, or a policy. */
-export function createCors(config: true | CorsConfig): CorsPolicy {
-  return config === true ? createSwitch() : createPolicy(config);
+/**
+ * Compiles `cors: true`, the switch of the API gateway, or a policy. Pages may read the response fields `exposed` too,
+ * unless the policy lists those that they may read.
+ */
+export function createCors(config: true | CorsConfig, exposed: readonly string[] = []): CorsPolicy {
+  return config === true ? createSwitch() : createPolicy(config, exposed);
 }
 
 /** Whether a request is a preflight: only a preflight may be answered without credentials. */
@@ -142,14 +145,15 @@ function createSwitch(): CorsPolicy {
   return { preflight, fields: () => fields, allowsOrigin: origins.has };
 }
 
-function createPolicy(config: CorsConfig): CorsPolicy {
+function createPolicy(config: CorsConfig, exposedToo: readonly string[]): CorsPolicy {
   const origins = compileOrigins(config.allowOrigins);
   const methods = new Set(config.allowMethods);
   const headers = compileHeaders(config.allowHeaders);
   const allowedMethods = ["Access-Control-Allow-Methods", config.allowMethods.join(", ")] as const;
   const maxAge = ["Access-Control-Max-Age", String(Math.floor(config.maxAge / 1000))] as const;
   const vary = preflightVary(config);
-  const { exposeHeaders = config.allowCredentials ? EXPOSED : [...EXPOSED, "*"] } = config;
+  const usual = [...EXPOSED, ...exposedToo];
+  const { exposeHeaders = config.allowCredentials ? usual : [...usual, "*"] } = config;
   const exposed: Fields =
     exposeHeaders.length === 0 ? [] : [["Access-Control-Expose-Headers", exposeHeaders.join(", ")]];
 

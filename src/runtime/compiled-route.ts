@@ -1,6 +1,7 @@
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import type { RateLimits } from "../limits/rate-limit.ts";
+import type { TokenLimits } from "../limits/token-limit.ts";
 import type { Policies } from "./pipeline.ts";
 import type { RuntimeRoute } from "./runtime-route.ts";
 
@@ -21,6 +22,7 @@ export interface CompiledRoute {
   readonly route: RuntimeRoute;
   readonly auth: AuthPolicies;
   readonly rates: RateLimits | undefined;
+  readonly tokens: TokenLimits | undefined;
   readonly resources: readonly RouteResource[];
 }
 

@@ -6,6 +6,7 @@ import type { Reply } from "../exchange/reply.ts";
 import type { Step } from "../exchange/step.ts";
 import { fieldValue } from "../http/fields.ts";
 import type { RateLimits } from "../limits/rate-limit.ts";
+import type { TokenLimits } from "../limits/token-limit.ts";
 import { createAccess } from "../policy/access.ts";
 import { type CorsPolicy, createCors, isPreflight } from "../policy/cors.ts";
 
@@ -15,15 +16,20 @@ export interface Policies {
   readonly auth: Authentication | undefined;
   readonly tickets: Tickets | undefined;
   readonly rates: RateLimits | undefined;
+  readonly tokens: TokenLimits | undefined;
 }
 
 /** Returns the steps of a route in the order in which they run. */
-export function createSteps(config: RouteConfig, { cors, auth, rates, tickets }: Policies): readonly Step[] {
+export function createSteps(
+  config: RouteConfig,
+  { cors, auth, rates, tokens, tickets }: Policies,
+): readonly Step[] {
   return [
     ...(cors === undefined ? [] : [preflight(config, cors)]),
     createAccess(config.access) ?? [],
     ...(auth === undefined ? [] : [auth.step]),
     ...(rates === undefined ? [] : [rates.step]),
+    ...(tokens === undefined ? [] : [tokens.step]),
     ...(tickets === undefined ? [] : [tickets.issue]),
   ].flat();
 }

@@ -49,7 +49,7 @@ export function createProbeRoute(
     hub: undefined,
     otherEnvironments: new Map(),
   };
-  return { basis, route, auth, rates: undefined, resources: [] };
+  return { basis, route, auth, rates: undefined, tokens: undefined, resources: [] };
 }
 
 function askForToken(token: string): Step {

@@ -4,8 +4,10 @@ import type { RouteConfig } from "../config/route-schema.ts";
 import type { Config } from "../config/server-schema.ts";
 import { DEFAULT_ENVIRONMENT } from "../config/stages-schema.ts";
 import { createTrust, type Trust } from "../http/address.ts";
+import type { WindowConfig } from "../limits/counter-store.ts";
 import { createRateLimits } from "../limits/rate-limit.ts";
 import { createStreamLimit } from "../limits/stream-limit.ts";
+import { createTokenLimits, TOKEN_LIMIT_FIELDS } from "../limits/token-limit.ts";
 import { createCors } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { AuthPolicies, Basis, CompiledRoute, RouteResource } from "./compiled-route.ts";
@@ -75,16 +77,17 @@ function compileRoute(
   const { credentials, counters } = context;
   const basis = basisOf(config, credentials);
   if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
-  const { auth, rates } = keptPolicies(basis, previous, context);
-  const cors = config.cors === false ? undefined : createCors(config.cors);
-  const steps = createSteps(config, { cors, rates, ...auth });
+  const { auth, rates, tokens } = keptPolicies(basis, previous, context);
+  const exposed = tokens === undefined ? [] : TOKEN_LIMIT_FIELDS;
+  const cors = config.cors === false ? undefined : createCors(config.cors, exposed);
+  const steps = createSteps(config, { cors, rates, tokens, ...auth });
   // Open streams count against the new limit when a reload raises or lowers it.
   const streams = createStreamLimit(counters, config.name, config.limits);
   const policies = { config, environment: DEFAULT_ENVIRONMENT, cors, steps, streams, ...auth };
   const route = createRuntimeRoute(policies, context, previous?.route);
   const resources: RouteResource[] = [...hubsOf(route), ...upstreamsOf(route)];
-  if (rates !== undefined) resources.push(rates);
-  return { basis, route, auth, rates, resources };
+  for (const limits of [rates, tokens]) if (limits !== undefined) resources.push(limits);
+  return { basis, route, auth, rates, tokens, resources };
 }
 
 /** Returns the policies with a state, tickets and counts: those of `previous` unless their configuration changed. */
@@ -92,15 +95,18 @@ function keptPolicies(
   { config, auth }: Basis,
   previous: CompiledRoute | undefined,
   { credentials, counters }: CompileContext,
-): Pick<CompiledRoute, "auth" | "rates"> {
+): Pick<CompiledRoute, "auth" | "rates" | "tokens"> {
   const isAuthKept = isDeepStrictEqual(previous?.basis.auth, auth);
-  const areRatesKept = isDeepStrictEqual(previous?.basis.config.limits.rate, config.limits.rate);
+  const before = previous?.basis.config.limits;
+  const areRatesKept = isDeepStrictEqual(before?.rate, config.limits.rate);
+  const areTokensKept = isDeepStrictEqual(before?.tokens, config.limits.tokens);
   const { name } = config;
   const newAuth = () => (config.auth === undefined ? OPEN : createRouteAuth(name, config.auth, credentials));
-  const newRates = () => createRateLimits(config.limits.rate, (rate) => counters.windows(name, rate));
+  const windowsOf = (limit: WindowConfig) => counters.windows(name, limit);
   return {
     auth: previous !== undefined && isAuthKept ? previous.auth : newAuth(),
-    rates: areRatesKept ? previous?.rates : newRates(),
+    rates: areRatesKept ? previous?.rates : createRateLimits(config.limits.rate, windowsOf),
+    tokens: areTokensKept ? previous?.tokens : createTokenLimits(config.limits.tokens, windowsOf),
   };
 }
 

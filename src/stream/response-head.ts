@@ -105,6 +105,7 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
   if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
   done.push(...exchange.addedFields);
   done = setField(done, "X-Request-Id", requestId(exchange, head, done));
+  for (const [name, value] of exchange.account.reportFields) done = setField(done, name, value);
   const debugging = debugFields(exchange);
   for (const [name] of debugging) done = removeField(done, name);
   done.push(...debugging.flat());

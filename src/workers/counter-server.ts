@@ -8,6 +8,7 @@ import type { StreamLimits, WindowConfig, Windows } from "../limits/counter-stor
 import { MemoryCounterStore } from "../limits/memory-counter-store.ts";
 import { MemorySessions } from "../limits/memory-sessions.ts";
 import type { MemoryTickets } from "../limits/memory-tickets.ts";
+import { tokenWindow } from "../limits/token-limit.ts";
 import type { CounterCalls, NoPlace } from "./calls.ts";
 
 /** Answers the calls of all workers from one store in the primary. */
@@ -44,7 +45,7 @@ export class CounterServer {
     for (const key of this.#sessions.keys()) if (!learning.has(key)) this.#sessions.delete(key);
     const kept = new Set(
       config.routes.flatMap(({ name, limits }) =>
-        limits.rate.map((limit) => keyOf(name, limit)),
+        [...limits.rate, ...limits.tokens.map(tokenWindow)].map((limit) => keyOf(name, limit)),
       ),
     );
     const { failedAuth } = config.server.limits;

@@ -72,3 +72,41 @@ test("a rate counts in all workers", async () => {
   await eventually(() => served.lines("request").length === 8, "eight log lines");
   expect(new Set(served.lines("request").map(({ worker }) => worker))).toEqual(new Set([1, 2]));
 });
+
+test("limits.tokens count in all workers", async () => {
+  const mock = { status: 200, headers: { "Content-Type": "application/json" }, body: USAGE };
+  const tokens = { tokens: 1000, per: "1h", reserve: 100 };
+  const route = { match: { path: "/*" }, mock, limits: { tokens } };
+  const served = await serveWorkers({ routes: { main: route } });
+  const ask = () => fetchOnce(served.url, { method: "POST", body: "{}" });
+  const remaining: number[] = [];
+  for (let n = 0; n < 3; n++) {
+    const answer = await ask();
+    expect(answer.status).toBe(200);
+    remaining.push(Number(answer.headers.get("x-ratelimit-remaining-tokens")));
+    await eventually(async () => (await leftOf(served.url)) === 1000 - 300 * (n + 1), "settled tokens", {
+      everyMs: 20,
+    });
+  }
+  // A fourth answer has the room of its reserve, and uses up the limit.
+  expect(remaining).toEqual([900, 600, 300]);
+  expect((await ask()).status).toBe(200);
+  await eventually(async () => (await ask()).status === 429, "a refusal", { everyMs: 20 });
+  expect((await ask()).status).toBe(429);
+  expect((await ask()).status).toBe(429);
+  // A reload that changes nothing else keeps the counts.
+  served.write({ routes: { main: { ...route, debug: true } } });
+  await eventually(() => served.lines("reloaded").length === 2, "both reloaded");
+  expect((await ask()).status).toBe(429);
+  const metrics = await served.metrics();
+  expect(metrics.get('sluice_llm_tokens_total{route="main",direction="input"}')).toBe(800);
+  expect(new Set(served.lines("request").map(({ worker }) => worker))).toEqual(new Set([1, 2]));
+});
+
+const USAGE = '{"usage":{"prompt_tokens":200,"completion_tokens":100}}';
+
+/** Returns the tokens that are left, without spending any: a HEAD takes the reserve and gives it back. */
+async function leftOf(url: string): Promise<number> {
+  const { status, headers } = await fetchOnce(url, { method: "HEAD" });
+  return status === 429 ? 0 : Number(headers.get("x-ratelimit-remaining-tokens")) + 100;
+}

@@ -13,7 +13,7 @@ const CAUSES: Readonly<Record<ErrorCode, readonly [cause: string, remedy: string
   app_not_authorized: ["the app is known, but not in `auth.app` of the route", "add it to the route"],
   access_denied: ["`access` denies the client's address", "check `access` and `trustedProxies`"],
   rate_limited: [
-    "a rate of `limits.rate`, `limits.failedAuth`, `limits.signatures` or `auth.ticket.limit` is used up",
+    "a limit of `limits.rate` or `limits.tokens`, `limits.failedAuth`, `limits.signatures` or `auth.ticket.limit` is used up",
     "wait as `Retry-After` says, or raise the limit",
   ],
   too_many_parameters: ["a signed query has more than `limits.signedParameters`", "raise the limit"],

@@ -63,6 +63,26 @@ test.each([
     "4:37 limits.rate.by: expected app, ip or route; did you mean app?",
   ],
   [
+    "a reserve beyond the limit of tokens",
+    `${MATCH}${UPSTREAM}limits:\n  tokens: [{ tokens: 500, per: 1h, reserve: 2000 }]\n`,
+    "4:45 limits.tokens[0].reserve: expected at most tokens, 500: with more, every request would be refused",
+  ],
+  [
+    "a limit of no tokens",
+    `${MATCH}${UPSTREAM}limits:\n  tokens: { tokens: 0, per: 1h }\n`,
+    "4:21 limits.tokens.tokens: expected at least 1",
+  ],
+  [
+    "an unknown way to count tokens",
+    `${MATCH}${UPSTREAM}limits:\n  tokens: { tokens: 9, per: 1h, by: user }\n`,
+    "4:37 limits.tokens.by: expected app, principal, ip or route",
+  ],
+  [
+    "a limit of tokens on a shared stream",
+    `${MATCH}${UPSTREAM}shared: {}\nlimits:\n  tokens: { tokens: 9, per: 1h }\n`,
+    "5:11 limits.tokens: expected no limit of tokens on a route with shared, whose streams belong to no single client; limit the route that asks the model",
+  ],
+  [
     "an unknown usage",
     `${MATCH}${UPSTREAM}llm: { usage: openai }\n`,
     "3:15 llm.usage: expected auto",
