@@ -19,10 +19,14 @@ export class ByteSearch {
 
   /** Returns where the text first begins in `bytes` from `start` up to `end`; -1 without it. */
   indexIn(bytes: Uint8Array, start: number, end: number): number {
+    const shifts = this.#shifts;
     const last = this.#text.length - 1;
     const lastByte = this.#text[last];
-    for (let at = start + last; at < end; at += this.#shifts[bytes[at] as number] as number)
-      if (bytes[at] === lastByte && this.#isAt(bytes, at - last)) return at - last;
+    for (let at = start + last; at < end; ) {
+      const byte = bytes[at] as number;
+      if (byte === lastByte && this.#isAt(bytes, at - last)) return at - last;
+      at += shifts[byte] as number;
+    }
     return -1;
   }
 

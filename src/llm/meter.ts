@@ -20,7 +20,14 @@ const MAX_MODEL = 100;
  */
 const MAX_SEARCHED = 1000;
 
-const USAGE = new ByteSearch('"usage');
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const SPACE = 0x20;
+const LETTER_N = 0x6e;
+
+/** The beginning of `"usage"` and `"usageMetadata"`. */
+const USAGE_TEXT = '"usage';
+const USAGE = new ByteSearch(USAGE_TEXT);
 const EVAL_COUNT = new ByteSearch('eval_count"');
 
 /** Reads the tokens and times of one answer of a model while its bytes pass. It changes and delays no byte. */
@@ -154,12 +161,13 @@ function mayHoldUsage(bytes: Buffer, start: number, end: number, format: BodyFor
   return format !== "events" && EVAL_COUNT.indexIn(bytes, start, end) >= 0;
 }
 
-const USAGE_NULL = /^"usage"\s*:\s*null/;
-/** The room for `"usage" : null`, with some more white space. */
-const USAGE_NULL_BYTES = 24;
-
+/** Whether the value behind `"usage` is null: the only JSON value that begins with an n. */
 function isNullAt(bytes: Buffer, at: number, end: number): boolean {
-  return USAGE_NULL.test(bytes.toString("latin1", at, Math.min(end, at + USAGE_NULL_BYTES)));
+  let next = at + USAGE_TEXT.length;
+  if (bytes[next] !== QUOTE) return false;
+  do next++;
+  while (next < end && (bytes[next] === COLON || bytes[next] === SPACE));
+  return next < end && bytes[next] === LETTER_N;
 }
 
 function parsed(text: string): ReturnType<typeof objectOf> {
