@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { startGateway } from "../support/gateway.ts";
+import { askModel, startModelBackend } from "../support/model-backend.ts";
+import { openStream } from "../support/sse-client.ts";
+
+const HELD = { method: "POST", body: "{}", headers: { "x-usage": "hold" } };
+
+async function start(tokens: object, server: object = {}) {
+  const backend = await startModelBackend();
+  const limits = { tokens: { per: "1h", ...tokens } };
+  const main = { match: { path: "/*" }, upstream: backend.url, limits };
+  return { backend, gateway: await startGateway({ routes: { main }, server }) };
+}
+
+test("of a hundred requests at once, only as many reach the model as have room for their reserves", async () => {
+  const { backend, gateway } = await start({ tokens: 1000, reserve: 100 });
+  const clients = Array.from({ length: 100 }, () => openStream(gateway.port, HELD));
+  const refused = () => clients.filter(({ head }) => head?.status === 429).length;
+  await eventually(
+    () => refused() === 90 && backend.requests.length === 10,
+    "ten requests and ninety refusals",
+  );
+  for (const client of clients) client.leave();
+});
+
+test.each([
+  ["before the head", false],
+  ["behind the head", true],
+])("a client that aborts each request %s is refused when its reserves are used up", async (_, hasHead) => {
+  const { backend, gateway } = await start({ tokens: 1000, reserve: 100 });
+  for (let n = 0; n < 10; n++) {
+    const client = openStream(gateway.port, HELD);
+    await eventually(() => backend.requests.length > n, "the request");
+    if (hasHead) {
+      backend.requests[n]?.openStream();
+      await client.opened();
+    }
+    client.leave();
+    await gateway.requestLine(n);
+  }
+  await eventually(async () => (await askModel(gateway.url, "1,1")).status === 429, "a refusal");
+  expect(backend.requests.length).toBeLessThanOrEqual(11);
+});
+
+test("clients beyond maxKeys share one count, and known clients keep their own", async () => {
+  const limit = { tokens: 300, reserve: 100, by: "ip", maxKeys: 2 };
+  const { gateway } = await start(limit, { trustedProxies: ["127.0.0.1"] });
+  const from = async (last: number) =>
+    (await askModel(gateway.url, "100,0", { "x-forwarded-for": `10.0.0.${last}` })).status;
+  const statuses: number[] = [];
+  for (const last of [1, 2, 3, 4, 5, 6, 7, 1, 2]) statuses.push(await from(last));
+  expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429, 200, 200]);
+});
+
+test("a backend that reports more tokens than a number holds refuses its clients for one window, and no more", async () => {
+  const { gateway } = await start({ tokens: 1000, reserve: 100 });
+  const answer = await askModel(gateway.url, `${Number.MAX_SAFE_INTEGER},0`);
+  expect(answer.status).toBe(200);
+  await answer.text();
+  await eventually(async () => (await askModel(gateway.url, "1,1")).status === 429, "a refusal");
+  expect(gateway.log.filter(({ msg }) => msg === "internal error")).toEqual([]);
+});
+
+test("a backend that reports an invalid usage does not make its answers free", async () => {
+  const { gateway } = await start({ tokens: 300, reserve: 100 });
+  const statuses: number[] = [];
+  for (let n = 0; n < 3; n++) {
+    statuses.push((await askModel(gateway.url, "-500,1")).status);
+    await gateway.requestLine(n);
+  }
+  expect(statuses).toEqual([200, 200, 200]);
+  await eventually(async () => (await askModel(gateway.url, "1,1")).status === 429, "a refusal");
+});
