@@ -131,10 +131,12 @@ class TokenLimit {
  * reserve and its events, so that an aborted answer is not free; 0 if no answer of a model has begun.
  */
 function spentTokens({ account, dialledAt }: Exchange, reserve: number): number {
-  const { tokens, status } = account;
+  const { tokens, status, firstByteMs } = account;
   if (tokens === undefined) {
-    // The backend may work on a request whose client has left.
-    return status === CLIENT_CLOSED_REQUEST && dialledAt !== undefined ? reserve : 0;
+    // The backend may have begun an answer whose client left before its head.
+    const isUnknown =
+      status === CLIENT_CLOSED_REQUEST && firstByteMs === undefined && dialledAt !== undefined;
+    return isUnknown ? reserve : 0;
   }
   const { inputTokens = 0, outputTokens = 0, parts, isFinal } = tokens;
   if (isFinal) return inputTokens + outputTokens;

@@ -89,6 +89,7 @@ export class BoundedWindows implements Windows {
   readonly #counter: ForgettingCounter;
   /** When the window of each key ends, by `performance.now()`. All windows are equally long, so the first ends first. */
   readonly #ends = new Map<string, number>();
+  #isClosed = false;
 
   constructor(config: WindowConfig, counter: ForgettingCounter) {
     this.#config = config;
@@ -96,7 +97,10 @@ export class BoundedWindows implements Windows {
   }
 
   take(key: string, amount?: number): Promise<WindowCount> {
-    return this.#counter.take(this.#admit(key), amount);
+    const count = this.#counter.take(this.#admit(key), amount);
+    // A request that a reload has outlived counts where others count, and leaves nothing in this process.
+    if (this.#isClosed) this.close();
+    return count;
   }
 
   release(key: string, amount?: number): Promise<void> {
@@ -104,6 +108,7 @@ export class BoundedWindows implements Windows {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const key of [...this.#ends.keys(), OTHERS]) this.#counter.forget(key);
     this.#ends.clear();
   }

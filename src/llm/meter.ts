@@ -3,8 +3,9 @@ import type { LlmConfig } from "../config/llm-schema.ts";
 import type { TokenCounts } from "../exchange/token-counts.ts";
 import type { LlmAnswer, Unmetered } from "../observe/llm-metrics.ts";
 import { ByteSearch } from "./byte-search.ts";
+import { CodedJson } from "./coded-json.ts";
 import { EventParts } from "./event-parts.ts";
-import type { BodyFormat } from "./format.ts";
+import type { Body, BodyFormat } from "./format.ts";
 import { objectOf } from "./json.ts";
 import { JsonParts } from "./json-parts.ts";
 import { type Output, outputOf } from "./output.ts";
@@ -45,10 +46,11 @@ export class Meter implements PartReader, TokenCounts {
   #model: string | undefined;
   #isWhole = false;
 
-  constructor(format: BodyFormat, { maxEvent }: LlmConfig, ageMs: () => number) {
+  constructor({ format, coding }: Body, { maxEvent }: LlmConfig, ageMs: () => number) {
     this.#format = format;
     this.#ageMs = ageMs;
     if (format === "events") this.#parts = new EventParts(this, maxEvent);
+    else if (format === "json" && coding !== undefined) this.#parts = new CodedJson(coding, this, maxEvent);
     else if (format === "lines" || format === "json") this.#parts = new JsonParts(this, maxEvent);
   }
 
@@ -60,6 +62,7 @@ export class Meter implements PartReader, TokenCounts {
   /** Notes that the body has ended completely. */
   finish(): void {
     this.#isWhole = true;
+    if (this.#parts instanceof CodedJson) this.#parts.decode();
   }
 
   wants(bytes: Buffer, start: number, end: number): boolean {
@@ -144,7 +147,8 @@ export class Meter implements PartReader, TokenCounts {
     if (this.isFinal) return undefined;
     if (this.#usage.isInvalid) return "invalid";
     if (this.#parts?.hasSkipped === true) return "too_large";
-    return this.#isWhole ? "no_usage" : "aborted";
+    if (!this.#isWhole) return "aborted";
+    return this.#parts instanceof CodedJson && !this.#parts.isDecoded ? "encoded" : "no_usage";
   }
 }
 

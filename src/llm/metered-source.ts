@@ -3,7 +3,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { BorrowedBytes, Sink, Source, SourceHead } from "../http/source.ts";
 import type { LlmMetrics } from "../observe/llm-metrics.ts";
-import { formatOf } from "./format.ts";
+import { bodyOf } from "./format.ts";
 import { Meter } from "./meter.ts";
 
 /**
@@ -12,10 +12,10 @@ import { Meter } from "./meter.ts";
  */
 export function metered(source: Source, exchange: Exchange, { config }: Route, metrics: LlmMetrics): Source {
   const llm = llmOf(config);
-  const format = llm && formatOf(exchange.request.method, source.head);
-  if (llm === undefined || format === undefined) return source;
+  const body = llm && bodyOf(exchange.request.method, source.head);
+  if (llm === undefined || body === undefined) return source;
   const { account } = exchange;
-  const meter = new Meter(format, llm, () => account.ageMs);
+  const meter = new Meter(body, llm, () => account.ageMs);
   account.countedTokensBy(meter);
   source.onClose(() => metrics.answered(config.name, meter.answer()));
   return new MeteredSource(source, meter);

@@ -8,7 +8,7 @@ const SPEED_BUCKETS = [1, 2.5, 5, 10, 20, 40, 60, 80, 100, 150, 200, 400, 800, 1
 
 /**
  * Why the tokens of an answer are unknown, or known in part: it ended without usage, or before it; its usage is no count;
- * a part was longer than `llm.maxEvent`; it has a content coding, or another media type.
+ * a part was longer than `llm.maxEvent`; it has a content coding that cannot be read, or another media type.
  */
 export type Unmetered = "no_usage" | "aborted" | "invalid" | "too_large" | "encoded" | "content_type";
 

@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { metricsOf, startWithAdmin } from "../support/admin.ts";
 import { type BackendRequest, startBackend } from "../support/backend.ts";
@@ -123,16 +123,48 @@ test("with onClientGone: drain the tokens count when the backend ends, without t
   expect(await llmSamples(gateway)).toMatchObject({ output: 10, first: 1, unmetered: {} });
 });
 
-test("a compressed answer that was not decoded is unmetered", async () => {
+const CODERS = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync };
+
+test.each(["gzip", "deflate", "br"] as const)(
+  "JSON in %s passes as it is, and is measured",
+  async (coding) => {
+    const { backend, gateway } = await start();
+    const client = openStream(gateway.port, ASK);
+    const request = await backend.nextRequest();
+    const coded = CODERS[coding]('{"usage":{"prompt_tokens":1,"completion_tokens":2}}');
+    request.openStream({ "Content-Type": "application/json", "Content-Encoding": coding });
+    for (const byte of coded) request.emit(Buffer.of(byte));
+    request.endStream();
+    await client.ended();
+    expect(client.body.equals(coded)).toBe(true);
+    expect(client.field("content-encoding")).toBe(coding);
+    expect(await gateway.requestLine()).toMatchObject({ inputTokens: 1, outputTokens: 2 });
+    expect(await llmSamples(gateway)).toMatchObject({ input: 1, output: 2, unmetered: {} });
+  },
+);
+
+test.each([
+  [
+    "a stream that was not decoded",
+    "application/x-ndjson",
+    "gzip",
+    gzipSync('{"eval_count":1,"done":true}\n'),
+  ],
+  ["JSON in an unknown coding", "application/json", "compress", Buffer.from("x")],
+  ["JSON in two codings", "application/json", "gzip, br", Buffer.from("x")],
+  [
+    "JSON that is not of its coding",
+    "application/json",
+    "gzip",
+    Buffer.from('{"usage":{"prompt_tokens":1}}'),
+  ],
+])("%s is unmetered, and passes as it is", async (_, type, coding, body) => {
   const { backend, gateway } = await start();
   const client = openStream(gateway.port, ASK);
   const request = await backend.nextRequest();
-  request.respond(
-    200,
-    { "Content-Type": "application/json", "Content-Encoding": "gzip" },
-    gzipSync('{"usage":{"prompt_tokens":1,"completion_tokens":1}}'),
-  );
+  request.respond(200, { "Content-Type": type, "Content-Encoding": coding }, body);
   await client.ended();
+  expect(client.body.equals(body)).toBe(true);
   await gateway.requestLine();
   expect(await llmSamples(gateway)).toMatchObject({ input: 0, unmetered: unmeteredBy("encoded") });
 });

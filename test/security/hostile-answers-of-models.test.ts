@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { askAdmin, metricsOf, startWithAdmin } from "../support/admin.ts";
 import { startBackend } from "../support/backend.ts";
@@ -6,13 +7,18 @@ import { openStream } from "../support/sse-client.ts";
 const ASK = { method: "POST", body: "{}" };
 
 /** Lets a backend answer with these bytes; returns what the gateway counted, and whether the client got all of them. */
-async function answerWith(body: string | Buffer, contentType = "text/event-stream", llm: object = {}) {
+async function answerWith(
+  body: string | Buffer,
+  contentType = "text/event-stream",
+  llm: object = {},
+  coding = "identity",
+) {
   const backend = await startBackend();
   const main = { match: { path: "/*" }, upstream: backend.url, llm, stream: { comments: "off" } };
   const gateway = await startWithAdmin({ routes: { main } });
   const client = openStream(gateway.port, ASK);
   const request = await backend.nextRequest();
-  request.openStream({ "Content-Type": contentType });
+  request.openStream({ "Content-Type": contentType, "Content-Encoding": coding });
   request.emit(body);
   request.endStream();
   const end = await client.ended();
@@ -118,6 +124,19 @@ test.each([
     expect({ isUntouched, input }).toEqual({ isUntouched: true, input: 0 });
     expect(line).not.toHaveProperty("err");
   }
+});
+
+test("compressed JSON that decodes to more than llm.maxEvent is not decoded any further", async () => {
+  const json = Buffer.alloc(150_000_000, " ");
+  json.write('{"usage":{"prompt_tokens":7,"completion_tokens":7}}');
+  const bomb = gzipSync(json);
+  expect(bomb.length).toBeLessThan(1_000_000);
+  const before = process.memoryUsage.rss();
+  const answer = await answerWith(bomb, "application/json", { maxEvent: "1m" }, "gzip");
+  expect(process.memoryUsage.rss() - before).toBeLessThan(100_000_000);
+  expect(answer).toMatchObject({ isUntouched: true, input: 0, unmetered: ["too_large"] });
+  // Kept until here, so that the room of the text is not used again.
+  expect(json).toHaveLength(150_000_000);
 });
 
 test("the name of a model is bounded, cannot control a terminal, and is no label", async () => {

@@ -6,7 +6,7 @@ import { openStream } from "../support/sse-client.ts";
 
 const HELD = { method: "POST", body: "{}", headers: { "x-usage": "hold" } };
 
-async function start(tokens: object, server: object = {}) {
+async function start(tokens: object, server: Readonly<Record<string, unknown>> = {}) {
   const backend = await startModelBackend();
   const limits = { tokens: { per: "1h", ...tokens } };
   const main = { match: { path: "/*" }, upstream: backend.url, limits };

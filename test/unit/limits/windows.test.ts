@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { limitsSchema, type RateConfig } from "../../../src/config/limits-schema.ts";
 import { CounterStoreUnavailable } from "../../../src/limits/counter-store.ts";
-import { memoryWindows, withFallback } from "../../../src/limits/windows.ts";
+import { BoundedWindows, MemoryWindows, memoryWindows, withFallback } from "../../../src/limits/windows.ts";
 
 const configOf = (rate: Readonly<Record<string, unknown>>): RateConfig => {
   const [config] = limitsSchema.parse({ rate }).rate;
@@ -41,6 +41,17 @@ test("an amount is counted and taken back, and no count becomes negative", async
   await windows.release("b", 5);
   expect(await windows.take("b", 1)).toMatchObject({ remaining: 99 });
   windows.close();
+});
+
+test("a count after the end leaves nothing behind", async () => {
+  const config = configOf({ requests: 2, per: "1d", by: "ip" });
+  const counter = new MemoryWindows(config);
+  const windows = new BoundedWindows(config, counter);
+  await windows.take("a");
+  windows.close();
+  expect(await windows.take("a", 2)).toMatchObject({ isOver: false, remaining: 0 });
+  expect(await counter.take("a")).toMatchObject({ remaining: 1 });
+  counter.forget("a");
 });
 
 test("property: for any sequence of requests, each key gets the same result as from a simple counter", async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { llmSchema } from "../../../src/config/llm-schema.ts";
-import { formatOf } from "../../../src/llm/format.ts";
+import { bodyOf } from "../../../src/llm/format.ts";
 import { Meter } from "../../../src/llm/meter.ts";
 import {
   CHAT_CHUNKS,
@@ -27,10 +27,10 @@ function meterOf(
   parts: readonly Buffer[],
   { contentType = "text/event-stream", maxEvent, isWhole = true }: Metering = {},
 ) {
-  const format = formatOf("POST", headOf(contentType));
-  if (format === undefined) throw new TypeError("expected a format");
+  const body = bodyOf("POST", headOf(contentType));
+  if (body === undefined) throw new TypeError("expected a format");
   let now = 0;
-  const meter = new Meter(format, llmSchema.parse({ maxEvent }), () => now);
+  const meter = new Meter(body, llmSchema.parse({ maxEvent }), () => now);
   const room = Buffer.alloc(16 + Math.max(...parts.map(({ length }) => length)));
   for (const part of parts) {
     now++;
@@ -154,7 +154,8 @@ test("a message of Anthropic that breaks off keeps the input that it began with"
 
 test.each([
   ["encoded", headOf("text/event-stream", ["Content-Encoding", "gzip"])],
-  ["encoded", headOf("application/json", ["Content-Encoding", "br"])],
+  ["encoded", headOf("application/json", ["Content-Encoding", "gzip, br"])],
+  ["json", headOf("application/json", ["Content-Encoding", "br"])],
   ["content_type", headOf("audio/mpeg")],
   ["content_type", { status: 200, reason: "OK", rawHeaders: [] }],
   ["events", headOf("Text/Event-Stream;charset=utf-8", ["Content-Encoding", "identity"])],
@@ -162,21 +163,21 @@ test.each([
   [undefined, headOf("application/json", [], 429)],
   [undefined, headOf("text/event-stream", [], 204)],
 ])("the format of a POST's response is %s", (format, head) => {
-  expect(formatOf("POST", head)).toBe(format);
+  expect(bodyOf("POST", head)?.format).toBe(format);
 });
 
 test("lists and stored answers that a GET returns are not metered, streams are", () => {
-  expect(formatOf("GET", headOf("application/json"))).toBeUndefined();
-  expect(formatOf("GET", headOf("text/html"))).toBeUndefined();
-  expect(formatOf("GET", headOf("text/event-stream"))).toBe("events");
-  expect(formatOf("HEAD", headOf("text/event-stream"))).toBeUndefined();
+  expect(bodyOf("GET", headOf("application/json"))).toBeUndefined();
+  expect(bodyOf("GET", headOf("text/html"))).toBeUndefined();
+  expect(bodyOf("GET", headOf("text/event-stream"))?.format).toBe("events");
+  expect(bodyOf("HEAD", headOf("text/event-stream"))).toBeUndefined();
 });
 
 const at = (ms: number, text: string) => ({ ms, text });
 
 function speedOf(events: readonly { readonly ms: number; readonly text: string }[]) {
   let now = 0;
-  const meter = new Meter("events", llmSchema.parse({}), () => now);
+  const meter = new Meter({ format: "events", coding: undefined }, llmSchema.parse({}), () => now);
   for (const { ms, text } of events) {
     now = ms;
     const bytes = Buffer.from(`data: ${text}\n\n`);
