@@ -54,7 +54,7 @@ export function createTokenLimits(
     const tightest = counts.reduce((least, count) => (isTighter(count, least) ? count : least));
     exchange.account.limitedTo(tightest.fields);
     if (!tightest.isOver) return;
-    // A refused request must not hold its reserves until the client has read the refusal.
+    // Not at its end: a client that does not read its refusal would hold its reserves.
     for (const { release } of counts) exchange.giveBack(release);
     throw new ProxyError("rate_limited", tightest.name, { fields: [retryAfter(tightest.msLeft)] });
   }
@@ -96,15 +96,14 @@ class TokenLimit {
     this.#name = `${config.tokens} tokens per ${spellPeriod(config.per)} by ${config.by}`;
   }
 
-  /** Takes the reserve of a request; the end of the exchange settles it. A reserve that found no room is given back. */
+  /** Takes the reserve of a request, also if it has no room; `release`, or the end of the exchange, settles it. */
   async reserve(exchange: Exchange): Promise<LimitCount> {
     const key = keyOf(this.#config.by, exchange);
     const { reserve } = this.#config;
     const count = await this.windows.take(key, reserve);
     const endsAt = performance.now() + count.msLeft;
-    const spentOf = count.isOver ? () => 0 : spentTokens;
     const release = () => {
-      this.#settle(key, spentOf(exchange, reserve), endsAt).catch((error) => exchange.fault(error));
+      this.#settle(key, spentTokens(exchange, reserve), endsAt).catch((error) => exchange.fault(error));
     };
     exchange.onEnd(release);
     return { ...count, name: `${this.#name} for ${key}`, fields: this.#fields(count), release };

@@ -24,6 +24,7 @@ const MAX_SEARCHED = 1000;
 const QUOTE = 0x22;
 const COLON = 0x3a;
 const SPACE = 0x20;
+const LETTER_M = 0x4d;
 const LETTER_N = 0x6e;
 
 /** The beginning of `"usage"` and `"usageMetadata"`. */
@@ -158,20 +159,24 @@ function mayHoldUsage(bytes: Buffer, start: number, end: number, format: BodyFor
     const at = USAGE.indexIn(bytes, from, end);
     if (at < 0) break;
     // With `include_usage`, each chunk of OpenAI holds `"usage":null`.
-    if (!isNullAt(bytes, at, end)) return true;
+    if (isUsageAt(bytes, at, end)) return true;
     from = at + 1;
   }
   // Ollama never sends events.
   return format !== "events" && EVAL_COUNT.indexIn(bytes, start, end) >= 0;
 }
 
-/** Whether the value behind `"usage` is null: the only JSON value that begins with an n. */
-function isNullAt(bytes: Buffer, at: number, end: number): boolean {
+/**
+ * Whether `"usage` at this position begins a name whose value may hold counts: `"usageMetadata"`, or `"usage"` with a value
+ * other than null. In the text of an answer, quotes are escaped: `\"usage\"`.
+ */
+function isUsageAt(bytes: Buffer, at: number, end: number): boolean {
   let next = at + USAGE_TEXT.length;
-  if (bytes[next] !== QUOTE) return false;
+  if (bytes[next] !== QUOTE) return bytes[next] === LETTER_M;
   do next++;
   while (next < end && (bytes[next] === COLON || bytes[next] === SPACE));
-  return next < end && bytes[next] === LETTER_N;
+  // Null is the only JSON value that begins with an n.
+  return bytes[next] !== LETTER_N;
 }
 
 function parsed(text: string): ReturnType<typeof objectOf> {

@@ -116,7 +116,7 @@ export const MODEL_ANSWERS: readonly ModelAnswer[] = [
   {
     name: "a chat completion of OpenAI, whole",
     contentType: "application/json",
-    body: '{\n  "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",\n  "object": "chat.completion",\n  "created": 1741569952,\n  "model": "gpt-5.2-2025-12-11",\n  "choices": [\n    {\n      "index": 0,\n      "message": {\n        "role": "assistant",\n        "content": "Send {\\"usage\\": {\\"prompt_tokens\\": 1}} or [\\\\",\n        "refusal": null,\n        "annotations": []\n      },\n      "logprobs": null,\n      "finish_reason": "stop"\n    }\n  ],\n  "usage": {\n    "prompt_tokens": 19,\n    "completion_tokens": 10,\n    "total_tokens": 29\n  },\n  "service_tier": "default"\n}\n',
+    body: '{\n  "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",\n  "object": "chat.completion",\n  "created": 1741569952,\n  "model": "gpt-5.2-2025-12-11",\n  "choices": [\n    {\n      "index": 0,\n      "message": {\n        "role": "assistant",\n        "content": "Send {\\"usage\\": {\\"prompt_tokens\\": 1}} or \\" { [\\\\",\n        "refusal": null,\n        "annotations": []\n      },\n      "logprobs": null,\n      "finish_reason": "stop"\n    }\n  ],\n  "usage": {\n    "prompt_tokens": 19,\n    "completion_tokens": 10,\n    "total_tokens": 29\n  },\n  "service_tier": "default"\n}\n',
     input: 19,
     output: 10,
     model: "gpt-5.2-2025-12-11",

@@ -82,11 +82,7 @@ test.each([
     `${MATCH}${UPSTREAM}shared: {}\nlimits:\n  tokens: { tokens: 9, per: 1h }\n`,
     "5:11 limits.tokens: expected no limit of tokens on a route with shared, whose streams belong to no single client; limit the route that asks the model",
   ],
-  [
-    "an unknown usage",
-    `${MATCH}${UPSTREAM}llm: { usage: openai }\n`,
-    "3:15 llm.usage: expected auto",
-  ],
+  ["an unknown usage", `${MATCH}${UPSTREAM}llm: { usage: openai }\n`, "3:15 llm.usage: expected auto"],
   [
     "a longest event of a few bytes",
     `${MATCH}${UPSTREAM}llm: { maxEvent: 10 }\n`,

@@ -72,6 +72,18 @@ test("of an answer that began in an earlier window, the tokens beyond its reserv
   close();
 });
 
+test("a refused request holds no reserve, even while its client does not read the refusal", async () => {
+  const { enter, leave, left, close } = limitsOf([
+    { tokens: 150, per: "1h", reserve: 100 },
+    { tokens: 5000, per: "1h", by: "ip", reserve: 100 },
+  ]);
+  const held = await enter();
+  await expect(enter()).rejects.toMatchObject({ code: "rate_limited" });
+  await leave(held, usage(0, 0));
+  expect(await left()).toBe(150);
+  close();
+});
+
 test("without its whole usage, an answer costs the greatest of reserve, reported tokens and events", async () => {
   const { enter, leave, left, close } = limitsOf({ tokens: 10_000, per: "1h", reserve: 100 });
   await leave(await enter(), { parts: 7 });

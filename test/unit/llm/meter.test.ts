@@ -96,6 +96,22 @@ test.each(MODEL_ANSWERS)(
   },
 );
 
+test("reads each answer of events that is cut once, anywhere behind a whole event", () => {
+  for (const answer of MODEL_ANSWERS.filter(({ contentType }) =>
+    contentType.startsWith("text/event-stream"),
+  )) {
+    const bytes = Buffer.from(answer.body);
+    const ends = [...answer.body.matchAll(/\r?\n\r?\n/g)].map(({ index, 0: end }) =>
+      Buffer.byteLength(answer.body.slice(0, index + end.length)),
+    );
+    for (let cut = 1; cut < bytes.length; cut++) {
+      const before = ends.filter((end) => end <= cut);
+      const parts = [0, ...before].map((from, at) => bytes.subarray(from, before[at] ?? cut));
+      expect(countsOf(meterOf([...parts, bytes.subarray(cut)], answer))).toEqual(expected(answer));
+    }
+  }
+});
+
 test.each([
   ["CR", "\r"],
   ["CRLF", "\r\n"],
@@ -119,6 +135,36 @@ test("reads an event whose JSON is in several data lines, behind a byte order ma
   const event =
     '\ufeff: hello\ndata: {"choices": [],\ndata:  "usage": {"prompt_tokens": 3,\ndata: "completion_tokens": 4}}\n\n';
   expect(meterText(event)).toMatchObject({ inputTokens: 3, outputTokens: 4 });
+});
+
+test("reads a line of an event whose other lines came before", () => {
+  const lines = [
+    'data: {"choices": [],\n',
+    'data: "usage": {"prompt_tokens": 3, "completion_tokens": 4}}\n\n',
+  ];
+  const parts = [...CHAT_CHUNKS.slice(0, 2), ...lines].map((part) => Buffer.from(part));
+  expect(meterOf(parts)).toMatchObject({ inputTokens: 3, outputTokens: 4 });
+});
+
+test("a usage that each part repeats is final at the end of the answer", () => {
+  const part =
+    'data: {"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n';
+  expect(countsOf(meterText(part))).toMatchObject({ input: 3, output: 4, isFinal: true });
+  expect(countsOf(meterText(part, { isWhole: false }))).toMatchObject({
+    isFinal: false,
+    unmetered: "aborted",
+  });
+});
+
+test("behind the first output, only bytes that may hold a usage are wanted", () => {
+  const meter = meterText(CHAT_CHUNKS.slice(0, 2).join(""));
+  const wants = (text: string) => meter.wants(Buffer.from(text), 0, Buffer.byteLength(text));
+  for (const chunk of CHAT_CHUNKS.slice(1, 4)) expect(wants(chunk)).toBe(false);
+  expect(wants('{"usage" : null} {"usage":  null}')).toBe(false);
+  expect(wants(CHAT_CHUNKS[4] ?? "")).toBe(true);
+  expect(wants('{"usage":null} {"usage": {}}')).toBe(true);
+  expect(wants('{"usageMetadata": {}}')).toBe(true);
+  expect(wants('{"usage":')).toBe(true);
 });
 
 test("without include_usage an answer of OpenAI has no usage, but a time of the first token", () => {
