@@ -18,7 +18,7 @@ const NO_FIELDS: Fields = [];
 /** A bound for the log, in characters; the request ids of vendors are shorter. */
 const MAX_REQUEST_ID = 200;
 /** nginx's status for a request whose client closed the connection. */
-const CLIENT_CLOSED_REQUEST = 499;
+export const CLIENT_CLOSED_REQUEST = 499;
 
 /** The account of one response: its status, bytes, events, times and end. The log, metrics and /streams read it. */
 export class Account implements Sent {

@@ -1,5 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import type { TokenLimitConfig } from "../config/limits-schema.ts";
+import { CLIENT_CLOSED_REQUEST } from "../exchange/account.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Step } from "../exchange/step.ts";
 import { clientNetwork } from "../http/address.ts";
@@ -16,9 +17,6 @@ export const TOKEN_LIMIT_FIELDS: readonly string[] = [
   "x-ratelimit-remaining-tokens",
   "x-ratelimit-reset-tokens",
 ];
-
-/** The status of an exchange whose client left, in its account. */
-const CLIENT_CLOSED_REQUEST = 499;
 
 /** The limits of tokens of a route. */
 export interface TokenLimits {

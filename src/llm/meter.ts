@@ -71,10 +71,12 @@ export class Meter implements PartReader, TokenCounts {
   }
 
   read(text: string): void {
+    const isSearched = this.#seeksOutput;
+    if (isSearched) this.#searched++;
     const part = parsed(text);
     if (part === undefined) return;
     this.#model ??= visibleModel(modelIn(part));
-    if (this.#seeksOutput) this.#seekOutput(outputOf(part));
+    if (isSearched) this.#noteOutput(outputOf(part));
     if (this.#usage.read(part)) this.#usageMs = this.#ageMs();
   }
 
@@ -124,8 +126,7 @@ export class Meter implements PartReader, TokenCounts {
     return this.#format !== "json" || (this.#parts instanceof JsonParts && this.#parts.isArray);
   }
 
-  #seekOutput(output: Output | undefined): void {
-    this.#searched++;
+  #noteOutput(output: Output | undefined): void {
     if (output === undefined) return;
     this.#firstOutput = output;
     this.#firstOutputMs = this.#ageMs();

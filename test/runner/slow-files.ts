@@ -59,6 +59,7 @@ export const SLOW_FILES: readonly string[] = [
   "test/integration/nothing-leaks.test.ts",
   "test/integration/a-compressed-stream-is-decoded.test.ts",
   "test/security/preflight-flood.test.ts",
+  "test/e2e/clients/tokens-of-real-clients.test.ts",
   "test/unit/stream/any-stream-in-any-way.test.ts",
   "test/unit/config/any-text-is-checked-in-no-time.test.ts",
 ];

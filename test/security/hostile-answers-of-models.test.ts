@@ -150,8 +150,11 @@ test("the name of a model is bounded, cannot control a terminal, and is no label
   expect((await askAdmin(gateway, "/metrics")).text).not.toContain("[31m");
 });
 
-test("a stream of a thousand events without output is not parsed any further", async () => {
-  const events = Array.from({ length: 1200 }, (_, n) => `data: {"n":${n}}\n\n`);
+test.each([
+  ["JSON", (n: number) => `{"n":${n}}`],
+  ["another text", (n: number) => `tick ${n}`],
+])("a stream of a thousand events of %s without output is not parsed any further", async (_, data) => {
+  const events = Array.from({ length: 1200 }, (_none, n) => `data: ${data(n)}\n\n`);
   const { line } = await answerWith(`${events.join("")}data: {"choices":[{"delta":{"content":"x"}}]}\n\n`);
   expect(line).not.toHaveProperty("firstTokenMs");
 });
