@@ -37,7 +37,7 @@ export class EventParts implements Parts {
     } else if (
       this.#partial.isEmpty &&
       endsWithEvent(bytes, start, end) &&
-      !this.#reader.wants(bytes, start, end)
+      !this.#reader.wants(bytes.subarray(start, end))
     ) {
       // Most reads of a stream are one whole event, which needs no scan of each byte.
       this.#skipped++;
@@ -59,7 +59,7 @@ export class EventParts implements Parts {
 
   #read(end: Buffer): void {
     const block = this.#partial.complete(end);
-    if (block === undefined || !this.#reader.wants(block, 0, block.length)) return;
+    if (block === undefined || !this.#reader.wants(block)) return;
     const data = readEvent(block)?.data;
     if (data !== undefined) this.#reader.read(data);
   }

@@ -90,7 +90,6 @@ export class JsonParts implements Parts {
     if (this.#depth !== this.#partDepth) return;
     const part = this.#partial.complete(rest);
     this.#count++;
-    if (part !== undefined && this.#reader.wants(part, 0, part.length))
-      this.#reader.read(part.toString("utf8"));
+    if (part !== undefined && this.#reader.wants(part)) this.#reader.read(part.toString("utf8"));
   }
 }

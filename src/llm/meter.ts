@@ -2,7 +2,6 @@ import { replaceUnsafe, spelled } from "../base/visible-text.ts";
 import type { LlmConfig } from "../config/llm-schema.ts";
 import type { TokenCounts } from "../exchange/token-counts.ts";
 import type { LlmAnswer, Unmetered } from "../observe/llm-metrics.ts";
-import { ByteSearch } from "./byte-search.ts";
 import { CodedJson } from "./coded-json.ts";
 import { EventParts } from "./event-parts.ts";
 import type { Body, BodyFormat } from "./format.ts";
@@ -27,10 +26,13 @@ const SPACE = 0x20;
 const LETTER_M = 0x4d;
 const LETTER_N = 0x6e;
 
-/** The beginning of `"usage"` and `"usageMetadata"`. */
-const USAGE_TEXT = '"usage';
-const USAGE = new ByteSearch(USAGE_TEXT);
-const EVAL_COUNT = new ByteSearch('eval_count"');
+/**
+ * The text in `"usage"` and `"usageMetadata"`. Most answers hold thousands of events without it, and each is searched. A
+ * quote in front would slow the search: it looks for the first byte, and JSON is full of quotes.
+ */
+const USAGE = Buffer.from("usage");
+/** The text in both counts of Ollama. */
+const EVAL_COUNT = Buffer.from('eval_count"');
 
 /** Reads the tokens and times of one answer of a model while its bytes pass. It changes and delays no byte. */
 export class Meter implements PartReader, TokenCounts {
@@ -66,8 +68,10 @@ export class Meter implements PartReader, TokenCounts {
     if (this.#parts instanceof CodedJson) this.#parts.decode();
   }
 
-  wants(bytes: Buffer, start: number, end: number): boolean {
-    return this.#seeksOutput || mayHoldUsage(bytes, start, end, this.#format);
+  wants(bytes: Buffer): boolean {
+    if (this.#seeksOutput || mayHoldUsage(bytes)) return true;
+    // Ollama never sends events.
+    return this.#format !== "events" && bytes.includes(EVAL_COUNT);
   }
 
   read(text: string): void {
@@ -154,28 +158,23 @@ export class Meter implements PartReader, TokenCounts {
   }
 }
 
-/** Whether bytes may hold counts: a name of them, whose value is not null. */
-function mayHoldUsage(bytes: Buffer, start: number, end: number, format: BodyFormat): boolean {
-  for (let from = start; ; ) {
-    const at = USAGE.indexIn(bytes, from, end);
-    if (at < 0) break;
-    // With `include_usage`, each chunk of OpenAI holds `"usage":null`.
-    if (isUsageAt(bytes, at, end)) return true;
-    from = at + 1;
-  }
-  // Ollama never sends events.
-  return format !== "events" && EVAL_COUNT.indexIn(bytes, start, end) >= 0;
+/** Whether bytes may hold an object with counts. With `include_usage`, each chunk of OpenAI holds `"usage":null`. */
+function mayHoldUsage(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(USAGE); at >= 0; at = bytes.indexOf(USAGE, at + USAGE.length))
+    if (isUsageAt(bytes, at)) return true;
+  return false;
 }
 
 /**
- * Whether `"usage` at this position begins a name whose value may hold counts: `"usageMetadata"`, or `"usage"` with a value
+ * Whether `usage` at this position begins a name whose value may hold counts: `"usageMetadata"`, or `"usage"` with a value
  * other than null. In the text of an answer, quotes are escaped: `\"usage\"`.
  */
-function isUsageAt(bytes: Buffer, at: number, end: number): boolean {
-  let next = at + USAGE_TEXT.length;
+function isUsageAt(bytes: Buffer, at: number): boolean {
+  if (bytes[at - 1] !== QUOTE) return false;
+  let next = at + USAGE.length;
   if (bytes[next] !== QUOTE) return bytes[next] === LETTER_M;
   do next++;
-  while (next < end && (bytes[next] === COLON || bytes[next] === SPACE));
+  while (bytes[next] === COLON || bytes[next] === SPACE);
   // Null is the only JSON value that begins with an n.
   return bytes[next] !== LETTER_N;
 }

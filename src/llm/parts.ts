@@ -1,7 +1,7 @@
 /** Reads the parts of an answer: the data of events, or JSON values. */
 export interface PartReader {
-  /** Whether the bytes from `start` up to `end` may hold something that is still to be read. */
-  wants(bytes: Buffer, start: number, end: number): boolean;
+  /** Whether these bytes, one or more whole parts, may hold something that is still to be read. */
+  wants(bytes: Buffer): boolean;
   /** Reads the text of one part. */
   read(text: string): void;
 }
