@@ -1,8 +1,10 @@
 import { performance } from "node:perf_hooks";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { Meter } from "../../src/llm/meter.ts";
 import { metricsOf, startWithAdmin } from "../support/admin.ts";
 import { type BackendRequest, startBackend } from "../support/backend.ts";
+import { breaks } from "../support/breaks.ts";
 import { eventually } from "../support/eventually.ts";
 import type { GatewayFixture } from "../support/gateway.ts";
 import { CHAT_CHUNKS, CHAT_WITHOUT_USAGE, MODEL_ANSWERS } from "../support/model-answers.ts";
@@ -208,6 +210,27 @@ test("the answers of a mock are measured", async () => {
   await client.received("[DONE]");
   await client.ended();
   expect(await gateway.requestLine()).toMatchObject({ inputTokens: 19, outputTokens: 10 });
+});
+
+test("a fault while an answer is read ends that answer alone, and the next one is measured", async () => {
+  const { backend, gateway } = await start();
+  const ask = async () => {
+    const client = openStream(gateway.port, ASK);
+    const request = await backend.nextRequest();
+    request.openStream();
+    return { client, request };
+  };
+  const other = await ask();
+  breaks(Meter.prototype, "feed");
+  const broken = await ask();
+  broken.request.emit(CHAT_CHUNKS[0] ?? "");
+  expect(await broken.client.ended()).not.toBe("clean");
+  await broken.request.connection.closed;
+  other.request.emit(CHAT_CHUNKS.join(""));
+  other.request.endStream();
+  expect(await other.client.ended()).toBe("clean");
+  expect(await gateway.requestLine()).toMatchObject({ level: 50, err: { code: "internal_error" } });
+  expect(await gateway.requestLine(1)).toMatchObject({ inputTokens: 19, outputTokens: 10 });
 });
 
 test("a route without llm has no field and no metric of models", async () => {
