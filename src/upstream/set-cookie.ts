@@ -45,13 +45,18 @@ function replacedPath(value: string, paths: Readonly<Record<string, string>>): s
   return value;
 }
 
-/** Returns the path by which the client reaches a path of the backend, behind the prefixes that were removed. */
+/**
+ * Returns the path by which the client reaches a path of the backend, behind the prefixes that were removed. A path
+ * behind them stays: the application has read X-Forwarded-Prefix, or another gateway has added them.
+ */
 function pathForClient(value: string, { client, target }: Exchange, rewrite: RewriteConfig): string {
   const { addPrefix } = rewrite;
+  const removed = client.forwardedPrefix + strippedPrefix(target.path, rewrite);
+  if (removed !== "" && withoutPrefix(value, removed) !== undefined) return value;
   const isAbove = withoutPrefix(addPrefix, value) !== undefined;
   const rest = withoutPrefix(value, addPrefix) ?? (isAbove ? "/" : undefined);
   if (rest === undefined) return value;
-  return joined(client.forwardedPrefix + strippedPrefix(target.path, rewrite), rest);
+  return joined(removed, rest);
 }
 
 /** A cookie for `/app` is sent to `/app` and below it, a cookie for `/app/` only below it (RFC 6265 section 5.1.4). */
