@@ -17,6 +17,7 @@ async function startRedirecting(status = 302) {
       Location: `${url()}/login?a=1`,
       Refresh: `0; url=${url()}/login`,
       "Content-Location": url(),
+      "Set-Cookie": "a=1; Path=/",
     };
     request.respond(request.method === "HEAD" ? 302 : status, fields);
   });
@@ -150,3 +151,21 @@ test.each(BUILDS.map(({ version, path }) => [version, path] as const))(
     expect((await response.opened()).location).toBe("https://app.example/folder/");
   },
 );
+
+test("two gateways in a row add the prefixes of both, once", async () => {
+  const backend = await startRedirecting();
+  const hosted = (url: string) => ({ backends: [{ url }], hostHeader: "backend" });
+  const start = (prefix: string, upstream: unknown, trustedProxies: string[] = []) => {
+    const rewrite = { stripPrefix: prefix, cookies: { path: "auto" } };
+    const main = { match: { path: `${prefix}/*` }, upstream, rewrite };
+    return startGateway({ routes: { main }, server: { trustedProxies } });
+  };
+  for (const trusted of [[], ["127.0.0.1"]]) {
+    const inner = await start("/app", hosted(backend.url), trusted);
+    const outer = await start("/outer", hosted(inner.url));
+    const bytes = request("GET", "public.example").replace("/app/x", "/outer/app/x");
+    const { text } = await rawRequest(outer.port, bytes);
+    expect(locationOf(text)).toBe("http://public.example/outer/app/login?a=1");
+    expect(text).toContain("\r\nSet-Cookie: a=1; Path=/outer/app\r\n");
+  }
+});
