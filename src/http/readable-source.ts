@@ -12,19 +12,21 @@ export class ReadableSource implements Source {
   readonly head: SourceHead;
   readonly #body: Body;
   readonly #owner: FaultOwner;
+  readonly #faultOf: (error: Error) => Error;
 
-  /** A fault of the sink ends `owner`. */
-  constructor(head: SourceHead, body: Body, owner: FaultOwner) {
+  /** A fault of the sink ends `owner`. The sink gets each error of the body as `faultOf` converts it. */
+  constructor(head: SourceHead, body: Body, owner: FaultOwner, faultOf = (error: Error) => error) {
     this.head = head;
     this.#body = body;
     this.#owner = owner;
+    this.#faultOf = faultOf;
     // Before `start` there is no other listener, and an unhandled `error` event ends the process.
     body.on("error", () => {});
   }
 
   start(sink: Sink): void {
     const body = this.#body;
-    const failed = (error: Error) => sink.onError(error);
+    const failed = (error: Error) => sink.onError(this.#faultOf(error));
     const onFault = (error: unknown) => {
       this.cancel();
       guarded((another) => this.#owner.fault(another), failed)(refusalOf(error));

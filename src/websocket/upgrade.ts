@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { removeField } from "../http/fields.ts";
 import { headOf, ReadableSource } from "../http/readable-source.ts";
@@ -118,7 +119,7 @@ function sendUpgrade(upgrade: Upgrade, backend: Backend): Promise<UpgradeAnswer>
         return;
       }
       client.release();
-      const source = new ReadableSource(headOf(response), response, exchange);
+      const source = new ReadableSource(headOf(response), response, exchange, bodyFault);
       source.onClose(over);
       resolve({ response: source });
     };
@@ -130,6 +131,11 @@ function sendUpgrade(upgrade: Upgrade, backend: Backend): Promise<UpgradeAnswer>
     };
     request.on("error", exchange.guarded(onError));
   });
+}
+
+/** The backend has aborted its response: no defect of sluice. */
+function bodyFault(error: Error): ProxyError {
+  return new ProxyError("backend_reset", error.message, { cause: error });
 }
 
 /** Returns the fields of a 101: those of any response and the two of the upgrade, without Content-Length. */
