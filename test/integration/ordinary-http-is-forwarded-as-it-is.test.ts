@@ -229,17 +229,6 @@ test("bytes after the request of a stream are bounded, and are not a request", a
   expect(backend.requests).toHaveLength(1);
 });
 
-test("a client that half-closes after its request counts as disconnected, as in nginx", async () => {
-  const backend = await startBackend();
-  const gateway = await startGatewayTo(backend.url);
-  const client = openStream(gateway.port);
-  const request = await backend.nextRequest();
-  client.socket.end();
-  await request.connection.closed;
-  expect(request.connection.closedBy).toBeDefined();
-  expect(await gateway.requestLine()).toMatchObject({ status: 499, endReason: "client_gone" });
-});
-
 test.each(["PURGE", "PROPFIND", "MKCALENDAR", "REPORT", "LOCK", "QUERY"])(
   "%s is forwarded",
   async (method) => {

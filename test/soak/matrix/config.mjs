@@ -51,9 +51,11 @@ function routes(backendUrl) {
   });
   const patient = { heartbeat: "40ms", idleTimeout: LONG, clientBuffer: "32k" };
   const short = { ...patient, idleTimeout: "400ms", sendTimeout: "400ms", maxDuration: "150ms" };
-  const under = (path, stream, more) => {
+  const under = (path, stream, { limits, ...more } = {}) => {
     const upstream = upstreamOf(stream === patient ? LONG : "400ms");
-    return { match: { path: `/${path}/*` }, upstream, stream, ...more };
+    // A client that ends its half and leaves later is noticed by the next bytes that are sent to it, or by this time.
+    const bounds = { halfCloseTimeout: "2s", ...limits };
+    return { match: { path: `/${path}/*` }, upstream, stream, limits: bounds, ...more };
   };
   const mock = (path, answer) => ({ match: { path: `/mock/${path}` }, stream: patient, mock: answer });
   const shared = {
