@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { fieldValue, token } from "../config/scalars.ts";
-import { BACKEND_HEALTH } from "../runtime/backend-states.ts";
 import { isBackendName } from "../limits/counter-store.ts";
+import { BACKEND_HEALTH } from "../runtime/backend-states.ts";
 import type { CounterCalls, PrimaryCalls, WorkerCalls } from "./calls.ts";
 
 /**
