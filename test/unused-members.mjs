@@ -32,7 +32,12 @@ const READ_ELSEWHERE = {
     ...["SyntaxFault.file", "Token.line", "Token.column", "Reading.onEvent", "Reading.onComment"],
     "TimedBody.rawTrailers",
   ],
-  "called by a library": ["LogOutput.write", "RouteHistogram.get", "CustomMetricValues.aggregator"],
+  "called by a library": [
+    "LogOutput.write",
+    "RouteHistogram.get",
+    "BackendHistogram.get",
+    "CustomMetricValues.aggregator",
+  ],
   "read by a computed name": ["StallWatch.add"],
   "part of an object that is logged, printed or sent as JSON": [
     ...["Changes.added", "Changes.changed", "EndedStream.durationMs"],

@@ -55,7 +55,6 @@ export function declareBackends(register: Registry, { backends, records }: Backe
   new BackendHistogram({
     name: "sluice_backend_connect_seconds",
     help: "Time to connect to a backend, TLS included; requests on kept connections do not count.",
-    labelNames: ["route", "backend"],
     register,
     records,
   });
@@ -64,7 +63,6 @@ export function declareBackends(register: Registry, { backends, records }: Backe
 interface BackendHistogramOptions {
   readonly name: string;
   readonly help: string;
-  readonly labelNames: readonly ["route", "backend"];
   readonly register: Registry;
   readonly records: () => Iterable<BackendCounts>;
 }

@@ -34,9 +34,10 @@ const ROW = /^\| `(sluice_\w+)` \| (\w+) \| ((?:`\w+`(?:, )?)*) ?\|/gm;
 const metricsOf = (text: string): string[] =>
   [...text.matchAll(DECLARATION)].map(([, kind, name, rest = ""]) => {
     const labels = /labelNames: \[([^\]]*)\]/.exec(rest)?.[1]?.replaceAll('"', "") ?? "";
-    return kind === "RouteHistogram"
-      ? `${name} histogram route`
-      : `${name} ${kind?.toLowerCase().replace("backend", "")} ${labels}`;
+    const own = { RouteHistogram: "histogram route", BackendHistogram: "histogram route, backend" }[
+      kind ?? ""
+    ];
+    return own === undefined ? `${name} ${kind?.toLowerCase()} ${labels}` : `${name} ${own}`;
   });
 
 test("the table of metrics lists every metric with its type and labels", () => {
