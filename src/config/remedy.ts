@@ -1,3 +1,5 @@
+import { withoutFinalSlashes } from "../http/final-slashes.ts";
+
 /**
  * What the author of a wrong value most likely meant. A message says what is expected; the remedy after it shows the
  * value itself in that form, so that it can be copied.
@@ -23,7 +25,7 @@ function url(text: string): string | undefined {
   if (socket !== undefined)
     return `WebSocket needs no scheme of its own; ${meant(`http${text.startsWith("wss") ? "s" : ""}${socket}`)}`;
   if (text.startsWith("/")) return meant(`unix:${text}`);
-  const address = HOST_AND_PORT.test(text) ? `http://${text.replace(/\/+$/, "")}` : undefined;
+  const address = HOST_AND_PORT.test(text) ? `http://${withoutFinalSlashes(text)}` : undefined;
   return address === undefined ? undefined : meant(address);
 }
 
@@ -36,8 +38,8 @@ function listen(text: string): string | undefined {
 }
 
 function path(text: string): string | undefined {
-  const parameter = /^(\/.*?)\/+(?:\{|:|<)/.exec(text)?.[1];
-  if (parameter !== undefined) return `a path has no parameters; ${meant(`${parameter}/*`)}`;
+  const parameter = text.search(/\/[{:<]/);
+  if (parameter >= 0) return `a path has no parameters; ${meant(`${text.slice(0, parameter)}/*`)}`;
   const plain = text.replace(/^[~*^\s]+/, "").replace(/[$]$/, "");
   if (/^[~^]/.test(text) && plain.startsWith("/")) return `a path is no regular expression; ${meant(plain)}`;
   if (!text.startsWith("/")) return /^[\w.-]/.test(text) ? meant(`/${text}`) : undefined;
