@@ -49,6 +49,16 @@ const WAYS: Readonly<Record<string, Readonly<Record<string, Way>>>> = {
     "sluice serve --config config": "as a reader",
     "sluice serve --to http://127.0.0.1:8080 --listen 127.0.0.1:8000 --cors https://app.example.com":
       "as a reader",
+    "sluice serve --to http://127.0.0.1:8080 --trust 127.0.0.1 --admin 9900": "as a reader",
+    "sluice init --to http://127.0.0.1:8080 --cors https://app.example.com --behind 127.0.0.1": {
+      elsewhere: "test/integration/the-command-line-for-newcomers.test.ts",
+    },
+    "sluice health --config config": {
+      elsewhere: "test/integration/the-command-line-for-newcomers.test.ts",
+    },
+    "source <(sluice completion bash)": {
+      elsewhere: "test/integration/the-command-line-for-newcomers.test.ts",
+    },
     "sluice check --config config": { below: "check of the samples" },
     "sluice probe http://127.0.0.1:8000/events --hop backend=http://127.0.0.1:3000/events": {
       before: "http://127.0.0.1:3000",
