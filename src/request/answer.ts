@@ -58,9 +58,10 @@ export function readable(exchange: Exchange, source: Source, route: RuntimeRoute
 }
 
 /** Whether a response is a stream with a body to relay. */
-export function isStreaming({ request }: Exchange, { head }: Source, route: RuntimeRoute): boolean {
+export function isStreaming(exchange: Exchange, { head }: Source, route: RuntimeRoute): boolean {
+  const { request } = exchange;
   const hasBody = request.method !== "HEAD" && head.status !== 204 && head.status !== 304;
-  return hasBody && isStream(head, route);
+  return hasBody && isStream(exchange, head, route);
 }
 
 function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute): Source | Promise<Source> {

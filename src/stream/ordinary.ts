@@ -22,7 +22,7 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
     sendTimeout: route.config.stream.sendTimeout,
   });
   // HEAD on a stream gets the head that GET would get (RFC 9110, section 9.3.2).
-  const isHeadOfStream = exchange.request.method === "HEAD" && isStream(head, route);
+  const isHeadOfStream = exchange.request.method === "HEAD" && isStream(exchange, head, route);
   writer.head((isHeadOfStream ? streamHead : ordinaryHead)(exchange, head, route));
 
   // Body bytes that have arrived with the head are sent with it, in one write.

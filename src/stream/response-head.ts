@@ -3,7 +3,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import { contentCoding } from "../http/content-coding.ts";
 import { fieldName } from "../http/field-name.ts";
-import { fieldValue, fieldValues, removeField, setField } from "../http/fields.ts";
+import { fieldValue, fieldValues, type RawFields, removeField, setField } from "../http/fields.ts";
 import { responseFields } from "../http/forwarded-fields.ts";
 import { mediaType } from "../http/media-type.ts";
 import type { SourceHead } from "../http/source.ts";
@@ -25,10 +25,20 @@ export interface ResponseHead {
  * length is a file rather than a stream; an event stream with a length is a stream all the same, as clients of it are
  * promised comment lines.
  */
-export function isStream({ rawHeaders }: SourceHead, { config }: Route): boolean {
-  const type = mediaType(fieldValue(rawHeaders, "content-type"));
+export function isStream({ request }: Exchange, { rawHeaders }: SourceHead, { config }: Route): boolean {
+  const type = typeOf(rawHeaders, request.rawHeaders);
   if (!config.stream.contentTypes.some((wanted) => isOfType(type, wanted))) return false;
   return type === EVENT_STREAM || fieldValue(rawHeaders, "content-length") === undefined;
+}
+
+/**
+ * Returns the media type of a response. tRPC sends a streamed batch as application/json, and its request names the real
+ * type, application/jsonl.
+ */
+function typeOf(rawHeaders: RawFields, requestHeaders: RawFields): string {
+  const type = mediaType(fieldValue(rawHeaders, "content-type"));
+  const asked = type === "application/json" ? fieldValue(requestHeaders, "trpc-accept") : undefined;
+  return asked === undefined ? type : mediaType(asked);
 }
 
 function isOfType(type: string, wanted: string): boolean {

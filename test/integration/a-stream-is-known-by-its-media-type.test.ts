@@ -63,6 +63,22 @@ for (const type of [
   });
 }
 
+// tRPC's server sends chunks also to HTTP/1.0, which nginx 1.22 forwards at once; behind sluice it held them all.
+test.each([
+  ["application/jsonl", ["no"]],
+  ["application/json", []],
+])("application/json is a stream if tRPC asked for JSON lines: %s", async (asked, buffering) => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url);
+  const client = openStream(gateway.port, { headers: { "trpc-accept": asked } });
+  const request = await backend.nextRequest();
+  request.openStream({ "Content-Type": "application/json" });
+  request.emit("[0]\n");
+  await client.received("[0]\n");
+  expect(client.fieldLines("x-accel-buffering")).toEqual(buffering);
+  expect(client.field("content-type")).toBe("application/json");
+});
+
 test("a response of a streamed type with a Content-Length is no stream, whatever the method", async () => {
   const backend = await startBackend((request) =>
     request.respond(
