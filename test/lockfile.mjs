@@ -1,13 +1,16 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 /**
- * Completes package-lock.json: `npm run lock`, after a change of dependencies.
+ * Completes package-lock.json and that of test/field: `npm run lock`, after a change of dependencies.
  *
  * npm leaves out the builds for other platforms that the registry at hand does not have, and then refuses
  * to install from such a lockfile at all ("Missing: … from lock file"). The versions are exact in the
  * packages that ask for them; only the digest is missing, and npm takes that from the registry.
  */
-const FILE = new URL("../package-lock.json", import.meta.url);
+const FILES = ["../package-lock.json", "field/package-lock.json"].map(
+  (name) => new URL(name, import.meta.url),
+);
 const SYSTEMS = "android darwin linux win32 freebsd openharmony netbsd openbsd sunos aix".split(" ");
 const PROCESSORS = "arm64 x64 ia32 riscv64 s390x ppc64 loong64 mips64el arm wasm32".split(" ");
 
@@ -38,15 +41,17 @@ function entryFor({ name, version, entry }) {
   };
 }
 
-if (process.argv[1] === FILE.pathname.replace("package-lock.json", "test/lockfile.mjs")) {
-  const lock = JSON.parse(readFileSync(FILE, "utf8"));
+function complete(file) {
+  const lock = JSON.parse(readFileSync(file, "utf8"));
   const missing = missingEntries(lock.packages);
   for (const item of missing) lock.packages[`node_modules/${item.name}`] = entryFor(item);
   lock.packages = Object.fromEntries(
     Object.entries(lock.packages).sort(([a], [b]) => a.localeCompare(b, "en")),
   );
-  writeFileSync(FILE, `${JSON.stringify(lock, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
   console.log(
     missing.length === 0 ? "nothing is missing" : missing.map(({ name }) => `added ${name}`).join("\n"),
   );
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) FILES.forEach(complete);

@@ -1,11 +1,19 @@
 import { expect, test } from "vitest";
 import lock from "../../package-lock.json" with { type: "json" };
+import field from "../field/package.json" with { type: "json" };
+import fieldLock from "../field/package-lock.json" with { type: "json" };
 import { missingEntries } from "../lockfile.mjs";
 
 // npm ci once refused a lockfile: it was written on a machine that could not download the builds for some platforms.
-test("the lockfile has an entry for every platform's build; without one, npm ci installs nothing", () => {
-  expect(missingEntries(lock.packages).map(({ name }) => name)).toEqual([]);
-});
+test.each([
+  ["sluice", lock],
+  ["test/field", fieldLock],
+])(
+  "the lockfile of %s has an entry for every platform's build; without one, npm ci installs nothing",
+  (_, one) => {
+    expect(missingEntries(one.packages).map(({ name }) => name)).toEqual([]);
+  },
+);
 
 test("control: a removed entry is reported", () => {
   const { "node_modules/@biomejs/cli-linux-x64": _, ...packages } = lock.packages;
@@ -13,7 +21,11 @@ test("control: a removed entry is reported", () => {
 });
 
 test("no entry names the registry that it came from", () => {
-  expect(JSON.stringify(lock)).not.toContain('"resolved"');
+  expect(JSON.stringify([lock, fieldLock])).not.toContain('"resolved"');
+});
+
+test("the packages of the field test have exact versions, which its table shows", () => {
+  expect(Object.values(field.dependencies).filter((version) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
 });
 
 /** The lockfile's entry for each package; the empty name is sluice itself. */

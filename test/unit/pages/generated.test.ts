@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { savedRows, table } from "../../field/report.mjs";
 import { benchMachine, benchTable } from "../../support/bench-table.ts";
 import { errorTable } from "../../support/error-table.ts";
 import { generated, pageText } from "../../support/pages.ts";
@@ -23,6 +24,12 @@ test.each(["streams", "shared", "growth"] as const)("the table of %s shows the s
 
 test("the benchmarks name the machine of the saved results", () => {
   const { is, shouldBe } = generated("docs/benchmarks.md", "bench:machine", benchMachine());
+  expect(is).toBe(shouldBe);
+});
+
+test.each(["clients", "applications"] as const)("the table of %s shows the saved results", (folder) => {
+  const content = table(savedRows(folder));
+  const { is, shouldBe } = generated("docs/compatibility.md", `field:${folder}`, content);
   expect(is).toBe(shouldBe);
 });
 

@@ -1,0 +1,1 @@
+export const GET = async (request) => new Response(`Hello ${request.cookies.get("user")?.value}`);
