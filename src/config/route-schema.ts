@@ -31,11 +31,15 @@ import { variablesSchema, withVariables } from "./variables.ts";
 const STREAMED_TYPES = [
   "text/event-stream",
   "application/x-ndjson",
+  "application/ndjson",
   "application/jsonl",
   "application/json-seq",
   "application/stream+json",
   "multipart/x-mixed-replace",
+  "multipart/mixed",
   "application/grpc-web*",
+  "application/connect+*",
+  "application/vnd.amazon.eventstream",
   "text/x-component",
 ];
 

@@ -36,12 +36,16 @@ for (const type of ["text/event-streams", "text/plain", "application/json; x=tex
 
 for (const type of [
   "application/x-ndjson",
+  "application/ndjson",
   "application/jsonl",
   "application/json-seq",
   "application/stream+json; charset=utf-8",
   "multipart/x-mixed-replace; boundary=frame",
+  'multipart/mixed; boundary="-"',
   "application/grpc-web+proto",
   "application/grpc-web-text",
+  "application/connect+json",
+  "application/vnd.amazon.eventstream",
   "text/x-component",
 ]) {
   test(`${type} of unknown length is a stream without comment lines, and otherwise unchanged`, async () => {
