@@ -1,13 +1,15 @@
 import { fork, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { differences, problems, summary, table } from "./report.mjs";
+import { trusting } from "./tls.mjs";
 import { missingBuilds } from "./ways.mjs";
 
 /**
  * Takes real clients and applications through sluice: `npm run test:field`.
  *
  *   NAME...   some of them, such as clients/openai
+ *   --verbose prints the outcome of each check
  *   --save    writes results.json, which docs/compatibility.md shows; `npm run docs` then writes the page
  *
  * Each is tried alone, through sluice, and through two builds of nginx with and without sluice behind it. The run
@@ -16,10 +18,11 @@ import { missingBuilds } from "./ways.mjs";
  */
 const HERE = new URL(".", import.meta.url).pathname;
 const RESULTS = `${HERE}results.json`;
+const CERTIFICATE = `${HERE}node_modules/.certificate.pem`;
 /** A copy of the lockfile that is installed. */
 const INSTALLED = `${HERE}node_modules/.installed.json`;
 /** Most of the time is waiting for parts that nginx holds, so more than the cores of a small machine. */
-const AT_ONCE = 4;
+const AT_ONCE = 6;
 const SUBJECT_MS = 180_000;
 /** A result that is not as expected is tried again: a machine may stand still for seconds. */
 const TRIES = 3;
@@ -46,6 +49,7 @@ function runOnce(name) {
   return new Promise((resolve) => {
     const child = fork(`${HERE}subject.mjs`, [name], {
       detached: true,
+      env: trusting(CERTIFICATE),
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
     running.add(child);
@@ -101,18 +105,20 @@ async function runAll(names, expectedOf) {
 }
 
 async function main() {
-  const options = { save: { type: "boolean", default: false } };
+  const boolean = { type: "boolean", default: false };
+  const options = { save: boolean, verbose: boolean };
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const missing = missingBuilds();
   if (missing.length > 0) throw new Error(`missing: ${missing.join(", ")}: set NGINX_PATH and NGINX_LAB`);
   install();
   const saved = JSON.parse(readFileSync(RESULTS, "utf8"));
   const names =
-    positionals.length > 0 ? positionals : [...subjectsOf("clients"), ...subjectsOf("applications")];
+    positionals.length > 0 ? positionals : [...subjectsOf("applications"), ...subjectsOf("clients")];
   const found = await runAll(names, (name) => (values.save ? undefined : (saved[name] ?? {})));
   const rows = [...found]
     .filter(([, { result }]) => result.fault === undefined)
     .map(([name, { result }]) => [name, summary(result)]);
+  if (values.verbose) for (const [, { result }] of found) console.log(inspect(result, { depth: 5 }));
   console.log(`\n${table(rows.map(([, row]) => row))}\n`);
   if (values.save) save({ ...(positionals.length > 0 ? saved : {}), ...Object.fromEntries(rows) });
   const wrong = [...found.values()].flatMap((one) => one.found);

@@ -4,8 +4,7 @@ import { ERROR_TEXT, Script, TEXT } from "./script.mjs";
 import { openWays, SETTINGS, WAYS } from "./ways.mjs";
 
 /**
- * Takes one client or application through all ways, in a process of its own: `subject.mjs clients/openai`. Sends the
- * results to its parent: setting -> way -> check -> "yes", "late" or the reason why not.
+ * Takes one client or application through all ways, in a process of its own, and sends the results to its parent: setting -> way -> check -> "yes", "late" or the reason why not.
  */
 const CHECK_MS = 15_000;
 
@@ -64,7 +63,7 @@ async function tryWays({ checks, port, begin, setting, names }) {
   const { urls, close } = await openWays(port, setting);
   const results = {};
   try {
-    for (const name of names.filter((one) => urls[one] !== undefined)) {
+    for (const name of names) {
       results[name] = {};
       for (const [check, run] of Object.entries(checks))
         results[name][check] = await outcomeOf(run, urls[name], begin);
@@ -75,22 +74,29 @@ async function tryWays({ checks, port, begin, setting, names }) {
   return results;
 }
 
+/** Makes a backend listen, unless it is a process of its own, which has a port. */
+async function portOf(server, script) {
+  if (server.port !== undefined) return server.port;
+  script.watch(server).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server.address().port;
+}
+
 async function main(path) {
   // A library may reject a promise of its own when its client leaves.
   process.on("unhandledRejection", (error) => console.error(error));
   const subject = await import(`./${path}.mjs`);
   const script = new Script();
-  const server = script.watch(await subject.backend(script));
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
+  const port = await portOf(await subject.backend(script), script);
   const begin = (mode) => script.begin(mode);
   const checks = subject.checks ?? clientChecks(subject.read);
 
   const results = {};
   let direct;
   let names = WAYS.map(({ name }) => name);
-  for (const setting of SETTINGS) {
+  // A subject that needs a setting by design is not tried with the others.
+  const tried = SETTINGS.filter(({ name }) => name === "defaults" || name === (subject.needs ?? name));
+  for (const setting of tried) {
     results[setting.name] = await tryWays({ checks, port, begin, setting, names });
     direct ??= results[setting.name].direct;
     const through = WAYS.filter(({ without }) => without !== undefined).map(({ name }) => name);
@@ -99,10 +105,7 @@ async function main(path) {
   }
   const id = path.split("/").at(-1);
   const { packages = [id], label = `\`${packages[0]}\``, needs } = subject;
-  const result = { label, packages, needs, settings: results };
-  if (process.send) process.send(result, () => process.exit(0));
-  else console.log(inspect(result, { depth: 5, breakLength: 110 }));
-  if (!process.send) process.exit(0);
+  process.send({ label, packages, needs, settings: results }, () => process.exit(0));
 }
 
 await main(process.argv[2]);

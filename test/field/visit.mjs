@@ -74,7 +74,10 @@ export const visit = {
     expect([302, 303].includes(response.status), `status ${response.status} in place of a redirect`);
     const target = new URL(response.headers.get("location"), url);
     expect(target.origin === url, `redirected to ${target}`);
-    const cookie = response.headers.get("set-cookie")?.split(";")[0] ?? "";
+    const cookie = response.headers
+      .getSetCookie()
+      .map((line) => line.split(";")[0])
+      .join("; ");
     const text = await (await fetch(target, { headers: { cookie } })).text();
     expect(text.includes("Hello Ada"), `the page of the user has ${text.slice(0, 100)}`);
     return "yes";

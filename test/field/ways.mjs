@@ -3,17 +3,21 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, listening, stop } from "../bench/processes.mjs";
+import { certificate, key } from "./tls.mjs";
 
 const CLI = new URL("../../dist/cli/main.js", import.meta.url).pathname;
 
-/** 1.22 asks its upstream with HTTP/1.0, 1.30 with HTTP/1.1. Both buffer responses by default. */
+/**
+ * Both buffer responses by default. 1.22 asks its upstream with HTTP/1.0. 1.30 asks with HTTP/1.1, and would forward each
+ * chunk at once to plain HTTP, but not to TLS, which is what clients use.
+ */
 export const NGINX = {
-  "nginx 1.22": process.env.NGINX_PATH ?? "/usr/sbin/nginx",
-  "nginx 1.30": `${process.env.NGINX_LAB}/bin/nginx-1.30`,
+  "nginx 1.22": { program: process.env.NGINX_PATH ?? "/usr/sbin/nginx", isTls: false },
+  "nginx 1.30": { program: `${process.env.NGINX_LAB}/bin/nginx-1.30`, isTls: true },
 };
 
 /** The nginx builds that are not on this machine. */
-export const missingBuilds = () => Object.keys(NGINX).filter((name) => !existsSync(NGINX[name]));
+export const missingBuilds = () => Object.keys(NGINX).filter((name) => !existsSync(NGINX[name].program));
 
 /** A way through sluice must never be worse than the same way without it. */
 export const WAYS = [
@@ -34,7 +38,7 @@ export const SETTINGS = [
   },
 ];
 
-/** Starts sluice and each nginx in front of a backend's port. Returns the URL of each way. */
+/** Starts sluice and each nginx in front of a backend's port. Returns the URL of each way, and what ends them. */
 export async function openWays(backend, { route = {}, location = "" }) {
   const directory = mkdtempSync(join(tmpdir(), "sluice-field-"));
   const children = [];
@@ -54,16 +58,15 @@ export async function openWays(backend, { route = {}, location = "" }) {
       [CLI, "serve", "--config", sluiceFiles(directory, sluice, backend, route)],
       sluice,
     );
-    const ports = { direct: backend, sluice };
-    for (const [name, program] of Object.entries(NGINX)) {
-      if (!existsSync(program)) continue;
+    const urls = { direct: `http://127.0.0.1:${backend}`, sluice: `http://127.0.0.1:${sluice}` };
+    for (const [name, { program, isTls }] of Object.entries(NGINX)) {
       const sites = { [name]: [await freePort(), backend], [`${name}, sluice`]: [await freePort(), sluice] };
-      const place = nginxFiles(directory, name, sites, location);
+      const place = nginxFiles(directory, name, sites, { location, isTls });
       await start(program, ["-p", place, "-c", "nginx.conf", "-e", "error.log"], sites[name][0]);
-      for (const [site, [port]] of Object.entries(sites)) ports[site] = port;
+      for (const [site, [port]] of Object.entries(sites))
+        urls[site] = `${isTls ? "https" : "http"}://127.0.0.1:${port}`;
     }
-    const urls = Object.entries(ports).map(([name, port]) => [name, `http://127.0.0.1:${port}`]);
-    return { urls: Object.fromEntries(urls), close };
+    return { urls, close };
   } catch (error) {
     await close();
     throw error;
@@ -80,13 +83,16 @@ function sluiceFiles(directory, port, backend, route) {
   return place;
 }
 
-function nginxFiles(directory, name, sites, location) {
+function nginxFiles(directory, name, sites, { location, isTls }) {
   const place = join(directory, name);
   mkdirSync(place);
+  writeFileSync(join(place, "certificate.pem"), certificate());
+  writeFileSync(join(place, "key.pem"), key());
+  const listen = isTls ? "ssl; ssl_certificate certificate.pem; ssl_certificate_key key.pem" : "";
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   const servers = Object.values(sites).map(
     ([port, upstream]) =>
-      `server { listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${upstream}; ${location} } }`,
+      `server { listen 127.0.0.1:${port} ${listen}; location / { proxy_pass http://127.0.0.1:${upstream}; ${location} } }`,
   );
   const text = [
     process.getuid?.() === 0 ? "user root;" : "",

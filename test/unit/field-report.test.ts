@@ -1,5 +1,6 @@
+import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
-import { differences, problems, summary, table } from "../field/report.mjs";
+import { differences, problems, savedRows, summary, table } from "../field/report.mjs";
 
 const good = { tokens: "yes", error: "yes" };
 const late = { tokens: "late", error: "yes" };
@@ -79,4 +80,11 @@ test("the table has a row for each client, with the version of its package", () 
   expect(table([summary(resultOf({}))])).toMatch(
     /\| client \| \d+\.\d+\.\d+ \| works \| late \| works \| works \| works \|$/,
   );
+});
+
+test.each(["clients", "applications"] as const)("each file of %s has saved results", (folder) => {
+  const files = readdirSync(new URL(`../field/${folder}`, import.meta.url)).filter((name) =>
+    name.endsWith(".mjs"),
+  );
+  expect(savedRows(folder)).toHaveLength(files.length);
 });

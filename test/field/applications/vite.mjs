@@ -6,7 +6,7 @@ import { createServer } from "vite";
 import { openPage } from "../browser.mjs";
 
 const PATIENCE = { timeout: 1_000 };
-const TRIES = 10;
+const TRIES = 6;
 const root = mkdtempSync(join(tmpdir(), "sluice-field-vite-"));
 process.once("exit", () => rmSync(root, { recursive: true, force: true }));
 let version = 1;

@@ -1,13 +1,12 @@
 import { createServer } from "node:http";
+import { useDeferStream as deferStream } from "@graphql-yoga/plugin-defer-stream";
 import { createYoga } from "graphql-yoga";
-import { SUBSCRIPTION, schemaOf } from "../graphql.mjs";
+import { STREAMED_QUERY, SUBSCRIPTION, schemaOf } from "../graphql.mjs";
 import { left, streamed } from "../visit.mjs";
 
-const subscribe = (url, signal) =>
-  fetch(`${url}/graphql?query=${encodeURIComponent(SUBSCRIPTION)}`, {
-    headers: { accept: "text/event-stream" },
-    signal,
-  });
+const ask = (query, accept) => (url, signal) =>
+  fetch(`${url}/graphql?query=${encodeURIComponent(query)}`, { headers: { accept }, signal });
+const subscribe = ask(SUBSCRIPTION, "text/event-stream");
 
 /** Throws unless the text has a part. */
 function expectPart(text, part) {
@@ -18,8 +17,9 @@ function expectPart(text, part) {
 export const packages = ["graphql-yoga"];
 export const label = "GraphQL Yoga";
 export const checks = {
-  subscription: streamed(subscribe),
+  events: streamed(subscribe),
   leave: left(subscribe),
+  parts: streamed(ask(STREAMED_QUERY, "multipart/mixed")),
   async query(url) {
     const headers = { "content-type": "application/json" };
     const body = JSON.stringify({ query: "{ __typename }" });
@@ -32,4 +32,5 @@ export const checks = {
   },
 };
 
-export const backend = (script) => createServer(createYoga({ schema: schemaOf(script), logging: false }));
+export const backend = (script) =>
+  createServer(createYoga({ schema: schemaOf(script), plugins: [deferStream()], logging: false }));

@@ -6,8 +6,8 @@ import {
   StringValueSchema,
 } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { connectNodeAdapter, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { ERROR_TEXT } from "../script.mjs";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { ERROR_TEXT } from "./script.mjs";
 
 const type = `.${StringValueSchema.typeName}`;
 const method = { name: "Say", inputType: type, outputType: type, serverStreaming: true };
@@ -19,10 +19,8 @@ const file = create(FileDescriptorProtoSchema, {
 });
 const service = createFileRegistry(file, () => file_google_protobuf_wrappers.proto).getService("Speaker");
 
-export const packages = ["@connectrpc/connect-node"];
-export const label = "`@connectrpc/connect-node` (gRPC-web)";
-
-export function backend(script) {
+/** A service that streams the tokens, by gRPC-web and by the Connect protocol. */
+export function connectBackend(script) {
   async function* say() {
     if (script.round.mode === "error") throw new ConnectError(ERROR_TEXT, Code.ResourceExhausted);
     for await (const value of script.round.tokens()) yield { value };
@@ -30,7 +28,7 @@ export function backend(script) {
   return createServer(connectNodeAdapter({ routes: (router) => router.service(service, { say }) }));
 }
 
-export async function read(baseUrl, { saw, signal }) {
-  const client = createClient(service, createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }));
-  for await (const { value } of client.say({}, { signal })) saw(value);
+/** Reads the stream over a transport. */
+export async function callService(transport, { saw, signal }) {
+  for await (const { value } of createClient(service, transport).say({}, { signal })) saw(value);
 }

@@ -1,0 +1,8 @@
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { callService, connectBackend } from "../connectrpc.mjs";
+
+export const packages = ["@connectrpc/connect-node"];
+export const label = "`@connectrpc/connect-node`, Connect protocol";
+export const backend = connectBackend;
+export const read = (baseUrl, round) =>
+  callService(createConnectTransport({ baseUrl, httpVersion: "1.1" }), round);
