@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 const PROGRAM = `
   import { getHeapSpaceStatistics } from "node:v8";
   process.argv = [process.argv[0], "sluice", "--version"];
-  await import(${JSON.stringify(join(ROOT, "dist/cli/main.js"))});
+  await import(${JSON.stringify(join(ROOT, "dist/cli/program.js"))});
   const kept = [];
   for (let i = 0; i < 2_000_000; i++) {
     kept.push({ i, list: [i] });

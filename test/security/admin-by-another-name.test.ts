@@ -33,15 +33,15 @@ test("requests with the machine's own names are accepted", async () => {
 });
 
 test("on a public address an IP address is accepted, a name only with the token", async () => {
-  const gateway = await start({ admin: "0.0.0.0:0", adminToken: "a-token" });
+  const gateway = await start({ admin: "0.0.0.0:0", adminToken: "a-token-for-tests" });
   const adminUrl = gateway.adminUrl.replace("0.0.0.0", "127.0.0.1");
   const ask = (Host: string, token?: string) =>
     askAdmin({ ...gateway, adminUrl }, "/metrics", {
       headers: { Host, ...(token !== undefined && { Authorization: `Bearer ${token}` }) },
     });
   expect((await ask("10.1.2.3:9900")).status).toBe(401);
-  expect((await ask("10.1.2.3:9900", "a-token")).status).toBe(200);
-  expect((await ask("sluice.internal:9900", "a-token")).status).toBe(200);
+  expect((await ask("10.1.2.3:9900", "a-token-for-tests")).status).toBe(200);
+  expect((await ask("sluice.internal:9900", "a-token-for-tests")).status).toBe(200);
   expect((await ask("sluice.internal:9900", "wrong")).status).toBe(421);
   expect((await ask("sluice.internal:9900")).status).toBe(421);
 });

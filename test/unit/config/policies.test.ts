@@ -146,7 +146,7 @@ test.each([
   [
     "a domain of cookies with a port",
     `${MATCH}${UPSTREAM}rewrite:\n  cookies: { domain: "app.example.com:80" }\n`,
-    "4:22 rewrite.cookies.domain: expected a host name such as app.example.com, or remove",
+    "4:22 rewrite.cookies.domain: expected a host name such as app.example.com, or remove; did you mean app.example.com?",
   ],
   [
     "a domain of cookies with a second attribute",
