@@ -26,7 +26,7 @@ export function channelKey(exchange: Exchange, route: SharedRoute): string {
 
 /** Returns a name of a key for stores and logs: a hash, because the key may contain credentials. */
 export function keyName(key: string): string {
-  return createHash("sha256").update(key, "latin1").digest("hex").slice(0, 32);
+  return createHash("sha256").update(key).digest("hex").slice(0, 32);
 }
 
 /**
