@@ -20,15 +20,9 @@ const READ_ELSEWHERE = {
   ],
   "called through an interface that the class fits": [
     ...["Hub.retire", "Hub.close", "Upstream.retire", "Upstream.close"],
-    ...["History.heldBytes", "History.shed", "Backend.weight"],
-    ...[
-      "Poll.seq",
-      "Poll.takenBytes",
-      "Poll.move",
-      "Subscriber.seq",
-      "Subscriber.takenBytes",
-      "Subscriber.move",
-    ],
+    ...["Answers.retire", "Answers.close"],
+    ...["History.shed", "Backend.weight"],
+    ...["Poll.takenBytes", "Poll.move", "Subscriber.takenBytes", "Subscriber.move"],
     ...["SyntaxFault.file", "Token.line", "Token.column", "Reading.onEvent", "Reading.onComment"],
     "TimedBody.rawTrailers",
   ],

@@ -1,4 +1,5 @@
 import { backendStates, isUp } from "../runtime/backend-states.ts";
+import { answersOf, type RuntimeRoute } from "../runtime/runtime-route.ts";
 import type { Telemetry } from "../runtime/telemetry.ts";
 
 /** The maximum number of rows of a table in one overview; `/metrics` has all. */
@@ -18,7 +19,8 @@ export function overview({ activity, readiness, routes, reloads }: Telemetry) {
     isReady: readiness.isReady,
     obstacles: readiness.obstacles,
     sample: activity.samples.at(-1),
-    routes: all.slice(0, MAX_ROWS).map(({ config: { name, match } }) => {
+    routes: all.slice(0, MAX_ROWS).map((route) => {
+      const { name, match } = route.config;
       const { requests, failures, eventsPerSecond } = activity.counts(name);
       const { streams = 0, events = 0 } = sums.get(name) ?? {};
       return {
@@ -30,6 +32,7 @@ export function overview({ activity, readiness, routes, reloads }: Telemetry) {
         eventsPerSecond,
         requests,
         failures,
+        answers: answersIn(route),
       };
     }),
     routeCount: all.length,
@@ -40,6 +43,12 @@ export function overview({ activity, readiness, routes, reloads }: Telemetry) {
     ends: activity.ends.slice(0, MAX_ENDS),
     reloads,
   };
+}
+
+/** Returns the number of named answers that a route keeps; undefined without `resume`. */
+function answersIn(route: RuntimeRoute): number | undefined {
+  const all = answersOf(route);
+  return all.length === 0 ? undefined : all.reduce((sum, { table }) => sum + table.kept, 0);
 }
 
 /** The data of an overview. */

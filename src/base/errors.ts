@@ -74,6 +74,14 @@ export const PUBLIC_ERRORS = {
   },
   event_too_large: { status: 502, publicCode: "APIG.0201", text: "The backend sent too large an event." },
   too_many_channels: { status: 429, publicCode: "SLUICE.0011", text: "Too many different streams are open." },
+  answer_mismatch: {
+    status: 422,
+    publicCode: "SLUICE.0030",
+    text: "The name of the request belongs to another request.",
+  },
+  answer_gone: { status: 410, publicCode: "SLUICE.0031", text: "The answer is no longer kept." },
+  answer_cancelled: { status: 410, publicCode: "SLUICE.0032", text: "The answer was cancelled." },
+  answer_unavailable: { status: 503, publicCode: "SLUICE.0033", text: "The answer cannot be had now." },
   backend_timeout: { status: 504, publicCode: "APIG.0201", text: "Backend timeout." },
   loop_detected: {
     status: 508,

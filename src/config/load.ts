@@ -200,13 +200,20 @@ function readRoutes(
   };
 }
 
-/** Refuses shared streams with several workers and no Redis: each worker would have a backend request of its own. */
+/** The keys whose streams several workers share through Redis, and what they would share. */
+const SHARED_BY_WORKERS = [
+  ["shared", "can share a stream"],
+  ["resume", "can keep an answer for each other"],
+] as const;
+
+/** Refuses them with several workers and no Redis: each worker would have a backend request of its own. */
 function apartInWorkers(routes: readonly ReadRoute[], { workers, redis }: ServerConfig): Problem[] {
   if (workers === 1 || redis !== null) return [];
-  const message = `workers: ${workers} can share a stream only through redis; set redis in ${SERVER_FILE}, or workers: 1`;
-  const shared = routes.filter(({ value }) => value.shared !== undefined);
-  return shared.map(({ yaml, path: file }) => {
-    return { file, at: yaml.keyPosition(["shared"]), key: "shared", message };
+  return SHARED_BY_WORKERS.flatMap(([key, can]) => {
+    const message = `workers: ${workers} ${can} only through redis; set redis in ${SERVER_FILE}, or workers: 1`;
+    return routes.flatMap(({ value, yaml, path: file }) =>
+      value[key] === undefined ? [] : [{ file, at: yaml.keyPosition([key]), key, message }],
+    );
   });
 }
 

@@ -8,6 +8,7 @@ import { limitsSchema } from "./limits-schema.ts";
 import { llmSchema } from "./llm-schema.ts";
 import { mockSchema } from "./mock-schema.ts";
 import { suggestion } from "./nearest.ts";
+import { refuseUnsafeResuming, resumeSchema } from "./resume-schema.ts";
 import { rewriteSchema } from "./rewrite-schema.ts";
 import {
   duration,
@@ -265,6 +266,11 @@ const route = z.strictObject({
     .describe(
       "One backend request for all clients that ask for the same stream, with a history to resume from.",
     ),
+  resume: resumeSchema
+    .optional()
+    .describe(
+      "Keep the streamed answer to a POST that names itself, so that its client can come back for it after a lost connection.",
+    ),
   llm: llmSchema
     .optional()
     .describe(
@@ -302,6 +308,7 @@ export const routeSchema = z.preprocess(
   route
     .refine(hasOneDestination, ONE_DESTINATION)
     .superRefine(refuseUnsafeSharing)
+    .superRefine(refuseUnsafeResuming)
     .superRefine(refuseNarrowH2c)
     .superRefine(refuseUselessSticky)
     .transform(withWebSocket),

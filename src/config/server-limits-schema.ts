@@ -75,7 +75,7 @@ export const serverLimits = z
     historyBytes: size
       .prefault("256m")
       .describe(
-        "Memory for all histories of shared streams together, with everything that belongs to them; beyond it the least recently used history evicts events.",
+        "Memory for all histories of shared streams and named answers together, with everything that belongs to them; beyond it the least recently used history evicts events.",
       ),
     passes: z
       .int()

@@ -29,7 +29,7 @@ const serverObject = z.strictObject({
     .union([z.literal("auto"), z.int().min(1).max(MAX_WORKERS)], "expected a count of processes or auto")
     .prefault(1)
     .describe(
-      "Processes that share the listeners; auto: one for each core. With more than one, routes with shared need redis.",
+      "Processes that share the listeners; auto: one for each core. With more than one, routes with shared or resume need redis.",
     ),
   log: z
     .strictObject({
@@ -48,7 +48,7 @@ const serverObject = z.strictObject({
   drain: drainSchema,
   probe,
   redis: redisSchema.describe(
-    "A Redis that instances share, for histories of shared streams, rates, used signatures and tickets: a URL (short for { url }), or the object.",
+    "A Redis that instances share, for histories of shared streams, named answers, rates, used signatures and tickets: a URL (short for { url }), or the object.",
   ),
 });
 

@@ -1,26 +1,16 @@
 import * as z from "zod";
-import { duration, size, token } from "./scalars.ts";
+import { clientHeaderPart, keyPartPattern } from "./key-part-schema.ts";
+import { duration, size } from "./scalars.ts";
 
 /** The `shared` of a route: one backend request for all clients that ask for the same stream. */
 
 const EXPECTED_PART = "expected path, query, principal or header:NAME";
-const HEADER = /^header:/i;
-
-/** Fields that frame a request or that only the gateway sets: a client must not choose their values. */
-const RESERVED =
-  /^(?:accept-encoding|connection|content-.*|expect|host|keep-alive|last-event-id|proxy-.*|te|trailer|transfer-encoding|upgrade|forwarded|x-forwarded-.*|x-real-ip|x-request-id)$/i;
-
+const WORDS: ReadonlySet<string> = new Set(["path", "query", "principal"]);
 /** A part of a request that belongs to its stream's key: requests that differ in it get different streams. */
 const keyPart = z
   .string(EXPECTED_PART)
-  .meta({ pattern: "^(path|query|principal|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+)$" })
-  .superRefine((part, ctx) => {
-    if (part === "path" || part === "query" || part === "principal") return;
-    const name = part.replace(HEADER, "");
-    if (!HEADER.test(part) || !token.safeParse(name).success) ctx.addIssue(EXPECTED_PART);
-    else if (RESERVED.test(name)) ctx.addIssue(`expected a field that clients may choose, not ${name}`);
-  })
-  .transform((part) => (HEADER.test(part) ? `header:${part.replace(HEADER, "").toLowerCase()}` : part));
+  .meta({ pattern: keyPartPattern("path", "query", "principal") })
+  .transform((part, ctx) => (WORDS.has(part) ? part : clientHeaderPart(part, EXPECTED_PART, ctx)));
 
 const history = z.strictObject({
   events: z

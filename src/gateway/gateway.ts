@@ -17,6 +17,9 @@ import { drainStreams } from "./drain.ts";
  */
 const CLOSE_GRACE_MS = 5_000;
 
+/** How often a drain looks whether the last answer has ended, in ms. */
+const ANSWERS_POLL_MS = 50;
+
 /** Returns the longest time, in ms, for closing a gateway without `now`: its drain, and the grace for the rest. */
 export function drainLimitMs({ server: { drain } }: Config): number {
   return (drain.delay ?? 0) + drain.timeout + CLOSE_GRACE_MS;
@@ -181,6 +184,13 @@ export class RunningGateway implements Gateway {
     return [...this.#runtime.relays, ...this.#runtime.tunnels];
   }
 
+  /** Waits until no answer comes that clients could go on reading at another instance, or until the drain's timeout. */
+  async #finishAnswers(until: number): Promise<void> {
+    const { signal } = this.#hurry;
+    while (this.#runtime.isGenerating && performance.now() < until && !signal.aborted)
+      await sleep(ANSWERS_POLL_MS, undefined, { signal }).catch(() => {});
+  }
+
   async #close(): Promise<void> {
     const { log, telemetry, config } = this.#runtime;
     const { drain } = config.server;
@@ -188,6 +198,7 @@ export class RunningGateway implements Gateway {
     telemetry.readiness.set("draining", true);
     const { signal } = this.#hurry;
     if (drain.delay !== undefined) await sleep(drain.delay, undefined, { signal }).catch(() => {});
+    const startedAt = performance.now();
     const closed = this.#listeners.close();
     const left = () => this.#streams;
     const breakOff = () => {
@@ -205,6 +216,7 @@ export class RunningGateway implements Gateway {
     if (signal.aborted) onHurry();
     else signal.addEventListener("abort", onHurry, { once: true });
     await closed;
+    await this.#finishAnswers(startedAt + drain.timeout);
     cancel();
     clearTimeout(grace);
     await this.#admin?.close();

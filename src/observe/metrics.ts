@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { EndReason } from "../base/outcome.ts";
+import { AnswerMetrics, type RouteAnswers } from "./answer-metrics.ts";
 import { type BackendCounts, type BackendUp, declareBackends } from "./backend-metrics.ts";
 import { declareReady, internalErrorCounter, reloadCounter } from "./common-metrics.ts";
 import { LlmMetrics } from "./llm-metrics.ts";
@@ -52,6 +53,7 @@ export interface MetricSources {
   readonly backends: () => Iterable<BackendUp>;
   readonly records: () => Iterable<BackendCounts>;
   readonly isReady: () => boolean;
+  readonly answers: () => Iterable<RouteAnswers>;
   /** The memory, in bytes, of the histories of shared streams. */
   readonly historyBytes: () => number;
   /** The state of the Redis that instances share; undefined without Redis. */
@@ -67,6 +69,8 @@ export interface MetricSources {
 export class Metrics {
   /** The metrics of answers of language models. */
   readonly llm: LlmMetrics;
+  /** Counts named answers. */
+  readonly answers: AnswerMetrics;
   readonly #registry = new Registry();
   readonly #sources: MetricSources;
   /** Requests that have ended, by route and status. */
@@ -130,6 +134,7 @@ export class Metrics {
     this.llm = new LlmMetrics(register);
     this.#declareStreams(registers);
     this.#declareStates(registers);
+    this.answers = new AnswerMetrics(registers, sources.answers);
     if (sources.redis() !== undefined) declareRedis(registers, sources.redis);
   }
 
@@ -243,7 +248,7 @@ export class Metrics {
     declareBackends(this.#registry, sources);
     new Gauge({
       name: "sluice_history_bytes",
-      help: "Memory of the histories of shared streams; limits.historyBytes bounds it.",
+      help: "Memory of the histories of shared streams and named answers; limits.historyBytes bounds it.",
       registers,
       collect() {
         this.set(sources.historyBytes());

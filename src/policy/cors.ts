@@ -43,12 +43,26 @@ const SAFELISTED_METHODS = new Set(["GET", "HEAD", "POST"]);
 /** Fetch forbids pages to use these methods in any case, even if a server allows them. */
 const FORBIDDEN_METHODS = new Set(["CONNECT", "TRACE", "TRACK"]);
 
+/** The fields of a feature of the route that pages need, whatever its `cors` lists. */
+export interface NeededFields {
+  /** Request fields. */
+  readonly allow: readonly string[];
+  /** Response fields. */
+  readonly expose: readonly string[];
+}
+
+const NOTHING_NEEDED: NeededFields = { allow: [], expose: [] };
+
 /**
  * Compiles `cors: true`, the switch of the API gateway, or a policy. Pages may read the response fields `exposed` too,
  * unless the policy lists those that they may read.
  */
-export function createCors(config: true | CorsConfig, exposed: readonly string[] = []): CorsPolicy {
-  return config === true ? createSwitch() : createPolicy(config, exposed);
+export function createCors(
+  config: true | CorsConfig,
+  needed = NOTHING_NEEDED,
+  exposed: readonly string[] = [],
+): CorsPolicy {
+  return config === true ? createSwitch(needed) : createPolicy(config, needed, exposed);
 }
 
 /** Whether a request is a preflight: only a preflight may be answered without credentials. */
@@ -115,11 +129,11 @@ export function isOwnOrigin(origin: string, host: string): boolean {
  * Allows any origin, without credentials. Only the reply to a preflight that asks for further headers depends on the
  * request.
  */
-function createSwitch(): CorsPolicy {
+function createSwitch({ expose }: NeededFields): CorsPolicy {
   const origins = compileOrigins(["*"]);
   const fields: Fields = [
     ["Access-Control-Allow-Origin", "*"],
-    ["Access-Control-Expose-Headers", SWITCH_EXPOSE_HEADERS],
+    ["Access-Control-Expose-Headers", [...expose, SWITCH_EXPOSE_HEADERS].join(",")],
   ];
   const replyWith = (more: readonly string[]): Reply => ({
     status: 200,
@@ -145,15 +159,16 @@ function createSwitch(): CorsPolicy {
   return { preflight, fields: () => fields, allowsOrigin: origins.has };
 }
 
-function createPolicy(config: CorsConfig, exposedToo: readonly string[]): CorsPolicy {
+function createPolicy(config: CorsConfig, needed: NeededFields, exposedToo: readonly string[]): CorsPolicy {
   const origins = compileOrigins(config.allowOrigins);
   const methods = new Set(config.allowMethods);
-  const headers = compileHeaders(config.allowHeaders);
+  const headers = compileHeaders(config.allowHeaders, needed.allow);
   const allowedMethods = ["Access-Control-Allow-Methods", config.allowMethods.join(", ")] as const;
   const maxAge = ["Access-Control-Max-Age", String(Math.floor(config.maxAge / 1000))] as const;
   const vary = preflightVary(config);
   const usual = [...EXPOSED, ...exposedToo];
-  const { exposeHeaders = config.allowCredentials ? usual : [...usual, "*"] } = config;
+  const { exposeHeaders: listed = config.allowCredentials ? usual : [...usual, "*"] } = config;
+  const exposeHeaders = [...new Set([...needed.expose, ...listed])];
   const exposed: Fields =
     exposeHeaders.length === 0 ? [] : [["Access-Control-Expose-Headers", exposeHeaders.join(", ")]];
 
@@ -243,8 +258,10 @@ interface AllowedHeaders {
 }
 
 /** Compiles `allowHeaders`; undefined allows what a preflight asks for. */
-function compileHeaders(allowed: readonly string[] | undefined): AllowedHeaders {
-  const names = new Map([...(allowed ?? []), ...ALWAYS_ALLOWED].map((name) => [name.toLowerCase(), name]));
+function compileHeaders(allowed: readonly string[] | undefined, needed: readonly string[]): AllowedHeaders {
+  const names = new Map(
+    [...(allowed ?? []), ...needed, ...ALWAYS_ALLOWED].map((name) => [name.toLowerCase(), name]),
+  );
   const list = [...names.values()].join(", ");
 
   function isAllowed(name: string): boolean {

@@ -1,7 +1,7 @@
 import type { HistoryBounds, StoredEvent } from "../shared/store.ts";
 import type { RedisConnection } from "./connection.ts";
 import { RedisFault } from "./connection.ts";
-import { encodeEntry, formatPosition, type Position } from "./entry.ts";
+import { type BlockTest, encodeEntry, formatPosition, type Position } from "./entry.ts";
 import type { RecordKeys } from "./key.ts";
 import { APPEND } from "./scripts.ts";
 
@@ -14,6 +14,8 @@ export interface RecordPlace {
   readonly connection: RedisConnection;
   readonly keys: RecordKeys;
   readonly bounds: HistoryBounds;
+  /** Accepts the bytes of an event. */
+  readonly isBlock: BlockTest;
   /** Identifies this process. */
   readonly owner: string;
   readonly leaseMs: number;

@@ -12,8 +12,8 @@ export interface BackendStatusOptions {
   isWaiting(): boolean;
   /** Asks to have `unwritten` written to Redis. */
   write(): void;
-  /** Called when the status has been written, so that other instances look at the record. */
-  notify(): void;
+  /** Called when the status has been written. */
+  onWritten(): void;
 }
 
 /**
@@ -83,7 +83,7 @@ export class BackendStatus {
     this.#isWritten = true;
     if (this.unwritten !== "" && this.unwritten === written) {
       this.unwritten = "";
-      this.#options.notify();
+      this.#options.onWritten();
     } else if (this.differs(written) && this.#next === undefined) {
       this.unwritten = this.#last ?? "";
       this.#options.write();

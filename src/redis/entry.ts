@@ -63,15 +63,21 @@ export interface Decoded {
   readonly isWhole: boolean;
 }
 
-/** Decodes a reply to XRANGE, or one stream's part of a reply to XREAD. */
-export function decodeEntries(reply: RedisReply | undefined): Decoded {
+/** Whether bytes of a record may be given to clients. */
+export type BlockTest = (block: Buffer) => boolean;
+
+/** Accepts the blocks of a named answer: any bytes of its body. */
+export const isAnswerBlock: BlockTest = (block) => block.length > 0;
+
+/** Decodes a reply to XRANGE, or one stream's part of a reply to XREAD; `isBlock` accepts the bytes of an event. */
+export function decodeEntries(reply: RedisReply | undefined, isBlock: BlockTest = isEventBlock): Decoded {
   const entries: Entry[] = [];
   if (!Array.isArray(reply)) return { entries, isWhole: false };
   for (const entry of reply as readonly RedisReply[]) {
     const [id, fields] = Array.isArray(entry) ? (entry as readonly RedisReply[]) : [];
     const position = Buffer.isBuffer(id) ? parsePosition(id.toString("latin1")) : undefined;
     if (position === undefined) return { entries, isWhole: false };
-    entries.push({ position, event: decodeEvent(position.seq, fields) });
+    entries.push({ position, event: decodeEvent(position.seq, fields, isBlock) });
   }
   return { entries, isWhole: true };
 }
@@ -80,18 +86,22 @@ export function decodeEntries(reply: RedisReply | undefined): Decoded {
  * Decodes an event of any version that has the fields of this one. Unknown fields are ignored, because instances of
  * two versions run side by side during an update.
  *
- * Checked by hand, because it runs for each event. Clients get the block as it is, so it must be exactly one event:
- * an incomplete one would swallow the next event, and two would be counted as one. Ids are sent in streams and in
- * response heads.
+ * Checked by hand, because it runs for each event. Clients get the block as it is, so in a shared stream it must be
+ * exactly one event: an incomplete one would swallow the next event, and two would be counted as one. Ids are sent in
+ * streams and in response heads.
  */
-function decodeEvent(seq: number, fields: RedisReply | undefined): StoredEvent | undefined {
+function decodeEvent(
+  seq: number,
+  fields: RedisReply | undefined,
+  isBlock: BlockTest,
+): StoredEvent | undefined {
   // Events are counted from 1; no version writes seq 0.
   if (seq === 0 || !Array.isArray(fields)) return undefined;
   const byName = new Map<string, RedisReply>();
   for (let at = 0; at + 1 < fields.length; at += 2) byName.set(String(fields[at]), fields[at + 1] ?? null);
   const [id, backendId, at, block] = ["i", "n", "t", "b"].map((name) => byName.get(name));
   const isWhole = Buffer.isBuffer(id) && Buffer.isBuffer(backendId) && Buffer.isBuffer(block);
-  if (!isWhole || !/^\d{1,15}$/.test(String(at)) || !isEventBlock(block)) return undefined;
+  if (!isWhole || !/^\d{1,15}$/.test(String(at)) || !isBlock(block)) return undefined;
   const own = id.toString("latin1");
   const last = backendId.equals(id) ? own : backendId.toString("latin1");
   if (!isUsableId(own) || (last !== "" && !isUsableId(last))) return undefined;

@@ -13,6 +13,7 @@ export const INVALID_KINDS = [
   "signature",
   "ticket",
   "session",
+  "answer",
 ] as const;
 
 export type InvalidKind = (typeof INVALID_KINDS)[number];

@@ -44,10 +44,11 @@ export class RedisIntake {
   read(from: Position): void {
     const { reader, place, onOther } = this.#options;
     this.stop();
-    this.#stop = reader.follow(place.keys.events, from, (entries) => {
+    const onEntries = (entries: readonly Entry[] | undefined) => {
       if (entries === undefined) this.stop();
       if (entries === undefined || !this.#take(entries)) onOther();
-    });
+    };
+    this.#stop = reader.follow(place.keys.events, from, onEntries, place.isBlock);
   }
 
   stop(): void {

@@ -29,6 +29,12 @@ export function recordKeys(prefix: string, route: string, key: string, definitio
   return { name, lease: `${base}:lease`, meta: `${base}:meta`, events: `${base}:events` };
 }
 
+/** The id of the answer that has a name; `name` is a hash. */
+export const answerNameKey = (prefix: string, name: string): string => `${prefix}:${LAYOUT}:answer:${name}`;
+
+/** Exists while another instance than the generating one has a client of the answer. */
+export const attendedKey = ({ meta }: RecordKeys): string => meta.replace(/meta$/, "attended");
+
 /** The stream in which instances notify each other to look at a record at once. */
 export const noticesKey = (prefix: string): string => `${prefix}:${LAYOUT}:notices`;
 

@@ -18,14 +18,14 @@ const PAGE_BYTES = 1024 * 1024;
 
 /** Reads the entries of a record after a position, oldest first, to the end. */
 export async function* readPages(
-  { connection, keys }: RecordPlace,
+  { connection, keys, isBlock }: RecordPlace,
   after: Position,
 ): AsyncGenerator<readonly Entry[], void> {
   let from = after;
   let count = FIRST_PAGE;
   for (;;) {
     const range = [formatPosition(positionBehind(from)), "+", "COUNT", count];
-    const page = await connection.ask(entriesReply, "XRANGE", [keys.events, ...range]);
+    const page = await connection.ask(entriesReply(isBlock), "XRANGE", [keys.events, ...range]);
     const last = page.at(-1);
     if (last === undefined) return;
     // A reply that does not advance would be requested for ever.

@@ -1,7 +1,14 @@
 import { guarded } from "../base/guard.ts";
 import { jitter } from "../base/jitter.ts";
 import { type RedisConnection, RedisFault } from "./connection.ts";
-import { comparePositions, decodeEntries, type Entry, formatPosition, type Position } from "./entry.ts";
+import {
+  type BlockTest,
+  comparePositions,
+  decodeEntries,
+  type Entry,
+  formatPosition,
+  type Position,
+} from "./entry.ts";
 import type { RedisReply } from "./reply.ts";
 import {
   connectionIdReply,
@@ -28,6 +35,8 @@ const WAKE_RETRY_MS = 20;
 /** A follower of a stream; after a reload, a stream may have two in one process. */
 interface Follower {
   position: Position;
+  /** Accepts the bytes of an event; the same for all followers of a stream. */
+  readonly isBlock: BlockTest | undefined;
   /** Called with undefined when the stream cannot be read any further; then never again. */
   readonly onEntries: (entries: readonly Entry[] | undefined) => void;
 }
@@ -70,8 +79,13 @@ export class RedisReader {
   }
 
   /** Passes on the entries after a position; returns a function that stops it. */
-  follow(stream: string, position: Position, onEntries: Follower["onEntries"]): () => void {
-    const follower = { position, onEntries };
+  follow(
+    stream: string,
+    position: Position,
+    onEntries: Follower["onEntries"],
+    isBlock?: BlockTest,
+  ): () => void {
+    const follower = { position, onEntries, isBlock };
     const group = this.#followers.get(stream) ?? new Set();
     this.#followers.set(stream, group.add(follower));
     this.#wake();
@@ -145,9 +159,10 @@ export class RedisReader {
   #giveStream(stream: string, raw: readonly RedisReply[]): boolean {
     const from = this.#asked.get(stream);
     if (from === undefined) return false;
-    const { entries, isWhole } = decodeEntries(raw);
+    const followers = [...(this.#followers.get(stream) ?? [])];
+    const { entries, isWhole } = decodeEntries(raw, followers[0]?.isBlock);
     const last = entries.at(-1);
-    for (const follower of [...(this.#followers.get(stream) ?? [])]) {
+    for (const follower of followers) {
       // A follower that was added during the read may need older entries; the next read asks for them.
       if (last === undefined || comparePositions(follower.position, from) < 0) continue;
       follower.position = last.position;

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import type { BackendState, ChannelFeed, ChannelStore, Draft } from "../shared/store.ts";
-import type { RecordPlace } from "./append.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { BackendStatus } from "./backend-status.ts";
 import { RedisFault } from "./connection.ts";
@@ -8,8 +7,9 @@ import { isSamePosition, ORIGIN, type Position } from "./entry.ts";
 import type { RedisFaults } from "./faults.ts";
 import { RedisIntake } from "./intake.ts";
 import { Lease } from "./lease.ts";
+import { overrideState } from "./override.ts";
 import { eventsOf, readRecord } from "./pages.ts";
-import type { RedisReader } from "./reader.ts";
+import type { RecordContext } from "./record-context.ts";
 import { ReplicaCursor } from "./replica-cursor.ts";
 import type { LeaseReply } from "./schemas.ts";
 
@@ -24,20 +24,6 @@ type Role =
   /** Redis is away: asks the backend for the clients of this process. */
   | "alone"
   | "closed";
-
-export interface RecordContext {
-  readonly place: RecordPlace;
-  readonly reader: RedisReader;
-  /** How long an event waits for Redis, and the first client for the first reply, in ms. */
-  readonly timeoutMs: number;
-  /** Has other instances look at this record at once. */
-  notify(): void;
-  /** Called when events begin, or cease, to be delivered without Redis. */
-  onDegraded(isDegraded: boolean): void;
-  /** Called when the channel gets another history. */
-  onReplaced(): void;
-  onClose(closed: Promise<void>): void;
-}
 
 /**
  * The record of one stream in Redis, as one instance takes part in it: it leads, follows, or is alone.
@@ -99,8 +85,12 @@ export class RedisRecord implements ChannelStore {
       deliver: (state) => this.#open?.onState(state),
       isWaiting: () => this.#appendQueue.isWaiting,
       write: () => this.#lease.ask(),
-      notify: () => context.notify(),
+      onWritten: () => {
+        context.notify();
+        this.#open?.onWritten?.();
+      },
     });
+    if (context.isFollower) this.#lease.standBack();
   }
 
   get #faults(): RedisFaults {
@@ -127,6 +117,10 @@ export class RedisRecord implements ChannelStore {
 
   announce(state: BackendState): void {
     if (this.#isAsking()) this.#status.announce(state);
+  }
+
+  override(state: BackendState): Promise<void> {
+    return overrideState(this.#context, state);
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { fieldValue, token } from "../config/scalars.ts";
 import { type Issued, isBackendName } from "../limits/counter-store.ts";
-import { decodeEntries, type Entry, type Position, parsePosition } from "./entry.ts";
+import { type BlockTest, decodeEntries, type Entry, type Position, parsePosition } from "./entry.ts";
 import type { RedisReply, ReplySchema } from "./reply.ts";
 
 /**
@@ -66,17 +66,30 @@ export const appendReply: ReplySchema<AppendReply> = {
   },
 };
 
+/** The number of keys that a command has changed or found. */
+export const countedReply: ReplySchema<number> = { kind: "answer", read: integerOf };
+
+/** The id of an answer; empty if the name has none. */
+export const answerIdReply: ReplySchema<string> = {
+  kind: "answer",
+  read(reply) {
+    if (reply === null) return "";
+    const id = textOf(reply, 64);
+    return id !== undefined && /^[\w-]{22}$/.test(id) ? id : undefined;
+  },
+};
+
 /** The number of keys that were deleted. */
 export const releaseReply: ReplySchema<number> = { kind: "release", read: integerOf };
 
-/** The entries of one stream, oldest first. */
-export const entriesReply: ReplySchema<readonly Entry[]> = {
+/** The entries of one stream, oldest first; `isBlock` accepts the bytes of an event. */
+export const entriesReply = (isBlock: BlockTest): ReplySchema<readonly Entry[]> => ({
   kind: "entry",
   read(reply) {
-    const { entries, isWhole } = decodeEntries(reply);
+    const { entries, isWhole } = decodeEntries(reply, isBlock);
     return isWhole ? entries : undefined;
   },
-};
+});
 
 /** One stream's part of a reply to XREAD; its entries are not decoded yet. */
 export interface StreamPart {

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Readable, ReplySchema } from "./reply.ts";
 import {
+  answerIdReply,
   appendReply,
+  countedReply,
   countReply,
   leaseReply,
   releaseReply,
@@ -133,6 +135,47 @@ export const RELEASE = script(
 local now = redis.call('HMGET', KEYS[2], 'token', 'epoch')
 if now[1] ~= ARGV[1] or now[2] ~= ARGV[2] then return 0 end
 return redis.call('DEL', KEYS[1])
+`,
+);
+
+/**
+ * Replaces the state of a record, and takes its lease away: the present leader is fenced, sees another owner, and stops.
+ * Does nothing without a record.
+ */
+export const OVERRIDE = script(
+  countedReply,
+  `
+local lease, meta = KEYS[1], KEYS[2]
+local state, leaseMs = ARGV[1], ARGV[2]
+local token = redis.call('HGET', meta, 'token')
+if not token then return 0 end
+redis.call('HSET', meta, 'token', string.format('%.0f', token + 1), 'state', state)
+redis.call('SET', lease, '', 'PX', leaseMs)
+return 1
+`,
+);
+
+/** Gives a name to an answer unless another answer than the replaced one has it; returns the id that has it. */
+export const CLAIM = script(
+  answerIdReply,
+  `
+local id, replaced, keepMs = ARGV[1], ARGV[2], ARGV[3]
+local now = redis.call('GET', KEYS[1])
+if now and now ~= replaced then return now end
+redis.call('SET', KEYS[1], id, 'PX', keepMs)
+return id
+`,
+);
+
+/** Lets a name last, also one that Redis has lost, or frees it with a time of 0; not if another answer has it. */
+export const HOLD = script(
+  countedReply,
+  `
+local now = redis.call('GET', KEYS[1])
+if now and now ~= ARGV[1] then return 0 end
+if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
 `,
 );
 

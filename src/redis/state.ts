@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type ErrorCode, isErrorCode, ProxyError } from "../base/errors.ts";
-import { fieldValue } from "../config/scalars.ts";
+import { fieldValue, token } from "../config/scalars.ts";
 import type { BackendState } from "../shared/store.ts";
 import { jsonOf } from "./schemas.ts";
 
@@ -30,11 +30,27 @@ const failed = z.object({
   retryAt: z.number(),
 });
 
+const hash = z.string().regex(/^[\w-]{1,64}$/);
+
+/** The facts of a named answer; its fields are sent in response heads, so each must be exactly one field. */
+const answer = z
+  .object({
+    scope: hash,
+    bodyHash: hash.optional(),
+    fields: z
+      .array(z.string())
+      .max(1_000)
+      .refine((flat) => flat.every((text, at) => (at % 2 === 0 ? token : fieldValue).safeParse(text).success))
+      .optional(),
+  })
+  .optional();
+
 /** The states that this version writes. */
 const stateSchema = z.discriminatedUnion("is", [
-  z.object({ is: z.literal("connecting") }),
-  z.object({ is: z.literal("open"), retryMs: retryMs.optional() }),
-  z.object({ is: z.literal("ended") }),
+  z.object({ is: z.literal("connecting"), answer }),
+  z.object({ is: z.literal("open"), retryMs: retryMs.optional(), answer }),
+  z.object({ is: z.literal("ended"), answer }),
+  z.object({ is: z.literal("broken"), code: z.string().refine(isErrorCode).catch(UNKNOWN_CODE), answer }),
   failed,
 ]);
 

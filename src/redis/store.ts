@@ -3,10 +3,13 @@ import { guarded } from "../base/guard.ts";
 import type { RedisConfig } from "../config/redis-schema.ts";
 import type { CounterStore } from "../limits/counter-store.ts";
 import type { Log } from "../observe/log.ts";
-import type { ChannelStore, RecordOptions, Store } from "../shared/store.ts";
+import type { AnswerIndex, ChannelStore, RecordOptions, Store } from "../shared/store.ts";
+import { isEventBlock } from "../sse/event-fields.ts";
+import { RedisAnswerIndex } from "./answer-index.ts";
 import { RedisConnection, RedisFault } from "./connection.ts";
 import { RedisCounterStore } from "./counter-store.ts";
 import { RedisDefinitions } from "./definitions.ts";
+import { isAnswerBlock } from "./entry.ts";
 import { type InvalidKind, RedisFaults } from "./faults.ts";
 import { noticesKey, type RecordKeys, recordKeys } from "./key.ts";
 import { RedisReader } from "./reader.ts";
@@ -53,6 +56,7 @@ export class RedisStore implements Store {
   readonly #waiting: RedisConnection;
   readonly #reader: RedisReader;
   readonly #definitions: RedisDefinitions;
+  readonly answers: AnswerIndex;
   readonly #owner = randomBytes(8).toString("hex");
   /** Open records, by their name in notices. */
   readonly #records = new Map<string, Set<RedisRecord>>();
@@ -86,6 +90,7 @@ export class RedisStore implements Store {
       onResume: () => this.#lookAll(),
     });
     this.#definitions = new RedisDefinitions(this.#commands, config.prefix, log);
+    this.answers = new RedisAnswerIndex(this.#commands, config.prefix, config.timeout);
     this.#commands.onReady(() => this.#onReady());
     this.#commands.onAway(() => this.#onAway());
     this.#commands.onRefused((fault) => this.#reportAway(fault));
@@ -96,14 +101,16 @@ export class RedisStore implements Store {
     return { isReady: this.#commands.isReady, degraded: this.#degraded.size, invalid };
   }
 
-  open({ key, route, definition, bounds }: RecordOptions): ChannelStore {
+  open({ key, route, definition, bounds, answer }: RecordOptions): ChannelStore {
     const { prefix, lease, timeout } = this.#config;
     const keys = recordKeys(prefix, route, key, definition);
     const connection = this.#commands;
-    const keepMs = bounds.ageMs + lease;
+    const keepMs = (answer?.keepMs ?? bounds.ageMs) + lease;
+    const isBlock = answer === undefined ? isEventBlock : isAnswerBlock;
     const disuse = this.#definitions.use(route, definition);
     const record: RedisRecord = new RedisRecord({
-      place: { connection, keys, bounds, owner: this.#owner, leaseMs: lease, keepMs },
+      place: { connection, keys, bounds, isBlock, owner: this.#owner, leaseMs: lease, keepMs },
+      isFollower: answer?.isFollower === true,
       reader: this.#reader,
       timeoutMs: timeout,
       notify: () => this.#notify(keys),

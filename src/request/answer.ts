@@ -103,14 +103,15 @@ function overloaded({ head }: Source): ProxyError {
 
 /**
  * Takes a place of the gateway's limit and one of the route's, or neither. The exchange releases both when it ends, also
- * if it ended while they were counted; the returned function releases them earlier. Throws the limit's refusal.
+ * if it ended while they were counted; the returned function releases them earlier. `hasOwnBackend`: whether a backend
+ * connection counts with the stream. Throws the limit's refusal.
  */
 export function takePlace(
   exchange: Exchange,
   { streams, upstream, hub }: RuntimeRoute,
   capacity: Capacity,
+  hasOwnBackend = upstream !== undefined && hub === undefined,
 ): Release | Promise<Release> {
-  const hasOwnBackend = upstream !== undefined && hub === undefined;
   const ofGateway = held(exchange, capacity.takeStream(exchange.client.address, hasOwnBackend));
   return streams === undefined ? ofGateway : takeBoth(exchange, ofGateway, streams);
 }

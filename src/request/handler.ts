@@ -8,20 +8,15 @@ import { fieldValue } from "../http/fields.ts";
 import { checkHead, hostName } from "../http/request-head.ts";
 import { retrySoon } from "../http/retry-after.ts";
 import { routingPath } from "../http/routing-path.ts";
-import type { Source } from "../http/source.ts";
 import { isPreflight } from "../policy/cors.ts";
 import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { chooseEnvironment, type RuntimeRoute } from "../runtime/runtime-route.ts";
-import { forward } from "../stream/ordinary.ts";
-import { Relay } from "../stream/relay.ts";
-import { discard } from "../upstream/discard.ts";
-import { isStreaming, openAnswer } from "./answer.ts";
+import { openAnswer } from "./answer.ts";
+import { deliver } from "./deliver.ts";
+import { answerNamed } from "./named.ts";
 import { checkMethodCase, checkSecondReading } from "./second-reading.ts";
 import { isShared, subscribe } from "./subscribe.ts";
-
-/** How long, in ms, a mock may be silent after its client has left. */
-const MAX_SILENCE_MS = 60_000;
 
 /**
  * Answers one request: checks and routes it, runs the steps of its route, opens the response, then relays a stream or
@@ -42,38 +37,9 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
 
   exchange.letContinue();
   if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
+  if (route.answers !== undefined && (await answerNamed({ exchange, response, route, runtime }))) return;
   const backend = await openAnswer(exchange, response, route, runtime);
-  if (backend !== undefined) deliver(exchange, response, backend, { route, runtime });
-}
-
-/** Relays a stream, or forwards any other response of a route. */
-export function deliver(
-  exchange: Exchange,
-  response: ClientResponse,
-  backend: Source,
-  { route, runtime }: { readonly route: RuntimeRoute; readonly runtime: Runtime },
-): void {
-  if (!isStreaming(exchange, backend, route)) {
-    if (response.isClosed) finishWithoutClient(exchange, backend, route);
-    else forward(exchange, response, backend, route);
-    return;
-  }
-  // Also for a client that has left, with `onClientGone: drain`: the route's timeouts bound it.
-  const relay = new Relay(exchange, response, backend, route);
-  if (!response.isClosed) {
-    runtime.relays.add(relay);
-    response.onClose(() => runtime.relays.delete(relay));
-    exchange.streamOpened();
-  }
-  exchange.forgetHead();
-  relay.start();
-}
-
-/** Lets a backend finish an ordinary response whose client has left (`onClientGone: drain`). */
-function finishWithoutClient(exchange: Exchange, backend: Source, { config, upstream }: RuntimeRoute): void {
-  // A mock has no upstream timeouts; it is never silent for long.
-  const silenceMs = config.stream.idleTimeout ?? upstream?.timeouts.responseHeaderTimeout ?? MAX_SILENCE_MS;
-  discard(backend, silenceMs, exchange);
+  if (backend !== undefined) deliver({ exchange, response, route, runtime }, backend);
 }
 
 /** Checks the request's head and finds its route. Throws a ProxyError. */

@@ -21,7 +21,8 @@ import { passUpgrade } from "../websocket/upgrade.ts";
 import type { WaitingClient } from "../websocket/waiting-client.ts";
 import { checkHandshake } from "../websocket/websocket.ts";
 import { isStreaming, readable, takePlace } from "./answer.ts";
-import { deliver, readAndRoute } from "./handler.ts";
+import { deliver } from "./deliver.ts";
+import { readAndRoute } from "./handler.ts";
 import { join } from "./receive.ts";
 
 /** Fields that belong to an upgrade. */
@@ -140,7 +141,7 @@ async function relayResponse(
   socket.once("end", () => socket.destroy());
   socket.resume();
   if (isStreaming(exchange, source, route)) await takePlace(exchange, route, runtime.capacity);
-  deliver(exchange, response, readable(exchange, source, route), { route, runtime });
+  deliver({ exchange, response, route, runtime }, readable(exchange, source, route));
 }
 
 /** Aborts a tunnel when its credential expires: it has no event boundary to end at. */

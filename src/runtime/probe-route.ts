@@ -47,6 +47,7 @@ export function createProbeRoute(
     upstream: undefined,
     mock: probeMock,
     hub: undefined,
+    answers: undefined,
     otherEnvironments: new Map(),
   };
   return { basis, route, auth, rates: undefined, tokens: undefined, resources: [] };

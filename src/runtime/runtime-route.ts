@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { Answers } from "../answers/answers.ts";
+import type { AnswersContext } from "../answers/open-answer.ts";
 import type { Tickets } from "../auth/tickets.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
@@ -9,7 +11,6 @@ import type { Step } from "../exchange/step.ts";
 import { fieldValues } from "../http/fields.ts";
 import type { CounterStore, Places } from "../limits/counter-store.ts";
 import { Hub } from "../shared/hub.ts";
-import type { HubContext } from "../shared/hub-context.ts";
 import { createMock, type Mock } from "../stream/mock.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { UpstreamOwner } from "../upstream/upstream-owner.ts";
@@ -29,6 +30,8 @@ export type RuntimeRoute = Route &
     readonly streams: Places | undefined;
     /** The hub of its shared streams; undefined if each client has a backend stream of its own. */
     readonly hub: Hub | undefined;
+    /** Its named answers; undefined if it keeps none. */
+    readonly answers: Answers | undefined;
     /** The same route in its other environments, by name. */
     readonly otherEnvironments: ReadonlyMap<string, RuntimeRoute>;
   };
@@ -37,7 +40,7 @@ export type RuntimeRoute = Route &
 export type UpstreamRoute = Extract<RuntimeRoute, { readonly upstream: Upstream }>;
 
 /** The services with which the destinations of a route are made. */
-export interface RouteContext extends HubContext {
+export interface RouteContext extends AnswersContext {
   readonly counters: CounterStore;
 }
 
@@ -55,23 +58,24 @@ export function createRuntimeRoute(
   const ownerIn = (environment: string) => ({ name, environment, log, loops, counters });
   const others = Object.entries(stages).map(([environment, own]): [string, RuntimeRoute] => {
     const config = { ...route.config, ...own };
-    const destination = destinationOf(
-      own,
-      ownerIn(environment),
-      previous?.otherEnvironments.get(environment),
-    );
-    const staged = withHub({ ...route, config, environment, ...destination }, context);
+    const before = previous?.otherEnvironments.get(environment);
+    const destination = destinationOf(own, ownerIn(environment), before);
+    const staged = withStreams({ ...route, config, environment, ...destination }, context, before);
     return [environment, { ...staged, otherEnvironments: new Map() }];
   });
   const own = destinationOf(route.config, ownerIn(route.environment), previous);
-  return { ...withHub({ ...route, ...own }, context), otherEnvironments: new Map(others) };
+  return { ...withStreams({ ...route, ...own }, context, previous), otherEnvironments: new Map(others) };
 }
 
-function withHub<T extends Route & Destination>(
+/** Adds what is shared among the clients of a route. The answers of `previous` can be had from the new one too. */
+function withStreams<T extends Route & Destination>(
   route: T,
-  context: HubContext,
-): T & Pick<RuntimeRoute, "hub"> {
-  return { ...route, hub: route.config.shared && new Hub(route, context) };
+  context: AnswersContext,
+  previous: RuntimeRoute | undefined,
+): T & Pick<RuntimeRoute, "hub" | "answers"> {
+  const { shared, resume } = route.config;
+  const answers = resume && route.upstream && new Answers(route, resume, context, previous?.answers?.table);
+  return { ...route, hub: shared && new Hub(route, context), answers };
 }
 
 /** Returns the route in the environment that X-Stage names; throws `no_route` (404) if it has no such environment. */
@@ -87,6 +91,11 @@ export function chooseEnvironment(route: RuntimeRoute, { request }: Exchange): R
 /** Returns the hubs of a route in all its environments. */
 export function hubsOf({ hub, otherEnvironments }: RuntimeRoute): Hub[] {
   return [...(hub === undefined ? [] : [hub]), ...[...otherEnvironments.values()].flatMap(hubsOf)];
+}
+
+/** Returns the named answers of a route in all its environments. */
+export function answersOf({ answers, otherEnvironments }: RuntimeRoute): Answers[] {
+  return [...(answers === undefined ? [] : [answers]), ...[...otherEnvironments.values()].flatMap(answersOf)];
 }
 
 /** Returns the upstreams of a route in all its environments. */

@@ -22,7 +22,7 @@ import { HistoryBudget } from "../shared/history-budget.ts";
 import { MemoryStore } from "../shared/memory-store.ts";
 import type { Store } from "../shared/store.ts";
 import { LoopGuard } from "../upstream/loop-guard.ts";
-import type { RuntimeRoute } from "./runtime-route.ts";
+import { answersOf, type RuntimeRoute } from "./runtime-route.ts";
 import { endSlowClients } from "./slow-clients.ts";
 import { type Changes, changesBetween, createSnapshot, type Snapshot } from "./snapshot.ts";
 import { Telemetry } from "./telemetry.ts";
@@ -163,6 +163,12 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     return { changes, removed, commit: () => this.#replace(before, after), discard };
   }
 
+  /** Whether answers come from this process that other instances can go on reading. */
+  get isGenerating(): boolean {
+    const routes = [...this.#snapshot.routes.values()];
+    return routes.some(({ route }) => answersOf(route).some(({ isGenerating }) => isGenerating));
+  }
+
   /**
    * Closes the connections to backends and everything that was started; resolves when its leases in Redis are
    * released.
@@ -226,6 +232,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       counters: this.#counters,
       store: this.#store,
       budget: this.#historyBudget,
+      answers: this.telemetry.metrics.answers,
       capacity: this.capacity,
       log: this.log,
       loops: this.loops,

@@ -8,12 +8,13 @@ import type { WindowConfig } from "../limits/counter-store.ts";
 import { createRateLimits } from "../limits/rate-limit.ts";
 import { createStreamLimit } from "../limits/stream-limit.ts";
 import { createTokenLimits, TOKEN_LIMIT_FIELDS } from "../limits/token-limit.ts";
-import { createCors } from "../policy/cors.ts";
+import { createCors, type NeededFields } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { AuthPolicies, Basis, CompiledRoute, RouteResource } from "./compiled-route.ts";
 import { createSteps } from "./pipeline.ts";
 import { createProbeRoute, PROBE_ROUTE } from "./probe-route.ts";
 import {
+  answersOf,
   createRuntimeRoute,
   hubsOf,
   type RouteContext,
@@ -79,15 +80,20 @@ function compileRoute(
   if (previous !== undefined && isDeepStrictEqual(previous.basis, basis)) return previous;
   const { auth, rates, tokens } = keptPolicies(basis, previous, context);
   const exposed = tokens === undefined ? [] : TOKEN_LIMIT_FIELDS;
-  const cors = config.cors === false ? undefined : createCors(config.cors, exposed);
+  const cors = config.cors === false ? undefined : createCors(config.cors, neededFields(config), exposed);
   const steps = createSteps(config, { cors, rates, tokens, ...auth });
   // Open streams count against the new limit when a reload raises or lowers it.
   const streams = createStreamLimit(counters, config.name, config.limits);
   const policies = { config, environment: DEFAULT_ENVIRONMENT, cors, steps, streams, ...auth };
   const route = createRuntimeRoute(policies, context, previous?.route);
-  const resources: RouteResource[] = [...hubsOf(route), ...upstreamsOf(route)];
+  const resources: RouteResource[] = [...hubsOf(route), ...answersOf(route), ...upstreamsOf(route)];
   for (const limits of [rates, tokens]) if (limits !== undefined) resources.push(limits);
   return { basis, route, auth, rates, tokens, resources };
+}
+
+/** Returns the fields with which a page names its requests and finds its answers. */
+function neededFields({ resume }: RouteConfig): NeededFields | undefined {
+  return resume && { allow: [resume.key], expose: ["Location", "Sluice-Resumed-From"] };
 }
 
 /** Returns the policies with a state, tickets and counts: those of `previous` unless their configuration changed. */

@@ -7,7 +7,7 @@ import type { RedisState } from "../observe/redis-metrics.ts";
 import { Activity, type EndedStream } from "./activity.ts";
 import { backendRecords, backendStates, isUp } from "./backend-states.ts";
 import { Readiness } from "./readiness.ts";
-import type { RuntimeRoute } from "./runtime-route.ts";
+import { answersOf, type RuntimeRoute } from "./runtime-route.ts";
 
 /** The status of a tunnel, whose duration says nothing about response times. */
 const SWITCHING_PROTOCOLS = 101;
@@ -63,6 +63,7 @@ export class Telemetry {
       backends: () => backendStates(routes()).map((state) => ({ ...state, isUp: isUp(state) })),
       records: () => backendRecords(routes()),
       isReady: () => this.readiness.isReady,
+      answers: () => [...routes()].flatMap((route) => answersOf(route).map(({ counts }) => counts)),
       historyBytes,
       redis,
     });

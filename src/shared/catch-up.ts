@@ -14,7 +14,8 @@ export class CatchUp {
   readonly #history: History;
   readonly #store: ChannelStore;
   readonly #onFault: (error: unknown) => void;
-  readonly #underWay = new WeakSet<Returning>();
+  /** Made for the first client that waits: V8 walks each weak collection at each collection of young objects. */
+  #underWay: WeakSet<Returning> | undefined;
 
   constructor(history: History, store: ChannelStore, onFault: (error: unknown) => void) {
     this.#history = history;
@@ -24,15 +25,17 @@ export class CatchUp {
 
   /** Whether a client has to wait; `onSought` is called once, when the history has every event that is in the store. */
   seek(client: Returning, onSought: () => void): boolean {
-    if (this.#underWay.has(client)) return true;
+    if (this.#underWay?.has(client) === true) return true;
     const { lastEventId } = client;
     if (lastEventId === "" || this.#history.seqOf(lastEventId) !== undefined) return false;
     const read = this.#store.catchUp();
     if (read === undefined) return false;
-    this.#underWay.add(client);
+    this.#underWay ??= new WeakSet();
+    const underWay = this.#underWay;
+    underWay.add(client);
     void read
       .then(() => {
-        this.#underWay.delete(client);
+        underWay.delete(client);
         onSought();
       })
       .catch(this.#onFault);

@@ -1,11 +1,15 @@
 import type { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Route } from "../exchange/route.ts";
+import type { AddedLines } from "../stream/opening.ts";
+import type { ResponseHead } from "../stream/response-head.ts";
+import type { Batch } from "./batch.ts";
 import type { Beats } from "./beats.ts";
 import type { Expiring } from "./deadlines.ts";
 import type { Recipient } from "./delivery.ts";
 import type { History } from "./history.ts";
 import type { Start } from "./resume.ts";
-import type { SharedRoute } from "./shared-route.ts";
 
 /** A client of a channel, streaming or polling. */
 export interface ChannelClient extends Recipient, Expiring {
@@ -25,8 +29,11 @@ export interface ChannelClient extends Recipient, Expiring {
   refuse(error: ProxyError): void;
   /** The stream has ended for good: a client that resumes gets the kept events, any other 204. */
   dismiss(): void;
-  /** The stream has ended: the client ends after the last event of the history. Called only after `begin`. */
-  finish(reason: EndReason): void;
+  /**
+   * The stream has ended: the client ends after the last event of the history; with an error it is aborted there,
+   * because its response is incomplete. Called only after `begin`.
+   */
+  finish(reason: EndReason, error?: ProxyError): void;
   /** The stream has failed: the client is aborted, because its response is incomplete. */
   abort(reason: EndReason, error?: unknown): void;
   /**
@@ -40,10 +47,27 @@ export interface ChannelClient extends Recipient, Expiring {
   setRetry(retryMs: number): void;
 }
 
+/** What differs between the clients of a shared stream and those of a named answer. */
+export interface ClientTerms {
+  /** Whether the client reconnects after an early end (`LiveStream.reconnects`). */
+  isReconnecting(exchange: Exchange): boolean;
+  /** The lines that may be added to the client's stream. */
+  addedLines(exchange: Exchange): AddedLines;
+  startFor(lastEventId: string): Start;
+  headFor(exchange: Exchange, start: Start): ResponseHead;
+  /** The gap event for a client that has missed events, and whether its stream ends with it. */
+  gapFor(start: Start, lastEventId: string): { readonly block: Buffer; readonly ends: boolean };
+  /** The number of events in a batch, for logs and metrics. */
+  eventsIn(batch: Batch): number;
+  /** Whether the backend waits for this client, so that it cannot fall further behind. */
+  waitsFor(client: ChannelClient): boolean;
+}
+
 /** A channel, as its clients see it. */
 export interface Membership {
   readonly history: History;
-  readonly route: SharedRoute;
+  readonly route: Route;
+  readonly terms: ClientTerms;
   /** Heartbeats and the prelude. */
   readonly beats: Beats;
   /** The reconnection time that the backend has set, in ms. */

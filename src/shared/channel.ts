@@ -17,6 +17,7 @@ import { Linger } from "./linger.ts";
 import { PollBodies } from "./poll-bodies.ts";
 import { replaceRecord } from "./resume.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
+import { SharedTerms } from "./shared-terms.ts";
 import { StallWatch } from "./stall-watch.ts";
 import type { BackendState, ChannelFeed, ChannelStore, StoredEvent, StreamRecord } from "./store.ts";
 
@@ -53,6 +54,7 @@ export class Channel implements ChannelFeed, Membership {
   readonly history: History;
   readonly pollBodies: PollBodies;
   readonly beats: Beats;
+  readonly terms: SharedTerms;
   readonly #options: ChannelOptions;
   readonly #store: ChannelStore;
   readonly #backend: ChannelBackend;
@@ -77,6 +79,7 @@ export class Channel implements ChannelFeed, Membership {
     this.route = options.route;
     this.history = options.history;
     this.pollBodies = new PollBodies(this.history);
+    this.terms = new SharedTerms(this.route, this.history);
     this.#store = options.store;
     const { onFault, files } = options;
     this.#catchUp = new CatchUp(this.history, this.#store, onFault);

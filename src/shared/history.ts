@@ -17,6 +17,7 @@ const HISTORY_COST = 500;
 export class History {
   readonly #bounds: HistoryBounds;
   readonly #budget: HistoryBudget | undefined;
+  readonly #ownBytes: number;
   #epoch = "";
   /** Oldest first; no page is empty. */
   #pages: HistoryPage[] = [];
@@ -34,9 +35,11 @@ export class History {
   /** The batches of this turn, by the position before them, so that clients at the same position share one buffer. */
   readonly #batches = new Map<number, Batch>();
 
-  constructor(bounds: HistoryBounds, budget?: HistoryBudget) {
+  /** `ownBytes`: the memory of its owner, counted as long as it is not empty. */
+  constructor(bounds: HistoryBounds, budget?: HistoryBudget, ownBytes = 0) {
     this.#bounds = bounds;
     this.#budget = budget;
+    this.#ownBytes = HISTORY_COST + ownBytes;
   }
 
   get lastSeq(): number {
@@ -81,9 +84,9 @@ export class History {
     const event = { id: own, backendId, block, at };
     let page = this.#pages.at(-1);
     const before = page?.cost ?? 0;
-    let grown = page === undefined ? HISTORY_COST : -before;
+    let grown = page === undefined ? this.#ownBytes : -before;
     if (page?.hasRoomFor(block) !== true) {
-      grown = page === undefined ? HISTORY_COST : 0;
+      grown = page === undefined ? this.#ownBytes : 0;
       page = new HistoryPage(seq, this.#total, event, this.#sharedBytes);
       this.#pages.push(page);
     }
@@ -230,7 +233,7 @@ export class History {
     if (index + 1 === page.count) {
       this.#pages.shift();
       if (page.isShared) this.#sharedBytes -= page.length;
-      freed += page.cost + (this.#pages.length === 0 ? HISTORY_COST : 0);
+      freed += page.cost + (this.#pages.length === 0 ? this.#ownBytes : 0);
     }
     this.#grow(-freed);
   }

@@ -10,6 +10,8 @@ export interface Start {
   readonly resumedFrom: string | undefined;
   /** Whether the client may have missed events that are not kept. */
   readonly isGap: boolean;
+  /** The part of the event block at `seq` that the client lacks; a block of a named answer may hold several events. */
+  readonly rest?: Buffer;
 }
 
 /**

@@ -12,7 +12,44 @@ export interface Store {
   open(options: RecordOptions): ChannelStore;
   /** Closes every record and gives up every lease. */
   close(): Promise<void>;
+  /** The names of answers, for all instances; undefined if the records live in this process alone. */
+  readonly answers?: AnswerIndex;
 }
+
+/** The index of named answers cannot be reached. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
+
+/** The names of one route's answers, for all instances. Each method rejects with StoreUnavailable. */
+export interface AnswerIndex {
+  /**
+   * Gives a name to an answer unless another answer than `replaced` has it; returns the id of the answer that has it
+   * then. A name expires after `keepMs`.
+   */
+  claim(
+    name: string,
+    ids: { readonly id: string; readonly replaced: string | undefined },
+    keepMs: number,
+  ): Promise<string>;
+  /** Returns the id of the answer with this name. */
+  find(name: string): Promise<string | undefined>;
+  /** Whether there is a record of this answer. */
+  has(answer: RecordName): Promise<boolean>;
+  /** Lets a name last for another `keepMs`, unless another answer has it. */
+  hold(name: string, id: string, keepMs: number): Promise<void>;
+  /** Frees a name, if it is still this answer's. */
+  free(name: string, id: string): Promise<void>;
+  /** Deletes the record of an answer. */
+  forget(answer: RecordName): Promise<void>;
+  /** Notes for `keepMs` that the answer has a client at another instance than the one that generates it. */
+  attend(answer: RecordName, keepMs: number): Promise<void>;
+  /** Whether `attend` was called in time. */
+  isAttended(answer: RecordName): Promise<boolean>;
+}
+
+/** Names a record. */
+export type RecordName = Pick<RecordOptions, "key" | "route" | "definition">;
 
 export interface RecordOptions {
   /** Unique for the stream among all streams of all routes; printable ASCII of at most 200 characters. */
@@ -26,6 +63,12 @@ export interface RecordOptions {
   readonly definition: string;
   /** The bounds of the record; the age of an event counts from its `append`. */
   readonly bounds: HistoryBounds;
+  /** Set for a named answer: blocks hold any bytes, and the record stays for `keepMs` after its last leader. */
+  readonly answer?: {
+    readonly keepMs: number;
+    /** Whether another process generates it, so that this one leads only if no other does for a lease time. */
+    readonly isFollower: boolean;
+  };
 }
 
 export interface HistoryBounds {
@@ -53,6 +96,8 @@ export interface ChannelStore {
   catchUp(): Promise<void> | undefined;
   /** Tells every channel of this stream, this one included, the backend's state. Has no effect unless it leads. */
   announce(state: BackendState): void;
+  /** Replaces the state, whoever leads: that one must stop. Undefined if every channel leads. */
+  override?(state: BackendState): Promise<void>;
   /** Gives up the lease and ends the feed, which is not called afterwards. The store keeps the record itself. */
   close(): void;
 }
@@ -74,6 +119,8 @@ export interface ChannelFeed {
   onDegraded(isDegraded: boolean): void;
   /** Returns the events that the channel holds behind a position, oldest first, to write them again after a loss. */
   held(afterSeq: number): readonly StoredEvent[];
+  /** The last announced state, and all events before it, are safe. A store in memory does not call it. */
+  onWritten?(): void;
 }
 
 /** The kept part of a stream. */
@@ -113,14 +160,26 @@ export interface StoredEvent {
   readonly at: number;
 }
 
-/** The state of a stream's backend; plain JSON, because other instances read it. */
+/** What is known of a named answer beside its events; plain JSON. */
+export interface AnswerFacts {
+  /** A hash of all that the answer belongs to, without its name. */
+  readonly scope: string;
+  /** The SHA-256 of the request's body in hex; undefined until the body is complete. */
+  readonly bodyHash?: string;
+  /** The fields of the backend's response, flat; undefined until its head has come. */
+  readonly fields?: readonly string[];
+}
+
+/** The state of a stream's backend; plain JSON, because other instances read it. Only named answers have facts. */
 export type BackendState =
   /** The backend has not responded yet: clients wait. */
-  | { readonly is: "connecting" }
+  | { readonly is: "connecting"; readonly answer?: AnswerFacts }
   /** The backend streams, or is redialled after it did. `retryMs` is the reconnection time that it sent. */
-  | { readonly is: "open"; readonly retryMs?: number }
-  /** The backend ended the stream for good (204): clients get the kept events, and then 204. */
-  | { readonly is: "ended" }
+  | { readonly is: "open"; readonly retryMs?: number; readonly answer?: AnswerFacts }
+  /** The backend ended the stream for good (204): clients get the kept events, and then 204. An answer is whole. */
+  | { readonly is: "ended"; readonly answer?: AnswerFacts }
+  /** An answer is incomplete for good: clients get the kept events, and are then aborted. */
+  | { readonly is: "broken"; readonly code: ErrorCode; readonly answer?: AnswerFacts }
   /** The backend refused or could not be reached: all clients get this until `retryAt` (ms since the Unix epoch). */
   | {
       readonly is: "failed";

@@ -47,13 +47,13 @@ function resumed(head: ResponseHead, from: string | undefined): ResponseHead {
   return head;
 }
 
-/** Returns the bytes before the first event; undefined for none. */
+/** Returns the added lines and the first bytes, such as a gap event; undefined for none. */
 export function openingOf(
   { config }: Route,
   added: AddedLines,
-  { retryMs, gap }: { readonly retryMs: number | undefined; readonly gap: Buffer | undefined },
+  { retryMs, first }: { readonly retryMs: number | undefined; readonly first: Buffer | undefined },
 ): SharedBytes | undefined {
   const lines = Buffer.from(openingLines(config.stream, added, retryMs));
-  if (lines.length === 0 && gap === undefined) return undefined;
-  return new SharedBytes(gap === undefined ? lines : Buffer.concat([lines, gap]));
+  if (lines.length === 0 && first === undefined) return undefined;
+  return new SharedBytes(first === undefined ? lines : Buffer.concat([lines, first]));
 }

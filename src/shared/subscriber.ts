@@ -4,19 +4,16 @@ import type { EndReason } from "../base/outcome.ts";
 import { ownText } from "../base/own-text.ts";
 import type { Account } from "../exchange/account.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { isReconnecting, type LiveStream } from "../exchange/live-stream.ts";
+import type { LiveStream } from "../exchange/live-stream.ts";
 import { fail as failExchange, send } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { SharedBytes } from "../http/shared-bytes.ts";
-import { type AddedLines, addedLines, hasLatePrelude, takesHeartbeats } from "../stream/opening.ts";
+import { type AddedLines, hasLatePrelude, takesHeartbeats } from "../stream/opening.ts";
 import { abortDelivered, StallTimer } from "../stream/stall-timer.ts";
 import type { Preluded } from "./beats.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
-import { withId } from "./event-id.ts";
-import { gapBlock } from "./gap.ts";
-import { type Start, startFor } from "./resume.ts";
-import { sharedOf } from "./shared-route.ts";
-import { openingOf, subscriberHead } from "./subscriber-head.ts";
+import type { Start } from "./resume.ts";
+import { openingOf } from "./subscriber-head.ts";
 
 /**
  * A streaming client of a channel: a position in the channel's history, and a response.
@@ -43,16 +40,16 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
   #hasBegun = false;
   #isOver = false;
   #isBlocked = false;
-  /** Set if it is to end after all events have been written. */
-  #ending: EndReason | undefined;
+  /** Set if it is to end, or to be aborted, after all events have been written. */
+  #ending: { readonly reason: EndReason; readonly error?: ProxyError } | undefined;
 
   constructor(exchange: Exchange, response: ClientResponse, channel: Membership, lastEventId: string) {
     this.exchange = exchange;
-    this.reconnects = isReconnecting(exchange);
+    this.reconnects = channel.terms.isReconnecting(exchange);
     this.#account = exchange.account;
     this.#response = response;
     this.#channel = channel;
-    this.#added = addedLines(channel.route.config.stream, exchange.request.rawHeaders);
+    this.#added = channel.terms.addedLines(exchange);
     this.lastEventId = ownText(lastEventId);
     this.deadline = deadlineOf(exchange, channel.route.config.stream.maxDuration);
     response.onClose(() => this.#leave());
@@ -75,20 +72,20 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
   begin(): void {
     if (this.#isOver || this.#hasBegun) return;
     this.#hasBegun = true;
-    const { history, route, retryMs } = this.#channel;
-    const start = startFor(history, this.lastEventId);
+    const { history, route, retryMs, terms } = this.#channel;
+    const start = terms.startFor(this.lastEventId);
     this.#seq = start.seq;
     this.#joinedSeq = history.lastSeq;
     const { exchange } = this;
-    const head = subscriberHead(exchange, route, start.resumedFrom);
+    const head = terms.headFor(exchange, start);
     this.#response.writeHead(head.status, head.reason, head.fields);
     exchange.account.headSent(head.status);
     exchange.streamOpened();
-    const gap = start.isGap ? this.#gap(start, this.lastEventId) : undefined;
-    const opening = openingOf(route, this.#added, { retryMs, gap });
+    const gap = start.isGap ? terms.gapFor(start, this.lastEventId) : undefined;
+    const opening = openingOf(route, this.#added, { retryMs, first: gap?.block ?? start.rest });
     if (opening === undefined) this.#response.flushHead();
     else this.#write(opening);
-    if (start.isGap && sharedOf(route).onGap === "close") this.#end("completed");
+    if (gap?.ends === true) this.#end("completed");
     else this.advance();
     const isSilent = !this.#isOver && this.#account.bytesSent === 0;
     if (isSilent && hasLatePrelude(route.config.stream, this.#added)) this.#channel.beats.awaitPrelude(this);
@@ -99,22 +96,25 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
     this.#seq = start.seq;
     this.#joinedSeq = this.#channel.history.lastSeq;
     if (!start.isGap) return;
-    this.#write(new SharedBytes(this.#gap(start, lastEventId)));
-    if (sharedOf(this.#channel.route).onGap === "close") this.#end("completed");
+    const gap = this.#channel.terms.gapFor(start, lastEventId);
+    this.#write(new SharedBytes(gap.block));
+    if (gap.ends) this.#end("completed");
   }
 
   advance(): void {
-    const { history } = this.#channel;
+    const { history, terms } = this.#channel;
     if (this.#isBlocked) return void this.#checkLag();
     while (this.#seq < history.lastSeq && !this.#isOver) {
       const batch = history.batchAfter(this.#seq);
       // The next event was evicted before this client took it.
       if (batch === undefined) return void this.abort("slow_client");
       this.#seq = batch.to;
-      this.#account.addEvents(batch.events);
+      this.#account.addEvents(terms.eventsIn(batch));
       if (!this.#write(batch.bytes)) return;
     }
-    if (this.#ending !== undefined) this.#end(this.#ending);
+    const ending = this.#ending;
+    if (ending?.error !== undefined) this.abort(ending.reason, ending.error);
+    else if (ending !== undefined) this.#end(ending.reason);
   }
 
   beat(): void {
@@ -134,8 +134,8 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
     this.#write(new SharedBytes(Buffer.from(`retry: ${retryMs}\n\n`)));
   }
 
-  finish(reason: EndReason): void {
-    this.#ending ??= reason;
+  finish(reason: EndReason, error?: ProxyError): void {
+    this.#ending ??= { reason, ...(error !== undefined && { error }) };
     this.advance();
   }
 
@@ -162,7 +162,8 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
   dismiss(): void {
     if (this.#isOver || this.#hasBegun) return;
     const { history } = this.#channel;
-    if (this.lastEventId !== "" && startFor(history, this.lastEventId).seq < history.lastSeq) {
+    const { seq } = this.#channel.terms.startFor(this.lastEventId);
+    if (this.lastEventId !== "" && seq < history.lastSeq) {
       this.begin();
       return void this.finish("backend_ended");
     }
@@ -184,16 +185,6 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
   fail(error: unknown): void {
     this.#leave();
     failExchange(this.exchange, this.#response, error);
-  }
-
-  /** Returns the gap event, with the id to reconnect with. */
-  #gap({ seq, resumedFrom = "live" }: Start, lastEventId: string): Buffer {
-    const { history, route } = this.#channel;
-    const { onGap, ids } = sharedOf(route);
-    const block = gapBlock(lastEventId, resumedFrom);
-    // An empty id resets the client's last event id, so that it starts afresh (WHATWG HTML, section 9.2.6).
-    if (onGap === "close") return withId(block, "");
-    return ids === "never" ? block : withId(block, history.at(seq)?.id ?? history.positionId(seq));
   }
 
   /** Writes, and returns whether the response takes more. */
@@ -218,9 +209,9 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
   }
 
   #checkLag(): void {
-    const { history, route } = this.#channel;
+    const { history, route, terms } = this.#channel;
     const behind = history.bytesAfter(Math.max(this.#seq, this.#joinedSeq));
-    if (behind > route.config.stream.clientBuffer) this.abort("slow_client");
+    if (behind > route.config.stream.clientBuffer && !terms.waitsFor(this)) this.abort("slow_client");
   }
 
   #end(reason: EndReason): void {

@@ -25,7 +25,11 @@ export interface ResponseHead {
  * length is a file rather than a stream; an event stream with a length is a stream all the same, as clients of it are
  * promised comment lines.
  */
-export function isStream({ request }: Exchange, { rawHeaders }: SourceHead, { config }: Route): boolean {
+export function isStream(
+  { request }: { readonly request: { readonly rawHeaders: RawFields } },
+  { rawHeaders }: SourceHead,
+  { config }: Route,
+): boolean {
   const type = typeOf(rawHeaders, request.rawHeaders);
   if (!config.stream.contentTypes.some((wanted) => isOfType(type, wanted))) return false;
   return type === EVENT_STREAM || fieldValue(rawHeaders, "content-length") === undefined;

@@ -78,6 +78,7 @@ const addedRoutes = (a: Route, b: Route): Route => ({
   eventsPerSecond: a.eventsPerSecond + b.eventsPerSecond,
   requests: a.requests + b.requests,
   failures: a.failures + b.failures,
+  answers: a.answers === undefined ? b.answers : a.answers + (b.answers ?? 0),
 });
 
 /** Shows each backend in the worst state that a worker reports. */

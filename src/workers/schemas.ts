@@ -171,6 +171,7 @@ const view = z.object({
       eventsPerSecond: z.number(),
       requests: z.number(),
       failures: z.number(),
+      answers: z.number().optional(),
     }),
   ),
   routeCount: z.number(),

@@ -3,11 +3,17 @@ import { askAdmin, startWithAdmin } from "../support/admin.ts";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import type { GatewayFixture } from "../support/gateway.ts";
+import { ask, startResuming } from "../support/resume.ts";
 import { openStream, type StreamClient } from "../support/sse-client.ts";
 
 interface Overview {
   readonly isReady: boolean;
-  readonly routes: readonly { readonly name: string; readonly streams: number; readonly failures: number }[];
+  readonly routes: readonly {
+    readonly name: string;
+    readonly streams: number;
+    readonly failures: number;
+    readonly answers?: number;
+  }[];
   readonly backends: readonly { readonly backend: string; readonly state: string }[];
   readonly ends: readonly { readonly reason: string; readonly events: number }[];
   readonly streams: { readonly total: number; readonly streams: readonly { eventsPerSecond?: number }[] };
@@ -78,4 +84,14 @@ test("the stream ends when the gateway closes", async () => {
   await watching.received("event: overview");
   await gateway.close();
   await watching.ended();
+});
+
+test("it shows how many named answers a route keeps", async () => {
+  const { gateway, port } = await startResuming({
+    server: { admin: 0 },
+    onRequest: (request) => request.openStream(),
+  });
+  for (const key of ["k1", "k2"]) await ask(port, { key }).opened();
+  const watching = watch(gateway);
+  await eventually(() => overviews(watching).some(({ routes }) => routes[0]?.answers === 2), "two answers");
 });

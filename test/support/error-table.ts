@@ -72,6 +72,22 @@ const CAUSES: Readonly<Record<ErrorCode, readonly [cause: string, remedy: string
   ],
   event_too_large: ["shared stream: an event is longer than `shared.maxEvent`", "raise the limit"],
   too_many_channels: ["`shared.channels` is reached", "raise the limit"],
+  answer_mismatch: [
+    "`resume`: the key was used for another request body, and its answer is still kept",
+    "a new key for each new request",
+  ],
+  answer_gone: [
+    "`resume`: the event that the client has is unknown, or what follows it is no longer kept",
+    "ask anew with a new key; raise `resume.bytes`",
+  ],
+  answer_cancelled: [
+    "`resume`: a DELETE has cancelled the answer, or no client read it for `resume.grace`",
+    "nothing",
+  ],
+  answer_unavailable: [
+    "`resume`: the answer was lost before it began, or Redis is away",
+    "the client's next request starts it anew",
+  ],
   backend_timeout: [
     "no response head within `upstream.responseHeaderTimeout`, or no event for `stream.idleTimeout`",
     "raise the limit",

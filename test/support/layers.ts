@@ -14,6 +14,7 @@ export const LAYERS: readonly string[] = [
   "stream",
   "llm",
   "shared",
+  "answers",
   "redis",
   "routing",
   "runtime",

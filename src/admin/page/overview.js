@@ -15,6 +15,7 @@ export function createOverview() {
       texts(({ streams }) => count(streams), { className: "number" }),
       texts(({ eventsPerSecond }) => rate(eventsPerSecond), { className: "number" }),
       texts(({ requests }) => count(requests), { className: "number more" }),
+      texts(({ answers }) => (answers === undefined ? "–" : count(answers)), { className: "number more" }),
       elements("span", showFailures, { className: "number" }),
     ],
     ({ name }) => name,

@@ -153,7 +153,7 @@ describe("the problem of a wrong value says what is expected", () => {
     [
       "[]",
       [
-        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, shared, llm, cors, auth, access, limits, stages, variables, debug, websocket, upgrade",
+        "1:1: expected an object with match, upstream, mock, rewrite, headers, stream, shared, resume, llm, cors, auth, access, limits, stages, variables, debug, websocket, upgrade",
       ],
     ],
     [
@@ -441,6 +441,13 @@ describe("workers", () => {
       `config/routes/news.yaml:3:1 shared: ${line} can share a stream only through redis; set redis in sluice.yaml, or workers: 1`,
     ]);
     expect(problemsOf(files(`${line}\nredis: redis://127.0.0.1\n`))).toEqual([]);
+  });
+
+  test("several workers are refused for named answers without redis", () => {
+    const route = 'match: { path: /news }\nupstream: http://127.0.0.1:1\nresume: { by: ["header:X-User"] }\n';
+    expect(problemsOf({ ...files("workers: 2\n"), "routes/news.yaml": route })).toEqual([
+      "config/routes/news.yaml:3:1 resume: workers: 2 can keep an answer for each other only through redis; set redis in sluice.yaml, or workers: 1",
+    ]);
   });
 
   test("one worker shares streams without redis", () => {

@@ -81,7 +81,7 @@ test("property: for any reply of Redis, no schema throws, and no accepted text c
       }
       const append = schemas.appendReply.read(answer);
       if (append?.is === "other") expect(Number.isSafeInteger(append.top.seq)).toBe(true);
-      for (const entry of schemas.entriesReply.read(answer) ?? []) expectSound(entry);
+      for (const entry of schemas.entriesReply(isEventBlock).read(answer) ?? []) expectSound(entry);
       for (const part of schemas.streamsReply.read(answer) ?? []) decodeEntries(part.entries);
       for (const hash of schemas.definitionsReply.read(answer) ?? []) expect(hash).toMatch(/^[\w-]{1,64}$/);
       const count = schemas.countReply.read(answer);

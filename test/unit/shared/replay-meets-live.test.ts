@@ -4,6 +4,7 @@ import { Beats } from "../../../src/shared/beats.ts";
 import type { Membership } from "../../../src/shared/channel-client.ts";
 import { History } from "../../../src/shared/history.ts";
 import { MemoryStore } from "../../../src/shared/memory-store.ts";
+import { SharedTerms } from "../../../src/shared/shared-terms.ts";
 import type { ChannelFeed, ChannelStore } from "../../../src/shared/store.ts";
 import { Subscriber } from "../../../src/shared/subscriber.ts";
 import { fakeExchange, fakeSharedRoute } from "../../support/fake-exchange.ts";
@@ -92,6 +93,7 @@ class World {
     this.#membership = {
       history: this.history,
       route,
+      terms: new SharedTerms(route, this.history),
       beats: new Beats(
         undefined,
         () => {},

@@ -87,6 +87,23 @@ test("a backend has the worst state that a worker reports, and the requests of a
   });
 });
 
+test("the numbers of a route are those of all workers; a worker without answers counts as none", () => {
+  const row = (answers: number | undefined) => ({
+    ...{ name: "main", path: "/", host: undefined, streams: 1, events: 2 },
+    ...{ eventsPerSecond: 3, requests: 4, failures: 5, answers },
+  });
+  const routes = (...counts: readonly (number | undefined)[]) =>
+    mergedViews(
+      counts.map((answers) => view({ routes: [row(answers)] })),
+      QUERY,
+    ).routes;
+  expect(routes(2, 3, undefined)).toEqual([
+    { ...row(5), streams: 3, events: 6, eventsPerSecond: 9, requests: 12, failures: 15 },
+  ]);
+  expect(routes(undefined, 3)[0]?.answers).toBe(3);
+  expect(routes(undefined)[0]?.answers).toBeUndefined();
+});
+
 test("without workers the view is empty", () => {
   expect(mergedViews([], QUERY)).toMatchObject({ routes: [], routeCount: 0, backendsUp: 0, unmatched: 0 });
 });

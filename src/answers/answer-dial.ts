@@ -1,0 +1,97 @@
+import { Exchange } from "../exchange/exchange.ts";
+import type { Route } from "../exchange/route.ts";
+import type { Cancellation, ClientResponse } from "../http/client-response.ts";
+import { removeField } from "../http/fields.ts";
+import type { Source, SourceHead } from "../http/source.ts";
+import type { BackendFiles } from "../limits/backend-files.ts";
+import { metered } from "../llm/metered-source.ts";
+import type { LlmMetrics } from "../observe/llm-metrics.ts";
+import type { Log } from "../observe/log.ts";
+import { interimFields } from "../stream/response-head.ts";
+import { dialUpstream } from "../upstream/attempt.ts";
+import type { Backend } from "../upstream/backend.ts";
+import { createBackendRequest } from "../upstream/backend-request.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+
+/** A route whose answers can be kept. */
+export type AnsweringRoute = Route & { readonly upstream: Upstream };
+
+export interface AnswerDial {
+  readonly route: AnsweringRoute;
+  readonly log: Log;
+  readonly files: BackendFiles;
+  /** The metrics of answers of language models. */
+  readonly llm: LlmMetrics;
+  /** The client that asks first, with its response for interim responses. */
+  readonly exchange: Exchange;
+  readonly response: ClientResponse;
+}
+
+/**
+ * Returns the function that sends the first client's request to a backend. The request does not end with that client's
+ * exchange: only `cancellation` ends it. The backend connection counts as an open file until it has closed.
+ */
+export function dialAnswer(details: AnswerDial): (cancellation: Cancellation) => Promise<Source> {
+  const { route, files, exchange: first, response } = details;
+  const { upstream } = route;
+  const exchange = answerExchange(details);
+  return async (cancellation) => {
+    first.beginsDialling();
+    const requestFor = (backend: Backend) => {
+      if (!response.isClosed) first.dialling(backend.address);
+      return { ...createBackendRequest(exchange, route, upstream, backend), onClientGone: "cancel" as const };
+    };
+    const onInterim = ({ status, rawHeaders }: SourceHead) => {
+      if (!response.isHeadSent) response.writeInterim(status, interimFields(rawHeaders, route));
+    };
+    const release = files.hold();
+    try {
+      const dialled = await dialUpstream({
+        exchange,
+        response: cancellation,
+        upstream,
+        requestFor,
+        onInterim,
+      });
+      const source = metered(dialled, first, route, details.llm);
+      source.onClose(release);
+      // The tokens of the whole answer are the first client's, also if it leaves before.
+      if (source !== dialled) source.onClose(first.hold());
+      exchange.forgetHead();
+      return source;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  };
+}
+
+/**
+ * Returns the answer's own exchange: the same request as the first client's, which lasts longer than that client. It
+ * asks for a body without a content coding, because a client that comes later may not accept it.
+ */
+function answerExchange({ exchange: first, route, log }: AnswerDial): Exchange {
+  const { request, client, host, target, principal, consumed, lastEventId, body } = first;
+  const rawHeaders = [
+    ...removeField([...request.rawHeaders], "accept-encoding"),
+    "Accept-Encoding",
+    "identity",
+  ];
+  const exchange = new Exchange(
+    { ...request, rawHeaders },
+    { ...client, requestId: first.id },
+    {
+      log,
+      onSettled() {},
+      onFault: (err, facts) => log.error({ ...facts, code: "internal_error", err }, "internal error"),
+    },
+  );
+  exchange.foundHost(host);
+  exchange.foundTarget(target);
+  exchange.routedTo(route);
+  if (principal !== undefined) exchange.verified(principal);
+  exchange.consume(consumed);
+  if (lastEventId !== undefined) exchange.foundLastEventId(lastEventId);
+  if (body !== undefined) exchange.readWhole(body);
+  return exchange;
+}

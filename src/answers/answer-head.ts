@@ -1,0 +1,43 @@
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Route } from "../exchange/route.ts";
+import { fieldValue, removeField, setField } from "../http/fields.ts";
+import { responseFields } from "../http/forwarded-fields.ts";
+import type { SourceHead } from "../http/source.ts";
+import { isEventStream, type ResponseHead, streamHead } from "../stream/response-head.ts";
+
+/** Returns the backend's fields that an answer keeps: without those of one connection, and without its cookies. */
+export function keptFields({ rawHeaders }: SourceHead): string[] {
+  return removeField(responseFields(rawHeaders).fields, "set-cookie");
+}
+
+/** Whether an answer with these fields is an event stream. */
+export const hasEvents = (rawHeaders: readonly string[]): boolean =>
+  isEventStream({ status: 200, reason: "OK", rawHeaders });
+
+/** Where an answer can be had again. */
+export interface AnswerPlace {
+  /** The path and query of its requests. */
+  readonly target: string;
+  readonly id: string;
+}
+
+/** Returns the head of a kept answer for one client, with the place where it can be had again. */
+export function answerHead(
+  exchange: Exchange,
+  route: Route,
+  fields: readonly string[],
+  { target, id, resumedFrom }: AnswerPlace & { readonly resumedFrom: string | undefined },
+): ResponseHead {
+  const head = streamHead(exchange, { status: 200, reason: "OK", rawHeaders: fields }, route);
+  const kept = setField(head.fields, "Location", locationOf(target, id));
+  // A cache must not answer a later GET with it: authentication runs anew each time.
+  if (exchange.request.method !== "POST" && fieldValue(kept, "cache-control") === undefined)
+    kept.push("Cache-Control", "no-store");
+  if (resumedFrom !== undefined) kept.push("Sluice-Resumed-From", resumedFrom);
+  return { ...head, fields: kept };
+}
+
+function locationOf(target: string, id: string): string {
+  // Two slashes at the start would make the path another host (RFC 3986 section 4.2).
+  return `${target.replace(/^\/+/, "/")}${target.includes("?") ? "&" : "?"}answer=${id}`;
+}
