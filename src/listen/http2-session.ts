@@ -8,6 +8,7 @@ import type { TLSSocket } from "node:tls";
 import { guarded } from "../base/guard.ts";
 import type { Http2Config } from "../config/listen-schema.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
+import { keepSessionInMemory } from "../process/internals/http2-session-memory.ts";
 import { Http2Resets } from "./http2-resets.ts";
 
 /** The maximum number of invalid frames of a connection; one more ends it. */
@@ -41,6 +42,7 @@ export interface Http2Rules {
 /** One HTTP/2 connection. */
 export class Http2Session {
   readonly #session: ServerHttp2Session;
+  readonly #keepInMemoryFor: (stream: ServerHttp2Stream) => void;
   readonly #rules: Http2Rules;
   readonly #socket: TLSSocket;
   readonly #resets: Http2Resets;
@@ -57,6 +59,7 @@ export class Http2Session {
     this.#socket = socket;
     this.#resets = new Http2Resets(rules.bounds.maxResets);
     this.#session = performServerHandshake(socket, optionsOf(rules));
+    this.#keepInMemoryFor = keepSessionInMemory(this.#session);
     // The first request has the time of any request, `limits.requestTimeout`.
     this.#idle = this.#closeIn(rules.limits.requestTimeout);
     this.#pings = setInterval(
@@ -126,6 +129,7 @@ export class Http2Session {
   #onStream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
     // A session that breaks destroys all its streams with its error, also those without another listener.
     stream.on("error", () => {});
+    this.#keepInMemoryFor(stream);
     // It came in the same read as the resets that have just ended the connection.
     if (this.#session.destroyed) return;
     const openedAt = performance.now();

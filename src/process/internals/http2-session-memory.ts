@@ -1,0 +1,28 @@
+import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+
+/** Holds the native session of each stream until the stream is collected. */
+const sessions = new FinalizationRegistry<object>(() => {});
+
+/**
+ * Returns a function that keeps the native session in memory until the given stream is collected; to be called with
+ * each stream of the session.
+ *
+ * A native stream owns the trailer fields of a header block whose end has not come. If it is destroyed while a write
+ * of its bytes is under way, only the garbage collector frees it. Session and stream are then collected together, and
+ * if the session is first, its destructor finds memory in use and aborts the process (`~Http2Session: Assertion failed:
+ * (current_nghttp2_memory_) == (0)`). So a client could end the process: it sends a part of its trailers and reads no
+ * response until its connection is ended. A request whose HEADERS frame has END_STREAM has no trailers.
+ *
+ * - Assumed of Node 20, 22 and 24: the native session is in the session's property with the symbol `kHandle`; the
+ *   native stream refers to its ServerHttp2Stream, so it is collected no later than that.
+ * - Without it: such a client ends the process and all its streams.
+ * - Can go when a native stream releases its fields at its destruction, also with a write under way.
+ */
+export function keepSessionInMemory(session: ServerHttp2Session): (stream: ServerHttp2Stream) => void {
+  const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === "kHandle");
+  const native = symbol === undefined ? undefined : (Reflect.get(session, symbol) as unknown);
+  return (stream) => {
+    if (typeof native === "object" && native !== null && !stream.endAfterHeaders)
+      sessions.register(stream, native);
+  };
+}
