@@ -8,6 +8,7 @@ import type { TLSSocket } from "node:tls";
 import { guarded } from "../base/guard.ts";
 import type { Http2Config } from "../config/listen-schema.ts";
 import type { ServerConfig } from "../config/server-schema.ts";
+import { endAfterReading } from "../process/internals/http2-late-end.ts";
 import { keepSessionInMemory } from "../process/internals/http2-session-memory.ts";
 import { Http2Resets } from "./http2-resets.ts";
 
@@ -59,6 +60,7 @@ export class Http2Session {
     this.#socket = socket;
     this.#resets = new Http2Resets(rules.bounds.maxResets);
     this.#session = performServerHandshake(socket, optionsOf(rules));
+    endAfterReading(this.#session, (error) => this.#onFault(error));
     this.#keepInMemoryFor = keepSessionInMemory(this.#session);
     // The first request has the time of any request, `limits.requestTimeout`.
     this.#idle = this.#closeIn(rules.limits.requestTimeout);
@@ -81,6 +83,11 @@ export class Http2Session {
       this.#onStream(stream, rest[2] as readonly string[]);
     };
     this.#session.on("stream", this.#guarded(onStream));
+  }
+
+  /** Whether sluice or Node has ended the connection; Node's own flag is set only after all frames are read. */
+  get #isOver(): boolean {
+    return this.#isDestroyed || this.#session.destroyed;
   }
 
   /** Sends GOAWAY, takes no more streams, and ends with the last one. */
@@ -131,7 +138,7 @@ export class Http2Session {
     stream.on("error", () => {});
     this.#keepInMemoryFor(stream);
     // It came in the same read as the resets that have just ended the connection.
-    if (this.#session.destroyed) return;
+    if (this.#isOver) return;
     const openedAt = performance.now();
     clearTimeout(this.#idle);
     const answer = this.#answer(stream, rawHeaders);
@@ -177,11 +184,11 @@ export class Http2Session {
   #onStreamClose(stream: ServerHttp2Stream, openedAt: number): void {
     const isAnswered = this.#streams.get(stream)?.isWhole ?? true;
     this.#streams.delete(stream);
-    if (this.#streams.size === 0 && !this.#session.destroyed) {
+    if (this.#streams.size === 0 && !this.#isOver) {
       if (this.#session.closed) this.close();
       else this.#idle = this.#closeIn(this.#rules.keepAliveMs);
     }
-    if (isAnswered || this.#session.destroyed) return;
+    if (isAnswered || this.#isOver) return;
     if (!this.#resets.isTooMany(openedAt, performance.now())) return;
     this.#rules.tooManyResets();
     this.destroy(new Error("too many resets"), constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -195,11 +202,13 @@ export class Http2Session {
   }
 
   /** A fault outside of any exchange ends the connection. */
+  #onFault(error: unknown): void {
+    this.#rules.onFault(error);
+    this.#socket.destroy();
+  }
+
   #guarded<T extends readonly unknown[]>(callback: (...args: T) => void): (...args: T) => void {
-    return guarded((error) => {
-      this.#rules.onFault(error);
-      this.#socket.destroy();
-    }, callback);
+    return guarded((error) => this.#onFault(error), callback);
   }
 }
 

@@ -270,6 +270,20 @@ test("a malformed head (CVE-2025-59465) ends only that connection", async () => 
 });
 
 test.each([
+  ["a GOAWAY with an error", [frame(FRAME.goaway, 0, 0, Buffer.concat([uint32(0), uint32(CODE.internal)]))]],
+  ["a reply to no PING", [frame(FRAME.ping, ACK, 0, Buffer.alloc(8))]],
+  ["too many resets", Array.from({ length: 101 }, (_, at) => [open(at * 2 + 1), reset(at * 2 + 1)]).flat()],
+])("a body in one packet with %s, which ends the connection, ends only that", async (_, frames) => {
+  const { client, dials } = await attack(async (client) => {
+    await eventually(() => client.of(FRAME.settings).length > 1, "the settings to be acknowledged");
+    client.send(...frames, post(301), frame(FRAME.data, 0, 301, Buffer.from("x")));
+    await client.closed();
+  }, QUICK);
+  expect(client.isClosed).toBe(true);
+  expect(dials).toBe(0);
+});
+
+test.each([
   ["on stream 0", frame(FRAME.data, 0, 0, Buffer.from("x"))],
   ["longer than it may be", frame(FRAME.data, 0, 1, Buffer.alloc(20_000))],
   ["of settings with half an entry", frame(FRAME.settings, 0, 0, Buffer.alloc(3))],
