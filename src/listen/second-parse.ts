@@ -6,6 +6,13 @@ const REQUEST_LINE = /^(?:\r\n)*([\w!#$%&'*+.^`|~-]+) ([\x21-\x7e]+) HTTP\/1\.(\
 /** The longest request line that is looked for, in bytes. */
 const MAX_LINE = 64 * 1024;
 
+/** The errors of a refused method or version; the last one is that of the methods of RTSP, such as `PLAY`. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  "HPE_INVALID_METHOD",
+  "HPE_INVALID_VERSION",
+  "HPE_INVALID_CONSTANT",
+]);
+
 /** A known method for which Node frames request and response as for an unknown one. */
 const STAND_IN = "POST";
 
@@ -22,8 +29,7 @@ export interface SecondParse {
  * other errors.
  */
 export function secondParse({ code, rawPacket }: ClientError): SecondParse | undefined {
-  if (rawPacket === undefined || (code !== "HPE_INVALID_METHOD" && code !== "HPE_INVALID_VERSION"))
-    return undefined;
+  if (rawPacket === undefined || !REFUSALS.has(code ?? "")) return undefined;
   const found = REQUEST_LINE.exec(rawPacket.toString("latin1", 0, MAX_LINE));
   if (found === null) return undefined;
   const [line, method = "", target, minor] = found;

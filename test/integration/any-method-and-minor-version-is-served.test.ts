@@ -29,6 +29,7 @@ const REQUESTS: readonly [request: string, answer: string][] = [
   [ask("X-Y_z", "Content-Length: 1\r\n", "2", "1.9"), "X-Y_z(2)"],
   [ask("GET", "", "", "1.2"), "GET()"],
   [ask("GETT"), "GETT()"],
+  [ask("PLAY", "Content-Length: 1\r\n", "3"), "PLAY(3)"],
 ];
 
 async function overTls(port: number): Promise<RawClient> {
