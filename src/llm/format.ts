@@ -24,8 +24,11 @@ const FORMATS: ReadonlyMap<string, BodyFormat> = new Map([
 /**
  * Returns the format of an answer of a model; undefined for a response that is none. Models answer POST with a 2xx. A
  * stream counts with any method; the JSON of a GET is a list, or an answer that was counted when it was generated.
+ *
+ * Case does not count: Django and Flask read `post` as POST, and the answer would cost nothing.
  */
-export function bodyOf(method: string, head: SourceHead): Body | undefined {
+export function bodyOf(requestMethod: string, head: SourceHead): Body | undefined {
+  const method = requestMethod.toUpperCase();
   if (method === "HEAD" || head.status < 200 || head.status > 299 || head.status === 204) return undefined;
   const format = FORMATS.get(mediaType(fieldValue(head.rawHeaders, "content-type")));
   const isStreamed = format === "events" || format === "lines";

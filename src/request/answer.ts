@@ -29,8 +29,9 @@ export async function openAnswer(
   exchange: Exchange,
   response: ClientResponse,
   route: RuntimeRoute,
-  { capacity, telemetry }: Pick<Runtime, "capacity" | "telemetry">,
+  runtime: Pick<Runtime, "capacity" | "telemetry">,
 ): Promise<Source | undefined> {
+  const { capacity } = runtime;
   const { rawHeaders, method } = exchange.request;
   const isStreamWanted = method !== "HEAD" && acceptsEventStream(rawHeaders);
   const taken = isStreamWanted ? takePlace(exchange, route, capacity) : undefined;
@@ -38,8 +39,7 @@ export async function openAnswer(
   if (exchange.isEnded) return undefined;
   const letGo = route.config.stream.onClientGone === "drain" ? exchange.hold() : undefined;
   try {
-    const opened = readable(exchange, await open(exchange, response, route), route);
-    const source = metered(opened, exchange, route, telemetry.metrics.llm);
+    const source = readable(exchange, await open(exchange, response, route), route, runtime);
     exchange.onEnd(() => source.cancel());
     if (letGo !== undefined) source.onClose(letGo);
     if (route.mock === undefined && isWorthRetrying(exchange, source.head.status)) throw overloaded(source);
@@ -52,9 +52,15 @@ export async function openAnswer(
   }
 }
 
-/** Returns a response without the content coding of its stream, if that has to be decoded. */
-export function readable(exchange: Exchange, source: Source, route: RuntimeRoute): Source {
-  return isStreaming(exchange, source, route) ? decodedStream(exchange, source) : source;
+/** Returns a response without the content coding of its stream, if that has to be decoded, and read for its tokens. */
+export function readable(
+  exchange: Exchange,
+  source: Source,
+  route: RuntimeRoute,
+  { telemetry }: Pick<Runtime, "telemetry">,
+): Source {
+  const decoded = isStreaming(exchange, source, route) ? decodedStream(exchange, source) : source;
+  return metered(decoded, exchange, route, telemetry.metrics.llm);
 }
 
 /** Whether a response is a stream with a body to relay. */

@@ -141,7 +141,7 @@ async function relayResponse(
   socket.once("end", () => socket.destroy());
   socket.resume();
   if (isStreaming(exchange, source, route)) await takePlace(exchange, route, runtime.capacity);
-  deliver({ exchange, response, route, runtime }, readable(exchange, source, route));
+  deliver({ exchange, response, route, runtime }, readable(exchange, source, route, runtime));
 }
 
 /** Aborts a tunnel when its credential expires: it has no event boundary to end at. */

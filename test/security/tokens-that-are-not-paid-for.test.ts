@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
+import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
-import { startGateway } from "../support/gateway.ts";
+import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { askModel, startModelBackend } from "../support/model-backend.ts";
+import { openRaw } from "../support/raw-client.ts";
 import { openStream } from "../support/sse-client.ts";
 
 const HELD = { method: "POST", body: "{}", headers: { "x-usage": "hold" } };
@@ -71,4 +73,21 @@ test("a backend that reports an invalid usage does not make its answers free", a
   }
   expect(statuses).toEqual([200, 200, 200]);
   await eventually(async () => (await askModel(gateway.url, "1,1")).status === 429, "a refusal");
+});
+
+test.each([
+  ["in lower case", "post", ""],
+  ["for an upgrade that the backend ignores", "POST", "Connection: Upgrade\r\nUpgrade: tcp\r\n"],
+])("a request %s pays for its answer", async (_, method, fields) => {
+  const backend = await startBackend(async (request) => {
+    await request.wholeBody();
+    const usage = { prompt_tokens: 70, completion_tokens: 30 };
+    request.respond(200, { "Content-Type": "application/json" }, JSON.stringify({ usage }));
+  });
+  const limits = { tokens: { per: "1h", tokens: 300, reserve: 1 } };
+  const gateway = await startGatewayTo(backend.url, { upgrade: ["tcp"], limits });
+  const client = await openRaw(gateway.port);
+  client.send(`${method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n${fields}\r\n{}`);
+  await client.received("completion_tokens");
+  expect(await gateway.requestLine()).toMatchObject({ inputTokens: 70, outputTokens: 30 });
 });
