@@ -27,7 +27,8 @@ const MAX_HOST_LENGTH = 259;
 /** Visible ASCII, so that an id can break neither a log line nor a field; traces use at most 128 characters. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const VISIBLE = /^[\x21-\x7e]{1,100}$/;
-const PREFIX = /^(?:\/[\w.~!$&'()*+;=:@%-]+)+$/;
+/** Without a semicolon, which would end the Path of a cookie and begin another attribute, such as Domain. */
+const PREFIX = /^(?:\/[\w.~!$&'()*+=:@%-]+)+$/;
 const MAX_PREFIX_LENGTH = 1_024;
 
 /** The facts about a request that do not depend on what its sender claims. */

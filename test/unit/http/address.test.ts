@@ -261,6 +261,7 @@ describe("a trusted peer", () => {
     [["/a", "/b/c/"], "/a/b/c"],
     [["/"], ""],
     [["//evil.example"], ""],
+    [["/a;Domain=evil.example"], ""],
     [["/a//b"], ""],
     [["/a/../b"], ""],
     [["/a\\b"], ""],
