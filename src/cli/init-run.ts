@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
+import { visibleText } from "../base/visible-text.ts";
 import { configFromFlags } from "../config/from-flags.ts";
 import { DEFAULT_DIRECTORY, EXIT, refuse, UsageError } from "./command.ts";
 import type { ParsedFlags } from "./flags.ts";
@@ -21,13 +22,15 @@ export async function writeConfig(flags: ParsedFlags): Promise<number> {
     "sluice.yaml": serverText(trust),
     "routes/main.yaml": routeText(to, cors),
   };
-  mkdirSync(join(directory, "routes"), { recursive: true });
-  let written = 0;
-  for (const [name, text] of Object.entries(files)) {
-    const path = join(directory, name);
-    const isNew = writeNew(path, text);
-    process.stdout.write(`${isNew ? "wrote" : "kept "} ${path}\n`);
-    if (isNew) written++;
+  let written: number;
+  try {
+    written = writeFiles(directory, files);
+  } catch (error) {
+    const { path = directory, code } = error as NodeJS.ErrnoException;
+    process.stderr.write(
+      visibleText(`sluice: ${path} cannot be written (${code}); use --config for another directory\n`),
+    );
+    return EXIT.refused;
   }
   if (written === 0) {
     process.stderr.write(`sluice: ${directory} has a configuration already; nothing was written\n`);
@@ -36,6 +39,19 @@ export async function writeConfig(flags: ParsedFlags): Promise<number> {
   const option = directory === DEFAULT_DIRECTORY ? "" : ` --config ${directory}`;
   process.stdout.write(`\nCheck it with  sluice check${option}\nRun it with    sluice serve${option}\n`);
   return EXIT.done;
+}
+
+/** Writes the files that do not exist yet; returns their number. */
+function writeFiles(directory: string, files: Readonly<Record<string, string>>): number {
+  mkdirSync(join(directory, "routes"), { recursive: true });
+  let written = 0;
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(directory, name);
+    const isNew = writeNew(path, text);
+    process.stdout.write(`${isNew ? "wrote" : "kept "} ${path}\n`);
+    if (isNew) written++;
+  }
+  return written;
 }
 
 /** Asks on a terminal for the backend. Throws UsageError without one. */

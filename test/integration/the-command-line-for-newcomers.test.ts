@@ -54,6 +54,17 @@ describe("init", () => {
     });
   });
 
+  test("names a directory that cannot be written", async () => {
+    const cwd = directoryOf({ taken: "" });
+    const flags = ["--to", "http://127.0.0.1:1", "--config", "taken"];
+    expect(await sluice(["init", ...flags], { cwd })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /^sluice: taken\S* cannot be written \(E\w+\); use --config for another directory\n$/,
+      ),
+    });
+  });
+
   test("asks for the backend only on a terminal, and checks what it is given", async () => {
     const cwd = directoryOf({});
     expect(await sluice(["init"], { cwd })).toMatchObject({
