@@ -21,18 +21,19 @@ const FORMATS: ReadonlyMap<string, BodyFormat> = new Map([
   ["application/json", "json"],
 ]);
 
+/** The methods whose JSON is a list, or an answer that was counted when it was generated. */
+const FETCHING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "DELETE"]);
+
 /**
- * Returns the format of an answer of a model; undefined for a response that is none. Models answer POST with a 2xx. A
- * stream counts with any method; the JSON of a GET is a list, or an answer that was counted when it was generated.
- *
- * Case does not count: Django and Flask read `post` as POST, and the answer would cost nothing.
+ * Returns the format of an answer of a model; undefined for a response that is none. An answer has a 2xx status. Models
+ * answer POST, but an application may take PUT for it, and Django and Flask take `post`: any method counts that may
+ * generate an answer. A stream counts with each.
  */
-export function bodyOf(requestMethod: string, head: SourceHead): Body | undefined {
-  const method = requestMethod.toUpperCase();
+export function bodyOf(method: string, head: SourceHead): Body | undefined {
   if (method === "HEAD" || head.status < 200 || head.status > 299 || head.status === 204) return undefined;
   const format = FORMATS.get(mediaType(fieldValue(head.rawHeaders, "content-type")));
   const isStreamed = format === "events" || format === "lines";
-  if (method !== "POST" && !isStreamed) return undefined;
+  if (FETCHING.has(method) && !isStreamed) return undefined;
   const coding = contentCoding(head.rawHeaders);
   if (format === undefined) return { format: "content_type", coding };
   const canRead = coding === undefined || (format === "json" && isReadable(coding));

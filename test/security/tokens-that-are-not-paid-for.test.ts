@@ -77,6 +77,7 @@ test("a backend that reports an invalid usage does not make its answers free", a
 
 test.each([
   ["in lower case", "post", ""],
+  ["with another method than POST", "PUT", ""],
   ["for an upgrade that the backend ignores", "POST", "Connection: Upgrade\r\nUpgrade: tcp\r\n"],
 ])("a request %s pays for its answer", async (_, method, fields) => {
   const backend = await startBackend(async (request) => {
