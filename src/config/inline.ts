@@ -1,7 +1,8 @@
 import { stringify } from "yaml";
 import type * as z from "zod";
 import type { appsSchema } from "./apps-schema.ts";
-import { type ConfigFiles, loadConfig } from "./load.ts";
+import type { ConfigFiles } from "./config-files.ts";
+import { loadConfig } from "./load.ts";
 import { ConfigError } from "./problem.ts";
 import type { RouteInput } from "./route-schema.ts";
 import type { Config, serverSchema } from "./server-schema.ts";

@@ -1,7 +1,7 @@
-import { readdirSync } from "node:fs";
 import type * as z from "zod";
 import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import type { AppConfig, AppsFile } from "./apps-schema.ts";
+import { type ConfigFiles, ON_DISK, YAML_ENDING } from "./config-files.ts";
 import { type Conflict, findConflicts } from "./conflicts.ts";
 import { findCookieConflicts } from "./cookie-conflicts.ts";
 import type { Env } from "./interpolate.ts";
@@ -11,7 +11,8 @@ import { describeOwnBackend, ownBackends } from "./own-backends.ts";
 import { inFileOrder, type Problem, spellPath } from "./problem.ts";
 import type { RouteConfig, RouteFile } from "./route-schema.ts";
 import { type Config, type ServerConfig, serverSchema, serverSchemaIn } from "./server-schema.ts";
-import { describeSystemError, readTextFile } from "./text-file.ts";
+import { describeSystemError } from "./text-file.ts";
+import { unreadRoutes } from "./unread-routes.ts";
 import { validate } from "./validate.ts";
 import { type Path, parseYaml, type YamlFile } from "./yaml-file.ts";
 
@@ -21,23 +22,7 @@ export type Loaded = { readonly config: Config } | { readonly problems: readonly
 const SERVER_FILE = "sluice.yaml";
 const APPS_FILE = "apps.yaml";
 const ROUTES = "routes";
-const YAML_ENDING = /\.ya?ml$/i;
 const ROUTE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** The source of a configuration's files. */
-export interface ConfigFiles {
-  /** Whether sluice.yaml names its files relative to itself; otherwise relative to the working directory. */
-  readonly isOnDisk: boolean;
-  /** Returns the names in a directory. Throws the system's error if it cannot be read. */
-  names(directory: string): readonly string[];
-  read(path: string): ReturnType<typeof readTextFile>;
-}
-
-const ON_DISK: ConfigFiles = {
-  isOnDisk: true,
-  names: (directory) => readdirSync(directory),
-  read: readTextFile,
-};
 
 /** The inputs for reading a directory, and the list of its problems. */
 interface Reading {
@@ -47,7 +32,7 @@ interface Reading {
 }
 
 /** Reads a configuration directory. Returns every problem of every file at once; never throws. */
-export function loadConfig(directory: string, env: Env, files = ON_DISK): Loaded {
+export function loadConfig(directory: string, env: Env, files: ConfigFiles = ON_DISK): Loaded {
   const root = withoutFinalSlashes(directory, 1);
   const problems: Problem[] = [];
   const reading = { files, env, problems };
@@ -146,27 +131,6 @@ function readApps(path: string, reading: Reading): AppConfig[] | undefined {
   return file && Object.entries(file).map(([name, app]) => ({ ...app, name }));
 }
 
-/** Returns a problem for each file that looks like a route and is none: it would be missing without a word. */
-function unreadRoutes(directory: string, names: readonly string[], { files }: Reading): Problem[] {
-  return names.flatMap((name): Problem[] => {
-    const at = { file: `${directory}/${name}`, at: undefined, key: "" };
-    if (YAML_ENDING.test(name)) return [];
-    const meantName = /^(.+?)(?:\.ya?ml\.txt|\.json)$/i.exec(name)?.[1];
-    if (meantName !== undefined) return [{ ...at, message: `not read; did you mean ${meantName}.yaml?` }];
-    if (!holdsYaml(at.file, files)) return [];
-    return [{ ...at, message: `not read; route files belong directly in ${directory}/` }];
-  });
-}
-
-/** Whether a path is a directory with YAML files. */
-function holdsYaml(path: string, files: ConfigFiles): boolean {
-  try {
-    return files.names(path).some((name) => YAML_ENDING.test(name));
-  } catch {
-    return false;
-  }
-}
-
 /** `apps` is undefined if apps.yaml has a problem: names of apps are then not checked. */
 function readRoutes(
   directory: string,
@@ -180,7 +144,7 @@ function readRoutes(
   if (names !== undefined && files.length === 0) {
     problems.push({ file: directory, at: undefined, key: "", message: `empty${example}` });
   }
-  problems.push(...unreadRoutes(directory, names ?? [], reading));
+  problems.push(...unreadRoutes(directory, names ?? [], reading.files));
   const seen = new Map<string, string>();
   const routes = files.flatMap((file): ReadRoute[] => {
     const path = `${directory}/${file}`;

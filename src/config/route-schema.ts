@@ -4,13 +4,14 @@ import { pathFault } from "../http/routing-path.ts";
 import { accessSchema } from "./access-schema.ts";
 import { authSchema } from "./auth-schema.ts";
 import { corsSchema } from "./cors-schema.ts";
+import { headersSchema } from "./headers-schema.ts";
 import { limitsSchema } from "./limits-schema.ts";
 import { llmSchema } from "./llm-schema.ts";
 import { mockSchema } from "./mock-schema.ts";
 import { suggestion } from "./nearest.ts";
 import { refuseUnsafeResuming, resumeSchema } from "./resume-schema.ts";
 import { rewriteSchema } from "./rewrite-schema.ts";
-import { editableField, fieldValue, pathCharacters } from "./scalars.ts";
+import { pathCharacters } from "./scalars.ts";
 import { refuseUnsafeSharing, sharedSchema } from "./shared-schema.ts";
 import { hasOneDestination, ONE_DESTINATION, stagesSchema } from "./stages-schema.ts";
 import { streamSchema } from "./stream-schema.ts";
@@ -63,32 +64,6 @@ const match = z.strictObject({
     .describe("Match only these methods; GET includes HEAD. Without it, any method."),
 });
 
-const fieldEdits = z.strictObject({
-  set: z
-    .record(editableField, fieldValue)
-    .prefault({})
-    .describe("Fields to set; they replace fields of the same name."),
-  remove: z.array(editableField).prefault([]).describe("Fields to remove."),
-});
-
-const requestEdits = fieldEdits.extend({
-  via: z
-    .enum(["on", "off"])
-    .prefault("off")
-    .describe(
-      "Add the version of the client's HTTP and the name sluice to Via (RFC 9110 section 7.6.3). A backend nginx does not compress its responses to requests with Via, unless gzip_proxied allows it.",
-    ),
-});
-
-const responseEdits = fieldEdits.extend({
-  accel: z
-    .boolean()
-    .prefault(false)
-    .describe(
-      "Forward all X-Accel-* fields of the backend to an nginx in front; X-Accel-Buffering always passes.",
-    ),
-});
-
 const route = z.strictObject({
   match: match.describe("Which requests the route serves."),
   upstream: upstream.optional(),
@@ -100,13 +75,7 @@ const route = z.strictObject({
   rewrite: rewriteSchema
     .prefault({})
     .describe("The path that the backend gets, and the URLs in its responses."),
-  headers: z
-    .strictObject({
-      request: requestEdits.prefault({}).describe("Fields of the request to the backend."),
-      response: responseEdits.prefault({}).describe("Fields of the response to the client."),
-    })
-    .prefault({})
-    .describe("Header fields to set and remove."),
+  headers: headersSchema.prefault({}).describe("Header fields to set and remove."),
   stream: streamSchema.prefault({}).describe("How event streams are relayed."),
   shared: sharedSchema
     .optional()

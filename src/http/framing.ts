@@ -19,6 +19,9 @@ export interface KeepAlive {
   readonly max: number;
 }
 
+/** In ms, at most half of the backend's time: it began to count when it sent the response, and a request has to reach it. */
+const IDLE_MARGIN_MS = 1_000;
+
 /** The values of the fields about framing and the connection; undefined for a missing field. */
 interface Facts {
   length: number | undefined;
@@ -100,4 +103,14 @@ const MAX = /(?:^|[,\s])max=(\d{1,6})(?:$|[,\s])/i;
 function keepAliveOf(value: string): KeepAlive {
   const number = (pattern: RegExp) => Number(pattern.exec(value)?.[1] ?? Number.POSITIVE_INFINITY);
   return { timeoutMs: number(TIMEOUT) * 1000, max: number(MAX) };
+}
+
+/**
+ * Returns how long a connection may be idle by the backend's Keep-Alive field, after this many requests. Apache counts
+ * `max` down, other servers repeat it: as a bound of all requests it holds for both.
+ */
+export function idleMsOf(hint: KeepAlive | undefined, requests: number): number {
+  if (hint === undefined) return Number.POSITIVE_INFINITY;
+  const { timeoutMs, max } = hint;
+  return requests >= max ? 0 : Math.max(timeoutMs - IDLE_MARGIN_MS, timeoutMs / 2);
 }

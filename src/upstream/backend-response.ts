@@ -2,7 +2,8 @@ import { ProxyError } from "../base/errors.ts";
 import type { FaultOwner } from "../base/guard.ts";
 import type { ResponseParser } from "../http/response-parser.ts";
 import type { BorrowedBytes, Sink, Source, SourceHead } from "../http/source.ts";
-import type { Connection, ConnectionUser } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { ConnectionUser } from "./connection-user.ts";
 
 /** Replaces a head that was used, to free its memory. */
 const NO_HEAD: SourceHead = { status: 0, reason: "", rawHeaders: [] };

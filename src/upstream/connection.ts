@@ -2,14 +2,13 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Deadline } from "../base/deadline.ts";
 import { refusalOf } from "../base/errors.ts";
-import type { FaultOwner } from "../base/guard.ts";
 import { WholeBody } from "../exchange/whole-body.ts";
-import type { KeepAlive } from "../http/framing.ts";
+import { idleMsOf } from "../http/framing.ts";
 import { ResponseParser } from "../http/response-parser.ts";
-import type { BorrowedBytes } from "../http/source.ts";
 import { HeldWriteErrors } from "../process/internals/held-write-errors.ts";
 import { lastingConnections } from "../process/lasting-connections.ts";
 import { type ConnectionTarget, openBackendSocket, READ_BUFFER, READ_START } from "./backend-socket.ts";
+import type { ConnectionUser } from "./connection-user.ts";
 import { Upload, type UploadBody } from "./upload.ts";
 
 /** Keeps connections while they are idle. */
@@ -26,27 +25,6 @@ export interface ConnectionOwner extends ConnectionKeeper {
   /** The session of the last TLS handshake, to shorten the next one. */
   session: Buffer | undefined;
 }
-
-/**
- * The user of a connection: it has a request under way on it. A connection has at most one at a time. An error in
- * `onBroken` goes to the user's `fault`; an error in another of these methods breaks the connection.
- */
-export interface ConnectionUser extends FaultOwner {
-  onConnected(): void;
-  /** The last byte of the request is with the kernel. */
-  onSent(): void;
-  /** The connection's deadline has passed. */
-  onLate(): void;
-  /** The parser has read a part of the response. Its payload is in `bytes`, which are valid during the call only. */
-  onRead(parser: ResponseParser, bytes: BorrowedBytes): void;
-  /** The backend has ended the connection; `isWhole` if that is the end of a whole response. The last call. */
-  onEnd(isWhole: boolean): void;
-  /** The connection broke. The last call. */
-  onBroken(error: Error): void;
-}
-
-/** In ms, at most half of the backend's time: it began to count when it sent the response, and a request has to reach it. */
-const IDLE_MARGIN_MS = 1_000;
 
 const CONNECTION = Symbol("connection");
 type OwnedSocket = Socket & { [CONNECTION]?: Connection };
@@ -301,16 +279,6 @@ export class Connection {
     this.#dropDeadline();
     release?.();
   }
-}
-
-/**
- * Returns how long a connection may be idle by the backend's Keep-Alive field, after this many requests. Apache counts
- * `max` down, other servers repeat it: as a bound of all requests it holds for both.
- */
-function idleMsOf(hint: KeepAlive | undefined, requests: number): number {
-  if (hint === undefined) return Number.POSITIVE_INFINITY;
-  const { timeoutMs, max } = hint;
-  return requests >= max ? 0 : Math.max(timeoutMs - IDLE_MARGIN_MS, timeoutMs / 2);
 }
 
 function onConnect(this: OwnedSocket): void {
