@@ -4,6 +4,7 @@ import type { AppConfig, AppsFile } from "./apps-schema.ts";
 import { type ConfigFiles, ON_DISK, YAML_ENDING } from "./config-files.ts";
 import { type Conflict, findConflicts } from "./conflicts.ts";
 import { findCookieConflicts } from "./cookie-conflicts.ts";
+import { findH2cConflicts } from "./h2c-conflicts.ts";
 import type { Env } from "./interpolate.ts";
 import { jsonSchema, SCHEMAS, type SchemaName } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
@@ -155,7 +156,7 @@ function readRoutes(
     const read = readFile<RouteFile>(path, "route", reading);
     return read === undefined ? [] : [{ ...read, name, path }];
   });
-  problems.push(...conflictProblems(routes), ...cookieProblems(routes));
+  problems.push(...conflictProblems(routes), ...cookieProblems(routes), ...h2cProblems(routes));
   if (apps !== undefined) problems.push(...routes.flatMap((route) => unknownApps(route, apps)));
   if (apps !== undefined) problems.push(...routes.flatMap((route) => uselessAuth(route, apps)));
   return {
@@ -262,6 +263,17 @@ function cookieProblems(routes: readonly ReadRoute[]): Problem[] {
     if (route === undefined || other === undefined) return [];
     const { line, column } = other.yaml.valuePosition(path);
     const message = `the same cookie as ${other.path}:${line}:${column} for other backends: each route would replace the other's; expected another name`;
+    return [{ file: route.path, at: route.yaml.valuePosition(path), key: spellPath(path), message }];
+  });
+}
+
+function h2cProblems(routes: readonly ReadRoute[]): Problem[] {
+  const path = ["upgrade"];
+  const conflicts = findH2cConflicts(routes.map(({ name, value }) => ({ ...value, name })));
+  return conflicts.flatMap(([name, passed]) => {
+    const route = routes.find((one) => one.name === name);
+    if (route === undefined) return [];
+    const message = `expected no h2c: in the tunnel a client reaches the backend of the route ${passed} without its auth and access`;
     return [{ file: route.path, at: route.yaml.valuePosition(path), key: spellPath(path), message }];
   });
 }

@@ -338,6 +338,26 @@ describe("the cookie of sticky", () => {
   });
 });
 
+describe("h2c", () => {
+  const ADMIN = "match: { path: /admin/* }\nupstream: http://a\n";
+  const GUARD = "access: { allow: [10.0.0.0/8] }\n";
+  const OPEN = "match: { path: /* }\nupgrade: [h2c]\n";
+  const problemsBeside = (all: string, admin = ADMIN + GUARD) =>
+    problemsOf({ "routes/admin.yaml": admin, "routes/all.yaml": all });
+
+  test("is refused if its tunnel reaches the backend of a route with other access lists", () => {
+    expect(problemsBeside(`${OPEN}upstream: http://a:80`)).toEqual([
+      "config/routes/all.yaml:2:10 upgrade: expected no h2c: in the tunnel a client reaches the backend of the route admin without its auth and access",
+    ]);
+  });
+
+  test("is accepted with the same access lists, with another backend, and beside an open route", () => {
+    expect(problemsBeside(`${OPEN}upstream: http://a\n${GUARD}`)).toEqual([]);
+    expect(problemsBeside(`${OPEN}upstream: http://b`)).toEqual([]);
+    expect(problemsBeside(`${OPEN}upstream: http://a`, ADMIN)).toEqual([]);
+  });
+});
+
 describe("files", () => {
   test.each([
     ["sluice.yml", "unknown file; did you mean sluice.yaml?"],
