@@ -47,7 +47,7 @@ async function flagsOf(commands: Commands): Promise<readonly Completed[]> {
 
 /** Returns the flags of a help text; tests compare each help with the flags of its command. */
 function flagsIn(help: string): string[] {
-  return [...new Set([...help.matchAll(/--[a-z][a-z0-9-]*/g)].map(([flag]) => flag)), "--help"];
+  return [...new Set([...[...help.matchAll(/--[a-z][a-z0-9-]*/g)].map(([flag]) => flag), "--help"])];
 }
 
 function bash(commands: readonly Completed[]): string {

@@ -130,6 +130,7 @@ COMP_CWORD=${words.length}\n_sluice\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
     expect(await complete("se")).toEqual(["serve"]);
     expect(await complete("serve", "--t")).toEqual(["--to", "--trust"]);
     expect(await complete("schema", "--h")).toEqual(["--help"]);
+    expect(await complete("nginx", "--h")).toEqual(["--help"]);
   });
 
   test.each(["zsh", "fish"])("names every command for %s", async (shell) => {
