@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { burst } from "./burst.ts";
 import { Chat } from "./chat.ts";
 import { Clock } from "./clock.ts";
-import { complete } from "./completions.ts";
+import { Completions } from "./completions.ts";
 import { PAGE_PATHS, type PageSetup, pathOf, servePage } from "./page.ts";
 import { Readings } from "./readings.ts";
 
@@ -31,6 +31,7 @@ export async function startBackends({
 }: BackendsSetup = {}): Promise<Running> {
   const clock = new Clock();
   const chat = new Chat();
+  const completions = new Completions();
   const readings = new Readings();
   const parts = [clock, chat, readings];
   const handlers = new Map<string, Handler>([
@@ -44,7 +45,7 @@ export async function startBackends({
     ["GET /readings", (req, res) => readings.listen(req, res)],
     ["POST /readings", (req, res) => readings.read(req, res)],
     ["GET /burst", burst],
-    ["POST /v1/chat/completions", complete],
+    ["POST /v1/chat/completions", (req, res) => completions.complete(req, res)],
     ...PAGE_PATHS.map(
       (path) => [`GET ${path}`, (req, res) => servePage(req, res, { app })] as [string, Handler],
     ),

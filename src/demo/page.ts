@@ -14,6 +14,7 @@ const STYLE = "text/css; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
 const SCRIPTS = [
   ...["main", "stream", "held", "chart", "chat", "burst", "completion", "event-blocks"],
+  ...["answer", "named-request"],
   ...["article", "crypto-js", "gateway"],
   ...["compare", "lane", "techniques", "timeline", "comparison"],
 ];

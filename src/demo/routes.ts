@@ -31,7 +31,13 @@ export function demoRoutes(backendUrl: string, pageOrigins: readonly string[]): 
     cut: { match: { path: "/stream/cut", methods: ["POST"] }, upstream: backendUrl, cors },
     chat: { match: { path: "/chat/*" }, upstream: backendUrl, cors },
     burst: { match: { path: "/burst", methods: ["GET"] }, upstream: backendUrl, cors },
-    completions: { match: { path: "/v1/chat/completions", methods: ["POST"] }, upstream: backendUrl, cors },
+    // A request with an Idempotency-Key survives its client. The page has no accounts: it names itself at random.
+    completions: {
+      match: { path: "/v1/chat/completions", methods: ["POST", "GET", "DELETE"] },
+      upstream: backendUrl,
+      resume: { by: ["header:X-Visitor"], grace: "30s", keep: "2m" },
+      cors,
+    },
     // The page behind the gateway too, for users who open the gateway's address.
     home: { match: { path: "/", methods: ["GET"] }, upstream: backendUrl },
     page: { match: { path: "/page/*", methods: ["GET"] }, upstream: backendUrl },

@@ -126,6 +126,77 @@ test("a burst is counted; words come one by one, and Stop stops them", async () 
   expect(complaints).toEqual([]);
 });
 
+/** The whole text of the slow model, from a request of its own. */
+async function wholeAnswer(gatewayUrl: string): Promise<string> {
+  const body = JSON.stringify({ model: "demo-slow" });
+  const response = await fetch(`${gatewayUrl}/v1/chat/completions`, { method: "POST", body });
+  const { choices } = (await response.json()) as { choices: { message: { content: string } }[] };
+  return choices[0]?.message.content ?? "";
+}
+
+test("an answer survives cuts before and after its first word: each word comes once, of one request", async () => {
+  const [{ pageUrl, gatewayUrl }, browser] = [await demo(), await launchChromium()];
+  const { page, complaints } = await openTab(browser, pageUrl);
+  await page.click("#answer-ask");
+  await shows(page, "#answer-state", /^waiting for the model$/);
+  await page.click("#answer-cut");
+  await shows(page, "#answer-state", /^not connected$/);
+  await shows(page, "#answer-words", /^[1-9]/);
+  expect(await text(page, "#answer-from")).toBe("earliest");
+  await page.click("#answer-cut");
+  await shows(page, "#answer-connections", /^3$/);
+  await shows(page, "#answer-state", /^whole$/);
+  expect(await text(page, "#answer")).toBe(await wholeAnswer(gatewayUrl));
+  expect(await text(page, "#answer-requests")).toBe("1");
+  expect(await text(page, "#answer-connections")).toBe("3");
+  expect(await text(page, "#answer-from")).toMatch(/^~[\w-]+-\d+$/);
+  expect(complaints).toEqual([]);
+});
+
+test("a reloaded page goes on with the answer that it asked for, and so does another client", async () => {
+  const [{ pageUrl, gatewayUrl }, browser] = [await demo(), await launchChromium()];
+  const { page, complaints } = await openTab(browser, pageUrl);
+  await page.click("#answer-ask");
+  await shows(page, "#answer-words", /^[1-9]/);
+  await Promise.all([page.waitForEvent("load"), page.click("#answer-reload")]);
+  await shows(page, "#answer-from", /^earliest$/);
+  const [, url = ""] = /^curl -N '(.*)'$/.exec(await text(page, "#answer-curl")) ?? [];
+  const elsewhere = await (await fetch(url)).text();
+  expect(elsewhere).toMatch(/data: \[DONE\]\n\n$/);
+  await shows(page, "#answer-state", /^whole$/);
+  expect(await text(page, "#answer")).toBe(await wholeAnswer(gatewayUrl));
+  expect(await text(page, "#answer-requests")).toBe("1");
+  expect(complaints).toEqual([]);
+});
+
+test("Cancel stops the model, also before its first word; then the page asks anew", async () => {
+  const [{ pageUrl, adminUrl }, browser] = [await demo(), await launchChromium()];
+  const answersAre = (state: string, count: number) =>
+    eventually(async () => {
+      const metrics = await (await fetch(`${adminUrl}/metrics`)).text();
+      const found = new RegExp(`^sluice_answers\\{.*state="${state}"\\} (\\d+)$`, "m").exec(metrics);
+      return Number(found?.[1] ?? 0) === count;
+    }, `${count} ${state}`);
+  const { page, complaints } = await openTab(browser, pageUrl);
+  await page.click("#answer-ask");
+  await answersAre("waiting", 1);
+  await page.click("#answer-cancel");
+  await shows(page, "#answer-state", /^cancelled$/);
+  await answersAre("waiting", 0);
+  expect(await text(page, "#answer-words")).toBe("0");
+
+  await page.click("#answer-ask");
+  await shows(page, "#answer-words", /^[1-9]/);
+  await answersAre("running", 1);
+  await page.click("#answer-cancel");
+  await shows(page, "#answer-state", /^cancelled$/);
+  await answersAre("running", 0);
+  await answersAre("broken", 1);
+  await page.reload();
+  await shows(page, "#answer-state", /^not asked$/);
+  expect(complaints).toEqual([]);
+});
+
 test("after a crash of the backend the page reconnects and has lost nothing", async () => {
   const [{ pageUrl }, browser] = [await demo(), await launchChromium()];
   const { page, complaints } = await openTab(browser, pageUrl);

@@ -191,6 +191,7 @@ test("the page is complete at its own address and behind the gateway", async () 
     const linked = [...html.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path);
     const scripts = [
       ...["stream", "chart", "chat", "burst", "completion", "event-blocks", "gateway"],
+      ...["answer", "named-request"],
       ...["compare", "lane", "techniques", "timeline", "comparison"],
     ];
     for (const path of [...linked, ...scripts.map((name) => `/page/${name}.js`)]) {

@@ -1,3 +1,4 @@
+import { startAnswer } from "./answer.js";
 import { startBurst } from "./burst.js";
 import { startChat } from "./chat.js";
 import { startCompletion } from "./completion.js";
@@ -11,6 +12,7 @@ startStream(gateway, startHeld());
 startChat(gateway);
 startBurst(gateway);
 startCompletion(gateway);
+startAnswer(gateway);
 showCommand();
 await showNginx();
 
