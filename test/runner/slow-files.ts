@@ -9,6 +9,7 @@ export const SLOW_FILES: readonly string[] = [
   "test/integration/redis/a-named-answer-at-any-instance.test.ts",
   "test/e2e/clients/clients-of-a-shared-stream-resume.test.ts",
   "test/e2e/clients/named-answers.test.ts",
+  "test/e2e/clients/samples-of-the-llm-page.test.ts",
   "test/security/held-admin-connections.test.ts",
   "test/e2e/nginx-lint/timers.test.ts",
   "test/unit/nginx/bounds.test.ts",

@@ -85,10 +85,13 @@ class AnswerReader {
     this.#connection = new AbortController();
     this.#connections += 1;
     this.#showFigures();
-    show("waiting for the model", true);
+    show(this.#words === 0 ? "waiting for the model" : "connecting", true);
     try {
       const response = await open(this.#connection.signal);
-      if (response.status === 204) return "not kept any more";
+      if (response.status === 204) {
+        sessionStorage.removeItem(STORED);
+        return "not kept any more";
+      }
       if (response.status !== 200) return response.status < 500 ? `status ${response.status}` : undefined;
       this.#showResponse(response.headers);
       const part = byId("answer").appendChild(document.createElement("span"));
