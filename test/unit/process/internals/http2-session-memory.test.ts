@@ -19,13 +19,13 @@ function nativeOf(session: ServerHttp2Session): object {
 }
 
 /** Lets a client send a request and leave; returns its stream, and a weak reference to the native session. */
-async function goneClient(method: string, endStream: boolean) {
+async function goneClient(method: string, endStream: boolean, keptMs?: number) {
   const server = http2.createServer();
   afterTest(() => void server.close());
   let native: WeakRef<object> | undefined;
   server.on("session", (session) => {
     native = new WeakRef(nativeOf(session));
-    session.on("stream", keepSessionInMemory(session));
+    session.on("stream", keepSessionInMemory(session, keptMs));
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -57,6 +57,15 @@ test("the native session lives until the stream of a request that may have trail
 
 test("a stream of a request without trailers keeps no native session", async () => {
   const { held, native } = await goneClient("GET", true);
+  await eventually(() => {
+    collect();
+    return native?.deref() === undefined;
+  }, "the native session to be collected");
+  expect(held.stream?.destroyed).toBe(true);
+});
+
+test("a native session is kept no longer than its time, even if the stream is never collected", async () => {
+  const { held, native } = await goneClient("POST", false, 100);
   await eventually(() => {
     collect();
     return native?.deref() === undefined;
