@@ -37,6 +37,7 @@ const READ_ELSEWHERE = {
     ...["Changes.added", "Changes.changed", "EndedStream.durationMs"],
   ],
   "read by a type guard": ["NewConnection.act"],
+  "kept in memory, and not read": ["Held.native"],
   "read by the build": ["BrowserLibrary.package"],
 };
 
