@@ -3,10 +3,10 @@ import { type AnswerIndex, type RecordName, StoreUnavailable } from "../shared/s
 
 /** How often the generating instance keeps the name, in ms. */
 const HOLD_EVERY_MS = 20_000;
-/** How often another instance tells that it has a client, in ms: an answer goes on at most three times that for nobody. */
+/** How often, in ms, another instance reports its client. Without a client an answer goes on for three times this. */
 const ATTEND_EVERY_MS = 2_000;
-/** What is told lasts for so many times. */
-const LASTS = 3;
+/** A report is valid for this many intervals. */
+const VALID_INTERVALS = 3;
 
 export interface AnswerUpkeepOptions {
   readonly index: AnswerIndex;
@@ -78,7 +78,7 @@ export class AnswerUpkeep {
 
   #tell(): void {
     const { index, record, name, id, keepMs, isOwner } = this.#options;
-    const lastsMs = this.#everyMs * LASTS;
+    const lastsMs = this.#everyMs * VALID_INTERVALS;
     if (!isOwner) this.#run(index.attend(record, lastsMs));
     else if (this.#isRunning && name !== undefined) this.#run(index.hold(name, id, keepMs + lastsMs));
   }

@@ -5,7 +5,7 @@ import type { BackendState } from "../shared/store.ts";
 import type { AnswerClient } from "./answer-client.ts";
 import { answerStart } from "./answer-start.ts";
 
-/** What a client gets of an answer whose state is known. */
+/** The response to a client that asks for an answer, once the state of the answer is known. */
 export type Verdict =
   /** The answer from its position on. */
   | { readonly is: "attached" }

@@ -182,7 +182,7 @@ export class Answer implements ChannelFeed, Membership, GenerationListener {
 
   onRecord(record: StreamRecord): void {
     this.history.reset(record);
-    // What the clients have may differ from the new record.
+    // The clients may have bytes that the new record has not.
     this.#clients.endAll("backend_failed", new ProxyError("answer_gone", "the record was replaced"));
   }
 

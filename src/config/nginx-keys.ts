@@ -1,4 +1,4 @@
-/** What stands for a directive of nginx here: a key, or the reason why none is needed. */
+/** For each directive of nginx its key in sluice, or the reason why it needs none. */
 const NGINX_KEYS: Readonly<Record<string, string>> = {
   location: "that is match.path",
   server_name: "that is match.host, in the route's file",
@@ -38,7 +38,7 @@ const NGINX_KEYS: Readonly<Record<string, string>> = {
   user: "not needed: start sluice as that user",
 };
 
-/** Returns what stands for a directive of nginx; undefined for any other name. */
+/** Returns the remedy for a directive of nginx; undefined for any other name. */
 export function nginxKey(name: string): string | undefined {
   return Object.hasOwn(NGINX_KEYS, name) ? NGINX_KEYS[name] : undefined;
 }

@@ -1,8 +1,8 @@
 import { withoutFinalSlashes } from "../http/final-slashes.ts";
 
 /**
- * What the author of a wrong value most likely meant. A message says what is expected; the remedy after it shows the
- * value itself in that form, so that it can be copied.
+ * Guesses the intended value. A message says which form is expected; the remedy after it shows the author's value in
+ * that form, so that it can be copied.
  */
 type Remedy = (text: string) => string | undefined;
 

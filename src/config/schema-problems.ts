@@ -11,7 +11,7 @@ type RawIssue = z.core.$ZodRawIssue;
 export interface SchemaProblem {
   readonly path: readonly PropertyKey[];
   readonly message: string;
-  /** What the author most likely meant. It repeats a part of the value, which must not be shown if it is a secret. */
+  /** The value that was probably meant. It repeats a part of the value, so it must not be shown for a secret. */
   readonly remedy?: string | undefined;
   /** Whether the key itself is wrong, not its value. */
   readonly isKey: boolean;

@@ -76,7 +76,7 @@ export interface WindowConfig {
   readonly requests: number;
   /** The length of a window, in ms. */
   readonly per: number;
-  /** What is counted, and by which keys: it tells apart the limits of a route that are equal otherwise. */
+  /** The counted thing and its keys, as a text. Two limits of a route that are equal otherwise differ in it. */
   readonly by: string;
   readonly maxKeys: number;
 }

@@ -1,6 +1,6 @@
 import { isFilled, type JsonObject, objectOf, objectsOf } from "./json.ts";
 
-/** What a part of a streamed answer has brought: reasoning that precedes the answer, or the answer itself. */
+/** The kind of output in a part of a streamed answer: reasoning before the answer, or the answer itself. */
 export type Output = "reasoning" | "answer";
 
 /**

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** What became of a client that came for an answer. */
+/** The result for a client that asks for an answer. */
 export type ResumeResult =
   /** It gets the answer from its position on. */
   | "attached"
@@ -10,7 +10,7 @@ export type ResumeResult =
   | "unknown"
   /** The key belongs to another request. */
   | "mismatch"
-  /** What it lacks is no longer kept. */
+  /** The part that it needs is no longer kept. */
   | "gone"
   /** The backend request has failed, or the record cannot be reached. */
   | "failed";

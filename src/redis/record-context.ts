@@ -1,7 +1,7 @@
 import type { RecordPlace } from "./append.ts";
 import type { RedisReader } from "./reader.ts";
 
-/** What a record uses of its store. */
+/** The parts of a store that a record uses. */
 export interface RecordContext {
   readonly place: RecordPlace;
   readonly reader: RedisReader;

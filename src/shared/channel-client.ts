@@ -47,7 +47,7 @@ export interface ChannelClient extends Recipient, Expiring {
   setRetry(retryMs: number): void;
 }
 
-/** What differs between the clients of a shared stream and those of a named answer. */
+/** The differences between clients of a shared stream and of a named answer. */
 export interface ClientTerms {
   /** Whether the client reconnects after an early end (`LiveStream.reconnects`). */
   isReconnecting(exchange: Exchange): boolean;
