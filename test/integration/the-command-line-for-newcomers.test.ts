@@ -146,7 +146,8 @@ COMP_CWORD=${words.length}\n_sluice\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
 
 test("on a terminal, serve speaks to people: URLs, routes, and a short line for each request", async () => {
   const backend = await startBackend((request) => request.respond(200, {}, "ok"));
-  const command = `${process.execPath} ${MAIN} serve --to ${backend.url} --listen 127.0.0.1:0 --admin 0`;
+  // The end of the terminal is a SIGHUP, at which serve reloads: it has to end with its parent.
+  const command = `exec setpriv --pdeathsig KILL ${process.execPath} ${MAIN} serve --to ${backend.url} --listen 127.0.0.1:0 --admin 0`;
   const server = startSluice([], {
     // The arguments that follow are not needed: the command is whole.
     under: ["sh", "-c", `exec script -qec "${command}" /dev/null`],
