@@ -1,4 +1,5 @@
-import { Exchange } from "../exchange/exchange.ts";
+import { detachedExchange } from "../exchange/detached-exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Cancellation, ClientResponse } from "../http/client-response.ts";
 import { removeField } from "../http/fields.ts";
@@ -71,26 +72,14 @@ export function dialAnswer(details: AnswerDial): (cancellation: Cancellation) =>
  * asks for a body without a content coding, because a client that comes later may not accept it.
  */
 function answerExchange({ exchange: first, route, log }: AnswerDial): Exchange {
-  const { request, client, host, target, principal, consumed, lastEventId, body } = first;
+  const { request, client, lastEventId, body } = first;
   const rawHeaders = [
     ...removeField([...request.rawHeaders], "accept-encoding"),
     "Accept-Encoding",
     "identity",
   ];
-  const exchange = new Exchange(
-    { ...request, rawHeaders },
-    { ...client, requestId: first.id },
-    {
-      log,
-      onSettled() {},
-      onFault: (err, facts) => log.error({ ...facts, code: "internal_error", err }, "internal error"),
-    },
-  );
-  exchange.foundHost(host);
-  exchange.foundTarget(target);
-  exchange.routedTo(route);
-  if (principal !== undefined) exchange.verified(principal);
-  exchange.consume(consumed);
+  const own = { ...client, requestId: first.id };
+  const exchange = detachedExchange({ ...request, rawHeaders }, own, { route, log, origin: first });
   if (lastEventId !== undefined) exchange.foundLastEventId(lastEventId);
   if (body !== undefined) exchange.readWhole(body);
   return exchange;

@@ -1,5 +1,6 @@
 import { DEFAULT_KEY } from "../config/shared-schema.ts";
-import { Exchange } from "../exchange/exchange.ts";
+import { detachedExchange } from "../exchange/detached-exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import { fieldValues } from "../http/fields.ts";
 import type { Log } from "../observe/log.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
@@ -41,7 +42,7 @@ export function channelTemplate(first: Exchange, route: SharedRoute): ChannelTem
 
 /** Returns a request of the channel itself that resumes after an id (bytes as latin1; empty for none). */
 export function channelExchange(template: ChannelTemplate, lastEventId: string, log: Log): Exchange {
-  const { route, target, client, fields, principal, host, consumed } = template;
+  const { route, target, client, fields, host } = template;
   const rawHeaders = [
     ...(host === "" ? [] : ["Host", host]),
     "Accept",
@@ -53,17 +54,7 @@ export function channelExchange(template: ChannelTemplate, lastEventId: string, 
   ];
   const url = target.path + target.query;
   const request = { method: "GET", url, httpVersion: "1.1", rawHeaders, body: undefined };
-  const exchange = new Exchange(request, client, {
-    log,
-    onSettled() {},
-    onFault: (err, facts) => log.error({ ...facts, code: "internal_error", err }, "internal error"),
-  });
-  exchange.foundHost(host);
-  exchange.foundTarget(target);
-  exchange.routedTo(route);
-  if (principal !== undefined) exchange.verified(principal);
-  exchange.consume(consumed);
-  return exchange;
+  return detachedExchange(request, client, { route, log, origin: template });
 }
 
 function namedFields(part: string, { request }: Exchange): string[] {

@@ -160,7 +160,7 @@ export interface StoredEvent {
   readonly at: number;
 }
 
-/** What is known of a named answer beside its events; plain JSON. */
+/** The facts about a named answer beside its events; plain JSON. */
 export interface AnswerFacts {
   /** A hash of all that the answer belongs to, without its name. */
   readonly scope: string;

@@ -18,7 +18,7 @@ export interface Failing {
   readonly since: number;
 }
 
-/** What the attempts and checks of one backend have shown, for people and metrics. It decides nothing. */
+/** The results of the attempts and checks of one backend, for people and metrics. Routing does not use them. */
 export class BackendRecord {
   /** The times to connect, of new connections. */
   readonly connects = new Spread(CONNECT_BUCKETS);

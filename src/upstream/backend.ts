@@ -18,7 +18,7 @@ export class Backend {
   readonly passive: PassiveHealth;
   /** Its health as active checks show it; true before the first result and without checks. */
   isHealthy = true;
-  /** What attempts and checks have shown, for people and metrics. */
+  /** The results of its attempts and checks, for people and metrics. */
   readonly record = new BackendRecord();
   readonly connections: ConnectionPool;
   /** The agent of Node's own client, which sends checks and upgrades, each on a connection of its own. */

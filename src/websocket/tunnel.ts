@@ -9,7 +9,7 @@ export interface TunnelEnd {
   readonly bytesSent: number;
 }
 
-/** What a tunnel does when one side has ended its half. */
+/** How a tunnel treats a side that has ended its half. */
 export interface HalfClose {
   /** How long, in ms, the tunnel may then be silent; undefined for no limit. */
   readonly maxSilenceMs: number | undefined;
