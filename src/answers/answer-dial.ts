@@ -2,7 +2,7 @@ import { detachedExchange } from "../exchange/detached-exchange.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Cancellation, ClientResponse } from "../http/client-response.ts";
-import { removeField } from "../http/fields.ts";
+import { withoutField } from "../http/fields.ts";
 import type { Source, SourceHead } from "../http/source.ts";
 import type { BackendFiles } from "../limits/backend-files.ts";
 import { metered } from "../llm/metered-source.ts";
@@ -73,11 +73,7 @@ export function dialAnswer(details: AnswerDial): (cancellation: Cancellation) =>
  */
 function answerExchange({ exchange: first, route, log }: AnswerDial): Exchange {
   const { request, client, lastEventId, body } = first;
-  const rawHeaders = [
-    ...removeField([...request.rawHeaders], "accept-encoding"),
-    "Accept-Encoding",
-    "identity",
-  ];
+  const rawHeaders = [...withoutField(request.rawHeaders, "accept-encoding"), "Accept-Encoding", "identity"];
   const own = { ...client, requestId: first.id };
   const exchange = detachedExchange({ ...request, rawHeaders }, own, { route, log, origin: first });
   if (lastEventId !== undefined) exchange.foundLastEventId(lastEventId);

@@ -1,13 +1,13 @@
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
-import { fieldValue, removeField, setField } from "../http/fields.ts";
+import { fieldValue, setField, withoutField } from "../http/fields.ts";
 import { responseFields } from "../http/forwarded-fields.ts";
 import type { SourceHead } from "../http/source.ts";
 import { isEventStream, type ResponseHead, streamHead } from "../stream/response-head.ts";
 
 /** Returns the backend's fields that an answer keeps: without those of one connection, and without its cookies. */
 export function keptFields({ rawHeaders }: SourceHead): string[] {
-  return removeField(responseFields(rawHeaders).fields, "set-cookie");
+  return withoutField(responseFields(rawHeaders).fields, "set-cookie");
 }
 
 /** Whether an answer with these fields is an event stream. */
@@ -29,12 +29,13 @@ export function answerHead(
   { target, id, resumedFrom }: AnswerPlace & { readonly resumedFrom: string | undefined },
 ): ResponseHead {
   const head = streamHead(exchange, { status: 200, reason: "OK", rawHeaders: fields }, route);
-  const kept = setField(head.fields, "Location", locationOf(target, id));
+  const { fields: kept } = head;
+  setField(kept, "Location", locationOf(target, id));
   // A cache must not answer a later GET with it: authentication runs anew each time.
   if (exchange.request.method !== "POST" && fieldValue(kept, "cache-control") === undefined)
     kept.push("Cache-Control", "no-store");
   if (resumedFrom !== undefined) kept.push("Sluice-Resumed-From", resumedFrom);
-  return { ...head, fields: kept };
+  return head;
 }
 
 function locationOf(target: string, id: string): string {

@@ -1,4 +1,4 @@
-import { fieldValues, type RawFields, removeField } from "./fields.ts";
+import { fieldValues, type RawFields, withoutField } from "./fields.ts";
 
 /**
  * Returns the values of a cookie; several if a path or a parent domain has set it too. Makes no string for other
@@ -30,7 +30,7 @@ export function withoutCookie(fields: string[], name: string): string[] {
     .flatMap((line) => line.split(";"))
     .map((pair) => pair.trim())
     .filter((pair) => pair !== "" && pair.split("=", 1)[0]?.trim() !== name);
-  const rest = removeField(fields, "cookie");
+  const rest = withoutField(fields, "cookie");
   return kept.length === 0 ? rest : [...rest, "Cookie", kept.join("; ")];
 }
 

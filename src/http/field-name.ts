@@ -1,4 +1,5 @@
 import { ownText } from "../base/own-text.ts";
+import { HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
 
 /** A spelling of a field's name, with what is derived from it. */
 export interface FieldName {
@@ -10,6 +11,12 @@ export interface FieldName {
    * section 4.1.18; lighttpd does so for all), so `X_App_Id` and `X~App~Id` look like `X-App-Id`.
    */
   readonly canonical: string;
+  /** The begin of its line: the name as spelled, a colon and a space. */
+  readonly lineStart: string;
+  /** Whether it belongs to one connection. */
+  readonly isHopByHop: boolean;
+  /** Whether a backend must not get it from a client, because it could read it as a field of the gateway. */
+  readonly isOfGateway: boolean;
   /** Whether it is a valid name (RFC 9110 section 5.1): no character in it ends the line, or the name itself. */
   readonly isToken: boolean;
 }
@@ -31,7 +38,16 @@ export function fieldName(text: string): FieldName {
   if (found !== undefined) return found;
   const spelled = ownText(text);
   const lower = text.toLowerCase();
-  const name = { spelled, lower, canonical: lower.replace(/[^0-9a-z]/g, "-"), isToken: TOKEN.test(text) };
+  const canonical = lower.replace(/[^0-9a-z]/g, "-");
+  const name = {
+    spelled,
+    lower,
+    canonical,
+    lineStart: `${spelled}: `,
+    isHopByHop: HOP_BY_HOP.has(lower),
+    isOfGateway: HOP_BY_HOP.has(canonical) || SET_BY_GATEWAY.has(canonical),
+    isToken: TOKEN.test(text),
+  };
   if (text.length > LONGEST_NAME) return name;
   if (known.size >= MOST_NAMES) known.clear();
   known.set(spelled, name);

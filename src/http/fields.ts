@@ -17,27 +17,53 @@ export function fieldValues(raw: RawFields, lowerName: string): string[] {
   return values;
 }
 
-/** Returns a copy that holds the field once, in the position of the first field of that name or at the end. */
-export function setField(raw: RawFields, name: string, value: string): string[] {
-  const lowerName = name.toLowerCase();
-  const copy: string[] = [];
-  let isSet = false;
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (!isNamed(raw[i], lowerName)) copy.push(raw[i] ?? "", raw[i + 1] ?? "");
-    else if (!isSet) isSet = copy.push(name, value) > 0;
+/** Whether a value of a field passes a test; `lowerName` is in lower case. Makes no list: most messages lack the field. */
+export function someValue(raw: RawFields, lowerName: string, test: (value: string) => boolean): boolean {
+  for (let i = 0; i + 1 < raw.length; i += 2)
+    if (isNamed(raw[i], lowerName) && test(raw[i + 1] ?? "")) return true;
+  return false;
+}
+
+/** Sets a field, in place, so that it occurs once: in the position of its first field line, or at the end. */
+export function setField(fields: string[], name: string, value: string): void {
+  const at = indexOfField(fields, name.toLowerCase(), 0);
+  if (at === fields.length) {
+    fields.push(name, value);
+    return;
   }
-  if (!isSet) copy.push(name, value);
-  return copy;
+  fields[at] = name;
+  fields[at + 1] = value;
+  removeFrom(fields, name, at + 2);
+}
+
+/** Removes, in place, each field of that name, in any case. */
+export function removeField(fields: string[], name: string): void {
+  removeFrom(fields, name, 0);
 }
 
 /** Returns a copy without any field of that name, in any case. */
-export function removeField(raw: RawFields, name: string): string[] {
-  const lowerName = name.toLowerCase();
-  const copy: string[] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (!isNamed(raw[i], lowerName)) copy.push(raw[i] ?? "", raw[i + 1] ?? "");
-  }
+export function withoutField(raw: RawFields, name: string): string[] {
+  const copy = [...raw];
+  removeField(copy, name);
   return copy;
+}
+
+function removeFrom(fields: string[], name: string, from: number): void {
+  const lowerName = name.toLowerCase();
+  let kept = indexOfField(fields, lowerName, from);
+  if (kept === fields.length) return;
+  for (let at = kept + 2; at + 1 < fields.length; at += 2) {
+    if (isNamed(fields[at], lowerName)) continue;
+    fields[kept++] = fields[at] ?? "";
+    fields[kept++] = fields[at + 1] ?? "";
+  }
+  fields.length = kept;
+}
+
+/** Returns the index of the first field of that name at or after `from`; the length if there is none. */
+function indexOfField(fields: RawFields, lowerName: string, from: number): number {
+  for (let at = from; at + 1 < fields.length; at += 2) if (isNamed(fields[at], lowerName)) return at;
+  return fields.length;
 }
 
 /** Returns flat fields as pairs. */

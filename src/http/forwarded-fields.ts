@@ -1,4 +1,3 @@
-import { HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
 import { type FieldName, fieldName } from "./field-name.ts";
 import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
 import { announcedTrailers } from "./trailers.ts";
@@ -22,8 +21,8 @@ const NO_OPTIONS: ReadonlySet<string> = new Set();
  */
 export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolean }): string[] {
   const listed = connectionOptions(raw);
-  const kept = pick(raw, ({ lower, canonical }) => {
-    if (HOP_BY_HOP.has(canonical) || SET_BY_GATEWAY.has(canonical) || listed.has(lower)) return false;
+  const kept = pick(raw, ({ lower, canonical, isOfGateway }) => {
+    if (isOfGateway || listed.has(lower)) return false;
     if (canonical === "content-length") return canonical === lower;
     return !canonical.startsWith("x-forwarded-") || (peer.isTrusted && canonical === lower);
   });
@@ -43,7 +42,7 @@ export interface ResponseFields {
 /** Removes the hop-by-hop fields and the fields that Connection lists from a response. */
 export function responseFields(raw: RawFields): ResponseFields {
   const listed = connectionOptions(raw);
-  const fields = pick(raw, ({ lower }) => !HOP_BY_HOP.has(lower) && !listed.has(lower));
+  const fields = pick(raw, ({ lower, isHopByHop }) => !isHopByHop && !listed.has(lower));
   return { fields, trailer: announcedTrailers(fieldValues(raw, "trailer")) };
 }
 

@@ -43,8 +43,9 @@ function render(fields: RawFields, unsafeInValue: RegExp): string {
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] as string;
     const value = fields[at + 1] as string;
-    if (!fieldName(name).isToken) throw new TypeError(`invalid character in a field's name: ${name}`);
-    lines += `${name}: ${value}\r\n`;
+    const { isToken, lineStart } = fieldName(name);
+    if (!isToken) throw new TypeError(`invalid character in a field's name: ${name}`);
+    lines += `${lineStart}${value}\r\n`;
     values += value;
   }
   // One search for all values: starting a search costs as much as searching most values.

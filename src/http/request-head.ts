@@ -89,5 +89,7 @@ function checkHttp2Head({ method, url, rawHeaders }: Head): void {
 
 /** Returns the host of a Host field, in lower case as in routes, without its port and, as in nginx, a final dot. */
 export function hostName(host: string): string {
+  // Most hosts: replacing costs more than the lookup of the route.
+  if (/^[a-z0-9-.]*[a-z0-9-]$/.test(host)) return host;
   return host.replace(/\.?(?::\d*)?$/, "").toLowerCase();
 }

@@ -34,6 +34,7 @@ const NEVER_IN_TRAILERS_PREFIXES = [
 
 /** Returns the Trailer value that announces the trailers to forward; undefined without any. */
 export function announcedTrailers(values: readonly string[]): string | undefined {
+  if (values.length === 0) return undefined;
   const announced = values
     .flatMap((value) => value.split(","))
     .map((name) => name.trim())

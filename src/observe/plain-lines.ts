@@ -29,6 +29,18 @@ function isPlain(facts: object | null): facts is Record<string, unknown> {
   return facts !== null && Object.getPrototypeOf(facts) === Object.prototype;
 }
 
+const keys = new Map<string, string>();
+
+/** Returns what stands before the value of a fact; joined once, because joining is most of the work on a line. */
+function keyOf(name: string): string {
+  const known = keys.get(name);
+  if (known !== undefined) return known;
+  const key = `,"${name}":`;
+  // The names of facts are properties in our code, so they are few.
+  keys.set(name, key);
+  return key;
+}
+
 /** Returns the line behind level and time; undefined if a value needs a serializer or an escape. */
 function plainRest(facts: Record<string, unknown>, message: string): string | undefined {
   let line = "";
@@ -36,10 +48,10 @@ function plainRest(facts: Record<string, unknown>, message: string): string | un
   for (const name in facts) {
     const value = facts[name];
     if (typeof value === "string") {
-      line += `,"${name}":"${value}"`;
+      line += `${keyOf(name)}"${value}"`;
       texts += value;
     } else if (Number.isFinite(value)) {
-      line += `,"${name}":${value}`;
+      line += keyOf(name) + value;
     } else if (value !== undefined) {
       return undefined;
     }

@@ -18,6 +18,13 @@ import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 
+/** The source of a response, as it is delivered. */
+export interface OpenedAnswer {
+  readonly source: Source;
+  /** Whether it is a stream with a body to relay. */
+  readonly isStream: boolean;
+}
+
 /**
  * Opens the source of a response: the route's mock, or a backend; returns undefined if the client has left.
  *
@@ -30,7 +37,7 @@ export async function openAnswer(
   response: ClientResponse,
   route: RuntimeRoute,
   runtime: Pick<Runtime, "capacity" | "telemetry">,
-): Promise<Source | undefined> {
+): Promise<OpenedAnswer | undefined> {
   const { capacity } = runtime;
   const { rawHeaders, method } = exchange.request;
   const isStreamWanted = method !== "HEAD" && acceptsEventStream(rawHeaders);
@@ -39,13 +46,14 @@ export async function openAnswer(
   if (exchange.isEnded) return undefined;
   const letGo = route.config.stream.onClientGone === "drain" ? exchange.hold() : undefined;
   try {
-    const source = readable(exchange, await open(exchange, response, route), route, runtime);
+    const answer = readable(exchange, await open(exchange, response, route), route, runtime);
+    const { source, isStream } = answer;
     exchange.onEnd(() => source.cancel());
     if (letGo !== undefined) source.onClose(letGo);
     if (route.mock === undefined && isWorthRetrying(exchange, source.head.status)) throw overloaded(source);
-    if (isStreaming(exchange, source, route)) place ??= await takePlace(exchange, route, capacity);
+    if (isStream) place ??= await takePlace(exchange, route, capacity);
     else place?.();
-    return exchange.isEnded ? undefined : source;
+    return exchange.isEnded ? undefined : answer;
   } catch (error) {
     letGo?.();
     throw error;
@@ -58,9 +66,10 @@ export function readable(
   source: Source,
   route: RuntimeRoute,
   { telemetry }: Pick<Runtime, "telemetry">,
-): Source {
-  const decoded = isStreaming(exchange, source, route) ? decodedStream(exchange, source) : source;
-  return metered(decoded, exchange, route, telemetry.metrics.llm);
+): OpenedAnswer {
+  const isStream = isStreaming(exchange, source, route);
+  const decoded = isStream ? decodedStream(exchange, source) : source;
+  return { source: metered(decoded, exchange, route, telemetry.metrics.llm), isStream };
 }
 
 /** Whether a response is a stream with a body to relay. */
@@ -80,10 +89,9 @@ function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute)
   exchange.beginsDialling();
   const requestFor = (backend: Backend) => createBackendRequest(exchange, route, upstream, backend);
   const onInterim = ({ status, rawHeaders }: SourceHead) => {
-    response.writeInterim(status, interimFields(rawHeaders, route));
+    if (!isFromOldProxy(exchange)) response.writeInterim(status, interimFields(rawHeaders, route));
   };
-  const isUnderstood = !isFromOldProxy(exchange);
-  return dialUpstream({ exchange, response, upstream, requestFor, ...(isUnderstood && { onInterim }) });
+  return dialUpstream({ exchange, response, upstream, requestFor, onInterim });
 }
 
 const FIELDS_OF_PROXIES = ["x-forwarded-for", "x-real-ip", "x-forwarded-proto", "forwarded", "via"];

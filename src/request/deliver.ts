@@ -6,7 +6,7 @@ import type { RuntimeRoute } from "../runtime/runtime-route.ts";
 import { forward } from "../stream/ordinary.ts";
 import { Relay } from "../stream/relay.ts";
 import { discard } from "../upstream/discard.ts";
-import { isStreaming } from "./answer.ts";
+import type { OpenedAnswer } from "./answer.ts";
 
 /** How long, in ms, a mock may be silent after its client has left. */
 const MAX_SILENCE_MS = 60_000;
@@ -20,10 +20,11 @@ export interface Served {
 }
 
 /** Gives a client the response of a backend or a mock: relays a stream, forwards any other response. */
-export function deliver({ exchange, response, route, runtime }: Served, backend: Source): void {
-  if (isStreaming(exchange, backend, route)) relayTo({ exchange, response, route, runtime }, backend);
-  else if (response.isClosed) finishWithoutClient(exchange, backend, route);
-  else forward(exchange, response, backend, route);
+export function deliver({ exchange, response, route, runtime }: Served, answer: OpenedAnswer): void {
+  const { source, isStream } = answer;
+  if (isStream) relayTo({ exchange, response, route, runtime }, source);
+  else if (response.isClosed) finishWithoutClient(exchange, source, route);
+  else forward(exchange, response, source, route);
 }
 
 /** Also for a client that has left, with `onClientGone: drain`: the route's timeouts bound it. */

@@ -38,8 +38,8 @@ export async function handle(exchange: Exchange, response: ClientResponse, runti
   exchange.letContinue();
   if (isShared(exchange, route)) return subscribe(exchange, response, route, runtime);
   if (route.answers !== undefined && (await answerNamed({ exchange, response, route, runtime }))) return;
-  const backend = await openAnswer(exchange, response, route, runtime);
-  if (backend !== undefined) deliver({ exchange, response, route, runtime }, backend);
+  const answer = await openAnswer(exchange, response, route, runtime);
+  if (answer !== undefined) deliver({ exchange, response, route, runtime }, answer);
 }
 
 /** Checks the request's head and finds its route. Throws a ProxyError. */

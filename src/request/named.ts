@@ -7,7 +7,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { Release } from "../base/release.ts";
 import { send } from "../exchange/reply.ts";
 import { retrySoon } from "../http/retry-after.ts";
-import { takePlace } from "./answer.ts";
+import { isStreaming, takePlace } from "./answer.ts";
 import { deliver, type Served } from "./deliver.ts";
 
 /** A request that names an answer, and the answers of its route. */
@@ -122,7 +122,7 @@ function clientOf(named: Named, place: Release, isFirst: boolean): AnswerClient 
     onPassed: (source) => {
       place();
       exchange.onEnd(() => source.cancel());
-      deliver(named, source);
+      deliver(named, { source, isStream: isStreaming(exchange, source, named.route) });
     },
   };
 }

@@ -20,7 +20,7 @@ import { requestedProtocol } from "../websocket/protocol.ts";
 import { passUpgrade } from "../websocket/upgrade.ts";
 import type { WaitingClient } from "../websocket/waiting-client.ts";
 import { checkHandshake } from "../websocket/websocket.ts";
-import { isStreaming, readable, takePlace } from "./answer.ts";
+import { readable, takePlace } from "./answer.ts";
 import { deliver } from "./deliver.ts";
 import { readAndRoute } from "./handler.ts";
 import { join } from "./receive.ts";
@@ -140,8 +140,9 @@ async function relayResponse(
   // Reads and discards what the client still sends, so that its end is noticed.
   socket.once("end", () => socket.destroy());
   socket.resume();
-  if (isStreaming(exchange, source, route)) await takePlace(exchange, route, runtime.capacity);
-  deliver({ exchange, response, route, runtime }, readable(exchange, source, route, runtime));
+  const answer = readable(exchange, source, route, runtime);
+  if (answer.isStream) await takePlace(exchange, route, runtime.capacity);
+  deliver({ exchange, response, route, runtime }, answer);
 }
 
 /** Aborts a tunnel when its credential expires: it has no event boundary to end at. */

@@ -47,11 +47,11 @@ function hasToDecode({ request }: Exchange, head: SourceHead, coding: string): b
 }
 
 function decodedHead(head: SourceHead): SourceHead {
-  let rawHeaders: readonly string[] = head.rawHeaders;
-  for (const name of CODED_FIELDS) rawHeaders = removeField(rawHeaders, name);
+  const rawHeaders = [...head.rawHeaders];
+  for (const name of CODED_FIELDS) removeField(rawHeaders, name);
   const tag = fieldValue(rawHeaders, "etag");
   // RFC 9110 section 8.8.3: a strong tag is that of the coded bytes.
-  if (tag?.startsWith('"')) rawHeaders = setField(rawHeaders, "ETag", `W/${tag}`);
+  if (tag?.startsWith('"')) setField(rawHeaders, "ETag", `W/${tag}`);
   return { ...head, rawHeaders };
 }
 

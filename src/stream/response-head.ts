@@ -3,9 +3,16 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import { contentCoding } from "../http/content-coding.ts";
 import { fieldName } from "../http/field-name.ts";
-import { fieldValue, fieldValues, type RawFields, removeField, setField } from "../http/fields.ts";
+import {
+  fieldValue,
+  fieldValues,
+  type RawFields,
+  removeField,
+  setField,
+  withoutField,
+} from "../http/fields.ts";
 import { responseFields } from "../http/forwarded-fields.ts";
-import { mediaType } from "../http/media-type.ts";
+import { mediaType, mediaTypes } from "../http/media-type.ts";
 import type { SourceHead } from "../http/source.ts";
 import { withCors } from "../policy/cors.ts";
 import { rewriteResponseFields } from "../upstream/response-fields.ts";
@@ -31,7 +38,7 @@ export function isStream(
   { config }: Route,
 ): boolean {
   const type = typeOf(rawHeaders, request.rawHeaders);
-  if (!config.stream.contentTypes.some((wanted) => isOfType(type, wanted))) return false;
+  if (!mediaTypes(config.stream.contentTypes)(type)) return false;
   return type === EVENT_STREAM || fieldValue(rawHeaders, "content-length") === undefined;
 }
 
@@ -45,10 +52,6 @@ function typeOf(rawHeaders: RawFields, requestHeaders: RawFields): string {
   return asked === undefined ? type : mediaType(asked);
 }
 
-function isOfType(type: string, wanted: string): boolean {
-  return wanted.endsWith("*") ? type.startsWith(wanted.slice(0, -1)) : type === wanted;
-}
-
 /** Whether a response is an event stream, whose boundaries between events take comment lines. */
 export function isEventStream({ rawHeaders }: SourceHead): boolean {
   return mediaType(fieldValue(rawHeaders, "content-type")) === EVENT_STREAM;
@@ -60,8 +63,8 @@ export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route)
   rewriteResponseFields(fields, exchange, route, head);
   if (trailer !== undefined && hasTrailers(exchange, head)) fields.push("Trailer", trailer);
   // RFC 9110 section 8.6: a 204 has no Content-Length, and an HTTP/2 client may take it for an error.
-  const kept = head.status === 204 ? removeField(fields, "content-length") : fields;
-  return finish(exchange, head, route, kept);
+  if (head.status === 204) removeField(fields, "content-length");
+  return finish(exchange, head, route, fields);
 }
 
 /** Whether trailer fields can follow: Node throws on a Trailer field if the response has no chunked body. */
@@ -79,7 +82,8 @@ function hasTrailers({ request }: Exchange, { status, rawHeaders }: SourceHead):
 export function streamHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
   const received = isEventStream(head) ? { ...head, rawHeaders: eventStreamFields(head) } : head;
   const done = ordinaryHead(exchange, received, route);
-  return { ...done, fields: setField(done.fields, "X-Accel-Buffering", "no") };
+  setField(done.fields, "X-Accel-Buffering", "no");
+  return done;
 }
 
 /**
@@ -87,9 +91,10 @@ export function streamHead(exchange: Exchange, head: SourceHead, route: Route): 
  * removed, because sluice may add comment lines.
  */
 function eventStreamFields(head: SourceHead): string[] {
-  let fields = removeField([...head.rawHeaders], "content-length");
-  if (contentCoding(head.rawHeaders) === undefined) fields = removeField(fields, "content-encoding");
-  return setField(fields, "Cache-Control", streamCacheControl(fieldValues(fields, "cache-control")));
+  const fields = withoutField(head.rawHeaders, "content-length");
+  if (contentCoding(head.rawHeaders) === undefined) removeField(fields, "content-encoding");
+  setField(fields, "Cache-Control", streamCacheControl(fieldValues(fields, "cache-control")));
+  return fields;
 }
 
 /** Returns the backend's Cache-Control directives with those that a stream needs. */
@@ -104,24 +109,23 @@ function streamCacheControl(values: readonly string[]): string {
 
 /** Returns the fields of a backend's interim response, as Early Hints, without those that frame or that are not allowed. */
 export function interimFields(rawHeaders: SourceHead["rawHeaders"], { config }: Route): string[] {
-  let fields = withoutAccel(responseFields(rawHeaders).fields);
-  for (const name of ["Content-Length", ...config.headers.response.remove])
-    fields = removeField(fields, name);
+  const fields = withoutAccel(responseFields(rawHeaders).fields);
+  for (const name of ["Content-Length", ...config.headers.response.remove]) removeField(fields, name);
   return fields;
 }
 
 function finish(exchange: Exchange, head: SourceHead, route: Route, fields: string[]): ResponseHead {
   const { set, remove, accel } = route.config.headers.response;
   let done = accel ? fields : withoutAccel(fields);
-  for (const name of remove) done = removeField(done, name);
-  for (const [name, value] of Object.entries(set)) done = setField(done, name, value);
+  for (const name of remove) removeField(done, name);
+  for (const [name, value] of Object.entries(set)) setField(done, name, value);
   // Our fields come after the route's edits, which could otherwise remove Vary: Origin.
   if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
   done.push(...exchange.addedFields);
-  done = setField(done, "X-Request-Id", requestId(exchange, head, done));
-  for (const [name, value] of exchange.account.reportFields) done = setField(done, name, value);
+  setField(done, "X-Request-Id", requestId(exchange, head, done));
+  for (const [name, value] of exchange.account.reportFields) setField(done, name, value);
   const debugging = debugFields(exchange);
-  for (const [name] of debugging) done = removeField(done, name);
+  for (const [name] of debugging) removeField(done, name);
   done.push(...debugging.flat());
   return { status: head.status, reason: reasonPhrase(head), fields: done };
 }

@@ -52,7 +52,9 @@ export class ActiveHealth {
 
   /** Adds the loop mark: a check that came back to this gateway would cause another check, and so on. */
   #marked(fields: readonly string[]): string[] {
-    return this.#loops.mark(fields, [], { route: this.#name, method: "GET", target: this.#config.path });
+    const marked = [...fields];
+    this.#loops.mark(marked, [], { route: this.#name, method: "GET", target: this.#config.path });
+    return marked;
   }
 
   #note(check: Check, fault: string | undefined): void {

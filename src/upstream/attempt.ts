@@ -43,7 +43,7 @@ export function attempt<T>(details: Attempt<T>): Promise<T> {
 }
 
 /** All attempts of a request, with one promise: most requests are answered by the first backend. */
-class Attempts<T> {
+class Attempts<T> implements Outcome<T> {
   readonly #details: Attempt<T>;
   readonly #resolve: (response: T | Promise<T>) => void;
   readonly #reject: (error: unknown) => void;
@@ -51,6 +51,8 @@ class Attempts<T> {
   /** The backend to which the request belongs; undefined if the upstream is not sticky. */
   #stay: Stay | undefined;
   #retriesLeft: number;
+  /** The attempt that is under way. */
+  #present: Destination | undefined;
 
   constructor(
     details: Attempt<T>,
@@ -82,7 +84,7 @@ class Attempts<T> {
     this.#stay = stay;
     const backend = this.#choose();
     if (backend === undefined) this.#reject(new ProxyError("no_backend", "every backend is unhealthy"));
-    else this.#send(backend, false);
+    else this.#send({ backend, isAlone: false });
   }
 
   #choose(): Backend | undefined {
@@ -91,32 +93,34 @@ class Attempts<T> {
     return pinned ?? upstream.choose(exchange, this.#tried, this.#stay?.home);
   }
 
-  #send(backend: Backend, isAlone: boolean): void {
-    const { exchange, upstream, send } = this.#details;
-    exchange.dialling(backend.address);
-    const outcome: Outcome<T> = {
-      heard: (fields) => this.#stay?.answeredBy(backend, fields),
-      answered: (response) => {
-        upstream.succeeded(backend);
-        this.#resolve(response);
-      },
-      failed: (error) => this.#failed(backend, isAlone, error),
-    };
+  #send(destination: Destination): void {
+    this.#present = destination;
+    const { backend, isAlone } = destination;
+    this.#details.exchange.dialling(backend.address);
     try {
-      send(backend, isAlone, outcome);
+      this.#details.send(backend, isAlone, this);
     } catch (error) {
       this.#reject(error);
     }
   }
 
-  #failed(backend: Backend, wasAlone: boolean, error: unknown): void {
-    const next = this.#nextAfter(backend, wasAlone, error);
+  heard(fields: RawFields): Promise<void> | undefined {
+    return this.#present && this.#stay?.answeredBy(this.#present.backend, fields);
+  }
+
+  answered(response: T | Promise<T>): void {
+    if (this.#present !== undefined) this.#details.upstream.succeeded(this.#present.backend);
+    this.#resolve(response);
+  }
+
+  failed(error: unknown): void {
+    const next = this.#present && this.#nextAfter(this.#present, error);
     if (next === undefined) this.#reject(error);
-    else this.#send(next.backend, next.isAlone);
+    else this.#send(next);
   }
 
   /** Returns where the request goes after a failure; undefined if that was the last attempt. */
-  #nextAfter(backend: Backend, wasAlone: boolean, error: unknown): Destination | undefined {
+  #nextAfter({ backend, isAlone: wasAlone }: Destination, error: unknown): Destination | undefined {
     const { upstream, isRepeatable, isClientGone } = this.#details;
     if (!(error instanceof DialError)) return undefined;
     if (isClientGone()) {
@@ -180,23 +184,15 @@ export function dialUpstream(options: UpstreamDial): Promise<Source> {
     upstream,
     isRepeatable,
     isClientGone,
-    send(backend, isAlone, { heard, answered, failed }) {
+    send(backend, isAlone, outcome) {
       const { timeouts } = upstream;
       const request = requestFor(backend);
-      const onAnswer = (source: Source) => {
-        const noted = heard(source.head.rawHeaders);
-        answered(noted === undefined ? source : sourceAfter(noted, source));
+      const answered = (source: Source) => {
+        const noted = outcome.heard(source.head.rawHeaders);
+        outcome.answered(noted === undefined ? source : sourceAfter(noted, source));
       };
-      const details = {
-        exchange,
-        response,
-        backend,
-        timeouts,
-        request,
-        onInterim,
-        answered: onAnswer,
-        failed,
-      };
+      const failed = (error: unknown) => outcome.failed(error);
+      const details = { exchange, response, backend, timeouts, request, onInterim, answered, failed };
       dial(details, { isAlone, keepMs, mayPin: upstream.keepAliveMs !== undefined, isRepeatable });
     },
   });

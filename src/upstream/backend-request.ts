@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import { withoutCookie } from "../http/cookie.ts";
-import { fieldValue, type RawFields, removeField, setField } from "../http/fields.ts";
+import { fieldValue, removeField, setField } from "../http/fields.ts";
 import { requestFields } from "../http/forwarded-fields.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
 import type { Backend } from "./backend.ts";
@@ -33,30 +33,29 @@ export function createBackendRequest(
   let fields = withIdentity(passable, exchange, route);
   if (upstream.sticky?.cookie !== undefined) fields = withoutCookie(fields, upstream.sticky.cookie);
   if (!upstream.preservesHost || exchange.host === "") {
-    fields = setField(fields, "Host", backend.address.authority);
+    setField(fields, "Host", backend.address.authority);
   }
   const isStreamWanted = acceptsEventStream(fields);
-  if (isStreamWanted) for (const name of CONDITIONAL) fields = removeField(fields, name);
-  if (isStreamWanted || upstream.asksForIdentity) fields = setField(fields, "Accept-Encoding", "identity");
+  if (isStreamWanted) for (const name of CONDITIONAL) removeField(fields, name);
+  if (isStreamWanted || upstream.asksForIdentity) setField(fields, "Accept-Encoding", "identity");
   rewriteDestination(fields, exchange, route, backend.address);
-  fields.push(...forwardingFields(exchange, route));
+  addForwardingFields(fields, exchange, route);
   const prefix = strippedPrefix(target.path, config.rewrite);
-  if (prefix !== "") fields = setField(fields, "X-Forwarded-Prefix", client.forwardedPrefix + prefix);
+  if (prefix !== "") setField(fields, "X-Forwarded-Prefix", client.forwardedPrefix + prefix);
   const { lastEventId } = exchange;
   if (lastEventId !== undefined && fieldValue(fields, "last-event-id") === undefined) {
     fields.push("Last-Event-ID", lastEventId);
   }
   // Behind the entries of earlier proxies (RFC 9110 section 7.6.3).
   if (config.headers.request.via === "on") fields.push("Via", `${request.httpVersion} sluice`);
-  if (request.method === "OPTIONS") fields = withOneForwardLess(fields);
-  for (const name of config.headers.request.remove) fields = removeField(fields, name);
-  for (const [name, value] of Object.entries(config.headers.request.set))
-    fields = setField(fields, name, value);
+  if (request.method === "OPTIONS") takeOneForward(fields);
+  for (const name of config.headers.request.remove) removeField(fields, name);
+  for (const [name, value] of Object.entries(config.headers.request.set)) setField(fields, name, value);
   const path = backendPath(target.path, config.rewrite) + target.query;
   const passing = { route: config.name, method: request.method, target: path };
   // After the fields that the route removes: without the mark a loop has no end.
-  fields = upstream.loops.mark(fields, request.rawHeaders, passing);
-  fields.push(...framingFields(exchange, fields));
+  upstream.loops.mark(fields, request.rawHeaders, passing);
+  addFraming(fields, exchange);
   return {
     path,
     fields: upstream.signingKey ? signedFields(fields, path, exchange, upstream.signingKey) : fields,
@@ -65,16 +64,16 @@ export function createBackendRequest(
   };
 }
 
-/** Returns the fields of an OPTIONS with Max-Forwards counted down (RFC 9110 section 7.6.2); the gateway answers 0 itself. */
-function withOneForwardLess(fields: string[]): string[] {
+/** Counts Max-Forwards down, in place (RFC 9110 section 7.6.2); the gateway answers 0 itself. */
+function takeOneForward(fields: string[]): void {
   const left = fieldValue(fields, "max-forwards");
-  if (left === undefined || !/^[1-9]\d{0,8}$/.test(left)) return fields;
-  return setField(fields, "Max-Forwards", String(Number(left) - 1));
+  if (left === undefined || !/^[1-9]\d{0,8}$/.test(left)) return;
+  setField(fields, "Max-Forwards", String(Number(left) - 1));
 }
 
-/** Returns the fields that tell the backend the client and the request id. */
-function forwardingFields({ id, client }: Exchange, route: Route): string[] {
-  const fields = ["X-Request-Id", id];
+/** Adds, in place, the fields that tell the backend the client and the request id. */
+function addForwardingFields(fields: string[], { id, client }: Exchange, route: Route): void {
+  fields.push("X-Request-Id", id);
   // The request for a shared stream belongs to no single client.
   if (client.forwardedFor !== "") fields.push("X-Forwarded-For", client.forwardedFor);
   fields.push("X-Forwarded-Proto", client.proto);
@@ -82,7 +81,6 @@ function forwardingFields({ id, client }: Exchange, route: Route): string[] {
   if (isIP(client.address) !== 0) fields.push("X-Real-IP", client.address);
   if (client.host !== "") fields.push("X-Forwarded-Host", client.host);
   fields.push("X-Forwarded-Port", client.forwardedPort ?? portOf(client, route));
-  return fields;
 }
 
 /**
@@ -95,11 +93,11 @@ function portOf({ host, proto }: Exchange["client"], route: Route): string {
   return (setValue(route, "x-forwarded-proto") ?? proto) === "https" ? "443" : "80";
 }
 
-/** Returns the framing fields of the request: renderRequest adds none. */
-function framingFields(exchange: Exchange, fields: RawFields): string[] {
+/** Adds, in place, the fields that frame the request's body: renderRequest adds none. */
+function addFraming(fields: string[], exchange: Exchange): void {
   const framing = bodyFraming(exchange);
-  if (framing === "chunked") return ["Transfer-Encoding", "chunked"];
-  if (fieldValue(fields, "content-length") !== undefined) return [];
-  if (framing === "buffered") return ["Content-Length", String(exchange.body?.length)];
-  return framing === "none" && !BODYLESS.has(exchange.request.method ?? "") ? ["Content-Length", "0"] : [];
+  if (framing === "chunked") fields.push("Transfer-Encoding", "chunked");
+  else if (fieldValue(fields, "content-length") !== undefined) return;
+  else if (framing === "buffered") fields.push("Content-Length", String(exchange.body?.length));
+  else if (framing === "none" && !BODYLESS.has(exchange.request.method)) fields.push("Content-Length", "0");
 }

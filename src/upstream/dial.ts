@@ -21,8 +21,8 @@ import type { Timeouts } from "./upstream.ts";
 /** A request as it is sent to the backend. */
 export interface BackendRequest {
   readonly path: string;
-  /** Flat names and values, sent as they are. */
-  readonly fields: readonly string[];
+  /** Flat names and values, sent as they are; made for this one attempt, which adds those of its connection. */
+  readonly fields: string[];
   /** Returns those of the client's trailer fields that are forwarded behind a streamed body. */
   trailersOf(raw: RawFields): RawFields;
   /** When the client leaves before the response head: cancel the request, or let the backend finish. */
@@ -76,8 +76,8 @@ export function dial(options: DialOptions, use: ConnectionUse): void {
   const option = fieldValue(request.fields, "te") === undefined ? "" : ", TE";
   const pins = use.mayPin ? pinsFor(options) : undefined;
   const keepMs = pins === undefined ? use.keepMs : Number.POSITIVE_INFINITY;
-  const fields = [...request.fields, "Connection", (keepMs > 0 ? "keep-alive" : "close") + option];
-  const head = renderRequest(method, request.path, fields);
+  request.fields.push("Connection", (keepMs > 0 ? "keep-alive" : "close") + option);
+  const head = renderRequest(method, request.path, request.fields);
   const kept = use.isAlone ? undefined : takeIdle(backend, pins, use);
   const connection = kept ?? backend.connections.connect();
   if (pins !== undefined) connection.keepFor(pins);

@@ -16,6 +16,7 @@ export function editedNames({ config }: Pick<Route, "config">): readonly string[
 
 /** Returns the value to which a route sets a request field; undefined if it does not. `lowerName` is in lower case. */
 export function setValue({ config }: Pick<Route, "config">, lowerName: string): string | undefined {
+  if (editedNames({ config }).length === 0) return undefined;
   const { set } = config.headers.request;
   return Object.entries(set).findLast(([name]) => name.toLowerCase() === lowerName)?.[1];
 }

@@ -60,7 +60,8 @@ function takenNames(
   unverified: NameSet,
 ): (name: FieldName) => boolean {
   const { asserted, exact } = auth === undefined ? { asserted: unverified, exact: OWN_NAMES } : namesOf(auth);
-  const used = namePatterns(consumed.credentialFields ?? NONE);
+  if (consumed.credentialFields === undefined) return (name) => asserted.has(name) || exact.hasTwinOf(name);
+  const used = namePatterns(consumed.credentialFields);
   const forwarded = namePatterns(consumed.forwardedFields ?? NONE);
   const isForwarded = (name: FieldName) => forwarded.has(name) && !forwarded.hasTwinOf(name);
   return (name) => asserted.has(name) || (used.has(name) && !isForwarded(name)) || exact.hasTwinOf(name);

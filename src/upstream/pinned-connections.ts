@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Exchange } from "../exchange/exchange.ts";
-import { fieldValue, fieldValues, type RawFields } from "../http/fields.ts";
+import { type RawFields, someValue } from "../http/fields.ts";
 import type { Backend } from "./backend.ts";
 import type { Connection, ConnectionKeeper, ConnectionOwner } from "./connection.ts";
 
@@ -98,11 +98,10 @@ export function pinnedBackend(
 
 /** Whether a request authenticates its connection. */
 export function authenticatesConnection(requestFields: RawFields): boolean {
-  return CREDENTIALS.test(fieldValue(requestFields, "authorization") ?? "");
+  return someValue(requestFields, "authorization", (value) => CREDENTIALS.test(value));
 }
 
 /** Whether a response asks its client to authenticate the connection, or is a step of that. */
 export function challengesConnection(responseFields: RawFields): boolean {
-  if (fieldValue(responseFields, "www-authenticate") === undefined) return false;
-  return fieldValues(responseFields, "www-authenticate").some((value) => CHALLENGE.test(value));
+  return someValue(responseFields, "www-authenticate", (value) => CHALLENGE.test(value));
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { ClientRequest } from "../http/client-request.ts";
-import { fieldValue, fieldValues, type RawFields, removeField } from "../http/fields.ts";
+import { fieldValue, fieldValues, type RawFields, withoutField } from "../http/fields.ts";
 
 /**
  * The longest body, in bytes, of a request for an upgrade. It is read whole before the request is sent, so a longer one
@@ -30,9 +30,9 @@ export function requestedProtocol(request: ClientRequest, protocols: readonly st
 
 /** Returns the fields of a request that asks a backend for a protocol: `fields` are without those of the connection. */
 export function upgradeFields(fields: RawFields, protocol: string, rawHeaders: RawFields): string[] {
-  const kept = removeField(fields, "te");
+  const kept = withoutField(fields, "te");
   if (protocol === "websocket") {
-    return [...removeField(kept, "content-length"), "Connection", "Upgrade", "Upgrade", protocol];
+    return [...withoutField(kept, "content-length"), "Connection", "Upgrade", "Upgrade", protocol];
   }
   const settings = protocol === "h2c" ? fieldValue(rawHeaders, "http2-settings") : undefined;
   if (settings === undefined)

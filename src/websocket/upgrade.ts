@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { removeField } from "../http/fields.ts";
+import { withoutField } from "../http/fields.ts";
 import { headOf, ReadableSource } from "../http/readable-source.ts";
 import type { Source } from "../http/source.ts";
 import type { ResponseHead } from "../stream/response-head.ts";
@@ -49,17 +49,19 @@ export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeAnswer | und
       upstream: upgrade.upstream,
       isRepeatable: false,
       isClientGone: () => socket.destroyed,
-      send: (backend, _isAlone, { heard, answered, failed }) => {
+      send: (backend, _isAlone, outcome) => {
         const onSwitch = (response: IncomingMessage) => {
           // Without waiting: the switch of the protocol cannot be delayed.
-          void heard(response.rawHeaders)?.catch((error: unknown) => upgrade.exchange.fault(error));
+          void outcome.heard(response.rawHeaders)?.catch((error: unknown) => upgrade.exchange.fault(error));
           return upgrade.onSwitch(response);
         };
         const onAnswer = (answer: UpgradeAnswer) => {
-          const noted = "response" in answer ? heard(answer.response.head.rawHeaders) : undefined;
-          answered(noted === undefined ? answer : noted.then(() => answer));
+          const noted = "response" in answer ? outcome.heard(answer.response.head.rawHeaders) : undefined;
+          outcome.answered(noted === undefined ? answer : noted.then(() => answer));
         };
-        sendUpgrade({ ...upgrade, onSwitch }, backend).then(onAnswer, failed);
+        sendUpgrade({ ...upgrade, onSwitch }, backend).then(onAnswer, (error: unknown) =>
+          outcome.failed(error),
+        );
       },
     });
   } catch (error) {
@@ -141,5 +143,5 @@ function bodyFault(error: Error): ProxyError {
 /** Returns the fields of a 101: those of any response and the two of the upgrade, without Content-Length. */
 function switchingFields({ fields }: ResponseHead, { headers }: IncomingMessage): string[] {
   const protocol = headers.upgrade ?? "";
-  return ["Upgrade", protocol, "Connection", "Upgrade", ...removeField(fields, "content-length")];
+  return ["Upgrade", protocol, "Connection", "Upgrade", ...withoutField(fields, "content-length")];
 }

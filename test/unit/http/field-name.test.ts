@@ -10,8 +10,19 @@ test.each([
   ["", "", ""],
 ])("%s is %s in lower case, and %s to those who cannot tell", (spelled, lower, canonical) => {
   const isToken = spelled !== "";
-  expect(fieldName(spelled)).toEqual({ spelled, lower, canonical, isToken });
-  expect(fieldName(spelled)).toEqual({ spelled, lower, canonical, isToken });
+  const read = { spelled, lower, canonical, isToken, lineStart: `${spelled}: ` };
+  expect(fieldName(spelled)).toMatchObject(read);
+  expect(fieldName(spelled)).toMatchObject(read);
+});
+
+test.each([
+  ["Keep-Alive", true, true],
+  ["Keep_Alive", false, true],
+  ["x_forwarded_for", false, true],
+  ["X-Request-Id", false, true],
+  ["Accept", false, false],
+])("%s belongs to a connection: %s, and to the gateway: %s", (spelled, isHopByHop, isOfGateway) => {
+  expect(fieldName(spelled)).toMatchObject({ isHopByHop, isOfGateway });
 });
 
 test.each(["a b", "a:", "a\r\nb", "é", "\u010a", "a\0"])("%j is not a valid name", (text) => {

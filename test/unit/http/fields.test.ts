@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fieldValue, fieldValues, removeField, setField } from "../../../src/http/fields.ts";
+import {
+  fieldValue,
+  fieldValues,
+  removeField,
+  setField,
+  someValue,
+  withoutField,
+} from "../../../src/http/fields.ts";
 import { requestFields, responseFields } from "../../../src/http/forwarded-fields.ts";
 import { requestTrailers, responseTrailers } from "../../../src/http/trailers.ts";
 
@@ -36,13 +43,33 @@ describe("look-up and change", () => {
     expect(fieldValue(["A", "host", "host", "x"], "host")).toBe("x");
   });
 
-  test("a set field occurs once, in the position of the first", () => {
-    expect(setField(raw, "X-a", "3")).toEqual(["Accept", "a", "X-a", "3", "Host", "h"]);
-    expect(setField(raw, "X-B", "4")).toEqual([...raw, "X-B", "4"]);
+  test("a value passes a test if any field line of that name has it", () => {
+    expect(someValue(raw, "x-a", (value) => value === "2")).toBe(true);
+    expect(someValue(raw, "x-a", (value) => value === "h")).toBe(false);
+    expect(someValue(raw, "x-b", () => true)).toBe(false);
   });
 
-  test("a field is removed with its duplicates, and the original list stays unchanged", () => {
-    expect(removeField(raw, "X-A")).toEqual(["Accept", "a", "Host", "h"]);
+  test("a set field occurs once, in the position of the first", () => {
+    const set = (name: string, value: string): string[] => {
+      const fields = [...raw];
+      setField(fields, name, value);
+      return fields;
+    };
+    expect(set("X-a", "3")).toEqual(["Accept", "a", "X-a", "3", "Host", "h"]);
+    expect(set("X-B", "4")).toEqual([...raw, "X-B", "4"]);
+    expect(set("host", "i")).toEqual(["Accept", "a", "X-A", "1", "x-a", "2", "host", "i"]);
+  });
+
+  test("a field is removed with its duplicates", () => {
+    const fields = [...raw, "X-a", "3"];
+    removeField(fields, "X-A");
+    expect(fields).toEqual(["Accept", "a", "Host", "h"]);
+    removeField(fields, "X-A");
+    expect(fields).toEqual(["Accept", "a", "Host", "h"]);
+  });
+
+  test("a copy lacks a field, and the original list stays unchanged", () => {
+    expect(withoutField(raw, "X-A")).toEqual(["Accept", "a", "Host", "h"]);
     expect(raw).toHaveLength(8);
   });
 
@@ -78,7 +105,8 @@ describe("fields that a Connection field lists", () => {
 
   test("a field that the gateway adds afterwards cannot be removed", () => {
     const kept = requestFields(["Connection", "X-Forwarded-For", "X-Forwarded-For", "6.6.6.6"], untrusted);
-    expect(setField(kept, "X-Forwarded-For", "192.0.2.1")).toEqual(["X-Forwarded-For", "192.0.2.1"]);
+    setField(kept, "X-Forwarded-For", "192.0.2.1");
+    expect(kept).toEqual(["X-Forwarded-For", "192.0.2.1"]);
   });
 
   test("a backend cannot remove the type or the cookies of its response", () => {

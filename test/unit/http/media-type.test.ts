@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mediaType } from "../../../src/http/media-type.ts";
+import { mediaType, mediaTypes } from "../../../src/http/media-type.ts";
 
 test.each([
   ["text/event-stream", "text/event-stream"],
@@ -11,4 +11,12 @@ test.each([
   [undefined, ""],
 ])("the media type of %j is %j", (value, expected) => {
   expect(mediaType(value)).toBe(expected);
+});
+
+test("a list of media types matches names, and beginnings with a final *", () => {
+  const test = mediaTypes(["text/event-stream", "application/grpc-web*"]);
+  const types = ["text/event-stream", "text/event-streams", "application/grpc-web+proto", "application/grpc"];
+  expect(types.map(test)).toEqual([true, false, true, false]);
+  expect(mediaTypes(["*"])("")).toBe(true);
+  expect(mediaTypes([])("")).toBe(false);
 });
