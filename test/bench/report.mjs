@@ -12,6 +12,11 @@ const spread = (values) =>
     ? undefined
     : { median: median(values), min: Math.min(...values), max: Math.max(...values), rounds: values.length };
 
+/** The most by which a figure may be worse than that of the baseline in the same turns. */
+const MAX_WORSE = 1.1;
+/** The last percent of the latencies varies by more than that between two runs of one build. */
+const UNSTEADY = ["p50", "p99"];
+
 /** Whether the median of the ratios meets a bound; undefined without nginx in the same rounds. */
 function verdict({ must, aim, more = false }, ratio) {
   if (must === undefined || ratio === undefined) return undefined;
@@ -29,14 +34,18 @@ function rowsOf(id, { title, figures }, rounds) {
     const figureOf = (round, name) => round[name]?.figures?.[key];
     const proxies = names.map((name) => {
       const values = rounds.map((round) => figureOf(round, name)).filter((value) => value !== undefined);
-      const ratios = rounds
-        .map((round) => figureOf(round, name) / figureOf(round, REFERENCE))
-        .filter((ratio) => Number.isFinite(ratio));
+      const ratiosTo = (other) =>
+        rounds
+          .map((round) => figureOf(round, name) / figureOf(round, other))
+          .filter((ratio) => Number.isFinite(ratio));
       const faults = rounds.map((round) => round[name]?.fault).filter((fault) => fault !== undefined);
       const others = rounds.map((round) => round[name]?.others).filter((share) => share !== undefined);
-      const ratio = spread(ratios);
+      const ratio = spread(ratiosTo(REFERENCE));
       const result = { value: spread(values), ratio, faults, others: spread(others)?.median };
-      return [name, name === "sluice" ? { ...result, verdict: verdict(figure, ratio) } : result];
+      if (name !== "sluice") return [name, result];
+      const toFloor = spread(ratiosTo("floor"));
+      const toBaseline = UNSTEADY.includes(key) ? undefined : spread(ratiosTo("baseline"));
+      return [name, { ...result, toFloor, toBaseline, verdict: verdict(figure, ratio) }];
     });
     return { id, title, key, ...figure, proxies: Object.fromEntries(proxies) };
   });
@@ -55,7 +64,8 @@ function verdictText({ verdict: found }, { more }) {
   if (found === undefined) return "";
   const sign = more ? ">=" : "<=";
   const word = found.isAimMet ? "PASS, aim reached" : found.isMet ? "PASS" : "FAIL";
-  return `${word} (must ${sign} ${found.must}, aims ${sign} ${found.aim})`;
+  const aim = found.aim === undefined ? "" : `, aims ${sign} ${found.aim}`;
+  return `${word} (must ${sign} ${found.must}${aim})`;
 }
 
 function line(name, row) {
@@ -76,11 +86,29 @@ export function table(rows) {
     .join("\n\n");
 }
 
+const boundLine = (row, ratio, text) =>
+  `${`${row.title}: ${row.label}`.padEnd(90)}${ratioText({ ratio }).padEnd(20)}${text}`;
+
 /** Returns one line for each bound of sluice. */
 export function verdicts(rows) {
-  const bound = rows.filter((row) => row.proxies["sluice"]?.verdict !== undefined);
-  return bound.map((row) => {
-    const text = verdictText(row.proxies["sluice"], row);
-    return `${`${row.title}: ${row.label}`.padEnd(82)}${ratioText(row.proxies["sluice"]).padEnd(20)}${text}`;
+  return rows.flatMap((row) => {
+    const sluice = row.proxies["sluice"];
+    const lines =
+      sluice?.verdict === undefined ? [] : [boundLine(row, sluice.ratio, verdictText(sluice, row))];
+    const { mustOfFloor } = row;
+    if (mustOfFloor === undefined || sluice?.toFloor === undefined) return lines;
+    const word = sluice.toFloor.median <= mustOfFloor ? "PASS" : "FAIL";
+    return [...lines, boundLine(row, sluice.toFloor, `${word} (must <= ${mustOfFloor} of the bare relay)`)];
+  });
+}
+
+/** Returns one line for each figure of sluice that was compared with the baseline in the same turns. */
+export function changes(rows) {
+  return rows.flatMap((row) => {
+    const ratio = row.proxies["sluice"]?.toBaseline;
+    if (ratio === undefined) return [];
+    const worse = row.more ? 1 / ratio.median : ratio.median;
+    const text = `${worse > MAX_WORSE ? "FAIL" : "PASS"} (to the baseline; at most 10 % worse)`;
+    return [boundLine(row, ratio, text)];
   });
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -7,7 +7,7 @@ import { picture } from "./picture.mjs";
 import { alone } from "./processes.mjs";
 import { compilePrograms, providePrograms } from "./programs.mjs";
 import { PROXIES } from "./proxies.mjs";
-import { report, table, verdicts } from "./report.mjs";
+import { changes, report, table, verdicts } from "./report.mjs";
 import { measureOnce, startSession } from "./session.mjs";
 
 /**
@@ -20,10 +20,19 @@ import { measureOnce, startSession } from "./session.mjs";
  *   --cpu-prof DIR       sluice runs with --cpu-prof: one profile per measurement, for Chrome's DevTools
  *   --cli FILE           another build of sluice: its dist/cli/main.js
  *   --baseline FILE      a second build of sluice, as another proxy named baseline, in the same rounds
+ *   --quick              the figures that a change may harm, in less than 4 minutes: one round with few turns; fails if a
+ *                        figure is more than 10 % worse than that of the saved baseline in the same turns
+ *   --save-baseline      keeps the present build as the baseline of later runs with --quick
  *   --save               writes results/bench.json and results/bench.svg, which docs/benchmarks.md shows
  *
  * To see the kernel's part too: `perf record -g -p PID` on the proxy while a measurement runs.
  */
+const BUILD = new URL("../../dist/", import.meta.url).pathname;
+/** A copy of a build, with the package.json that it reads. */
+const BASELINE = new URL("baseline/", import.meta.url).pathname;
+const QUICK = ["relay", "opens", "ordinary", "download", "upload", "memory", "shared-1000"];
+const QUICK_PROXIES = ["nginx", "floor", "sluice", "baseline"];
+const QUICK_TURNS = 4;
 const RESULTS = new URL("results/", import.meta.url).pathname;
 /** If other processes use more than this share of a core, a measurement counts as disturbed. */
 const MAX_OTHERS = 0.15;
@@ -46,23 +55,30 @@ function readOptions() {
       "cpu-prof": { type: "string" },
       cli: { type: "string" },
       baseline: { type: "string" },
+      quick: { type: "boolean", default: false },
+      "save-baseline": { type: "boolean", default: false },
       save: { type: "boolean", default: false },
     },
   });
-  const allProxies = Object.keys(PROXIES);
+  const { quick } = values;
+  const saved = join(BASELINE, "dist/cli/main.js");
+  const baseline = values.baseline ?? (quick && existsSync(saved) ? saved : undefined);
+  const all = quick ? QUICK_PROXIES : Object.keys(PROXIES);
   const named = list(
     values.proxies,
-    values.baseline ? allProxies : allProxies.filter((name) => name !== "baseline"),
+    all.filter((name) => name !== "baseline"),
   );
   return {
-    rounds: Number(values.rounds),
-    repeats: Number(values.repeats),
-    only: list(values.only, Object.keys(MEASUREMENTS)),
-    proxies: values.baseline ? [...new Set([...named, "baseline"])] : named,
+    rounds: quick ? 1 : Number(values.rounds),
+    repeats: quick ? 0 : Number(values.repeats),
+    turns: quick ? QUICK_TURNS : Number.POSITIVE_INFINITY,
+    only: values.only === undefined && quick ? QUICK : list(values.only, Object.keys(MEASUREMENTS)),
+    proxies: baseline ? [...new Set([...named, "baseline"])] : named,
     cli: values.cli && resolve(values.cli),
-    baseline: values.baseline && resolve(values.baseline),
+    baseline: baseline && resolve(baseline),
     profile: values["cpu-prof"] && resolve(values["cpu-prof"]),
     save: values.save,
+    savesBaseline: values["save-baseline"],
   };
 }
 
@@ -129,7 +145,7 @@ async function measureInTurns(id, names, options) {
       if (found.fault === undefined) sessions.set(name, found);
       else faults[name] = found;
     }
-    for (let turn = 0; turn < measurement.turns; turn++) {
+    for (let turn = 0; turn < Math.min(measurement.turns, options.turns); turn++) {
       const results = { ...faults };
       for (const name of rotated([...sessions.keys()], turn)) {
         const session = sessions.get(name);
@@ -161,8 +177,18 @@ async function runRounds(options) {
   return results;
 }
 
+function saveBaseline() {
+  rmSync(BASELINE, { recursive: true, force: true });
+  cpSync(BUILD, join(BASELINE, "dist"), { recursive: true });
+  cpSync(new URL("../../package.json", import.meta.url).pathname, join(BASELINE, "package.json"));
+}
+
 async function main() {
   const options = readOptions();
+  if (options.savesBaseline) {
+    saveBaseline();
+    return 0;
+  }
   if (cpus().length < 2)
     throw new Error("the benchmark needs two cores: one for the proxy, one for the load");
   providePrograms();
@@ -171,9 +197,10 @@ async function main() {
     const programs = compilePrograms(directory);
     const results = await runRounds({ ...options, programs, directory });
     const rows = report(MEASUREMENTS, results);
-    console.log(`\n${table(rows)}\n\n${verdicts(rows).join("\n")}`);
+    const found = [...verdicts(rows), ...changes(rows)];
+    console.log(`\n${table(rows)}\n\n${found.join("\n")}`);
     if (options.save) save(rows);
-    return verdicts(rows).some((text) => text.includes("FAIL")) ? 1 : 0;
+    return found.some((text) => text.includes("FAIL")) ? 1 : 0;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

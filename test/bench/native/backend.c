@@ -3,7 +3,8 @@
  *
  *   GET /events?stream=K   an event stream; its first event is sent with the head
  *   GET /shared            an event stream that gets the events of a tick
- *   any other              a small response on a connection that stays open
+ *   GET /large             a response of LARGE_BYTES on a connection that stays open
+ *   any other              a small response on a connection that stays open, once the request's body is read
  *
  * The control connection sets what is sent and when (common.h). Usage: backend [POST-PORT POST-PATH]
  */
@@ -29,6 +30,8 @@ struct connection {
   uint32_t held; /* bytes of `in` */
   char *in;      /* an unfinished request or control message */
   uint32_t rest; /* bytes of a chunk that the socket did not take yet */
+  uint32_t large; /* bytes of a large response that the socket did not take yet */
+  uint64_t body;  /* bytes of a request's body that have not come yet */
   char tail[CHUNK_BYTES];
 };
 
@@ -52,6 +55,9 @@ static const char STREAM_HEAD[] =
 static const char SMALL_ANSWER[] =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 64\r\n\r\n"
     "{\"answer\":\"0123456789012345678901234567890123456789012345678\"}\r\n";
+
+static const char LARGE_HEAD[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 1048576\r\n\r\n";
 
 static void watch(int fd, enum kind kind, uint32_t events) {
   struct epoll_event interest = {.events = events, .data.fd = fd};
@@ -132,6 +138,18 @@ static void open_stream(int fd, enum kind kind, uint32_t stream) {
   if (send(fd, bytes, length, MSG_NOSIGNAL) != (ssize_t)length) close_connection(fd);
 }
 
+static char large[sizeof LARGE_HEAD - 1 + LARGE_BYTES];
+
+static void send_large(int fd) {
+  struct connection *c = &connections[fd];
+  ssize_t n = send(fd, large + sizeof large - c->large, c->large, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN) return; /* its end is read by epoll */
+  uint32_t before = c->large;
+  if (n > 0) c->large -= (uint32_t)n;
+  if (c->large > 0) want(fd, EPOLLIN | EPOLLOUT);
+  else if (before < sizeof large) want(fd, EPOLLIN);
+}
+
 static void answer(int fd, const char *request) {
   const char *path = strchr(request, ' ');
   if (path == NULL) return;
@@ -140,14 +158,45 @@ static void answer(int fd, const char *request) {
     open_stream(fd, PACED, stream == NULL ? 0 : (uint32_t)atoi(stream + 7));
   } else if (strncmp(path, " /shared", 8) == 0) {
     open_stream(fd, SHARED, 0);
+  } else if (strncmp(path, " /large", 7) == 0) {
+    connections[fd].large = sizeof large;
+    send_large(fd);
   } else {
     /* A lost answer shows as a closed connection. */
     if (send(fd, SMALL_ANSWER, sizeof SMALL_ANSWER - 1, MSG_NOSIGNAL) < 0) errno = 0;
   }
 }
 
+/* Reads and drops a request's body; the small response follows its last byte. */
+static void read_body(int fd) {
+  static char bytes[1 << 16];
+  struct connection *c = &connections[fd];
+  ssize_t n = recv(fd, bytes, sizeof bytes < c->body ? sizeof bytes : c->body, 0);
+  if (n <= 0) {
+    if (n == 0 || errno != EAGAIN) close_connection(fd);
+    return;
+  }
+  c->body -= (uint64_t)n;
+  if (c->body == 0) answer(fd, "POST /");
+}
+
+/* Reads a head with a body behind it; returns 1 when the head is whole. */
+static int begin_body(int fd) {
+  struct connection *c = &connections[fd];
+  const char *end = strstr(c->in, "\r\n\r\n"), *length = strcasestr(c->in, "\r\nContent-Length:");
+  if (end == NULL || length == NULL) return 0;
+  c->body = strtoull(length + 17, NULL, 10) - (c->held - (size_t)(end + 4 - c->in));
+  c->held = 0;
+  if (c->body == 0) answer(fd, "POST /");
+  return 1;
+}
+
 static void read_request(int fd) {
   struct connection *c = &connections[fd];
+  if (c->body > 0) {
+    read_body(fd);
+    return;
+  }
   if (c->in == NULL) c->in = malloc(REQUEST_BYTES + 1);
   ssize_t n = recv(fd, c->in + c->held, REQUEST_BYTES - c->held, 0);
   if (n <= 0) {
@@ -156,6 +205,7 @@ static void read_request(int fd) {
   }
   c->held += (uint32_t)n;
   c->in[c->held] = 0;
+  if (strncmp(c->in, "POST ", 5) == 0 && begin_body(fd)) return;
   if (c->held < 4 || memcmp(c->in + c->held - 4, "\r\n\r\n", 4) != 0) {
     if (c->held == REQUEST_BYTES) close_connection(fd);
     return;
@@ -284,7 +334,10 @@ static void turn_to(int fd, uint32_t events) {
   case LISTENER: accept_all(fd, HTTP); break;
   case CONTROL_LISTENER: accept_all(fd, CONTROL); break;
   case CONTROL: read_control(fd); break;
-  case HTTP: read_request(fd); break;
+  case HTTP:
+    if (events & EPOLLOUT) send_large(fd);
+    if (events & ~(uint32_t)EPOLLOUT) read_request(fd);
+    break;
   case PACED:
   case SHARED:
     if (events & EPOLLOUT) send_rest(fd);
@@ -303,6 +356,8 @@ int main(int count, char **values) {
   snprintf(chunk, sizeof chunk, "%x\r\n", EVENT_BYTES);
   fill_event(event);
   memcpy(event + EVENT_BYTES, "\r\n", 2);
+  memset(large, 'x', sizeof large);
+  memcpy(large, LARGE_HEAD, sizeof LARGE_HEAD - 1);
   uint16_t port = listen_as(LISTENER);
   printf("{\"port\":%d,\"control\":%d}\n", port, listen_as(CONTROL_LISTENER));
   fflush(stdout);

@@ -22,6 +22,7 @@ struct client {
   int is_done; /* the answer is whole */
   uint64_t left;
   uint64_t opened_at, next, events;
+  uint32_t unsent; /* bytes of the request that the socket did not take yet */
   uint32_t held;
   char line[LINE_BYTES];
   char *head;

@@ -29,6 +29,9 @@
 #define FILL_AT (SENT_AT + 20)
 #define FILL_END (EVENT_BYTES - 2)
 
+/* The body of a large request or response. */
+#define LARGE_BYTES (1 << 20)
+
 /* A message on the control connection; both sides run on one machine, so it travels as it lies in memory. */
 struct message {
   uint32_t op;

@@ -5,7 +5,8 @@
  *   open COUNT AT-ONCE PATH          opens streams; with a number after PATH if it ends in "="
  *   pace OP RATE BURST WARM-MS MS    makes the backend send (OP: pace, tick or publish) RATE bursts per second
  *   saturate WARM-MS MS              the next event of a stream is sent when the last one has arrived
- *   plain COUNT WARM-MS MS           ordinary requests, each on a reused connection after the previous response
+ *   plain COUNT WARM-MS MS [KIND]    ordinary requests, each on a reused connection after the previous response;
+ *                                    KIND: small (default), large (GET /large) or upload (a body of LARGE_BYTES)
  *   idle MS                          reads for MS
  *   close                            resets all connections
  */
@@ -34,6 +35,12 @@ static uint32_t credit_count;
 static char path[256], command[1024];
 
 static const char PLAIN_REQUEST[] = "GET /plain HTTP/1.1\r\n" HEADERS "Accept: */*\r\n\r\n";
+static const char LARGE_REQUEST[] = "GET /large HTTP/1.1\r\n" HEADERS "Accept: */*\r\n\r\n";
+static const char UPLOAD_HEAD[] = "POST /upload HTTP/1.1\r\n" HEADERS "Accept: */*\r\nContent-Length: 1048576\r\n\r\n";
+static char upload[sizeof UPLOAD_HEAD - 1 + LARGE_BYTES];
+/* The request that the clients of the mode PLAIN send. */
+static const char *request = PLAIN_REQUEST;
+static uint32_t request_bytes = sizeof PLAIN_REQUEST - 1;
 
 static void ask_backend(const void *message, size_t length) {
   for (const char *at = message; length > 0;) {
@@ -96,12 +103,31 @@ static void send_text(struct client *c, const char *text, size_t length) {
   if (send(c->fd, text, length, MSG_NOSIGNAL) != (ssize_t)length) break_client(c);
 }
 
+static void want(const struct client *c, uint32_t events) {
+  struct epoll_event interest = {.events = events, .data.u32 = c->number};
+  epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &interest);
+}
+
+/* Sends the rest of the request of the mode PLAIN; epoll tells when the socket takes more. */
+static void send_request(struct client *c) {
+  int waited = c->unsent < request_bytes;
+  ssize_t n = send(c->fd, request + request_bytes - c->unsent, c->unsent, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN) {
+    break_client(c);
+    return;
+  }
+  if (n > 0) c->unsent -= (uint32_t)n;
+  if (c->unsent > 0) want(c, EPOLLIN | EPOLLOUT);
+  else if (waited) want(c, EPOLLIN);
+}
+
 static void ask(struct client *c) {
   char text[512];
   if (mode == PLAIN) {
     c->opened_at = now_ns();
     c->state = HEAD;
-    send_text(c, PLAIN_REQUEST, sizeof PLAIN_REQUEST - 1);
+    c->unsent = request_bytes;
+    send_request(c);
     return;
   }
   char number[16] = "";
@@ -119,8 +145,7 @@ static void open_client(struct client *c, uint32_t number) {
 }
 
 static void connected(struct client *c) {
-  struct epoll_event interest = {.events = EPOLLIN, .data.u32 = c->number};
-  epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &interest);
+  want(c, EPOLLIN);
   ask(c);
 }
 
@@ -156,7 +181,10 @@ static int turn(int wait_ms) {
     struct client *c = &clients[number];
     if (c->state == CONNECTING && (ready[i].events & (EPOLLERR | EPOLLHUP))) break_client(c);
     else if (c->state == CONNECTING) connected(c);
-    else if (c->state != CLOSED) read_client(c);
+    else if (c->state != CLOSED) {
+      if (c->unsent > 0 && (ready[i].events & EPOLLOUT)) send_request(c);
+      if (c->state != CLOSED && (ready[i].events & ~(uint32_t)EPOLLOUT)) read_client(c);
+    }
   }
   if (credit_count > 0) ask_backend(credits, credit_count * sizeof *credits);
   credit_count = 0;
@@ -251,7 +279,10 @@ static void run_saturate(uint64_t warm_ms, uint64_t ms) {
   drain();
 }
 
-static void run_plain(uint32_t connections, uint64_t warm_ms, uint64_t ms) {
+static void run_plain(uint32_t connections, uint64_t warm_ms, uint64_t ms, const char *kind) {
+  int is_large = strcmp(kind, "large") == 0, is_upload = strcmp(kind, "upload") == 0;
+  request = is_large ? LARGE_REQUEST : is_upload ? upload : PLAIN_REQUEST;
+  request_bytes = is_large ? sizeof LARGE_REQUEST - 1 : is_upload ? sizeof upload : sizeof PLAIN_REQUEST - 1;
   mode = PLAIN;
   for (uint32_t i = 0; i < connections; i++) open_client(&clients[count++], i);
   measure("answers", &answered, warm_ms, ms);
@@ -268,12 +299,12 @@ static void obey(void) {
   unsigned long a = 0, b = 0, c = 0;
   unsigned burst = 1;
   double rate = 0;
-  char op[16];
+  char op[16], kind[16] = "small";
   if (fgets(command, sizeof command, stdin) == NULL) exit(0);
   if (sscanf(command, "open %lu %lu %255s", &a, &b, path) == 3) run_open((uint32_t)a, (uint32_t)b);
   else if (sscanf(command, "pace %15s %lf %u %lu %lu", op, &rate, &burst, &a, &b) == 5) run_pace(op, rate, burst, a, b);
   else if (sscanf(command, "saturate %lu %lu", &a, &b) == 2) run_saturate(a, b);
-  else if (sscanf(command, "plain %lu %lu %lu", &a, &b, &c) == 3) run_plain((uint32_t)a, b, c);
+  else if (sscanf(command, "plain %lu %lu %lu %15s", &a, &b, &c, kind) >= 3) run_plain((uint32_t)a, b, c, kind);
   else if (sscanf(command, "idle %lu", &a) == 1) run_ms(a), printf("{\"idle\":%lu", a);
   else if (strncmp(command, "close", 5) == 0) run_close();
   else exit(2);
@@ -285,6 +316,8 @@ int main(int argc, char **argv) {
   prepare_process();
   setvbuf(stdin, NULL, _IONBF, 0);
   fill_event(template_event);
+  memset(upload, 'x', sizeof upload);
+  memcpy(upload, UPLOAD_HEAD, sizeof UPLOAD_HEAD - 1);
   port = (uint16_t)atoi(argv[1]);
   control = connect_to((uint16_t)atoi(argv[2]));
   for (char *pid = strtok(argv[3], ","); pid != NULL && watched.count < MAX_PIDS; pid = strtok(NULL, ","))
