@@ -67,6 +67,18 @@ interface OptionToken {
   readonly inlineValue: boolean | undefined;
 }
 
+/** The names that other programs give to a flag. */
+const FLAGS_ELSEWHERE: Readonly<Record<string, string>> = {
+  bind: "listen",
+  from: "listen",
+  port: "listen",
+  backend: "to",
+  target: "to",
+  upstream: "to",
+  conf: "config",
+  file: "config",
+};
+
 /** Returns the option of `parseArgs` for a flag's letter, if it has one. */
 function letterOf(name: string, letters: Readonly<Record<string, string>>): { short?: string } {
   const letter = Object.keys(letters).find((key) => letters[key] === name);
@@ -81,7 +93,9 @@ function checkOption(
   const takes = Object.hasOwn(known, name) ? known[name] : undefined;
   const isKnown = rawName.startsWith("--") || Object.hasOwn(letters, rawName.slice(1));
   if (takes === undefined || !isKnown) {
-    const hint = suggestion(name, Object.keys(known)).replace("did you mean ", "did you mean --");
+    const other = FLAGS_ELSEWHERE[name];
+    const meant = other !== undefined && Object.hasOwn(known, other) ? `; did you mean ${other}?` : undefined;
+    const hint = (meant ?? suggestion(name, Object.keys(known))).replace("did you mean ", "did you mean --");
     throw new UsageError(`unknown flag ${rawName}${hint}`);
   }
   if (takes === "none") {

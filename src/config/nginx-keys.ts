@@ -36,9 +36,22 @@ const NGINX_KEYS: Readonly<Record<string, string>> = {
   ssl_certificate_key: "that is listen.tls.key, in sluice.yaml",
   daemon: "not needed: sluice runs in the foreground",
   user: "not needed: start sluice as that user",
+  server: "that is upstream.backends",
+  ip_hash: "that is upstream.balance: { method: hash, by: ip }",
+  least_conn: "that is upstream.balance: leastConnections",
 };
 
-/** Returns the remedy for a directive of nginx; undefined for any other name. */
-export function nginxKey(name: string): string | undefined {
-  return Object.hasOwn(NGINX_KEYS, name) ? NGINX_KEYS[name] : undefined;
+/** For keys of other proxies, such as Caddy and Traefik, the same. */
+const OTHER_KEYS: Readonly<Record<string, string>> = {
+  add: "did you mean set?",
+  servers: "did you mean backends?",
+  targets: "did you mean backends?",
+  regex: "not there: stripPrefix and addPrefix change a path",
+  replacement: "not there: stripPrefix and addPrefix change a path",
+};
+
+/** Returns the remedy for a directive of nginx, or a key of another proxy; undefined for any other name. */
+export function foreignKey(name: string): string | undefined {
+  for (const keys of [NGINX_KEYS, OTHER_KEYS]) if (Object.hasOwn(keys, name)) return keys[name];
+  return undefined;
 }

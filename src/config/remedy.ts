@@ -1,4 +1,6 @@
+import { isIPv6 } from "node:net";
 import { withoutFinalSlashes } from "../http/final-slashes.ts";
+import { nearest } from "./nearest.ts";
 
 /**
  * Guesses the intended value. A message says which form is expected; the remedy after it shows the author's value in
@@ -25,8 +27,28 @@ function url(text: string): string | undefined {
   if (socket !== undefined)
     return `WebSocket needs no scheme of its own; ${meant(`http${text.startsWith("wss") ? "s" : ""}${socket}`)}`;
   if (text.startsWith("/")) return meant(`unix:${text}`);
+  if (/^unix:/i.test(text)) return "the path of a socket begins with /";
+  const [, scheme = "", host = ""] = /^([a-z]+):\/\/(.+)$/i.exec(text) ?? [];
+  if (/^https?$/i.test(scheme)) return authority(scheme, host);
+  const spelled = nearest(scheme, ["http", "https"]);
+  if (spelled !== undefined) return meant(`${spelled}://${host}`);
   const address = HOST_AND_PORT.test(text) ? `http://${withoutFinalSlashes(text)}` : undefined;
   return address === undefined ? undefined : meant(address);
+}
+
+/** The remedy for a host and port that no URL can have. */
+function authority(scheme: string, text: string): string | undefined {
+  const [, host = "", port] = /^(.*?)(?::(\d+))?$/.exec(text) ?? [];
+  if (isIPv6(host) && port !== undefined) return meant(`${scheme}://[${host}]:${port}`);
+  if (isIPv6(text)) return meant(`${scheme}://[${text}]`);
+  const isPort = port === undefined || (Number(port) > 0 && Number(port) <= 65_535);
+  return isPort ? undefined : "a port is a number from 1 to 65535";
+}
+
+/** The remedy for a URL with a path: as in nginx, `http://unix:/run/app.sock` is meant as a socket. */
+function withoutPath(text: string): string | undefined {
+  const socket = /^https?:\/\/(unix:\/[^:]+)/i.exec(text)?.[1];
+  return socket === undefined ? undefined : meant(socket);
 }
 
 function listen(text: string): string | undefined {
@@ -42,6 +64,8 @@ function path(text: string): string | undefined {
   if (parameter >= 0) return `a path has no parameters; ${meant(`${text.slice(0, parameter)}/*`)}`;
   const plain = text.replace(/^[~*^\s]+/, "").replace(/[$]$/, "");
   if (/^[~^]/.test(text) && plain.startsWith("/")) return `a path is no regular expression; ${meant(plain)}`;
+  const query = /^(\/[^?#]*)[?#]/.exec(text)?.[1];
+  if (query !== undefined) return `a path has no query; ${meant(query)}`;
   if (!text.startsWith("/")) return /^[\w.-]/.test(text) ? meant(`/${text}`) : undefined;
   const start = /^(\/[^*]*?)\/?\*/.exec(text)?.[1];
   return start === undefined ? undefined : `* stands only at the end, as a segment; ${meant(`${start}/*`)}`;
@@ -76,7 +100,26 @@ const UNITS: Readonly<Record<string, string>> = {
   msec: "ms",
 };
 
+/** For a unit the next smaller one, and how many of them it has. */
+const SMALLER: Readonly<Record<string, readonly [unit: string, times: number]>> = {
+  d: ["h", 24],
+  h: ["m", 60],
+  m: ["s", 60],
+  s: ["ms", 1_000],
+  g: ["m", 1_024],
+  M: ["k", 1_024],
+};
+
+/** Returns a number with a fraction, such as 1.5h, in the next smaller unit: 90m. */
+function whole(count: string, unit: string): string | undefined {
+  const [smaller, times] = SMALLER[unit] ?? [];
+  const number = Number(count) * (times ?? Number.NaN);
+  return Number.isInteger(number) ? meant(`${number}${smaller}`) : undefined;
+}
+
 function duration(text: string): string | undefined {
+  const [, part, partUnit] = /^(\d+\.\d+)([smhd])$/i.exec(text) ?? [];
+  if (part !== undefined && partUnit !== undefined) return whole(part, partUnit.toLowerCase());
   const [, count, unit] = /^(\d+)\s*([a-z]*)$/i.exec(text) ?? [];
   if (count === undefined || unit === undefined) return undefined;
   const known = UNITS[unit.toLowerCase()] ?? (/^(?:ms|[smhd])$/i.test(unit) ? unit.toLowerCase() : undefined);
@@ -84,6 +127,8 @@ function duration(text: string): string | undefined {
 }
 
 function size(text: string): string | undefined {
+  const [, part, partUnit] = /^(\d+\.\d+)([mg])$/i.exec(text) ?? [];
+  if (part !== undefined && partUnit !== undefined) return whole(part, partUnit === "g" ? "g" : "M");
   const [, count, unit] = /^(\d+)\s*([kmg])i?b?$/i.exec(text) ?? [];
   return count === undefined ? undefined : meant(`${count}${unit?.toLowerCase()}`);
 }
@@ -98,9 +143,37 @@ function redis(text: string): string | undefined {
   return /:\d{1,5}$/.test(text) && HOST_AND_PORT.test(text) ? meant(`redis://${text}`) : undefined;
 }
 
+/** The methods of nginx. */
+const BALANCE: Readonly<Record<string, string>> = {
+  ip_hash: "{ method: hash, by: ip }",
+  least_conn: "leastConnections",
+  random: "randomTwo",
+};
+
+const balance = (text: string): string | undefined =>
+  Object.hasOwn(BALANCE, text) ? `in upstream.balance, ${meant(BALANCE[text] ?? "")}` : undefined;
+
+/** The log levels of other programs. */
+const LEVELS: Readonly<Record<string, string>> = {
+  trace: "debug",
+  verbose: "debug",
+  notice: "info",
+  warning: "warn",
+  crit: "error",
+  fatal: "error",
+  off: "silent",
+  none: "silent",
+};
+
+function level(text: string): string | undefined {
+  const name = text.toLowerCase();
+  return Object.hasOwn(LEVELS, name) ? meant(LEVELS[name] ?? "") : undefined;
+}
+
 /** The remedies by the form that a message expects. */
 const BY_EXPECTATION: readonly (readonly [expected: RegExp, remedy: Remedy])[] = [
   [/^expected a URL such as http:/, url],
+  [/^expected no path or query/, withoutPath],
   [/^expected a URL such as redis:/, redis],
   [/^expected a port, /, listen],
   [/^expected a path such as/, path],
@@ -109,6 +182,8 @@ const BY_EXPECTATION: readonly (readonly [expected: RegExp, remedy: Remedy])[] =
   [/^expected a duration/, duration],
   [/^expected a size/, size],
   [/^expected \{ requests, per/, rate],
+  [/^expected leastConnections, /, balance],
+  [/^expected debug, info, /, level],
 ];
 
 const BOOLEANS: Readonly<Record<string, string>> = { yes: "true", on: "true", no: "false", off: "false" };
@@ -121,10 +196,12 @@ export function remedyFor(message: string, input: unknown): string | undefined {
   const missingBlank = /^([A-Za-z]\w*):(?!\/\/)(\S.*)$/.exec(text);
   if (message.startsWith("expected an object")) {
     if (missingBlank !== null) return `a blank is missing after ${missingBlank[1]}:`;
+    if (message.includes("with level")) return meant(`{ level: ${text} }`);
     return message.includes("with path") && text.startsWith("/") ? meant(`{ path: ${text} }`) : undefined;
   }
   if (message === "expected a list") return meant(`[${text}]`);
   if (message.startsWith("expected true or false")) {
+    if (/^(?:true|false)$/i.test(text)) return `write ${text.toLowerCase()} without quotes`;
     const value = BOOLEANS[text.toLowerCase()];
     return value === undefined ? undefined : meant(value);
   }

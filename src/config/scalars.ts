@@ -124,7 +124,7 @@ export const backendUrl = z
     }
     const parsed = URL.canParse(url) ? new URL(url) : undefined;
     // The URL standard allows a host with `$`; no such host exists, and the author meant a variable.
-    if (parsed === undefined || !/^https?:\/\/[^$]+$/i.test(url)) {
+    if (parsed === undefined || parsed.port === "0" || !/^https?:\/\/[^$]+$/i.test(url)) {
       ctx.addIssue(EXPECTED_URL);
       return z.NEVER;
     }

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { type JsonSchema, keyPaths, keysAt } from "./json-schema.ts";
 import { nearest, suggestion } from "./nearest.ts";
-import { nginxKey } from "./nginx-keys.ts";
+import { foreignKey } from "./nginx-keys.ts";
 import { remedyFor } from "./remedy.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -112,14 +112,23 @@ function unknownKey(
   const known = keysAt(schema, parent);
   const everywhere = keyPaths(schema);
   const meant =
+    variantOf(key, known) ??
     everywhere.find((spelled) => lastName(spelled) === key) ??
     nearest(key, known) ??
     misspelt(key, everywhere);
   const hint =
-    nginxKey(key) ??
+    foreignKey(key) ??
     (key === "routes" ? "each route is a file of its own in routes/" : undefined) ??
     (meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}?`);
   return { path, isKey: true, isMissing: false, message: `unknown key; ${hint}` };
+}
+
+/** Returns the known key of which a key is the singular, the plural or the end: `method`, and `origins` for allowOrigins. */
+function variantOf(key: string, known: readonly string[]): string | undefined {
+  const plural = known.find((name) => name === `${key}s` || key === `${name}s`);
+  if (plural !== undefined || key.length < 5) return plural;
+  const longer = known.filter((name) => name.toLowerCase().endsWith(key.toLowerCase()));
+  return longer.length === 1 ? longer[0] : undefined;
 }
 
 const lastName = (path: string): string => path.slice(path.lastIndexOf(".") + 1);

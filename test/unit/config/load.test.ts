@@ -269,7 +269,10 @@ describe("routes that could never match", () => {
     ["/a%00", "expected a path without a NUL: such requests are refused"],
     ["/a%zz", "expected a path such as /stream, or /chat/* for everything below it"],
     ["/a\\b", "expected a path such as /stream, or /chat/* for everything below it"],
-    ["/a?b", "expected a path such as /stream, or /chat/* for everything below it"],
+    [
+      "/a?b",
+      "expected a path such as /stream, or /chat/* for everything below it; a path has no query; did you mean /a?",
+    ],
     [
       "/a*",
       "expected a path such as /stream, or /chat/* for everything below it; * stands only at the end, as a segment; did you mean /a/*?",
