@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Certificate } from "../config/certificate-file.ts";
 import type { Log } from "../observe/log.ts";
+import { destroyIfWritesHang } from "../process/internals/tls-hung-writes.ts";
 import { underlyingSocket } from "../process/internals/underlying-socket.ts";
 import { contextOptions, TlsCertificates } from "./tls-certificates.ts";
 
@@ -35,6 +36,7 @@ export class TlsHandshakes {
       const raw = underlyingSocket(socket);
       // An error before the next listener is added would end the process.
       socket.on("error", () => socket.destroy());
+      destroyIfWritesHang(socket);
       if (raw === undefined) socket.destroy();
       else onSecure(socket, raw);
     });

@@ -1,11 +1,15 @@
+import { connect } from "node:net";
 import { performance } from "node:perf_hooks";
+import { connect as connectTls } from "node:tls";
 import { expect, test } from "vitest";
+import { afterTest } from "../support/after-test.ts";
 import type { BackendConnection } from "../support/backend.ts";
 import { startBackend } from "../support/backend.ts";
 import { startBlackHole } from "../support/black-hole.ts";
+import { certificateFiles } from "../support/certificate-files.ts";
 import { eventually, SOON_MS } from "../support/eventually.ts";
 import type { GatewayFixture } from "../support/gateway.ts";
-import { startGatewayTo } from "../support/gateway.ts";
+import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStream } from "../support/sse-client.ts";
 
@@ -111,4 +115,37 @@ test("a request whose client disconnects at once leaves no backend connection op
   }
   await eventually(() => gateway.requestLines().length >= backend.requests.length, "the log lines");
   await eventually(() => backend.openConnections === 0, "the close of all backend connections");
+});
+
+/** Sends a request with the end of its TLS handshake, and resets the connection before it has read anything more. */
+function requestAndReset(port: number, path: string): void {
+  const below = connect(port, "127.0.0.1");
+  const client = connectTls({ socket: below, rejectUnauthorized: false });
+  afterTest(() => void below.destroy());
+  for (const socket of [below, client]) socket.on("error", () => {});
+  client.once("secureConnect", () => {
+    client.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    below.resetAndDestroy();
+  });
+}
+
+test("with the end of its TLS handshake: Node reports no reset and lets no write end", async () => {
+  const backend = await startBackend();
+  // Without the timeouts that would end the requests in the end.
+  const unbounded = { limits: { halfCloseTimeout: "off" }, stream: { sendTimeout: "off" } };
+  const gateway = await startGateway({
+    routes: {
+      silent: { match: { path: "/silent" }, upstream: backend.url, ...unbounded },
+      mock: {
+        match: { path: "/mock" },
+        mock: { events: [{ data: "1", after: "20ms" }], repeat: true },
+        ...unbounded,
+      },
+    },
+    server: { listen: { address: "127.0.0.1:0", tls: await certificateFiles() } },
+  });
+  for (const path of ["/silent", "/mock"]) requestAndReset(gateway.port, path);
+  await eventually(() => gateway.requestLines().length === 2, "the ends of both requests");
+  for (const line of gateway.requestLines()) expect(line).toMatchObject({ endReason: "client_gone" });
+  await eventually(() => backend.openConnections === 0, "the end of the backend's request");
 });
