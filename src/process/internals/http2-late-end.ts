@@ -24,4 +24,6 @@ export function endAfterReading(session: ServerHttp2Session, onFault: (error: un
       setImmediate(guarded(onFault, () => destroy(...reason)));
     },
   });
+  // Node may hold a closed session for ever; `onFault` would lead to all that its owner holds.
+  session.once("close", () => Reflect.deleteProperty(session, "destroy"));
 }
