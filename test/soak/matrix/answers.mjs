@@ -1,4 +1,4 @@
-import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, crc32, deflateSync, gzipSync } from "node:zlib";
 import { drawSplits, GARBAGE } from "./random.mjs";
 
 /** Draws the backend's behaviour for one request: the bytes of its response, its writes, and its fault. */
@@ -97,8 +97,18 @@ const COMPRESSORS = {
   br: (body) => brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
 };
 
-/** The mark of the request in its response: a client that finds another request's mark has found a mix-up. */
-export const markOf = (name) => `[[${name}]]`;
+/**
+ * The mark of the request in its response: a client that finds another request's mark has found a mix-up. It has a
+ * checksum, because garbage in a compressed body may change one name into another before the decoder notices.
+ */
+export const markOf = (name) => `[[${name}:${crc32(name)}]]`;
+
+/** Returns the names of all marks in a text whose checksum is right. */
+export const markedIn = (text) =>
+  [...text.matchAll(/\[\[([\w.]+):\d+\]\]/g)]
+    .filter(([mark, name]) => mark === markOf(name))
+    .map(([, name]) => name);
+
 /** The mark of the response's end. */
 export const endOf = (name) => `((end ${name}))`;
 

@@ -1,16 +1,11 @@
-/**
- * The names that marks have. Garbage in a compressed body decodes to other bytes before its checksum tells, and may
- * change a mark into a name that no case has.
- */
-const NAME = /^(?:\d+\.\d+|common\d+)$/;
+import { markedIn } from "./answers.mjs";
 
 /** Checks the marks that a client received: only its own responses, in the order of the requests. */
 export function checkAnswers({ index, client, requests }, text) {
   const broken = [];
   const shared = new Set(requests.map(({ stream }) => stream));
-  const names = [...text.matchAll(/\[\[([\w.]+)\]\]/g)].map(([, name]) => name);
   const isOthers = (name) => name.split(".")[0] !== String(index) && !shared.has(name);
-  const others = names.filter((name) => NAME.test(name) && isOthers(name));
+  const others = markedIn(text).filter(isOthers);
   if (others.length > 0) broken.push(`answers: case ${index} got the answer of ${others[0]}`);
   // A line of its own is an event that no backend sent.
   if (/^data: forged$/m.test(text)) broken.push(`answers: case ${index} got what was written into Redis`);

@@ -13,6 +13,8 @@ import { APP_CODE } from "./requests.mjs";
 /** The gateways under test with their backends, and the rounds of cases. */
 
 const WORKERS = { one: 1, redis: 1, two: 2 };
+/** Each serving process has one for commands, and one that waits for events. */
+const REDIS_CONNECTIONS = { one: 0, redis: 2, two: 4 };
 /** The number of connections at a time, over all gateways. */
 const AT_ONCE = 80;
 /** The number of cases without a fault before the first rest, the reference. */
@@ -149,7 +151,7 @@ export class Matrix {
     await inParallel(own, WARM_UP_AT_ONCE, (drawn) => this.#runCase(side, drawn));
     const options = { redis: this.#redis, seen: side.backend.take(), baseline: undefined };
     side.cold = await checkRest(gateway, options);
-    side.baseline = await stateOf(gateway, this.#peersOf(side));
+    side.baseline = await stateOf(gateway, this.#peersOf(side), REDIS_CONNECTIONS[gateway.name]);
   }
 
   async #run(indices) {
