@@ -4,6 +4,7 @@ import type { EarlyResponse } from "../http/client-response.ts";
 import { HEAD_START, renderInterim } from "../http/raw-head.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
 import { dropFromHead } from "../process/internals/half-open.ts";
+import { lingerAtClose } from "../process/internals/lingering-close.ts";
 import { writeUncheckedHead } from "../process/internals/unchecked-head.ts";
 import { whenSent } from "../process/send-queues.ts";
 import { resetConnection } from "./reset-connection.ts";
@@ -102,6 +103,7 @@ export class NodeResponse implements EarlyResponse {
     if (this.#response.closed) return;
     this.#hasBegun = true;
     if (trailers.length > 0) this.#response.addTrailers(trailers);
+    lingerAtClose(this.#response.req);
     this.#response.end(lastPart);
   }
 

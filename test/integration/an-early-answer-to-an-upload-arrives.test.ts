@@ -1,5 +1,9 @@
+import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { expect, test } from "vitest";
+import { afterTest } from "../support/after-test.ts";
 import { chunkOf, startBackend } from "../support/backend.ts";
+import { certificateFiles } from "../support/certificate-files.ts";
 import { eventually } from "../support/eventually.ts";
 import { type GatewayFixture, startGatewayTo } from "../support/gateway.ts";
 import { openStream, type StreamClient } from "../support/sse-client.ts";
@@ -72,6 +76,37 @@ test("a response without a length that is cut by the reset of an upload does not
     if (client.head?.status === 200) expect(await client.ended()).not.toBe("clean");
   }
 });
+
+test.each(["tcp", "tls"])(
+  "a client that asks for the close of its %s connection may write on behind an early response",
+  async (transport) => {
+    const tls = transport === "tls" ? { tls: await certificateFiles() } : {};
+    const backend = await startBackend((request) => request.respond(413, {}, "too large"));
+    const gateway = await startGatewayTo(backend.url, {}, { listen: { address: "127.0.0.1:0", ...tls } });
+    const { port } = gateway;
+    const client =
+      transport === "tls"
+        ? connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false })
+        : connect(port, "127.0.0.1");
+    afterTest(() => void client.destroy());
+    const errors: Error[] = [];
+    client.on("error", (error) => errors.push(error));
+    // As nginx, which reads nothing while it writes.
+    client.pause();
+    client.write("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n");
+    await gateway.requestLine();
+    for (let part = 0; part < 10; part++) {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      client.write(Buffer.alloc(100));
+    }
+    const received: Buffer[] = [];
+    client.on("data", (bytes) => received.push(bytes));
+    client.resume();
+    await eventually(() => client.readableEnded, "the end of the response");
+    expect(errors).toEqual([]);
+    expect(Buffer.concat(received).toString()).toMatch(/^HTTP\/1\.1 413 [\s\S]*\r\n\r\ntoo large$/);
+  },
+);
 
 test("a connection with an early response to an upload is not reused", async () => {
   const backend = await startBackend((request) => {

@@ -8,6 +8,8 @@ import { createRouter } from "../../../src/routing/router.ts";
 const MANY = 100_000;
 /** A pattern that backtracks would take years for such a text. */
 const MAX_MS = 3_000;
+/** The machine may stand still during one attempt; a slow check is slow each time. */
+const ATTEMPTS = 3;
 
 const upstream = "http://127.0.0.1:1";
 const good = { match: { path: "/a" }, upstream };
@@ -65,6 +67,13 @@ const timed = (act: () => unknown): number => {
   return performance.now() - startedAt;
 };
 
+/** Returns the time of the quickest attempt; a quick one is the last. */
+function quickest(act: () => unknown): number {
+  let ms = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < ATTEMPTS && ms >= MAX_MS; attempt++) ms = Math.min(ms, timed(act));
+  return ms;
+}
+
 // No key accepts a regular expression: a text that looks like one is an ordinary text.
 test.each([
   ...Object.entries(ROUTES).map(([key, make]) => [key, make, routeSchema] as const),
@@ -72,7 +81,7 @@ test.each([
 ])("any text in %s is accepted or refused within milliseconds", (_, make, schema) => {
   for (const [piece, end] of TEXTS) {
     const text = piece.repeat(MANY / piece.length) + end;
-    expect(timed(() => schema.safeParse(make(text)))).toBeLessThan(MAX_MS);
+    expect(quickest(() => schema.safeParse(make(text)))).toBeLessThan(MAX_MS);
   }
 });
 
