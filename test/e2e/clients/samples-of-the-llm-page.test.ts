@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type BackendRequest, startBackend } from "../../support/backend.ts";
+import { bundled } from "../../support/bundle.ts";
 import { launchChromium } from "../../support/chromium.ts";
 import { run } from "../../support/command.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -9,7 +10,7 @@ import { startNginx } from "../../support/nginx.ts";
 import { startPageServer } from "../../support/page-server.ts";
 import { pageText } from "../../support/pages.ts";
 
-/** The samples of docs/llm.md, as they are there, behind an nginx that cuts a response after a second of silence. */
+/** The samples of docs/llm.md, as they are there, behind an nginx that cuts a response after some silence. */
 
 const ROOT = new URL("../../..", import.meta.url).pathname;
 const [, clients = ""] = /\n## Clients\n([\s\S]*?)\n## /.exec(pageText("docs/llm.md")) ?? [];
@@ -20,12 +21,12 @@ const SAMPLES = new Map(
     .map((part) => [/^.+/.exec(part)?.[0] ?? "", /```js\n([\s\S]*?)```/.exec(part)?.[1] ?? ""]),
 );
 
-const IN_NODE = ["openai", "@anthropic-ai/sdk", "@google/genai"];
+const IN_NODE = ["openai", "@anthropic-ai/sdk", "@google/genai", "LangGraph SDK"];
 const IN_A_BROWSER = ["@microsoft/fetch-event-source", "EventSource"];
-/** Their packages are no dependencies. */
-const NOT_RUN = ["Vercel AI SDK", "LangGraph SDK"];
+const IN_REACT = "Vercel AI SDK";
 
-/** Longer than nginx waits. */
+/** How long nginx waits, and a silence that is longer. */
+const CUT_S = 1;
 const SILENCE_MS = 1_500;
 const WORDS = ["one", " two", " three"];
 
@@ -39,27 +40,32 @@ const EVENTS: Readonly<Record<string, (text: string) => string>> = {
   models: (text) => `data: ${json({ candidates: [{ content: { parts: [{ text }] } }] })}\r\n\r\n`,
   // The space is one of the text: readers remove the first one.
   answers: (text) => `data: ${text}\n\n`,
+  runs: (text) => `event: custom\ndata: ${json({ text })}\n\n`,
 };
 
-/** SDKs wait for the response head; readers of events get it at once, and lose the connection between the words. */
+/** The readers of these events get the response head at once, and lose the connection between the words. */
+const READERS = ["answers", "runs"];
+
+/** Most SDKs come back only until the response head. */
 async function answer(request: BackendRequest): Promise<void> {
   await request.wholeBody();
-  const api = /chat|messages|models|answers/.exec(request.target)?.[0] ?? "";
-  if (api !== "answers") await delay(2 * SILENCE_MS);
+  const api = /chat|messages|models|answers|runs/.exec(request.target)?.[0] ?? "";
+  const isRead = READERS.includes(api);
+  if (!isRead) await delay(2 * SILENCE_MS);
   request.openStream();
   for (const word of WORDS) {
-    if (api === "answers") await delay(SILENCE_MS);
+    if (isRead) await delay(SILENCE_MS);
     request.emit(EVENTS[api]?.(word) ?? "");
   }
   if (api === "chat") request.emit("data: [DONE]\n\n");
   request.endStream();
 }
 
-async function start() {
-  let requests = 0;
+async function start(onRequest = (request: BackendRequest) => void answer(request), cutS = CUT_S) {
+  const requests: BackendRequest[] = [];
   const backend = await startBackend((request) => {
-    requests += 1;
-    void answer(request);
+    requests.push(request);
+    onRequest(request);
   });
   const route = {
     match: { path: "/*" },
@@ -69,9 +75,9 @@ async function start() {
     cors: true,
   };
   const gateway = await startGateway({ routes: { main: route } });
-  const extra = "proxy_read_timeout 1s; proxy_next_upstream off;";
+  const extra = `proxy_read_timeout ${cutS}s; proxy_next_upstream off;`;
   const nginx = await startNginx({ upstream: gateway.host, extra });
-  return { url: nginx.url, requests: () => requests };
+  return { url: nginx.url, requests };
 }
 
 const sampleFor = (name: string, url: string): string => {
@@ -80,8 +86,8 @@ const sampleFor = (name: string, url: string): string => {
   return sample.replaceAll("https://api.example.com", url);
 };
 
-test("each sample is run here, but for those of packages that are no dependencies", () => {
-  expect([...SAMPLES.keys()].sort()).toEqual([...IN_NODE, ...IN_A_BROWSER, ...NOT_RUN].sort());
+test("each sample is run here", () => {
+  expect([...SAMPLES.keys()].sort()).toEqual([...IN_NODE, ...IN_A_BROWSER, IN_REACT].sort());
 });
 
 test.each(IN_NODE)(
@@ -91,7 +97,7 @@ test.each(IN_NODE)(
     const given = "const token = 'k'; const show = (text) => process.stdout.write(text);\n";
     const args = ["--input-type=module", "-e", given + sampleFor(name, url)];
     expect(await run(process.execPath, args, { cwd: ROOT })).toBe("one two three");
-    expect(requests()).toBe(1);
+    expect(requests).toHaveLength(1);
   },
   60_000,
 );
@@ -112,7 +118,72 @@ test.each(IN_A_BROWSER)(
       timeoutMs: 30_000,
     });
     expect((await shown()).map((word) => word.trim())).toEqual(WORDS.map((word) => word.trim()));
-    expect(requests()).toBe(1);
+    expect(requests).toHaveLength(1);
   },
   60_000,
 );
+
+/** The application around the sample: it saves the question, and shows the chat. */
+const CHAT = `
+import { createElement } from "react";
+import { createRoot } from "react-dom/client";
+const saved = JSON.parse(localStorage.getItem("question") ?? "[]");
+function Chat() {
+  window.chat = useNamedChat("chat-1", saved);
+  return null;
+}
+createRoot(document.body.appendChild(document.createElement("div"))).render(createElement(Chat));
+window.ask = async () => {
+  const question = { id: "q", role: "user", parts: [{ type: "text", text: "Say it." }] };
+  localStorage.setItem("question", JSON.stringify([question]));
+  await chat.sendMessage(question);
+};
+window.textOf = ({ parts }) => parts.filter(({ type }) => type === "text").map(({ text }) => text).join("");
+window.shown = () => chat.messages.filter(({ role }) => role === "assistant").map(textOf);
+`;
+
+test("useChat with resume has the whole answer after reloads and a cut, of one backend request", async () => {
+  const { url, requests } = await start((request) => request.openStream(), 5);
+  const part = (value: object) => requests[0]?.emit(`data: ${json(value)}\n\n`);
+  const say = (delta: string) => part({ type: "text-delta", id: "0", delta });
+  const pages = await startPageServer();
+  const page = await (await launchChromium()).newPage();
+  const content = await bundled(sampleFor(IN_REACT, url) + CHAT);
+  const load = async () => {
+    await page.goto(pages.origin + pages.path);
+    await page.evaluate("window.token = 'k'");
+    await page.addScriptTag({ type: "module", content });
+    await eventually(() => page.evaluate("window.chat !== undefined"), "the chat");
+  };
+  const shows = (text: string, status: string) =>
+    eventually(
+      async () => (await page.evaluate("shown().join() + '/' + chat.status")) === `${text}/${status}`,
+      `"${text}" and the status ${status}`,
+      { timeoutMs: 15_000 },
+    );
+
+  await load();
+  await page.evaluate("void ask()");
+  await eventually(() => requests.length === 1, "the backend request");
+  part({ type: "start" });
+  part({ type: "text-start", id: "0" });
+  say("one");
+  await shows("one", "streaming");
+  await load();
+  await shows("one", "streaming");
+  say(" two");
+  await shows("one two", "streaming");
+  // nginx cuts the silent response.
+  await shows("one two", "error");
+  await load();
+  await shows("one two", "streaming");
+  say(" three");
+  part({ type: "text-end", id: "0" });
+  part({ type: "finish" });
+  requests[0]?.emit("data: [DONE]\n\n");
+  requests[0]?.endStream();
+  await shows("one two three", "ready");
+  await load();
+  await shows("one two three", "ready");
+  expect(requests).toHaveLength(1);
+}, 60_000);
