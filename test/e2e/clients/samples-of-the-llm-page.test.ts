@@ -61,7 +61,7 @@ async function answer(request: BackendRequest): Promise<void> {
   request.endStream();
 }
 
-async function start(onRequest = (request: BackendRequest) => void answer(request), cutS = CUT_S) {
+async function start(onRequest: (request: BackendRequest) => void = answer, cutS = CUT_S) {
   const requests: BackendRequest[] = [];
   const backend = await startBackend((request) => {
     requests.push(request);
