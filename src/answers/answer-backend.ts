@@ -1,8 +1,9 @@
-import { DueTimer } from "../base/due-timer.ts";
-import { ProxyError, refusalOf } from "../base/errors.ts";
-import { guarded } from "../base/guard.ts";
+import { type ProxyError, refusalOf } from "../base/errors.ts";
+import type { FaultOwner } from "../base/guard.ts";
+import { Canceller } from "../http/canceller.ts";
 import type { Cancellation } from "../http/client-response.ts";
-import type { BorrowedBytes, Sink, Source } from "../http/source.ts";
+import type { Source } from "../http/source.ts";
+import { BackendBody } from "../shared/backend-body.ts";
 
 /** The calls of an answer's backend request to its answer. After `onEnd`, `onBroken` and `onFailed` comes no other. */
 export interface AnswerBackendListener {
@@ -17,8 +18,8 @@ export interface AnswerBackendListener {
   onFailed(error: ProxyError): void;
 }
 
-/** Sends a request, and resolves when its response head has come. */
-export type DialRequest = (cancellation: Cancellation) => Promise<Source>;
+/** Sends a request, and resolves when its response head has come; a fault in one of its callbacks goes to `owner`. */
+export type DialRequest = (cancellation: Cancellation, owner: FaultOwner) => Promise<Source>;
 
 interface AnswerBackendOptions {
   /** `stream.idleTimeout`, in ms. */
@@ -27,38 +28,31 @@ interface AnswerBackendOptions {
 }
 
 /** The backend request of one answer. It is sent once: a second one could generate, and cost, another answer. */
-export class AnswerBackend implements Sink {
+export class AnswerBackend implements FaultOwner {
   readonly #options: AnswerBackendOptions;
   readonly #listener: AnswerBackendListener;
-  readonly #cancellations = new Set<() => void>();
-  #isCancelled = false;
-  #source: Source | undefined;
-  #idle: DueTimer | undefined;
-  #isPaused = false;
+  readonly #canceller = new Canceller();
+  readonly #body: BackendBody;
 
   constructor(options: AnswerBackendOptions, listener: AnswerBackendListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#body = new BackendBody(options, {
+      onData: (bytes) => listener.onData(bytes),
+      onEnd: () => listener.onEnd(),
+      onError: (error) => listener.onBroken(refusalOf(error)),
+    });
   }
 
   /** Sends the request, and keeps nothing of it: an answer is kept longer than its request. */
   start(dial: DialRequest): void {
     const { onFault } = this.#options;
-    const isCancelled = () => this.#isCancelled;
-    const cancellation: Cancellation = {
-      get isClosed() {
-        return isCancelled();
-      },
-      onClose: (callback) => {
-        this.#cancellations.add(callback);
-        return () => this.#cancellations.delete(callback);
-      },
-    };
-    dial(cancellation)
+    const canceller = this.#canceller;
+    dial(canceller, this)
       .then(
-        (source) => (this.#isCancelled ? source.cancel() : this.#open(source)),
+        (source) => (canceller.isClosed ? source.cancel() : this.#open(source)),
         (error: unknown) => {
-          if (!this.#isCancelled) this.#listener.onFailed(refusalOf(error));
+          if (!canceller.isClosed) this.#listener.onFailed(refusalOf(error));
         },
       )
       .catch(onFault);
@@ -66,82 +60,39 @@ export class AnswerBackend implements Sink {
 
   /** Cancels the request, before its response head or after it; the listener is not called afterwards. */
   cancel(): void {
-    if (this.#isCancelled) return;
-    this.#isCancelled = true;
-    this.#release()?.cancel();
-    for (const callback of [...this.#cancellations]) callback();
-    this.#cancellations.clear();
+    if (this.#canceller.isClosed) return;
+    this.#canceller.cancel();
+    this.#body.cancel();
+  }
+
+  fault(error: unknown): void {
+    if (this.#body.isOpen) {
+      this.#body.fail(error);
+      return;
+    }
+    this.#options.onFault(error);
+    if (this.#canceller.isClosed) return;
+    this.cancel();
+    this.#listener.onFailed(refusalOf(error));
   }
 
   pause(): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#source?.pause();
+    this.#body.pause();
   }
 
   resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    this.#idle?.refresh();
-    this.#source?.resume();
-  }
-
-  onData(bytes: BorrowedBytes, start: number, end: number): void {
-    if (this.#isCancelled) return;
-    this.#idle?.refresh();
-    try {
-      this.#listener.onData(bytes.subarray(start, end));
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-
-  onEnd(): void {
-    if (this.#release() !== undefined) this.#listener.onEnd();
-  }
-
-  onError(error: Error): void {
-    if (this.#release() !== undefined) this.#listener.onBroken(refusalOf(error));
+    this.#body.resume();
   }
 
   #open(source: Source): void {
     try {
       if (!this.#listener.onHead(source)) return;
-      this.#source = source;
-      const { idleMs, onFault } = this.#options;
-      if (idleMs !== undefined)
-        this.#idle = new DueTimer(
-          idleMs,
-          guarded(onFault, () => this.#onIdle()),
-        );
-      source.start(this);
-      if (this.#isPaused) source.pause();
+      if (this.#canceller.isClosed) source.cancel();
+      else this.#body.open(source);
     } catch (error) {
       source.cancel();
-      this.#failed(error);
+      this.#options.onFault(error);
+      this.#listener.onBroken(refusalOf(error));
     }
-  }
-
-  /** Handling the response has thrown. */
-  #failed(error: unknown): void {
-    this.#options.onFault(error);
-    this.#release()?.cancel();
-    this.#listener.onBroken(refusalOf(error));
-  }
-
-  #onIdle(): void {
-    // While the backend is paused, its silence does not count.
-    if (this.#isPaused) return void this.#idle?.refresh();
-    this.#release()?.cancel();
-    this.#listener.onBroken(new ProxyError("backend_timeout", "silent for stream.idleTimeout"));
-  }
-
-  /** Releases the response, and returns it for cancellation; undefined if it was released before. */
-  #release(): Source | undefined {
-    this.#idle?.clear();
-    this.#idle = undefined;
-    const source = this.#source;
-    this.#source = undefined;
-    return source;
   }
 }

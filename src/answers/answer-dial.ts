@@ -1,9 +1,9 @@
 import { detachedExchange } from "../exchange/detached-exchange.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
-import type { Cancellation, ClientResponse } from "../http/client-response.ts";
+import type { ClientResponse } from "../http/client-response.ts";
 import { withoutField } from "../http/fields.ts";
-import type { Source, SourceHead } from "../http/source.ts";
+import type { SourceHead } from "../http/source.ts";
 import type { BackendFiles } from "../limits/backend-files.ts";
 import { metered } from "../llm/metered-source.ts";
 import type { LlmMetrics } from "../observe/llm-metrics.ts";
@@ -13,6 +13,7 @@ import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { DialRequest } from "./answer-backend.ts";
 
 /** A route whose answers can be kept. */
 export type AnsweringRoute = Route & { readonly upstream: Upstream };
@@ -23,6 +24,7 @@ export interface AnswerDial {
   readonly files: BackendFiles;
   /** The metrics of answers of language models. */
   readonly llm: LlmMetrics;
+  onFault(error: unknown, facts?: Readonly<Record<string, unknown>>): void;
   /** The client that asks first, with its response for interim responses. */
   readonly exchange: Exchange;
   readonly response: ClientResponse;
@@ -32,11 +34,12 @@ export interface AnswerDial {
  * Returns the function that sends the first client's request to a backend. The request does not end with that client's
  * exchange: only `cancellation` ends it. The backend connection counts as an open file until it has closed.
  */
-export function dialAnswer(details: AnswerDial): (cancellation: Cancellation) => Promise<Source> {
+export function dialAnswer(details: AnswerDial): DialRequest {
   const { route, files, exchange: first, response } = details;
   const { upstream } = route;
   const exchange = answerExchange(details);
-  return async (cancellation) => {
+  return async (cancellation, owner) => {
+    exchange.answerFaultsBy((error) => owner.fault(error));
     first.beginsDialling();
     const requestFor = (backend: Backend) => {
       if (!response.isClosed) first.dialling(backend.address);
@@ -71,11 +74,11 @@ export function dialAnswer(details: AnswerDial): (cancellation: Cancellation) =>
  * Returns the answer's own exchange: the same request as the first client's, which lasts longer than that client. It
  * asks for a body without a content coding, because a client that comes later may not accept it.
  */
-function answerExchange({ exchange: first, route, log }: AnswerDial): Exchange {
+function answerExchange({ exchange: first, route, log, onFault }: AnswerDial): Exchange {
   const { request, client, lastEventId, body } = first;
   const rawHeaders = [...withoutField(request.rawHeaders, "accept-encoding"), "Accept-Encoding", "identity"];
   const own = { ...client, requestId: first.id };
-  const exchange = detachedExchange({ ...request, rawHeaders }, own, { route, log, origin: first });
+  const exchange = detachedExchange({ ...request, rawHeaders }, own, { route, log, onFault, origin: first });
   if (lastEventId !== undefined) exchange.foundLastEventId(lastEventId);
   if (body !== undefined) exchange.readWhole(body);
   return exchange;

@@ -121,10 +121,13 @@ export class AnswerGeneration implements AnswerBackendListener {
 
   onBroken({ code }: ProxyError): void {
     this.#end();
-    this.#options.store.announce({ is: "broken", code, answer: this.#facts });
+    // A fault was reported here: it is none of each client that reads the rest.
+    const told = code === "internal_error" ? "backend_reset" : code;
+    this.#options.store.announce({ is: "broken", code: told, answer: this.#facts });
   }
 
   onFailed(error: ProxyError): void {
+    if (this.#state === "over") return;
     this.#state = "over";
     this.#options.onFailed(error);
     const { status, code, fields } = error;

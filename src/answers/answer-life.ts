@@ -6,7 +6,7 @@ interface LifeOptions {
   readonly times: Pick<ResumeConfig, "grace" | "keep">;
   readonly upkeep: AnswerUpkeep | undefined;
   /** The answer was without a client, here and at other instances, for `resume.grace` while it came. */
-  onAbandoned(): void;
+  onAbandoned(): Promise<void>;
   /** `resume.keep` has passed since its end. */
   onKept(): void;
   onFault(error: unknown): void;
@@ -60,7 +60,7 @@ export class AnswerLife {
       const isAttended = (await upkeep?.isAttended()) === true;
       if (this.#hasClient || this.#hasEnded) return;
       if (isAttended) this.left();
-      else onAbandoned();
+      else await onAbandoned();
     } catch (error) {
       onFault(error);
     }

@@ -1,5 +1,6 @@
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
+import { isExpected } from "../exchange/account.ts";
 import { retrySoon } from "../http/retry-after.ts";
 import type { Source } from "../http/source.ts";
 import type { Beats } from "../shared/beats.ts";
@@ -78,7 +79,7 @@ export class Answer implements ChannelFeed, Membership, GenerationListener {
     this.#life = new AnswerLife({
       times: config,
       upkeep,
-      onAbandoned: () => void this.cancel(new ProxyError("answer_cancelled", "no client for resume.grace")),
+      onAbandoned: () => this.cancel(new ProxyError("answer_cancelled", "no client for resume.grace")),
       onKept: () => this.retire(),
       onFault,
     });
@@ -176,6 +177,8 @@ export class Answer implements ChannelFeed, Membership, GenerationListener {
 
   failedWith(error: ProxyError): void {
     this.#error = error;
+    // A waiting client reports it with its own log line.
+    if (this.#waiting.size === 0 && !isExpected(error)) this.#options.onFault(error);
   }
 
   // The store's feed (ChannelFeed).

@@ -118,7 +118,7 @@ function generatorOf(
       ...callsOf(listener),
       onFault,
     };
-    const dial = dialAnswer({ ...asking, route, log, llm, files: capacity.backendFiles });
+    const dial = dialAnswer({ ...asking, route, log, llm, onFault, files: capacity.backendFiles });
     return new AnswerGeneration(options, { dial, bodyHash: hashBody(exchange) });
   };
 }

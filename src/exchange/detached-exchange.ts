@@ -1,25 +1,29 @@
 import type { Client } from "../http/address.ts";
 import type { ClientRequest } from "../http/client-request.ts";
-import type { Log } from "../observe/log.ts";
-import { Exchange } from "./exchange.ts";
+import { isExpected } from "./account.ts";
+import { Exchange, type Observer } from "./exchange.ts";
 import type { Route } from "./route.ts";
 
 /** The parts of a client's exchange that a request in its place takes over. */
 type Origin = Pick<Exchange, "host" | "target" | "principal" | "consumed">;
 
+export interface Detachment extends Pick<Observer, "log" | "onFault"> {
+  readonly route: Route;
+  readonly origin: Origin;
+}
+
 /**
  * Returns the exchange of a request to a backend that belongs to no single client, as that of a shared stream. It has no
- * log line of its own.
+ * log line of its own, and reports its faults at once.
  */
 export function detachedExchange(
   request: ClientRequest,
   client: Client,
-  { route, log, origin }: { readonly route: Route; readonly log: Log; readonly origin: Origin },
+  { route, log, onFault, origin }: Detachment,
 ): Exchange {
-  const exchange = new Exchange(request, client, {
-    log,
-    onSettled() {},
-    onFault: (err, facts) => log.error({ ...facts, code: "internal_error", err }, "internal error"),
+  const exchange = new Exchange(request, client, { log, onSettled() {}, onFault });
+  exchange.answerFaultsBy((error) => {
+    if (!isExpected(error)) onFault(error, { reqId: exchange.id, route: route.config.name });
   });
   exchange.foundHost(origin.host);
   exchange.foundTarget(origin.target);

@@ -237,7 +237,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       log: this.log,
       loops: this.loops,
       llm: this.telemetry.metrics.llm,
-      onFault: (error: unknown) => this.onFault(error),
+      onFault: this.onFault.bind(this),
     };
     return createSnapshot(config, context, previous);
   }

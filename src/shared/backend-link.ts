@@ -1,9 +1,10 @@
-import { DueTimer } from "../base/due-timer.ts";
 import { ProxyError, refusalOf } from "../base/errors.ts";
-import { guarded } from "../base/guard.ts";
+import { type FaultOwner, guarded } from "../base/guard.ts";
 import type { RedialConfig } from "../config/shared-schema.ts";
+import { Canceller } from "../http/canceller.ts";
 import type { Cancellation } from "../http/client-response.ts";
-import type { BorrowedBytes, Sink, Source } from "../http/source.ts";
+import type { Source } from "../http/source.ts";
+import { BackendBody } from "./backend-body.ts";
 import type { BackendEventReader, ReceivedDrafts } from "./backend-event-reader.ts";
 import { judgeHead } from "./backend-verdict.ts";
 import { RedialDelay } from "./redial-delay.ts";
@@ -21,12 +22,19 @@ export interface LinkListener {
   onLost(error: unknown, retryMs: number): void;
 }
 
+/** Sends a request for a stream; a fault in one of its callbacks goes to `owner`. */
+export type DialStream = (
+  lastEventId: string,
+  cancellation: Cancellation,
+  owner: FaultOwner,
+) => Promise<Source>;
+
 interface LinkOptions {
   readonly redial: RedialConfig;
   readonly idleMs: number | undefined;
   readonly reader: BackendEventReader;
   /** Sends one request that resumes after an id, and resolves when the response head has come. */
-  dial(lastEventId: string, cancellation: Cancellation): Promise<Source>;
+  readonly dial: DialStream;
   /** Reports a fault. */
   onFault(error: unknown): void;
 }
@@ -39,17 +47,15 @@ const STEADY_MS = 30_000;
  * whenever the stream ends. Before the first stream, any refusal is final. Later, a temporary refusal, such as a 503,
  * is followed by another attempt.
  */
-export class BackendLink implements Sink {
+export class BackendLink implements FaultOwner {
   readonly #options: LinkOptions;
   readonly #listener: LinkListener;
   readonly #delay: RedialDelay;
-  #source: Source | undefined;
+  readonly #body: BackendBody;
   #timer: NodeJS.Timeout | undefined;
-  #idle: DueTimer | undefined;
   /** Cancels the current dial; undefined if there is none. */
-  #cancelDial: (() => void) | undefined;
+  #dialling: Canceller | undefined;
   #isRunning = false;
-  #isPaused = false;
   /** Whether the backend has streamed since `start`, or clients had an open stream before. */
   #hasStreamed = false;
   #lastEventId = "";
@@ -62,16 +68,21 @@ export class BackendLink implements Sink {
     this.#options = options;
     this.#listener = listener;
     this.#delay = new RedialDelay(options.redial);
+    this.#body = new BackendBody(options, {
+      onData: (bytes) => this.#feed(bytes),
+      onEnd: () => this.#lose(undefined),
+      onError: (error) => this.#lose(error),
+    });
   }
 
   /** Whether it has a backend connection or dials. */
   get holdsFile(): boolean {
-    return this.#source !== undefined || this.#cancelDial !== undefined;
+    return this.#body.isOpen || this.#dialling !== undefined;
   }
 
   /** How long, in ms, the backend has sent nothing on its stream; 0 without one. */
   get silentMs(): number {
-    return this.#source === undefined ? 0 : performance.now() - this.#trafficAt;
+    return this.#body.isOpen ? performance.now() - this.#trafficAt : 0;
   }
 
   /** Asks the backend to resume after an id, if given. `hasStreamed`: clients have an open stream that waits for this. */
@@ -87,34 +98,30 @@ export class BackendLink implements Sink {
   stop(): void {
     this.#isRunning = false;
     clearTimeout(this.#timer);
-    this.#release()?.cancel();
-    this.#cancelDial?.();
-    this.#cancelDial = undefined;
+    this.#body.cancel();
+    this.#dialling?.cancel();
+    this.#dialling = undefined;
+  }
+
+  fault(error: unknown): void {
+    if (this.#body.isOpen) {
+      this.#body.fail(error);
+      return;
+    }
+    this.#dialling?.cancel();
+    this.#dialling = undefined;
+    this.#failed(error);
   }
 
   pause(): void {
-    this.#isPaused = true;
-    this.#source?.pause();
+    this.#body.pause();
   }
 
   resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    this.#idle?.refresh();
-    this.#source?.resume();
-  }
-
-  onData(bytes: BorrowedBytes, start: number, end: number): void {
-    if (!this.#isRunning) return;
-    try {
-      this.#feed(bytes.subarray(start, end));
-    } catch (error) {
-      this.#failed(error);
-    }
+    this.#body.resume();
   }
 
   #feed(chunk: Buffer): void {
-    this.#idle?.refresh();
     this.#trafficAt = performance.now();
     const received = this.#options.reader.feed(chunk);
     if (received === undefined) {
@@ -126,49 +133,24 @@ export class BackendLink implements Sink {
     this.#listener.onDrafts(received);
   }
 
-  onEnd(): void {
-    this.#lose(undefined);
-  }
-
-  onError(error: Error): void {
-    this.#lose(error);
-  }
-
   #dial(): void {
-    let isClosed = false;
-    const callbacks = new Set<() => void>();
-    const cancellation: Cancellation = {
-      get isClosed() {
-        return isClosed;
-      },
-      onClose: (callback) => {
-        callbacks.add(callback);
-        return () => callbacks.delete(callback);
-      },
-    };
-    this.#cancelDial = () => {
-      isClosed = true;
-      for (const callback of callbacks) callback();
-    };
+    const dialling = new Canceller();
+    this.#dialling = dialling;
     this.#options
-      .dial(this.#lastEventId, cancellation)
+      .dial(this.#lastEventId, dialling, this)
       .then(
-        (source) => (isClosed ? source.cancel() : this.#take(source)),
+        (source) => (dialling.isClosed ? source.cancel() : this.#take(source)),
         (error: unknown) => {
-          if (!isClosed) this.#dialFailed(error);
+          if (!dialling.isClosed) this.#dialFailed(error);
         },
       )
       .catch((error: unknown) => this.#failed(error));
   }
 
-  /** Handling the response has thrown: cancels it, and asks for the stream again. */
+  /** Taking the response has thrown: asks for the stream again. */
   #failed(error: unknown): void {
     this.#options.onFault(error);
-    const source = this.#release();
-    source?.cancel();
-    if (!this.#isRunning) return;
-    if (source !== undefined) this.#lastEventId = this.#options.reader.lastBackendId;
-    this.#redialAfter(error, undefined);
+    if (this.#isRunning) this.#redialAfter(error, undefined);
   }
 
   #take(source: Source): void {
@@ -181,7 +163,7 @@ export class BackendLink implements Sink {
   }
 
   #receive(source: Source): void {
-    this.#cancelDial = undefined;
+    this.#dialling = undefined;
     const verdict = judgeHead(source.head);
     if (verdict.is === "stream") return void this.#open(source);
     source.cancel();
@@ -196,7 +178,7 @@ export class BackendLink implements Sink {
   }
 
   #dialFailed(error: unknown): void {
-    this.#cancelDial = undefined;
+    this.#dialling = undefined;
     if (this.#hasStreamed) return void this.#redialAfter(error, undefined);
     this.#refuse(refusalOf(error), undefined);
   }
@@ -204,34 +186,16 @@ export class BackendLink implements Sink {
   #open(source: Source): void {
     const isFirst = !this.#hasStreamed;
     this.#hasStreamed = true;
-    this.#source = source;
     this.#openedAt = performance.now();
     this.#trafficAt = this.#openedAt;
     this.#options.reader.begin(this.#lastEventId);
-    const { idleMs } = this.#options;
-    if (idleMs !== undefined)
-      this.#idle = new DueTimer(
-        idleMs,
-        guarded(this.#options.onFault, () => this.#onIdle()),
-      );
     this.#listener.onStream(isFirst);
-    source.start(this);
-    if (this.#isPaused) source.pause();
-  }
-
-  #onIdle(): void {
-    // While the backend is paused, its silence does not count.
-    if (this.#isPaused) {
-      this.#idle?.refresh();
-      return;
-    }
-    const source = this.#source;
-    this.#lose(new ProxyError("backend_timeout", "silent for stream.idleTimeout"));
-    source?.cancel();
+    if (this.#isRunning) this.#body.open(source);
+    else source.cancel();
   }
 
   #lose(error: unknown): void {
-    if (!this.#isRunning || this.#release() === undefined) return;
+    if (!this.#isRunning) return;
     if (performance.now() - this.#openedAt > STEADY_MS) this.#delay.succeeded();
     this.#lastEventId = this.#options.reader.lastBackendId;
     this.#redialAfter(error, undefined);
@@ -251,14 +215,5 @@ export class BackendLink implements Sink {
     const wait = this.#delay.next(this.#retryMs, retryAfterMs);
     this.stop();
     this.#listener.onRefused(error, wait);
-  }
-
-  /** Releases the current stream, and returns it for cancellation. */
-  #release(): Source | undefined {
-    this.#idle?.clear();
-    this.#idle = undefined;
-    const source = this.#source;
-    this.#source = undefined;
-    return source;
   }
 }

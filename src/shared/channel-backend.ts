@@ -1,9 +1,7 @@
 import type { ProxyError } from "../base/errors.ts";
-import type { Cancellation } from "../http/client-response.ts";
-import type { Source } from "../http/source.ts";
 import { SILENCE_HINT, SILENCE_HINT_MS } from "../stream/silence-hint.ts";
 import { BackendEventReader, type ReceivedDrafts } from "./backend-event-reader.ts";
-import { BackendLink, type LinkListener } from "./backend-link.ts";
+import { BackendLink, type DialStream, type LinkListener } from "./backend-link.ts";
 import type { History } from "./history.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 import type { ChannelStore } from "./store.ts";
@@ -13,7 +11,7 @@ interface ChannelBackendOptions {
   readonly history: History;
   /** Receives the backend's events and its state. */
   readonly store: ChannelStore;
-  dial(lastEventId: string, cancellation: Cancellation): Promise<Source>;
+  readonly dial: DialStream;
   /** Returns the stream's current reconnection time, in ms. */
   retryMs(): number | undefined;
   log(level: "info" | "warn", facts: Record<string, unknown>, message: string): void;

@@ -1,6 +1,5 @@
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { Cancellation } from "../http/client-response.ts";
 import type { Source } from "../http/source.ts";
 import { metered } from "../llm/metered-source.ts";
 import { decodedStream } from "../stream/decoded-source.ts";
@@ -8,6 +7,7 @@ import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { DialStream } from "./backend-link.ts";
 import { channelExchange, channelTemplate } from "./channel-exchange.ts";
 import type { HubContext } from "./hub-context.ts";
 import type { SharedRoute } from "./shared-route.ts";
@@ -20,15 +20,16 @@ import type { SharedRoute } from "./shared-route.ts";
 export function dialChannel(
   first: Exchange,
   route: SharedRoute,
-  { log, capacity, llm }: Pick<HubContext, "log" | "capacity" | "llm">,
-): (lastEventId: string, cancellation: Cancellation) => Promise<Source> {
+  context: Pick<HubContext, "log" | "capacity" | "llm" | "onFault">,
+): DialStream {
+  const { capacity, llm } = context;
   const template = channelTemplate(first, route);
   const dial = async (
     upstream: Upstream,
-    lastEventId: string,
-    cancellation: Cancellation,
+    [lastEventId, cancellation, owner]: Parameters<DialStream>,
   ): Promise<Source> => {
-    const exchange = channelExchange(template, lastEventId, log);
+    const exchange = channelExchange(template, lastEventId, context);
+    exchange.answerFaultsBy((error) => owner.fault(error));
     const requestFor = (backend: Backend) => ({
       ...createBackendRequest(exchange, route, upstream, backend),
       onClientGone: "cancel" as const,
@@ -45,18 +46,19 @@ export function dialChannel(
       throw error;
     }
   };
-  return async (lastEventId, cancellation) => {
+  return async (...asked) => {
+    const [lastEventId, cancellation] = asked;
     const { mock, upstream } = route;
     if (mock !== undefined) {
-      const exchange = channelExchange(template, lastEventId, log);
+      const exchange = channelExchange(template, lastEventId, context);
       return metered(mock.open(exchange), exchange, route, llm);
     }
     try {
-      return await dial(upstream, lastEventId, cancellation);
+      return await dial(upstream, asked);
     } catch (error) {
       const isShort = error instanceof ProxyError && error.code === "connections_exhausted";
       if (!isShort || cancellation.isClosed || !capacity.backendFiles.reclaim()) throw error;
-      return dial(upstream, lastEventId, cancellation);
+      return dial(upstream, asked);
     }
   };
 }

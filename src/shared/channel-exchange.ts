@@ -2,7 +2,7 @@ import { DEFAULT_KEY } from "../config/shared-schema.ts";
 import { detachedExchange } from "../exchange/detached-exchange.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { fieldValues } from "../http/fields.ts";
-import type { Log } from "../observe/log.ts";
+import type { HubContext } from "./hub-context.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
 
 /** The request of a channel to its backend, the same for every client that could have opened the channel. */
@@ -41,7 +41,11 @@ export function channelTemplate(first: Exchange, route: SharedRoute): ChannelTem
 }
 
 /** Returns a request of the channel itself that resumes after an id (bytes as latin1; empty for none). */
-export function channelExchange(template: ChannelTemplate, lastEventId: string, log: Log): Exchange {
+export function channelExchange(
+  template: ChannelTemplate,
+  lastEventId: string,
+  { log, onFault }: Pick<HubContext, "log" | "onFault">,
+): Exchange {
   const { route, target, client, fields, host } = template;
   const rawHeaders = [
     ...(host === "" ? [] : ["Host", host]),
@@ -54,7 +58,7 @@ export function channelExchange(template: ChannelTemplate, lastEventId: string, 
   ];
   const url = target.path + target.query;
   const request = { method: "GET", url, httpVersion: "1.1", rawHeaders, body: undefined };
-  return detachedExchange(request, client, { route, log, origin: template });
+  return detachedExchange(request, client, { route, log, onFault, origin: template });
 }
 
 function namedFields(part: string, { request }: Exchange): string[] {

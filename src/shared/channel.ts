@@ -1,8 +1,7 @@
 import type { EndReason } from "../base/outcome.ts";
-import type { Cancellation } from "../http/client-response.ts";
-import type { Source } from "../http/source.ts";
 import type { BackendFiles } from "../limits/backend-files.ts";
 import type { Log } from "../observe/log.ts";
+import type { DialStream } from "./backend-link.ts";
 import { boundedState, failureOf } from "./backend-verdict.ts";
 import { Beats } from "./beats.ts";
 import { CatchUp } from "./catch-up.ts";
@@ -37,7 +36,7 @@ export interface ChannelOptions {
   readonly files: BackendFiles;
   /** Reports a fault in a callback that belongs to no exchange. */
   readonly onFault: (error: unknown) => void;
-  dial(lastEventId: string, cancellation: Cancellation): Promise<Source>;
+  readonly dial: DialStream;
   /** The channel has closed and accepts no more clients. */
   onClosed(channel: Channel): void;
 }

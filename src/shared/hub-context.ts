@@ -13,6 +13,6 @@ export interface HubContext {
   readonly log: Log;
   readonly loops: LoopGuard;
   readonly llm: LlmMetrics;
-  /** Reports a fault in a callback that belongs to no exchange. */
-  onFault(error: unknown): void;
+  /** Reports a fault in a callback that belongs to no client's exchange; `facts` say where it came from. */
+  onFault(error: unknown, facts?: Readonly<Record<string, unknown>>): void;
 }
