@@ -10,8 +10,8 @@ import { percentDecoded } from "../http/percent-encoding.ts";
 /** The longest key, in bytes. */
 const MAX_KEY_BYTES = 255;
 
-/** The parameter of a GET or DELETE that names an answer by its ID. */
-export const ANSWER_PARAMETER = "answer";
+/** An ID in the query of a GET or DELETE: 128 bits in base64url, as `Answers` makes them. */
+const ID_PAIR = /^answer=[\w-]{22}$/;
 
 /** The name that a client gives its request, or the ID that sluice gave the answer. */
 export interface AnswerName {
@@ -37,7 +37,7 @@ export function readName(exchange: Exchange, route: Route, config: ResumeConfig)
   const key = readKey(exchange, config.key);
   const isPost = method === "POST";
   if (!isPost && method !== "GET" && method !== "HEAD" && method !== "DELETE") return undefined;
-  const id = isPost ? undefined : takeTargetParameter(exchange, ANSWER_PARAMETER).at(-1);
+  const id = isPost ? undefined : takeId(exchange);
   if (key === undefined && id === undefined) return undefined;
   const appended = isPost ? undefined : takeTargetParameter(exchange, "lastEventId", decoded).at(-1);
   const lastEventId = fieldValue(rawHeaders, "last-event-id") || exchange.lastEventId || appended || "";
@@ -48,6 +48,20 @@ export function readName(exchange: Exchange, route: Route, config: ResumeConfig)
   const scope = hashOf([...parts, route.auth === undefined ? "" : (owner ?? "")]);
   const name = key === undefined || id !== undefined ? undefined : hashOf([scope, owner ?? "", key]);
   return { name, id, scope, owner, target: path + query, lastEventId };
+}
+
+/**
+ * Takes the last ID, which Location gave, out of a request's query; undefined without one. A parameter of this name whose value is
+ * no ID is the application's own.
+ */
+function takeId(exchange: Exchange): string | undefined {
+  const { path, query } = exchange.target;
+  const pairs = query.slice(1).split("&");
+  const at = pairs.findLastIndex((pair) => ID_PAIR.test(pair));
+  if (at < 0) return undefined;
+  const [pair = ""] = pairs.splice(at, 1);
+  exchange.foundTarget({ path, query: pairs.length === 0 ? "" : `?${pairs.join("&")}` });
+  return pair.slice("answer=".length);
 }
 
 /** Returns the key of a request; undefined without one. An empty key is none. */
@@ -73,7 +87,8 @@ function ownerOf(
     if (part === "principal") continue;
     const values = fieldValues(request.rawHeaders, part.slice("header:".length));
     if (values.length === 0) return undefined;
-    parts.push(JSON.stringify(values));
+    // With the name: after a reload that changes `by`, a value of another field must not open earlier answers.
+    parts.push(part + JSON.stringify(values));
   }
   return hashOf(parts);
 }

@@ -74,7 +74,7 @@ test("the ID opens an answer only at its own path and query", async () => {
   for (const path of [
     `/v1/other?answer=${id}`,
     `/v1/chat?x=1&answer=${id}`,
-    `/v1/chat?answer=${id.slice(1)}`,
+    `/v1/chat?answer=${id.slice(1)}A`,
   ])
     expect((await send(port, "GET", { path, key: "" })).status).toBe(204);
   const attached = attach(port, { path: location, key: "", user: "eve" });
@@ -160,4 +160,18 @@ test("a key that is too long or has control characters is refused, also with ano
   await ask(port, { key: "k".repeat(255) }).received("secret");
   await ask(port, { key: "ключ" }).received("secret");
   expect(tokensOf(ask(port, { key: "" }))).toEqual([]);
+});
+
+test("the same value in another field is another owner, also after a reload that changes by", async () => {
+  const backend = await startBackend(onRequest);
+  const setup = (field: string) => ({
+    routes: { main: resumingRoute(backend.url, { resume: { by: [`header:${field}`] } }) },
+  });
+  const gateway = await startGateway(setup("X-User"));
+  await ask(gateway.port).received("secret");
+  await gateway.reload(setup("X-Session"));
+  const eve = attach(gateway.port, { headers: { "X-Session": "ann" } });
+  expect((await eve.opened()).status).toBe(204);
+  expect(await cancel(gateway.port, { headers: { "X-Session": "ann" } })).toBe(204);
+  expect(backend.openConnections).toBe(1);
 });
