@@ -8,10 +8,13 @@ import type { BackendFiles } from "../limits/backend-files.ts";
 import { metered } from "../llm/metered-source.ts";
 import type { LlmMetrics } from "../observe/llm-metrics.ts";
 import type { Log } from "../observe/log.ts";
-import { interimFields } from "../stream/response-head.ts";
+import { decodedStream } from "../stream/decoded-source.ts";
+import { isFromOldProxy } from "../stream/interim.ts";
+import { interimFields, isStream } from "../stream/response-head.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
 import { createBackendRequest } from "../upstream/backend-request.ts";
+import { needsOwnConnection } from "../upstream/pinned-connections.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { DialRequest } from "./answer-backend.ts";
 
@@ -38,6 +41,7 @@ export function dialAnswer(details: AnswerDial): DialRequest {
   const { route, files, exchange: first, response } = details;
   const { upstream } = route;
   const exchange = answerExchange(details);
+  const isUnderstood = !isFromOldProxy(first);
   return async (cancellation, owner) => {
     exchange.answerFaultsBy((error) => owner.fault(error));
     first.beginsDialling();
@@ -46,7 +50,8 @@ export function dialAnswer(details: AnswerDial): DialRequest {
       return { ...createBackendRequest(exchange, route, upstream, backend), onClientGone: "cancel" as const };
     };
     const onInterim = ({ status, rawHeaders }: SourceHead) => {
-      if (!response.isHeadSent) response.writeInterim(status, interimFields(rawHeaders, route));
+      if (isUnderstood && !response.isHeadSent)
+        response.writeInterim(status, interimFields(rawHeaders, route));
     };
     const release = files.hold();
     try {
@@ -57,10 +62,14 @@ export function dialAnswer(details: AnswerDial): DialRequest {
         requestFor,
         onInterim,
       });
-      const source = metered(dialled, first, route, details.llm);
+      // The first client alone: a later one may be at another backend already.
+      if (!response.isClosed) first.addFields(exchange.addedFields);
+      const isDecoded = isStream(exchange, dialled.head, route);
+      const decoded = isDecoded ? decodedStream(exchange, dialled) : dialled;
+      const source = metered(decoded, first, route, details.llm);
       source.onClose(release);
       // The tokens of the whole answer are the first client's, also if it leaves before.
-      if (source !== dialled) source.onClose(first.hold());
+      if (source !== decoded) source.onClose(first.hold());
       exchange.forgetHead();
       return source;
     } catch (error) {
@@ -78,7 +87,9 @@ function answerExchange({ exchange: first, route, log, onFault }: AnswerDial): E
   const { request, client, lastEventId, body } = first;
   const rawHeaders = [...withoutField(request.rawHeaders, "accept-encoding"), "Accept-Encoding", "identity"];
   const own = { ...client, requestId: first.id };
-  const exchange = detachedExchange({ ...request, rawHeaders }, own, { route, log, onFault, origin: first });
+  const connection = needsOwnConnection(first) ? first.connection : undefined;
+  const detachment = { route, log, onFault, origin: first, connection };
+  const exchange = detachedExchange({ ...request, rawHeaders }, own, detachment);
   if (lastEventId !== undefined) exchange.foundLastEventId(lastEventId);
   if (body !== undefined) exchange.readWhole(body);
   return exchange;

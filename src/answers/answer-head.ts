@@ -1,5 +1,6 @@
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
+import { contentCoding } from "../http/content-coding.ts";
 import { fieldValue, setField, withoutField } from "../http/fields.ts";
 import { responseFields } from "../http/forwarded-fields.ts";
 import type { SourceHead } from "../http/source.ts";
@@ -10,9 +11,9 @@ export function keptFields({ rawHeaders }: SourceHead): string[] {
   return withoutField(responseFields(rawHeaders).fields, "set-cookie");
 }
 
-/** Whether an answer with these fields is an event stream. */
+/** Whether an answer with these fields is an event stream whose events can be read: not with an unknown content coding. */
 export const hasEvents = (rawHeaders: readonly string[]): boolean =>
-  isEventStream({ status: 200, reason: "OK", rawHeaders });
+  isEventStream({ status: 200, reason: "OK", rawHeaders }) && contentCoding(rawHeaders) === undefined;
 
 /** Where an answer can be had again. */
 export interface AnswerPlace {

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { Client } from "../http/address.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import { isExpected } from "./account.ts";
@@ -10,6 +11,8 @@ type Origin = Pick<Exchange, "host" | "target" | "principal" | "consumed">;
 export interface Detachment extends Pick<Observer, "log" | "onFault"> {
   readonly route: Route;
   readonly origin: Origin;
+  /** The connection of the client whose authenticated backend connection it needs; undefined if it needs none. */
+  readonly connection?: Duplex | undefined;
 }
 
 /**
@@ -19,9 +22,14 @@ export interface Detachment extends Pick<Observer, "log" | "onFault"> {
 export function detachedExchange(
   request: ClientRequest,
   client: Client,
-  { route, log, onFault, origin }: Detachment,
+  { route, log, onFault, origin, connection }: Detachment,
 ): Exchange {
-  const exchange = new Exchange(request, client, { log, onSettled() {}, onFault });
+  const exchange = new Exchange(
+    request,
+    client,
+    { log, onSettled() {}, onFault },
+    { ...(connection && { connection }) },
+  );
   exchange.answerFaultsBy((error) => {
     if (!isExpected(error)) onFault(error, { reqId: exchange.id, route: route.config.name });
   });

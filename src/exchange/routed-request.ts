@@ -47,9 +47,9 @@ export class RoutedRequest extends ReceivedRequest {
     this.#dialledAt = performance.now();
   }
 
-  /** Adds a field to the response of the backend. */
-  addField(name: string, value: string): void {
-    this.#addedFields = [...this.#addedFields, name, value];
+  /** Adds fields, flat names and values, to the response of the backend. */
+  addFields(fields: RawFields): void {
+    if (fields.length > 0) this.#addedFields = [...this.#addedFields, ...fields];
   }
 
   /** Notes the backend of the attempt that begins. */

@@ -3,7 +3,6 @@ import type { Release } from "../base/release.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { isWorthRetrying } from "../exchange/reply.ts";
 import type { ClientResponse } from "../http/client-response.ts";
-import { fieldValue } from "../http/fields.ts";
 import { acceptsEventStream } from "../http/media-type.ts";
 import { backendRetryAfter, retrySoon } from "../http/retry-after.ts";
 import type { Source, SourceHead } from "../http/source.ts";
@@ -13,6 +12,7 @@ import { metered } from "../llm/metered-source.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { RuntimeRoute } from "../runtime/runtime-route.ts";
 import { decodedStream } from "../stream/decoded-source.ts";
+import { isFromOldProxy } from "../stream/interim.ts";
 import { interimFields, isStream } from "../stream/response-head.ts";
 import { dialUpstream } from "../upstream/attempt.ts";
 import type { Backend } from "../upstream/backend.ts";
@@ -92,21 +92,6 @@ function open(exchange: Exchange, response: ClientResponse, route: RuntimeRoute)
     if (!isFromOldProxy(exchange)) response.writeInterim(status, interimFields(rawHeaders, route));
   };
   return dialUpstream({ exchange, response, upstream, requestFor, onInterim });
-}
-
-const FIELDS_OF_PROXIES = ["x-forwarded-for", "x-real-ip", "x-forwarded-proto", "forwarded", "via"];
-
-/**
- * Whether the client may be a proxy that cannot read interim responses: by HTTP/1.1, nginx before 1.29 waits for the
- * response behind a 103 until its timeout. It sends `Connection: close` by default; browsers never do. RFC 8297 section
- * 3 lets a server omit 103 for such clients.
- */
-function isFromOldProxy({ request, client }: Exchange): boolean {
-  if (request.httpVersion !== "1.1") return false;
-  if (fieldValue(request.rawHeaders, "connection")?.toLowerCase() === "close") return true;
-  return (
-    client.isTrusted || FIELDS_OF_PROXIES.some((name) => fieldValue(request.rawHeaders, name) !== undefined)
-  );
 }
 
 function overloaded({ head }: Source): ProxyError {

@@ -96,6 +96,11 @@ export function pinnedBackend(
   );
 }
 
+/** Whether a request authenticates its backend connection, or may need one that an earlier request has authenticated. */
+export function needsOwnConnection(exchange: Exchange): boolean {
+  return authenticatesConnection(exchange.request.rawHeaders) || PinnedConnections.of(exchange) !== undefined;
+}
+
 /** Whether a request authenticates its connection. */
 export function authenticatesConnection(requestFields: RawFields): boolean {
   return someValue(requestFields, "authorization", (value) => CREDENTIALS.test(value));

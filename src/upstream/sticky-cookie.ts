@@ -27,7 +27,7 @@ export class StickyCookie implements Sticky {
     return {
       home,
       answeredBy: (backend) => {
-        if (backend !== home) exchange.addField("Set-Cookie", this.#cookieFor(backend, exchange));
+        if (backend !== home) exchange.addFields(["Set-Cookie", this.#cookieFor(backend, exchange)]);
         return undefined;
       },
     };

@@ -76,6 +76,23 @@ const WAYS: readonly [name: string, (gateway: GatewayFixture) => Promise<Client>
   ["HTTP/2", overHttp2, true],
 ];
 
+test.each(["NTLM", "Negotiate"])(
+  "a named POST authenticates a connection by %s for its own client only",
+  async (scheme) => {
+    const backend = await startNtlmBackend(scheme);
+    const gateway = await startGatewayTo(backend.url, { resume: { by: ["header:X-User"] } });
+    const fields = (key: string) => `X-User: ann\r\nIdempotency-Key: ${key}\r\nContent-Length: 2\r\n`;
+    const open = (key: string) => overHttp1(gateway, "POST", fields(key), "{}");
+    const [alice, stranger] = [await open("a"), await open("b")];
+    expect(await alice.ask(`${scheme} hello`)).toBe("who are you");
+    expect(await alice.ask(`${scheme} alice`)).toBe("alice");
+    for (let n = 0; n < 3; n++) {
+      expect(await stranger.ask()).toBe("who are you");
+      expect(await alice.ask()).toBe("alice");
+    }
+  },
+);
+
 for (const [name, open, isHttp2] of WAYS) {
   for (const scheme of ["NTLM", "Negotiate"]) {
     test(`a connection that ${scheme} has authenticated serves its own client only: ${name}`, async () => {
