@@ -67,24 +67,29 @@ export class Answers {
       answer?.release();
       return undefined;
     } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
-      throw new ProxyError("answer_unavailable", "redis is away", { cause: error, fields: [retrySoon()] });
+      throw error instanceof StoreUnavailable ? unavailable(error) : error;
     }
   }
 
   /**
    * Finds the answer to a named POST, or sends its request to the backend. A broken answer is generated anew for a
-   * client that has nothing of it; any other client gets what is left of the one it knows. The caller releases it.
+   * client that has nothing of it; any other client gets what is left of the one it knows. The caller releases it. Throws
+   * `answer_gone` or `answer_unavailable` for a client that has a part of an answer that cannot be continued.
    */
   async claim(name: AnswerName, asking: Asking): Promise<Claimed> {
     if (this.#isClosed) throw new ProxyError("closing", "the route was removed");
-    if (name.name === undefined || name.owner === undefined) return this.#unrecorded("owner");
+    if (name.name === undefined || name.owner === undefined) {
+      this.#refuseOther(name);
+      return this.#unrecorded("owner");
+    }
     const { name: hash, owner } = name;
     try {
       return await this.table.inTurn(hash, () => this.#claim({ ...name, name: hash, owner }, asking));
     } catch (error) {
-      if (error instanceof StoreUnavailable) return this.#unrecorded("redis");
-      throw error;
+      if (!(error instanceof StoreUnavailable)) throw error;
+      // Another generation would not continue the part that the client has.
+      if (isPositionId(name.lastEventId)) throw unavailable(error);
+      return this.#unrecorded("redis");
     }
   }
 
@@ -114,9 +119,7 @@ export class Answers {
     if (known !== undefined && !(known.state.is === "broken" && name.lastEventId === ""))
       return { is: "known", answer: known };
     known?.release();
-    // The generation that the client has a part of is lost: another one would not continue it.
-    if (isPositionId(name.lastEventId))
-      throw new ProxyError("answer_gone", "the client's event is of another answer");
+    this.#refuseOther(name);
     const { answers, answersPerClient } = this.config;
     if (this.table.size >= answers) return this.#unrecorded("answers");
     if (this.table.countOf(name.owner) >= answersPerClient) return this.#unrecorded("client");
@@ -128,6 +131,12 @@ export class Answers {
     const answer = openAnswer({ ...this.#detailsOf(name, id), asking }, this.#context);
     this.table.count(answer, name.owner);
     return { is: "new", answer: held(answer) };
+  }
+
+  /** Refuses a client that has a part of a lost generation: another one would not continue it. */
+  #refuseOther({ lastEventId }: AnswerName): void {
+    if (isPositionId(lastEventId))
+      throw new ProxyError("answer_gone", "the client's event is of another answer");
   }
 
   async #claimName(
@@ -169,6 +178,10 @@ export class Answers {
     this.#context.answers.unrecorded(reason);
     return { is: "unrecorded" };
   }
+}
+
+function unavailable(cause: StoreUnavailable): ProxyError {
+  return new ProxyError("answer_unavailable", "redis is away", { cause, fields: [retrySoon()] });
 }
 
 /** Holds an answer: without it, the leave of another client could close it before the caller joins. */

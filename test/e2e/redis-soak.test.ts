@@ -23,3 +23,10 @@ test("no failure of Redis makes a client lose an event without a gap event", asy
   const verdict = await run("redis-chaos.mjs", "--rounds", "10", "--rate", "200");
   expect(verdict).toMatchObject({ isGood: true, lost: 0, duplicated: 0, exits: [] });
 }, 300_000);
+
+test("no kill of an instance or failure of Redis mixes two generations of a named answer", async () => {
+  const faults = ["instanceKilled", "emptied", "flushed", "disconnected"];
+  const verdict = await run("answer-chaos.mjs", "--rounds", "4", "--seed", "7", "--only", faults.join());
+  expect(verdict).toMatchObject({ isGood: true, lost: 0, doubled: 0, mixed: 0, exits: [] });
+  expect(verdict["resumed"]).toBeGreaterThan(0);
+}, 300_000);

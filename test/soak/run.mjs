@@ -18,6 +18,8 @@ const SOAKS = [
   "reconnect-storm",
   "leader-kill",
   "redis-chaos",
+  "answer-chaos",
+  "many-answers",
   "worker-kill",
   "h2-resets",
   "relay-fuzz",

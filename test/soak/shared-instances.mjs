@@ -9,6 +9,12 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** For soaks: instances of sluice that share a Redis, a backend that resumes, and clients that count events. */
 
+/** The route of a shared stream. */
+const SHARED = {
+  match: { path: "/stream", host: "shared" },
+  shared: { history: { events: 20_000, bytes: "32m" }, redial: { min: "100ms" } },
+};
+
 const MAIN = process.env.SLUICE_MAIN ?? new URL("../../dist/cli/main.js", import.meta.url).pathname;
 const REDIS = process.env.REDIS_PATH ?? "/usr/bin/redis-server";
 
@@ -89,23 +95,21 @@ export class Instance {
   #child;
   #isWanted = false;
 
-  constructor(name, { backend, redis }) {
+  constructor(name, { backend, redis, route = SHARED }) {
     this.name = name;
-    this.setup = { backend, redis };
+    this.setup = { backend, redis, route };
     this.directory = mkdtempSync(join(tmpdir(), "sluice-soak-"));
     this.log = [];
   }
 
   async start() {
     this.port ??= await freePort();
-    const { backend, redis } = this.setup;
+    const { backend, redis, route } = this.setup;
     const config = join(this.directory, "config");
     mkdirSync(join(config, "routes"), { recursive: true });
     const server = { listen: `127.0.0.1:${this.port}`, admin: false, redis };
     writeFileSync(join(config, "sluice.yaml"), JSON.stringify(server));
-    const shared = { history: { events: 20_000, bytes: "32m" }, redial: { min: "100ms" } };
-    const route = { match: { path: "/stream", host: "shared" }, upstream: backend, shared };
-    writeFileSync(join(config, "routes/stream.yaml"), JSON.stringify(route));
+    writeFileSync(join(config, "routes/stream.yaml"), JSON.stringify({ ...route, upstream: backend }));
     const child = spawn(process.execPath, [MAIN, "serve", "--config", config], {
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -210,6 +210,12 @@ test("without Redis an answer is served, but not kept, and a client that comes b
   const back = attaching(a);
   await back.opened();
   expect(back.head?.status).toBe(503);
+  // It has tokens of an answer: those of another generation would be mixed with them.
+  const resuming = asking(a, { key: "k2", lastEventId: "~AAAAAAAA-7" });
+  await resuming.opened();
+  expect(resuming.head?.status).toBe(503);
+  expect(resuming.field("retry-after")).toBeDefined();
+  expect(requests).toHaveLength(1);
 });
 
 test("an answer goes on without Redis once it has begun, and is there when Redis is back", async () => {
