@@ -34,6 +34,20 @@ export function readCertificate(
   return { certificate: { cert: cert.text, key: key.text } };
 }
 
+/** Reads the certificates of authorities to trust from a PEM file. */
+export function readAuthorities(path: string): { certificates: string } | { problem: string } {
+  const read = readTextFile(path);
+  if ("problem" in read) return { problem: `${path}: ${read.problem.message}` };
+  const blocks = certificatesIn(read.text);
+  if (blocks.length === 0) return { problem: `${path}: expected certificates in PEM form` };
+  try {
+    for (const block of blocks) new X509Certificate(block);
+  } catch {
+    return { problem: `${path}: expected valid certificates` };
+  }
+  return { certificates: blocks.join("\n") };
+}
+
 function certificateProblem(text: string): CertificateProblem | undefined {
   const key = "cert";
   const blocks = certificatesIn(text);

@@ -5,7 +5,7 @@ import type { AppConfig } from "./apps-schema.ts";
 import { drainSchema } from "./drain-schema.ts";
 import { listenIn } from "./listen-schema.ts";
 import { probe, refuseOpenProbe } from "./probe-schema.ts";
-import { redisSchema } from "./redis-schema.ts";
+import { redisIn } from "./redis-schema.ts";
 import type { RouteConfig } from "./route-schema.ts";
 import { cidr } from "./scalars.ts";
 import { serverLimits } from "./server-limits-schema.ts";
@@ -16,6 +16,12 @@ export { type ListenAddress, parseAddress } from "./address-schema.ts";
 
 /** A bound above the cores of most machines: more workers than cores only take memory. */
 const MAX_WORKERS = 256;
+
+/** Returns the schema of `redis`; its files are named relative to `directory`. */
+const redisAt = (directory: string) =>
+  redisIn(directory).describe(
+    "A Redis that instances share, for histories of shared streams, named answers, rates, used signatures and tickets: a URL (short for { url }), or the object.",
+  );
 
 const serverObject = z.strictObject({
   listen: listenIn("."),
@@ -47,9 +53,7 @@ const serverObject = z.strictObject({
   limits: serverLimits,
   drain: drainSchema,
   probe,
-  redis: redisSchema.describe(
-    "A Redis that instances share, for histories of shared streams, named answers, rates, used signatures and tickets: a URL (short for { url }), or the object.",
-  ),
+  redis: redisAt("."),
 });
 
 export const serverSchema = serverObject
@@ -60,7 +64,7 @@ export const serverSchema = serverObject
 /** Returns the same schema for a sluice.yaml whose files are named relative to `directory`. */
 export const serverSchemaIn = (directory: string) =>
   serverObject
-    .extend({ listen: listenIn(directory) })
+    .extend({ listen: listenIn(directory), redis: redisAt(directory) })
     .superRefine(refuseOpenAdmin)
     .superRefine(refuseOpenProbe)
     .superRefine(refuseTwice);

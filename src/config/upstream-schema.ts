@@ -1,12 +1,10 @@
-import { X509Certificate } from "node:crypto";
 import * as z from "zod";
 import { appKey } from "./apps-schema.ts";
 import { balanceSchema } from "./balance-schema.ts";
-import { certificatesIn } from "./pem.ts";
+import { readAuthorities } from "./certificate-file.ts";
 import { type BackendAddress, backendUrl, duration, durationOrOff, size } from "./scalars.ts";
 import { secret } from "./secret.ts";
 import { stickySchema } from "./sticky-schema.ts";
-import { readTextFile } from "./text-file.ts";
 
 /** The `upstream` of a route: the group of backends that its requests go to. */
 
@@ -74,7 +72,7 @@ const tls = z.strictObject({
   ca: z
     .string("expected the path of a PEM file")
     .transform((path, ctx) => {
-      const pem = readCertificates(path);
+      const pem = readAuthorities(path);
       if ("certificates" in pem) return pem.certificates;
       ctx.addIssue(pem.problem);
       return z.NEVER;
@@ -93,19 +91,6 @@ const tls = z.strictObject({
       "false accepts any certificate: an attacker on the network can then read and change everything.",
     ),
 });
-
-function readCertificates(path: string): { certificates: string } | { problem: string } {
-  const read = readTextFile(path);
-  if ("problem" in read) return { problem: `${path}: ${read.problem.message}` };
-  const blocks = certificatesIn(read.text);
-  if (blocks.length === 0) return { problem: `${path}: expected certificates in PEM form` };
-  try {
-    for (const block of blocks) new X509Certificate(block);
-  } catch {
-    return { problem: `${path}: expected valid certificates` };
-  }
-  return { certificates: blocks.join("\n") };
-}
 
 const upstreamObject = z
   .strictObject({

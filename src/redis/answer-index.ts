@@ -1,22 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Signal } from "../base/signal.ts";
 import { type AnswerIndex, type RecordName, StoreUnavailable } from "../shared/store.ts";
-import { type RedisConnection, RedisFault } from "./connection.ts";
-import { answerNameKey, attendedKey, type RecordKeys, recordKeys } from "./key.ts";
+import type { RedisCommands } from "./commands.ts";
+import { answerNameKey, attendedKey, type KeyLayout, type RecordKeys, recordKeys } from "./key.ts";
+import { RedisFault } from "./redis-fault.ts";
 import { answerIdReply, countedReply } from "./schemas.ts";
 import { CLAIM, HOLD } from "./scripts.ts";
 
 /** The names of answers in Redis: each name is a key with the id of its answer, and expires by itself. */
 export class RedisAnswerIndex implements AnswerIndex {
-  readonly #connection: RedisConnection;
-  readonly #prefix: string;
+  readonly #connection: RedisCommands;
+  readonly #layout: KeyLayout;
   readonly #timeoutMs: number;
   readonly #ready = new Signal();
 
   /** `timeoutMs`: how long Redis may be without a connection before it counts as away. */
-  constructor(connection: RedisConnection, prefix: string, timeoutMs: number) {
+  constructor(connection: RedisCommands, layout: KeyLayout, timeoutMs: number) {
     this.#connection = connection;
-    this.#prefix = prefix;
+    this.#layout = layout;
     this.#timeoutMs = timeoutMs;
     connection.onReady(() => this.#ready.fire());
   }
@@ -26,12 +27,13 @@ export class RedisAnswerIndex implements AnswerIndex {
     { id, replaced = "" }: { readonly id: string; readonly replaced: string | undefined },
     keepMs: number,
   ): Promise<string> {
-    return this.#available(() => this.#connection.run(CLAIM, [this.#nameKey(name)], [id, replaced, keepMs]));
+    const key = this.#nameKey(name);
+    return this.#available(key, () => this.#connection.run(CLAIM, [key], [id, replaced, keepMs]));
   }
 
   async find(name: string): Promise<string | undefined> {
     const key = this.#nameKey(name);
-    const id = await this.#available(() => this.#connection.ask(answerIdReply, "GET", [key]));
+    const id = await this.#available(key, () => this.#connection.ask(answerIdReply, "GET", [key]));
     return id === "" ? undefined : id;
   }
 
@@ -41,7 +43,7 @@ export class RedisAnswerIndex implements AnswerIndex {
 
   async hold(name: string, id: string, keepMs: number): Promise<void> {
     const key = this.#nameKey(name);
-    await this.#available(() => this.#connection.run(HOLD, [key], [id, String(keepMs)]));
+    await this.#available(key, () => this.#connection.run(HOLD, [key], [id, String(keepMs)]));
   }
 
   free(name: string, id: string): Promise<void> {
@@ -55,27 +57,27 @@ export class RedisAnswerIndex implements AnswerIndex {
 
   async attend(answer: RecordName, keepMs: number): Promise<void> {
     const key = attendedKey(this.#keysOf(answer));
-    await this.#available(() => this.#connection.command("SET", [key, "", "PX", keepMs]));
+    await this.#available(key, () => this.#connection.command("SET", [key, "", "PX", keepMs]));
   }
 
   async isAttended(answer: RecordName): Promise<boolean> {
     return (await this.#count("EXISTS", attendedKey(this.#keysOf(answer)))) > 0;
   }
 
-  #count(command: string, ...keys: readonly string[]): Promise<number> {
-    return this.#available(() => this.#connection.ask(countedReply, command, keys));
+  #count(command: string, ...keys: readonly [string, ...string[]]): Promise<number> {
+    return this.#available(keys[0], () => this.#connection.ask(countedReply, command, keys));
   }
 
   #nameKey(name: string): string {
-    return answerNameKey(this.#prefix, name);
+    return answerNameKey(this.#layout.prefix, name);
   }
 
   #keysOf({ route, key, definition }: RecordName): RecordKeys {
-    return recordKeys(this.#prefix, route, key, definition);
+    return recordKeys(this.#layout, route, key, definition);
   }
 
-  async #available<T>(ask: () => Promise<T>): Promise<T> {
-    await this.#connected();
+  async #available<T>(key: string, ask: () => Promise<T>): Promise<T> {
+    await this.#connected(key);
     try {
       return await ask();
     } catch (error) {
@@ -85,9 +87,10 @@ export class RedisAnswerIndex implements AnswerIndex {
   }
 
   /** Waits for a connection that is being made, at the start or after a failover, but not for a Redis that is away. */
-  async #connected(): Promise<void> {
-    const leftMs = this.#timeoutMs - this.#connection.awayMs;
-    if (this.#connection.isReady || leftMs <= 0) return;
+  async #connected(key: string): Promise<void> {
+    const awayMs = this.#connection.awayMs(key);
+    const leftMs = this.#timeoutMs - awayMs;
+    if (awayMs === 0 || leftMs <= 0) return;
     const late = new AbortController();
     const timer = delay(leftMs, undefined, { signal: late.signal }).catch(() => {});
     await Promise.race([this.#ready.next(), timer]);

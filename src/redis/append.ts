@@ -1,8 +1,8 @@
 import type { HistoryBounds, StoredEvent } from "../shared/store.ts";
-import type { RedisConnection } from "./connection.ts";
-import { RedisFault } from "./connection.ts";
+import type { RedisCommands } from "./commands.ts";
 import { type BlockTest, encodeEntry, formatPosition, type Position } from "./entry.ts";
 import type { RecordKeys } from "./key.ts";
+import { RedisFault } from "./redis-fault.ts";
 import { APPEND } from "./scripts.ts";
 
 /** The bounds of one call of the script: Redis serves no other client while a script runs. */
@@ -11,7 +11,7 @@ const BATCH_BYTES = 1024 ** 2;
 
 /** A record in Redis, and how long its keys stay. */
 export interface RecordPlace {
-  readonly connection: RedisConnection;
+  readonly connection: RedisCommands;
   readonly keys: RecordKeys;
   readonly bounds: HistoryBounds;
   /** Accepts the bytes of an event. */

@@ -1,20 +1,21 @@
-import { EventEmitter } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { Redis, type RedisOptions } from "ioredis";
 import { guarded } from "../base/guard.ts";
 import { jitter } from "../base/jitter.ts";
+import type { RedisNode } from "../config/redis-schema.ts";
+import { RedisCommands, type ServerConnection } from "./commands.ts";
 import type { RedisFaults } from "./faults.ts";
 import { startPatientTimer } from "./patient-timer.ts";
-import type { Readable, RedisArgument, RedisReply, ReplySchema } from "./reply.ts";
-import type { Script } from "./scripts.ts";
+import { RedisFault } from "./redis-fault.ts";
+import type { RedisArgument, RedisReply } from "./reply.ts";
+import type { Target } from "./target.ts";
 
-/** Redis refused a command, or did not reply. The message contains no arguments, which may be secret. */
-export class RedisFault extends Error {
-  override readonly name: string = "RedisFault";
-}
-
-/** Redis sent a reply that its schema does not accept. */
-export class InvalidReply extends RedisFault {
-  override readonly name = "InvalidReply";
+/** The settings of a connection. */
+export interface ConnectionOptions {
+  readonly target: Target;
+  /** The name that `CLIENT LIST` shows. */
+  readonly name: string;
+  readonly timeoutMs: number;
 }
 
 const FIRST_RETRY_MS = 50;
@@ -35,13 +36,17 @@ const STEADY_MS = 2_000;
  * the connection is dropped. This bounds the number of waiting commands by the number of their callers, and
  * distinguishes a Redis that hangs from an idle one.
  */
-export class RedisConnection {
-  /** The last fault since the last successful command, without secrets; empty for none. */
+export class RedisConnection extends RedisCommands implements ServerConnection {
   lastFault = "";
-  readonly faults: RedisFaults;
   readonly #redis: Redis;
+  readonly #options: ConnectionOptions;
   readonly #timeoutMs: number;
-  readonly #events = new EventEmitter<{ ready: []; away: []; refused: [fault: string] }>();
+  readonly #events = new EventEmitter<{
+    ready: [];
+    away: [];
+    refused: [fault: string];
+    moved: [message: string];
+  }>();
   #isReady = false;
   #readySince = 0;
   #awaySince = performance.now();
@@ -51,15 +56,20 @@ export class RedisConnection {
   /** The present connection was given up, and has not closed yet. */
   #isDropped = false;
   #handshake: NodeJS.Timeout | undefined;
+  #restart: NodeJS.Timeout | undefined;
 
-  constructor(url: string, name: string, timeoutMs: number, faults: RedisFaults) {
-    this.faults = faults;
+  constructor(options: ConnectionOptions, faults: RedisFaults) {
+    super(faults);
+    const { target, name, timeoutMs } = options;
+    this.#options = options;
     this.#timeoutMs = timeoutMs;
-    this.#redis = new Redis(url, {
+    const all = {
       ...optionsFor(name, timeoutMs),
-      retryStrategy: (failures) => this.#nextRetryMs(failures),
-      reconnectOnError: (error) => this.#isElsewhere(error),
-    });
+      ...target.options,
+      retryStrategy: (failures: number) => this.#nextRetryMs(failures),
+      reconnectOnError: (error: Error) => this.#isElsewhere(error),
+    };
+    this.#redis = target.url === undefined ? new Redis(all) : new Redis(target.url, all);
     this.#redis.on("error", (error: Error) => {
       this.lastFault = error.message;
       this.#events.emit("refused", error.message);
@@ -70,36 +80,71 @@ export class RedisConnection {
       this.#isDropped = false;
       this.#becomeAway();
     });
+    this.#redis.on("end", () => this.#startAgain());
+    // Each command that waits for the connection listens.
+    this.#events.setMaxListeners(0);
   }
 
   get isReady(): boolean {
     return this.#isReady;
   }
 
-  /** Milliseconds without a connection; 0 while there is one. */
-  get awayMs(): number {
+  get peer(): string {
+    const { remoteAddress, remotePort } = this.#redis.stream ?? {};
+    return this.#isReady && remoteAddress !== undefined ? `${remoteAddress} ${remotePort}` : "";
+  }
+
+  awayMs(): number {
     return this.#isReady ? 0 : performance.now() - this.#awaySince;
   }
 
-  /** Calls back each time commands can be sent again. */
   onReady(listener: () => void): void {
     this.#events.on("ready", guarded(this.faults.onFault, listener));
   }
 
-  /** Calls back each time the connection is lost. */
   onAway(listener: () => void): void {
     this.#events.on("away", guarded(this.faults.onFault, listener));
   }
 
-  /** Calls back each time an attempt to connect, or the connection, fails. */
   onRefused(listener: (fault: string) => void): void {
     this.#events.on("refused", guarded(this.faults.onFault, listener));
   }
 
-  /**
-   * Sends a command and returns the raw reply. `waitMs` is how long Redis itself may take for a command that blocks.
-   */
-  async command(name: string, args: readonly RedisArgument[], waitMs = 0): Promise<RedisReply> {
+  /** Calls back with each MOVED of a cluster's node. */
+  onMoved(listener: (message: string) => void): void {
+    this.#events.on("moved", guarded(this.faults.onFault, listener));
+  }
+
+  dedicate(): RedisConnection {
+    return new RedisConnection({ ...this.#options, name: `${this.#options.name}-reader` }, this.faults);
+  }
+
+  async unblock(connection: ServerConnection, id: number): Promise<void> {
+    // The id has another meaning at another server, to which one of two connections may lead after a failover.
+    if (this.peer === connection.peer) await this.send("", "CLIENT", ["UNBLOCK", id]);
+  }
+
+  /** Resolves when commands can be sent, or after `ms`. */
+  async readyWithin(ms: number): Promise<void> {
+    if (this.#isReady || ms <= 0) return;
+    const late = AbortSignal.timeout(Math.ceil(ms));
+    await once(this.#events, "ready", { signal: late }).catch(() => {});
+  }
+
+  /** Connects to this node from the next attempt on, and gives up the present connection. */
+  moveTo({ host, port }: RedisNode): void {
+    Object.assign(this.#redis.options, { host, port });
+    this.drop("the slot has moved");
+  }
+
+  /** Sends a command whose key is being moved to this node of a cluster. */
+  async sendAsking(name: string, args: readonly RedisArgument[]): Promise<RedisReply> {
+    const [, reply] = await Promise.all([this.send("", "ASKING", []), this.send("", name, args)]);
+    return reply;
+  }
+
+  /** Sends a command to the one server; the key is not needed. */
+  async send(_key: string, name: string, args: readonly RedisArgument[], waitMs = 0): Promise<RedisReply> {
     const sent = this.#redis.callBuffer(name, [...args]) as Promise<RedisReply>;
     try {
       const reply = await this.#replyWithin(sent, this.#timeoutMs + waitMs);
@@ -107,30 +152,6 @@ export class RedisConnection {
       return reply;
     } catch (error) {
       throw this.#faultOf(error);
-    }
-  }
-
-  /** Sends a command and reads its reply. An invalid reply is counted, and rejects with `InvalidReply`. */
-  async ask<T extends Readable>(
-    schema: ReplySchema<T>,
-    name: string,
-    args: readonly RedisArgument[],
-    waitMs = 0,
-  ): Promise<T> {
-    return this.#read(schema, await this.command(name, args, waitMs));
-  }
-
-  /** Runs a script by its hash, or by its text if Redis does not know it (any longer). */
-  async run<T extends Readable>(
-    { sha, text, schema }: Script<T>,
-    keys: readonly string[],
-    args: readonly RedisArgument[],
-  ): Promise<T> {
-    try {
-      return await this.ask(schema, "EVALSHA", [sha, keys.length, ...keys, ...args]);
-    } catch (error) {
-      if (!(error instanceof RedisFault) || !error.message.startsWith("NOSCRIPT")) throw error;
-      return this.ask(schema, "EVAL", [text, keys.length, ...keys, ...args]);
     }
   }
 
@@ -149,7 +170,19 @@ export class RedisConnection {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#handshake);
+    clearTimeout(this.#restart);
     this.#redis.disconnect();
+  }
+
+  protected noteFault(fault: string): void {
+    this.lastFault = fault;
+  }
+
+  /** ioredis makes no further attempt after a disconnect while it asks the sentinels. */
+  #startAgain(): void {
+    if (this.#isClosed) return;
+    const start = guarded(this.faults.onFault, () => void this.#redis.connect().catch(() => {}));
+    this.#restart = setTimeout(start, this.#nextRetryMs(1));
   }
 
   /** ioredis bounds the time to connect, but not the wait for the first reply: a frozen Redis accepts connections. */
@@ -192,17 +225,10 @@ export class RedisConnection {
     return isReplica;
   }
 
-  #read<T extends Readable>(schema: ReplySchema<T>, reply: RedisReply): T {
-    const read = schema.read(reply);
-    if (read !== undefined) return read;
-    this.faults.countInvalid(schema.kind);
-    this.lastFault = `invalid reply: ${schema.kind}`;
-    throw new InvalidReply(this.lastFault);
-  }
-
   #faultOf(error: unknown): RedisFault {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
     if (name === "ReplyError") this.lastFault = refusalOf(message);
+    if (message.startsWith("MOVED ")) this.#events.emit("moved", message);
     return new RedisFault(message);
   }
 

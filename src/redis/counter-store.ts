@@ -17,8 +17,9 @@ import {
 } from "../limits/counter-store.ts";
 import { withOwnSessions } from "../limits/shared-sessions.ts";
 import { BoundedWindows, MemoryWindows, windowCount, withFallback } from "../limits/windows.ts";
-import { InvalidReply, type RedisConnection, RedisFault } from "./connection.ts";
+import type { RedisCommands } from "./commands.ts";
 import { rateKey, sessionKey, signatureKey, ticketKey, waitingTicketsKey } from "./key.ts";
+import { InvalidReply, RedisFault } from "./redis-fault.ts";
 import { signatureReply, storedReply } from "./schemas.ts";
 import { COUNT, FIND_SESSION, PUT_TICKET, TAKE_TICKET } from "./scripts.ts";
 
@@ -35,12 +36,12 @@ const CLOCK_SKEW_MS = 60_000;
  */
 export class RedisCounterStore implements CounterStore {
   readonly signatures: Signatures;
-  readonly #connection: RedisConnection;
+  readonly #connection: RedisCommands;
   readonly #prefix: string;
   readonly #own: CounterStore;
 
   /** `own` counts what the instances do not share. */
-  constructor(connection: RedisConnection, prefix: string, own: CounterStore) {
+  constructor(connection: RedisCommands, prefix: string, own: CounterStore) {
     this.#connection = connection;
     this.#prefix = prefix;
     this.#own = own;
@@ -104,11 +105,11 @@ export class RedisCounterStore implements CounterStore {
  * The library's own limiter for Redis is not used: it waits for a reply without a limit.
  */
 class RedisWindows implements WindowCounter {
-  readonly #connection: RedisConnection;
+  readonly #connection: RedisCommands;
   readonly #key: string;
   readonly #config: WindowConfig;
 
-  constructor(connection: RedisConnection, key: string, config: WindowConfig) {
+  constructor(connection: RedisCommands, key: string, config: WindowConfig) {
     this.#connection = connection;
     this.#key = key;
     this.#config = config;
@@ -136,12 +137,12 @@ class RedisWindows implements WindowCounter {
  * the store of the instance.
  */
 class RedisTickets implements TicketStore {
-  readonly #connection: RedisConnection;
+  readonly #connection: RedisCommands;
   readonly #prefix: string;
   readonly #route: string;
   readonly #own: TicketStore;
 
-  constructor(connection: RedisConnection, prefix: string, route: string, own: TicketStore) {
+  constructor(connection: RedisCommands, prefix: string, route: string, own: TicketStore) {
     this.#connection = connection;
     this.#prefix = prefix;
     this.#route = route;
@@ -149,11 +150,12 @@ class RedisTickets implements TicketStore {
   }
 
   async put(hash: string, issued: Issued, limit: number): Promise<number | undefined> {
-    if (!this.#connection.isReady) return this.#own.put(hash, issued, limit);
+    const keys = this.#keys(hash);
+    if (this.#connection.awayMs(keys[0]) > 0) return this.#own.put(hash, issued, limit);
     const { expiresAt } = issued;
     const now = Date.now();
     const args = [hash, JSON.stringify(issued), limit, now, expiresAt, Math.max(1, expiresAt - now)];
-    return (await available(this.#connection.run(PUT_TICKET, this.#keys(hash), args))) ?? undefined;
+    return (await available(this.#connection.run(PUT_TICKET, keys, args))) ?? undefined;
   }
 
   async take(hash: string): Promise<Issued | undefined> {
@@ -167,7 +169,7 @@ class RedisTickets implements TicketStore {
     return (await available(taken)) ?? undefined;
   }
 
-  #keys(hash: string): readonly string[] {
+  #keys(hash: string): readonly [string, string] {
     return [ticketKey(this.#prefix, this.#route, hash), waitingTicketsKey(this.#prefix, this.#route)];
   }
 }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { guarded } from "../base/guard.ts";
 import type { Log } from "../observe/log.ts";
-import { type RedisConnection, RedisFault } from "./connection.ts";
+import type { RedisCommands } from "./commands.ts";
 import { definitionsKey } from "./key.ts";
+import { RedisFault } from "./redis-fault.ts";
 import { definitionsReply } from "./schemas.ts";
 
 /** How often an instance reports the definitions that it uses; after three times that, it counts as gone. */
@@ -17,7 +18,7 @@ const MOST = 64;
  * ask the backend. This is right while a change is rolled out, and a mistake if it lasts.
  */
 export class RedisDefinitions {
-  readonly #connection: RedisConnection;
+  readonly #connection: RedisCommands;
   readonly #prefix: string;
   readonly #log: Log;
   /** By route, the hashes of the definitions in use here, with the number of records that use them. */
@@ -26,7 +27,7 @@ export class RedisDefinitions {
   readonly #told = new Set<string>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(connection: RedisConnection, prefix: string, log: Log) {
+  constructor(connection: RedisCommands, prefix: string, log: Log) {
     this.#connection = connection;
     this.#prefix = prefix;
     this.#log = log;

@@ -14,6 +14,7 @@ export const INVALID_KINDS = [
   "ticket",
   "session",
   "answer",
+  "cluster",
 ] as const;
 
 export type InvalidKind = (typeof INVALID_KINDS)[number];

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { StoredEvent } from "../shared/store.ts";
 import type { RecordPlace } from "./append.ts";
-import { RedisFault } from "./connection.ts";
 import type { Entry, Position } from "./entry.ts";
 import { readPages } from "./pages.ts";
 import type { RedisReader } from "./reader.ts";
+import { RedisFault } from "./redis-fault.ts";
 import type { ReplicaCursor } from "./replica-cursor.ts";
 
 export interface RedisIntakeOptions {

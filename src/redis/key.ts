@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import { SLOTS, slotOf } from "./slot.ts";
 
-/** The keys of one record in Redis; the braces keep them on one node of a cluster. */
+/** The keys of one record in Redis; the braces keep them in one slot of a cluster. */
 export interface RecordKeys {
   /** Identifies the record in notices. */
   readonly name: string;
@@ -10,6 +11,14 @@ export interface RecordKeys {
   readonly meta: string;
   /** The events, a Redis stream. */
   readonly events: string;
+  /** The stream in which instances notify each other to look at a record at once; common to many records. */
+  readonly notices: string;
+}
+
+/** How the keys of records are made. */
+export interface KeyLayout {
+  readonly prefix: string;
+  readonly isCluster: boolean;
 }
 
 /**
@@ -19,14 +28,46 @@ export interface RecordKeys {
 const LAYOUT = 1;
 
 /**
+ * In a cluster, records share this many slots. A command that waits for events can wait in one slot only, so a process
+ * needs a connection for each slot that it reads from.
+ */
+const CLUSTER_SLOTS = 32;
+
+/**
  * Returns the keys of a record. The hash covers all that defines the stream beside its name, so that two instances
  * with different route files keep two records.
  */
-export function recordKeys(prefix: string, route: string, key: string, definition: string): RecordKeys {
+export function recordKeys(
+  { prefix, isCluster }: KeyLayout,
+  route: string,
+  key: string,
+  definition: string,
+): RecordKeys {
   const hash = hashOf(`${definition}\0${key}`);
   const name = `${route}:${hash}`;
-  const base = `${prefix}:${LAYOUT}:{${name}}`;
-  return { name, lease: `${base}:lease`, meta: `${base}:meta`, events: `${base}:events` };
+  const start = `${prefix}:${LAYOUT}`;
+  const tag = isCluster ? tagOf(name) : undefined;
+  const base = tag === undefined ? `${start}:{${name}}` : `${start}:{${tag}}:${name}`;
+  const notices = tag === undefined ? `${start}:notices` : `${start}:{${tag}}:notices`;
+  return { name, lease: `${base}:lease`, meta: `${base}:meta`, events: `${base}:events`, notices };
+}
+
+let tags: readonly string[] | undefined;
+
+/** Returns the text in braces of a record: the same for each of its keys, and `CLUSTER_SLOTS` different ones in all. */
+function tagOf(name: string): string {
+  tags ??= spreadTags();
+  return tags[slotOf(name) % CLUSTER_SLOTS] as string;
+}
+
+/** Returns the least numbers whose slots lie in equal parts of all slots, so that each node gets its share of records. */
+function spreadTags(): string[] {
+  const found = new Map<number, string>();
+  for (let number = 0; found.size < CLUSTER_SLOTS; number += 1) {
+    const part = Math.floor((slotOf(String(number)) * CLUSTER_SLOTS) / SLOTS);
+    if (!found.has(part)) found.set(part, String(number));
+  }
+  return Array.from({ length: CLUSTER_SLOTS }, (_, part) => found.get(part) as string);
 }
 
 /** The id of the answer that has a name; `name` is a hash. */
@@ -34,9 +75,6 @@ export const answerNameKey = (prefix: string, name: string): string => `${prefix
 
 /** Exists while another instance than the generating one has a client of the answer. */
 export const attendedKey = ({ meta }: RecordKeys): string => meta.replace(/meta$/, "attended");
-
-/** The stream in which instances notify each other to look at a record at once. */
-export const noticesKey = (prefix: string): string => `${prefix}:${LAYOUT}:notices`;
 
 /** The definitions of a route that are in use, with the time of the last report. */
 export const definitionsKey = (prefix: string, route: string): string =>

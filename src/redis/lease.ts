@@ -1,6 +1,6 @@
 import { jitter } from "../base/jitter.ts";
 import type { RecordPlace } from "./append.ts";
-import { RedisFault } from "./connection.ts";
+import { RedisFault } from "./redis-fault.ts";
 import type { LeaseReply } from "./schemas.ts";
 import { LEASE, RELEASE } from "./scripts.ts";
 

@@ -1,6 +1,6 @@
 import type { BackendState } from "../shared/store.ts";
 import type { RecordPlace } from "./append.ts";
-import { RedisFault } from "./connection.ts";
+import { RedisFault } from "./redis-fault.ts";
 import { OVERRIDE } from "./scripts.ts";
 import { writeState } from "./state.ts";
 

@@ -1,6 +1,5 @@
 import type { HistoryBounds, StoredEvent } from "../shared/store.ts";
 import type { RecordPlace } from "./append.ts";
-import { RedisFault } from "./connection.ts";
 import {
   comparePositions,
   type Entry,
@@ -9,6 +8,7 @@ import {
   type Position,
   positionBehind,
 } from "./entry.ts";
+import { RedisFault } from "./redis-fault.ts";
 import { entriesReply } from "./schemas.ts";
 
 /** Entries per reply: few in the first, then as many as make up a certain size. */

@@ -1,6 +1,6 @@
 import { guarded } from "../base/guard.ts";
 import { jitter } from "../base/jitter.ts";
-import { type RedisConnection, RedisFault } from "./connection.ts";
+import type { RedisCommands, ServerConnection } from "./commands.ts";
 import {
   type BlockTest,
   comparePositions,
@@ -9,6 +9,7 @@ import {
   formatPosition,
   type Position,
 } from "./entry.ts";
+import { RedisFault } from "./redis-fault.ts";
 import type { RedisReply } from "./reply.ts";
 import {
   connectionIdReply,
@@ -43,9 +44,9 @@ interface Follower {
 
 export interface ReaderOptions {
   /** The reader's own connection, because its commands block. */
-  readonly connection: RedisConnection;
+  readonly connection: ServerConnection;
   /** Ends a blocked read when there is a new stream to follow. */
-  readonly commands: RedisConnection;
+  readonly commands: RedisCommands;
   readonly notices: string;
   /** Called when another instance asks to look at the named record. */
   readonly onNotice: (name: string) => void;
@@ -54,7 +55,8 @@ export interface ReaderOptions {
 }
 
 /**
- * Reads the streams of all records that this process follows, over one connection.
+ * Reads the streams of the records that this process follows, over one connection: of all records, or with a cluster of
+ * those in one slot.
  *
  * Each read gives the position after which it wants the entries of a stream. Whatever happens to the connection, the
  * next read continues where the last reply ended, so no entry can be missed.
@@ -99,6 +101,7 @@ export class RedisReader {
     this.#isClosed = true;
     clearTimeout(this.#wakeTimer);
     this.#followers.clear();
+    this.#options.connection.close();
   }
 
   async #run(): Promise<void> {
@@ -202,7 +205,7 @@ export class RedisReader {
     clearTimeout(this.#wakeTimer);
     const { connection } = this.#options;
     if (!this.#isBlocked || this.#connectionId === undefined || this.#isClosed) return;
-    this.#options.commands.command("CLIENT", ["UNBLOCK", this.#connectionId]).catch(() => {
+    this.#options.commands.unblock(connection, this.#connectionId).catch(() => {
       // The command is not allowed, or Redis is away: the read ends by itself within BLOCK_MS.
     });
     // The command may have arrived before the read.

@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import type { BackendState, ChannelFeed, ChannelStore, Draft } from "../shared/store.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { BackendStatus } from "./backend-status.ts";
-import { RedisFault } from "./connection.ts";
 import { isSamePosition, ORIGIN, type Position } from "./entry.ts";
 import type { RedisFaults } from "./faults.ts";
 import { RedisIntake } from "./intake.ts";
@@ -10,6 +9,7 @@ import { Lease } from "./lease.ts";
 import { overrideState } from "./override.ts";
 import { eventsOf, readRecord } from "./pages.ts";
 import type { RecordContext } from "./record-context.ts";
+import { RedisFault } from "./redis-fault.ts";
 import { ReplicaCursor } from "./replica-cursor.ts";
 import type { LeaseReply } from "./schemas.ts";
 
@@ -102,6 +102,11 @@ export class RedisRecord implements ChannelStore {
     return this.#role === "closed" ? undefined : this.#feed;
   }
 
+  /** The stream of notices about this record. */
+  get notices(): string {
+    return this.#context.place.keys.notices;
+  }
+
   start(feed: ChannelFeed): void {
     this.#feed = feed;
     this.#lease.ask();
@@ -173,7 +178,7 @@ export class RedisRecord implements ChannelStore {
   /** Asks the backend itself when Redis has failed for `ms` and there is no leader to follow. */
   #onSilence(ms: number): void {
     const { place, timeoutMs } = this.#context;
-    const joiningMs = Math.max(ms, place.connection.awayMs);
+    const joiningMs = Math.max(ms, place.connection.awayMs(place.keys.meta));
     if (this.#role === "following" && ms >= place.leaseMs) this.#goAlone();
     if (this.#role === "joining" && joiningMs >= timeoutMs) this.#goAlone();
   }

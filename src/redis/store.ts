@@ -6,14 +6,18 @@ import type { Log } from "../observe/log.ts";
 import type { AnswerIndex, ChannelStore, RecordOptions, Store } from "../shared/store.ts";
 import { isEventBlock } from "../sse/event-fields.ts";
 import { RedisAnswerIndex } from "./answer-index.ts";
-import { RedisConnection, RedisFault } from "./connection.ts";
+import { RedisCluster } from "./cluster.ts";
+import type { RedisCommands } from "./commands.ts";
+import { RedisConnection } from "./connection.ts";
 import { RedisCounterStore } from "./counter-store.ts";
 import { RedisDefinitions } from "./definitions.ts";
 import { isAnswerBlock } from "./entry.ts";
 import { type InvalidKind, RedisFaults } from "./faults.ts";
-import { noticesKey, type RecordKeys, recordKeys } from "./key.ts";
+import { type KeyLayout, type RecordKeys, recordKeys } from "./key.ts";
 import { RedisReader } from "./reader.ts";
 import { RedisRecord } from "./record.ts";
+import { RedisFault } from "./redis-fault.ts";
+import { targetOf } from "./target.ts";
 
 /** How many notices are kept: they are read as they come, and old ones are useless. */
 const NOTICES = 1_000;
@@ -47,14 +51,16 @@ export interface RedisListener {
  * Records that several instances share in one Redis: one instance asks the backend of a stream, all deliver its
  * events.
  *
- * Two connections serve any number of records: one for commands, and one that waits for events.
+ * Two connections serve any number of records: one for commands, and one that waits for events. With a cluster there is
+ * one for commands to each node, and one that waits for events in each slot that records share.
  */
 export class RedisStore implements Store {
   readonly #config: RedisConfig;
   readonly #log: Log;
-  readonly #commands: RedisConnection;
-  readonly #waiting: RedisConnection;
-  readonly #reader: RedisReader;
+  readonly #commands: RedisCommands;
+  readonly #layout: KeyLayout;
+  /** By the stream of notices that each reads. */
+  readonly #readers = new Map<string, RedisReader>();
   readonly #definitions: RedisDefinitions;
   readonly answers: AnswerIndex;
   readonly #owner = randomBytes(8).toString("hex");
@@ -78,19 +84,10 @@ export class RedisStore implements Store {
     const onFault = (err: unknown) => log.error({ code: "internal_error", err }, "internal error");
     const faults = new RedisFaults(log, (error) => (listener?.onFault ?? onFault)(error));
     this.#faults = faults;
-    this.#commands = new RedisConnection(config.url, `sluice-${this.#owner}`, config.timeout, faults);
-    this.#waiting = new RedisConnection(config.url, `sluice-${this.#owner}-reader`, config.timeout, faults);
-    this.#reader = new RedisReader({
-      connection: this.#waiting,
-      commands: this.#commands,
-      notices: noticesKey(config.prefix),
-      onNotice: (name) => {
-        for (const record of this.#records.get(name) ?? []) record.look();
-      },
-      onResume: () => this.#lookAll(),
-    });
+    this.#commands = connect(config, `sluice-${this.#owner}`, faults);
+    this.#layout = { prefix: config.prefix, isCluster: config.cluster !== undefined };
     this.#definitions = new RedisDefinitions(this.#commands, config.prefix, log);
-    this.answers = new RedisAnswerIndex(this.#commands, config.prefix, config.timeout);
+    this.answers = new RedisAnswerIndex(this.#commands, this.#layout, config.timeout);
     this.#commands.onReady(() => this.#onReady());
     this.#commands.onAway(() => this.#onAway());
     this.#commands.onRefused((fault) => this.#reportAway(fault));
@@ -102,8 +99,8 @@ export class RedisStore implements Store {
   }
 
   open({ key, route, definition, bounds, answer }: RecordOptions): ChannelStore {
-    const { prefix, lease, timeout } = this.#config;
-    const keys = recordKeys(prefix, route, key, definition);
+    const { lease, timeout } = this.#config;
+    const keys = recordKeys(this.#layout, route, key, definition);
     const connection = this.#commands;
     const keepMs = (answer?.keepMs ?? bounds.ageMs) + lease;
     const isBlock = answer === undefined ? isEventBlock : isAnswerBlock;
@@ -111,7 +108,7 @@ export class RedisStore implements Store {
     const record: RedisRecord = new RedisRecord({
       place: { connection, keys, bounds, isBlock, owner: this.#owner, leaseMs: lease, keepMs },
       isFollower: answer?.isFollower === true,
-      reader: this.#reader,
+      reader: this.#readerOf(keys),
       timeoutMs: timeout,
       notify: () => this.#notify(keys),
       onDegraded: (isDegraded) => this.#onDegraded(record, { route, record: keys.name, isDegraded }),
@@ -138,20 +135,37 @@ export class RedisStore implements Store {
     // The timeouts of their commands bound the wait.
     await Promise.all(this.#closing);
     this.#definitions.close();
-    this.#reader.close();
-    this.#waiting.close();
+    for (const reader of this.#readers.values()) reader.close();
     this.#commands.close();
+  }
+
+  /** Readers are kept: with a cluster there are few, and otherwise there is one. */
+  #readerOf({ notices }: RecordKeys): RedisReader {
+    const present = this.#readers.get(notices);
+    if (present !== undefined) return present;
+    const reader = new RedisReader({
+      connection: this.#commands.dedicate(notices),
+      commands: this.#commands,
+      notices,
+      onNotice: (name) => {
+        for (const record of this.#records.get(name) ?? []) record.look();
+      },
+      onResume: () => {
+        for (const record of this.#open()) if (record.notices === notices) record.look();
+      },
+    });
+    this.#readers.set(notices, reader);
+    return reader;
   }
 
   #open(): RedisRecord[] {
     return [...this.#records.values()].flatMap((group) => [...group]);
   }
 
-  #notify({ name }: RecordKeys): void {
-    const key = noticesKey(this.#config.prefix);
+  #notify({ name, notices }: RecordKeys): void {
     const told = Promise.all([
-      this.#commands.command("XADD", [key, "MAXLEN", "~", NOTICES, "*", "k", name]),
-      this.#commands.command("PEXPIRE", [key, NOTICES_MS]),
+      this.#commands.command("XADD", [notices, "MAXLEN", "~", NOTICES, "*", "k", name]),
+      this.#commands.command("PEXPIRE", [notices, NOTICES_MS]),
     ]);
     told.catch((error: unknown) => {
       // Without the notice, other instances look by themselves a little later.
@@ -221,4 +235,11 @@ export class RedisStore implements Store {
     const done = closed.catch(this.#faults.onFault).finally(() => this.#closing.delete(done));
     this.#closing.add(done);
   }
+}
+
+/** Returns the connection to one server, to the master of its sentinels, or to a cluster. */
+function connect(config: RedisConfig, name: string, faults: RedisFaults): RedisCommands {
+  const { cluster, timeout } = config;
+  if (cluster !== undefined) return new RedisCluster(config, cluster.nodes, name, faults);
+  return new RedisConnection({ target: targetOf(config), name, timeoutMs: timeout }, faults);
 }

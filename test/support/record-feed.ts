@@ -108,14 +108,15 @@ export const draftWithoutId = (text: string): Draft => ({
   block: Buffer.from(`data: ${text}\n\n`),
 });
 
-/** Creates the record store of one instance; closes it when the test ends. */
+/** Creates the record store of one instance, at a URL or the `redis` of sluice.yaml; closes it when the test ends. */
 export function startStore(
-  url: string,
+  where: string | Readonly<Record<string, unknown>>,
   options: Readonly<Record<string, unknown>> = {},
   log: Log = pino({ level: "silent" }),
 ): RedisStore {
-  const config = redisSchema.parse({ url, lease: "1s", timeout: "500ms", ...options });
-  if (config === null) throw new TypeError("a store needs a URL");
+  const servers = typeof where === "string" ? { url: where } : where;
+  const config = redisSchema.parse({ ...servers, lease: "1s", timeout: "500ms", ...options });
+  if (config === null) throw new TypeError("a store needs a Redis");
   const store = new RedisStore(config, log);
   afterTest(() => store.close());
   return store;

@@ -9,7 +9,11 @@ import { afterTest } from "./after-test.ts";
 import { refusedPort } from "./backend.ts";
 import { eventually } from "./eventually.ts";
 
-const EXECUTABLE = process.env["REDIS_PATH"] ?? "/usr/bin/redis-server";
+const VALKEY = "/usr/bin/valkey-server";
+
+/** Valkey if the system has it, because Debian replaces Redis with it. */
+export const REDIS_EXECUTABLE =
+  process.env["REDIS_PATH"] ?? (existsSync(VALKEY) ? VALKEY : "/usr/bin/redis-server");
 const MOST_STARTS = 5;
 
 export interface RedisSetup {
@@ -64,7 +68,7 @@ export class RedisServer {
   async start(more: readonly string[] = []): Promise<boolean> {
     const { appendOnly = false, options = [] } = this.#setup;
     const child = spawn(
-      EXECUTABLE,
+      REDIS_EXECUTABLE,
       [
         ...["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#directory],
         ...["--save", "", "--appendonly", appendOnly ? "yes" : "no", "--appendfsync", "always"],
@@ -122,8 +126,10 @@ export class RedisServer {
 
 /** Starts a real redis-server on a free port of 127.0.0.1; stops it when the test ends. */
 export async function startRedis(setup: RedisSetup = {}): Promise<RedisServer> {
-  if (!existsSync(EXECUTABLE)) {
-    throw new Error(`no redis-server at ${EXECUTABLE}: install the package redis-server, or set REDIS_PATH`);
+  if (!existsSync(REDIS_EXECUTABLE)) {
+    throw new Error(
+      `no redis-server at ${REDIS_EXECUTABLE}: install the package redis-server, or set REDIS_PATH`,
+    );
   }
   for (let start = 0; start < MOST_STARTS; start += 1) {
     const directory = await mkdtemp(join(tmpdir(), "sluice-redis-"));

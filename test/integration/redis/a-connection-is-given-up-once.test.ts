@@ -11,7 +11,10 @@ test("a connection with many commands without a reply is dropped once, and a new
   const errors: unknown[] = [];
   const log = createLog({ level: "silent", format: "json" });
   const faults = new RedisFaults(log, (error) => errors.push(error));
-  const connection = new RedisConnection(redis.url, "test", 200, faults);
+  const connection = new RedisConnection(
+    { target: { url: redis.url, options: {} }, name: "test", timeoutMs: 200 },
+    faults,
+  );
   afterTest(() => connection.close());
   await eventually(() => connection.isReady, "a connection");
   const warnings: Error[] = [];

@@ -50,13 +50,13 @@ test("a position is formatted as it was parsed", () => {
 
 test("keys differ by prefix, route, stream and definition; those of one record are on one node of a cluster", () => {
   const all = [
-    recordKeys("a", "r", "k", "d"),
-    recordKeys("b", "r", "k", "d"),
-    recordKeys("a", "q", "k", "d"),
-    recordKeys("a", "r", "j", "d"),
-    recordKeys("a", "r", "k", "e"),
+    recordKeys({ prefix: "a", isCluster: false }, "r", "k", "d"),
+    recordKeys({ prefix: "b", isCluster: false }, "r", "k", "d"),
+    recordKeys({ prefix: "a", isCluster: false }, "q", "k", "d"),
+    recordKeys({ prefix: "a", isCluster: false }, "r", "j", "d"),
+    recordKeys({ prefix: "a", isCluster: false }, "r", "k", "e"),
   ];
   expect(new Set(all.map(({ events }) => events)).size).toBe(5);
-  const { lease, meta, events } = recordKeys("a", "r", "k", "d");
+  const { lease, meta, events } = recordKeys({ prefix: "a", isCluster: false }, "r", "k", "d");
   expect(new Set([lease, meta, events].map((key) => /\{.*\}/.exec(key)?.[0])).size).toBe(1);
 });
