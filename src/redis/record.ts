@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { BackendState, ChannelFeed, ChannelStore, Draft } from "../shared/store.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { BackendStatus } from "./backend-status.ts";
-import { isSamePosition, ORIGIN, type Position } from "./entry.ts";
+import { comparePositions, isSamePosition, ORIGIN, type Position } from "./entry.ts";
 import type { RedisFaults } from "./faults.ts";
 import { RedisIntake } from "./intake.ts";
 import { Lease } from "./lease.ts";
@@ -246,6 +246,9 @@ export class RedisRecord implements ChannelStore {
     // A status must not overtake the events before it, and the reader may be cut off for long.
     const isStuck = isSamePosition(this.#cursor.accepted, this.#acceptedBefore);
     const isBehind = !isSamePosition(this.#cursor.accepted, top);
+    // Redis has lost a lease with its events, and the clock of the new master was behind: the reader, which asks for
+    // what comes after our position, would never get the events of the new leader.
+    if (comparePositions(top, this.#cursor.accepted) < 0 && !this.#agreesWith(top)) return this.#doubt(true);
     if (isBehind && (isStuck || this.#status.differs(state))) await this.#intake.catchUp();
     this.#acceptedBefore = this.#cursor.accepted;
     if (this.#role !== "following") return;

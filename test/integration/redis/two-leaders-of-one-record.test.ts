@@ -85,3 +85,35 @@ test("a leader that was stopped for longer than its lease finds out before it de
   await eventually(() => old.live.length === 3 && next.live.length === 3);
   expect([old.live, next.live]).toEqual([idsFrom(1, 3), idsFrom(1, 3)]);
 });
+
+/** Returns the fields of an event in Redis. */
+const fieldsOf = (id: string) =>
+  Object.entries({ v: "1", i: id, n: id, t: String(Date.now()), b: `id: ${id}\ndata: ${id}\n\n` }).flat();
+
+test("a follower notices events of a leader whose token is older, as after a failover between clocks that differ", async () => {
+  const { server, old, next } = await startDivided();
+  old.store.append([draftWithoutId("replicated")]);
+  await eventually(() => next.live.length === 1);
+  old.store.append([draftWithoutId("lost")]);
+  await eventually(() => next.live.length === 2);
+  const [lost = ""] = next.ids.slice(1);
+
+  // The state of a replica that lacks the last event and the last lease, once another instance leads there.
+  const [events = ""] = await server.client.keys("*:events");
+  const meta = events.replace(/events$/, "meta");
+  const token = Number(await server.client.hget(meta, "token")) - 60_000;
+  await server.client
+    .multi()
+    .set(events.replace(/events$/, "lease"), "another instance", "PX", 60_000)
+    .hset(meta, "token", token)
+    .del(events)
+    .xadd(events, `${token}-1`, ...fieldsOf("a"))
+    .exec();
+  for (const [name, feed] of Object.entries({ old, next })) {
+    await eventually(() => feed.ids.join() === "a", `the event that Redis has, at the ${name} leader`);
+    expect(feed.history.seqOf(lost)).toBeUndefined();
+    expect(feed.records).toBe(2);
+  }
+  await server.client.xadd(events, `${token}-2`, ...fieldsOf("b"));
+  await eventually(() => next.ids.join() === "a,b" && old.ids.join() === "a,b", "the next event");
+});
