@@ -8,9 +8,9 @@ import type { RedisFaults } from "./faults.ts";
 import { addressOf, readRedirection } from "./redirection.ts";
 import { RedisFault } from "./redis-fault.ts";
 import type { RedisArgument, RedisReply } from "./reply.ts";
-import { slotRangesReply } from "./schemas.ts";
 import { slotOf } from "./slot.ts";
 import { SlotMap } from "./slot-map.ts";
+import { slotRangesReply } from "./slot-ranges.ts";
 import { nodeTarget } from "./target.ts";
 
 /** How often the slots are read, in ms: while all nodes can be reached, and otherwise. */
@@ -207,12 +207,19 @@ export class RedisCluster extends RedisCommands {
     this.#refreshAt = Number.POSITIVE_INFINITY;
     if (!this.#isRefreshing) {
       this.#isRefreshing = true;
-      await this.#readSlots().catch((error: unknown) => {
-        if (!(error instanceof RedisFault)) this.faults.onFault(error);
-      });
+      await this.#readSlots().catch((error: unknown) => this.#onReadFault(error));
       this.#isRefreshing = false;
     }
     this.#refreshIn(jitter(this.#isReady ? REFRESH_MS : URGENT_REFRESH_MS));
+  }
+
+  /** Reports why there is no cluster, such as a server without cluster mode or a user without the right to ask. */
+  #onReadFault(error: unknown): void {
+    if (!(error instanceof RedisFault)) this.faults.onFault(error);
+    else if (this.#slots.isEmpty && !this.#isClosed) {
+      this.#lastFault = `CLUSTER SLOTS: ${error.message}`;
+      this.#events.emit("refused", this.#lastFault);
+    }
   }
 
   /** Reads the slots from any node. If it lags behind the others, MOVED or the next refresh corrects it. */

@@ -81,6 +81,9 @@ export class RedisConnection extends RedisCommands implements ServerConnection {
       this.#becomeAway();
     });
     this.#redis.on("end", () => this.#startAgain());
+    target.watch?.onSwitch((peer) => {
+      if (this.peer !== peer) this.drop("sentinel named another master");
+    });
     // Each command that waits for the connection listens.
     this.#events.setMaxListeners(0);
   }
@@ -246,7 +249,11 @@ export class RedisConnection extends RedisCommands implements ServerConnection {
 }
 
 /** Returns the error code alone, because the rest may contain arguments. */
-const refusalOf = (message: string): string => `a command was refused: ${message.split(" ", 1).join()}`;
+function refusalOf(message: string): string {
+  const [code = ""] = message.split(" ", 1);
+  const hint = code === "MOVED" ? " (this server is a node of a cluster: use redis.cluster)" : "";
+  return `a command was refused: ${code}${hint}`;
+}
 
 function optionsFor(name: string, timeoutMs: number): Omit<RedisOptions, "replyMapping"> {
   return {

@@ -15,6 +15,7 @@ export const INVALID_KINDS = [
   "session",
   "answer",
   "cluster",
+  "rights",
 ] as const;
 
 export type InvalidKind = (typeof INVALID_KINDS)[number];

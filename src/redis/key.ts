@@ -76,6 +76,9 @@ export const answerNameKey = (prefix: string, name: string): string => `${prefix
 /** Exists while another instance than the generating one has a client of the answer. */
 export const attendedKey = ({ meta }: RecordKeys): string => meta.replace(/meta$/, "attended");
 
+/** Never exists; the rights of the user are tried on it. */
+export const rightsKey = (prefix: string): string => `${prefix}:${LAYOUT}:rights`;
+
 /** The definitions of a route that are in use, with the time of the last report. */
 export const definitionsKey = (prefix: string, route: string): string =>
   `${prefix}:${LAYOUT}:{${route}}:definitions`;

@@ -3,7 +3,6 @@ import { fieldValue, token } from "../config/scalars.ts";
 import { type Issued, isBackendName } from "../limits/counter-store.ts";
 import { type BlockTest, decodeEntries, type Entry, type Position, parsePosition } from "./entry.ts";
 import type { RedisReply, ReplySchema } from "./reply.ts";
-import { SLOTS } from "./slot.ts";
 
 /**
  * The schemas of all replies of Redis. Replies for each event or request are checked by hand, because it is faster.
@@ -144,36 +143,15 @@ export const newestNoticeReply: ReplySchema<string> = {
 
 export const connectionIdReply: ReplySchema<number> = { kind: "reader", read: integerOf };
 
-/** A part of the slots of a cluster, and its master. */
-export interface SlotRange {
-  readonly from: number;
-  readonly to: number;
-  /** Empty if the node that was asked does not know its own address. */
-  readonly host: string;
-  readonly port: number;
-}
-
-/** The reply to CLUSTER SLOTS; only the first node of a range is its master. */
-export const slotRangesReply: ReplySchema<readonly SlotRange[]> = {
-  kind: "cluster",
+/** The names of the commands that the user may not run. */
+export const forbiddenReply: ReplySchema<readonly string[]> = {
+  kind: "rights",
   read(reply) {
     if (!Array.isArray(reply)) return undefined;
-    const ranges = (reply as readonly RedisReply[]).map(readSlotRange);
-    return ranges.includes(undefined) ? undefined : (ranges as SlotRange[]);
+    const names = (reply as readonly RedisReply[]).map((name) => textOf(name, 32));
+    return names.includes(undefined) ? undefined : (names as string[]);
   },
 };
-
-function readSlotRange(reply: RedisReply): SlotRange | undefined {
-  const [from, to, master] = listOf(reply);
-  const [name, port] = listOf(master);
-  const host = name === null ? "" : textOf(name, 255);
-  const numbers = [from, to, port] as readonly number[];
-  if (host === undefined || !numbers.every((number) => Number.isInteger(number) && number >= 0))
-    return undefined;
-  const [first = 0, last = 0, at = 0] = numbers;
-  if (first > last || last >= SLOTS || at === 0 || at > 65_535) return undefined;
-  return { from: first, to: last, host: host === "?" ? "" : host, port: at };
-}
 
 /** Hashes of the definitions in use; hashes of another form, from another version, are ignored. */
 export const definitionsReply: ReplySchema<readonly string[]> = {
@@ -270,11 +248,11 @@ export function jsonOf(text: string | undefined): unknown {
   }
 }
 
-function listOf(reply: RedisReply | undefined): readonly RedisReply[] {
+export function listOf(reply: RedisReply | undefined): readonly RedisReply[] {
   return Array.isArray(reply) ? reply : [];
 }
 
-function textOf(
+export function textOf(
   reply: RedisReply | undefined,
   maxBytes: number,
   encoding: "latin1" | "utf8" = "utf8",

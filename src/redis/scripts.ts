@@ -19,7 +19,7 @@ export interface Script<T extends Readable> {
   readonly schema: ReplySchema<T>;
 }
 
-const script = <T extends Readable>(schema: ReplySchema<T>, text: string): Script<T> => ({
+export const script = <T extends Readable>(schema: ReplySchema<T>, text: string): Script<T> => ({
   text,
   schema,
   sha: createHash("sha1").update(text).digest("hex"),

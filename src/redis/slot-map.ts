@@ -1,7 +1,7 @@
 import type { RedisNode } from "../config/redis-schema.ts";
 import { addressOf } from "./redirection.ts";
-import type { SlotRange } from "./schemas.ts";
 import { SLOTS } from "./slot.ts";
+import type { SlotRange } from "./slot-ranges.ts";
 
 /** The masters of a cluster, by the slots that they serve. */
 export class SlotMap {

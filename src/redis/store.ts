@@ -13,10 +13,12 @@ import { RedisCounterStore } from "./counter-store.ts";
 import { RedisDefinitions } from "./definitions.ts";
 import { isAnswerBlock } from "./entry.ts";
 import { type InvalidKind, RedisFaults } from "./faults.ts";
-import { type KeyLayout, type RecordKeys, recordKeys } from "./key.ts";
+import { type KeyLayout, type RecordKeys, recordKeys, rightsKey } from "./key.ts";
 import { RedisReader } from "./reader.ts";
 import { RedisRecord } from "./record.ts";
 import { RedisFault } from "./redis-fault.ts";
+import { missingRights } from "./rights.ts";
+import { SentinelWatch } from "./sentinel-watch.ts";
 import { targetOf } from "./target.ts";
 
 /** How many notices are kept: they are read as they come, and old ones are useless. */
@@ -43,6 +45,8 @@ export interface RedisHealth {
 export interface RedisListener {
   /** Called with each change of whether all delivered events are in Redis. */
   onHealth(isWhole: boolean): void;
+  /** Called with each change of whether the user of Redis has all rights that sluice needs. */
+  onRights(isComplete: boolean): void;
   /** Called with an unexpected error in a callback outside of any exchange. */
   onFault(error: unknown): void;
 }
@@ -57,6 +61,7 @@ export interface RedisListener {
 export class RedisStore implements Store {
   readonly #config: RedisConfig;
   readonly #log: Log;
+  readonly #watch: SentinelWatch | undefined;
   readonly #commands: RedisCommands;
   readonly #layout: KeyLayout;
   /** By the stream of notices that each reads. */
@@ -73,6 +78,8 @@ export class RedisStore implements Store {
   #isClosed = false;
   #isWhole = true;
   #isReported = false;
+  /** The commands that the user may not run, as they were logged. */
+  #forbidden = "";
   /** The timer after which the return of Redis is reported. */
   #steady: NodeJS.Timeout | undefined;
 
@@ -84,7 +91,9 @@ export class RedisStore implements Store {
     const onFault = (err: unknown) => log.error({ code: "internal_error", err }, "internal error");
     const faults = new RedisFaults(log, (error) => (listener?.onFault ?? onFault)(error));
     this.#faults = faults;
-    this.#commands = connect(config, `sluice-${this.#owner}`, faults);
+    const { sentinel } = config;
+    this.#watch = sentinel && new SentinelWatch(config, sentinel, faults.onFault);
+    this.#commands = connect(config, `sluice-${this.#owner}`, faults, this.#watch);
     this.#layout = { prefix: config.prefix, isCluster: config.cluster !== undefined };
     this.#definitions = new RedisDefinitions(this.#commands, config.prefix, log);
     this.answers = new RedisAnswerIndex(this.#commands, this.#layout, config.timeout);
@@ -137,6 +146,7 @@ export class RedisStore implements Store {
     this.#definitions.close();
     for (const reader of this.#readers.values()) reader.close();
     this.#commands.close();
+    this.#watch?.close();
   }
 
   /** Readers are kept: with a cluster there are few, and otherwise there is one. */
@@ -185,6 +195,18 @@ export class RedisStore implements Store {
       this.#steady = setTimeout(report, STEADY_MS);
     }
     this.#lookAll();
+    void this.#checkRights().catch(this.#faults.onFault);
+  }
+
+  /** Without this, a forbidden command shows only when it is needed. */
+  async #checkRights(): Promise<void> {
+    const missing = await missingRights(this.#commands, rightsKey(this.#config.prefix));
+    const forbidden = missing.join(" ");
+    if (this.#isClosed || forbidden === this.#forbidden) return;
+    this.#forbidden = forbidden;
+    this.#listener?.onRights(forbidden === "");
+    if (forbidden === "") this.#log.info({}, "redis allows all commands");
+    else this.#log.error({ forbidden: missing }, "redis forbids its user commands that sluice needs");
   }
 
   #onAway(): void {
@@ -237,9 +259,15 @@ export class RedisStore implements Store {
   }
 }
 
-/** Returns the connection to one server, to the master of its sentinels, or to a cluster. */
-function connect(config: RedisConfig, name: string, faults: RedisFaults): RedisCommands {
+/** Returns the connection to one server, to the master of sentinels, or to a cluster. */
+function connect(
+  config: RedisConfig,
+  name: string,
+  faults: RedisFaults,
+  watch: SentinelWatch | undefined,
+): RedisCommands {
   const { cluster, timeout } = config;
   if (cluster !== undefined) return new RedisCluster(config, cluster.nodes, name, faults);
-  return new RedisConnection({ target: targetOf(config), name, timeoutMs: timeout }, faults);
+  const target = { ...targetOf(config), ...(watch !== undefined && { watch }) };
+  return new RedisConnection({ target, name, timeoutMs: timeout }, faults);
 }

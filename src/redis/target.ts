@@ -1,5 +1,7 @@
 import type { RedisOptions } from "ioredis";
 import type { RedisConfig, RedisNode } from "../config/redis-schema.ts";
+import type { SentinelWatch } from "./sentinel-watch.ts";
+import { tlsOptions } from "./tls-options.ts";
 
 type Options = Omit<RedisOptions, "replyMapping">;
 
@@ -8,11 +10,16 @@ export interface Target {
   /** Comes before the options. */
   readonly url?: string;
   readonly options: Options;
+  /** Tells when another server becomes the master. */
+  readonly watch?: SentinelWatch;
 }
 
 /** Returns the way to the one server of a configuration, or to the present master of its sentinels. */
 export function targetOf({ url, sentinel, username, password, tls, timeout }: RedisConfig): Target {
-  const options = { ...credentialsOf({ username, password }), ...(tls !== undefined && { tls: tlsOf(tls) }) };
+  const options = {
+    ...credentialsOf({ username, password }),
+    ...(tls !== undefined && { tls: tlsOptions(tls) }),
+  };
   if (sentinel === undefined) return { ...(url !== undefined && { url }), options };
   return {
     options: {
@@ -22,7 +29,7 @@ export function targetOf({ url, sentinel, username, password, tls, timeout }: Re
       sentinels: sentinel.nodes.map(({ host, port }) => ({ host, port })),
       ...(sentinel.username !== undefined && { sentinelUsername: sentinel.username }),
       ...(sentinel.password !== undefined && { sentinelPassword: sentinel.password }),
-      ...(tls !== undefined && { enableTLSForSentinelMode: true, sentinelTLS: tlsOf(tls) }),
+      ...(tls !== undefined && { enableTLSForSentinelMode: true, sentinelTLS: tlsOptions(tls) }),
       // A sentinel that hangs must not keep the next one from being asked.
       sentinelCommandTimeout: timeout,
       sentinelRetryStrategy: (failures) => Math.min(2_000, 100 * 2 ** Math.min(failures, 10)),
@@ -33,16 +40,14 @@ export function targetOf({ url, sentinel, username, password, tls, timeout }: Re
 
 /** Returns the way to a node of a cluster. */
 export function nodeTarget({ username, password, tls }: RedisConfig, { host, port }: RedisNode): Target {
-  const options = { ...credentialsOf({ username, password }), ...(tls !== undefined && { tls: tlsOf(tls) }) };
+  const options = {
+    ...credentialsOf({ username, password }),
+    ...(tls !== undefined && { tls: tlsOptions(tls) }),
+  };
   return { options: { ...options, host, port } };
 }
 
 const credentialsOf = ({ username, password }: Pick<RedisConfig, "username" | "password">): Options => ({
   ...(username !== undefined && { username }),
   ...(password !== undefined && { password }),
-});
-
-const tlsOf = ({ serverName, ...files }: NonNullable<RedisConfig["tls"]>) => ({
-  ...files,
-  ...(serverName !== undefined && { servername: serverName }),
 });

@@ -1,5 +1,13 @@
 /** A reason why a gateway should get no new traffic although its process runs, or why it works less well. */
-export type Obstacle = "starting" | "draining" | "out_of_files" | "out_of_memory" | "store_degraded";
+export type Obstacle =
+  | "starting"
+  | "draining"
+  | "out_of_files"
+  | "out_of_memory"
+  | "store_degraded"
+  | "store_forbidden";
+
+const OF_STORE: ReadonlySet<Obstacle> = new Set(["store_degraded", "store_forbidden"]);
 
 /**
  * The readiness that `/readyz` reports. A gateway without its Redis still delivers events, so it stays ready unless
@@ -14,8 +22,7 @@ export class Readiness {
   }
 
   get isReady(): boolean {
-    const isTolerated = this.#obstacles.has("store_degraded") && !this.#needsStore;
-    return this.#obstacles.size === (isTolerated ? 1 : 0);
+    return this.obstacles.every((obstacle) => !this.#needsStore && OF_STORE.has(obstacle));
   }
 
   /** All obstacles, those too with which the gateway is ready. */

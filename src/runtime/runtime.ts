@@ -216,6 +216,11 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     this.telemetry.readiness.set("store_degraded", !isWhole);
   }
 
+  /** Notes whether the user of Redis may run all commands. */
+  onRights(isComplete: boolean): void {
+    this.telemetry.readiness.set("store_forbidden", !isComplete);
+  }
+
   #compile(config: Config, previous?: Snapshot): Snapshot {
     const credentials = {
       apps: config.apps,

@@ -6,12 +6,13 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterTest } from "./after-test.ts";
 import { refusedPort } from "./backend.ts";
-import { eventually } from "./eventually.ts";
-import { REDIS_EXECUTABLE, type RedisServer } from "./redis.ts";
+import { REDIS_EXECUTABLE } from "./redis.ts";
 
 /** A sentinel that watches one master. */
 export interface Sentinel {
   readonly port: number;
+  /** A connection for the test itself. */
+  readonly client: Redis;
   /** Returns the port of the present master. */
   master(): Promise<number>;
   /** Promotes the replica, as an operator does. */
@@ -21,10 +22,10 @@ export interface Sentinel {
 }
 
 /**
- * Starts a sentinel for a master, which is called `main`; one is enough to promote a replica. Stops it when the test
- * ends.
+ * Starts a sentinel for the master at a port, which is called `main`; one is enough to promote a replica. `more` are
+ * lines of its configuration. Stops it when the test ends.
  */
-export async function startSentinel(master: RedisServer, more: readonly string[] = []): Promise<Sentinel> {
+export async function startSentinel(masterPort: number, more: readonly string[] = []): Promise<Sentinel> {
   const directory = await mkdtemp(join(tmpdir(), "sluice-sentinel-"));
   const port = await refusedPort();
   const file = join(directory, "sentinel.conf");
@@ -32,7 +33,7 @@ export async function startSentinel(master: RedisServer, more: readonly string[]
     `port ${port}`,
     "bind 127.0.0.1",
     `dir ${directory}`,
-    `sentinel monitor main 127.0.0.1 ${master.port} 1`,
+    `sentinel monitor main 127.0.0.1 ${masterPort} 1`,
     "sentinel down-after-milliseconds main 500",
     "sentinel failover-timeout main 2000",
     ...more,
@@ -47,12 +48,9 @@ export async function startSentinel(master: RedisServer, more: readonly string[]
     await rm(directory, { recursive: true, force: true });
   };
   afterTest(close);
-  const replicas = async () => (await client.call("SENTINEL", "REPLICAS", "main")) as unknown[];
-  await eventually(async () => (await replicas()).length > 0, "the sentinel to find the replica", {
-    timeoutMs: 15_000,
-  });
   return {
     port,
+    client,
     close,
     async master() {
       const [, found] = (await client.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")) as [

@@ -140,3 +140,26 @@ test("while one master is away, only the streams in its slots go on without Redi
   for (const key of await cluster.keys("away:*:events"))
     expect(await (await cluster.masterOf(key)).client.xlen(key)).toBe(10);
 });
+
+test("when a master is killed, its replica takes over, and no event is lost or repeated", async () => {
+  const { leaders, followers, one } = await pairs("failover", ["stream"]);
+  const [leader, follower] = [leaders[0] as RecordFeed, followers[0] as RecordFeed];
+  leader.append(...idsFrom(1, 10));
+  await eventually(() => follower.live.length === 10);
+  const [key = ""] = await cluster.keys("failover:*:events");
+  const master = await cluster.masterOf(key);
+  const replica = await cluster.addReplica(master);
+  // As an asynchronous replication that lags.
+  replica.freeze();
+  leader.append(...idsFrom(11, 20));
+  await eventually(() => leader.live.length === 20 && follower.live.length === 20, "the events, accepted");
+  await master.kill();
+  replica.thaw();
+  leader.append(...idsFrom(21, 30));
+  await eventually(() => follower.live.length >= 30, "the events through the promoted replica", LATER);
+  await eventually(() => one.health.isReady && one.health.degraded === 0, "an end of the degradation", LATER);
+  expect(leader.live).toEqual(idsFrom(1, 30));
+  expect(follower.live).toEqual(idsFrom(1, 30));
+  expect(await replica.client.xlen(key)).toBe(30);
+  expect([leader.records, follower.records]).toEqual([1, 1]);
+}, 60_000);
