@@ -9,7 +9,7 @@ import { AdminConnections } from "./connections.ts";
 import { AdminEvents } from "./events.ts";
 import { type AdminFile, adminFiles, PAGE, SIGN_IN } from "./files.ts";
 import { reply, replyJson } from "./reply.ts";
-import { streamQuery } from "./streams.ts";
+import { streamQuery, viewQuery } from "./streams.ts";
 
 /** The maximum number of bytes of a request body: a token in a form. */
 const MAX_BODY_BYTES = 4_096;
@@ -138,7 +138,7 @@ export class AdminServer {
         if (!this.#access.isOwnPage(request)) return replyJson(response, 403, { error: "another origin" });
         if (this.#events.isFull) return replyJson(response, 503, { error: "too many dashboards" });
         this.#connections.openStream(request);
-        return this.#events.open(response, streamQuery(query));
+        return this.#events.open(response, viewQuery(query));
       default:
         return replyJson(response, 404, { error: "not found" });
     }

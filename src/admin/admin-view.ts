@@ -3,7 +3,7 @@ import type { Sample } from "../runtime/activity.ts";
 import type { Readiness } from "../runtime/readiness.ts";
 import type { Telemetry } from "../runtime/telemetry.ts";
 import { type Overview, overview } from "./overview.ts";
-import { endStreams, listStreams, type StreamPage, type StreamQuery } from "./streams.ts";
+import { endStreams, listStreams, type StreamPage, type StreamQuery, type ViewQuery } from "./streams.ts";
 
 /** The data that a dashboard gets once a second. */
 export type View = Overview & { readonly streams: StreamPage };
@@ -20,7 +20,7 @@ export interface AdminView {
   watch(onLook: () => void): () => void;
   /** Resolves with all metrics in the text format of Prometheus. */
   metrics(): Promise<string>;
-  view(query: StreamQuery): Promise<View>;
+  view(query: ViewQuery): Promise<View>;
   listStreams(query: StreamQuery): Promise<StreamPage>;
   /** Ends the streams of a request id; resolves with false if there are none. */
   endStreams(id: string): Promise<boolean>;
@@ -60,8 +60,8 @@ export class LocalAdminView implements AdminView {
     return this.#telemetry.metrics.text(processMetrics());
   }
 
-  async view(query: StreamQuery): Promise<View> {
-    return { ...overview(this.#telemetry), streams: listStreams(this.#telemetry.activity, query) };
+  async view(query: ViewQuery): Promise<View> {
+    return { ...overview(this.#telemetry, query), streams: listStreams(this.#telemetry.activity, query) };
   }
 
   async listStreams(query: StreamQuery): Promise<StreamPage> {

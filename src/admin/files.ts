@@ -11,7 +11,11 @@ const HTML = "text/html; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
 const STYLE = "text/css; charset=utf-8";
 
-const SCRIPTS = ["main", "chart", "format", "overview", "rows", "streams"];
+const SCRIPTS = [
+  ...["main", "chart", "end-stream", "ends", "format", "health"],
+  ...["overview", "rows", "streams", "tables", "words"],
+];
+const STYLES = ["style", "layout", "health", "controls", "tables", "cards"];
 
 /** The dashboard, and the page for a browser that is not signed in. */
 export const PAGE = "index.html";
@@ -20,7 +24,7 @@ export const SIGN_IN = "sign-in.html";
 const SOURCES: readonly (readonly [path: string, file: URL, type: string])[] = [
   [PAGE, own(PAGE), HTML],
   [SIGN_IN, own(SIGN_IN), HTML],
-  ["/page/style.css", own("style.css"), STYLE],
+  ...STYLES.map((name) => [`/page/${name}.css`, own(`${name}.css`), STYLE] as const),
   ...SCRIPTS.map((name) => [`/page/${name}.js`, own(`${name}.js`), SCRIPT] as const),
   ["/page/lib/uplot.js", browserLibrary("uplot.js"), SCRIPT],
   ["/page/lib/uplot.css", browserLibrary("uplot.css"), STYLE],

@@ -1,14 +1,19 @@
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Activity } from "../runtime/activity.ts";
+import { shownPath } from "../runtime/ended-stream.ts";
+import type { EndQuery } from "./ends.ts";
 
 /** The maximum number of streams of one page of the list. */
 const MAX_LIMIT = 500;
 const DEFAULT_LIMIT = 100;
 
+/** How far the pages of a dashboard reach: each worker would send all streams before a page, once a second. */
+const MAX_VIEW_DEPTH = 500;
+
 /** How long, in ms, an event that has begun may still take when an operator ends its stream. */
 const EVICTION_GRACE_MS = 5_000;
 
-const SORTS = ["oldest", "newest", "rate", "bytes"] as const;
+export const SORTS = ["oldest", "newest", "rate", "bytes", "backlog", "delay"] as const;
 type Sort = (typeof SORTS)[number];
 
 /** The query of a page of the list of streams. */
@@ -18,6 +23,20 @@ export interface StreamQuery {
   readonly sort: Sort;
   /** The route's name; undefined for all routes. */
   readonly route: string | undefined;
+}
+
+/** The query of a dashboard. */
+export interface ViewQuery extends StreamQuery, EndQuery {}
+
+/** Reads the query of a dashboard; its pages are bounded. */
+export function viewQuery(parameters: URLSearchParams): ViewQuery {
+  const query = streamQuery(parameters);
+  return {
+    ...query,
+    offset: Math.min(query.offset, Math.max(0, MAX_VIEW_DEPTH - query.limit)),
+    endRoute: parameters.get("endRoute") || undefined,
+    endReason: parameters.get("endReason") || undefined,
+  };
 }
 
 /** Reads the query of a list; invalid parameters get their defaults. */
@@ -36,10 +55,10 @@ export function streamQuery(parameters: URLSearchParams): StreamQuery {
 
 /** Returns one page of the streams under way. */
 export function listStreams(activity: Activity, query: StreamQuery) {
-  const streams = [...activity.streams()].filter(
+  const found = [...activity.streams()].filter(
     ({ exchange }) => query.route === undefined || exchange.route?.config.name === query.route,
   );
-  inOrder(streams, query.sort, activity);
+  const streams = inOrder(found, query.sort, activity);
   // The list may have become shorter since the page was shown.
   const lastPage = Math.max(0, Math.ceil(streams.length / query.limit) - 1) * query.limit;
   const offset = Math.min(query.offset, lastPage);
@@ -67,24 +86,52 @@ export function endStreams(activity: Activity, id: string): boolean {
   return found.length > 0;
 }
 
+/** Returns what a list is sorted by, largest first. */
+function sortKey(
+  stream: LiveStream,
+  sort: "rate" | "bytes" | "backlog" | "delay",
+  activity: Activity,
+): number {
+  const { account } = stream.exchange;
+  switch (sort) {
+    case "rate":
+      return activity.rateOf(stream) ?? -1;
+    case "bytes":
+      return account.bytesSent;
+    case "backlog":
+      return stream.pendingBytes;
+    case "delay":
+      // A stream that still waits for its first event waits at least as long as it is open.
+      return account.firstEventMs ?? account.ageMs;
+  }
+}
+
 /** Sorts the streams, which are in the order in which they began. */
-function inOrder(streams: LiveStream[], sort: Sort, activity: Activity): void {
-  if (sort === "newest") streams.reverse();
-  if (sort === "rate") streams.sort((a, b) => (activity.rateOf(b) ?? -1) - (activity.rateOf(a) ?? -1));
-  if (sort === "bytes") streams.sort((a, b) => b.exchange.account.bytesSent - a.exchange.account.bytesSent);
+function inOrder(streams: LiveStream[], sort: Sort, activity: Activity): LiveStream[] {
+  if (sort === "oldest") return streams;
+  if (sort === "newest") return streams.reverse();
+  // Computed once for each stream: sorting compares each of them many times.
+  return streams
+    .map((stream) => ({ stream, key: sortKey(stream, sort, activity) }))
+    .sort((a, b) => b.key - a.key)
+    .map(({ stream }) => stream);
 }
 
 function describe(stream: LiveStream, activity: Activity) {
   const { exchange } = stream;
+  const { account } = exchange;
   return {
     id: exchange.id,
     route: exchange.route?.config.name ?? "",
+    path: shownPath(exchange),
     client: exchange.client.address,
     app: exchange.principal?.app,
     backend: exchange.backend,
-    ageMs: exchange.account.elapsedMs(),
-    events: exchange.account.events,
+    ageMs: account.elapsedMs(),
+    firstEventMs: account.firstEventMs,
+    events: account.events,
     eventsPerSecond: activity.rateOf(stream),
-    bytes: exchange.account.bytesSent,
+    bytes: account.bytesSent,
+    pendingBytes: stream.pendingBytes,
   };
 }

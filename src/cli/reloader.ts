@@ -58,14 +58,12 @@ export class Reloader {
     const loaded = load();
     if ("problems" in loaded) {
       // Counted here, because the gateway does not get this configuration.
-      if (this.#reject(loaded.problems, isForced)) gateway.rejected();
+      if (this.#reject(loaded.problems, isForced)) gateway.rejected(loaded.problems.map(formatProblem));
       return;
     }
     const { config } = loaded;
-    if (!isForced && isDeepStrictEqual(config, this.#config)) {
-      this.#logged = [];
-      return;
-    }
+    // After a rejection it is reloaded even so: metrics and the dashboard would go on to report the rejected one.
+    if (!isForced && this.#logged.length === 0 && isDeepStrictEqual(config, this.#config)) return;
     try {
       await gateway.reload(config);
       this.#logged = [];

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { version } from "../base/version.ts";
 import { visibleText } from "../base/visible-text.ts";
 import { suggestion } from "../config/nearest.ts";
 import { EXIT, UsageError } from "./command.ts";
@@ -23,11 +23,6 @@ Exit codes: 0 success, 1 crash, 2 wrong usage or configuration.
 `;
 }
 
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return `sluice ${(JSON.parse(text) as { version: string }).version}\n`;
-}
-
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined) {
     process.stderr.write(help());
@@ -35,7 +30,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   }
   if (name === "help" && args[0] !== undefined) return await main([args[0], "--help"]);
   if (isHelp(name) || name === "help" || isVersion(name)) {
-    process.stdout.write(isVersion(name) ? version() : help());
+    process.stdout.write(isVersion(name) ? `sluice ${version()}\n` : help());
     return EXIT.done;
   }
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;

@@ -6,6 +6,7 @@ import type { LiveStream } from "../exchange/live-stream.ts";
 import type { CounterStore } from "../limits/counter-store.ts";
 import { Listeners, type PreparedListeners } from "../listen/listeners.ts";
 import { createLog, type Log } from "../observe/log.ts";
+import { problemTexts } from "../runtime/reloads.ts";
 import { type PreparedReload, Runtime } from "../runtime/runtime.ts";
 import type { Telemetry } from "../runtime/telemetry.ts";
 import type { LoopGuard } from "../upstream/loop-guard.ts";
@@ -40,8 +41,8 @@ export interface Gateway {
    * Streams of removed routes end as in a drain, while new requests for these routes get 404 at once.
    */
   reload(config: Config): Promise<void>;
-  /** Notes that a new configuration could not be read; it counts as a failed reload. */
-  rejected(): void;
+  /** Notes that a new configuration could not be read; it counts as a failed reload. The dashboard shows the problems. */
+  rejected(problems?: readonly string[]): void;
   /**
    * Closes the gateway as `drain` is configured: `/readyz` reports 503, no connection is accepted any more, streams end
    * between two events one after the other, those of clients that do not reconnect last until the timeout, and the
@@ -126,7 +127,7 @@ export class RunningGateway implements Gateway {
     const done = this.#reloading.then(async () => (await this.prepare(config)).commit());
     this.#reloading = done.then(
       () => this.telemetry.reloaded("success"),
-      () => this.telemetry.reloaded("failure"),
+      (error: unknown) => this.telemetry.reloaded("failure", problemTexts(error)),
     );
     return done;
   }
@@ -154,8 +155,8 @@ export class RunningGateway implements Gateway {
     return { discard, commit: () => (this.#runtime.isDraining ? discard() : commit()) };
   }
 
-  rejected(): void {
-    this.telemetry.reloaded("failure");
+  rejected(problems?: readonly string[]): void {
+    this.telemetry.reloaded("failure", problems);
   }
 
   close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {

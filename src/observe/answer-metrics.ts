@@ -42,6 +42,9 @@ export interface RouteAnswers {
 export class AnswerMetrics {
   readonly #resumes: Counter<"route" | "result">;
   readonly #unrecorded: Counter<"reason">;
+  /** The counts once more, because a counter of prom-client can only be read later. */
+  readonly #resumesOf = new Map<string, Partial<Record<ResumeResult, number>>>();
+  readonly #unrecordedCounts: Partial<Record<Unrecorded, number>> = {};
 
   constructor(registers: Registry[], answers: () => Iterable<RouteAnswers>) {
     this.#resumes = new Counter({
@@ -78,11 +81,25 @@ export class AnswerMetrics {
     });
   }
 
+  /** The answers that are not kept, by reason. */
+  get unrecordedCounts(): Readonly<Partial<Record<Unrecorded, number>>> {
+    return this.#unrecordedCounts;
+  }
+
+  /** Returns the clients of a route that came back, by result. */
+  resumesOf(route: string): Readonly<Partial<Record<ResumeResult, number>>> {
+    return this.#resumesOf.get(route) ?? {};
+  }
+
   resumed(route: string, result: ResumeResult): void {
     this.#resumes.inc({ route, result });
+    const counts = this.#resumesOf.get(route) ?? {};
+    counts[result] = (counts[result] ?? 0) + 1;
+    this.#resumesOf.set(route, counts);
   }
 
   unrecorded(reason: Unrecorded): void {
     this.#unrecorded.inc({ reason });
+    this.#unrecordedCounts[reason] = (this.#unrecordedCounts[reason] ?? 0) + 1;
   }
 }

@@ -1,8 +1,12 @@
 import type { EndReason } from "../base/outcome.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { RouteSums } from "../observe/metrics.ts";
+import type { EndedStream } from "./ended-stream.ts";
 
-/** The maximum number of ended streams that are kept; the dashboard shows the last ones, `/metrics` counts all. */
+/**
+ * The maximum number of ended streams that are kept of each end reason: thousands of clients that leave must not hide
+ * the few streams that have failed.
+ */
 const MAX_ENDS = 100;
 
 /** The maximum number of samples that are kept, one a second, for the chart of the dashboard. */
@@ -13,19 +17,8 @@ const TICK_MS = 1_000;
 /** The delay of a tick, in ms, that counts as a stall: the event loop did not run in between. */
 const STALL_MS = 1_000;
 
-/** A stream that has ended. */
-export interface EndedStream {
-  readonly id: string;
-  readonly route: string;
-  readonly client: string;
-  readonly backend: string | undefined;
-  readonly reason: EndReason;
-  readonly events: number;
-  readonly bytes: number;
-  readonly durationMs: number;
-  /** Milliseconds since 1970. */
-  readonly endedAt: number;
-}
+/** The numbers of ended streams by reason. */
+export type EndCounts = Readonly<Partial<Record<EndReason, number>>>;
 
 /** The totals of one second. */
 export interface Sample {
@@ -43,6 +36,8 @@ export interface RouteCounts {
   failures: number;
   /** Events of streams that have ended. */
   settledEvents: number;
+  /** The streams that have ended, by reason. */
+  readonly ends: Map<EndReason, number>;
   /** The rate of the last second. */
   eventsPerSecond: number;
   /** The events of all streams up to the last tick. */
@@ -61,7 +56,8 @@ export class Activity {
   readonly #live: () => Iterable<LiveStream>;
   readonly #onStall: (ms: number) => void;
   readonly #routes = new Map<string, RouteCounts>();
-  readonly #ends: EndedStream[] = [];
+  /** The streams that ended last, of each reason; newest first. */
+  readonly #ends = new Map<EndReason, EndedStream[]>();
   readonly #samples: Sample[] = [];
   /** Events of each stream at the last two ticks; only while a dashboard is open. */
   #rates = new WeakMap<LiveStream, { events: number; perSecond: number | undefined }>();
@@ -81,9 +77,19 @@ export class Activity {
     return this.#samples;
   }
 
-  /** The streams that ended last, newest first, at most `MAX_ENDS`. */
+  /** The streams that ended last, at most `MAX_ENDS` of each reason; in no order. */
   get ends(): readonly EndedStream[] {
-    return this.#ends;
+    return [...this.#ends.values()].flat();
+  }
+
+  /** Returns the number of ended streams by reason, of one route or of all. */
+  endCounts(route: string | undefined): EndCounts {
+    const counts: Partial<Record<EndReason, number>> = {};
+    for (const [name, { ends }] of this.#routes) {
+      if (route !== undefined && route !== name) continue;
+      for (const [reason, count] of ends) counts[reason] = (counts[reason] ?? 0) + count;
+    }
+    return counts;
   }
 
   /** The streams under way, without the clients that wait for a shared stream to begin. */
@@ -120,15 +126,22 @@ export class Activity {
     if (request.status >= 500) counts.failures++;
     if (ended === undefined) return;
     counts.settledEvents += ended.events;
-    this.#ends.unshift(ended);
-    if (this.#ends.length > MAX_ENDS) this.#ends.pop();
+    counts.ends.set(ended.reason, (counts.ends.get(ended.reason) ?? 0) + 1);
+    this.#keep(ended);
   }
 
   /** Returns the counts of a route; those of requests without a route have the empty name. */
   counts(route: string): RouteCounts {
     const known = this.#routes.get(route);
     if (known !== undefined) return known;
-    const counts = { requests: 0, failures: 0, settledEvents: 0, eventsPerSecond: 0, totalEvents: 0 };
+    const counts: RouteCounts = {
+      requests: 0,
+      failures: 0,
+      settledEvents: 0,
+      ends: new Map(),
+      eventsPerSecond: 0,
+      totalEvents: 0,
+    };
     this.#routes.set(route, counts);
     return counts;
   }
@@ -152,6 +165,16 @@ export class Activity {
   /** Returns the events of the last second; undefined for a stream that was not yet looked at twice. */
   rateOf(stream: LiveStream): number | undefined {
     return this.#rates.get(stream)?.perSecond;
+  }
+
+  #keep(ended: EndedStream): void {
+    const kept = this.#ends.get(ended.reason);
+    if (kept === undefined) {
+      this.#ends.set(ended.reason, [ended]);
+      return;
+    }
+    kept.unshift(ended);
+    if (kept.length > MAX_ENDS) kept.pop();
   }
 
   #tick(): void {

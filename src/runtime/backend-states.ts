@@ -17,6 +17,8 @@ export interface BackendState {
   readonly state: BackendHealth;
   /** The last error and when its failures began; undefined while the backend works. */
   readonly failing: Failing | undefined;
+  /** Whether it gets no requests now, because of its failures or its checks. */
+  readonly isOut: boolean;
   readonly isBackup: boolean;
   readonly inFlight: number;
 }
@@ -34,6 +36,7 @@ export function backendStates(routes: Iterable<RuntimeRoute>): BackendState[] {
         backend: backend.url,
         state: known === undefined ? state : worse(known.state, state),
         failing: known?.failing ?? backend.record.failing,
+        isOut: !backend.isAvailable || (known?.isOut ?? false),
         isBackup: backend.isBackup && (known?.isBackup ?? true),
         inFlight: backend.inFlight + (known?.inFlight ?? 0),
       });
@@ -59,6 +62,12 @@ export function* backendRecords(routes: Iterable<RuntimeRoute>) {
 /** Whether a backend is not known to fail. */
 export function isUp({ state }: Pick<BackendState, "state">): boolean {
   return state === "up" || state === "untried";
+}
+
+/** Orders backends: the worst first, others as they are configured. */
+export function worstFirst<T extends Pick<BackendState, "state">>(states: readonly T[]): T[] {
+  const badness = ({ state }: T) => Math.max(BACKEND_HEALTH.indexOf(state), BACKEND_HEALTH.indexOf("up"));
+  return states.toSorted((a, b) => badness(b) - badness(a));
 }
 
 /** Returns the worse of two states of one backend. */

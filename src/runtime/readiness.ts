@@ -9,12 +9,18 @@ export type Obstacle =
 
 const OF_STORE: ReadonlySet<Obstacle> = new Set(["store_degraded", "store_forbidden"]);
 
+/** An obstacle that holds, and since when, in ms since 1970. */
+export interface StandingObstacle {
+  readonly obstacle: Obstacle;
+  readonly since: number;
+}
+
 /**
  * The readiness that `/readyz` reports. A gateway without its Redis still delivers events, so it stays ready unless
  * `redis.required` is set: with one Redis for all, every replica would leave the load balancer at once.
  */
 export class Readiness {
-  readonly #obstacles = new Set<Obstacle>(["starting"]);
+  readonly #obstacles = new Map<Obstacle, number>([["starting", Date.now()]]);
   readonly #needsStore: boolean;
 
   constructor(needsStore: boolean) {
@@ -27,12 +33,17 @@ export class Readiness {
 
   /** All obstacles, those too with which the gateway is ready. */
   get obstacles(): readonly Obstacle[] {
-    return [...this.#obstacles];
+    return [...this.#obstacles.keys()];
+  }
+
+  /** All obstacles, with the time since which each of them holds. */
+  get standing(): readonly StandingObstacle[] {
+    return [...this.#obstacles].map(([obstacle, since]) => ({ obstacle, since }));
   }
 
   /** Sets or removes an obstacle. */
   set(obstacle: Obstacle, holds: boolean): void {
-    if (holds) this.#obstacles.add(obstacle);
+    if (holds) this.#obstacles.set(obstacle, this.#obstacles.get(obstacle) ?? Date.now());
     else this.#obstacles.delete(obstacle);
   }
 }

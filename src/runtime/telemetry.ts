@@ -4,9 +4,13 @@ import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Log } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { RedisState } from "../observe/redis-metrics.ts";
-import { Activity, type EndedStream } from "./activity.ts";
+import { Activity } from "./activity.ts";
 import { backendRecords, backendStates, isUp } from "./backend-states.ts";
+import { endedStream } from "./ended-stream.ts";
+import { Failures } from "./failures.ts";
+import { Incidents } from "./incidents.ts";
 import { Readiness } from "./readiness.ts";
+import { NO_RELOADS, type Reloads, withReload } from "./reloads.ts";
 import { answersOf, type RuntimeRoute } from "./runtime-route.ts";
 
 /** The status of a tunnel, whose duration says nothing about response times. */
@@ -23,29 +27,12 @@ export interface TelemetrySources {
   readonly needsStore: boolean;
 }
 
-/** The results of the reloads of the configuration. */
-export interface Reloads {
-  readonly succeeded: number;
-  readonly failed: number;
-  /** `at` in milliseconds since 1970. */
-  readonly last: { readonly result: "success" | "failure"; readonly at: number } | undefined;
-}
-
-/** The results before the first reload. */
-export const NO_RELOADS: Reloads = { succeeded: 0, failed: 0, last: undefined };
-
-/** Returns the results with one more, at the present time. */
-export function withReload({ succeeded, failed }: Reloads, result: "success" | "failure"): Reloads {
-  const last = { result, at: Date.now() };
-  return result === "success"
-    ? { succeeded: succeeded + 1, failed, last }
-    : { succeeded, failed: failed + 1, last };
-}
-
 /** The metrics, the activity and the readiness of a gateway. */
 export class Telemetry {
   readonly readiness: Readiness;
   readonly activity: Activity;
+  readonly failures = new Failures();
+  readonly incidents = new Incidents();
   readonly metrics: Metrics;
   readonly routes: () => Iterable<RuntimeRoute>;
   #reloads = NO_RELOADS;
@@ -55,6 +42,7 @@ export class Telemetry {
     this.routes = routes;
     this.activity = new Activity(streams, (stalledMs) => {
       this.metrics.stalled();
+      this.incidents.note("stall");
       log.warn({ stalledMs }, "event loop stalled");
     });
     this.metrics = new Metrics({
@@ -74,9 +62,9 @@ export class Telemetry {
     return this.#reloads;
   }
 
-  /** Notes the result of a reload. */
-  reloaded(result: "success" | "failure"): void {
-    this.#reloads = withReload(this.#reloads, result);
+  /** Notes the result of a reload; `problems` say why it failed. */
+  reloaded(result: "success" | "failure", problems?: readonly string[]): void {
+    this.#reloads = withReload(this.#reloads, result, problems);
     this.metrics.reloaded(result);
   }
 
@@ -95,13 +83,15 @@ export class Telemetry {
   /** Counts an error that no code expected. */
   onFault(): void {
     this.metrics.faulted();
+    this.incidents.note("internal_error");
   }
 
   /** Counts an exchange that has ended. */
   onSettled(exchange: Exchange, reason: EndReason): void {
     const route = exchange.route?.config.name ?? "";
     const { status, isStream, firstEventMs, ageMs: durationMs, isFaulty } = exchange.account;
-    if (isFaulty) this.metrics.faulted();
+    if (isFaulty) this.onFault();
+    this.failures.note(exchange);
     this.metrics.settled({
       route,
       status,
@@ -113,18 +103,4 @@ export class Telemetry {
       isStream ? endedStream(exchange, reason, durationMs) : undefined,
     );
   }
-}
-
-function endedStream(exchange: Exchange, reason: EndReason, durationMs: number): EndedStream {
-  return {
-    id: exchange.id,
-    route: exchange.route?.config.name ?? "",
-    client: exchange.client.address,
-    backend: exchange.backend,
-    reason,
-    events: exchange.account.events ?? 0,
-    bytes: exchange.account.bytesSent,
-    durationMs: Math.round(durationMs),
-    endedAt: Date.now(),
-  };
 }

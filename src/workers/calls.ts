@@ -1,5 +1,5 @@
 import type { View } from "../admin/admin-view.ts";
-import type { StreamPage, StreamQuery } from "../admin/streams.ts";
+import type { StreamPage, StreamQuery, ViewQuery } from "../admin/streams.ts";
 import type { ErrorCode, ProxyError } from "../base/errors.ts";
 import type { Config } from "../config/server-schema.ts";
 import type {
@@ -94,7 +94,7 @@ export interface WorkerCalls {
   /** Closes the worker's gateway, then its process exits. */
   close(how: { readonly now: boolean }): Promise<void>;
   status(of: undefined): WorkerStatus;
-  view(query: StreamQuery): Promise<View>;
+  view(query: ViewQuery): Promise<View>;
   listStreams(query: StreamQuery): Promise<StreamPage>;
   endStreams(id: string): Promise<boolean>;
   metrics(of: undefined): Promise<readonly MetricValues[]>;

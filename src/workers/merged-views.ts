@@ -1,9 +1,12 @@
 import type { View } from "../admin/admin-view.ts";
-import { MAX_ENDS, type Overview } from "../admin/overview.ts";
-import type { StreamPage, StreamQuery } from "../admin/streams.ts";
-import { isUp, worse } from "../runtime/backend-states.ts";
+import { listEnds } from "../admin/ends.ts";
+import { mostFailures, type Overview } from "../admin/overview.ts";
+import type { StreamPage, StreamQuery, ViewQuery } from "../admin/streams.ts";
+import { isUp, worse, worstFirst } from "../runtime/backend-states.ts";
+import { type FailureRow, failureKey } from "../runtime/failures.ts";
 
 type Route = Overview["routes"][number];
+type Answers = NonNullable<Route["answers"]>;
 type Backend = Overview["backends"][number];
 type Stream = StreamPage["streams"][number];
 
@@ -13,11 +16,14 @@ export type MergedView = Pick<
   | "at"
   | "routes"
   | "routeCount"
-  | "unmatched"
   | "backends"
   | "backendCount"
   | "backendsUp"
+  | "failures"
+  | "failureSums"
+  | "unrecorded"
   | "ends"
+  | "endCounts"
   | "streams"
 >;
 
@@ -25,20 +31,23 @@ export type MergedView = Pick<
  * Merges the views of several workers into that of one gateway; the list of streams in each must start with the
  * first stream.
  */
-export function mergedViews(views: readonly View[], query: StreamQuery): MergedView {
+export function mergedViews(views: readonly View[], query: ViewQuery): MergedView {
   const backends = mergedBackends(views.flatMap((view) => view.backends));
   return {
     at: Date.now(),
     routes: mergedRoutes(views.flatMap((view) => view.routes)),
     routeCount: Math.max(0, ...views.map(({ routeCount }) => routeCount)),
-    unmatched: sum(views, ({ unmatched }) => unmatched),
     backends,
     backendCount: Math.max(0, ...views.map(({ backendCount }) => backendCount)),
     backendsUp: upIn(views, backends),
-    ends: views
-      .flatMap(({ ends }) => ends)
-      .sort((a, b) => b.endedAt - a.endedAt)
-      .slice(0, MAX_ENDS),
+    failures: mergedFailures(views.flatMap(({ failures }) => failures)),
+    failureSums: addedFailureSums(views.map(({ failureSums }) => failureSums)),
+    unrecorded: addedCounts(views.map(({ unrecorded }) => unrecorded)),
+    ends: listEnds(
+      views.flatMap(({ ends }) => ends),
+      query,
+    ),
+    endCounts: addedCounts(views.map((view) => view.endCounts)),
     streams: mergedPages(
       views.map(({ streams }) => streams),
       query,
@@ -60,6 +69,8 @@ const ORDER: Readonly<Record<StreamQuery["sort"], (a: Stream, b: Stream) => numb
   newest: (a, b) => a.ageMs - b.ageMs,
   rate: (a, b) => (b.eventsPerSecond ?? -1) - (a.eventsPerSecond ?? -1),
   bytes: (a, b) => b.bytes - a.bytes,
+  backlog: (a, b) => b.pendingBytes - a.pendingBytes,
+  delay: (a, b) => (b.firstEventMs ?? b.ageMs) - (a.firstEventMs ?? a.ageMs),
 };
 
 function mergedRoutes(rows: readonly Route[]): Route[] {
@@ -78,8 +89,48 @@ const addedRoutes = (a: Route, b: Route): Route => ({
   eventsPerSecond: a.eventsPerSecond + b.eventsPerSecond,
   requests: a.requests + b.requests,
   failures: a.failures + b.failures,
-  answers: a.answers === undefined ? b.answers : a.answers + (b.answers ?? 0),
+  answers: a.answers && b.answers ? addedAnswers(a.answers, b.answers) : (a.answers ?? b.answers),
 });
+
+const addedAnswers = (a: Answers, b: Answers): Answers => ({
+  running: a.running + b.running,
+  kept: a.kept + b.kept,
+  bytes: a.bytes + b.bytes,
+  resumes: addedCounts([a.resumes, b.resumes]),
+});
+
+function mergedFailures(rows: readonly FailureRow[]): FailureRow[] {
+  const byKey = new Map<string, FailureRow>();
+  for (const row of rows) {
+    const key = failureKey(row);
+    const known = byKey.get(key);
+    byKey.set(key, known === undefined ? row : addedFailures(known, row));
+  }
+  return mostFailures([...byKey.values()]);
+}
+
+const addedFailures = (a: FailureRow, b: FailureRow): FailureRow => ({
+  ...a,
+  total: a.total + b.total,
+  recent: a.recent + b.recent,
+  lastAt: Math.max(a.lastAt, b.lastAt),
+});
+
+const addedFailureSums = (all: readonly Overview["failureSums"][]): Overview["failureSums"] => ({
+  refused: sum(all, ({ refused }) => refused),
+  failed: sum(all, ({ failed }) => failed),
+});
+
+/** Adds up counts by name. */
+function addedCounts<Name extends string>(
+  all: readonly Readonly<Partial<Record<Name, number>>>[],
+): Partial<Record<Name, number>> {
+  const added: Partial<Record<Name, number>> = {};
+  for (const counts of all) {
+    for (const name of Object.keys(counts) as Name[]) added[name] = (added[name] ?? 0) + (counts[name] ?? 0);
+  }
+  return added;
+}
 
 /** Shows each backend in the worst state that a worker reports. */
 function mergedBackends(rows: readonly Backend[]): Backend[] {
@@ -93,11 +144,12 @@ function mergedBackends(rows: readonly Backend[]): Backend[] {
         ...known,
         state: worse(known.state, row.state),
         failing: known.failing ?? row.failing,
+        isOut: known.isOut || row.isOut,
         inFlight: known.inFlight + row.inFlight,
       });
     }
   }
-  return [...byKey.values()];
+  return worstFirst([...byKey.values()]);
 }
 
 /**

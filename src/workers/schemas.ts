@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { SORTS } from "../admin/streams.ts";
 import { fieldValue, token } from "../config/scalars.ts";
 import { isBackendName } from "../limits/counter-store.ts";
 import { BACKEND_HEALTH } from "../runtime/backend-states.ts";
@@ -130,9 +131,11 @@ const config = z.object({
 const streamQuery = z.object({
   offset: z.int().min(0),
   limit: z.int().min(1),
-  sort: z.enum(["oldest", "newest", "rate", "bytes"]),
+  sort: z.enum(SORTS),
   route: z.string().optional(),
 });
+
+const viewQuery = streamQuery.extend({ endRoute: z.string().optional(), endReason: z.string().optional() });
 
 const sample = z.object({
   at: z.number(),
@@ -144,13 +147,16 @@ const sample = z.object({
 const stream = z.object({
   id: z.string(),
   route: z.string(),
+  path: z.string(),
   client: z.string(),
   app: z.string().optional(),
   backend: z.string().optional(),
   ageMs: z.number(),
+  firstEventMs: z.number().optional(),
   events: z.number().optional(),
   eventsPerSecond: z.number().optional(),
   bytes: z.number(),
+  pendingBytes: z.number(),
 });
 
 const streamPage = z.object({
@@ -160,7 +166,11 @@ const streamPage = z.object({
   streams: z.array(stream),
 });
 
+const counts = z.record(z.string(), z.number());
+const incident = z.object({ count: z.number(), lastAt: z.number() });
+
 const view = z.object({
+  incidents: z.object({ internal_error: incident, stall: incident, worker_died: incident }),
   routes: z.array(
     z.object({
       name: z.string(),
@@ -171,23 +181,38 @@ const view = z.object({
       eventsPerSecond: z.number(),
       requests: z.number(),
       failures: z.number(),
-      answers: z.number().optional(),
+      answers: z
+        .object({ running: z.number(), kept: z.number(), bytes: z.number(), resumes: counts })
+        .optional(),
     }),
   ),
   routeCount: z.number(),
-  unmatched: z.number(),
   backends: z.array(
     z.object({
       route: z.string(),
       backend: z.string(),
       state: z.enum(BACKEND_HEALTH),
       failing: z.object({ reason: z.string(), since: z.number() }).optional(),
+      isOut: z.boolean(),
       isBackup: z.boolean(),
       inFlight: z.number(),
     }),
   ),
   backendCount: z.number(),
   backendsUp: z.number(),
+  failures: z.array(
+    z.object({
+      route: z.string(),
+      reason: z.string(),
+      status: z.number(),
+      total: z.number(),
+      recent: z.number(),
+      lastAt: z.number(),
+    }),
+  ),
+  failureSums: z.object({ refused: z.number(), failed: z.number() }),
+  unrecorded: counts,
+  endCounts: counts,
   ends: z.array(z.object({ id: z.string(), route: z.string(), reason: z.string(), endedAt: z.number() })),
   streams: streamPage,
 });
@@ -221,7 +246,7 @@ export const WORKER_CHECKS: ChecksOf<WorkerCalls> = {
     argument: isAny,
     answer: fits(z.object({ sample: sample.optional(), obstacles: z.array(z.string()) })),
   },
-  view: { argument: fits(streamQuery), answer: fits(view) },
+  view: { argument: fits(viewQuery), answer: fits(view) },
   listStreams: { argument: fits(streamQuery), answer: fits(streamPage) },
   endStreams: { argument: isText, answer: fits(z.boolean()) },
   metrics: { argument: isAny, answer: fits(z.array(metric)) },

@@ -1,14 +1,16 @@
 import { Registry } from "prom-client";
 import type { AdminView, View } from "../admin/admin-view.ts";
-import type { StreamPage, StreamQuery } from "../admin/streams.ts";
+import { about } from "../admin/overview.ts";
+import type { StreamPage, StreamQuery, ViewQuery } from "../admin/streams.ts";
 import { guarded } from "../base/guard.ts";
 import type { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import { processMetrics } from "../observe/process-metrics.ts";
 import { SummedMetrics } from "../observe/summed-metrics.ts";
 import { WorkerMetrics } from "../observe/worker-metrics.ts";
 import type { Sample } from "../runtime/activity.ts";
+import { addedIncidents, Incidents } from "../runtime/incidents.ts";
 import { type Obstacle, Readiness } from "../runtime/readiness.ts";
-import { NO_RELOADS, withReload } from "../runtime/telemetry.ts";
+import { NO_RELOADS, withReload } from "../runtime/reloads.ts";
 import type { Member } from "./member.ts";
 import { mergedPages, mergedViews } from "./merged-views.ts";
 
@@ -23,15 +25,18 @@ const ANSWER_MS = 2_000;
 /** How many totals are kept, one per second, as in a single process. */
 const MAX_SAMPLES = 300;
 
-/** How deep pages may reach into the list of all streams: each worker must send all streams before the page. */
+/** How far pages of `/api/streams` may reach: each worker must send all streams before the page. */
 const MAX_DEPTH = 10_000;
 
 /** The obstacles to readiness that workers report; the primary knows all others itself. */
-const OF_WORKERS: readonly Obstacle[] = ["out_of_files", "store_degraded", "store_forbidden"];
+const OF_WORKERS: readonly Obstacle[] = ["out_of_files", "out_of_memory", "store_degraded", "store_forbidden"];
 
 /** Shows the admin listener a gateway of several processes as one. */
 export class WorkersAdminView implements AdminView {
   readonly readiness: Readiness;
+  /** The incidents of this process. */
+  readonly incidents = new Incidents();
+  readonly #count: number;
   readonly #members: () => readonly Member[];
   readonly #metrics: WorkerMetrics;
   readonly #summed: SummedMetrics;
@@ -45,15 +50,16 @@ export class WorkersAdminView implements AdminView {
   #isLooking = false;
 
   /**
-   * `members` returns the serving workers; `own` are this process's metrics, added to theirs; `needsStore` is
-   * `redis.required`.
+   * `members` returns the serving workers; `own` are this process's metrics, added to theirs; `count` is the number
+   * of workers that should serve; `needsStore` is `redis.required`.
    */
   constructor(
     members: () => readonly Member[],
     own: PrimaryLinkMetrics,
     onFault: (error: unknown) => void,
-    needsStore: boolean,
+    { count, needsStore }: { readonly count: number; readonly needsStore: boolean },
   ) {
+    this.#count = count;
     this.readiness = new Readiness(needsStore);
     this.#members = members;
     this.#own = own;
@@ -84,11 +90,12 @@ export class WorkersAdminView implements AdminView {
   }
 
   restarted(): void {
+    this.incidents.note("worker_died");
     this.#metrics.restarted();
   }
 
-  reloaded(result: "success" | "failure"): void {
-    this.#reloads = withReload(this.#reloads, result);
+  reloaded(result: "success" | "failure", problems?: readonly string[]): void {
+    this.#reloads = withReload(this.#reloads, result, problems);
     this.#metrics.reloaded(result);
   }
 
@@ -107,14 +114,17 @@ export class WorkersAdminView implements AdminView {
     return await this.#summed.text(this.#metrics.registry);
   }
 
-  async view(query: StreamQuery): Promise<View> {
+  async view(query: ViewQuery): Promise<View> {
     const deep = deepQuery(query);
     const views = await this.#ofEach(({ link }) => link.call("view", deep, ANSWER_MS));
     return {
       ...mergedViews(views, query),
+      about: about(),
       startedAt: this.#startedAt,
+      workers: { serving: this.#members().length, wanted: this.#count },
       isReady: this.readiness.isReady,
-      obstacles: this.readiness.obstacles,
+      obstacles: this.readiness.standing,
+      incidents: addedIncidents([this.incidents.counts, ...views.map(({ incidents }) => incidents)]),
       sample: this.#samples.at(-1),
       reloads: this.#reloads,
     };
@@ -168,6 +178,6 @@ function sumOf(samples: readonly Sample[]): Sample {
 }
 
 /** Asks each worker from its first stream on: only the merged list shows which streams are on the page. */
-function deepQuery(query: StreamQuery): StreamQuery {
+function deepQuery<Query extends StreamQuery>(query: Query): Query {
   return { ...query, offset: 0, limit: Math.min(query.offset, MAX_DEPTH) + query.limit };
 }

@@ -9,6 +9,7 @@ import { type Gateway, GatewayClosedError } from "../gateway/gateway.ts";
 import { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { youngGenerationOptions } from "../process/internals/young-generation.ts";
+import { problemTexts } from "../runtime/reloads.ts";
 import { newLoopId } from "../upstream/loop-guard.ts";
 import { CounterServer } from "./counter-server.ts";
 import { LinkFaults } from "./link-faults.ts";
@@ -75,15 +76,14 @@ export class Workers implements Gateway {
     const metrics = new PrimaryLinkMetrics();
     const onFault = (err: unknown) => {
       metrics.internalError();
+      this.#adminView.incidents.note("internal_error");
       setup.log.error({ code: "internal_error", err }, "internal error");
     };
     this.#faults = new LinkFaults(metrics, () => setup.log, onFault);
-    this.#adminView = new WorkersAdminView(
-      () => this.#serving,
-      metrics,
-      onFault,
-      config.server.redis?.required ?? false,
-    );
+    this.#adminView = new WorkersAdminView(() => this.#serving, metrics, onFault, {
+      count: setup.count,
+      needsStore: config.server.redis?.required ?? false,
+    });
     this.#admin = createAdmin(config.server, this.#adminView, setup.log);
     // Round robin: the kernel would give most of many simultaneous connections to one worker.
     cluster.schedulingPolicy = cluster.SCHED_RR;
@@ -122,13 +122,13 @@ export class Workers implements Gateway {
     const done = this.#reloading.then(() => this.#reload(config));
     this.#reloading = done.then(
       () => this.#adminView.reloaded("success"),
-      () => this.#adminView.reloaded("failure"),
+      (error: unknown) => this.#adminView.reloaded("failure", problemTexts(error)),
     );
     return done;
   }
 
-  rejected(): void {
-    this.#adminView.reloaded("failure");
+  rejected(problems?: readonly string[]): void {
+    this.#adminView.reloaded("failure", problems);
   }
 
   close({ now = false }: { readonly now?: boolean } = {}): Promise<void> {

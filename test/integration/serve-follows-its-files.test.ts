@@ -1,6 +1,8 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { View } from "../../src/admin/admin-view.ts";
+import { viewsIn } from "../support/admin.ts";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { directoryOf, startSluice, writeFiles } from "../support/sluice-process.ts";
@@ -27,7 +29,7 @@ async function serve(files: Readonly<Record<string, string>>, directory = "confi
   };
   const says = (body: string, path?: string) =>
     eventually(async () => (await ask(path)) === body, `${body} from the gateway`);
-  return { cwd, server, port, ask, says, reloads };
+  return { cwd, server, port, admin, ask, says, reloads };
 }
 
 test("a file that is written, replaced or removed causes a reload", async () => {
@@ -112,6 +114,18 @@ test("with any problem in the files, the current configuration is kept and the p
   // The directory is a new one now; it is watched too.
   writeFiles(cwd, { "config/sluice.yaml": SERVER, "config/routes/main.yaml": saying("back") });
   await says("back");
+});
+
+test("the dashboard has the problems of a rejected configuration until the files are as before", async () => {
+  const { cwd, admin } = await serve({ "config/routes/main.yaml": saying("good") });
+  const feed = openStream(Number(new URL(admin).port), { path: "/api/events" });
+  const last = () => viewsIn<View>(feed.text).at(-1)?.reloads.last;
+  writeFiles(cwd, { "config/routes/main.yaml": "match: {}\n" });
+  await eventually(() => last()?.result === "failure", "the rejection");
+  expect(last()?.problems[0]).toContain("config/routes/main.yaml:1:1 match.path");
+  writeFiles(cwd, { "config/routes/main.yaml": saying("good") });
+  await eventually(() => last()?.result === "success", "the end of the rejection");
+  expect(last()?.problems).toEqual([]);
 });
 
 test("SIGHUP with a problem logs and counts it each time, and ends nothing", async () => {

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import type { View } from "../../src/admin/admin-view.ts";
+import { viewsIn } from "../support/admin.ts";
 import { startBackend } from "../support/backend.ts";
 import { eventually } from "../support/eventually.ts";
 import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
@@ -88,8 +90,7 @@ test("metrics are summed without a label for the worker, with the same names as 
 test("the dashboard's event stream has all workers' streams and totals every second", async () => {
   const { admin, streams } = await serveSix();
   const feed = openStream(Number(new URL(admin).port), { path: "/api/events?sort=rate" });
-  const overviews = () =>
-    [...feed.text.matchAll(/event: overview\ndata: (.+)\n\n/g)].map(([, json]) => JSON.parse(json ?? ""));
+  const overviews = () => viewsIn<View>(feed.text);
   const latest = await eventually(
     () => overviews().find(({ sample }) => sample?.streams === 6),
     "a sample of six streams",
@@ -104,7 +105,7 @@ test("the dashboard's event stream has all workers' streams and totals every sec
   });
   streams[2]?.socket.destroy();
   await eventually(() => overviews().at(-1)?.ends.length === 1, "an end");
-  expect(overviews().at(-1).ends).toEqual([
+  expect(overviews().at(-1)?.ends).toEqual([
     expect.objectContaining({ reason: "client_gone", route: "main" }),
   ]);
 });

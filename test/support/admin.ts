@@ -50,3 +50,12 @@ export function samplesIn(text: string): ReadonlyMap<string, number> {
     }),
   );
 }
+
+/** Returns the views in the text of a dashboard's event stream; each event has the parts that differ from the last. */
+export function viewsIn<View>(text: string): View[] {
+  let view: Record<string, unknown> = {};
+  return [...text.matchAll(/^event: overview\ndata: (.*)\n\n/gm)].map(([, json = ""]) => {
+    view = { ...view, ...(JSON.parse(json) as Record<string, unknown>) };
+    return view as View;
+  });
+}

@@ -3,6 +3,8 @@ import { clock, count, rate } from "./format.js";
 
 const SECONDS = 300;
 const NEAR_SECONDS = 3;
+/** Half the width of the longest label of a time, in CSS pixels. */
+const HALF_LABEL = 30;
 /** The smallest top of the scale: with less, a few events would fill the chart. */
 const LEAST_TOP = 10;
 
@@ -45,7 +47,7 @@ export function createChart(element, note) {
       draw();
     },
     add(sample) {
-      if (sample === undefined || sample.at <= (samples.at(-1)?.at ?? 0)) return;
+      if (!sample || sample.at <= (samples.at(-1)?.at ?? 0)) return;
       samples.push(sample);
       while (samples.length > SECONDS + 1) samples.shift();
       draw();
@@ -67,7 +69,7 @@ function options(element, onCursor) {
   };
   return {
     ...sizeOf(element),
-    padding: [8, 4, 0, 0],
+    padding: [8, 0, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -79,7 +81,14 @@ function options(element, onCursor) {
     },
     scales: { x: { time: true, auto: false }, y: { auto: false } },
     axes: [
-      { ...axis, space: 90, size: 22, gap: 6, values: (_, times) => times.map((at) => clock(at * 1000)) },
+      {
+        ...axis,
+        space: 90,
+        size: 22,
+        gap: 6,
+        filter: withWholeLabels,
+        values: (_, times) => times.map((at) => at && clock(at * 1000)),
+      },
       { ...axis, space: 36, size: 56, gap: 8, values: (_, values) => values.map(count) },
     ],
     series: [
@@ -93,6 +102,12 @@ function options(element, onCursor) {
     ],
     hooks: { setCursor: [(chart) => onCursor(chart.cursor.idxs?.[1] ?? -1)] },
   };
+}
+
+/** Leaves out the times whose label would be cut off at the right edge. */
+function withWholeLabels(chart, times) {
+  const end = chart.bbox.width / devicePixelRatio - HALF_LABEL;
+  return times.map((at) => (chart.valToPos(at, "x") <= end ? at : null));
 }
 
 /** Returns the next of 10, 20, 50, 100, 200, … at least 5 % above the value. */

@@ -35,6 +35,20 @@ export function duration(ms) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** Returns a delay: 12 ms, 1.2 s, 45 s, 3 m 05 s. */
+export function delay(ms) {
+  if (ms === undefined || ms === null) return "–";
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 9950 ? `${(ms / 1000).toFixed(1)} s` : duration(ms);
+}
+
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
 export const clock = (at) => CLOCK.format(at);
+
+/** Returns a time, with its day unless that is today. */
+export function moment(at) {
+  const isToday = new Date(at).toDateString() === new Date().toDateString();
+  return isToday ? clock(at) : `${DAY.format(at)} ${clock(at)}`;
+}

@@ -1,6 +1,10 @@
 import { createChart } from "./chart.js";
-import { createOverview } from "./overview.js";
+import { createEnds } from "./ends.js";
+import { showHealth } from "./health.js";
+import { showOverview } from "./overview.js";
+import { cardsWhenNarrow } from "./rows.js";
 import { createStreams } from "./streams.js";
+import { createTables } from "./tables.js";
 
 /** The silence, in ms, after which the connection counts as lost: an overview comes every second. */
 const SILENCE_MS = 5000;
@@ -9,9 +13,13 @@ const RETRY_MS = 2000;
 
 const byId = (id) => document.getElementById(id);
 
+for (const table of document.querySelectorAll("[data-cards]")) cardsWhenNarrow(table);
 const chart = createChart(byId("chart"), byId("chart-note"));
-const showOverview = createOverview();
 const streams = createStreams(connect);
+const ends = createEnds(connect);
+const showTables = createTables();
+/** The parts of the last view; each event has those that have changed. */
+const view = {};
 let source;
 let silence;
 let retry;
@@ -19,7 +27,7 @@ let retry;
 function connect() {
   source?.close();
   clearTimeout(retry);
-  source = new EventSource(`/api/events?${streams.view()}`);
+  source = new EventSource(`/api/events?${new URLSearchParams({ ...streams.view(), ...ends.view() })}`);
   source.addEventListener("history", (event) => chart.reset(JSON.parse(event.data)));
   source.addEventListener("overview", (event) => show(JSON.parse(event.data)));
   source.addEventListener("error", () => {
@@ -36,13 +44,17 @@ async function reopen() {
   else connect();
 }
 
-function show(view) {
+function show(changes) {
   listen();
-  if (view.isReady && view.obstacles.length === 0) setState("live", "live");
-  else setState("waiting", view.obstacles.join(", ").replaceAll("_", " "));
+  setState("live", "live");
+  Object.assign(view, changes);
+  showHealth(view);
   showOverview(view);
-  streams.show(view.streams, view.routes, view.sample?.streams);
+  streams.show(view);
+  showTables(view);
+  ends.show(view);
   chart.add(view.sample);
+  byId("main").classList.remove("waiting");
 }
 
 function listen() {

@@ -1,37 +1,50 @@
-import { bytes, count, duration, rate } from "./format.js";
-import { createRows, elements, texts } from "./rows.js";
+import { showEnd } from "./end-stream.js";
+import { bytes, count, delay, duration, rate } from "./format.js";
+import { createRows, elements, pairs, texts } from "./rows.js";
 
-const PAGE_SIZE = 20;
-const TOLD_MS = 4000;
+/** How many streams a list shows; less on a narrow screen, where each takes several lines. */
+export const PAGE_SIZE = matchMedia("(max-width: 60rem)").matches ? 10 : 20;
+
+/** How many streams the pages reach; the gateway sends no page behind. */
+const REACH = 500;
 
 const byId = (id) => document.getElementById(id);
 
-/** Creates the table of streams; `onView` is called with the query of another page. */
+/** Creates the table of streams; `onView` is called when another page is wanted. */
 export function createStreams(onView) {
   let offset = 0;
-  const view = () =>
-    new URLSearchParams({ offset, limit: PAGE_SIZE, sort: byId("sort").value, route: byId("route").value });
   const showRows = createRows(
     byId("streams"),
     [
-      texts(({ route }) => route, { title: true }),
-      texts(({ client, app }) => (app === undefined ? client : `${client} ${app}`), {
-        className: "client",
-        title: true,
+      pairs(
+        ({ route }) => route,
+        ({ path }) => path,
+      ),
+      pairs(
+        ({ client }) => client,
+        ({ app }) => app,
+      ),
+      texts(backendOf, backendOf),
+      texts(({ ageMs }) => duration(ageMs)),
+      texts(
+        ({ firstEventMs }) => delay(firstEventMs),
+        ({ firstEventMs }) => (firstEventMs === undefined ? "No event yet" : ""),
+      ),
+      texts(({ events }) => count(events)),
+      texts(({ eventsPerSecond }) => rate(eventsPerSecond)),
+      texts((stream) => bytes(stream.bytes)),
+      elements("span", (element, { pendingBytes }, cell) => {
+        element.textContent = bytes(pendingBytes);
+        cell.classList.toggle("some", pendingBytes > 0);
       }),
-      texts(({ backend }) => backend ?? "–", { className: "more", title: true }),
-      texts(({ ageMs }) => duration(ageMs), { className: "number" }),
-      texts(({ events }) => count(events), { className: "number more" }),
-      texts(({ eventsPerSecond }) => rate(eventsPerSecond), { className: "number" }),
-      texts((stream) => bytes(stream.bytes), { className: "number more" }),
-      elements("button", showEnd, { className: "action" }),
+      elements("button", showEnd),
     ],
     ({ id }) => id,
   );
 
   function turnTo(wanted) {
     offset = Math.max(0, wanted);
-    onView(view());
+    onView();
   }
   byId("view").addEventListener("submit", (event) => event.preventDefault());
   byId("view").addEventListener("change", () => turnTo(0));
@@ -39,78 +52,38 @@ export function createStreams(onView) {
   byId("next").addEventListener("click", () => turnTo(offset + PAGE_SIZE));
 
   return {
-    view,
-    show(page, routes, open) {
+    view: () => ({ offset, limit: PAGE_SIZE, sort: byId("sort").value, route: byId("route").value }),
+    show({ streams: page, routes, sample }) {
       offset = page.offset;
       const held = document.activeElement;
       showRows(page.streams);
       // The row with the focused button is gone: the focus moves here for keyboard users.
       if (held?.dataset.stream !== undefined && !held.isConnected) byId("streams-title").focus();
-      byId("streams-total").textContent = count(open ?? page.total);
+      byId("streams-total").textContent = count(sample?.streams ?? page.total);
       byId("streams-empty").hidden = page.total > 0;
-      const last = page.offset + page.streams.length;
-      byId("range").textContent =
-        page.total === 0 ? "none" : `${page.offset + 1}–${last} of ${count(page.total)}`;
-      byId("previous").disabled = page.offset === 0;
-      byId("next").disabled = last >= page.total;
-      offerRoutes(routes);
+      showPager(page);
+      offerRoutes(byId("route"), routes);
     },
   };
 }
 
-function offerRoutes(routes) {
-  const select = byId("route");
+const backendOf = ({ backend }) => backend ?? "–";
+
+function showPager({ offset, streams, total }) {
+  const last = offset + streams.length;
+  byId("range").textContent = total === 0 ? "none" : `${offset + 1}–${last} of ${count(total)}`;
+  byId("previous").disabled = offset === 0;
+  byId("next").disabled = last >= Math.min(total, REACH);
+  byId("pager").classList.toggle("needless", total <= PAGE_SIZE);
+  byId("reach").hidden = last < REACH || last >= total;
+}
+
+/** Offers the routes in a select; keeps the chosen one. */
+export function offerRoutes(select, routes) {
   const names = routes.map(({ name }) => name);
   if (select.dataset.names === names.join(" ")) return;
   select.dataset.names = names.join(" ");
   const chosen = select.value;
   select.replaceChildren(new Option("all", ""), ...names.map((name) => new Option(name, name)));
   select.value = names.includes(chosen) ? chosen : "";
-}
-
-function showEnd(button, stream) {
-  if (button.dataset.stream === stream.id) return;
-  button.type = "button";
-  button.dataset.stream = stream.id;
-  button.textContent = "End";
-  button.setAttribute("aria-label", `End the stream of ${stream.client} on ${stream.route}`);
-  button.addEventListener("click", () => confirmEnd(stream));
-}
-
-function confirmEnd({ id, route, client }) {
-  const dialog = byId("confirm");
-  byId("confirm-text").textContent = `${route}, client ${client}, request ${id}`;
-  dialog.returnValue = "keep";
-  dialog.dataset.stream = id;
-  dialog.showModal();
-}
-
-// One listener for all openings: `close` is late, and may come when the dialog is open again after Escape and Enter.
-byId("confirm").addEventListener("close", ({ target }) => {
-  if (target.returnValue === "end") void end(target.dataset.stream);
-});
-
-async function end(id) {
-  try {
-    const answer = await fetch(`/api/streams/${encodeURIComponent(id)}/end`, { method: "POST" });
-    if (answer.ok) tell("The stream is ending.");
-    else
-      tell(
-        answer.status === 404
-          ? "The stream had already ended."
-          : `Ending the stream failed with status ${answer.status}.`,
-      );
-  } catch {
-    tell("The gateway cannot be reached.");
-  }
-}
-
-let hide;
-
-function tell(text) {
-  const told = byId("told");
-  told.textContent = text;
-  told.classList.add("shown");
-  clearTimeout(hide);
-  hide = setTimeout(() => told.classList.remove("shown"), TOLD_MS);
 }

@@ -146,16 +146,27 @@ const PAGE = {
   total: 1,
   offset: 0,
   limit: 10,
-  streams: [{ id: "i", route: "r", client: "c", ageMs: 1, bytes: 1 }],
+  streams: [{ id: "i", route: "r", path: "/", client: "c", ageMs: 1, bytes: 1, pendingBytes: 0 }],
 };
+const ANSWERS = { running: 1, kept: 1, bytes: 1, resumes: { attached: 1 } };
+const NEVER = { count: 0, lastAt: 0 };
 const VIEW = {
-  routes: [{ name: "r", path: "/", streams: 1, events: 1, eventsPerSecond: 1, requests: 1, failures: 0 }],
+  incidents: { internal_error: NEVER, stall: NEVER, worker_died: NEVER },
+  routes: [
+    {
+      ...{ name: "r", path: "/", streams: 1, events: 1, eventsPerSecond: 1, requests: 1, failures: 0 },
+      answers: ANSWERS,
+    },
+  ],
   routeCount: 1,
-  unmatched: 0,
-  backends: [{ route: "r", backend: "b", state: "up", isBackup: false, inFlight: 0 }],
+  backends: [{ route: "r", backend: "b", state: "up", isOut: false, isBackup: false, inFlight: 0 }],
   backendCount: 1,
   backendsUp: 1,
+  failures: [{ route: "r", reason: "no_backend", status: 502, total: 1, recent: 1, lastAt: 1 }],
+  failureSums: { refused: 0, failed: 1 },
+  unrecorded: { redis: 1 },
   ends: [{ id: "i", route: "r", reason: "completed", endedAt: 1 }],
+  endCounts: { completed: 1 },
   streams: PAGE,
 };
 const METRIC = {
@@ -179,9 +190,12 @@ test("property: for any answer of the workers, the admin listener shows the vali
     () => [member as unknown as Member],
     metrics,
     (error) => faults.push(error),
-    false,
+    { count: 1, needsStore: false },
   );
-  const query = { offset: 0, limit: 10, sort: "oldest", route: undefined } as const;
+  const query = {
+    ...({ offset: 0, limit: 10, sort: "oldest", route: undefined } as const),
+    ...{ endRoute: undefined, endReason: undefined },
+  };
   const answer = fc.oneof(
     spoiled(VIEW),
     spoiled(PAGE),
