@@ -17,6 +17,7 @@ interface Listed {
 async function serveSix() {
   const backend = await startBackend((request) => {
     if (request.target === "/hello") return request.respond(200, {}, "hello");
+    if (request.target === "/busy") return request.respond(503, {}, "busy");
     request.openStream();
     request.emit(`data: ${"x".repeat(Number(request.target.slice(1)))}\n\n`);
   });
@@ -87,8 +88,9 @@ test("metrics are summed without a label for the worker, with the same names as 
   expect(names).toHaveLength(new Set(names).size);
 });
 
-test("the dashboard's event stream has all workers' streams and totals every second", async () => {
-  const { admin, streams } = await serveSix();
+test("the dashboard's event stream has all workers' streams, totals and failures every second", async () => {
+  const { admin, streams, url } = await serveSix();
+  for (let n = 0; n < 4; n++) await (await fetchOnce(`${url}/busy`)).text();
   const feed = openStream(Number(new URL(admin).port), { path: "/api/events?sort=rate" });
   const overviews = () => viewsIn<View>(feed.text);
   const latest = await eventually(
@@ -99,7 +101,10 @@ test("the dashboard's event stream has all workers' streams and totals every sec
     isReady: true,
     obstacles: [],
     streams: { total: 6 },
-    routes: [{ name: "main", streams: 6, requests: 3 }],
+    workers: { serving: 2, wanted: 2 },
+    routes: [{ name: "main", streams: 6, requests: 7, failures: 4 }],
+    failures: [{ route: "main", reason: "backend_status", status: 503, total: 4, recent: 4 }],
+    failureSums: { refused: 0, failed: 4 },
     backends: [{ state: "up", inFlight: 6 }],
     backendsUp: 1,
   });
@@ -108,4 +113,5 @@ test("the dashboard's event stream has all workers' streams and totals every sec
   expect(overviews().at(-1)?.ends).toEqual([
     expect.objectContaining({ reason: "client_gone", route: "main" }),
   ]);
+  expect(overviews().at(-1)?.endCounts).toEqual({ client_gone: 1 });
 });
