@@ -1,5 +1,6 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { version } from "../base/version.ts";
 import { suggestion } from "../config/nearest.ts";
 import type { Configuration } from "../nginx/configuration.ts";
 import { DiskFiles } from "../nginx/files.ts";
@@ -216,12 +217,11 @@ async function format(
   if (output.format === "github") {
     return (await import("../nginx/lint/format-github.ts")).formatGithub(findings);
   }
-  const version = packageVersion();
   if (output.format === "sarif") {
-    return (await import("../nginx/lint/format-sarif.ts")).formatSarif(findings, version);
+    return (await import("../nginx/lint/format-sarif.ts")).formatSarif(findings, version());
   }
   const { formatJson } = await import("../nginx/lint/format-json.ts");
-  return formatJson({ version, nginx: formatVersion(options.version), results, findings, hidden });
+  return formatJson({ version: version(), nginx: formatVersion(options.version), results, findings, hidden });
 }
 
 /** Prints a summary; without findings only to a terminal, because a script expects no output then. */
@@ -230,11 +230,6 @@ function printSummary(findings: readonly Finding[], hidden: number, options: Lin
   const found = findings.length === 0 ? "no findings" : countFindings(findings);
   const more = hidden === 0 ? "" : `; ${hidden} more on locations that may carry streams, shown by --all`;
   process.stderr.write(`${found}${more} (nginx ${formatVersion(options.version)})\n`);
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 async function fix(

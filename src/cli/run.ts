@@ -23,6 +23,8 @@ Exit codes: 0 success, 1 crash, 2 wrong usage or configuration.
 `;
 }
 
+const versionLine = (): string => `sluice ${version()}\n`;
+
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined) {
     process.stderr.write(help());
@@ -30,7 +32,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   }
   if (name === "help" && args[0] !== undefined) return await main([args[0], "--help"]);
   if (isHelp(name) || name === "help" || isVersion(name)) {
-    process.stdout.write(isVersion(name) ? `sluice ${version()}\n` : help());
+    process.stdout.write(isVersion(name) ? versionLine() : help());
     return EXIT.done;
   }
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -38,7 +40,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   // Checked before the other arguments, which may be wrong: a user who asks for help needs it.
   const untilEnd = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);
   if (untilEnd.includes("--version") && !untilEnd.some(isHelp)) {
-    process.stdout.write(version());
+    process.stdout.write(versionLine());
     return EXIT.done;
   }
   const command = await entry.load();

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { ListenAddress } from "./address-schema.ts";
+import { type ListenAddress, spellAddress } from "./address-schema.ts";
 import type { ListenConfig } from "./listen-schema.ts";
 
 interface Addresses {
@@ -13,11 +13,11 @@ export function refuseTwice({ listen, admin }: Addresses, ctx: z.RefinementCtx):
   for (const [at, address] of addresses.entries()) {
     const other = addresses.slice(0, at).findIndex((earlier) => overlap(earlier, address));
     if (other < 0) continue;
-    const message = `${spelled(address)} is an address of listen[${other}] too; expected another port`;
+    const message = `${spellAddress(address)} is an address of listen[${other}] too; expected another port`;
     ctx.addIssue({ code: "custom", path: ["listen", at], message });
   }
   if (admin === undefined || !addresses.some((address) => overlap(address, admin))) return;
-  const message = `${spelled(admin)} is an address of listen; the admin listener needs a port of its own`;
+  const message = `${spellAddress(admin)} is an address of listen; the admin listener needs a port of its own`;
   ctx.addIssue({ code: "custom", path: ["admin"], message });
 }
 
@@ -33,10 +33,3 @@ function overlap(a: ListenAddress, b: ListenAddress): boolean {
 const hostOf = (host: string | undefined): string => (host === "localhost" ? "127.0.0.1" : (host ?? "::"));
 
 const isEvery = (host: string): boolean => host === "::" || host === "0.0.0.0";
-
-function spelled(address: ListenAddress): string {
-  if ("path" in address) return `unix:${address.path}`;
-  const { host, port } = address;
-  if (host === undefined) return String(port);
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
-}

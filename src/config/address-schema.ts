@@ -16,6 +16,14 @@ export function parseAddress(text: string): ListenAddress | undefined {
   return { host: parts["host"]?.replace(/^\[(.*)\]$/, "$1"), port };
 }
 
+/** Returns an address as a configuration spells it. */
+export function spellAddress(address: ListenAddress): string {
+  if ("path" in address) return `unix:${address.path}`;
+  const { host, port } = address;
+  if (host === undefined) return String(port);
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 const ADDRESS_PATTERN = "^(unix:/.+|([A-Za-z0-9._-]+:|\\[[0-9A-Fa-f:.]+\\]:)?[0-9]{1,5})$";
 
 /** An address to listen on. */

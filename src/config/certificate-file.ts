@@ -8,6 +8,10 @@ import { readTextFile } from "./text-file.ts";
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
+  /** The path of the certificate, as the configuration spells it. */
+  readonly file: string;
+  /** When it expires, in ms since 1970; the rest of the chain may live longer or shorter. */
+  readonly expiresAt: number;
 }
 
 /** A problem, and the key that names its file. */
@@ -31,7 +35,8 @@ export function readCertificate(
   const problem = certificateProblem(cert.text) ?? keyProblem(key.text) ?? pairProblem(cert.text, key.text);
   if (problem !== undefined)
     return { key: problem.key, problem: `${files[problem.key]}: ${problem.problem}` };
-  return { certificate: { cert: cert.text, key: key.text } };
+  const expiresAt = Date.parse(new X509Certificate(cert.text).validTo);
+  return { certificate: { cert: cert.text, key: key.text, file: files.cert, expiresAt } };
 }
 
 /** Reads the certificates of authorities to trust from a PEM file. */

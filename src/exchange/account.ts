@@ -26,6 +26,7 @@ export class Account implements Sent {
   #status = 0;
   #isStream = false;
   #bytesSent = 0;
+  #bytesReceived = 0;
   #events: number | undefined;
   #sent: Sent | undefined;
   #firstByteMs: number | undefined;
@@ -51,6 +52,11 @@ export class Account implements Sent {
 
   get bytesSent(): number {
     return this.#sent?.bytesSent ?? this.#bytesSent;
+  }
+
+  /** Bytes of the client's body that were read for a backend or by a step of the route. */
+  get bytesReceived(): number {
+    return this.#bytesReceived;
   }
 
   get events(): number | undefined {
@@ -130,6 +136,11 @@ export class Account implements Sent {
   /** Adds bytes of the body that were given to the client's connection. */
   addBytes(bytes: number): void {
     this.#bytesSent += bytes;
+  }
+
+  /** Adds bytes of the client's body. */
+  addReceived(bytes: number): void {
+    this.#bytesReceived += bytes;
   }
 
   /** Adds event blocks that were given to the client's connection. */

@@ -11,6 +11,7 @@ import { debugFields } from "./debug.ts";
 import { Holdings } from "./holdings.ts";
 import type { RequestOrigin } from "./received-request.ts";
 import { RoutedRequest } from "./routed-request.ts";
+import type { WholeBody } from "./whole-body.ts";
 
 /** Receives what happens to exchanges. */
 export interface Observer {
@@ -103,6 +104,11 @@ export class Exchange extends RoutedRequest implements FaultOwner {
    */
   hold(): () => void {
     return this.#holdings.hold();
+  }
+
+  override readWhole(body: WholeBody): void {
+    super.readWhole(body);
+    this.account.addReceived(body.length);
   }
 
   /** Sets how an error is answered: with a refusal before the response head, by aborting the body after it. */

@@ -6,6 +6,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Step } from "../exchange/step.ts";
 import { clientNetwork } from "../http/address.ts";
 import { retryAfter } from "../http/retry-after.ts";
+import type { LimitCounts } from "../observe/limit-metrics.ts";
 import type { WindowCount, Windows } from "./counter-store.ts";
 
 /** The longest key that is kept as it is, in characters; of a longer key, the hash is kept. */
@@ -23,15 +24,19 @@ export interface RateLimits {
   close(): void;
 }
 
-/** Returns undefined for a route without rates; `windowsOf` returns where a rate is counted. */
+/**
+ * Returns undefined for a route without rates; `windowsOf` returns where a rate is counted, `countsOf` where its
+ * decisions are, by its name.
+ */
 export function createRateLimits(
   configs: readonly RateConfig[],
   windowsOf: (config: RateConfig) => Windows,
+  countsOf: (limit: string) => LimitCounts,
 ): RateLimits | undefined {
   if (configs.length === 0) return undefined;
   const limits = configs
     .toSorted((a, b) => NARROWEST_FIRST.indexOf(a.by) - NARROWEST_FIRST.indexOf(b.by))
-    .map((config) => new RateLimit(config, windowsOf(config)));
+    .map((config) => new RateLimit(config, windowsOf(config), countsOf));
 
   async function step(exchange: Exchange): Promise<undefined> {
     const counted: { readonly limit: RateLimit; readonly key: string }[] = [];
@@ -40,9 +45,11 @@ export function createRateLimits(
       const count = await limit.windows.take(key);
       if (isDebugging(exchange)) exchange.account.addLimitField(limit.debugField(key, count));
       if (!count.isOver) {
+        limit.counts.allowed++;
         counted.push({ limit, key });
         continue;
       }
+      limit.counts.limited++;
       // A refused request must not count against the other limits.
       for (const earlier of counted) await earlier.limit.windows.release(earlier.key);
       throw new ProxyError("rate_limited", `${limit.name} for ${key}`, {
@@ -61,12 +68,14 @@ export function createRateLimits(
 export class RateLimit {
   readonly name: string;
   readonly windows: Windows;
+  readonly counts: LimitCounts;
   readonly #config: RateConfig;
 
-  constructor(config: RateConfig, windows: Windows) {
+  constructor(config: RateConfig, windows: Windows, countsOf: (limit: string) => LimitCounts) {
     this.#config = config;
     this.windows = windows;
     this.name = `${config.requests} per ${spellPeriod(config.per)} by ${config.by}`;
+    this.counts = countsOf(this.name);
   }
 
   /** Returns the key of a request. It contains the environment, so that tests do not use up production's rate. */

@@ -5,6 +5,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { Step } from "../exchange/step.ts";
 import { clientNetwork } from "../http/address.ts";
 import { retryAfter } from "../http/retry-after.ts";
+import type { LimitCounts } from "../observe/limit-metrics.ts";
 import type { WindowConfig, WindowCount, Windows } from "./counter-store.ts";
 import { boundedKey, spellPeriod } from "./rate-limit.ts";
 
@@ -32,22 +33,30 @@ export function tokenWindow({ tokens, per, by, maxKeys }: TokenLimitConfig): Win
   return { requests: tokens, per, by: `tokens ${by}`, maxKeys };
 }
 
-/** Returns undefined for a route without limits of tokens; `windowsOf` returns where a limit counts. */
+/**
+ * Returns undefined for a route without limits of tokens; `windowsOf` returns where a limit counts, `countsOf` where its
+ * decisions are counted, by its name.
+ */
 export function createTokenLimits(
   configs: readonly TokenLimitConfig[],
   windowsOf: (config: WindowConfig) => Windows,
+  countsOf: (limit: string) => LimitCounts,
 ): TokenLimits | undefined {
   if (configs.length === 0) return undefined;
   const limits = configs
     .toSorted((a, b) => NARROWEST_FIRST.indexOf(a.by) - NARROWEST_FIRST.indexOf(b.by))
-    .map((config) => new TokenLimit(config, windowsOf(tokenWindow(config))));
+    .map((config) => new TokenLimit(config, windowsOf(tokenWindow(config)), countsOf));
 
   async function step(exchange: Exchange): Promise<undefined> {
     const counts: LimitCount[] = [];
     for (const limit of limits) {
       const count = await limit.reserve(exchange);
       counts.push(count);
-      if (count.isOver) break;
+      if (count.isOver) {
+        limit.counts.limited++;
+        break;
+      }
+      limit.counts.allowed++;
     }
     const tightest = counts.reduce((least, count) => (isTighter(count, least) ? count : least));
     exchange.account.limitedTo(tightest.fields);
@@ -86,12 +95,14 @@ function isTighter(a: LimitCount, b: LimitCount): boolean {
 class TokenLimit {
   readonly windows: Windows;
   readonly #config: TokenLimitConfig;
+  readonly counts: LimitCounts;
   readonly #name: string;
 
-  constructor(config: TokenLimitConfig, windows: Windows) {
+  constructor(config: TokenLimitConfig, windows: Windows, countsOf: (limit: string) => LimitCounts) {
     this.#config = config;
     this.windows = windows;
     this.#name = `${config.tokens} tokens per ${spellPeriod(config.per)} by ${config.by}`;
+    this.counts = countsOf(this.#name);
   }
 
   /** Takes the reserve of a request, also if it has no room; `release`, or the end of the exchange, settles it. */

@@ -3,11 +3,13 @@ import http from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { guarded } from "../base/guard.ts";
+import { spellAddress } from "../config/address-schema.ts";
 import type { ListenConfig } from "../config/listen-schema.ts";
 import type { ListenAddress, ServerConfig } from "../config/server-schema.ts";
 import { UNIX_PEER } from "../http/address.ts";
 import { addressName } from "../http/address-name.ts";
 import type { Admission } from "../limits/capacity.ts";
+import type { ListenerCounts } from "../observe/connection-metrics.ts";
 import { takeConnectionListener } from "../process/internals/connection-listener.ts";
 import { allowHalfOpen } from "../process/internals/half-open.ts";
 import { setMaxHeaderSize } from "../process/internals/max-header-size.ts";
@@ -31,6 +33,9 @@ const CHECK_INTERVAL_MS = 1_000;
 /** The longest time, in ms, for a PROXY protocol header or a TLS handshake; `limits.requestTimeout` if that is less. */
 const MAX_OPENING_MS = 10_000;
 
+/** The reasons of refused connections, as the metrics name them. */
+const REFUSALS = { refused: "limit", exhausted: "out_of_files", closed: "overflow" } as const;
+
 /** One listening address; gives each of its connections to TLS, HTTP/2, or the fast path. */
 export class Listener {
   readonly address: ListenAddress;
@@ -44,11 +49,13 @@ export class Listener {
   #tls: TlsHandshakes | undefined;
   /** Connections that wait for admission, a PROXY protocol header or a TLS handshake. */
   readonly #pending = new Set<Socket>();
+  readonly #counts: ListenerCounts;
 
   constructor(listen: ListenConfig, { limits }: ServerConfig, runtime: Runtime) {
     this.address = listen.address;
     this.#runtime = runtime;
     this.#listen = listen;
+    this.#counts = runtime.telemetry.metrics.connections.of(spellAddress(listen.address));
     this.#tls = this.#createTls(listen);
     this.#http2 = new Http2Sessions(runtime, KEEP_ALIVE_MS);
     this.#server = http.createServer({
@@ -128,10 +135,12 @@ export class Listener {
       this.#refuseNameless(socket);
       return;
     }
+    this.#counts.accepted++;
     const admission = this.#runtime.capacity.enter();
     lastingConnections.add(socket);
     // Not `once`: its wrapper would be held as long as the connection.
     const onClose = () => {
+      this.#counts.closed++;
       this.#pending.delete(socket);
       lastingConnections.delete(socket);
       this.#runtime.capacity.leave(typeof admission === "string" ? admission : "served");
@@ -167,6 +176,7 @@ export class Listener {
   }
 
   #admit(socket: Socket, peer: string, admission: Admission): void {
+    if (admission !== "served") this.#counts.refused[REFUSALS[admission]]++;
     const arrival = { peer, tls: false, isOverflow: admission === "refused" };
     if (admission === "closed") socket.destroy();
     else if (this.#listen.proxyProtocol) this.#readProxyHeader(socket, arrival);
@@ -200,17 +210,24 @@ export class Listener {
     this.#pending.delete(raw);
     noteArrival(socket, { ...arrivalOf(raw), tls: true });
     const { http2 } = this.#listen;
-    if (socket.alpnProtocol === "h2" && http2 !== undefined) this.#http2.accept(socket, http2);
-    else this.#toHttp1(socket);
+    if (socket.alpnProtocol !== "h2" || http2 === undefined) {
+      this.#toHttp1(socket);
+      return;
+    }
+    this.#counts.http2++;
+    raw.on("close", () => this.#counts.http2--);
+    this.#http2.accept(socket, http2);
   }
 
   #createTls({ tls, http2 }: ListenConfig): TlsHandshakes | undefined {
     if (tls === undefined) return undefined;
+    this.#counts.handshakes ??= { success: 0, failure: 0 };
     return new TlsHandshakes({
       certificates: tls,
       http2: http2 !== undefined,
       timeoutMs: this.#openingMs,
       log: this.#runtime.log,
+      counts: this.#counts.handshakes,
       onSecure: (socket, raw) => this.#guard(socket, () => this.#onSecure(socket, raw)),
     });
   }

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Certificate } from "../config/certificate-file.ts";
+import type { HandshakeCounts } from "../observe/connection-metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { destroyIfWritesHang } from "../process/internals/tls-hung-writes.ts";
 import { underlyingSocket } from "../process/internals/underlying-socket.ts";
@@ -13,6 +14,8 @@ export interface TlsSetup {
   /** The longest handshake, in ms; a slower connection is destroyed. */
   readonly timeoutMs: number;
   readonly log: Log;
+  /** Counts them by result. */
+  readonly counts: HandshakeCounts;
   onSecure(socket: TLSSocket, raw: Socket): void;
 }
 
@@ -21,7 +24,7 @@ export class TlsHandshakes {
   readonly #server: Server;
   #certificates: TlsCertificates;
 
-  constructor({ certificates, http2, timeoutMs, log, onSecure }: TlsSetup) {
+  constructor({ certificates, http2, timeoutMs, log, counts, onSecure }: TlsSetup) {
     this.#certificates = new TlsCertificates(certificates);
     this.#server = createServer({
       ...(certificates[0] && contextOptions(certificates[0])),
@@ -33,6 +36,7 @@ export class TlsHandshakes {
       highWaterMark: 16 * 1024,
     });
     this.#server.on("secureConnection", (socket) => {
+      counts.success++;
       const raw = underlyingSocket(socket);
       // An error before the next listener is added would end the process.
       socket.on("error", () => socket.destroy());
@@ -41,6 +45,7 @@ export class TlsHandshakes {
       else onSecure(socket, raw);
     });
     this.#server.on("tlsClientError", ({ message }, socket) => {
+      counts.failure++;
       log.debug({ reason: message }, "handshake failed");
       socket.destroy();
     });

@@ -1,10 +1,15 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { EndReason } from "../base/outcome.ts";
+import type { ListenConfig } from "../config/listen-schema.ts";
 import { AnswerMetrics, type RouteAnswers } from "./answer-metrics.ts";
 import { type BackendCounts, type BackendUp, declareBackends } from "./backend-metrics.ts";
-import { declareReady, internalErrorCounter, reloadCounter } from "./common-metrics.ts";
+import { declareCertificates } from "./certificate-metrics.ts";
+import { declareBuild, declareReady, internalErrorCounter, ReloadMetrics } from "./common-metrics.ts";
+import { ConnectionMetrics } from "./connection-metrics.ts";
+import { LimitMetrics } from "./limit-metrics.ts";
 import { LlmMetrics } from "./llm-metrics.ts";
 import { declareRedis, type RedisState } from "./redis-metrics.ts";
+import { RequestMetrics, type RouteBytes } from "./request-metrics.ts";
 import { RouteHistogram } from "./route-histogram.ts";
 
 /** Buckets in seconds, from 1 ms, the time of a cached response, to the minute after which proxies time out. */
@@ -54,6 +59,8 @@ export interface MetricSources {
   readonly records: () => Iterable<BackendCounts>;
   readonly isReady: () => boolean;
   readonly answers: () => Iterable<RouteAnswers>;
+  readonly bytes: () => Iterable<RouteBytes>;
+  readonly listen: () => readonly ListenConfig[];
   /** The memory, in bytes, of the histories of shared streams. */
   readonly historyBytes: () => number;
   /** The state of the Redis that instances share; undefined without Redis. */
@@ -71,15 +78,19 @@ export class Metrics {
   readonly llm: LlmMetrics;
   /** Counts named answers. */
   readonly answers: AnswerMetrics;
+  /** Counts the connections of clients. */
+  readonly connections: ConnectionMetrics;
+  /** Counts the decisions of limits. */
+  readonly limits: LimitMetrics;
+  /** Counts requests and their bytes. */
+  readonly requests: RequestMetrics;
   readonly #registry = new Registry();
   readonly #sources: MetricSources;
-  /** Requests that have ended, by route and status. */
-  readonly #requests = new Map<string, Map<number, number>>();
   readonly #requestDuration: RouteHistogram;
   readonly #streamDuration: RouteHistogram;
   readonly #firstEvent: RouteHistogram;
   readonly #streamEnds: Counter<"route" | "reason">;
-  readonly #reloads: Counter<"result">;
+  readonly #reloads: ReloadMetrics;
   readonly #stalls: Counter;
   readonly #outOfFiles: Counter;
   readonly #outOfMemory: Counter;
@@ -89,7 +100,7 @@ export class Metrics {
     this.#sources = sources;
     const register = this.#registry;
     const registers = [register];
-    this.#declareRequests(registers);
+    this.requests = new RequestMetrics(registers, sources.bytes);
     this.#requestDuration = new RouteHistogram({
       name: "sluice_request_duration_seconds",
       help: "Time from a request's head to the end of its response, without streams.",
@@ -114,7 +125,7 @@ export class Metrics {
       labelNames: ["route", "reason"],
       registers,
     });
-    this.#reloads = reloadCounter(registers);
+    this.#reloads = new ReloadMetrics(registers);
     this.#stalls = new Counter({
       name: "sluice_event_loop_stalls_total",
       help: "Times that the event loop stood still for more than a second.",
@@ -135,6 +146,9 @@ export class Metrics {
     this.#declareStreams(registers);
     this.#declareStates(registers);
     this.answers = new AnswerMetrics(registers, sources.answers);
+    this.connections = new ConnectionMetrics(registers);
+    this.limits = new LimitMetrics(registers);
+    declareCertificates(registers, sources.listen);
     if (sources.redis() !== undefined) declareRedis(registers, sources.redis);
   }
 
@@ -145,7 +159,7 @@ export class Metrics {
 
   /** Counts a request that has ended. */
   settled({ route, status, seconds, stream }: Settled): void {
-    this.#count(route, status);
+    this.requests.ended(route, status);
     if (stream === undefined) {
       if (seconds !== undefined) this.#requestDuration.observe(route, seconds);
       return;
@@ -156,7 +170,7 @@ export class Metrics {
   }
 
   reloaded(result: "success" | "failure"): void {
-    this.#reloads.inc({ result });
+    this.#reloads.ended(result);
   }
 
   stalled(): void {
@@ -179,30 +193,6 @@ export class Metrics {
   /** Returns the metrics as values, for a process that adds up the metrics of several processes. */
   values(...others: readonly Registry[]): Promise<readonly MetricValues[]> {
     return Registry.merge([this.#registry, ...others]).getMetricsAsJSON();
-  }
-
-  #count(route: string, status: number): void {
-    let counts = this.#requests.get(route);
-    if (counts === undefined) {
-      counts = new Map();
-      this.#requests.set(route, counts);
-    }
-    counts.set(status, (counts.get(status) ?? 0) + 1);
-  }
-
-  #declareRequests(registers: Registry[]): void {
-    const requests = this.#requests;
-    new Counter({
-      name: "sluice_requests_total",
-      help: "Requests that have ended, streams included.",
-      labelNames: ["route", "status"],
-      registers,
-      collect() {
-        this.reset();
-        for (const [route, counts] of requests)
-          for (const [status, count] of counts) this.inc({ route, status }, count);
-      },
-    });
   }
 
   /** The streams are summed at each scrape, so that an event costs one addition. */
@@ -255,5 +245,6 @@ export class Metrics {
       },
     });
     declareReady(registers, sources.isReady);
+    declareBuild(registers);
   }
 }

@@ -18,6 +18,9 @@ export function processMetrics(): Registry {
   const register = new Registry();
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: LAG_LOOK_MS });
   shared = register;
+  // They are no counters, so Prometheus' conventions forbid their suffix; `sum` of the metrics by type is the same.
+  for (const kind of ["handles", "requests", "resources"])
+    register.removeSingleMetric(`nodejs_active_${kind}_total`);
   // Only on systems that report it.
   if (register.getSingleMetric("process_open_fds") === undefined) return register;
   register.removeSingleMetric("process_open_fds");

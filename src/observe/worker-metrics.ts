@@ -1,12 +1,12 @@
 import { Counter, Gauge, Registry } from "prom-client";
-import { declareReady, reloadCounter } from "./common-metrics.ts";
+import { declareBuild, declareReady, ReloadMetrics } from "./common-metrics.ts";
 import { processMetrics } from "./process-metrics.ts";
 
 /** The metrics that only the primary knows. */
 export class WorkerMetrics {
   readonly registry = new Registry();
   readonly #restarts: Counter;
-  readonly #reloads: Counter<"result">;
+  readonly #reloads: ReloadMetrics;
 
   constructor({ alive, isReady }: { readonly alive: () => number; readonly isReady: () => boolean }) {
     const registers = [this.registry];
@@ -23,8 +23,9 @@ export class WorkerMetrics {
       help: "Workers that were started to replace one that exited.",
       registers,
     });
-    this.#reloads = reloadCounter(registers);
+    this.#reloads = new ReloadMetrics(registers);
     declareReady(registers, isReady);
+    declareBuild(registers);
     const startTime = processMetrics().getSingleMetric("process_start_time_seconds");
     if (startTime !== undefined) this.registry.registerMetric(startTime);
   }
@@ -34,6 +35,6 @@ export class WorkerMetrics {
   }
 
   reloaded(result: "success" | "failure"): void {
-    this.#reloads.inc({ result });
+    this.#reloads.ended(result);
   }
 }

@@ -113,8 +113,9 @@ export async function handleUpgrade(exchange: Exchange, upgrade: WaitingUpgrade)
   exchange.forgetBody();
   if (answer === undefined) return exchange.settle("client_gone");
   if ("response" in answer) return relayResponse(exchange, upgrade, answer.response);
-  const { bytesSent, endReason } = await answer.tunnel;
+  const { bytesSent, bytesReceived, endReason } = await answer.tunnel;
   exchange.account.addBytes(bytesSent);
+  exchange.account.addReceived(bytesReceived);
   exchange.settle(endReason);
 }
 

@@ -1,6 +1,7 @@
 import type { EndReason } from "../base/outcome.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { RouteSums } from "../observe/metrics.ts";
+import type { RouteBytes } from "../observe/request-metrics.ts";
 import type { EndedStream } from "./ended-stream.ts";
 
 /**
@@ -38,11 +39,36 @@ export interface RouteCounts {
   settledEvents: number;
   /** The streams that have ended, by reason. */
   readonly ends: Map<EndReason, number>;
+  /** Body bytes of streams that have ended, of other responses, and of requests. */
+  streamBytes: number;
+  otherBytes: number;
+  receivedBytes: number;
   /** The rate of the last second. */
   eventsPerSecond: number;
   /** The events of all streams up to the last tick. */
   totalEvents: number;
 }
+
+/** A request that has ended, streams included. */
+export interface EndedRequest {
+  readonly route: string;
+  readonly status: number;
+  /** Body bytes. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
+const noCounts = (): RouteCounts => ({
+  requests: 0,
+  failures: 0,
+  settledEvents: 0,
+  ends: new Map(),
+  streamBytes: 0,
+  otherBytes: 0,
+  receivedBytes: 0,
+  eventsPerSecond: 0,
+  totalEvents: 0,
+});
 
 /**
  * The activity of a gateway, as the dashboard shows it: a sample for each second of the last minutes, the counts of
@@ -116,16 +142,18 @@ export class Activity {
   }
 
   /** Counts a request that has ended, and keeps it if it was a stream. */
-  settled(
-    request: { readonly route: string; readonly status: number },
-    ended: EndedStream | undefined,
-  ): void {
+  settled(request: EndedRequest, ended: EndedStream | undefined): void {
     this.#requests++;
     const counts = this.counts(request.route);
     counts.requests++;
     if (request.status >= 500) counts.failures++;
-    if (ended === undefined) return;
+    counts.receivedBytes += request.receivedBytes;
+    if (ended === undefined) {
+      counts.otherBytes += request.sentBytes;
+      return;
+    }
     counts.settledEvents += ended.events;
+    counts.streamBytes += ended.bytes;
     counts.ends.set(ended.reason, (counts.ends.get(ended.reason) ?? 0) + 1);
     this.#keep(ended);
   }
@@ -134,14 +162,7 @@ export class Activity {
   counts(route: string): RouteCounts {
     const known = this.#routes.get(route);
     if (known !== undefined) return known;
-    const counts: RouteCounts = {
-      requests: 0,
-      failures: 0,
-      settledEvents: 0,
-      ends: new Map(),
-      eventsPerSecond: 0,
-      totalEvents: 0,
-    };
+    const counts = noCounts();
     this.#routes.set(route, counts);
     return counts;
   }
@@ -160,6 +181,20 @@ export class Activity {
       sums.set(route, sum);
     }
     return sums;
+  }
+
+  /** Returns the bytes since the start, by route. */
+  bytes(): Iterable<RouteBytes> {
+    const sums = new Map<string, { -readonly [Key in keyof RouteBytes]: RouteBytes[Key] }>();
+    for (const [route, { streamBytes, otherBytes, receivedBytes }] of this.#routes)
+      sums.set(route, { route, streamBytes, otherBytes, receivedBytes });
+    for (const { exchange } of this.streams()) {
+      const route = exchange.route?.config.name ?? "";
+      const sum = sums.get(route) ?? { route, streamBytes: 0, otherBytes: 0, receivedBytes: 0 };
+      sum.streamBytes += exchange.account.bytesSent;
+      sums.set(route, sum);
+    }
+    return sums.values();
   }
 
   /** Returns the events of the last second; undefined for a stream that was not yet looked at twice. */

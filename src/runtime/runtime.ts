@@ -98,6 +98,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       routes: () => [...this.#snapshot.routes.values()].map(({ route }) => route),
       historyBytes: () => this.#historyBudget.bytes,
       redis: () => shared?.health,
+      listen: () => this.config.server.listen,
       needsStore: redis?.required ?? false,
     });
     this.#jwksSets = new JwksSets(log);
@@ -242,6 +243,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       log: this.log,
       loops: this.loops,
       llm: this.telemetry.metrics.llm,
+      limits: this.telemetry.metrics.limits,
       onFault: this.onFault.bind(this),
     };
     return createSnapshot(config, context, previous);

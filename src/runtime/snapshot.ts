@@ -8,6 +8,7 @@ import type { WindowConfig } from "../limits/counter-store.ts";
 import { createRateLimits } from "../limits/rate-limit.ts";
 import { createStreamLimit } from "../limits/stream-limit.ts";
 import { createTokenLimits, TOKEN_LIMIT_FIELDS } from "../limits/token-limit.ts";
+import type { LimitMetrics } from "../observe/limit-metrics.ts";
 import { createCors, type NeededFields } from "../policy/cors.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { AuthPolicies, Basis, CompiledRoute, RouteResource } from "./compiled-route.ts";
@@ -39,6 +40,8 @@ const OPEN: AuthPolicies = { auth: undefined, tickets: undefined };
 /** The services with which routes are compiled; they outlive the routes. */
 export interface CompileContext extends RouteContext {
   readonly credentials: Credentials;
+  /** Counts the decisions of limits. */
+  readonly limits: LimitMetrics;
 }
 
 /** Compiles a validated configuration; unchanged routes and policies are taken from `previous`. */
@@ -100,7 +103,7 @@ function neededFields({ resume }: RouteConfig): NeededFields | undefined {
 function keptPolicies(
   { config, auth }: Basis,
   previous: CompiledRoute | undefined,
-  { credentials, counters }: CompileContext,
+  { credentials, counters, limits }: CompileContext,
 ): Pick<CompiledRoute, "auth" | "rates" | "tokens"> {
   const isAuthKept = isDeepStrictEqual(previous?.basis.auth, auth);
   const before = previous?.basis.config.limits;
@@ -109,10 +112,11 @@ function keptPolicies(
   const { name } = config;
   const newAuth = () => (config.auth === undefined ? OPEN : createRouteAuth(name, config.auth, credentials));
   const windowsOf = (limit: WindowConfig) => counters.windows(name, limit);
+  const countsOf = (limit: string) => limits.of(name, limit);
   return {
     auth: previous !== undefined && isAuthKept ? previous.auth : newAuth(),
-    rates: areRatesKept ? previous?.rates : createRateLimits(config.limits.rate, windowsOf),
-    tokens: areTokensKept ? previous?.tokens : createTokenLimits(config.limits.tokens, windowsOf),
+    rates: areRatesKept ? previous?.rates : createRateLimits(config.limits.rate, windowsOf, countsOf),
+    tokens: areTokensKept ? previous?.tokens : createTokenLimits(config.limits.tokens, windowsOf, countsOf),
   };
 }
 

@@ -1,4 +1,6 @@
+import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
+import type { ListenConfig } from "../config/listen-schema.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Log } from "../observe/log.ts";
@@ -23,6 +25,7 @@ export interface TelemetrySources {
   readonly routes: () => Iterable<RuntimeRoute>;
   readonly historyBytes: () => number;
   readonly redis: () => RedisState | undefined;
+  readonly listen: () => readonly ListenConfig[];
   /** `redis.required`. */
   readonly needsStore: boolean;
 }
@@ -37,7 +40,7 @@ export class Telemetry {
   readonly routes: () => Iterable<RuntimeRoute>;
   #reloads = NO_RELOADS;
 
-  constructor({ log, streams, routes, historyBytes, redis, needsStore }: TelemetrySources) {
+  constructor({ log, streams, routes, historyBytes, redis, listen, needsStore }: TelemetrySources) {
     this.readiness = new Readiness(needsStore);
     this.routes = routes;
     this.activity = new Activity(streams, (stalledMs) => {
@@ -48,12 +51,14 @@ export class Telemetry {
     this.metrics = new Metrics({
       routes: () => [...routes()].map(({ config }) => config.name),
       byRoute: () => this.activity.byRoute(),
+      bytes: () => this.activity.bytes(),
       backends: () => backendStates(routes()).map((state) => ({ ...state, isUp: isUp(state) })),
       records: () => backendRecords(routes()),
       isReady: () => this.readiness.isReady,
       answers: () => [...routes()].flatMap((route) => answersOf(route).map(({ counts }) => counts)),
       historyBytes,
       redis,
+      listen,
     });
   }
 
@@ -89,8 +94,8 @@ export class Telemetry {
   /** Counts an exchange that has ended. */
   onSettled(exchange: Exchange, reason: EndReason): void {
     const route = exchange.route?.config.name ?? "";
-    const { status, isStream, firstEventMs, ageMs: durationMs, isFaulty } = exchange.account;
-    if (isFaulty) this.onFault();
+    const { status, isStream, firstEventMs, ageMs: durationMs, error } = exchange.account;
+    if (error !== undefined) this.#onError(route, error);
     this.failures.note(exchange);
     this.metrics.settled({
       route,
@@ -98,9 +103,16 @@ export class Telemetry {
       seconds: status === SWITCHING_PROTOCOLS ? undefined : durationMs / 1_000,
       stream: isStream ? { reason, firstEventSeconds: firstEventMs && firstEventMs / 1_000 } : undefined,
     });
+    const { bytesSent: sentBytes, bytesReceived: receivedBytes } = exchange.account;
     this.activity.settled(
-      { route, status },
+      { route, status, sentBytes, receivedBytes },
       isStream ? endedStream(exchange, reason, durationMs) : undefined,
     );
+  }
+
+  #onError(route: string, error: unknown): void {
+    const code = error instanceof ProxyError ? error.code : "internal_error";
+    if (code === "internal_error") this.metrics.faulted();
+    this.metrics.requests.failed(route, code);
   }
 }

@@ -3,7 +3,6 @@ import { afterReads } from "../base/after-reads.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
-import type { RequestBody } from "../http/client-request.ts";
 import type { Cancellation } from "../http/client-response.ts";
 import { fieldValue, type RawFields } from "../http/fields.ts";
 import { renderRequest } from "../http/render-head.ts";
@@ -175,9 +174,9 @@ class Dial implements ConnectionUser {
   #send(): void {
     if (this.#isOver) return;
     this.#isSent = true;
-    const { body, request } = this.#options.exchange;
+    const { exchange, request } = this.#options;
     // Not earlier: until the connection is open the body can still be sent to another backend.
-    this.#connection.send(this.#wire.head, bodyToSend(body, request.body, this.#options.request));
+    this.#connection.send(this.#wire.head, bodyToSend(exchange, request));
   }
 
   onSent(): void {
@@ -253,10 +252,9 @@ class Dial implements ConnectionUser {
 }
 
 function bodyToSend(
-  whole: WholeBody | undefined,
-  body: RequestBody | undefined,
+  { body: whole, request: { body }, account }: Exchange,
   { trailersOf }: BackendRequest,
 ): WholeBody | UploadBody | undefined {
-  if (whole === undefined) return body && { ...body, trailersOf };
+  if (whole === undefined) return body && { ...body, trailersOf, account };
   return whole.length === 0 ? undefined : whole;
 }

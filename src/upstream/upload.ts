@@ -1,11 +1,14 @@
 import type { Socket } from "node:net";
 import { type FaultHandler, guarded } from "../base/guard.ts";
+import type { Account } from "../exchange/account.ts";
 import { lastChunk, toChunk } from "../http/chunk.ts";
 import type { RequestBody } from "../http/client-request.ts";
 import type { RawFields } from "../http/fields.ts";
 
 /** A body, and the trailer fields that are forwarded behind it. */
 export interface UploadBody extends RequestBody {
+  /** Counts the bytes that have come from the client. */
+  readonly account: Pick<Account, "addReceived">;
   trailersOf(raw: RawFields): RawFields;
 }
 
@@ -71,6 +74,7 @@ export class Upload {
   readonly #onData = this.#guarded((part: Buffer): void => {
     if (part.length === 0) return;
     this.#sentBytes += part.length;
+    this.#body.account.addReceived(part.length);
     this.#socket.cork();
     this.#sendHead();
     const isTaken = this.#socket.write(this.#body.length === undefined ? toChunk(part) : part);

@@ -7,6 +7,8 @@ export interface TunnelEnd {
   readonly endReason: EndReason;
   /** Bytes from the backend to the client. */
   readonly bytesSent: number;
+  /** Bytes from the client, without those that came together with its request. */
+  readonly bytesReceived: number;
 }
 
 /** How a tunnel treats a side that has ended its half. */
@@ -35,6 +37,7 @@ export function watchTunnel(
 ): Promise<TunnelEnd> {
   let endReason: EndReason | undefined;
   let bytesSent = 0;
+  const readBefore = client.bytesRead;
   const guard = (callback: () => void) => guarded((error) => owner.fault(error), callback);
   const ended = (reason: EndReason | undefined) => {
     // The first reason stands; later ones are its consequences.
@@ -63,7 +66,9 @@ export function watchTunnel(
   backend.on("error", () => backend.destroy());
   return new Promise((resolve) => {
     const closed = () => {
-      if (client.closed && backend.closed) resolve({ endReason: endReason ?? "completed", bytesSent });
+      if (!client.closed || !backend.closed) return;
+      const bytesReceived = client.bytesRead - readBefore;
+      resolve({ endReason: endReason ?? "completed", bytesSent, bytesReceived });
     };
     const clientClosed = () => {
       endReason ??= "client_gone";

@@ -29,7 +29,12 @@ const MAX_SAMPLES = 300;
 const MAX_DEPTH = 10_000;
 
 /** The obstacles to readiness that workers report; the primary knows all others itself. */
-const OF_WORKERS: readonly Obstacle[] = ["out_of_files", "out_of_memory", "store_degraded", "store_forbidden"];
+const OF_WORKERS: readonly Obstacle[] = [
+  "out_of_files",
+  "out_of_memory",
+  "store_degraded",
+  "store_forbidden",
+];
 
 /** Shows the admin listener a gateway of several processes as one. */
 export class WorkersAdminView implements AdminView {

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,6 +37,12 @@ const address = { host: undefined, port: 8000 };
 const plain = { address, mode: undefined, tls: undefined, http2: undefined, proxyProtocol: false };
 const bounds = { maxConcurrentStreams: 100, maxResets: 100, pingInterval: 15_000 };
 
+/** A certificate as it is loaded from a file. */
+const from = (file: string, { cert, key }: { readonly cert: string; readonly key: string }) => ({
+  ...{ cert, key, file },
+  expiresAt: Date.parse(new X509Certificate(cert).validTo),
+});
+
 test("the short forms are a listener with the defaults", () => {
   expect(load("listen: 8000").listen).toEqual([plain]);
   expect(load("listen: [8000, 'unix:/run/s.sock']").listen).toEqual([
@@ -50,7 +57,7 @@ test("files are named relative to the configuration, and HTTP/2 comes with TLS",
     "listen: { address: 8000, tls: { cert: tls/cert.pem, key: tls/key.pem } }",
   );
   expect(problems).toEqual([]);
-  expect(listen).toEqual([{ ...plain, tls: [certificate], http2: bounds }]);
+  expect(listen).toEqual([{ ...plain, tls: [from("tls/cert.pem", certificate)], http2: bounds }]);
 });
 
 test("several certificates keep their order, and a variable may name a folder", () => {
@@ -60,7 +67,7 @@ test("several certificates keep their order, and a variable may name a folder", 
   expect(listen[1]).toEqual({
     address: { host: undefined, port: 8443 },
     mode: undefined,
-    tls: [certificate, valid],
+    tls: [from("tls/cert.pem", certificate), from("tls/other-cert.pem", valid)],
     http2: { ...bounds, maxConcurrentStreams: 7 },
     proxyProtocol: true,
   });

@@ -12,7 +12,7 @@ test.each([
 ])("the debug field writes %s as the API gateway does", (per, spelled) => {
   const [config] = limitsSchema.parse({ rate: { requests: 10, per } }).rate;
   if (config === undefined) throw new TypeError("a rate was given");
-  const limit = new RateLimit(config, memoryWindows(config));
+  const limit = new RateLimit(config, memoryWindows(config), () => ({ allowed: 0, limited: 0 }));
   const field = limit.debugField("RELEASE route", { isOver: false, remaining: 9, msLeft: 1 });
   expect(field).toEqual(["X-Apig-RateLimit-api", `remain:9,limit:10,time:${spelled}`]);
 });

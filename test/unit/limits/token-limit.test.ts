@@ -16,8 +16,10 @@ afterEach(() => {
 });
 
 function limitsOf(tokens: unknown) {
-  const made = createTokenLimits(limitsSchema.parse({ tokens }).tokens, (config: WindowConfig) =>
-    memoryWindows(config),
+  const made = createTokenLimits(
+    limitsSchema.parse({ tokens }).tokens,
+    (config: WindowConfig) => memoryWindows(config),
+    () => ({ allowed: 0, limited: 0 }),
   );
   if (made === undefined) throw new TypeError("expected limits");
   const remaining = ({ account }: Exchange) =>

@@ -10,12 +10,18 @@ const bodyOf = (stream: Readable) => Object.assign(stream, { rawTrailers: [] as 
 function upload(stream: Readable) {
   const outcomes: boolean[] = [];
   const socket = new PassThrough() as unknown as Socket;
-  const body = { stream: bodyOf(stream), length: 3, trailersOf: () => [] };
+  let received = 0;
+  const account = {
+    addReceived(bytes: number) {
+      received += bytes;
+    },
+  };
+  const body = { stream: bodyOf(stream), length: 3, trailersOf: () => [], account };
   new Upload(socket, "head", body, {
     onDone: (isWhole) => outcomes.push(isWhole),
     onFault: (error) => expect.fail(String(error)),
   });
-  return outcomes;
+  return { outcomes, received: () => received };
 }
 
 test("a body that was aborted before its upload began is reported as incomplete, and the backend does not wait for it", async () => {
@@ -23,13 +29,14 @@ test("a body that was aborted before its upload began is reported as incomplete,
   stream.on("error", () => {});
   stream.destroy(new Error("aborted"));
   await new Promise((resolve) => stream.once("close", resolve));
-  const outcomes = upload(stream);
+  const { outcomes } = upload(stream);
   await eventually(() => outcomes.length > 0, "the end of the upload");
   expect(outcomes).toEqual([false]);
 });
 
-test("a body that has arrived is sent whole", async () => {
-  const outcomes = upload(Readable.from([Buffer.from("abc")]));
+test("a body that has arrived is sent whole, and its bytes are counted", async () => {
+  const { outcomes, received } = upload(Readable.from([Buffer.from("abc")]));
   await eventually(() => outcomes.length > 0, "the end of the upload");
   expect(outcomes).toEqual([true]);
+  expect(received()).toBe(3);
 });
