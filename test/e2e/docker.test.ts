@@ -1,7 +1,13 @@
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { CommandResult } from "../support/command.ts";
+import { type CommandResult, run } from "../support/command.ts";
 import { type ComposeEnvironment, startComposeEnvironment } from "../support/docker-engine.ts";
 import { startGatewayTo } from "../support/gateway.ts";
+import { stepsOf } from "../support/page-reader.ts";
+import { blocksOf } from "../support/pages.ts";
+import { ROOT } from "../support/sluice-process.ts";
 import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 /** Time for everything: programs, base images, the project's image, and the containers. */
@@ -59,6 +65,28 @@ onEngine("lets docker exec through to the engine's own API", async (environment)
   await execThrough((...args) => environment.through(gateway.host, ...args), container);
   const upgraded = gateway.requestLines().filter(({ status }) => status === 101);
   expect(upgraded.map(({ endReason }) => endReason)).toEqual(["completed", "completed", "completed"]);
+});
+
+onEngine("with the compose file of Prometheus, /metrics answers to the token alone", async (environment) => {
+  const [block] = blocksOf("docs/metrics.md").filter(({ text }) => text.includes("docker compose"));
+  const [makeToken = ""] = block === undefined ? [] : stepsOf(block).map(({ command }) => command);
+  const token = join(ROOT, "docker/observe/token");
+  const isNew = !existsSync(token);
+  if (isNew) await run("bash", ["-c", makeToken], { cwd: ROOT });
+  const observed = (...args: readonly string[]) =>
+    environment.compose(`--file=${ROOT}docker/observe/compose.yaml`, ...args);
+  try {
+    await observed("config", "--quiet");
+    await observed("up", "--detach", "--wait", "--wait-timeout=120", "sluice");
+    const ask = `const token = require("node:fs").readFileSync("/run/secrets/sluice-token", "utf8").trim();
+      const status = async (headers) => (await fetch("http://127.0.0.1:9900/metrics", { headers })).status;
+      status({ Authorization: "Bearer " + token }).then(async (yes) => console.log(yes, await status({})));`;
+    expect((await observed("exec", "-T", "sluice", "node", "-e", ask)).trim()).toBe("200 401");
+  } finally {
+    // Without the secret, whose file may go.
+    await environment.compose("up", "--detach", "--wait", "--wait-timeout=120", "sluice");
+    if (isNew) await rm(token);
+  }
 });
 
 onEngine("stops at SIGTERM with exit code 0, and without sluice the checks fail", async (environment) => {

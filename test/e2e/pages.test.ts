@@ -75,6 +75,15 @@ const WAYS: Readonly<Record<string, Readonly<Record<string, Way>>>> = {
     'kubectl create secret generic sluice --from-literal=adminToken="$(openssl rand -hex 32)"': {
       elsewhere: "test/integration/deployment-samples.test.ts",
     },
+    "kubectl apply -f docker/kubernetes/monitoring.yaml": {
+      elsewhere: "test/integration/deployment-samples.test.ts",
+    },
+    "{ cat docker/kubernetes/prometheus-rule.yaml; sed 's/^/  /' docker/observe/alerts.yaml; } | kubectl apply -f -":
+      { elsewhere: "test/integration/deployment-samples.test.ts" },
+  },
+  "docs/metrics.md": {
+    "openssl rand -hex 32 > ./docker/observe/token": { elsewhere: "test/e2e/docker.test.ts" },
+    "promtool check rules docker/observe/alerts.yaml": { elsewhere: "test/e2e/prometheus.test.ts" },
   },
   "docs/migrating.md": { "sluice nginx import site.conf --dry-run": "as a reader" },
   "docs/redis.md": {

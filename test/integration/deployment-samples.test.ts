@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
 import { ConfigMap, Service } from "kubernetes-models/v1";
@@ -6,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { type InlineConfig, parseConfig } from "../../src/config/inline.ts";
 import { attempt } from "../support/command.ts";
+import { blocksOf } from "../support/pages.ts";
 
 const DOCKER = new URL("../../docker", import.meta.url).pathname;
 
@@ -18,11 +20,42 @@ const MODELS = {
 } as const;
 
 type Kind = keyof typeof MODELS;
-type Resource = Readonly<Record<string, unknown>> & { readonly metadata: { readonly name: string } };
+type Resource = Readonly<Record<string, unknown>> & { readonly metadata: Metadata };
 
-const resources = parseAllDocuments(readFileSync(`${DOCKER}/kubernetes/sluice.yaml`, "utf8")).map(
-  (document) => document.toJS() as Resource,
-);
+interface Metadata {
+  readonly name: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+interface PodTemplate {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly containers: readonly {
+      readonly ports: readonly { readonly name: string }[];
+      readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+    }[];
+    readonly volumes: readonly { readonly name: string; readonly secret?: { readonly secretName: string } }[];
+  };
+}
+
+interface ServiceSpec {
+  readonly selector: Readonly<Record<string, string>>;
+  readonly publishNotReadyAddresses: boolean;
+  readonly ports: readonly { readonly name: string; readonly targetPort: string }[];
+}
+
+interface MonitorSpec {
+  readonly jobLabel: string;
+  readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+  readonly endpoints: readonly {
+    readonly port: string;
+    readonly authorization: { readonly credentials: { readonly name: string; readonly key: string } };
+  }[];
+}
+
+const resourcesOf = (text: string) => parseAllDocuments(text).map((document) => document.toJS() as Resource);
+const read = (file: string) => readFileSync(`${DOCKER}/${file}`, "utf8");
+const resources = resourcesOf(read("kubernetes/sluice.yaml"));
 const kindOf = (resource: Resource) => `${resource["apiVersion"]} ${resource["kind"]}` as Kind;
 const validate = (resource: Resource) => new MODELS[kindOf(resource)](resource as never).validate();
 
@@ -75,6 +108,114 @@ interface PodSpec {
     readonly readinessProbe: { readonly httpGet: { readonly path: string } };
     readonly livenessProbe: { readonly httpGet: { readonly path: string } };
   }[];
+}
+
+describe("the Prometheus Operator", () => {
+  const [service, monitor] = resourcesOf(read("kubernetes/monitoring.yaml"));
+  const { ports, selector, publishNotReadyAddresses } = (service as Resource)["spec"] as ServiceSpec;
+  const template = (named("apps/v1 Deployment", "sluice")["spec"] as { template: PodTemplate }).template;
+
+  test("the Service has the admin port of the pods, also of those that drain", () => {
+    expect(() => validate(service as Resource)).not.toThrow();
+    expect(template.metadata.labels).toMatchObject(selector);
+    const named = template.spec.containers.flatMap((container) => container.ports.map(({ name }) => name));
+    expect(named).toContain(ports[0]?.targetPort);
+    expect(publishNotReadyAddresses).toBe(true);
+  });
+
+  test("the ServiceMonitor selects that Service alone, and has the token that sluice reads", () => {
+    const spec = monitor?.["spec"] as MonitorSpec;
+    const isSelected = ({ metadata }: Resource) =>
+      Object.entries(spec.selector.matchLabels).every(([name, value]) => metadata.labels?.[name] === value);
+    const services = [...resources, service as Resource].filter(({ kind }) => kind === "Service");
+    expect(services.filter(isSelected)).toEqual([service]);
+    // The alerts and the dashboard select the job by this name.
+    expect(service?.metadata.labels?.[spec.jobLabel]).toBe("sluice");
+    const [endpoint] = spec.endpoints;
+    expect(endpoint?.port).toBe(ports[0]?.name);
+    const { name, key } = endpoint?.authorization.credentials ?? {};
+    const volume = template.spec.volumes.find(({ secret }) => secret?.secretName === name)?.name;
+    const mount = template.spec.containers[0]?.volumeMounts.find((one) => one.name === volume);
+    const { adminToken } = parse(textOf("sluice", "sluice.yaml")) as { adminToken: string };
+    expect(adminToken).toBe(`file:${mount?.mountPath}/${key}`);
+  });
+
+  test("the command of the page makes a PrometheusRule of the alerts", async () => {
+    const block = blocksOf("docs/kubernetes.md").find(({ text }) => text.includes("prometheus-rule"));
+    const command = block?.text.replace("kubectl apply -f -", "cat") ?? "";
+    const { code, stdout } = await attempt("bash", ["-c", command], { cwd: `${DOCKER}/..` });
+    expect(code).toBe(0);
+    expect(resourcesOf(stdout)).toMatchObject([
+      { kind: "PrometheusRule", spec: parse(read("observe/alerts.yaml")) },
+    ]);
+  });
+});
+
+describe("Prometheus and Grafana in compose", () => {
+  const { services, secrets } = parse(read("observe/compose.yaml")) as Compose;
+  const mounts = Object.values(services).flatMap(({ volumes }) => volumes);
+  const mountedAt = (target: string) => mounts.find((mount) => mount.split(":")[1] === target)?.split(":")[0];
+  const server = parse(read("observe/sluice.yaml")) as Record<"admin" | "adminToken", string>;
+
+  test("every mounted file exists, and is where the programs look for it", () => {
+    const files = mounts.filter((mount) => mount.startsWith("./")).map((mount) => mount.split(":")[0] ?? "");
+    expect(files.filter((file) => !existsSync(join(DOCKER, file)))).toEqual([]);
+    const config = services["prometheus"]?.command?.[0]?.split("=")[1] ?? "";
+    expect(mountedAt(config)).toBe("./observe/prometheus.yaml");
+    const { rule_files } = parse(read("observe/prometheus.yaml")) as PrometheusConfig;
+    expect(rule_files.map((file) => mountedAt(join(config, "..", file)))).toEqual(["./observe/alerts.yaml"]);
+    const { providers } = parse(read("observe/grafana/dashboards.yaml")) as Providers;
+    expect(mountedAt(join(providers[0].options.path, "sluice.json"))).toBe("./observe/grafana/sluice.json");
+    const { datasources } = parse(read("observe/grafana/datasource.yaml")) as DataSources;
+    expect(Object.keys(services)).toContain(new URL(datasources[0].url).hostname);
+  });
+
+  test("Prometheus asks the admin listener of sluice, with the token that sluice reads", () => {
+    const [job] = (parse(read("observe/prometheus.yaml")) as PrometheusConfig).scrape_configs;
+    expect(job.static_configs[0].targets).toEqual([`sluice:${server.admin.split(":")[1]}`]);
+    const [secret] = Object.keys(secrets);
+    for (const name of ["sluice", "prometheus"]) expect(services[name]?.secrets).toEqual([secret]);
+    expect(server.adminToken).toBe(`file:/run/secrets/${secret}`);
+    expect(job.authorization.credentials_file).toBe(`/run/secrets/${secret}`);
+  });
+
+  test("the configuration of sluice is that of docker/config with an admin listener", () => {
+    const { admin: _, adminToken: __, ...rest } = parse(read("observe/sluice.yaml"));
+    expect(rest).toEqual(parse(read("config/sluice.yaml")));
+    expect(mountedAt("/etc/sluice/sluice.yaml")).toBe("./observe/sluice.yaml");
+  });
+});
+
+interface Compose {
+  readonly services: Readonly<
+    Record<
+      string,
+      {
+        readonly volumes: readonly string[];
+        readonly secrets?: readonly string[];
+        readonly command?: readonly string[];
+      }
+    >
+  >;
+  readonly secrets: Readonly<Record<string, unknown>>;
+}
+
+interface PrometheusConfig {
+  readonly rule_files: readonly string[];
+  readonly scrape_configs: readonly [
+    {
+      readonly authorization: { readonly credentials_file: string };
+      readonly static_configs: readonly [{ readonly targets: readonly string[] }];
+    },
+  ];
+}
+
+interface Providers {
+  readonly providers: readonly [{ readonly options: { readonly path: string } }];
+}
+
+interface DataSources {
+  readonly datasources: readonly [{ readonly url: string }];
 }
 
 describe("systemd", () => {

@@ -20,6 +20,12 @@ const PROGRAMS = [
     use: "idle connections end to end",
     variable: "GUNICORN_PATH",
   },
+  {
+    path: "/usr/bin/prometheus",
+    name: "prometheus",
+    use: "metrics, alerts and the dashboard",
+    variable: "PROMETHEUS_PATH",
+  },
   { path: "/usr/bin/curl", name: "curl", use: "curl end to end", variable: undefined },
   {
     path: "/usr/bin/systemd-analyze",

@@ -6,6 +6,7 @@ export const SLOW_FILES: readonly string[] = [
   "test/e2e/docker.test.ts",
   "test/integration/any-fault-ends-one-exchange.test.ts",
   "test/e2e/redis-soak.test.ts",
+  "test/e2e/prometheus.test.ts",
   "test/integration/redis/a-named-answer-at-any-instance.test.ts",
   "test/e2e/clients/clients-of-a-shared-stream-resume.test.ts",
   "test/e2e/clients/named-answers.test.ts",
