@@ -80,6 +80,10 @@ test("metrics are summed without a label for the worker, with the same names as 
     [...samples].filter(([name]) => name.startsWith("sluice_backend_up")).map(([, value]) => value),
   ).toEqual([1]);
   expect(samples.get("sluice_ready")).toBe(1);
+  expect(samples.get("sluice_config_last_reload_successful")).toBe(1);
+  expect([...samples].find(([name]) => name.startsWith("sluice_build_info"))?.[1]).toBe(1);
+  const connections = 'sluice_connections_active{listener="127.0.0.1:0",protocol="http/1.1"}';
+  await eventually(async () => (await metrics()).get(connections) === 6, "the connections of both workers");
   expect(samples.get("sluice_workers")).toBe(2);
   expect(samples.get("process_start_time_seconds")).toBeLessThanOrEqual(Date.now() / 1000);
   const text = await (await fetch(`${admin}/metrics`)).text();
