@@ -5,6 +5,7 @@ import { connect } from "node:tls";
 import { expect, test } from "vitest";
 import { metricsOf, startWithAdmin } from "../support/admin.ts";
 import { afterTest } from "../support/after-test.ts";
+import { signWithApigSdk, WEB_CLIENT } from "../support/app-signer.ts";
 import { chunkOf, startBackend } from "../support/backend.ts";
 import { certificateFiles } from "../support/certificate-files.ts";
 import { eventually } from "../support/eventually.ts";
@@ -182,6 +183,25 @@ test("bytes count in both directions: of responses, of streams while they run, o
   tunnel.halfClose();
   client.halfClose();
   await shows(gateway, { [sent("other")]: 18, [received]: 10 });
+});
+
+test("a body counts once, also if a step reads it whole, and if the answer to it is named", async () => {
+  const backend = await startBackend((request) => request.respond());
+  const { url: upstream } = backend;
+  const gateway = await startWithAdmin({
+    apps: { "web-client": WEB_CLIENT },
+    routes: {
+      signed: { match: { path: "/signed" }, upstream, auth: { app: ["web-client"] } },
+      named: { match: { path: "/named" }, upstream, resume: { by: ["header:X-User"] } },
+    },
+  });
+  const unsigned = { method: "POST", host: gateway.host, path: "/signed", body: "12345" };
+  const { headers } = signWithApigSdk(unsigned, WEB_CLIENT);
+  expect((await fetch(`${gateway.url}/signed`, { method: "POST", headers, body: "12345" })).status).toBe(200);
+  const user = { "X-User": "ann", "Idempotency-Key": "k" };
+  await fetch(`${gateway.url}/named`, { method: "POST", headers: user, body: "1234567" });
+  const received = (route: string) => `sluice_received_bytes_total{route="${route}"}`;
+  await shows(gateway, { [received("signed")]: 5, [received("named")]: 7 });
 });
 
 test("the last reload is shown with its result and the time of the last success", async () => {
