@@ -45,7 +45,7 @@ export class ConnectionMetrics {
     });
     new Counter({
       name: "sluice_connections_accepted_total",
-      help: "Connections of clients that were accepted, those included that were refused then.",
+      help: "Connections of clients that were accepted, refused ones included.",
       labelNames: ["listener"],
       registers,
       collect() {
