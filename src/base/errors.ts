@@ -90,6 +90,7 @@ export const PUBLIC_ERRORS = {
   },
   replay_unknown: { status: 503, publicCode: "SLUICE.0012", text: "The request cannot be checked now." },
   closing: { status: 503, publicCode: "SLUICE.0006", text: "The gateway is shutting down." },
+  body_already_read: { status: 500, publicCode: "APIG.0601", text: "Internal server error." },
   internal_error: { status: 500, publicCode: "APIG.0601", text: "Internal server error." },
 } as const satisfies Record<string, { status: number; publicCode: string; text: string }>;
 

@@ -5,7 +5,12 @@ import { type Loaded, loadConfig } from "../config/load.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import type { Config } from "../config/server-schema.ts";
 import { drainOnCrash } from "../gateway/drain-on-crash.ts";
-import { createGateway, drainLimitMs, type Gateway, GatewayClosedError } from "../gateway/gateway.ts";
+import {
+  createGateway,
+  drainLimitMs,
+  GatewayClosedError,
+  type ListeningGateway,
+} from "../gateway/gateway.ts";
 import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import { createLog, isForPeople, type Log } from "../observe/log.ts";
 import { openFileLimit } from "../process/open-files.ts";
@@ -44,7 +49,7 @@ export async function runGateway(flags: ParsedFlags, signals: Signals): Promise<
   return await stop(gateway, signal, log);
 }
 
-function report(log: Log, addresses: readonly string[], { adminAddress }: Gateway): void {
+function report(log: Log, addresses: readonly string[], { adminAddress }: ListeningGateway): void {
   for (const address of addresses) log.info({ address }, "listening");
   if (adminAddress !== undefined) log.info({ address: adminAddress }, "admin listening");
 }
@@ -53,7 +58,7 @@ function report(log: Log, addresses: readonly string[], { adminAddress }: Gatewa
 function greeting(
   { server, routes }: Config,
   addresses: readonly string[],
-  { adminAddress }: Gateway,
+  { adminAddress }: ListeningGateway,
 ): string {
   const urls = addresses.map((address, at) => urlOf(address, server.listen[at]?.tls !== undefined));
   const dashboard = adminAddress === undefined ? "" : `  dashboard  ${urlOf(adminAddress, false)}\n`;
@@ -68,7 +73,7 @@ function urlOf(address: string, isTls: boolean): string {
 }
 
 /** Creates a gateway in this process, or workers if the configuration wants several processes. */
-function createServing(config: Config, log: Log): Gateway {
+function createServing(config: Config, log: Log): ListeningGateway {
   const count = workerCount(config.server);
   if (count === 1) return createGateway(config, { log });
   const onHopeless = (err: unknown) => {
@@ -81,7 +86,7 @@ function createServing(config: Config, log: Log): Gateway {
 type Begun = { readonly addresses: readonly string[] } | { readonly problems: readonly Problem[] };
 
 /** Starts to listen; resolves with the addresses, or with the problems. */
-async function begin(gateway: Gateway, flags: ParsedFlags): Promise<Begun> {
+async function begin(gateway: ListeningGateway, flags: ParsedFlags): Promise<Begun> {
   try {
     return { addresses: await gateway.listen() };
   } catch (error) {
@@ -98,7 +103,7 @@ async function begin(gateway: Gateway, flags: ParsedFlags): Promise<Begun> {
 }
 
 /** Stops the gateway: SIGTERM, from a supervisor, drains; SIGINT, from a user who waits at a terminal, ends at once. */
-async function stop(gateway: Gateway, signal: NodeJS.Signals, log: Log): Promise<number> {
+async function stop(gateway: ListeningGateway, signal: NodeJS.Signals, log: Log): Promise<number> {
   log.info({ signal }, "stopping");
   await gateway.close({ now: signal === "SIGINT" });
   log.info("stopped");

@@ -1,9 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AdminServer, createAdmin } from "../admin/admin-listener.ts";
 import { LocalAdminView } from "../admin/admin-view.ts";
+import type { Release } from "../base/release.ts";
 import type { Config, ServerConfig } from "../config/server-schema.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { CounterStore } from "../limits/counter-store.ts";
+import {
+  type AttachedRequest,
+  AttachedRequests,
+  type AttachedResponse,
+} from "../listen/attached-requests.ts";
+import { type AttachableServer, attachTo } from "../listen/attached-server.ts";
 import { Listeners, type PreparedListeners } from "../listen/listeners.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { problemTexts } from "../runtime/reloads.ts";
@@ -26,8 +33,8 @@ export function drainLimitMs({ server: { drain } }: Config): number {
   return (drain.delay ?? 0) + drain.timeout + CLOSE_GRACE_MS;
 }
 
-/** A running sluice, for embedding. */
-export interface Gateway {
+/** A gateway that listens itself, in one process or in several. */
+export interface ListeningGateway {
   /**
    * Listens on every configured address, or on none; resolves with the addresses, free ports filled in. Rejects
    * with a ConfigError if something that the configuration names, such as an issuer's keys, is missing.
@@ -50,6 +57,29 @@ export interface Gateway {
    * later call, all streams end at once.
    */
   close(how?: { readonly now?: boolean }): Promise<void>;
+}
+
+/** A running sluice, for embedding. */
+export interface Gateway extends ListeningGateway {
+  /**
+   * Answers the requests of an existing server that a route takes, upgrades included; all others reach the server's own
+   * listeners. Opens no address of the configuration. Resolves with a function that gives the server back; rejects as
+   * `listen` does.
+   */
+  attach(server: AttachableServer): Promise<Release>;
+  /**
+   * Resolves with a middleware for Express and other frameworks, which answers a request if a route takes it. Opens no
+   * address of the configuration. Rejects as `listen` does.
+   */
+  middleware(): Promise<Middleware>;
+}
+
+/** Answers a request of node:http or node:http2 if a route takes it. */
+export interface Middleware {
+  /** Calls `next` if no route takes the request. */
+  (request: AttachedRequest, response: AttachedResponse, next: () => void): void;
+  /** Returns whether a route takes the request. */
+  (request: AttachedRequest, response: AttachedResponse): boolean;
 }
 
 /**
@@ -79,10 +109,14 @@ export class RunningGateway implements Gateway {
   readonly telemetry: Telemetry;
   readonly #runtime: Runtime;
   readonly #listeners: Listeners;
+  readonly #attached: AttachedRequests;
   readonly #admin: AdminServer | undefined;
   /** Whether the gateway created its log, whose level then follows the configuration. */
   readonly #hasOwnLog: boolean;
   #adminAddress: string | undefined;
+  #starting: Promise<void> | undefined;
+  /** Whether the addresses of the configuration are to be open. */
+  #isListening = false;
   #reloading: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
   /** Ends the delay before the listeners close, and ends the remaining streams at once. */
@@ -99,6 +133,7 @@ export class RunningGateway implements Gateway {
         "workers has no effect in an embedded gateway: only sluice serve starts several processes",
       );
     this.#listeners = new Listeners(this.#runtime);
+    this.#attached = new AttachedRequests(this.#runtime);
     this.telemetry = this.#runtime.telemetry;
     this.#admin = createAdmin(config.server, new LocalAdminView(this.telemetry), this.#runtime.log);
   }
@@ -108,18 +143,32 @@ export class RunningGateway implements Gateway {
   }
 
   async listen(): Promise<readonly string[]> {
+    await this.#start();
+    this.#isListening = true;
     try {
-      // First, so that probes see the gateway while it starts.
-      this.#adminAddress = await this.#admin?.listen();
-      await this.#runtime.start();
       (await this.#prepareListeners(this.#runtime.config.server)).commit();
     } catch (error) {
-      await this.#admin?.close();
-      await this.#runtime.close();
+      await this.#end();
       throw error;
     }
-    this.#runtime.telemetry.readiness.set("starting", false);
+    this.telemetry.readiness.set("starting", false);
     return this.#listeners.names;
+  }
+
+  async attach(server: AttachableServer): Promise<Release> {
+    await this.#start();
+    this.telemetry.readiness.set("starting", false);
+    return attachTo(server, this.#attached);
+  }
+
+  async middleware(): Promise<Middleware> {
+    await this.#start();
+    this.telemetry.readiness.set("starting", false);
+    return (request: AttachedRequest, response: AttachedResponse, next?: () => void) => {
+      const isTaken = this.#attached.take(request, response);
+      if (!isTaken) next?.();
+      return isTaken;
+    };
   }
 
   reload(config: Config): Promise<void> {
@@ -135,20 +184,20 @@ export class RunningGateway implements Gateway {
   /** Runs the first half of a reload, which may fail. The caller waits for its end before the next call. */
   async prepare(config: Config): Promise<PreparedChange> {
     const prepared = await this.#runtime.prepare(config);
-    let listeners: PreparedListeners;
+    let listeners: PreparedListeners | undefined;
     try {
-      listeners = await this.#prepareListeners(config.server);
+      if (this.#isListening) listeners = await this.#prepareListeners(config.server);
     } catch (error) {
       prepared.discard();
       throw error;
     }
     const discard = () => {
-      listeners.discard();
+      listeners?.discard();
       prepared.discard();
     };
     const commit = () => {
       // In one turn of the event loop: no request sees the new listeners with the old routes, or the reverse.
-      listeners.commit();
+      listeners?.commit();
       prepared.commit();
       this.#onReplaced(config, prepared);
     };
@@ -163,6 +212,27 @@ export class RunningGateway implements Gateway {
     if (now) this.#hurry.abort();
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  #start(): Promise<void> {
+    this.#starting ??= this.#startOnce();
+    return this.#starting;
+  }
+
+  async #startOnce(): Promise<void> {
+    try {
+      // First, so that probes see the gateway while it starts.
+      this.#adminAddress = await this.#admin?.listen();
+      await this.#runtime.start();
+    } catch (error) {
+      await this.#end();
+      throw error;
+    }
+  }
+
+  async #end(): Promise<void> {
+    await this.#admin?.close();
+    await this.#runtime.close();
   }
 
   async #prepareListeners(server: ServerConfig): Promise<PreparedListeners> {
@@ -200,11 +270,12 @@ export class RunningGateway implements Gateway {
     const { signal } = this.#hurry;
     if (drain.delay !== undefined) await sleep(drain.delay, undefined, { signal }).catch(() => {});
     const startedAt = performance.now();
-    const closed = this.#listeners.close();
+    const closed = Promise.all([this.#listeners.close(), this.#attached.close()]);
     const left = () => this.#streams;
     const breakOff = () => {
       for (const stream of left()) stream.abort("drained");
       this.#listeners.closeAllConnections();
+      this.#attached.abortAll();
     };
     log.debug({ streams: left().length }, "draining");
     const cancel = signal.aborted ? () => {} : drainStreams(left, drain, breakOff);
@@ -220,7 +291,6 @@ export class RunningGateway implements Gateway {
     await this.#finishAnswers(startedAt + drain.timeout);
     cancel();
     clearTimeout(grace);
-    await this.#admin?.close();
-    await this.#runtime.close();
+    await this.#end();
   }
 }

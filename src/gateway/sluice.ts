@@ -2,4 +2,5 @@
 export { type InlineConfig, parseConfig, readConfig } from "../config/inline.ts";
 export { ConfigError, type Problem } from "../config/problem.ts";
 export type { Config } from "../config/server-schema.ts";
-export { createGateway, type Gateway } from "./gateway.ts";
+export type { AttachableServer } from "../listen/attached-server.ts";
+export { createGateway, type Gateway, type Middleware } from "./gateway.ts";

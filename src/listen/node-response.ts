@@ -16,9 +16,11 @@ export class NodeResponse implements EarlyResponse {
   #ahead = 0;
   #hasBegun = false;
   #exchange: FaultOwner | undefined;
+  readonly #writeHead: typeof writeUncheckedHead;
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, writeHead = writeUncheckedHead) {
     this.#response = response;
+    this.#writeHead = writeHead;
     // A write to a client that has just left; `close` follows.
     response.on("error", () => response.destroy());
   }
@@ -80,7 +82,7 @@ export class NodeResponse implements EarlyResponse {
   }
 
   writeHead(status: number, reason: string | undefined, fields: readonly string[]): void {
-    writeUncheckedHead(this.#response, status, reason, fields);
+    this.#writeHead(this.#response, status, reason, fields);
     if (this.#ahead > 0) dropFromHead(this.#response, this.#ahead);
   }
 

@@ -20,6 +20,11 @@ export function noteArrival(socket: Duplex, arrival: Arrival): void {
   (socket as ArrivedSocket)[ARRIVAL] = arrival;
 }
 
+/** Whether `noteArrival` was called for a connection. */
+export function isArrivalNoted(socket: Duplex): boolean {
+  return (socket as ArrivedSocket)[ARRIVAL] !== undefined;
+}
+
 /** Returns how a connection came in; an unknown, untrusted client if `noteArrival` was not called. */
 export function arrivalOf(socket: Duplex): Arrival {
   return (socket as ArrivedSocket)[ARRIVAL] ?? UNTRUSTED;

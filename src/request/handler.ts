@@ -3,6 +3,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { send } from "../exchange/reply.ts";
 import { readTarget } from "../exchange/target.ts";
+import type { ClientRequest } from "../http/client-request.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue } from "../http/fields.ts";
 import { checkHead, hostName } from "../http/request-head.ts";
@@ -60,8 +61,31 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   return chosen;
 }
 
+/** What decides which route a request gets. */
+type RoutedBy = Pick<Exchange, "host" | "target"> & {
+  readonly request: Pick<ClientRequest, "method" | "rawHeaders">;
+};
+
+/**
+ * Whether a route takes a request: an attached gateway leaves all others to the program around it, also those with
+ * another method on the path of a route.
+ */
+export function hasRoute(
+  request: Pick<ClientRequest, "method" | "url" | "rawHeaders">,
+  host: string,
+  runtime: Runtime,
+): boolean {
+  try {
+    findRoute({ request, host, target: readTarget(request.url, host) }, runtime);
+    return true;
+  } catch (error) {
+    if (error instanceof ProxyError) return false;
+    throw error;
+  }
+}
+
 /** Returns the route of a request; for a preflight, the route of the request that it announces. */
-function findRoute({ request, host, target }: Exchange, { router }: Runtime): RuntimeRoute {
+function findRoute({ request, host, target }: RoutedBy, { router }: Runtime): RuntimeRoute {
   const { method } = request;
   const site = hostName(host);
   const path = routingPath(target.path);

@@ -5,7 +5,7 @@ import { type AdminServer, createAdmin } from "../admin/admin-listener.ts";
 import type { Release } from "../base/release.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import type { Config } from "../config/server-schema.ts";
-import { type Gateway, GatewayClosedError } from "../gateway/gateway.ts";
+import { GatewayClosedError, type ListeningGateway } from "../gateway/gateway.ts";
 import { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { youngGenerationOptions } from "../process/internals/young-generation.ts";
@@ -44,7 +44,7 @@ export interface WorkersSetup {
  * A gateway in several processes that share its listeners. This process accepts connections and distributes them in
  * turn, counts for the limits, merges admin views and metrics, and replaces a worker that ends.
  */
-export class Workers implements Gateway {
+export class Workers implements ListeningGateway {
   readonly #setup: WorkersSetup;
   readonly #log: Log;
   readonly #counters: CounterServer;

@@ -3,12 +3,13 @@ import { once } from "node:events";
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { refusedPort } from "../support/backend.ts";
+import { type Backend, refusedPort, startBackend } from "../support/backend.ts";
 import { run } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { installPackage } from "../support/installed-package.ts";
 import { blocksOf } from "../support/pages.ts";
 import { START_MS } from "../support/sluice-process.ts";
+import { openStream } from "../support/sse-client.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const CONSUMERS = new URL("../support/embedding", import.meta.url).pathname;
@@ -20,6 +21,8 @@ beforeAll(async () => {
   project = installed.project;
   mkdirSync(join(project, "node_modules/@types"), { recursive: true });
   symlinkSync(join(ROOT, "node_modules/@types/node"), join(project, "node_modules/@types/node"));
+  for (const name of ["express", "fastify", "hono", "@hono"])
+    symlinkSync(join(ROOT, "node_modules", name), join(project, "node_modules", name));
   cpSync(CONSUMERS, project, { recursive: true });
   return installed.remove;
 });
@@ -72,6 +75,29 @@ test("exports are the gateway, the schemas and package.json, and nothing inside"
   ]);
 });
 
+/** Runs a program of the page while `use` uses it, and expects that it ends cleanly on SIGTERM. */
+async function serving(name: string, use: (port: number) => Promise<void>, backend?: Backend): Promise<void> {
+  const port = await refusedPort();
+  const upstream = backend?.port ?? 9;
+  const files = {
+    "sluice.yaml": `listen: 127.0.0.1:${port}\nadmin: false\n`,
+    "routes/hello.yaml": "match: { path: /hello }\nmock: { body: hello }\n",
+    "routes/stream.yaml": `match: { path: /stream }\nupstream: http://127.0.0.1:${upstream}\n`,
+  };
+  mkdirSync(join(project, "config/routes"), { recursive: true });
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(project, "config", file), text);
+  const text = (PROGRAMS.get(name) ?? "").replace(/\b8000\b/, `${port}`).replace(/\b8080\b/, `${upstream}`);
+  writeFileSync(join(project, name), text);
+  const program = spawn(process.execPath, [name], { cwd: project, stdio: ["ignore", "ignore", "inherit"] });
+  const ended = once(program, "close");
+  try {
+    await use(port);
+  } finally {
+    program.kill("SIGTERM");
+  }
+  expect(await ended).toEqual([0, null]);
+}
+
 /** The programs of docs/embedding.md, by the name in their first line. */
 const PROGRAMS = new Map(
   blocksOf("docs/embedding.md")
@@ -81,29 +107,44 @@ const PROGRAMS = new Map(
 
 describe("docs/embedding.md", () => {
   test("has a test for each of its programs", () => {
-    expect([...PROGRAMS.keys()]).toEqual(["gateway.mjs", "files.mjs", "mistakes.mjs"]);
+    expect([...PROGRAMS.keys()]).toEqual([
+      ...["gateway.mjs", "files.mjs", "server.mjs", "express.mjs", "fastify.mjs", "hono.mjs", "mistakes.mjs"],
+    ]);
   });
 
   test.each(["gateway.mjs", "files.mjs"])("%s serves until SIGTERM", async (name) => {
-    const port = await refusedPort();
-    mkdirSync(join(project, "config/routes"), { recursive: true });
-    writeFileSync(join(project, "config/sluice.yaml"), `listen: 127.0.0.1:${port}\nadmin: false\n`);
-    writeFileSync(
-      join(project, "config/routes/hello.yaml"),
-      "match: { path: /hello }\nmock: { body: hello }\n",
-    );
-    const text = PROGRAMS.get(name)?.replace("127.0.0.1:8000", `127.0.0.1:${port}`) ?? "";
-    writeFileSync(join(project, name), text);
-    const program = spawn(process.execPath, [name], { cwd: project, stdio: ["ignore", "ignore", "inherit"] });
-    const ended = once(program, "close");
-    try {
+    await serving(name, async (port) => {
       const body = async () => (await fetch(`http://127.0.0.1:${port}/hello`)).text();
       expect(await eventually(body, `${name} to serve`, { timeoutMs: START_MS })).toBe("hello");
-    } finally {
-      program.kill("SIGTERM");
-    }
-    expect(await ended).toEqual([0, null]);
+    });
   });
+
+  test.each(["server.mjs", "express.mjs", "fastify.mjs", "hono.mjs"])(
+    "%s serves streams beside the application until SIGTERM",
+    async (name) => {
+      const backend = await startBackend();
+      await serving(
+        name,
+        async (port) => {
+          const own = async () => (await fetch(`http://127.0.0.1:${port}/own`)).text();
+          expect(await eventually(own, `${name} to serve`, { timeoutMs: START_MS })).toBe("the application");
+          const body = JSON.stringify({ question: "x".repeat(100_000) });
+          const headers = { "Content-Type": "application/json" };
+          const client = openStream(port, { path: "/stream", method: "POST", headers, body });
+          const request = await backend.nextRequest();
+          expect((await request.wholeBody()).toString()).toBe(body);
+          request.openStream();
+          for (const data of ["one", "two"]) {
+            request.emit(`data: ${data}\n\n`);
+            await client.received(`data: ${data}\n\n`);
+          }
+          client.leave();
+          await request.connection.closed;
+        },
+        backend,
+      );
+    },
+  );
 
   test("mistakes.mjs prints each problem", async () => {
     writeFileSync(join(project, "mistakes.mjs"), PROGRAMS.get("mistakes.mjs") ?? "");

@@ -98,6 +98,10 @@ const CAUSES: Readonly<Record<ErrorCode, readonly [cause: string, remedy: string
     "retry; see [Redis](redis.md#when-redis-is-away)",
   ],
   closing: ["sluice drains, or the route was removed", "retry: another instance answers"],
+  body_already_read: [
+    "[embedded](embedding.md#body-parsers): a body parser, such as `express.json()`, has read the body before sluice",
+    "put the gateway before the parser",
+  ],
   internal_error: ["a fault in sluice", "report it, with the stack of the log line"],
 };
 

@@ -1,4 +1,5 @@
-import type { Server } from "node:http";
+import type { EventEmitter } from "node:events";
+import http, { type Server } from "node:http";
 import type { Duplex } from "node:stream";
 
 /**
@@ -19,5 +20,21 @@ export function takeConnectionListener(server: Server): (socket: Duplex) => void
   const [own] = server.listeners("connection");
   if (own === undefined) throw new TypeError("an HTTP server has no listener for connections");
   server.removeAllListeners("connection");
+  return (socket) => Reflect.apply(own, server, [socket]);
+}
+
+/**
+ * Returns Node's own listener for connections, for a server of the program around sluice: gives the server a socket to
+ * parse again that it gave away in an `upgrade` event. A `connection` event instead would reach the program's own
+ * listeners for the second time.
+ *
+ * - Assumed of Node 20, 22 and 24: each HTTP server has the same listener, called with the server as `this`: also one of
+ *   node:https, and one of node:http2 with `allowHTTP1`.
+ * - Without it: a server without listeners for `upgrade` could no longer ignore an upgrade once sluice is attached.
+ * - Can go when `upgrade` events can be declined.
+ */
+export function connectionListenerOf(server: EventEmitter): (socket: Duplex) => void {
+  const [own] = http.createServer().listeners("connection");
+  if (own === undefined) throw new TypeError("an HTTP server has no listener for connections");
   return (socket) => Reflect.apply(own, server, [socket]);
 }

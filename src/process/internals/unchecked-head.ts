@@ -16,17 +16,19 @@ type RenderedResponse = ServerResponse & { _header: string };
  * - Without it: these values would have to be changed, for clients other than those of the fast path.
  * - Can go when Node can send a field value without checking it.
  *
- * Throws a TypeError at a character that could end a line early.
+ * `write` writes a head without such values, if not `writeHead` of the response with a flat list. Throws a TypeError at
+ * a character that could end a line early.
  */
 export function writeUncheckedHead(
   response: ServerResponse,
   status: number,
   reason: string | undefined,
   fields: readonly string[],
+  write = writeHead,
 ): void {
   // One search for all texts: almost every head needs no more.
   if (CHECKED.test(fields.join(""))) {
-    writeHead(response, status, reason, fields);
+    write(response, status, reason, fields);
     return;
   }
   const unchecked = new Map<string, string>();
@@ -37,7 +39,7 @@ export function writeUncheckedHead(
     unchecked.set(standIn, text);
     return standIn;
   });
-  writeHead(response, status, reason, checked);
+  write(response, status, reason, checked);
   const rendered = response as RenderedResponse;
   for (const [standIn, value] of unchecked)
     rendered._header = rendered._header.replace(`: ${standIn}\r\n`, () => `: ${value}\r\n`);

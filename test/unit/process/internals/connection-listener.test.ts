@@ -1,14 +1,24 @@
 import { once } from "node:events";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import http2 from "node:http2";
+import https from "node:https";
+import net, { type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import tls from "node:tls";
 import { expect, test } from "vitest";
-import { takeConnectionListener } from "../../../../src/process/internals/connection-listener.ts";
+import {
+  connectionListenerOf,
+  takeConnectionListener,
+} from "../../../../src/process/internals/connection-listener.ts";
 import { afterTest } from "../../../support/after-test.ts";
+import { certificate } from "../../../support/certificate.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { openRaw } from "../../../support/raw-client.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+const answer = (_request: unknown, response: { end(text: string): void }): void => response.end("answered");
 
 /** A server whose connections are given to Node's parser by `accept`. */
 async function listen(
@@ -53,6 +63,39 @@ test("the listener reads a connection again that its parser gave away for an upg
   const client = await openRaw(port);
   client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
   await client.received("answered");
+});
+
+test("a program's server reads a connection again that it gave away, and its own listeners see it once", async () => {
+  for (const server of [
+    http.createServer(answer),
+    https.createServer(certificate, answer),
+    http2.createSecureServer({ ...certificate, allowHTTP1: true }, answer),
+  ]) {
+    let connections = 0;
+    const isSecure = !(server instanceof http.Server);
+    server.on(isSecure ? "secureConnection" : "connection", () => connections++);
+    const parse = connectionListenerOf(server);
+    server.on("upgrade", (_request: unknown, socket: Duplex) => {
+      socket.unshift(Buffer.from(GET));
+      parse(socket);
+      socket.resume();
+    });
+    afterTest(() => void server.close());
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const socket = isSecure
+      ? tls.connect({ port, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] })
+      : net.connect(port);
+    afterTest(() => void socket.destroy());
+    let text = "";
+    socket.on("data", (bytes) => {
+      text += bytes;
+    });
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    await eventually(() => text.includes("answered"), "the response");
+    expect(connections).toBe(1);
+    socket.destroy();
+  }
 });
 
 test("the server's timeouts and closeIdleConnections hold for connections that the listener reads", async () => {
