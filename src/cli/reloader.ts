@@ -5,12 +5,14 @@ import type { Config } from "../config/server-schema.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../observe/log.ts";
 import { listenProblem } from "./listen-problem.ts";
+import type { ServiceManager } from "./service-manager.ts";
 
 export interface ReloaderSetup {
   readonly gateway: Pick<Gateway, "reload" | "rejected">;
   /** The current configuration of the gateway. */
   readonly config: Config;
   readonly log: Log;
+  readonly service: Pick<ServiceManager, "reloading" | "reloaded" | "kept">;
   /** Reads the configuration again. */
   load(): Loaded;
   /** The file and key that problems of an address name. */
@@ -54,18 +56,23 @@ export class Reloader {
   }
 
   async #reloadOnce(isForced: boolean): Promise<void> {
-    const { gateway, log, load } = this.#setup;
+    const { gateway, log, load, service } = this.#setup;
     const loaded = load();
     if ("problems" in loaded) {
       // Counted here, because the gateway does not get this configuration.
-      if (this.#reject(loaded.problems, isForced)) gateway.rejected(loaded.problems.map(formatProblem));
+      if (!this.#reject(loaded.problems, isForced)) return;
+      gateway.rejected(loaded.problems.map(formatProblem));
+      service.reloading();
+      service.kept(firstOf(loaded.problems));
       return;
     }
     const { config } = loaded;
     // After a rejection it is reloaded even so: metrics and the dashboard would go on to report the rejected one.
     if (!isForced && this.#logged.length === 0 && isDeepStrictEqual(config, this.#config)) return;
+    service.reloading();
     try {
       await gateway.reload(config);
+      service.reloaded();
       this.#logged = [];
       this.#noteStale(config);
       this.#config = config;
@@ -74,6 +81,7 @@ export class Reloader {
       const problems = problemsOf(error, this.#setup.listenKey);
       if (problems === undefined) log.error({ code: "config_rejected", err: error }, REJECTED);
       else this.#reject(problems, isForced);
+      service.kept(problems === undefined ? String(error) : firstOf(problems));
     }
   }
 
@@ -98,6 +106,10 @@ export class Reloader {
 const STARTUP_KEYS = ["admin", "adminToken", "redis", "workers"] as const;
 
 const REJECTED = "config rejected: the current one is kept";
+
+function firstOf([first]: readonly Problem[]): string {
+  return first === undefined ? "" : formatProblem(first);
+}
 
 function problemsOf(
   error: unknown,

@@ -22,6 +22,7 @@ import { DEFAULT_DIRECTORY, EXIT, refuse, UsageError } from "./command.ts";
 import type { ParsedFlags } from "./flags.ts";
 import { followConfig } from "./follow-config.ts";
 import { listenProblem } from "./listen-problem.ts";
+import { ServiceManager } from "./service-manager.ts";
 import type { Signals } from "./signals.ts";
 
 /** Runs the gateway that the flags of `sluice serve` describe until a signal stops it; resolves with the exit code. */
@@ -31,22 +32,24 @@ export async function runGateway(flags: ParsedFlags, signals: Signals): Promise<
   const { config } = loaded;
   const log = createLog(config.server.log);
   const gateway = createServing(config, log);
+  const service = new ServiceManager(process.env, log);
   drainOnCrash({ log, limitMs: () => drainLimitMs(config), drain: () => gateway.close() });
   const begun = await Promise.race([begin(gateway, flags), signals.stop]);
-  if (typeof begun === "string") return await stop(gateway, begun, log);
+  if (typeof begun === "string") return await stop(gateway, begun, { log, service });
   if ("problems" in begun) return refuse(begun.problems);
   const greets = isForPeople(config.server.log.format) && log.isLevelEnabled("info");
   if (greets) process.stdout.write(greeting(config, begun.addresses, gateway));
   else report(log, begun.addresses, gateway);
   const directory = flags.has("to") ? undefined : directoryOf(flags);
-  const follow = { gateway, config, log, signals, directory, listenKey: listenKey(flags) };
+  const follow = { gateway, config, log, service, signals, directory, listenKey: listenKey(flags) };
   const unfollow = followConfig({ ...follow, load: () => load(flags) });
   const openFiles = openFileLimit();
   if (openFiles < FEW_FILES) log.warn({ openFiles }, "low limit of open files: raise it (ulimit -n)");
   log.info({ openFiles }, "ready");
+  service.started(begun.addresses);
   const signal = await signals.stop;
   unfollow();
-  return await stop(gateway, signal, log);
+  return await stop(gateway, signal, { log, service });
 }
 
 function report(log: Log, addresses: readonly string[], { adminAddress }: ListeningGateway): void {
@@ -103,9 +106,13 @@ async function begin(gateway: ListeningGateway, flags: ParsedFlags): Promise<Beg
 }
 
 /** Stops the gateway: SIGTERM, from a supervisor, drains; SIGINT, from a user who waits at a terminal, ends at once. */
-async function stop(gateway: ListeningGateway, signal: NodeJS.Signals, log: Log): Promise<number> {
+async function stop(
+  gateway: ListeningGateway,
+  signal: NodeJS.Signals,
+  { log, service }: { readonly log: Log; readonly service: ServiceManager },
+): Promise<number> {
   log.info({ signal }, "stopping");
-  await gateway.close({ now: signal === "SIGINT" });
+  await Promise.all([service.stopping(), gateway.close({ now: signal === "SIGINT" })]);
   log.info("stopped");
   return process.exit(EXIT.done);
 }

@@ -219,11 +219,24 @@ interface DataSources {
 }
 
 describe("systemd", () => {
-  const unit = readFileSync(`${DOCKER}/systemd/sluice.service`, "utf8");
+  const file = `${DOCKER}/systemd/sluice.service`;
+  const unit = readFileSync(file, "utf8");
 
   test("systemd accepts the unit", async () => {
-    const { code, output } = await attempt("systemd-analyze", ["verify", `${DOCKER}/systemd/sluice.service`]);
+    const { code, output } = await attempt("systemd-analyze", ["verify", file]);
     expect({ code, output }).toEqual({ code: 0, output: "" });
+  });
+
+  test("systemd rates its exposure below 2 of 10", async () => {
+    const { output } = await attempt("systemd-analyze", ["security", "--offline=true", "--no-pager", file]);
+    expect(Number(/Overall exposure level for sluice\.service: ([\d.]+)/.exec(output)?.[1])).toBeLessThan(2);
+  });
+
+  test("its check before a reload reads the configuration that the service reads", () => {
+    const [, start] = /^ExecStart=(.*) serve (?<flags>.*)$/m.exec(unit) ?? [];
+    expect(unit).toContain(
+      `ExecReload=${start} check ${/ serve (.*)$/m.exec(unit)?.[1]}\nExecReload=/bin/kill -HUP`,
+    );
   });
 
   test("its stop timeout is long enough to drain with the defaults", () => {

@@ -33,6 +33,7 @@ const PROGRAMS = [
     use: "the sample of a systemd unit",
     variable: undefined,
   },
+  { path: "/usr/bin/python3", name: "python3", use: "messages to systemd", variable: undefined },
 ];
 
 const isThere = ({ path, variable }) => existsSync(process.env[variable] ?? path);
