@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type CommandResult, run } from "../support/command.ts";
@@ -12,6 +13,8 @@ import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 /** Time for everything: programs, base images, the project's image, and the containers. */
 const FROM_NOTHING_MS = 1_200_000;
+
+const { version: VERSION } = createRequire(import.meta.url)("../../package.json") as { version: string };
 
 let docker: ComposeEnvironment | undefined;
 let whyNot = "";
@@ -54,10 +57,46 @@ onEngine("streams through the published port of each site", async (environment) 
   }
 });
 
-onEngine("runs sluice as a user without rights, and healthy", async (environment) => {
+onEngine("runs sluice as a user without rights, on a read-only root, and healthy", async (environment) => {
   expect((await environment.compose("exec", "-T", "sluice", "id", "-u")).trim()).toBe("1000");
+  const write = await environment.attempt("exec", "-T", "--user=0", "sluice", "touch", "/app/file");
+  expect(write.output).toContain("Read-only file system");
   expect(await stateOf(environment, "sluice")).toMatchObject({ Health: "healthy", State: "running" });
 });
+
+onEngine(
+  "bakes an image with its labels and tags that adds less than 60 MB to its base",
+  async (environment) => {
+    const variables = {
+      REPOSITORY: "sluice-baked",
+      REVISION: "0123abc",
+      SOURCE: "https://example.com/sluice",
+    };
+    await environment.bake(variables);
+    const image = await environment.inspect(`sluice-baked:${VERSION}`);
+    const base = await environment.inspect(environment.nodeImage);
+    expect(image.RepoTags).toEqual(
+      expect.arrayContaining([`sluice-baked:${VERSION}`, "sluice-baked:latest"]),
+    );
+    const labels = Object.entries(image.Config.Labels).map(([name, value]) => [
+      name.split(".").at(-1),
+      value,
+    ]);
+    expect(Object.fromEntries(labels)).toMatchObject({
+      title: "sluice",
+      description: expect.stringContaining("Server-Sent Events"),
+      licenses: "MIT",
+      version: VERSION,
+      revision: "0123abc",
+      source: "https://example.com/sluice",
+      created: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    });
+    expect(image.Config.User).toBe("1000");
+    const addedMb = (image.Size - base.Size) / 1e6;
+    console.log(`the image adds ${addedMb.toFixed(1)} MB to its base`);
+    expect(addedMb).toBeLessThan(60);
+  },
+);
 
 onEngine("lets docker exec through to the engine's own API", async (environment) => {
   const gateway = await startGatewayTo(environment.api, { upgrade: ["tcp", "h2c"] });

@@ -218,6 +218,14 @@ interface DataSources {
   readonly datasources: readonly [{ readonly url: string }];
 }
 
+test("the samples build and run the version of package.json", () => {
+  const { version } = JSON.parse(readFileSync(`${DOCKER}/../package.json`, "utf8")) as { version: string };
+  const text = (file: string) => readFileSync(`${DOCKER}/${file}`, "utf8");
+  expect(text("docker-bake.hcl")).toContain(`variable "VERSION" {\n  default = "${version}"`);
+  for (const file of ["compose.yaml", "kubernetes/sluice.yaml"])
+    expect(text(file).match(/sluice:\d+\.\d+\.\d+/g)).toEqual([`sluice:${version}`]);
+});
+
 describe("systemd", () => {
   const file = `${DOCKER}/systemd/sluice.service`;
   const unit = readFileSync(file, "utf8");

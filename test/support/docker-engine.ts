@@ -7,7 +7,10 @@ import { attempt, type CommandResult, run } from "./command.ts";
 import { type Engine, runningEngine, startEngine } from "./docker/engine.ts";
 import { buildStandIns } from "./docker/images.ts";
 
-const COMPOSE_FILE = fileURLToPath(new URL("../../docker/compose.yaml", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const COMPOSE_FILE = join(ROOT, "docker/compose.yaml");
+const BAKE_FILE = join(ROOT, "docker/docker-bake.hcl");
+const NODE_IMAGE = "node:24-bookworm-slim";
 /** A project name of its own, because the test removes its containers at the end. */
 const PROJECT = "sluice-test";
 
@@ -18,12 +21,26 @@ export interface NoEngine {
   readonly reason: string;
 }
 
+/** A part of what an engine knows of an image. */
+export interface ImageFacts {
+  /** In bytes, with its base. */
+  readonly Size: number;
+  readonly RepoTags: readonly string[];
+  readonly Config: { readonly User: string; readonly Labels: Readonly<Record<string, string>> };
+}
+
 /** The project's Compose environment on an engine. */
 export interface ComposeEnvironment {
   /** Runs `docker compose …`, which must succeed; returns its standard output. */
   compose(...args: readonly string[]): Promise<string>;
   /** Runs `docker compose …` with any exit code. */
   attempt(...args: readonly string[]): Promise<CommandResult>;
+  /** Builds the image with the bake file and these values of its variables. */
+  bake(variables: Readonly<Record<string, string>>): Promise<void>;
+  /** Parses what `docker image inspect` says of an image. */
+  inspect(image: string): Promise<ImageFacts>;
+  /** The base image of ours. */
+  readonly nodeImage: string;
   /** Runs `docker …`, with any exit code, on the engine's API at a TCP address such as 127.0.0.1:8000. */
   through(address: string, args: readonly string[], input?: string): Promise<CommandResult>;
   /** The unix socket of the engine's API, as a backend: `unix:/run/docker.sock`. */
@@ -69,6 +86,17 @@ function environmentOn(engine: Engine, images: Readonly<Record<string, string>>)
   const compose = (...args: readonly string[]) => run("docker", words(args), { env });
   return {
     compose,
+    nodeImage: images["NODE_IMAGE"] ?? NODE_IMAGE,
+    async bake(variables) {
+      await run("docker", ["buildx", "bake", "--progress=plain", "--file", BAKE_FILE], {
+        cwd: ROOT,
+        env: { ...env, ...variables },
+      });
+    },
+    async inspect(image) {
+      const [facts] = JSON.parse(await run("docker", ["image", "inspect", image], { env })) as [ImageFacts];
+      return facts;
+    },
     attempt: (...args) => attempt("docker", words(args), { env }),
     through: (address, args, input) =>
       attempt("docker", ["--host", `tcp://${address}`, ...args], {
