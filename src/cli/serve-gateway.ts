@@ -40,13 +40,13 @@ export async function runGateway(flags: ParsedFlags, signals: Signals): Promise<
   const greets = isForPeople(config.server.log.format) && log.isLevelEnabled("info");
   if (greets) process.stdout.write(greeting(config, begun.addresses, gateway));
   else report(log, begun.addresses, gateway);
+  service.started(begun.addresses);
   const directory = flags.has("to") ? undefined : directoryOf(flags);
   const follow = { gateway, config, log, service, signals, directory, listenKey: listenKey(flags) };
   const unfollow = followConfig({ ...follow, load: () => load(flags) });
   const openFiles = openFileLimit();
   if (openFiles < FEW_FILES) log.warn({ openFiles }, "low limit of open files: raise it (ulimit -n)");
   log.info({ openFiles }, "ready");
-  service.started(begun.addresses);
   const signal = await signals.stop;
   unfollow();
   return await stop(gateway, signal, { log, service });

@@ -5,11 +5,7 @@ import type { Release } from "../base/release.ts";
 import type { Config, ServerConfig } from "../config/server-schema.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { CounterStore } from "../limits/counter-store.ts";
-import {
-  type AttachedRequest,
-  AttachedRequests,
-  type AttachedResponse,
-} from "../listen/attached-requests.ts";
+import { AttachedRequests, type Middleware } from "../listen/attached-requests.ts";
 import { type AttachableServer, attachTo } from "../listen/attached-server.ts";
 import { Listeners, type PreparedListeners } from "../listen/listeners.ts";
 import { createLog, type Log } from "../observe/log.ts";
@@ -72,14 +68,6 @@ export interface Gateway extends ListeningGateway {
    * address of the configuration. Rejects as `listen` does.
    */
   middleware(): Promise<Middleware>;
-}
-
-/** Answers a request of node:http or node:http2 if a route takes it. */
-export interface Middleware {
-  /** Calls `next` if no route takes the request. */
-  (request: AttachedRequest, response: AttachedResponse, next: () => void): void;
-  /** Returns whether a route takes the request. */
-  (request: AttachedRequest, response: AttachedResponse): boolean;
 }
 
 /**
@@ -156,19 +144,13 @@ export class RunningGateway implements Gateway {
   }
 
   async attach(server: AttachableServer): Promise<Release> {
-    await this.#start();
-    this.telemetry.readiness.set("starting", false);
+    await this.#startJoined();
     return attachTo(server, this.#attached);
   }
 
   async middleware(): Promise<Middleware> {
-    await this.#start();
-    this.telemetry.readiness.set("starting", false);
-    return (request: AttachedRequest, response: AttachedResponse, next?: () => void) => {
-      const isTaken = this.#attached.take(request, response);
-      if (!isTaken) next?.();
-      return isTaken;
-    };
+    await this.#startJoined();
+    return this.#attached.middleware;
   }
 
   reload(config: Config): Promise<void> {
@@ -230,7 +212,15 @@ export class RunningGateway implements Gateway {
     }
   }
 
+  /** Starts without listening, for requests of other servers. */
+  async #startJoined(): Promise<void> {
+    await this.#start();
+    if (this.#runtime.isDraining) throw new GatewayClosedError();
+    this.telemetry.readiness.set("starting", false);
+  }
+
   async #end(): Promise<void> {
+    this.#starting = undefined;
     await this.#admin?.close();
     await this.#runtime.close();
   }

@@ -30,6 +30,14 @@ export type AttachedRequest = IncomingMessage | Http2ServerRequest;
 /** Its response. */
 export type AttachedResponse = ServerResponse | Http2ServerResponse;
 
+/** Answers a request of node:http or node:http2 if a route takes it. */
+export interface Middleware {
+  /** Calls `next` if no route takes the request. */
+  (request: AttachedRequest, response: AttachedResponse, next: () => void): void;
+  /** Returns whether a route takes the request. */
+  (request: AttachedRequest, response: AttachedResponse): boolean;
+}
+
 /** A request for an upgrade, which Node has detached from its parser. */
 export interface DetachedUpgrade {
   readonly request: IncomingMessage;
@@ -55,6 +63,16 @@ export class AttachedRequests {
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
+
+  readonly middleware: Middleware = (
+    request: AttachedRequest,
+    response: AttachedResponse,
+    next?: () => void,
+  ) => {
+    const isTaken = this.take(request, response);
+    if (!isTaken) next?.();
+    return isTaken;
+  };
 
   /** Answers a request if a route takes it; returns whether a route does. */
   take(request: AttachedRequest, response: AttachedResponse, awaitsContinue = false): boolean {
@@ -120,8 +138,6 @@ export class AttachedRequests {
     const { socket } = request;
     if (socket.destroyed) return;
     this.#note(socket);
-    // The program's timeout would end a silent stream; Node sets it again for the next request.
-    socket.setTimeout(0);
     const runtime = this.#runtime;
     const received = { ...createNodeRequest(request), url: urlOf(request) };
     const exchange = receive(received, socket, runtime);
@@ -188,6 +204,8 @@ export class AttachedRequests {
 
   #note(socket: Socket): void {
     noteAttachedSocket(socket, this.#runtime, (error) => this.#runtime.onFault(error));
+    // The program's timeout would end a silent stream; Node sets it again for the next request.
+    socket.setTimeout(0);
   }
 
   #turnsOf(socket: Socket): Turns {

@@ -39,6 +39,21 @@ const application: RequestListener = (request, response) => {
   request.on("end", () => response.end(`application ${request.method} ${request.url} ${body}`));
 };
 
+/** Replaces `writeHead` as on-headers 1.0 does, which morgan, express-session and others use: it reads lists as pairs. */
+function readPairsOnly(_request: unknown, response: http.ServerResponse, next: () => void): void {
+  const writeHead = response.writeHead.bind(response) as (
+    status: number,
+    reason?: string,
+  ) => http.ServerResponse;
+  response.writeHead = (status: number, ...rest: unknown[]) => {
+    const fields = rest.at(-1);
+    if (Array.isArray(fields))
+      for (const [name, value] of fields as string[]) response.setHeader(name ?? "", value ?? "");
+    return typeof rest[0] === "string" ? writeHead(status, rest[0]) : writeHead(status);
+  };
+  next();
+}
+
 interface Embedded {
   readonly gateway: Gateway;
   readonly log: LogLine[];
@@ -287,6 +302,7 @@ describe("attached to a server", () => {
     request.openStream();
     request.emit("data: one\n\n");
     await stream.received("data: one\n\n");
+    expect(request.field("x-forwarded-proto")).toBe("https");
     stream.stream.close();
     await request.connection.closed;
     // A body that the backend has broken off must not end cleanly.
@@ -329,6 +345,7 @@ describe("as a middleware", () => {
         response.setHeader("X-Own", "middleware");
         next();
       });
+      app.use(readPairsOnly);
       app.use(compression());
       app.use(await gateway.middleware());
     });

@@ -22,6 +22,8 @@ export const SLOW_FILES: readonly string[] = [
   "test/unit/auth/app.test.ts",
   "test/unit/shared/replay-meets-live.test.ts",
   "test/integration/cli.test.ts",
+  "test/integration/a-gateway-joins-an-existing-server.test.ts",
+  "test/integration/systemd-is-told-of-each-state.test.ts",
   "test/security/http-2-floods.test.ts",
   "test/integration/a-kept-connection-is-left-before-its-backend-closes-it.test.ts",
   "test/e2e/gunicorn.test.ts",
