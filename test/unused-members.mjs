@@ -26,6 +26,9 @@ const READ_ELSEWHERE = {
     ...["SyntaxFault.file", "Token.line", "Token.column", "Reading.onEvent", "Reading.onComment"],
     "TimedBody.rawTrailers",
   ],
+  "called by the program around sluice": [
+    ...["Gateway.attach", "RunningGateway.attach", "RunningGateway.middleware"],
+  ],
   "called by a library": [
     "LogOutput.write",
     "RouteHistogram.get",

@@ -13,7 +13,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import type { AttachableServer } from "../../src/listen/attached-server.ts";
 import { afterTest } from "../support/after-test.ts";
-import { type Backend, startBackend } from "../support/backend.ts";
+import { type Backend, refusedPort, startBackend } from "../support/backend.ts";
 import { certificate } from "../support/certificate.ts";
 import { eventually } from "../support/eventually.ts";
 import { inlineConfig, type LogLine } from "../support/gateway.ts";
@@ -345,8 +345,8 @@ describe("as a middleware", () => {
         response.setHeader("X-Own", "middleware");
         next();
       });
-      app.use(readPairsOnly);
       app.use(compression());
+      app.use(readPairsOnly);
       app.use(await gateway.middleware());
     });
     const headers = { ...EVENT_SOURCE, "Accept-Encoding": "gzip" };
@@ -422,11 +422,11 @@ describe("as a middleware", () => {
     const { gateway } = embed(backend);
     const port = await startExpress(async (app) => app.use(await gateway.middleware()));
     const routes = { hello: { match: { path: "/hello" }, mock: { body: "hello" } } };
-    // Nothing may listen on port 1 without rights; where it may, the reload would open it all the same.
-    await gateway.reload(inlineConfig({ routes, server: { listen: "127.0.0.1:1" } }));
+    const address = `127.0.0.1:${await refusedPort()}`;
+    await gateway.reload(inlineConfig({ routes, server: { listen: address } }));
     expect(await textOf(`http://127.0.0.1:${port}/hello`)).toBe("hello");
     expect(await textOf(`http://127.0.0.1:${port}/stream`)).toBe("application GET /stream ");
-    await expect(fetch("http://127.0.0.1:1/hello")).rejects.toThrow();
+    await expect(fetch(`http://${address}/hello`)).rejects.toThrow();
   });
 
   test("connections that bring its requests count for limits.connections", async () => {
