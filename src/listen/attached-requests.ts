@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue } from "../http/fields.ts";
 import { retrySoon } from "../http/retry-after.ts";
 import { keepSessionInMemory } from "../process/internals/http2-session-memory.ts";
@@ -100,7 +101,8 @@ export class AttachedRequests {
       this.#note(socket);
       const { request: detached, body } = createDetachedRequest(request);
       const exchange = receive(detached, socket, runtime);
-      this.#holdOpen(exchange, () => socket.destroy());
+      this.#open.set(exchange, () => socket.destroy());
+      exchange.onEnd(() => this.#ended(exchange));
       const turns = this.#turnsOf(socket);
       const parseAgain = (again: Duplex) => {
         // An upgrade that its route ignores comes back as another request, with an exchange of its own.
@@ -114,7 +116,7 @@ export class AttachedRequests {
     return true;
   }
 
-  /** Refuses all further requests; resolves when the last exchange has ended. */
+  /** Refuses all further requests; resolves when the last response and the last tunnel have ended. */
   close(): Promise<void> {
     this.#isClosing = true;
     return new Promise((resolve) => {
@@ -141,9 +143,9 @@ export class AttachedRequests {
     const runtime = this.#runtime;
     const received = { ...createNodeRequest(request), url: urlOf(request) };
     const exchange = receive(received, socket, runtime);
-    this.#holdOpen(exchange, () => socket.destroy());
     if (runtime.isDraining) nodeResponse.shouldKeepAlive = false;
     const response = new NodeResponse(nodeResponse, writeMergedHead);
+    this.#holdOpen(exchange, response, () => socket.destroy());
     if (awaitsContinue) exchange.waitsForContinue(response);
     const isRead = received.body !== undefined && request.readableDidRead;
     const begin = () => {
@@ -171,7 +173,7 @@ export class AttachedRequests {
     // The compatibility API would end the body cleanly, also one that sluice has aborted.
     stream.removeAllListeners("wantTrailers");
     const { exchange, response } = answerHttp2(rawHeaders, { stream, connection: session.socket, runtime });
-    this.#holdOpen(exchange, () => response.breakOff());
+    this.#holdOpen(exchange, response, () => response.breakOff());
     // After a reset with NO_ERROR, Node waits until the client takes the rest of the response, for ever.
     const onAborted = () => {
       if (stream.closed && !response.isWhole) stream.destroy();
@@ -192,9 +194,10 @@ export class AttachedRequests {
     return true;
   }
 
-  #holdOpen(exchange: Exchange, abort: () => void): void {
+  /** Until the response is closed: with `onClientGone: drain` the exchange lasts until its backend ends. */
+  #holdOpen(exchange: Exchange, response: ClientResponse, abort: () => void): void {
     this.#open.set(exchange, abort);
-    exchange.onEnd(() => this.#ended(exchange));
+    response.onClose(() => this.#ended(exchange));
   }
 
   #ended(exchange: Exchange): void {

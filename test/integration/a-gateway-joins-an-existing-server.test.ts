@@ -77,6 +77,7 @@ function embed(backend: Backend, server: Readonly<Record<string, unknown>> = {})
       stream: { comments: "on", onRefusal: "retry" },
     },
     post: { match: { path: "/answers/*", methods: ["POST"] }, upstream },
+    finished: { match: { path: "/finished" }, upstream, stream: { onClientGone: "drain" } },
     closed: { match: { path: "/closed" }, upstream, access: { deny: ["0.0.0.0/0"] } },
     socket: { match: { path: "/socket" }, upstream, websocket: true },
   };
@@ -210,6 +211,17 @@ describe("attached to a server", () => {
     // An EventSource comes back only after a 200.
     const again = await fetch(`http://127.0.0.1:${port}/stream`, { headers: EVENT_SOURCE });
     expect([again.status, await again.text()]).toEqual([200, expect.stringContaining("retry: ")]);
+  });
+
+  test("close does not wait for a backend whose client has left", async () => {
+    const backend = await startBackend();
+    const { gateway, port, log } = await attached(backend);
+    const client = openStream(port, { path: "/finished", method: "POST", body: "x" });
+    const request = await backend.nextRequest();
+    client.leave();
+    await eventually(() => log.some(({ msg }) => msg === "request"), "the log line");
+    await gateway.close({ now: true });
+    await request.connection.closed;
   });
 
   test("upgrades of its routes become tunnels, beside the server's own upgrades", async () => {
