@@ -88,7 +88,7 @@ function answerExchange({ exchange: first, route, log, onFault }: AnswerDial): E
   const rawHeaders = [...withoutField(request.rawHeaders, "accept-encoding"), "Accept-Encoding", "identity"];
   const own = { ...client, requestId: first.id };
   const connection = needsOwnConnection(first) ? first.connection : undefined;
-  const detachment = { route, log, onFault, origin: first, connection };
+  const detachment = { route, log, onFault, origin: first, connection, trace: first.trace?.forAnswer() };
   const exchange = detachedExchange({ ...request, rawHeaders }, own, detachment);
   if (lastEventId !== undefined) exchange.foundLastEventId(lastEventId);
   if (body !== undefined) exchange.readWhole(body);

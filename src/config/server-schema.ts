@@ -9,6 +9,7 @@ import { redisIn } from "./redis-schema.ts";
 import type { RouteConfig } from "./route-schema.ts";
 import { cidr } from "./scalars.ts";
 import { serverLimits } from "./server-limits-schema.ts";
+import { tracingSchema } from "./tracing-schema.ts";
 
 /** sluice.yaml, the settings of the server. Every key has a default. */
 
@@ -54,6 +55,7 @@ const serverObject = z.strictObject({
   drain: drainSchema,
   probe,
   redis: redisAt("."),
+  tracing: tracingSchema,
 });
 
 export const serverSchema = serverObject

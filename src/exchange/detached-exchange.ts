@@ -3,7 +3,9 @@ import type { Client } from "../http/address.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import { isExpected } from "./account.ts";
 import { Exchange, type Observer } from "./exchange.ts";
+import type { AttemptTrace } from "./exchange-trace.ts";
 import type { Route } from "./route.ts";
+import { TracedDetachedExchange } from "./traced-exchange.ts";
 
 /** The parts of a client's exchange that a request in its place takes over. */
 type Origin = Pick<Exchange, "host" | "target" | "principal" | "consumed">;
@@ -13,6 +15,8 @@ export interface Detachment extends Pick<Observer, "log" | "onFault"> {
   readonly origin: Origin;
   /** The connection of the client whose authenticated backend connection it needs; undefined if it needs none. */
   readonly connection?: Duplex | undefined;
+  /** The spans of its attempts; undefined without `tracing`. */
+  readonly trace: AttemptTrace | undefined;
 }
 
 /**
@@ -22,14 +26,14 @@ export interface Detachment extends Pick<Observer, "log" | "onFault"> {
 export function detachedExchange(
   request: ClientRequest,
   client: Client,
-  { route, log, onFault, origin, connection }: Detachment,
+  { route, log, onFault, origin, connection, trace }: Detachment,
 ): Exchange {
-  const exchange = new Exchange(
-    request,
-    client,
-    { log, onSettled() {}, onFault },
-    { ...(connection && { connection }) },
-  );
+  const observer: Observer = { log, onSettled() {}, onFault };
+  const own = connection && { connection };
+  const exchange =
+    trace === undefined
+      ? new Exchange(request, client, observer, own)
+      : new TracedDetachedExchange(request, client, observer, { origin: own, trace });
   exchange.answerFaultsBy((error) => {
     if (!isExpected(error)) onFault(error, { reqId: exchange.id, route: route.config.name });
   });

@@ -8,6 +8,7 @@ import type { ClientRequest } from "../http/client-request.ts";
 import type { Log } from "../observe/log.ts";
 import { Account, isExpected } from "./account.ts";
 import { debugFields } from "./debug.ts";
+import type { AttemptTrace, ExchangeTrace } from "./exchange-trace.ts";
 import { Holdings } from "./holdings.ts";
 import type { RequestOrigin } from "./received-request.ts";
 import { RoutedRequest } from "./routed-request.ts";
@@ -44,6 +45,21 @@ export class Exchange extends RoutedRequest implements FaultOwner {
     this.id = client.requestId === undefined ? randomUUID() : ownText(client.requestId);
     this.log = observer.log;
     this.#observer = observer;
+  }
+
+  /** The path for logs and traces: without the query, because it may hold a token. */
+  get path(): string {
+    return this.target.path || this.request.url.replace(/[?#].*$/s, "");
+  }
+
+  /** The span of the client's request; undefined without `tracing`. A getter, so that no untraced exchange has a field. */
+  get trace(): ExchangeTrace | undefined {
+    return undefined;
+  }
+
+  /** The spans of attempts to reach a backend; undefined without `tracing`. */
+  get attemptTrace(): AttemptTrace | undefined {
+    return undefined;
   }
 
   /** Fields that every response of this exchange carries, composed or relayed. */
@@ -134,10 +150,11 @@ export class Exchange extends RoutedRequest implements FaultOwner {
   /** Reports an error that came after the exchange's own log line. */
   #report(error: unknown): void {
     if (isExpected(error)) return;
-    this.#observer.onFault(error, { reqId: this.id, route: this.route?.config.name });
+    const ids = this.attemptTrace?.ids;
+    this.#observer.onFault(error, { reqId: this.id, ...ids, route: this.route?.config.name });
   }
 
-  /** Returns the fields of a log line; without the query, because it may hold a token. */
+  /** Returns the fields of a log line. */
   facts(endReason?: EndReason, err?: unknown): Record<string, unknown> {
     const { account } = this;
     return {
@@ -146,7 +163,7 @@ export class Exchange extends RoutedRequest implements FaultOwner {
       route: this.route?.config.name,
       stage: this.route?.environment,
       method: this.request.method,
-      path: this.target.path || this.request.url.replace(/[?#].*$/s, ""),
+      path: this.path,
       status: account.status,
       preflightRefused: account.preflightRefused,
       client: this.client.address,

@@ -11,6 +11,7 @@ import { LlmMetrics } from "./llm-metrics.ts";
 import { declareRedis, type RedisState } from "./redis-metrics.ts";
 import { RequestMetrics, type RouteBytes } from "./request-metrics.ts";
 import { RouteHistogram } from "./route-histogram.ts";
+import { declareTraces, type SpanCounts } from "./trace-metrics.ts";
 
 /** Buckets in seconds, from 1 ms, the time of a cached response, to the minute after which proxies time out. */
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -65,6 +66,7 @@ export interface MetricSources {
   readonly historyBytes: () => number;
   /** The state of the Redis that instances share; undefined without Redis. */
   readonly redis: () => RedisState | undefined;
+  readonly spans: () => SpanCounts;
 }
 
 /**
@@ -150,6 +152,7 @@ export class Metrics {
     this.limits = new LimitMetrics(registers);
     declareCertificates(registers, sources.listen);
     if (sources.redis() !== undefined) declareRedis(registers, sources.redis);
+    declareTraces(registers, sources.spans);
   }
 
   /** Counts a fault. */

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { Exchange } from "../exchange/exchange.ts";
 import { fail } from "../exchange/reply.ts";
+import { TracedExchange } from "../exchange/traced-exchange.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue } from "../http/fields.ts";
@@ -19,7 +20,10 @@ export function receive(request: ClientRequest, connection: Duplex, runtime: Run
   const host = fieldValue(rawHeaders, "host") ?? "";
   const client = runtime.trust.resolveClient({ peer, tls, rawHeaders, host });
   if (!client.isTrusted) runtime.unknownProxies.note(peer, rawHeaders);
-  return new Exchange(request, client, runtime, { connection, isOverflow });
+  const origin = { connection, isOverflow };
+  const trace = runtime.tracing?.begin(request, client, peer);
+  if (trace === undefined) return new Exchange(request, client, runtime, origin);
+  return new TracedExchange(request, client, runtime, { origin, trace });
 }
 
 /**

@@ -21,6 +21,8 @@ import type { Router } from "../routing/router.ts";
 import { HistoryBudget } from "../shared/history-budget.ts";
 import { MemoryStore } from "../shared/memory-store.ts";
 import type { Store } from "../shared/store.ts";
+import { Traces } from "../tracing/traces.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import { LoopGuard } from "../upstream/loop-guard.ts";
 import { answersOf, type RuntimeRoute } from "./runtime-route.ts";
 import { endSlowClients } from "./slow-clients.ts";
@@ -53,6 +55,8 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   readonly tunnels = new Set<LiveStream>();
   /** Whether the gateway closes: no new connections, and open ones are closed after their responses. */
   isDraining = false;
+  /** Traces requests; undefined without `tracing`. */
+  tracing: Tracing | undefined;
   /** The connections and streams that all listeners and routes together may have open. */
   readonly capacity: Capacity;
   /** Counts requests and streams. */
@@ -69,6 +73,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   readonly #historyBudget: HistoryBudget;
   readonly #bodies: BodyBudget;
   readonly #failures: FailedAuth;
+  readonly #traces: Traces;
   readonly #files = new FileReserve((isShort) => this.#onFiles(isShort));
   readonly #heap = new HeapWatch(this);
   #snapshot: Snapshot;
@@ -82,6 +87,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     this.log = log;
     this.loops = loops;
     this.unknownProxies = new UnknownProxies(log);
+    this.#traces = new Traces(log);
     const { redis } = config.server;
     const shared = redis === null ? undefined : new RedisStore(redis, log, this);
     this.#counters = shared?.counters(counters) ?? counters;
@@ -99,6 +105,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       historyBytes: () => this.#historyBudget.bytes,
       redis: () => shared?.health,
       listen: () => this.config.server.listen,
+      spans: () => this.#traces.tally,
       needsStore: redis?.required ?? false,
     });
     this.#jwksSets = new JwksSets(log);
@@ -106,6 +113,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   }
 
   onSettled(exchange: Exchange, reason: EndReason): void {
+    exchange.trace?.settled(exchange, reason);
     this.telemetry.onSettled(exchange, reason);
     // There was no file descriptor for its backend connection: an idle stream gives one up for the next request.
     const { error } = exchange.account;
@@ -137,6 +145,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
   async start(): Promise<void> {
     this.#files.start();
     this.#heap.start();
+    this.tracing = await this.#traces.load(this.config.server.tracing);
     await this.#jwksSets.start(this.config.routes);
   }
 
@@ -151,7 +160,9 @@ export class Runtime implements Observer, HeapListener, RedisListener {
       for (const resource of after.resources) if (!before.resources.has(resource)) resource.close();
       this.#jwksSets.keep(before.config.routes);
     };
+    let tracing: Tracing | undefined;
     try {
+      tracing = await this.#traces.load(config.server.tracing, this.tracing);
       await this.#jwksSets.start(config.routes);
     } catch (error) {
       discard();
@@ -161,7 +172,11 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     const removed = new Set(
       changes.removed.flatMap((name) => environmentsOf(before.routes.get(name)?.route)),
     );
-    return { changes, removed, commit: () => this.#replace(before, after), discard };
+    const commit = () => {
+      this.#replace(before, after);
+      this.tracing = tracing;
+    };
+    return { changes, removed, commit, discard };
   }
 
   /** Whether answers come from this process that other instances can go on reading. */
@@ -172,7 +187,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
 
   /**
    * Closes the connections to backends and everything that was started; resolves when its leases in Redis are
-   * released.
+   * released and its last spans are sent.
    */
   async close(): Promise<void> {
     this.#files.stop();
@@ -180,7 +195,7 @@ export class Runtime implements Observer, HeapListener, RedisListener {
     this.#jwksSets.close();
     this.#failures.close();
     for (const resource of this.#snapshot.resources) resource.close();
-    await this.#store.close();
+    await Promise.all([this.#store.close(), this.#traces.close()]);
   }
 
   /** Reports that the system refused a listener a new connection; open connections are not affected. */

@@ -6,6 +6,7 @@ import type { LiveStream } from "../exchange/live-stream.ts";
 import type { Log } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { RedisState } from "../observe/redis-metrics.ts";
+import type { SpanCounts } from "../observe/trace-metrics.ts";
 import { Activity } from "./activity.ts";
 import { backendRecords, backendStates, isUp } from "./backend-states.ts";
 import { endedStream } from "./ended-stream.ts";
@@ -26,6 +27,7 @@ export interface TelemetrySources {
   readonly historyBytes: () => number;
   readonly redis: () => RedisState | undefined;
   readonly listen: () => readonly ListenConfig[];
+  readonly spans: () => SpanCounts;
   /** `redis.required`. */
   readonly needsStore: boolean;
 }
@@ -40,7 +42,7 @@ export class Telemetry {
   readonly routes: () => Iterable<RuntimeRoute>;
   #reloads = NO_RELOADS;
 
-  constructor({ log, streams, routes, historyBytes, redis, listen, needsStore }: TelemetrySources) {
+  constructor({ log, streams, routes, historyBytes, redis, listen, spans, needsStore }: TelemetrySources) {
     this.readiness = new Readiness(needsStore);
     this.routes = routes;
     this.activity = new Activity(streams, (stalledMs) => {
@@ -59,6 +61,7 @@ export class Telemetry {
       historyBytes,
       redis,
       listen,
+      spans,
     });
   }
 

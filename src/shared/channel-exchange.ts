@@ -1,6 +1,7 @@
 import { DEFAULT_KEY } from "../config/shared-schema.ts";
 import { detachedExchange } from "../exchange/detached-exchange.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import type { AttemptTrace } from "../exchange/exchange-trace.ts";
 import { fieldValues } from "../http/fields.ts";
 import type { HubContext } from "./hub-context.ts";
 import { type SharedRoute, sharedOf } from "./shared-route.ts";
@@ -45,6 +46,7 @@ export function channelExchange(
   template: ChannelTemplate,
   lastEventId: string,
   { log, onFault }: Pick<HubContext, "log" | "onFault">,
+  trace: AttemptTrace | undefined,
 ): Exchange {
   const { route, target, client, fields, host } = template;
   const rawHeaders = [
@@ -58,7 +60,7 @@ export function channelExchange(
   ];
   const url = target.path + target.query;
   const request = { method: "GET", url, httpVersion: "1.1", rawHeaders, body: undefined };
-  return detachedExchange(request, client, { route, log, onFault, origin: template });
+  return detachedExchange(request, client, { route, log, onFault, origin: template, trace });
 }
 
 function namedFields(part: string, { request }: Exchange): string[] {

@@ -1,6 +1,7 @@
 import { ProxyError } from "../base/errors.ts";
 import type { EndReason } from "../base/outcome.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import type { ChannelTrace, ExchangeTrace } from "../exchange/exchange-trace.ts";
 import type { LiveStream } from "../exchange/live-stream.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { retrySoon } from "../http/retry-after.ts";
@@ -22,6 +23,8 @@ export class Hub {
   readonly #context: HubContext;
   /** By key, least recently joined first. */
   readonly #channels = new Map<string, Channel>();
+  /** The spans of the channels that were opened with `tracing`. */
+  readonly #traces = new WeakMap<Channel, ChannelTrace>();
   #isClosed = false;
 
   constructor(route: SharedRoute, context: HubContext) {
@@ -41,6 +44,7 @@ export class Hub {
       return undefined;
     }
     const channel = this.#channelFor(exchange);
+    if (exchange.trace !== undefined) this.#link(exchange.trace, channel);
     const client = createClient(exchange, response, channel, subscription);
     channel.join(client);
     return client;
@@ -77,6 +81,7 @@ export class Hub {
     const { events, bytes, age } = sharedOf(route).history;
     const bounds: HistoryBounds = { events, bytes, ageMs: age };
     const name = keyName(key);
+    const trace = exchange.trace?.forChannel(route.config.name);
     const channel: Channel = new Channel({
       name,
       route,
@@ -90,13 +95,19 @@ export class Hub {
         definition: streamDefinition(route.config),
         bounds,
       }),
-      dial: dialChannel(exchange, route, this.#context),
+      dial: dialChannel(exchange, route, { ...this.#context, trace }),
       onClosed: () => {
         if (this.#channels.get(key) === channel) this.#channels.delete(key);
       },
     });
     this.#channels.set(key, channel);
+    if (trace !== undefined) this.#traces.set(channel, trace);
     return channel;
+  }
+
+  #link(client: ExchangeTrace, channel: Channel): void {
+    const trace = this.#traces.get(channel);
+    if (trace !== undefined) client.reads(trace);
   }
 
   /** At the limit of `shared.channels`, closes the least recently joined channel without clients, or refuses the client. */

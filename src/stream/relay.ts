@@ -79,7 +79,7 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     this.#hasBoundaries = hasEvents && coding === undefined;
     if (coding !== undefined) {
       exchange.log.warn(
-        { reqId: exchange.id, route: route.config.name, coding },
+        { reqId: exchange.id, ...exchange.attemptTrace?.ids, route: route.config.name, coding },
         "the stream's content coding cannot be decoded: no comment lines are added",
       );
     }

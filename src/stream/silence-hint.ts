@@ -12,7 +12,7 @@ export const SILENCE_HINT =
   "stream had nothing but heartbeats for ten minutes: if the backend should have sent something, set stream.idleTimeout";
 
 /** Logs that a backend may be frozen, unless the route bounds its silence. A mock has no backend. */
-export function hintAtSilence({ id, log, route, backend }: Exchange): void {
+export function hintAtSilence({ id, log, route, backend, attemptTrace }: Exchange): void {
   if (route === undefined || backend === undefined || route.config.stream.idleTimeout !== undefined) return;
-  log.warn({ reqId: id, route: route.config.name, backend }, SILENCE_HINT);
+  log.warn({ reqId: id, ...attemptTrace?.ids, route: route.config.name, backend }, SILENCE_HINT);
 }

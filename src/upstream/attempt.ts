@@ -1,8 +1,7 @@
-import { ProxyError } from "../base/errors.ts";
+import { ProxyError, refusalOf } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
-import type { RawFields } from "../http/fields.ts";
-import type { Source } from "../http/source.ts";
+import type { Source, SourceHead } from "../http/source.ts";
 import type { Backend } from "./backend.ts";
 import { bodyFraming, type DialOptions, dial } from "./dial.ts";
 import { DialError, dialError } from "./dial-error.ts";
@@ -25,8 +24,8 @@ export interface Attempt<T> {
 
 /** Receives the outcome of sending a request to one backend. */
 export interface Outcome<T> {
-  /** Takes the fields of the response, before the client gets its head; the head waits for a returned promise. */
-  heard(fields: RawFields): Promise<void> | undefined;
+  /** Takes the head of the response, before the client gets its head; the head waits for a returned promise. */
+  heard(head: SourceHead): Promise<void> | undefined;
   answered(response: T | Promise<T>): void;
   failed(error: unknown): void;
 }
@@ -96,16 +95,20 @@ class Attempts<T> implements Outcome<T> {
   #send(destination: Destination): void {
     this.#present = destination;
     const { backend, isAlone } = destination;
-    this.#details.exchange.dialling(backend.address);
+    const { exchange, send } = this.#details;
+    exchange.dialling(backend.address);
+    exchange.attemptTrace?.attemptBegins(backend.address);
     try {
-      this.#details.send(backend, isAlone, this);
+      send(backend, isAlone, this);
     } catch (error) {
+      this.#traceFailure(error);
       this.#reject(error);
     }
   }
 
-  heard(fields: RawFields): Promise<void> | undefined {
-    return this.#present && this.#stay?.answeredBy(this.#present.backend, fields);
+  heard({ status, rawHeaders }: SourceHead): Promise<void> | undefined {
+    this.#details.exchange.attemptTrace?.attemptAnswered(status);
+    return this.#present && this.#stay?.answeredBy(this.#present.backend, rawHeaders);
   }
 
   answered(response: T | Promise<T>): void {
@@ -113,7 +116,15 @@ class Attempts<T> implements Outcome<T> {
     this.#resolve(response);
   }
 
+  #traceFailure(error: unknown): void {
+    const { exchange, isClientGone } = this.#details;
+    const { attemptTrace } = exchange;
+    if (attemptTrace === undefined) return;
+    attemptTrace.attemptFailed(isClientGone() ? "client_gone" : refusalOf(error).code);
+  }
+
   failed(error: unknown): void {
+    this.#traceFailure(error);
     const next = this.#present && this.#nextAfter(this.#present, error);
     if (next === undefined) this.#reject(error);
     else this.#send(next);
@@ -139,8 +150,9 @@ class Attempts<T> implements Outcome<T> {
     if (next === undefined) return undefined;
     this.#retriesLeft--;
     const { exchange } = this.#details;
-    const facts = { reqId: exchange.id, route: exchange.route?.config.name, backend: backend.url };
-    exchange.log.warn({ ...facts, code: error.code, reason: error.message }, "attempt failed");
+    const facts = { reqId: exchange.id, ...exchange.attemptTrace?.ids, route: exchange.route?.config.name };
+    const failure = { backend: backend.url, code: error.code, reason: error.message };
+    exchange.log.warn({ ...facts, ...failure }, "attempt failed");
     return { backend: next, isAlone: false };
   }
 }
@@ -188,7 +200,7 @@ export function dialUpstream(options: UpstreamDial): Promise<Source> {
       const { timeouts } = upstream;
       const request = requestFor(backend);
       const answered = (source: Source) => {
-        const noted = outcome.heard(source.head.rawHeaders);
+        const noted = outcome.heard(source.head);
         outcome.answered(noted === undefined ? source : sourceAfter(noted, source));
       };
       const failed = (error: unknown) => outcome.failed(error);

@@ -49,9 +49,11 @@ export function createBackendRequest(
   // Behind the entries of earlier proxies (RFC 9110 section 7.6.3).
   if (config.headers.request.via === "on") fields.push("Via", `${request.httpVersion} sluice`);
   if (request.method === "OPTIONS") takeOneForward(fields);
+  const path = backendPath(target.path, config.rewrite) + target.query;
+  // Before the edits of the route, which may keep the context from a backend of somebody else.
+  exchange.attemptTrace?.forward(fields, request.method, path);
   for (const name of config.headers.request.remove) removeField(fields, name);
   for (const [name, value] of Object.entries(config.headers.request.set)) setField(fields, name, value);
-  const path = backendPath(target.path, config.rewrite) + target.query;
   const passing = { route: config.name, method: request.method, target: path };
   // After the fields that the route removes: without the mark a loop has no end.
   upstream.loops.mark(fields, request.rawHeaders, passing);

@@ -52,11 +52,11 @@ export async function passUpgrade(upgrade: Upgrade): Promise<UpgradeAnswer | und
       send: (backend, _isAlone, outcome) => {
         const onSwitch = (response: IncomingMessage) => {
           // Without waiting: the switch of the protocol cannot be delayed.
-          void outcome.heard(response.rawHeaders)?.catch((error: unknown) => upgrade.exchange.fault(error));
+          void outcome.heard(headOf(response))?.catch((error: unknown) => upgrade.exchange.fault(error));
           return upgrade.onSwitch(response);
         };
         const onAnswer = (answer: UpgradeAnswer) => {
-          const noted = "response" in answer ? outcome.heard(answer.response.head.rawHeaders) : undefined;
+          const noted = "response" in answer ? outcome.heard(answer.response.head) : undefined;
           outcome.answered(noted === undefined ? answer : noted.then(() => answer));
         };
         sendUpgrade({ ...upgrade, onSwitch }, backend).then(onAnswer, (error: unknown) =>

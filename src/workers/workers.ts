@@ -10,6 +10,7 @@ import { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { youngGenerationOptions } from "../process/internals/young-generation.ts";
 import { problemTexts } from "../runtime/reloads.ts";
+import { MAX_FLUSH_MS } from "../tracing/traces.ts";
 import { newLoopId } from "../upstream/loop-guard.ts";
 import { CounterServer } from "./counter-server.ts";
 import { LinkFaults } from "./link-faults.ts";
@@ -25,8 +26,11 @@ const MAX_FAILED_STARTS = 5;
 /** Time for a worker to exit, beyond the drain time. */
 const EXIT_GRACE_MS = 500;
 
-/** Time for a worker that is ended at once: the gateway's own grace for open requests, and the time to exit. */
-const END_MS = 5_000 + EXIT_GRACE_MS;
+/** Time for a worker that is ended at once: the gateway's own grace for open requests. */
+const END_MS = 5_000;
+
+/** Returns the time for a worker to exit; with tracing, it sends its last spans in it. */
+const exitMs = ({ tracing }: Config["server"]) => EXIT_GRACE_MS + (tracing === null ? 0 : MAX_FLUSH_MS);
 
 /** Returns how many processes a configuration asks for. */
 export function workerCount({ workers }: Config["server"]): number {
@@ -164,7 +168,7 @@ export class Workers implements ListeningGateway {
     member.isReplaced = true;
     this.#log.error({ worker: member.number, pid: member.pid }, "worker crashed");
     const { delay = 0, timeout } = this.#config.server.drain;
-    const close = () => member.close(false, delay + timeout + EXIT_GRACE_MS);
+    const close = () => member.close(false, delay + timeout + exitMs(this.#config.server));
     void this.#replace(member.number, 0).then(close).catch(this.#faults.onFault);
   }
 
@@ -264,7 +268,7 @@ export class Workers implements ListeningGateway {
 
   async #closeAll(now: boolean): Promise<void> {
     const { delay = 0, timeout } = this.#config.server.drain;
-    const limitMs = now ? END_MS : delay + timeout + EXIT_GRACE_MS;
+    const limitMs = (now ? END_MS : delay + timeout) + exitMs(this.#config.server);
     await Promise.all([...this.#members].map((member) => member.close(now, limitMs)));
   }
 

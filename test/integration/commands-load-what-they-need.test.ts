@@ -21,11 +21,16 @@ const PRELOAD = script(
   `import { register } from "node:module"; register(${JSON.stringify(script(LOADER))});`,
 );
 
-/** Returns the packages that the command loads, and the number of our own modules. */
-async function loadedBy(args: readonly string[]) {
+/** Returns the packages that the command loads, and the number of our own modules; ends one that serves. */
+async function loadedBy(args: readonly string[], files?: Readonly<Record<string, string>>) {
   const list = join(directoryOf({ "modules.txt": "" }), "modules.txt");
   const env = { NODE_OPTIONS: `--import=${PRELOAD}`, MODULE_LIST: list };
-  const { code, stderr } = await startSluice(args, { env }).ended;
+  const command = startSluice(args, { env, ...(files !== undefined && { cwd: directoryOf(files) }) });
+  if (files !== undefined) {
+    await command.logged("ready");
+    command.kill("SIGTERM");
+  }
+  const { code, stderr } = await command.ended;
   const urls = new Set(readFileSync(list, "utf8").split("\n"));
   const packages = [...urls].flatMap((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? []);
   const own = [...urls].filter((url) => url.startsWith(`file://${join(ROOT, "dist")}/`)).length;
@@ -70,4 +75,18 @@ test("control: the list contains the packages that serve loads", async () => {
   const { code, packages } = await loadedBy(["serve", "--config", "nowhere"]);
   expect(code).toBe(2);
   expect(packages).toEqual(expect.arrayContaining(["pino", "prom-client", "yaml", "zod"]));
+});
+
+test("serve loads OpenTelemetry with tracing alone", async () => {
+  const files = (server: string) => ({
+    "config/sluice.yaml": `listen: 127.0.0.1:0\nadmin: false\n${server}`,
+    "config/routes/main.yaml": "match: { path: /* }\nmock: { body: x }\n",
+  });
+  const ofTracing = (packages: readonly string[]) =>
+    packages.filter((name) => name.startsWith("@opentelemetry/"));
+  const without = await loadedBy(["serve"], files(""));
+  expect({ code: without.code, packages: ofTracing(without.packages) }).toEqual({ code: 0, packages: [] });
+  const withTracing = await loadedBy(["serve"], files("tracing: { otlp: http://127.0.0.1:4318 }\n"));
+  expect(withTracing.code).toBe(0);
+  expect(ofTracing(withTracing.packages)).toContain("@opentelemetry/sdk-trace");
 });

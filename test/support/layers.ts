@@ -6,6 +6,7 @@ export const LAYERS: readonly string[] = [
   "config",
   "observe",
   "exchange",
+  "tracing",
   "limits",
   "policy",
   "auth",
