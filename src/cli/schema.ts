@@ -12,11 +12,13 @@ Prints the JSON Schema of routes/*.yaml (route, the default), sluice.yaml
 file starts with
 
   # yaml-language-server: $schema=PATH
+
+The schema of sluice.yaml refers to route.json in the same directory.
 `,
   async run(args) {
     const [name = "route"] = parseFlags(args, {}, 1).words;
     // Loaded only now: the help needs no schemas.
-    const { jsonSchema, SCHEMAS } = await import("../config/json-schema.ts");
+    const { publishedSchema, SCHEMAS } = await import("../config/json-schema.ts");
     const names = Object.keys(SCHEMAS);
     const isSchemaName = (text: string): text is SchemaName => Object.hasOwn(SCHEMAS, text);
     if (!isSchemaName(name)) {
@@ -24,7 +26,7 @@ file starts with
         `unknown schema ${name}; expected ${names.join(" or ")}${suggestion(name, names)}`,
       );
     }
-    process.stdout.write(`${JSON.stringify(jsonSchema(name), undefined, 2)}\n`);
+    process.stdout.write(`${JSON.stringify(publishedSchema(name), undefined, 2)}\n`);
     return EXIT.done;
   },
 };

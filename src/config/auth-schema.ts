@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { appName } from "./apps-schema.ts";
 import { jwtSchema } from "./jwt-schema.ts";
+import { orOff } from "./scalars.ts";
 import { ticketSchema } from "./ticket-schema.ts";
 
 /** The `auth` of a route: the credentials that it accepts. A request needs one of them. */
@@ -36,11 +37,9 @@ export const authSchema = z
         "Accept X-Apig-AppCode: a fixed text from apps.yaml, of the apps in auth.app or, without it, of any app.",
       ),
     jwt: jwtSchema.optional().describe("Accept JSON Web Tokens."),
-    ticket: ticketSchema
-      .optional()
-      .describe(
-        "Issue a ticket for POST PATH?ticket, with which GET PATH?ticket=TICKET is accepted once: for native EventSource and WebSocket, which cannot send header fields.",
-      ),
+    ticket: orOff(ticketSchema).describe(
+      "Issue a ticket for POST PATH?ticket, with which GET PATH?ticket=TICKET is accepted once: for native EventSource and WebSocket, which cannot send header fields.",
+    ),
     forward: z
       .boolean()
       .prefault(false)

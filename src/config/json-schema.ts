@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { appsSchema } from "./apps-schema.ts";
 import { routeSchema } from "./route-schema.ts";
@@ -39,6 +40,36 @@ export function jsonSchema(name: SchemaName): JsonSchema {
   }) as JsonSchema;
   const { description: _, ...body } = allowVariables(schema);
   return { $schema, title: TITLES[name], ...body, definitions: { variable: VARIABLE } };
+}
+
+/**
+ * Returns the JSON Schema of a file as it is published: `defaults` refers to the keys of route.json, in the same
+ * directory, instead of repeating them.
+ */
+export function publishedSchema(name: SchemaName): JsonSchema {
+  const schema = jsonSchema(name);
+  const { defaults, ...others } = schema.properties ?? {};
+  if (name !== "server" || defaults === undefined) return schema;
+  const short = referring(defaults, jsonSchema("route"), "route.json#");
+  return { ...schema, properties: { ...others, defaults: short } };
+}
+
+/** Replaces each part of a schema that is equal to the same part of another one by a reference to it. */
+function referring(schema: JsonSchema, other: JsonSchema | undefined, pointer: string): JsonSchema {
+  if (other === undefined || isScalar(schema)) return schema;
+  if (isDeepStrictEqual(schema, other)) return { $ref: pointer };
+  const { properties, anyOf, ...rest } = schema;
+  const below = Object.entries(properties ?? {}).map(([key, value]) => [
+    key,
+    referring(value, other.properties?.[key], `${pointer}/properties/${key}`),
+  ]);
+  return {
+    ...rest,
+    ...(properties && { properties: Object.fromEntries(below) }),
+    ...(anyOf && {
+      anyOf: anyOf.map((branch, at) => referring(branch, other.anyOf?.[at], `${pointer}/anyOf/${at}`)),
+    }),
+  };
 }
 
 const VARIABLE_PATTERN = "\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { duration, durationOrOff } from "./scalars.ts";
+import { duration, durationOrOff, orOff } from "./scalars.ts";
 
 /** The largest count that the API gateway's own policies take. */
 const MAX_REQUESTS = 2 ** 31 - 1;
@@ -72,6 +72,9 @@ const tokenLimit = z
     reserve: reserve ?? Math.min(DEFAULT_RESERVE, limit.tokens),
   }));
 
+const streams = z.int().min(1).max(MAX_STREAMS);
+const EXPECTED_STREAMS = `expected a whole number from 1 to ${MAX_STREAMS}, or off`;
+
 export const limitsSchema = z.strictObject({
   rate: z
     .union([rate, z.array(rate).max(MAX_POLICIES)], "expected { requests, per, by }, or a list of these")
@@ -88,23 +91,15 @@ export const limitsSchema = z.strictObject({
     .describe(
       "Tokens of language models, each { tokens, per, by, reserve }; every limit of a list applies. The answers are read as with llm.",
     ),
-  streams: z
-    .int()
-    .min(1)
-    .max(MAX_STREAMS)
-    .optional()
-    .describe("Event streams open at a time on this route; 503 beyond."),
-  streamsPerClient: z
-    .int()
-    .min(1)
-    .max(MAX_STREAMS)
-    .optional()
-    .describe("Event streams open at a time for one client address; 429 beyond."),
-  bodyTimeout: duration
-    .optional()
-    .describe(
-      "How long a client may send nothing of a request body that is waited for; then 408. Without it, that of the server.",
-    ),
+  streams: orOff(streams, EXPECTED_STREAMS).describe(
+    "Event streams open at a time on this route; 503 beyond.",
+  ),
+  streamsPerClient: orOff(streams, EXPECTED_STREAMS).describe(
+    "Event streams open at a time for one client address; 429 beyond.",
+  ),
+  bodyTimeout: orOff(duration, "expected a duration such as 15s, or off").describe(
+    "How long a client may send nothing of a request body that is waited for; then 408. Without it, or with off, that of the server.",
+  ),
   halfCloseTimeout: durationOrOff
     .prefault("60s")
     .describe(

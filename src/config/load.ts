@@ -2,20 +2,18 @@ import type * as z from "zod";
 import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import type { AppConfig, AppsFile } from "./apps-schema.ts";
 import { type ConfigFiles, ON_DISK, YAML_ENDING } from "./config-files.ts";
-import { type Conflict, findConflicts } from "./conflicts.ts";
-import { findCookieConflicts } from "./cookie-conflicts.ts";
-import { findH2cConflicts } from "./h2c-conflicts.ts";
+import { type Defaults, defaultsIn, explained, layered } from "./defaults.ts";
 import type { Env } from "./interpolate.ts";
 import { jsonSchema, SCHEMAS, type SchemaName } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
-import { describeOwnBackend, ownBackends } from "./own-backends.ts";
-import { inFileOrder, type Problem, spellPath } from "./problem.ts";
-import type { RouteConfig, RouteFile } from "./route-schema.ts";
+import { formatProblem, inFileOrder, type Problem, spellPath } from "./problem.ts";
+import { problemsBetween, problemsWithServer, type ReadRoute } from "./route-problems.ts";
+import { type RouteFile, routeSchema } from "./route-schema.ts";
 import { type Config, type ServerConfig, serverSchema, serverSchemaIn } from "./server-schema.ts";
 import { describeSystemError } from "./text-file.ts";
 import { unreadRoutes } from "./unread-routes.ts";
-import { validate } from "./validate.ts";
-import { type Path, parseYaml, type YamlFile } from "./yaml-file.ts";
+import { type PositionedProblem, validate } from "./validate.ts";
+import { parseYaml, type YamlFile } from "./yaml-file.ts";
 
 /** A configuration, or all of its problems. */
 export type Loaded = { readonly config: Config } | { readonly problems: readonly Problem[] };
@@ -40,14 +38,23 @@ export function loadConfig(directory: string, env: Env, files: ConfigFiles = ON_
   const names = listNames(root, "", reading);
   if (names === undefined) return { problems };
   problems.push(...strayFiles(root, names));
-  const server = names.includes(SERVER_FILE) ? readServer(root, reading) : serverSchema.parse({});
+  const { server, defaults } = names.includes(SERVER_FILE)
+    ? readServer(root, reading)
+    : { server: serverSchema.parse({}), defaults: undefined };
   const apps = names.includes(APPS_FILE) ? readApps(`${root}/${APPS_FILE}`, reading) : [];
-  const { routes, read } = readRoutes(`${root}/${ROUTES}`, apps, reading);
-  if (server !== undefined) problems.push(...apartInWorkers(read, server), ...loops(read, server));
+  const read = readRoutes(`${root}/${ROUTES}`, defaults, reading);
+  problems.push(...problemsBetween(read, apps));
+  if (server !== undefined) problems.push(...problemsWithServer(read, server));
   if (problems.length > 0 || server === undefined || apps === undefined) {
-    return { problems: inFileOrder(problems) };
+    return { problems: inFileOrder(withoutRepetitions(problems)) };
   }
+  const routes = read.map(({ name, value, path }) => ({ ...value, name, file: path }));
   return { config: { server, routes, apps } };
+}
+
+/** Returns each problem once: a default that does not suit the server is found at every route. */
+function withoutRepetitions(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [formatProblem(problem), problem])).values()];
 }
 
 /** Returns the names in a directory, sorted, so that the result does not depend on the file system. */
@@ -80,15 +87,18 @@ function strayFiles(root: string, names: readonly string[]): Problem[] {
 }
 
 interface ReadFile<T> {
-  readonly value: T;
   readonly yaml: YamlFile;
+  /** Undefined if the file has a problem. */
+  readonly value: T | undefined;
+  readonly problems: readonly PositionedProblem[];
 }
 
+/** Reads a file and validates it. Reports the problems of its text, and returns those of its values. */
 function readFile<T>(
   path: string,
   name: SchemaName,
   { files, env, problems }: Reading,
-  schema: z.ZodType = SCHEMAS[name],
+  { schema = SCHEMAS[name], defaults }: { schema?: z.ZodType; defaults?: Defaults | undefined } = {},
 ): ReadFile<T> | undefined {
   const report = (key: string, message: string, at: Problem["at"]) => {
     problems.push({ file: path, at, key, message });
@@ -103,10 +113,10 @@ function readFile<T>(
     return report("", "the file is empty; expected at least match.path and upstream", undefined);
   }
   const yaml = file.value === null ? EMPTY : file;
-  const validated = validate(yaml, { schema: schema as z.ZodType<T>, json: () => jsonSchema(name) }, env);
-  if ("value" in validated) return found.length > 0 ? undefined : { value: validated.value, yaml };
-  for (const problem of validated.problems) report(spellPath(problem.path), problem.message, problem.at);
-  return undefined;
+  const known = { schema: schema as z.ZodType<T>, json: () => jsonSchema(name) };
+  const validated = validate(layered(yaml, defaults), known, env);
+  if ("problems" in validated) return { yaml, value: undefined, problems: validated.problems };
+  return { yaml, value: found.length > 0 ? undefined : validated.value, problems: [] };
 }
 
 /** A file without any key: every key has its default. */
@@ -116,28 +126,32 @@ const EMPTY: YamlFile = {
   valuePosition: () => ({ line: 1, column: 1 }),
 };
 
-interface ReadRoute extends ReadFile<RouteFile> {
-  readonly name: string;
-  readonly path: string;
-}
-
-function readServer(root: string, reading: Reading): ServerConfig | undefined {
+/** Returns the server's settings, undefined if they have a problem, and the defaults of the routes. */
+function readServer(
+  root: string,
+  reading: Reading,
+): { readonly server: ServerConfig | undefined; readonly defaults: Defaults | undefined } {
   // A configuration given as objects names files relative to the working directory.
   const schema = serverSchemaIn(reading.files.isOnDisk ? root : ".");
-  return readFile<ServerConfig>(`${root}/${SERVER_FILE}`, "server", reading, schema)?.value;
+  const path = `${root}/${SERVER_FILE}`;
+  const read = readFile<ServerConfig>(path, "server", reading, { schema });
+  if (read === undefined) return { server: undefined, defaults: undefined };
+  const { yaml, value, problems } = read;
+  reading.problems.push(...explained(problems, { path, own: yaml, defaults: undefined }));
+  const areValid = problems.every((problem) => problem.path[0] !== "defaults");
+  return { server: value, defaults: defaultsIn(path, yaml, areValid) };
 }
 
 function readApps(path: string, reading: Reading): AppConfig[] | undefined {
-  const file = readFile<AppsFile>(path, "apps", reading)?.value;
+  const read = readFile<AppsFile>(path, "apps", reading);
+  if (read === undefined) return undefined;
+  reading.problems.push(...explained(read.problems, { path, own: read.yaml, defaults: undefined }));
+  const file = read.value;
   return file && Object.entries(file).map(([name, app]) => ({ ...app, name }));
 }
 
-/** `apps` is undefined if apps.yaml has a problem: names of apps are then not checked. */
-function readRoutes(
-  directory: string,
-  apps: readonly AppConfig[] | undefined,
-  reading: Reading,
-): { readonly routes: RouteConfig[]; readonly read: readonly ReadRoute[] } {
+/** Returns the routes without a problem of their own. */
+function readRoutes(directory: string, defaults: Defaults | undefined, reading: Reading): ReadRoute[] {
   const { problems } = reading;
   const example = "; expected at least one route file such as stream.yaml in it";
   const names = listNames(directory, example, reading);
@@ -147,139 +161,37 @@ function readRoutes(
   }
   problems.push(...unreadRoutes(directory, names ?? [], reading.files));
   const seen = new Map<string, string>();
-  const routes = files.flatMap((file): ReadRoute[] => {
+  return files.flatMap((file): ReadRoute[] => {
     const path = `${directory}/${file}`;
     const name = file.replace(YAML_ENDING, "");
     const refusal = refusalOfName(name, seen.get(name));
     if (refusal !== undefined) problems.push({ file: path, at: undefined, key: "", message: refusal });
     seen.set(name, path);
-    const read = readFile<RouteFile>(path, "route", reading);
-    return read === undefined ? [] : [{ ...read, name, path }];
+    const route = readRoute(path, defaults, reading);
+    return route === undefined ? [] : [{ ...route, name }];
   });
-  problems.push(...conflictProblems(routes), ...cookieProblems(routes), ...h2cProblems(routes));
-  if (apps !== undefined) problems.push(...routes.flatMap((route) => unknownApps(route, apps)));
-  if (apps !== undefined) problems.push(...routes.flatMap((route) => uselessAuth(route, apps)));
-  return {
-    routes: routes.map(({ name, value, path }) => ({ ...value, name, file: path })),
-    read: routes,
+}
+
+function readRoute(
+  path: string,
+  defaults: Defaults | undefined,
+  reading: Reading,
+): Omit<ReadRoute, "name"> | undefined {
+  const read = readFile<RouteFile>(path, "route", reading, { defaults });
+  if (read === undefined) return undefined;
+  const { yaml: own, value, problems } = read;
+  const layers = { path, own, defaults };
+  const schema = { schema: routeSchema as z.ZodType<RouteFile>, json: () => jsonSchema("route") };
+  const problemsWith = (others: Defaults["value"]) => {
+    const validated = validate(layered(own, { value: others }), schema, reading.env);
+    return "problems" in validated ? validated.problems : [];
   };
-}
-
-/** The keys whose streams several workers share through Redis, and what they would share. */
-const SHARED_BY_WORKERS = [
-  ["shared", "can share a stream"],
-  ["resume", "can keep an answer for each other"],
-] as const;
-
-/** Refuses them with several workers and no Redis: each worker would have a backend request of its own. */
-function apartInWorkers(routes: readonly ReadRoute[], { workers, redis }: ServerConfig): Problem[] {
-  if (workers === 1 || redis !== null) return [];
-  return SHARED_BY_WORKERS.flatMap(([key, can]) => {
-    const message = `workers: ${workers} ${can} only through redis; set redis in ${SERVER_FILE}, or workers: 1`;
-    return routes.flatMap(({ value, yaml, path: file }) =>
-      value[key] === undefined ? [] : [{ file, at: yaml.keyPosition([key]), key, message }],
-    );
-  });
-}
-
-/** Returns a problem for each backend that is the gateway itself. */
-function loops(routes: readonly ReadRoute[], server: ServerConfig): Problem[] {
-  return routes.flatMap(({ value, yaml, path: file }) =>
-    ownBackends(value, server).map((own) => {
-      const path = writtenPart(yaml.value, own.path);
-      const message = describeOwnBackend(own, `${own.key} in ${SERVER_FILE}`);
-      return { file, at: yaml.valuePosition(path), key: spellPath(path), message };
-    }),
-  );
-}
-
-/**
- * Returns the longest start of a path that the file contains: the short form `upstream: URL` has no keys below
- * `upstream`.
- */
-function writtenPart(value: unknown, path: Path): Path {
-  const [step, ...rest] = path;
-  if (step === undefined || typeof value !== "object" || value === null || !(step in value)) return [];
-  return [step, ...writtenPart((value as Record<PropertyKey, unknown>)[step], rest)];
-}
-
-function unknownApps({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {
-  const names = apps.map(({ name }) => name);
-  const written = (yaml.value as { auth?: { app?: unknown } }).auth?.app;
-  const above: Path = Array.isArray(written) ? ["auth", "app"] : ["auth", "app", "apps"];
-  return (value.auth?.app?.apps ?? []).flatMap((app, index) => {
-    if (names.includes(app)) return [];
-    const path = [...above, index];
-    const meant = nearest(app, names);
-    const hint = meant === undefined ? `${APPS_FILE} has no such app` : `did you mean ${meant}?`;
-    return [
-      { file, at: yaml.valuePosition(path), key: spellPath(path), message: `unknown app ${app}; ${hint}` },
-    ];
-  });
-}
-
-/** Returns a problem for each key of `auth` that can never accept a request. */
-function uselessAuth({ value, yaml, path: file }: ReadRoute, apps: readonly AppConfig[]): Problem[] {
-  const { auth, match } = value;
-  const problem = (key: string, message: string): Problem => {
-    return { file, at: yaml.keyPosition(["auth", key]), key: `auth.${key}`, message };
-  };
-  const takers = apps.filter(({ name }) => auth?.app?.apps.includes(name) ?? true);
-  const hasNoCode = auth?.appCode === true && takers.every(({ appCodes }) => appCodes.length === 0);
-  const hasNoGet = auth?.ticket !== undefined && match.methods?.includes("GET") === false;
-  return [
-    ...(hasNoCode ? [problem("appCode", `no app of this route has appCodes in ${APPS_FILE}`)] : []),
-    ...(hasNoGet
-      ? [problem("ticket", "a ticket is for a GET request, and match.methods does not contain GET")]
-      : []),
-  ];
+  reading.problems.push(...explained(problems, layers, problemsWith));
+  return value === undefined ? undefined : { ...layers, value };
 }
 
 function refusalOfName(name: string, other: string | undefined): string | undefined {
   if (other !== undefined) return `the same route name as ${other}`;
   if (ROUTE_NAME.test(name)) return undefined;
   return "expected a file name of at most 64 letters, digits, - and _, because it is the route's name";
-}
-
-function conflictProblems(routes: readonly ReadRoute[]): Problem[] {
-  const byName = new Map(routes.map((route) => [route.name, route]));
-  const matches = routes.map(({ name, value }) => ({ name, match: value.match }));
-  return findConflicts(matches).flatMap((conflict) => {
-    const route = byName.get(conflict.name);
-    const other = byName.get(conflict.other);
-    if (route === undefined || other === undefined) return [];
-    const key = "match.path";
-    const at = route.yaml.valuePosition(["match", "path"]);
-    return [{ file: route.path, at, key, message: describeConflict(conflict, other) }];
-  });
-}
-
-function cookieProblems(routes: readonly ReadRoute[]): Problem[] {
-  const path = ["upstream", "sticky", "cookie"];
-  const byName = new Map(routes.map((route) => [route.name, route]));
-  const named = routes.map(({ name, value }) => ({ name, match: value.match, upstream: value.upstream }));
-  return findCookieConflicts(named).flatMap((names) => {
-    const [route, other] = names.map((name) => byName.get(name));
-    if (route === undefined || other === undefined) return [];
-    const { line, column } = other.yaml.valuePosition(path);
-    const message = `the same cookie as ${other.path}:${line}:${column} for other backends: each route would replace the other's; expected another name`;
-    return [{ file: route.path, at: route.yaml.valuePosition(path), key: spellPath(path), message }];
-  });
-}
-
-function h2cProblems(routes: readonly ReadRoute[]): Problem[] {
-  const path = ["upgrade"];
-  const conflicts = findH2cConflicts(routes.map(({ name, value }) => ({ ...value, name })));
-  return conflicts.flatMap(([name, passed]) => {
-    const route = routes.find((one) => one.name === name);
-    if (route === undefined) return [];
-    const message = `expected no h2c: in the tunnel a client reaches the backend of the route ${passed} without its auth and access`;
-    return [{ file: route.path, at: route.yaml.valuePosition(path), key: spellPath(path), message }];
-  });
-}
-
-function describeConflict({ methods }: Conflict, other: ReadRoute): string {
-  const { line, column } = other.yaml.valuePosition(["match", "path"]);
-  const what = methods === undefined ? "the same match" : `the same match, for ${methods.join(", ")},`;
-  return `${what} as ${other.path}:${line}:${column}; one of the two is never reached`;
 }

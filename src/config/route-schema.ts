@@ -11,7 +11,7 @@ import { mockSchema } from "./mock-schema.ts";
 import { suggestion } from "./nearest.ts";
 import { refuseUnsafeResuming, resumeSchema } from "./resume-schema.ts";
 import { rewriteSchema } from "./rewrite-schema.ts";
-import { pathCharacters } from "./scalars.ts";
+import { orOff, pathCharacters } from "./scalars.ts";
 import { refuseUnsafeSharing, sharedSchema } from "./shared-schema.ts";
 import { hasOneDestination, ONE_DESTINATION, stagesSchema } from "./stages-schema.ts";
 import { streamSchema } from "./stream-schema.ts";
@@ -64,7 +64,8 @@ const match = z.strictObject({
     .describe("Match only these methods; GET includes HEAD. Without it, any method."),
 });
 
-const route = z.strictObject({
+/** The keys of a route file, without the rules between them. */
+export const routeObject = z.strictObject({
   match: match.describe("Which requests the route serves."),
   upstream: upstream.optional(),
   mock: mockSchema
@@ -77,30 +78,24 @@ const route = z.strictObject({
     .describe("The path that the backend gets, and the URLs in its responses."),
   headers: headersSchema.prefault({}).describe("Header fields to set and remove."),
   stream: streamSchema.prefault({}).describe("How event streams are relayed."),
-  shared: sharedSchema
-    .optional()
-    .describe(
-      "One backend request for all clients that ask for the same stream, with a history to resume from.",
-    ),
-  resume: resumeSchema
-    .optional()
-    .describe(
-      "Keep the streamed answer to a POST that names itself, so that its client can come back for it after a lost connection.",
-    ),
-  llm: llmSchema
-    .optional()
-    .describe(
-      "Metrics and log fields for the answers of language models: tokens, and time to the first one.",
-    ),
+  shared: orOff(sharedSchema).describe(
+    "One backend request for all clients that ask for the same stream, with a history to resume from.",
+  ),
+  resume: orOff(resumeSchema).describe(
+    "Keep the streamed answer to a POST that names itself, so that its client can come back for it after a lost connection.",
+  ),
+  llm: orOff(llmSchema).describe(
+    "Metrics and log fields for the answers of language models: tokens, and time to the first one.",
+  ),
   cors: z
     .union([z.boolean(), corsSchema], "expected true, or an object with allowOrigins")
     .prefault(false)
     .describe(
       "Cross-origin access. true: any origin, no credentials, preflights answered as by an API gateway's CORS switch.",
     ),
-  auth: authSchema
-    .optional()
-    .describe("The credentials that the route accepts. Without it, no credential is required."),
+  auth: orOff(authSchema).describe(
+    "The credentials that the route accepts. Without it, no credential is required.",
+  ),
   access: accessSchema.prefault({}).describe("The client addresses that may use the route; 403 for others."),
   limits: limitsSchema.prefault({}).describe("Rates and counts; a refusal has Retry-After."),
   stages: stagesSchema.describe(
@@ -116,12 +111,12 @@ const route = z.strictObject({
 });
 
 /** A route file before validation. */
-export type RouteInput = z.input<typeof route>;
+export type RouteInput = z.input<typeof routeObject>;
 
 /** The schema of a route file; its `#Name#` variables are filled in before validation. */
 export const routeSchema = z.preprocess(
   withVariables,
-  route
+  routeObject
     .refine(hasOneDestination, ONE_DESTINATION)
     .superRefine(refuseUnsafeSharing)
     .superRefine(refuseUnsafeResuming)

@@ -23,6 +23,20 @@ export const durationOrOff = z
 
 const EXPECTED_SIZE = "expected a size such as 64k";
 
+/**
+ * An optional value, or `off`; undefined after parsing if off. With `off`, a route takes a default of sluice.yaml off.
+ * The message names `{}` if it is a valid value.
+ */
+export function orOff<T extends z.ZodType>(schema: T, expected?: string) {
+  const object = schema.safeParse({}).success ? EXPECTED_ANY_OBJECT : "expected an object, or off";
+  return z
+    .union([z.literal("off"), schema], expected ?? object)
+    .transform((value): z.output<T> | undefined => (value === "off" ? undefined : value))
+    .optional();
+}
+
+const EXPECTED_ANY_OBJECT = "expected {} for the defaults, an object, or off";
+
 /** A size, `64k` or a plain number of bytes; bytes after parsing. */
 export const size = z
   .union(

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import { OWN_KEYS } from "./defaults-schema.ts";
 import { type JsonSchema, keyPaths, keysAt } from "./json-schema.ts";
 import { nearest, suggestion } from "./nearest.ts";
 import { foreignKey } from "./nginx-keys.ts";
@@ -96,11 +97,17 @@ export function withRemedy({ message, remedy }: SchemaProblem): string {
   return remedy === undefined ? message : `${message}; ${remedy}`;
 }
 
+/** The messages of `orOff`. */
+const OBJECT_OR_OFF = /an object, or off$/;
+
 /** Adds the known keys where an object was expected, for example for `stream:` with nothing below it. */
 function withKeys(issue: Issue, path: SchemaProblem["path"], schema: JsonSchema): string {
-  if (issue.code !== "invalid_type" || issue.expected !== "object") return issue.message;
+  const isObject = issue.code === "invalid_type" && issue.expected === "object";
+  if (!isObject && !OBJECT_OR_OFF.test(issue.message)) return issue.message;
   const keys = keysAt(schema, path);
-  return keys.length === 0 ? issue.message : `${issue.message} with ${keys.join(", ")}`;
+  return keys.length === 0
+    ? issue.message
+    : issue.message.replace("an object", `an object with ${keys.join(", ")}`);
 }
 
 function unknownKey(
@@ -117,6 +124,7 @@ function unknownKey(
     nearest(key, known) ??
     misspelt(key, everywhere);
   const hint =
+    (parent[0] === "defaults" && parent.length === 1 ? ownKey(key) : undefined) ??
     foreignKey(key) ??
     (key === "routes" ? "each route is a file of its own in routes/" : undefined) ??
     (meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}?`);
@@ -129,6 +137,12 @@ function variantOf(key: string, known: readonly string[]): string | undefined {
   if (plural !== undefined || key.length < 5) return plural;
   const longer = known.filter((name) => name.toLowerCase().endsWith(key.toLowerCase()));
   return longer.length === 1 ? longer[0] : undefined;
+}
+
+/** Returns the remedy for a key that has no default for all routes. */
+function ownKey(key: string): string | undefined {
+  const isOwn = (OWN_KEYS as readonly string[]).includes(key);
+  return isOwn ? `${key} has no default: each route has its own` : undefined;
 }
 
 const lastName = (path: string): string => path.slice(path.lastIndexOf(".") + 1);

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { refuseTwice } from "./address-conflicts.ts";
 import { admin, adminToken, refuseOpenAdmin } from "./admin-schema.ts";
 import type { AppConfig } from "./apps-schema.ts";
+import { defaultsSchema } from "./defaults-schema.ts";
 import { drainSchema } from "./drain-schema.ts";
 import { listenIn } from "./listen-schema.ts";
 import { probe, refuseOpenProbe } from "./probe-schema.ts";
@@ -56,20 +57,27 @@ const serverObject = z.strictObject({
   probe,
   redis: redisAt("."),
   tracing: tracingSchema,
+  defaults: defaultsSchema
+    .optional()
+    .describe(
+      "Values for all routes: the keys of a route file but match, mock and stages. A route's own key wins.",
+    ),
 });
 
-export const serverSchema = serverObject
-  .superRefine(refuseOpenAdmin)
-  .superRefine(refuseOpenProbe)
-  .superRefine(refuseTwice);
+export const serverSchema = checked(serverObject);
 
 /** Returns the same schema for a sluice.yaml whose files are named relative to `directory`. */
 export const serverSchemaIn = (directory: string) =>
-  serverObject
-    .extend({ listen: listenIn(directory), redis: redisAt(directory) })
+  checked(serverObject.extend({ listen: listenIn(directory), redis: redisAt(directory) }));
+
+/** Adds the rules between keys. The defaults are left out of the output: each route has taken its own already. */
+function checked(schema: typeof serverObject) {
+  return schema
     .superRefine(refuseOpenAdmin)
     .superRefine(refuseOpenProbe)
-    .superRefine(refuseTwice);
+    .superRefine(refuseTwice)
+    .transform(({ defaults: _, ...server }) => server);
+}
 
 /** sluice.yaml after validation: every default filled in, durations in milliseconds, sizes in bytes. */
 export type ServerConfig = z.output<typeof serverSchema>;

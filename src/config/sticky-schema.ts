@@ -72,8 +72,7 @@ export const stickySchema = z
       const message = "expected either cookie or learn, and not both: they could name two backends";
       ctx.addIssue({ code: "custom", path: ["learn"], message });
     }
-  })
-  .describe("Keep a client, or a session, at the backend that served it first.");
+  });
 
 export type StickyConfig = z.output<typeof stickySchema>;
 export type StickyCookieConfig = NonNullable<StickyConfig["cookie"]>;

@@ -38,6 +38,16 @@ export function withVariables(file: unknown): unknown {
   return { ...filled, stages: Object.fromEntries(environments) };
 }
 
+/**
+ * Fills in the variables of `defaults`. A text with a variable that only the routes set is replaced by a valid one, so
+ * that the other keys can be checked.
+ */
+export function withStandIns(defaults: unknown): unknown {
+  return isRecord(defaults) ? expand(defaults, defaults["variables"], STAND_INS) : defaults;
+}
+
+const STAND_INS = { url: "http://variable", addPrefix: "/variable" } as const;
+
 function inherit(file: Readonly<Record<string, unknown>>, environment: unknown): unknown {
   if (!isRecord(environment)) return environment;
   const { upstream, mock, rewrite } = file;
@@ -52,13 +62,22 @@ function inherit(file: Readonly<Record<string, unknown>>, environment: unknown):
 }
 
 /** Returns a copy with the variables filled in where they are allowed. */
-function expand(part: Readonly<Record<string, unknown>>, variables: unknown): Record<string, unknown> {
+function expand(
+  part: Readonly<Record<string, unknown>>,
+  variables: unknown,
+  standIns: Partial<typeof STAND_INS> = {},
+): Record<string, unknown> {
   const { upstream, rewrite } = part;
-  const fill = (value: unknown) => (typeof value === "string" ? filled(value, variables) : value);
+  const fillAs = (key: keyof typeof STAND_INS) => (value: unknown) => {
+    if (typeof value !== "string") return value;
+    const text = filled(value, variables);
+    return unsetVariable(text) === undefined ? text : (standIns[key] ?? text);
+  };
+  const fill = fillAs("url");
   const copy: Record<string, unknown> = { ...part };
   if ("upstream" in part) copy["upstream"] = isRecord(upstream) ? withUrls(upstream, fill) : fill(upstream);
   if (isRecord(rewrite) && "addPrefix" in rewrite) {
-    copy["rewrite"] = { ...rewrite, addPrefix: fill(rewrite["addPrefix"]) };
+    copy["rewrite"] = { ...rewrite, addPrefix: fillAs("addPrefix")(rewrite["addPrefix"]) };
   }
   return copy;
 }

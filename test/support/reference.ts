@@ -13,6 +13,8 @@ export function referenceTable(name: SchemaName): string {
 function rowsOf(schema: JsonSchema, above: string, required: ReadonlySet<string>): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
     const path = above === "" ? key : `${above}.${key}`;
+    // The keys of a route, which have their own table.
+    if (path === "defaults") return [row(path, value, false)];
     const inner = [value, ...(value.anyOf ?? [])].find(({ properties }) => properties !== undefined);
     const items = [value, ...(value.anyOf ?? [])].find(
       (branch) => branch.items?.properties !== undefined,

@@ -5,7 +5,7 @@ import { formatDuration, parseTime } from "../units.ts";
 import type { UpstreamObject } from "./balance.ts";
 import type { Notes } from "./notes.ts";
 
-type Sticky = NonNullable<UpstreamObject["sticky"]>;
+type Sticky = Exclude<NonNullable<UpstreamObject["sticky"]>, "off">;
 type CookieInput = Exclude<NonNullable<Sticky["cookie"]>, string>;
 
 /** nginx's default of `timeout` in `sticky learn`. */

@@ -2,7 +2,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import * as z from "zod";
-import { type JsonSchema, jsonSchema, keyPaths, type SchemaName } from "../../../src/config/json-schema.ts";
+import {
+  type JsonSchema,
+  jsonSchema,
+  keyPaths,
+  publishedSchema,
+  type SchemaName,
+} from "../../../src/config/json-schema.ts";
 
 const CONFIG = new URL("../../../config/", import.meta.url);
 const textOf = (name: string): string => readFileSync(new URL(name, CONFIG), "utf8");
@@ -13,9 +19,30 @@ const accepts = (name: SchemaName, value: unknown): boolean =>
 test.each(["route", "server", "apps"] as const)(
   "config/schema/%s.json is what `sluice schema` prints",
   (name) => {
-    expect(textOf(`schema/${name}.json`)).toBe(`${JSON.stringify(jsonSchema(name), undefined, 2)}\n`);
+    expect(textOf(`schema/${name}.json`)).toBe(`${JSON.stringify(publishedSchema(name), undefined, 2)}\n`);
   },
 );
+
+test("server.json refers to the keys of route.json instead of repeating them", () => {
+  const references: string[] = [];
+  const resolved = (value: unknown): unknown => {
+    if (typeof value !== "object" || value === null) return value;
+    if (Array.isArray(value)) return value.map(resolved);
+    const { $ref } = value as { $ref?: unknown };
+    if (typeof $ref !== "string" || !$ref.startsWith("route.json#/")) {
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, resolved(inner)]));
+    }
+    references.push($ref);
+    const steps = $ref.slice("route.json#/".length).split("/");
+    return steps.reduce<unknown>(
+      (schema, step) => (schema as Record<string, unknown>)[step],
+      jsonSchema("route"),
+    );
+  };
+  expect(resolved(publishedSchema("server"))).toEqual(jsonSchema("server"));
+  expect(references).toContain("route.json#/properties/cors");
+  expect(JSON.stringify(publishedSchema("server")).length).toBeLessThan(40_000);
+});
 
 const samples = [
   ...readdirSync(new URL("routes", CONFIG)).map(

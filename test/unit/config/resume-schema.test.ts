@@ -1,14 +1,20 @@
 import { expect, test } from "vitest";
+import { jsonSchema } from "../../../src/config/json-schema.ts";
+import { spellPath } from "../../../src/config/problem.ts";
 import { routeSchema } from "../../../src/config/route-schema.ts";
+import { phrase, problemsIn } from "../../../src/config/schema-problems.ts";
 
 const JWT = { issuer: "https://issuer.example", audience: "a", jwks: "https://issuer.example/jwks" };
 const BY = { by: ["header:X-User"] };
 
 const problems = (route: Record<string, unknown>): string[] => {
-  const parsed = routeSchema.safeParse({ match: { path: "/s" }, upstream: "http://h", ...route });
+  const file = { match: { path: "/s" }, upstream: "http://h", ...route };
+  const parsed = routeSchema.safeParse(file, { error: phrase, reportInput: true });
   return parsed.success
     ? []
-    : parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+    : problemsIn(parsed.error.issues, jsonSchema("route")).map(
+        ({ path, message }) => `${spellPath(path)}: ${message}`,
+      );
 };
 
 test("has a default for everything on a route with auth", () => {
