@@ -36,7 +36,7 @@ export function overview(telemetry: Telemetry, query: ViewQuery) {
       return {
         name,
         path: match.path,
-        host: match.host,
+        host: match.host?.join(", "),
         streams,
         events,
         eventsPerSecond,

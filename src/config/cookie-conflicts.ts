@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { normalizedMatch } from "./conflicts.ts";
+import { coversHost, normalizedMatch } from "./conflicts.ts";
 import type { RouteFile } from "./route-schema.ts";
 import { addressName } from "./upstream-schema.ts";
 
@@ -32,6 +32,6 @@ export function findCookieConflicts(routes: readonly NamedRoute[]): readonly (re
 
 /** Whether a browser sends the cookies of one route to the other; a route without a host serves every host. */
 function shareHost(a: NamedRoute, b: NamedRoute): boolean {
-  const [hostA, hostB] = [normalizedMatch(a.match).host, normalizedMatch(b.match).host];
-  return hostA === undefined || hostB === undefined || hostA === hostB;
+  const [some, others] = [normalizedMatch(a.match).hosts, normalizedMatch(b.match).hosts];
+  return some.some((host) => others.some((other) => coversHost(host, other) || coversHost(other, host)));
 }

@@ -22,8 +22,10 @@ function isGuardedOtherwise({ auth, access }: NamedRoute, open: NamedRoute): boo
   return isGuarded && !(isDeepStrictEqual(auth, open.auth) && isDeepStrictEqual(access, open.access));
 }
 
-function sharesBackend(a: NamedRoute, b: NamedRoute): boolean {
-  const namesOf = ({ upstream }: NamedRoute) => upstream?.backends.map(({ url }) => addressName(url)) ?? [];
+/** Whether two routes have a backend in common. */
+export function sharesBackend(a: Pick<RouteFile, "upstream">, b: Pick<RouteFile, "upstream">): boolean {
+  const namesOf = ({ upstream }: Pick<RouteFile, "upstream">) =>
+    upstream?.backends.map(({ url }) => addressName(url)) ?? [];
   const names = new Set(namesOf(a));
   return namesOf(b).some((name) => names.has(name));
 }

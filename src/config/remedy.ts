@@ -72,8 +72,17 @@ function path(text: string): string | undefined {
 }
 
 function host(text: string): string | undefined {
-  const name = /^(?:[a-z]+:\/\/)?([A-Za-z0-9._-]+)(?::\d+)?(?:\/.*)?$/.exec(text)?.[1];
-  return name === undefined || name === text ? undefined : meant(name);
+  if (/^\*?$/.test(text)) return "leave it out for any host";
+  const name = /^(?:[a-z]+:\/\/)?([*A-Za-z0-9._-]+)(?::\d+)?(?:\/.*)?$/.exec(text)?.[1];
+  if (name === undefined) return undefined;
+  const below = /^(\*?)\.?([A-Za-z0-9-][A-Za-z0-9._-]*)$/.exec(name);
+  if (below === null)
+    return name.includes("*") ? "* stands only at the start, as in *.example.com" : undefined;
+  const [, star, domain] = below;
+  if (star === "*") return name === text && name === `*.${domain}` ? undefined : meant(`"*.${domain}"`);
+  // In nginx, .example.com is the name itself and every name below it.
+  if (name.startsWith(".")) return meant(`[${domain}, "*.${domain}"]`);
+  return name === text ? undefined : meant(name);
 }
 
 function origin(text: string): string | undefined {

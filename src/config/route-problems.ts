@@ -1,4 +1,5 @@
 import type { AppConfig } from "./apps-schema.ts";
+import { findCorsConflicts } from "./conditional-routes.ts";
 import { type Conflict, findConflicts } from "./conflicts.ts";
 import { findCookieConflicts } from "./cookie-conflicts.ts";
 import { type Layers, problemAt, problemHere } from "./defaults.ts";
@@ -24,6 +25,7 @@ export function problemsBetween(
     ...conflictProblems(routes),
     ...cookieProblems(routes),
     ...h2cProblems(routes),
+    ...corsProblems(routes),
     ...(apps === undefined ? [] : routes.flatMap((route) => unknownApps(route, apps))),
     ...(apps === undefined ? [] : routes.flatMap((route) => uselessAuth(route, apps))),
   ];
@@ -134,8 +136,22 @@ function h2cProblems(routes: readonly ReadRoute[]): Problem[] {
   });
 }
 
-function describeConflict({ methods }: Conflict, other: ReadRoute): string {
+function corsProblems(routes: readonly ReadRoute[]): Problem[] {
+  const byName = new Map(routes.map((route) => [route.name, route]));
+  const conflicts = findCorsConflicts(routes.map(({ name, value }) => ({ ...value, name })));
+  return conflicts.flatMap(({ name, other, conditions }) => {
+    const [route, alternative] = [byName.get(name), byName.get(other)];
+    if (route === undefined || alternative === undefined) return [];
+    const message = `expected the same cors as in ${alternative.path}, which serves the requests with another ${conditions}: a preflight does not carry the value of a field`;
+    return [problemHere(route, ["cors"], message, "key")];
+  });
+}
+
+function describeConflict({ methods, isPartial }: Conflict, other: ReadRoute): string {
   const { line, column } = other.own.valuePosition(["match", "path"]);
+  if (isPartial) {
+    return `a request can meet the conditions of this route and of ${other.path}:${line}:${column}, which has as many; expected one more condition in one of them, or another value of the same field or parameter`;
+  }
   const what = methods === undefined ? "the same match" : `the same match, for ${methods.join(", ")},`;
   return `${what} as ${other.path}:${line}:${column}; one of the two is never reached`;
 }

@@ -1,17 +1,15 @@
-import { METHODS } from "node:http";
 import * as z from "zod";
-import { pathFault } from "../http/routing-path.ts";
 import { accessSchema } from "./access-schema.ts";
 import { authSchema } from "./auth-schema.ts";
 import { corsSchema } from "./cors-schema.ts";
 import { headersSchema } from "./headers-schema.ts";
 import { limitsSchema } from "./limits-schema.ts";
 import { llmSchema } from "./llm-schema.ts";
+import { matchSchema } from "./match-schema.ts";
 import { mockSchema } from "./mock-schema.ts";
-import { suggestion } from "./nearest.ts";
 import { refuseUnsafeResuming, resumeSchema } from "./resume-schema.ts";
 import { rewriteSchema } from "./rewrite-schema.ts";
-import { orOff, pathCharacters } from "./scalars.ts";
+import { orOff } from "./scalars.ts";
 import { refuseUnsafeSharing, sharedSchema } from "./shared-schema.ts";
 import { hasOneDestination, ONE_DESTINATION, stagesSchema } from "./stages-schema.ts";
 import { streamSchema } from "./stream-schema.ts";
@@ -22,51 +20,9 @@ import { variablesSchema, withVariables } from "./variables.ts";
 
 /** One route file: its keys, their defaults and their descriptions. The documents' tables are made from it. */
 
-const EXPECTED_PATH = "expected a path such as /stream, or /chat/* for everything below it";
-
-/**
- * The methods of Node's parser except those that are refused before routing; a route for another method would never
- * match.
- */
-const ROUTED_METHODS = METHODS.filter((method) => method !== "TRACE" && method !== "CONNECT");
-
-const routedMethod = z
-  .string("expected a method such as GET")
-  .meta({ pattern: "^[A-Z-]+$" })
-  .superRefine((method, ctx) => {
-    if (ROUTED_METHODS.includes(method)) return;
-    const upper = method.toUpperCase();
-    const hint = ROUTED_METHODS.includes(upper)
-      ? `expected ${upper}; methods are compared with case`
-      : `expected a method that can be routed, such as GET${suggestion(upper, ROUTED_METHODS)}`;
-    ctx.addIssue(hint);
-  });
-
-const match = z.strictObject({
-  path: z
-    .string(EXPECTED_PATH)
-    .regex(new RegExp(`^/(?:${pathCharacters}|(?:${pathCharacters}/)?\\*)$`), EXPECTED_PATH)
-    .superRefine((path, ctx) => {
-      const fault = pathFault(path);
-      if (fault !== undefined) ctx.addIssue(`expected a path without ${fault}: such requests are refused`);
-    })
-    .describe("An exact path, or a prefix of whole segments: /chat/* is /chat and everything below it."),
-  host: z
-    .string()
-    .regex(/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/, "expected a host name without a port")
-    .toLowerCase()
-    .optional()
-    .describe("Match only requests for this host; case and port are ignored."),
-  methods: z
-    .array(routedMethod)
-    .min(1, "expected at least one method")
-    .optional()
-    .describe("Match only these methods; GET includes HEAD. Without it, any method."),
-});
-
 /** The keys of a route file, without the rules between them. */
 export const routeObject = z.strictObject({
-  match: match.describe("Which requests the route serves."),
+  match: matchSchema.describe("Which requests the route serves."),
   upstream: upstream.optional(),
   mock: mockSchema
     .optional()
@@ -127,7 +83,6 @@ export const routeSchema = z.preprocess(
 
 /** A route file after validation: every default filled in, durations in milliseconds, sizes in bytes. */
 export type RouteFile = z.output<typeof routeSchema>;
-export type RouteMatch = RouteFile["match"];
 export type StreamConfig = RouteFile["stream"];
 export type CorsConfig = Exclude<RouteFile["cors"], boolean>;
 
@@ -136,4 +91,9 @@ export interface RouteConfig extends RouteFile {
   readonly name: string;
   /** The path of its file, as problems name it; undefined if it came from a flag or an object. */
   readonly file?: string;
+  /**
+   * The request fields that decide whether this route serves a request, for Vary; undefined if there are none. They
+   * depend on the other routes too.
+   */
+  readonly vary?: string;
 }

@@ -70,6 +70,7 @@ export class Exchange extends RoutedRequest implements FaultOwner {
       ...debugFields(this),
     ];
     if (this.route?.cors !== undefined) own.push(...this.route.cors.fields(this.request.rawHeaders));
+    if (this.route?.config.vary !== undefined) own.push(["Vary", this.route.config.vary]);
     return own;
   }
 

@@ -5,11 +5,12 @@ import { send } from "../exchange/reply.ts";
 import { readTarget } from "../exchange/target.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import type { ClientResponse } from "../http/client-response.ts";
-import { fieldValue } from "../http/fields.ts";
+import { fieldValue, fieldValues } from "../http/fields.ts";
 import { checkHead, hostName } from "../http/request-head.ts";
 import { retrySoon } from "../http/retry-after.ts";
 import { routingPath } from "../http/routing-path.ts";
 import { isPreflight } from "../policy/cors.ts";
+import type { ConditionSource } from "../routing/conditions.ts";
 import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { chooseEnvironment, type RuntimeRoute } from "../runtime/runtime-route.ts";
@@ -75,38 +76,54 @@ export function hasRoute(
   host: string,
   runtime: Runtime,
 ): boolean {
+  const target = orError(() => readTarget(request.url, host));
+  if (target instanceof ProxyError) return false;
+  const route = orError(() => findRoute({ request, host, target }, runtime));
+  // Two readings of a request's version: the program around might read the other one.
+  return !(route instanceof ProxyError) || route.code === "bad_request";
+}
+
+function orError<T>(read: () => T): T | ProxyError {
   try {
-    findRoute({ request, host, target: readTarget(request.url, host) }, runtime);
-    return true;
+    return read();
   } catch (error) {
-    if (error instanceof ProxyError) return false;
+    if (error instanceof ProxyError) return error;
     throw error;
   }
 }
 
 /** Returns the route of a request; for a preflight, the route of the request that it announces. */
-function findRoute({ request, host, target }: RoutedBy, { router }: Runtime): RuntimeRoute {
+function findRoute(exchange: RoutedBy, { router }: Runtime): RuntimeRoute {
+  const { request, host, target } = exchange;
   const { method } = request;
   const site = hostName(host);
   const path = routingPath(target.path);
   const isAsking = isPreflight(method, request.rawHeaders);
+  const source = isAsking ? announcedBy(exchange) : exchange;
   const wanted = isAsking ? (fieldValue(request.rawHeaders, "access-control-request-method") ?? "") : method;
   if (isTicketRequest(wanted, target.query)) {
     // The route that the ticket is for, which may not accept POST.
-    const found = router.match({ host: site, path, method: "GET" });
+    const found = router.match({ host: site, path, method: "GET" }, source);
     const issuer = found !== undefined && "route" in found ? found.route : undefined;
     if (issuer?.tickets !== undefined && (!isAsking || issuer.cors !== undefined)) return issuer;
   }
   if (isAsking) {
-    const found = router.match({ host: site, path, method: wanted });
+    const found = router.match({ host: site, path, method: wanted }, source);
     if (found !== undefined && "route" in found && found.route.cors !== undefined) return found.route;
   }
-  const found = router.match({ host: site, path, method });
+  const found = router.match({ host: site, path, method }, source);
   if (found === undefined) throw new ProxyError("no_route", "no route matches");
   if ("route" in found) return found.route;
+  if ("ambiguity" in found) throw new ProxyError("bad_request", found.ambiguity);
   throw new ProxyError("method_not_allowed", `${method} on a route for ${found.allow.join(", ")}`, {
     fields: [["Allow", found.allow.join(", ")]],
   });
+}
+
+/** Returns a preflight as routes with conditions see it: with the fields of the request that it announces. */
+function announcedBy({ request, target }: RoutedBy): ConditionSource {
+  const names = fieldValues(request.rawHeaders, "access-control-request-headers").join(",").split(",");
+  return { request, target, announced: new Set(names.map((name) => name.trim().toLowerCase())) };
 }
 
 /** Whether the client asks for this hop and not for a backend (RFC 9110 section 7.6.2). */

@@ -15,14 +15,16 @@ const PARAMETERS = /;[^/]*/g;
  * segment. A path passes if both readings have the same route, or if the second route is open to all clients.
  */
 export function checkSecondReading(
-  { host, request, target }: Exchange,
+  exchange: Exchange,
   route: RuntimeRoute,
   router: Router<RuntimeRoute>,
 ): void {
+  const { host, request, target } = exchange;
   if (!/;|%3b/i.test(target.path)) return;
   const path = routingPath(target.path);
   const bare = routingPath(path.replace(PARAMETERS, ""));
-  const found = router.match({ host: hostName(host), path: bare, method: request.method });
+  const found = router.match({ host: hostName(host), path: bare, method: request.method }, exchange);
+  if (found !== undefined && "ambiguity" in found) throw new ProxyError("bad_request", found.ambiguity);
   if (found === undefined || !("route" in found) || found.route === route || !isGuarded(found.route)) return;
   throw new ProxyError(
     "bad_request",
@@ -34,14 +36,13 @@ export function checkSecondReading(
  * Refuses a method that belongs to another route once it is in upper case: methods are case-sensitive (RFC 9110 section
  * 9.1), but Django and Flask read `post` as POST.
  */
-export function checkMethodCase(
-  { host, request: { method }, target }: Exchange,
-  route: RuntimeRoute,
-  router: Router<RuntimeRoute>,
-): void {
+export function checkMethodCase(exchange: Exchange, route: RuntimeRoute, router: Router<RuntimeRoute>): void {
+  const { method } = exchange.request;
   if (!/[a-z]/.test(method)) return;
   const upper = method.toUpperCase();
-  const found = router.match({ host: hostName(host), path: routingPath(target.path), method: upper });
+  const { host, target } = exchange;
+  const facts = { host: hostName(host), path: routingPath(target.path), method: upper };
+  const found = router.match(facts, exchange);
   if (found !== undefined && "route" in found && found.route === route) return;
   throw new ProxyError("method_not_implemented", `as ${upper}, ${method} belongs to another route`);
 }

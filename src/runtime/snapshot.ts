@@ -56,14 +56,14 @@ export function createSnapshot(config: Config, context: CompileContext, previous
   // Added before the router is made, and after the configured routes, which may use its path themselves.
   if (own !== undefined) routes.set(PROBE_ROUTE, own);
   const compiled = [...routes.values()];
-  const hosts = new Set(config.routes.map(({ match }) => match.host));
+  const hosts = [...new Set(config.routes.flatMap(({ match }) => match.host ?? []))];
   return {
     config,
     router: createRouter(
       compiled.flatMap(({ route }) => {
         const { match, name } = route.config;
         // A host with a route for all paths would hide a route without a host.
-        const places = name === PROBE_ROUTE ? [...hosts].map((host) => ({ ...match, host })) : [];
+        const places = name === PROBE_ROUTE && hosts.length > 0 ? [{ ...match, host: hosts }] : [];
         return [match, ...places].map((place) => ({ match: place, value: route, name }));
       }),
     ),

@@ -14,7 +14,7 @@ import {
 import { responseFields } from "../http/forwarded-fields.ts";
 import { mediaType, mediaTypes } from "../http/media-type.ts";
 import type { SourceHead } from "../http/source.ts";
-import { withCors } from "../policy/cors.ts";
+import { mergeVary, withCors } from "../policy/cors.ts";
 import { rewriteResponseFields } from "../upstream/response-fields.ts";
 
 const EVENT_STREAM = "text/event-stream";
@@ -121,6 +121,8 @@ function finish(exchange: Exchange, head: SourceHead, route: Route, fields: stri
   for (const [name, value] of Object.entries(set)) setField(done, name, value);
   // Our fields come after the route's edits, which could otherwise remove Vary: Origin.
   if (route.cors !== undefined) done = withCors(done, route.cors.fields(exchange.request.rawHeaders));
+  const { vary } = route.config;
+  if (vary !== undefined) setField(done, "Vary", mergeVary(fieldValues(done, "vary"), vary));
   done.push(...exchange.addedFields);
   setField(done, "X-Request-Id", requestId(exchange, head, done));
   for (const [name, value] of exchange.account.reportFields) setField(done, name, value);

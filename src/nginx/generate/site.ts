@@ -1,4 +1,4 @@
-import { normalizedMatch } from "../../config/conflicts.ts";
+import { coversHost } from "../../config/conflicts.ts";
 import type { RouteConfig } from "../../config/route-schema.ts";
 import type { Config } from "../../config/server-schema.ts";
 import { formatTime } from "../units.ts";
@@ -92,13 +92,13 @@ const UPGRADES: Block = {
 /** Returns one server per host of the routes; the first, for all other hosts, is nginx's default. */
 function serverBlocks(plan: Plan): Block[] {
   const { routes } = plan.config;
-  const named = [...new Set(routes.flatMap(({ match }) => normalizedMatch(match).host ?? []))].toSorted();
+  const named = [...new Set(routes.flatMap(({ match }) => match.host ?? []))].toSorted();
   const hasAny = routes.some(({ match }) => match.host === undefined);
   const hosts = [...(hasAny ? [undefined] : []), ...named];
   return hosts.map((host, at) => {
-    // A route without host applies to every host, after the host's own routes.
+    // A route without host, or with a wildcard, also serves the paths that the host's own routes do not match.
     const own = routes.filter(
-      ({ match }) => match.host === undefined || normalizedMatch(match).host === host,
+      ({ match }) => match.host?.some((pattern) => coversHost(pattern, host)) !== false,
     );
     const body = serverBody(plan, host, own);
     if (at === 0) return { opening: "server", body };

@@ -7,6 +7,9 @@ import type { Scope } from "./scope.ts";
 /** The names that mean any host. */
 const ANY_HOST = new Set(["", "_", "localhost"]);
 
+/** The names that can be a route's host. */
+const HOST = /^(?:\*\.)?[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
+
 /** Returns the hosts of a server; undefined means any. Throws NotImported if no name can be a route's host. */
 export function hostsOf(server: Level, notes: Notes): readonly (string | undefined)[] {
   const directives = server.own("server_name");
@@ -15,9 +18,12 @@ export function hostsOf(server: Level, notes: Notes): readonly (string | undefin
   const hosts: string[] = [];
   for (const at of directives) {
     for (const name of at.args) {
-      if (/^[A-Za-z0-9._-]+$/.test(name) && !ANY_HOST.has(name)) hosts.push(name.toLowerCase());
-      else if (!ANY_HOST.has(name))
-        notes.add(at, `${name} is a pattern, and a route needs a plain host name`);
+      if (ANY_HOST.has(name)) continue;
+      if (HOST.test(name)) hosts.push(name.toLowerCase());
+      // In nginx, .example.com is the name itself and every name below it.
+      else if (name.startsWith(".") && HOST.test(name.slice(1)))
+        hosts.push(name.slice(1).toLowerCase(), `*${name.toLowerCase()}`);
+      else notes.add(at, `${name} is a pattern; a route needs a host name, or one that begins with *.`);
     }
   }
   const [first] = directives;

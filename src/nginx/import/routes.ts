@@ -71,7 +71,7 @@ export function importRoutes(
     if (at === undefined || !["main", "http"].includes(level.kind)) continue;
     noteOwn(level, level.directive ?? at, left);
   }
-  return { routes: named(merged(drafts, left)), left: left.all };
+  return { routes: named(grouped(merged(drafts, left))), left: left.all };
 }
 
 function draftsOf(
@@ -271,6 +271,25 @@ function merged(drafts: readonly Draft[], left: Notes): Draft[] {
   });
 }
 
+/** Joins the routes that one location became for the hosts of its server. */
+function grouped(drafts: readonly Draft[]): Draft[] {
+  const groups = new Map<string, { readonly draft: Draft; readonly hosts: string[] }>();
+  for (const draft of drafts) {
+    const { host, ...match } = draft.route.match;
+    const own = host === undefined ? [] : [host].flat();
+    // A route without host stays alone: it has no list of hosts.
+    const key = JSON.stringify([host === undefined, match, String(draft.from.at), bodyText(draft)]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { draft, hosts: own });
+    else group.hosts.push(...own);
+  }
+  return [...groups.values()].map(({ draft, hosts }) => {
+    if (hosts.length < 2) return draft;
+    const match = { ...draft.route.match, host: hosts };
+    return { ...draft, route: { ...draft.route, match } };
+  });
+}
+
 const bodyText = ({ route }: Draft): string => JSON.stringify({ ...route, match: undefined });
 
 const MAX_NAME_LENGTH = 60;
@@ -278,10 +297,11 @@ const MAX_NAME_LENGTH = 60;
 /** Gives each route a unique name from its host and path. */
 function named(drafts: readonly Draft[]): ImportedRoute[] {
   const taken = new Set<string>();
-  const hosts = new Set(drafts.map(({ route }) => route.match.host));
+  const hosts = new Set(drafts.map(({ route }) => String(route.match.host)));
   return drafts.map((draft) => {
     const { host, path } = draft.route.match;
-    const words = `${hosts.size > 1 && host !== undefined ? `${host}-` : ""}${path.replace(/\*$/, "")}`;
+    const first = [host].flat()[0];
+    const words = `${hosts.size > 1 && first !== undefined ? `${first}-` : ""}${path.replace(/\*$/, "")}`;
     const base = words
       .replace(/%[0-9A-F]{2}|[^A-Za-z0-9_]+/g, "-")
       .replace(/^-+|-+$/g, "")

@@ -141,9 +141,12 @@ describe("the problem of a wrong value says what is expected", () => {
     ],
     [
       "match: /a\nupstream: http://a",
-      ["1:8 match: expected an object with path, host, methods; did you mean { path: /a }?"],
+      ["1:8 match: expected an object with path, host, methods, header, query; did you mean { path: /a }?"],
     ],
-    ["upstream: http://a", ["1:1 match: missing; expected an object with path, host, methods"]],
+    [
+      "upstream: http://a",
+      ["1:1 match: missing; expected an object with path, host, methods, header, query"],
+    ],
     [
       "match: { path: a }\nupstream: http://a",
       [

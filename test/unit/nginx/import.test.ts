@@ -511,7 +511,7 @@ describe("the import of a generated configuration returns the original routes", 
       ...open.map(({ path }) => route(path, "app.example.com")),
       route("/own/*", "app.example.com"),
     ];
-    const order = (a: { path: string; host: string | undefined }, b: typeof a) =>
+    const order = (a: { path: string; host: string | string[] | undefined }, b: typeof a) =>
       `${a.host ?? ""} ${a.path}` < `${b.host ?? ""} ${b.path}` ? -1 : 1;
     expect(back.toSorted(order)).toEqual([...open, ...named].toSorted(order));
   });

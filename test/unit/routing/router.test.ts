@@ -1,17 +1,33 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { findConflicts } from "../../../src/config/conflicts.ts";
-import type { RouteMatch } from "../../../src/config/route-schema.ts";
+import type { RouteMatch } from "../../../src/config/match-schema.ts";
 import { hostName } from "../../../src/http/request-head.ts";
 import { routingPath } from "../../../src/http/routing-path.ts";
+import type { ConditionSource } from "../../../src/routing/conditions.ts";
 import { createRouter, inMatchingOrder, type RoutingFacts } from "../../../src/routing/router.ts";
 
 const entry = (match: RouteMatch) => {
-  const name = [...(match.methods ?? ["any"]), `${match.host ?? ""}${match.path}`].join(" ");
+  const conditions = Object.entries({ ...match.header, ...match.query }).map((pair) => pair.join("="));
+  const name = [
+    ...(match.methods ?? ["any"]),
+    `${match.host?.join() ?? ""}${match.path}`,
+    ...conditions,
+  ].join(" ");
   return { name, match, value: name };
 };
-const route = (matches: readonly RouteMatch[], path: string, method = "GET", host = "any.example") =>
-  createRouter(matches.map(entry)).match({ host, path: routingPath(path), method });
+/** A request with these header lines and this query. */
+const source = (rawHeaders: readonly string[] = [], query = ""): ConditionSource => ({
+  request: { rawHeaders },
+  target: { query },
+});
+const route = (
+  matches: readonly RouteMatch[],
+  path: string,
+  method = "GET",
+  host = "any.example",
+  parts = source(),
+) => createRouter(matches.map(entry)).match({ host, path: routingPath(path), method }, parts);
 
 describe("paths", () => {
   test.each([
@@ -45,7 +61,7 @@ describe("precedence", () => {
     { path: "/a/*" },
     { path: "/a/b/*" },
     { path: "/a/b" },
-    { path: "/*", host: "h.example" },
+    { path: "/*", host: ["h.example"] },
     { path: "/a/b", methods: ["GET"] },
   ];
 
@@ -63,7 +79,7 @@ describe("precedence", () => {
   });
 
   test("a request that no route of its host matches goes to the routes without host", () => {
-    const matches = [{ path: "/only", host: "h.example" }, { path: "/*" }];
+    const matches = [{ path: "/only", host: ["h.example"] }, { path: "/*" }];
     expect(route(matches, "/other", "GET", "h.example")).toEqual({ route: "any /*" });
   });
 
@@ -81,6 +97,115 @@ test.each([
   ["", ""],
 ])("the Host %j is compared as %j", (field, host) => {
   expect(hostName(field)).toBe(host);
+});
+
+describe("hosts", () => {
+  const matches: RouteMatch[] = [
+    { path: "/*", host: ["example.com", "www.example.com"] },
+    { path: "/*", host: ["*.example.com"] },
+    { path: "/*", host: ["*.a.example.com"] },
+    { path: "/only", host: ["b.a.example.com"] },
+    { path: "/*" },
+  ];
+
+  test.each([
+    ["example.com", "/x", "any example.com,www.example.com/*"],
+    ["www.example.com", "/x", "any example.com,www.example.com/*"],
+    ["x.example.com", "/x", "any *.example.com/*"],
+    ["y.x.example.com", "/x", "any *.example.com/*"],
+    ["a.example.com", "/x", "any *.example.com/*"],
+    ["x.a.example.com", "/x", "any *.a.example.com/*"],
+    ["b.a.example.com", "/only", "any b.a.example.com/only"],
+    // A path that the routes of a host do not match goes to the wildcard above it.
+    ["b.a.example.com", "/x", "any *.a.example.com/*"],
+    ["badexample.com", "/x", "any /*"],
+    [".example.com", "/x", "any /*"],
+    ["com", "/x", "any /*"],
+    ["[::1]", "/x", "any /*"],
+    ["", "/x", "any /*"],
+  ])("%j with %s goes to %s", (host, path, name) => {
+    expect(route(matches, path, "GET", host)).toEqual({ route: name });
+  });
+
+  test("the printed table has the same order", () => {
+    expect(inMatchingOrder(matches.map(entry).toReversed()).map(({ name }) => name)).toEqual([
+      "any b.a.example.com/only",
+      "any example.com,www.example.com/*",
+      "any *.a.example.com/*",
+      "any *.example.com/*",
+      "any /*",
+    ]);
+  });
+
+  test("a host of 8,000 dots costs no more than the longest wildcard", () => {
+    const router = createRouter(matches.map(entry));
+    const host = `${"a.".repeat(8000)}com`;
+    const startedAt = performance.now();
+    for (let count = 0; count < 1000; count += 1) router.match({ host, path: "/", method: "GET" }, source());
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+});
+
+describe("conditions", () => {
+  const matches: RouteMatch[] = [
+    { path: "/api/*", header: { "X-Api-Version": "2" } },
+    { path: "/api/*", header: { "X-Api-Version": "2", "X-Beta": "1" } },
+    { path: "/api/*", query: { v: "3" }, methods: ["GET"] },
+    { path: "/api/only/*", header: { "X-Api-Version": "2" } },
+    { path: "/api/*", methods: ["GET"] },
+    { path: "/*" },
+  ];
+  const asked = (rawHeaders: readonly string[], query = "", path = "/api/x", method = "GET") =>
+    route(matches, path, method, "h", source(rawHeaders, query));
+
+  test.each<[string, Parameters<typeof asked>, string]>([
+    ["a field, in any case", [["x-api-VERSION", "2"]], "any /api/* X-Api-Version=2"],
+    ["more conditions first", [["X-Api-Version", "2", "X-Beta", "1"]], "any /api/* X-Api-Version=2 X-Beta=1"],
+    ["another value", [["X-Api-Version", "1"]], "GET /api/*"],
+    ["a value in a list is another value", [["X-Api-Version", "2, 3"]], "GET /api/*"],
+    ["a parameter", [[], "?a=1&v=3"], "GET /api/* v=3"],
+    ["a parameter, encoded", [[], "?%76=%33"], "GET /api/* v=3"],
+    ["another parameter", [[], "?v=33&version=3"], "GET /api/*"],
+    [
+      "a route whose conditions are not met leaves its path to a shorter one",
+      [[], "", "/api/only/x"],
+      "GET /api/*",
+    ],
+    ["a longer path first", [["X-Api-Version", "2"], "", "/api/only/x"], "any /api/only/* X-Api-Version=2"],
+    [
+      "for another method, the route without conditions",
+      [["X-Api-Version", "2"], "?v=3", "/api/x", "PUT"],
+      "any /api/* X-Api-Version=2",
+    ],
+  ])("%s", (_, request, name) => {
+    expect(asked(...request)).toEqual({ route: name });
+  });
+
+  test("the methods of a 405 are those of the routes whose conditions are met", () => {
+    expect(asked([], "?v=3", "/api/x", "PUT")).toEqual({ allow: ["GET", "HEAD"] });
+    const only = [{ path: "/a", header: { "X-V": "2" }, methods: ["POST"] }];
+    expect(route(only, "/a", "GET", "h", source(["X-V", "2"]))).toEqual({ allow: ["POST"] });
+    expect(route(only, "/a", "POST", "h", source(["X-V", "1"]))).toBeUndefined();
+  });
+
+  test("a preflight meets the conditions on the fields that it announces", () => {
+    const preflight = (announced: string[], query = "") =>
+      route(matches, "/api/x", "GET", "h", { ...source([], query), announced: new Set(announced) });
+    expect(preflight(["x-api-version"])).toEqual({ route: "any /api/* X-Api-Version=2" });
+    expect(preflight(["content-type"])).toEqual({ route: "GET /api/*" });
+    expect(preflight(["content-type"], "?v=3")).toEqual({ route: "GET /api/* v=3" });
+  });
+
+  test("the printed table has the same order", () => {
+    expect(inMatchingOrder(matches.map(entry)).map(({ name }) => name)).toEqual([
+      "any /api/only/* X-Api-Version=2",
+      "any /api/* X-Api-Version=2 X-Beta=1",
+      "GET /api/* v=3",
+      "any /api/* X-Api-Version=2",
+      "GET /api/*",
+      "any /*",
+    ]);
+  });
 });
 
 describe("methods", () => {
@@ -111,7 +236,7 @@ test("a path of 16,000 slashes costs no more than the longest prefix", () => {
   const router = createRouter([entry({ path: "/a/b/c/*" }), entry({ path: "/x" })]);
   const path = "/".repeat(16_000);
   const startedAt = performance.now();
-  for (let count = 0; count < 1000; count += 1) router.match({ host: "h", path, method: "GET" });
+  for (let count = 0; count < 1000; count += 1) router.match({ host: "h", path, method: "GET" }, source());
   // Cutting the path at each slash took 60 ms for one request.
   expect(performance.now() - startedAt).toBeLessThan(5000);
 });
@@ -125,13 +250,26 @@ describe("compared with a simple implementation of the rules", () => {
         segments,
         segments.map((path) => `${path.replace(/\/$/, "")}/*`),
       ),
-      host: fc.constantFrom("h.example", "i.example"),
+      host: fc.uniqueArray(
+        fc.constantFrom("h.example", "i.example", "*.example", "*.h.example", "a.h.example"),
+        { minLength: 1, maxLength: 3 },
+      ),
+      header: fc.dictionary(fc.constantFrom("x-v", "X-W"), fc.constantFrom("1", "2"), { maxKeys: 2 }),
+      query: fc.dictionary(fc.constantFrom("v"), fc.constantFrom("1", "2"), { maxKeys: 1 }),
       methods: fc.uniqueArray(fc.constantFrom("GET", "HEAD", "POST", "OPTIONS"), { minLength: 1 }),
     },
     { requiredKeys: ["path"] },
   );
-  const facts: fc.Arbitrary<RoutingFacts> = fc.record({
-    host: fc.constantFrom("h.example", "other.example"),
+  const fields = fc.dictionary(fc.constantFrom("X-V", "x-w"), fc.constantFrom("1", "2", "3"));
+  const parameters = fc.dictionary(fc.constantFrom("v", "other"), fc.constantFrom("1", "2", "3"));
+  type Request = RoutingFacts & {
+    readonly fields: Record<string, string>;
+    parameters: Record<string, string>;
+  };
+  const facts: fc.Arbitrary<Request> = fc.record({
+    fields,
+    parameters,
+    host: fc.constantFrom("h.example", "other.example", "a.h.example", "b.a.h.example", "example", "net"),
     path: segments.map(routingPath),
     method: fc.constantFrom("GET", "HEAD", "POST", "DELETE", "OPTIONS"),
   });
@@ -144,15 +282,38 @@ describe("compared with a simple implementation of the rules", () => {
   const takesMethod = ({ methods }: RouteMatch, method: string): boolean =>
     methods === undefined || methods.includes(method) || (method === "HEAD" && methods.includes("GET"));
 
+  /** The hosts of a route that take a host: itself, or wildcards above it. */
+  const takenHosts = ({ host: hosts }: RouteMatch, asked: string): string[] =>
+    (hosts ?? ["*"]).filter(
+      (host) => host === "*" || host === asked || (host.startsWith("*.") && asked.endsWith(host.slice(1))),
+    );
+  const countConditions = ({ header = {}, query = {} }: RouteMatch) =>
+    Object.keys(header).length + Object.keys(query).length;
+  const meetsConditions = ({ header = {}, query = {} }: RouteMatch, asked: Request): boolean =>
+    Object.entries(header).every(([name, value]) =>
+      Object.entries(asked.fields).some(
+        ([other, given]) => other.toLowerCase() === name.toLowerCase() && given === value,
+      ),
+    ) && Object.entries(query).every(([name, value]) => asked.parameters[name] === value);
+
   /** Sorts every route that fits, by nginx's rules in their order, and takes the first. */
-  function oracle(matches: readonly RouteMatch[], { host, path, method }: RoutingFacts) {
+  function oracle(matches: readonly RouteMatch[], request: Request) {
+    const { host, path, method } = request;
+    // The best host of a route: exact, then the longest wildcard, then any.
+    const hostRank = (match: RouteMatch) =>
+      Math.min(
+        ...takenHosts(match, host).map((own) => (own === "*" ? 0 : own === host ? -1000 : -own.length)),
+      );
     const rank = (match: RouteMatch): number[] => [
-      match.host === undefined ? 1 : 0,
+      hostRank(match),
       match.path.endsWith("/*") ? 1 : 0,
       -routingPath(match.path).length,
     ];
     const fitting = matches
-      .filter((match) => (match.host === undefined || match.host === host) && takesPath(match, path))
+      .filter(
+        (match) =>
+          takenHosts(match, host).length > 0 && takesPath(match, path) && meetsConditions(match, request),
+      )
       .toSorted(
         (a, b) =>
           rank(a)
@@ -162,7 +323,10 @@ describe("compared with a simple implementation of the rules", () => {
     const [first] = fitting;
     if (first === undefined) return undefined;
     const peers = fitting.filter((match) => rank(match).join() === rank(first).join());
-    const taking = peers.filter((match) => takesMethod(match, method));
+    const taking = peers
+      .filter((match) => takesMethod(match, method))
+      .toSorted((a, b) => countConditions(b) - countConditions(a))
+      .filter((match, _, [best]) => best !== undefined && countConditions(match) === countConditions(best));
     const found = taking.find(({ methods }) => methods !== undefined) ?? taking[0];
     if (found !== undefined) return { route: found };
     return {
@@ -184,7 +348,8 @@ describe("compared with a simple implementation of the rules", () => {
           const matches = entries.map((each) => each.match);
           const router = createRouter(entries);
           for (const request of requests) {
-            const found = router.match(request);
+            const query = `?${new URLSearchParams(request.parameters)}`;
+            const found = router.match(request, source(Object.entries(request.fields).flat(), query));
             const isRefusal = found !== undefined && "allow" in found;
             const comparable = isRefusal ? { allow: new Set(found.allow) } : found;
             expect(comparable).toEqual(oracle(matches, request));
@@ -211,16 +376,57 @@ describe("conflicts", () => {
       ["PUT"],
     ],
     ["GET includes HEAD", { path: "/a", methods: ["GET"] }, { path: "/a", methods: ["HEAD"] }, ["HEAD"]],
-    ["the same host", { path: "/a", host: "h" }, { path: "/a", host: "h." }, undefined],
+    ["the same host", { path: "/a", host: ["h"] }, { path: "/a", host: ["i", "h"] }, undefined],
+    ["the same wildcard", { path: "/a", host: ["*.h"] }, { path: "/a", host: ["*.h"] }, undefined],
+    [
+      "the same conditions",
+      { path: "/a", header: { "X-V": "2" }, query: { v: "1" } },
+      { path: "/a", query: { v: "1" }, header: { "x-v": "2" } },
+      undefined,
+    ],
   ])("%s", (_, first, second, methods) => {
-    expect(conflicts(first, second)).toEqual([{ name: "r1", other: "r0", methods }]);
+    expect(conflicts(first, second)).toEqual([{ name: "r1", other: "r0", methods, isPartial: false }]);
+  });
+
+  test.each<[string, RouteMatch, RouteMatch, readonly string[] | undefined]>([
+    ["two fields", { path: "/a", header: { a: "1" } }, { path: "/a", header: { b: "1" } }, undefined],
+    [
+      "a field and a parameter",
+      { path: "/a", header: { a: "1" } },
+      { path: "/a", query: { a: "2" } },
+      undefined,
+    ],
+    [
+      "with methods",
+      { path: "/a", header: { a: "1" }, methods: ["GET"] },
+      { path: "/a", header: { b: "1" } },
+      ["GET", "HEAD"],
+    ],
+    [
+      "one of two in common",
+      { path: "/a", header: { a: "1", b: "1" } },
+      { path: "/a", header: { a: "1", c: "1" } },
+      undefined,
+    ],
+  ])("as many conditions, which one request can meet: %s", (_, first, second, methods) => {
+    expect(conflicts(first, second)).toEqual([{ name: "r1", other: "r0", methods, isPartial: true }]);
   });
 
   test.each<[string, RouteMatch, RouteMatch]>([
     ["exact and prefix", { path: "/a" }, { path: "/a/*" }],
     ["other methods", { path: "/a", methods: ["GET"] }, { path: "/a", methods: ["POST"] }],
     ["some methods, and the rest", { path: "/a", methods: ["GET"] }, { path: "/a" }],
-    ["another host", { path: "/a", host: "h" }, { path: "/a" }],
+    ["another host", { path: "/a", host: ["h"] }, { path: "/a" }],
+    ["a host and its wildcard", { path: "/a", host: ["a.h"] }, { path: "/a", host: ["*.h"] }],
+    ["two wildcards", { path: "/a", host: ["*.a.h"] }, { path: "/a", host: ["*.h"] }],
+    ["a condition, and the rest", { path: "/a", header: { a: "1" } }, { path: "/a" }],
+    ["two values", { path: "/a", header: { a: "1" } }, { path: "/a", header: { A: "2" } }],
+    ["more conditions", { path: "/a", header: { a: "1", b: "1" } }, { path: "/a", header: { a: "1" } }],
+    [
+      "two conditions for other methods",
+      { path: "/a", header: { a: "1" }, methods: ["GET"] },
+      { path: "/a", header: { b: "1" }, methods: ["POST"] },
+    ],
     ["an encoded slash", { path: "/a%2fb" }, { path: "/a/b" }],
   ])("none: %s", (_, first, second) => {
     expect(conflicts(first, second)).toEqual([]);
