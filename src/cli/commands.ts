@@ -1,4 +1,7 @@
 import type { Command } from "./command.ts";
+import { NGINX_COMMANDS } from "./nginx-commands.ts";
+
+export type Commands = Readonly<Record<string, Entry>>;
 
 /** A command's summary for the help, and its code. */
 interface Entry {
@@ -8,12 +11,12 @@ interface Entry {
    * call `sluice sign` or `sluice probe` in a loop.
    */
   readonly load: () => Promise<Command>;
-  /** Whether its first argument is a command of its own, which handles `--help` itself. */
-  readonly hasSubcommands?: true;
+  /** The commands that its first argument may name; it handles their `--help` itself. */
+  readonly subcommands?: Commands;
 }
 
 /** Every command, in the order of the help. */
-export const COMMANDS: Readonly<Record<string, Entry>> = {
+export const COMMANDS: Commands = {
   serve: {
     summary: "run the gateway",
     load: async () => (await import("./serve.ts")).serve,
@@ -41,7 +44,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   nginx: {
     summary: "check nginx configurations for event streams",
     load: async () => (await import("./nginx.ts")).nginx,
-    hasSubcommands: true,
+    subcommands: NGINX_COMMANDS,
   },
   sign: {
     summary: "sign a request as an app does, and print its headers or a curl line",

@@ -1,5 +1,5 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { visibleText } from "../base/visible-text.ts";
 import { configFromFlags } from "../config/from-flags.ts";
@@ -43,7 +43,7 @@ export async function writeConfig(flags: ParsedFlags): Promise<number> {
 
 /** Writes the files that do not exist yet; returns their number. */
 function writeFiles(directory: string, files: Readonly<Record<string, string>>): number {
-  mkdirSync(join(directory, "routes"), { recursive: true });
+  makeDirectory(join(directory, "routes"));
   let written = 0;
   for (const [name, text] of Object.entries(files)) {
     const path = join(directory, name);
@@ -52,6 +52,17 @@ function writeFiles(directory: string, files: Readonly<Record<string, string>>):
     if (isNew) written++;
   }
   return written;
+}
+
+/**
+ * Makes a directory and those above it. Node's own recursive mkdir never returns below /proc, which answers ENOENT for a
+ * directory whose parent exists.
+ */
+function makeDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  const parent = dirname(path);
+  if (parent !== path) makeDirectory(parent);
+  mkdirSync(path);
 }
 
 /** Asks on a terminal for the backend. Throws UsageError without one. */
@@ -88,6 +99,10 @@ admin: 127.0.0.1:9900
 
 # The addresses of proxies in front, such as nginx. Without them every client has the address of that proxy.
 ${trusted}
+
+# Values for all routes: the keys of a route file. A route's own key wins.
+# defaults:
+#   stream: { heartbeat: 15s }
 `;
 }
 

@@ -1,20 +1,14 @@
 import { suggestion } from "../config/nearest.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { NGINX_COMMANDS } from "./nginx-commands.ts";
 
-/** The subcommands. Only the given one is loaded: `lint` needs no code of the gateway. */
-const SUBCOMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  generate: async () => (await import("./nginx-generate.ts")).nginxGenerate,
-  import: async () => (await import("./nginx-import.ts")).nginxImport,
-  lint: async () => (await import("./nginx-lint.ts")).nginxLint,
-};
+const LINES = Object.entries(NGINX_COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
 
 /** `sluice nginx`: the commands for nginx configurations. */
 export const nginx: Command = {
   help: `Usage: sluice nginx COMMAND [flags]
 
-  generate  write the nginx configuration that fits sluice's configuration
-  import    make route files from the locations of a configuration
-  lint      find settings that delay, cut or change event streams
+${LINES.join("\n")}
 
 sluice nginx COMMAND --help shows the flags.
 `,
@@ -23,11 +17,11 @@ sluice nginx COMMAND --help shows the flags.
       process.stderr.write(this.help);
       return EXIT.refused;
     }
-    const load = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
-    if (load === undefined) {
-      throw new UsageError(`unknown command nginx ${name}${suggestion(name, Object.keys(SUBCOMMANDS))}`);
+    const entry = Object.hasOwn(NGINX_COMMANDS, name) ? NGINX_COMMANDS[name] : undefined;
+    if (entry === undefined) {
+      throw new UsageError(`unknown command nginx ${name}${suggestion(name, Object.keys(NGINX_COMMANDS))}`);
     }
-    const command = await load();
+    const command = await entry.load();
     if (!args.includes("--help") && !args.includes("-h")) return command.run(args);
     process.stdout.write(command.help);
     return EXIT.done;

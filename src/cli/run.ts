@@ -2,7 +2,7 @@ import { version } from "../base/version.ts";
 import { visibleText } from "../base/visible-text.ts";
 import { suggestion } from "../config/nearest.ts";
 import { EXIT, UsageError } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, type Commands } from "./commands.ts";
 
 const GLOBAL_FLAGS = ["--help", "--version"];
 /** Commands that take no part in the list of the help. */
@@ -44,7 +44,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     return EXIT.done;
   }
   const command = await entry.load();
-  const isForSubcommand = entry.hasSubcommands === true && args[0]?.startsWith("-") === false;
+  const isForSubcommand = entry.subcommands !== undefined && args[0]?.startsWith("-") === false;
   if (isForSubcommand || !untilEnd.some(isHelp)) return await command.run(args);
   process.stdout.write(command.help);
   return EXIT.done;
@@ -59,13 +59,21 @@ function unknown(name: string): string {
   return `unknown command ${name}${suggestion(name, [...Object.keys(COMMANDS), ...WORDS])}`;
 }
 
+/** Returns the words of a command line that name its command, such as nginx and lint. */
+function commandIn([name, ...args]: readonly string[], commands: Commands): readonly string[] {
+  const entry = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (name === undefined || entry === undefined) return [];
+  return [name, ...commandIn(args, entry.subcommands ?? {})];
+}
+
 /** Runs a command line and resolves with the exit code; prints the problem of a wrong one to standard error. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
     return await main(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`sluice: ${visibleText(error.message)}\nTry sluice --help.\n`);
+    const hint = ["sluice", ...commandIn(args, COMMANDS), "--help"].join(" ");
+    process.stderr.write(`sluice: ${visibleText(error.message)}\nTry ${hint}.\n`);
     return EXIT.refused;
   }
 }

@@ -51,10 +51,10 @@ export function findOpenAlternatives(routes: readonly NamedRoute[]): Conditional
 }
 
 /**
- * Returns for each route the value of Vary: the fields of the request that decide whether the route serves it (RFC 9110
- * section 12.5.5). Routes that depend on no field are not in the map.
+ * Adds the value of Vary to each route: the fields of the request that decide whether the route serves it (RFC 9110
+ * section 12.5.5). Without it, a cache would answer the requests of one version with the responses of another.
  */
-export function variesOf(routes: readonly NamedRoute[]): ReadonlyMap<string, string> {
+export function withVary<R extends NamedRoute>(routes: readonly R[]): (R & { readonly vary?: string })[] {
   const fields = new Map<string, Set<string>>();
   const add = (route: NamedRoute, names: readonly string[]) => {
     if (names.length === 0) return;
@@ -64,7 +64,10 @@ export function variesOf(routes: readonly NamedRoute[]): ReadonlyMap<string, str
   };
   for (const route of routes) add(route, fieldsOf(route));
   for (const { route, other } of alternativesIn(routes)) add(other, fieldsOf(route));
-  return new Map([...fields].map(([name, names]) => [name, [...names].toSorted().join(", ")]));
+  return routes.map((route) => {
+    const names = fields.get(route.name);
+    return names === undefined ? route : { ...route, vary: [...names].toSorted().join(", ") };
+  });
 }
 
 /** Returns each pair of routes once, whichever of the two comes first. */

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { withoutFinalSlashes } from "../http/final-slashes.ts";
 import type { AppConfig, AppsFile } from "./apps-schema.ts";
-import { variesOf } from "./conditional-routes.ts";
+import { withVary } from "./conditional-routes.ts";
 import { type ConfigFiles, ON_DISK, YAML_ENDING } from "./config-files.ts";
 import { type Defaults, defaultsIn, explained, layered } from "./defaults.ts";
 import type { Env } from "./interpolate.ts";
@@ -49,12 +49,7 @@ export function loadConfig(directory: string, env: Env, files: ConfigFiles = ON_
   if (problems.length > 0 || server === undefined || apps === undefined) {
     return { problems: inFileOrder(withoutRepetitions(problems)) };
   }
-  const named = read.map(({ name, value, path }) => ({ ...value, name, file: path }));
-  const varies = variesOf(named);
-  const routes = named.map((route) => {
-    const vary = varies.get(route.name);
-    return vary === undefined ? route : { ...route, vary };
-  });
+  const routes = withVary(read.map(({ name, value, path }) => ({ ...value, name, file: path })));
   return { config: { server, routes, apps } };
 }
 

@@ -66,7 +66,7 @@ const TOO_MANY = `expected at most ${MAX_CONDITIONS} of them`;
 
 /** Fields that the gateway reads or sets itself. A route must not depend on a credential that no step has checked. */
 const conditionField = editableField.regex(
-  /^(?!(?:authorization|cookie|forwarded|host|last-event-id|proxy-authorization|x-forwarded-.*|x-real-ip|x-request-id|x-stage)$)/i,
+  /^(?!(?:accept-encoding|authorization|cookie|forwarded|host|last-event-id|proxy-authorization|x-forwarded-.*|x-real-ip|x-request-id|x-stage)$)/i,
   "expected a field of the application, such as X-Api-Version: this one is read by host, auth or stages, or set by sluice",
 );
 

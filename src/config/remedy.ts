@@ -200,10 +200,14 @@ const BOOLEANS: Readonly<Record<string, string>> = { yes: "true", on: "true", no
 /** Returns the end of a message about a value: what its author most likely meant; undefined if nothing is likely. */
 export function remedyFor(message: string, input: unknown): string | undefined {
   if (Array.isArray(input)) return ofList(message, input);
+  if (message.includes("an object") && message.endsWith(", or off") && SWITCHES.has(input))
+    return ofSwitch(message, input);
   if (typeof input !== "string" && typeof input !== "number") return undefined;
   const text = String(input);
   const missingBlank = /^([A-Za-z]\w*):(?!\/\/)(\S.*)$/.exec(text);
-  if (message.startsWith("expected an object")) {
+  if (/^expected (?:\{\} for the defaults, )?an object/.test(message)) {
+    const isBackend = message.includes("with url,") && !text.startsWith("url:");
+    if (isBackend) return /^(?:https?:\/\/|unix:)/.test(text) ? meant(`{ url: ${text} }`) : url(text);
     if (missingBlank !== null) return `a blank is missing after ${missingBlank[1]}:`;
     if (message.includes("with level")) return meant(`{ level: ${text} }`);
     return message.includes("with path") && text.startsWith("/") ? meant(`{ path: ${text} }`) : undefined;
@@ -216,6 +220,14 @@ export function remedyFor(message: string, input: unknown): string | undefined {
   }
   const remedy = BY_EXPECTATION.find(([expected]) => expected.test(message))?.[1];
   return bareVariable(text) ?? remedy?.(text);
+}
+
+/** Values that switch a feature on or off in other configurations. */
+const SWITCHES: ReadonlySet<unknown> = new Set([true, false, "true", "false", "on", "yes", "no"]);
+
+function ofSwitch(message: string, input: unknown): string | undefined {
+  if (input === false || input === "false" || input === "no") return meant("off");
+  return message.includes("{} for") ? meant("{}") : undefined;
 }
 
 function ofList(message: string, list: readonly unknown[]): string | undefined {

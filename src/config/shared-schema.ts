@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { clientHeaderPart, keyPartPattern } from "./key-part-schema.ts";
+import type { RouteMatch } from "./match-schema.ts";
 import { duration, size } from "./scalars.ts";
 
 /** The `shared` of a route: one backend request for all clients that ask for the same stream. */
@@ -92,10 +93,16 @@ export type RedialConfig = SharedConfig["redial"];
 export const DEFAULT_KEY: readonly string[] = ["path", "query"];
 
 interface SharingRoute {
-  readonly match: { readonly path: string; readonly methods?: readonly string[] | undefined };
+  readonly match: Pick<RouteMatch, "path" | "methods" | "header" | "query">;
   readonly auth?: unknown;
   readonly shared?: SharedConfig | undefined;
   readonly limits: { readonly tokens: readonly unknown[] };
+}
+
+/** Returns the parts of a request that its route's conditions read. */
+function conditionParts({ header = {}, query }: SharingRoute["match"]): readonly string[] {
+  const fields = Object.keys(header).map((name) => `header:${name.toLowerCase()}`);
+  return query === undefined ? fields : ["query", ...fields];
 }
 
 /** Refuses a `shared` that could show a client the stream of another one, or that would never be used. */
@@ -115,6 +122,14 @@ export function refuseUnsafeSharing(route: SharingRoute, ctx: z.RefinementCtx): 
     refuse(
       ["shared"],
       "expected by, because the route has auth: by: [path, query, principal] gives each principal a stream of its own; by: [path, query] shows one stream to all clients that are accepted",
+    );
+  }
+  const missing = conditionParts(match).filter((part) => !(shared.by ?? DEFAULT_KEY).includes(part));
+  if (missing.length > 0) {
+    const parts = [...new Set([...(shared.by ?? DEFAULT_KEY), ...missing])].join(", ");
+    refuse(
+      ["shared"],
+      `expected by: [${parts}], because of match.header and match.query: the backend gets no other part of a request, and would not see the version`,
     );
   }
   if (match.path.endsWith("/*") && shared.by?.includes("path") === false) {

@@ -232,8 +232,10 @@ class Reader {
 
   #readAlias(name: string, path: Path, offset: number, key: number | undefined): unknown {
     const node = this.#anchors.get(name);
-    if (node === undefined) this.report(`no anchor &${name} above this alias`, offset, path);
-    else if (this.#open.has(node)) this.report(`the alias *${name} is inside its own anchor`, offset, path);
+    if (node === undefined) {
+      const hint = name.includes(".") ? `; for the text, quote it: "*${name}"` : "";
+      this.report(`no anchor &${name} above this alias${hint}`, offset, path);
+    } else if (this.#open.has(node)) this.report(`the alias *${name} is inside its own anchor`, offset, path);
     else {
       const value = this.read(node, path, key);
       // A problem of the value depends on where the alias is used, so problems point to the alias.

@@ -111,7 +111,9 @@ describe("a wrong command line ends with 2 and one line on standard error", () =
     [["probe", "http://a", "-H", "x"], `expected a header such as 'X-Name: value', not "x"`],
     [["probe", "http://a", "-x", "1"], "unknown flag -x"],
   ])("%j", async (args, message) => {
-    const stderr = `sluice: ${message}\nTry sluice --help.\n`;
+    const isCommand = !/^unknown command \w+(;|$)|--hlep/.test(message);
+    const help = ["sluice", ...(isCommand ? args.slice(0, 1) : []), "--help"].join(" ");
+    const stderr = `sluice: ${message}\nTry ${help}.\n`;
     expect(await sluice(args)).toEqual({ code: 2, stdout: "", stderr });
   });
 
@@ -138,6 +140,28 @@ describe("check", () => {
         "x        any        /x      any       http://127.0.0.1:1",
         "api-get  any        /api/*  GET,POST  http://a:1",
         "all      any        /*      any       unix:/run/app.sock",
+        "",
+      ].join("\n"),
+    });
+  });
+
+  test("shows hosts, conditions and defaults, and warns if a condition decides over credentials", async () => {
+    const api = (match: string, more = "") => `match: { path: /api/*, ${match} }\n${more}`;
+    const root = directoryOf({
+      "sluice.yaml": "defaults: { upstream: http://a:1 }\n",
+      "routes/v1.yaml": 'match: { path: /api/*, host: [a.example, "*.b.example"] }\n',
+      "routes/v2.yaml": api(
+        'host: a.example, header: { X-V: 2 }, query: { beta: "1" }',
+        "access: { allow: [10.0.0.0/8] }\n",
+      ),
+    });
+    expect(await sluice(["check", "--config", root])).toEqual({
+      code: 0,
+      stderr: `${root}/routes/v2.yaml match: warning: a client that adds or omits X-V: 2 and ?beta=1 passes the auth and access of this route: the route v1 has none; match.header and match.query choose a version and protect nothing\n`,
+      stdout: [
+        "ROUTE  HOST                   PATH                  METHODS  UPSTREAM",
+        "v2     a.example              /api/* X-V=2 ?beta=1  any      http://a:1",
+        "v1     a.example,*.b.example  /api/*                any      http://a:1",
         "",
       ].join("\n"),
     });

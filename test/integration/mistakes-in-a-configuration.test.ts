@@ -27,6 +27,19 @@ const MISTAKES: readonly (readonly [files: Files, place: string, remedy: string]
     "upstream",
     "did you mean { backends: [{ url: http://a }, { url: http://b }] }?",
   ],
+  [
+    asRoute("match: { path: /x }\nupstream: { backends: [http://a] }\n"),
+    "a.yaml:2:24 upstream.backends[0]: expected an object with url",
+    "did you mean { url: http://a }?",
+  ],
+  [
+    asRoute("match: { path: /x }\nupstream: { backends: [localhost:8080] }\n"),
+    "upstream.backends[0]",
+    "did you mean http://localhost:8080?",
+  ],
+  [asRoute(route("shared: true\n")), "a.yaml:3:9 shared: expected {} for the defaults", "did you mean {}?"],
+  [asRoute(route("resume: false\n")), "a.yaml:3:9 resume", "did you mean off?"],
+  [asRoute(route("auth: false\n")), "a.yaml:3:7 auth: expected an object with app", "did you mean off?"],
   [asRoute(at("/x/{id}")), "a.yaml:1:16 match.path", "a path has no parameters; did you mean /x/*?"],
   [asRoute(at("^/a")), "a.yaml:1:16 match.path", "a path is no regular expression; did you mean /a?"],
   [asRoute(at("~ ^/a$")), "a.yaml:1:16 match.path", "did you mean /a?"],
@@ -46,6 +59,16 @@ const MISTAKES: readonly (readonly [files: Files, place: string, remedy: string]
     asRoute("match: { path: /x, host: 'a.example:80' }\nupstream: http://a\n"),
     "match.host",
     "did you mean a.example?",
+  ],
+  [
+    asRoute("match:\n  path: /x\n  host: *.example.com\nupstream: http://a\n"),
+    "a.yaml:3:9",
+    'for the text, quote it: "*.example.com"',
+  ],
+  [
+    asRoute("match: { path: /x, host: .example.com }\nupstream: http://a\n"),
+    "match.host",
+    'did you mean [example.com, "*.example.com"]?',
   ],
   [asRoute("match: { path: /x, host: 'https://b' }\nupstream: http://a\n"), "match.host", "did you mean b?"],
   [

@@ -177,7 +177,7 @@ describe("bad input ends with exit code 2 and a sentence with the remedy", () =>
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
       stdout: "",
-      stderr: `sluice: ${message}\nTry sluice --help.\n`,
+      stderr: `sluice: ${message}\nTry sluice nginx lint --help.\n`,
     });
   });
 });

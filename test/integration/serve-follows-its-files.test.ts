@@ -48,6 +48,16 @@ test("a file that is written, replaced or removed causes a reload", async () => 
   expect((await reloads()).failure).toBe(0);
 });
 
+test("a change of defaults causes a reload of the routes that use them", async () => {
+  const { cwd, port, server } = await serve({ "config/routes/main.yaml": saying("one") });
+  const served = async () => (await fetch(`http://127.0.0.1:${port}/`)).headers.get("x-served-by");
+  expect(await served()).toBeNull();
+  const defaults = "defaults: { headers: { response: { set: { X-Served-By: sluice } } } }\n";
+  writeFiles(cwd, { "config/sluice.yaml": SERVER + defaults });
+  await eventually(async () => (await served()) === "sluice", "the field of the defaults");
+  expect(await server.logged("reloaded")).toMatchObject({ changed: ["main"] });
+});
+
 test("a change of a Kubernetes ConfigMap, which swaps a link, causes a reload", async () => {
   const cwd = directoryOf({
     "config/..1/sluice.yaml": SERVER,

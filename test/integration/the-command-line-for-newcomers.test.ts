@@ -65,11 +65,19 @@ describe("init", () => {
     });
   });
 
+  test("names a directory that the system does not make, and ends", async () => {
+    const args = ["init", "--to", "http://127.0.0.1:1", "--config", "/proc/x/config"];
+    expect(await sluice(args)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^sluice: \/proc\/x cannot be written \(E\w+\)/),
+    });
+  });
+
   test("asks for the backend only on a terminal, and checks what it is given", async () => {
     const cwd = directoryOf({});
     expect(await sluice(["init"], { cwd })).toMatchObject({
       code: 2,
-      stderr: "sluice: init needs --to URL, the backend\nTry sluice --help.\n",
+      stderr: "sluice: init needs --to URL, the backend\nTry sluice init --help.\n",
     });
     expect(await sluice(["init", "--to", "http://a", "--behind", "nginx"], { cwd })).toMatchObject({
       code: 2,
@@ -131,6 +139,8 @@ COMP_CWORD=${words.length}\n_sluice\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
     expect(await complete("serve", "--t")).toEqual(["--to", "--trust"]);
     expect(await complete("schema", "--h")).toEqual(["--help"]);
     expect(await complete("nginx", "--h")).toEqual(["--help"]);
+    expect(await complete("nginx", "l")).toEqual(["lint"]);
+    expect(await complete("nginx", "lint", "--fi")).toEqual(["--fix"]);
   });
 
   test.each(["zsh", "fish"])("names every command for %s", async (shell) => {

@@ -1,6 +1,7 @@
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import { appsSchema } from "../../src/config/apps-schema.ts";
+import { withVary } from "../../src/config/conditional-routes.ts";
 import { routeSchema } from "../../src/config/route-schema.ts";
 import type { Config } from "../../src/config/server-schema.ts";
 import { serverSchema } from "../../src/config/server-schema.ts";
@@ -45,7 +46,7 @@ export interface GatewaySetup {
 export function inlineConfig({ routes, server = {}, apps = {} }: GatewaySetup): Config {
   return {
     server: serverSchema.parse({ listen: "127.0.0.1:0", admin: false, ...server }),
-    routes: Object.entries(routes).map(([name, route]) => ({ ...routeSchema.parse(route), name })),
+    routes: withVary(Object.entries(routes).map(([name, route]) => ({ ...routeSchema.parse(route), name }))),
     apps: Object.entries(appsSchema.parse(apps)).map(([name, app]) => ({ ...app, name })),
   };
 }

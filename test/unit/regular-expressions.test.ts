@@ -53,7 +53,7 @@ const BUILT: readonly Found[] = [
   { where: "config/scalars.ts", source: SIZE_PATTERN, flags: "" },
   { where: "config/rewrite-schema.ts", source: `^/${pathCharacters}$`, flags: "" },
   {
-    where: "config/route-schema.ts",
+    where: "config/match-schema.ts",
     source: `^/(?:${pathCharacters}|(?:${pathCharacters}/)?\\*)$`,
     flags: "",
   },

@@ -81,5 +81,7 @@ function keyOf(origin: string): string {
 }
 
 /** Returns a server_name; nginx keeps these in a hash table too. */
-export const serverName = (host: string): string =>
-  host.length <= MAX_KEY_LENGTH ? host : `"~^${escaped(host)}$"`;
+export function serverName(host: string): string {
+  if (host.length <= MAX_KEY_LENGTH) return host;
+  return host.startsWith("*") ? `"~^.+${escaped(host.slice(1))}$"` : `"~^${escaped(host)}$"`;
+}

@@ -274,11 +274,13 @@ function merged(drafts: readonly Draft[], left: Notes): Draft[] {
 /** Joins the routes that one location became for the hosts of its server. */
 function grouped(drafts: readonly Draft[]): Draft[] {
   const groups = new Map<string, { readonly draft: Draft; readonly hosts: string[] }>();
+  const locations = [...new Set(drafts.map(({ from }) => from))];
+  const numbers = new Map(locations.map((location, at) => [location, at]));
   for (const draft of drafts) {
     const { host, ...match } = draft.route.match;
     const own = host === undefined ? [] : [host].flat();
     // A route without host stays alone: it has no list of hosts.
-    const key = JSON.stringify([host === undefined, match, String(draft.from.at), bodyText(draft)]);
+    const key = JSON.stringify([host === undefined, match, numbers.get(draft.from), bodyText(draft)]);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { draft, hosts: own });
     else group.hosts.push(...own);

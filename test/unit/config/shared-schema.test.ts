@@ -25,6 +25,15 @@ test("has a default for everything", () => {
   });
 });
 
+test("the backend of a version sees the version", () => {
+  const match = { path: "/s", header: { "X-Api-Version": "2" }, query: { v: "2" } };
+  expect(problems({ match, shared: {} })).toEqual([
+    "shared: expected by: [path, query, header:x-api-version], because of match.header and match.query: the backend gets no other part of a request, and would not see the version",
+  ]);
+  expect(problems({ match, shared: { by: ["path", "header:X-Api-Version"] } })[0]).toContain("query]");
+  expect(problems({ match, shared: { by: ["query", "header:X-Api-Version"] } })).toEqual([]);
+});
+
 test.each([
   ["by: principal is said", { by: ["path", "query", "principal"] }],
   ["by: principal is left out by word", { by: ["path"] }],

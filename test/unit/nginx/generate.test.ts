@@ -77,23 +77,28 @@ test("each host has its own server, other hosts get the first, and only the firs
       any: { match: { path: "/any" } },
       a: { match: { path: "/a", host: "a.example.com" } },
       b: { match: { path: "/b", host: "B.example.com." } },
+      below: { match: { path: "/below", host: ["*.example.com", "c.example.org"] } },
     },
     { mode: "routes" },
   );
   const servers = levelsOf(read(text), "server");
   expect(servers.map((server) => server.last("server_name")?.value)).toEqual([
     "_",
+    "*.example.com",
     "a.example.com",
     "b.example.com",
+    "c.example.org",
   ]);
   const patterns = servers.map((server) =>
     server.levels.map(({ pattern }) => pattern).filter((p) => !p.startsWith("@")),
   );
-  // A route without host applies to every host.
+  // A route without host applies to every host, and a wildcard to each host below it.
   expect(patterns.map((each) => each.toSorted())).toEqual([
     ["/", "= /any"],
-    ["/", "= /a", "= /any"],
-    ["/", "= /any", "= /b"],
+    ["/", "= /any", "= /below"],
+    ["/", "= /a", "= /any", "= /below"],
+    ["/", "= /any", "= /b", "= /below"],
+    ["/", "= /any", "= /below"],
   ]);
   const [first = "", ...rest] = text.split(/^server \{$/m).slice(1);
   expect(first).toContain("# sluice itself switches buffering off");

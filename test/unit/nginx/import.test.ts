@@ -61,13 +61,24 @@ describe("locations become matches", () => {
     if (paths.length === 0) expect(notesOf(text).join("\n")).toContain("not imported: ");
   });
 
-  test("for each plain name of the server", () => {
+  test("for all names of the server together, and names below a domain", () => {
     const text = server(
-      `server_name A.example *.b.example ~^c$ d.example; location / { proxy_pass ${APP}; }`,
+      `server_name A.example *.b.example ~^c$ .d.example e.*; location / { proxy_pass ${APP}; }`,
     );
-    expect(routesOf(text).map(({ match }) => match.host)).toEqual(["a.example", "d.example"]);
+    const host = ["a.example", "*.b.example", "d.example", "*.d.example"];
+    expect(routesOf(text).map(({ match }) => match)).toEqual([{ host, path: "/*" }]);
     expect(notesOf(text).filter((note) => note.includes("is a pattern"))).toHaveLength(2);
-    expect(routesOf(text.replaceAll(/[Ad]\.example/g, "")).length).toBe(0);
+    expect(routesOf(text.replaceAll(/\S*[Abd]\.example/g, "")).length).toBe(0);
+  });
+
+  test("for the names of each server, if two servers share some of them", () => {
+    const location = (names: string, to: string) =>
+      `server { server_name ${names}; location / { proxy_pass ${to}; } }`;
+    const matches = routesOf(
+      `${location("a.example b.example", APP)} ${location("b.example c.example", APP)}`,
+    );
+    // The first server with a name has its requests.
+    expect(matches.map(({ match }) => match.host)).toEqual([["a.example", "b.example"], "c.example"]);
   });
 
   test("once if servers on two ports have the same location", () => {

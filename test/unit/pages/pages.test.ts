@@ -67,8 +67,11 @@ describe.each(DOCS)("%s", (page) => {
     const keys = new Set(
       [...pageText("docs/configuration.md").matchAll(/^\| `([\w.[\]]+)`/gm)].map(([, key]) => key),
     );
+    // The keys of `defaults` are those of a route.
     const isKey = (key: string) =>
-      keys.has(key) || keys.has(key.replace(/^limits\.rate\./, "limits.rate[]."));
+      [key, key.replace(/^limits\.rate\./, "limits.rate[]."), key.replace(/^defaults\./, "")].some((form) =>
+        keys.has(form),
+      );
     const roots = new Set([...keys].map((key) => key?.split(/[.[]/)[0]));
     const named = [...proseOf(page).matchAll(/`([a-z]\w*(?:\.[a-z]\w*)+)(?::[^`]*)?`/g)]
       .map(([, key = ""]) => key)
