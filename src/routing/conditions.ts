@@ -1,6 +1,6 @@
 import type { Condition } from "../config/conflicts.ts";
 import { fieldName } from "../http/field-name.ts";
-import type { RawFields } from "../http/fields.ts";
+import { fieldValues, type RawFields } from "../http/fields.ts";
 import { percentDecoded } from "../http/percent-encoding.ts";
 
 /** The parts of a request that the conditions of routes read. */
@@ -68,8 +68,17 @@ function readField(name: string, { request: { rawHeaders }, announced }: Conditi
     isFound = true;
     value = rawHeaders[at + 1];
   }
+  // A field that Connection names ends at this hop (RFC 9110 section 7.6.1): the backend would not see it.
+  if (isFound && connectionOptions(rawHeaders).includes(name))
+    return new Ambiguity(`Connection names ${name}`);
   return value;
 }
+
+const connectionOptions = (rawHeaders: RawFields): string[] =>
+  fieldValues(rawHeaders, "connection")
+    .join(",")
+    .split(",")
+    .map((option) => option.trim().toLowerCase());
 
 /**
  * Reads a parameter of a query, decoded once. A second one is ambiguous, and so is every spelling in which some

@@ -29,6 +29,7 @@ const AMBIGUOUS: [target: string, lines?: string[]][] = [
   ["/api/a", ["X-Api-Version: 2", "x-api-version: 2"]],
   ["/api/a", ["X_Api_Version: 2"]],
   ["/api/a", ["X-Api-Version: 1", "X_Api-Version: 2"]],
+  ["/api/a", ["Connection: keep-alive, x-api-version", "X-Api-Version: 2"]],
   ["/api/a?v=1&v=2"],
   ["/api/a?v=2&%76=2"],
   ["/api/a?V=2"],
