@@ -31,6 +31,7 @@ const READ_ELSEWHERE = {
   ],
   "called by a library": [
     "LogOutput.write",
+    "SpanQueue.onStart",
     "RouteHistogram.get",
     "BackendHistogram.get",
     "CustomMetricValues.aggregator",
