@@ -61,12 +61,8 @@ export function overview(telemetry: Telemetry, query: ViewQuery) {
 /** The data of an overview. */
 export type Overview = ReturnType<typeof overview>;
 
-/** The workers of a gateway of several processes. */
-export interface Workers {
-  readonly serving: number;
-  /** The number that the configuration asks for. */
-  readonly wanted: number;
-}
+/** The number of workers that serve, and the number that the configuration asks for. */
+type Workers = Readonly<Record<"serving" | "wanted", number>>;
 
 /** Returns the version and the machine of this process. */
 export function about() {

@@ -27,11 +27,6 @@ export class AnswerTable {
     return this.#owners.size;
   }
 
-  /** The answers that can be had now. */
-  get kept(): number {
-    return this.#byId.size;
-  }
-
   get answers(): Iterable<Answer> {
     return this.#byId.values();
   }

@@ -9,12 +9,6 @@ export type Obstacle =
 
 const OF_STORE: ReadonlySet<Obstacle> = new Set(["store_degraded", "store_forbidden"]);
 
-/** An obstacle that holds, and since when, in ms since 1970. */
-export interface StandingObstacle {
-  readonly obstacle: Obstacle;
-  readonly since: number;
-}
-
 /**
  * The readiness that `/readyz` reports. A gateway without its Redis still delivers events, so it stays ready unless
  * `redis.required` is set: with one Redis for all, every replica would leave the load balancer at once.
@@ -36,8 +30,8 @@ export class Readiness {
     return [...this.#obstacles.keys()];
   }
 
-  /** All obstacles, with the time since which each of them holds. */
-  get standing(): readonly StandingObstacle[] {
+  /** All obstacles, with the time since which each of them holds, in ms since 1970. */
+  get standing() {
     return [...this.#obstacles].map(([obstacle, since]) => ({ obstacle, since }));
   }
 
