@@ -220,7 +220,7 @@ const FAULTS = {
     await delay(between(0, 2_000));
     await instance.start();
   },
-  ...redisFaults({ redis, network, instances }, () => random.upTo(1_000) / 1_000),
+  ...redisFaults({ network, instances }, () => random.upTo(1_000) / 1_000),
 };
 const names = values.only?.split(",") ?? Object.keys(FAULTS);
 const clients = Array.from(
@@ -236,7 +236,7 @@ try {
   for (let round = 0; round < rounds; round++) {
     const name = names[round % names.length];
     const { answers } = counts;
-    await Promise.race([FAULTS[name](), whole]);
+    await Promise.race([FAULTS[name](redis), whole]);
     done[name] = (done[name] ?? 0) + 1;
     await Promise.race([until(() => counts.answers > answers, "an answer", PATIENCE_MS), whole]);
     if (round % 10 === 9) console.error(`round ${round + 1}: ${JSON.stringify(counts)}`);

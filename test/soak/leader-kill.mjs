@@ -1,11 +1,16 @@
 import { parseArgs } from "node:util";
-import { Backend, Client, Instance, percentile, RedisProcess, tally, until } from "./shared-instances.mjs";
+import { KINDS, startRedisOf } from "./parts/redis-kinds.mjs";
+import { Backend, Client, Instance, percentile, tally, until } from "./shared-instances.mjs";
 
 /**
  * Kills the leading instance again and again while events flow: no client may lose an event or get it twice, and
  * another instance must send the backend request within 3 s, 99 times of 100.
  *
- *   npm run build && node test/soak/leader-kill.mjs --rounds 100 --rate 5000
+ *   npm run build && node test/soak/leader-kill.mjs --rounds 100 --rate 5000 --redis single
+ *
+ * With `--redis sentinel`, the master of Redis is killed together with the leader in every fifth round: events that
+ * only these two had are lost, and each client must get a gap event. With `--redis cluster`, the slot of the stream is
+ * moved to another master in every fifth round.
  *
  * The last line is the verdict as JSON; the exit code is 0 when it is good.
  */
@@ -15,21 +20,24 @@ const { values } = parseArgs({
     scale: { type: "string", default: "1" },
     rate: { type: "string", default: "5000" },
     clients: { type: "string", default: "4" },
+    redis: { type: "string", default: "single" },
   },
 });
+if (!KINDS.includes(values.redis)) throw new Error(`--redis is one of ${KINDS.join(", ")}`);
 const rounds = Math.round(Number(values.rounds) * Number(values.scale));
 /** A busy machine catches up late; the measurement does not depend on it. */
 const PATIENCE_MS = 90_000;
 const MOST_FAILOVER_MS = 3000;
 
-const redis = new RedisProcess({ appendOnly: false });
+const redis = await startRedisOf(values.redis, { appendOnly: false });
 const backend = new Backend();
-await redis.start();
 await backend.listen();
-const instances = ["a", "b"].map((name) => new Instance(name, { backend: backend.url, redis: redis.url }));
+const instances = ["a", "b"].map((name) => new Instance(name, { backend: backend.url, redis: redis.config }));
 for (const instance of instances) await instance.start();
 const clients = Array.from({ length: Number(values.clients) }, (_, at) => new Client(instances, at));
 const dialMs = [];
+/** The same for rounds in which Redis fails too. */
+const bothMs = [];
 const silenceMs = [];
 let verdict;
 try {
@@ -45,12 +53,16 @@ try {
       PATIENCE_MS,
     );
     const leader = instances.toSorted((a, b) => (b.openedAt ?? 0) - (a.openedAt ?? 0))[0];
+    const isFifth = round % 5 === 0;
+    const master = isFifth && values.redis === "sentinel" ? await redis.primary() : undefined;
     for (const client of clients) client.watch();
     const killedAt = performance.now();
-    await leader.kill();
-    await until(() => backend.dials.at(-1) > killedAt, "another backend request", 10_000);
-    dialMs.push(backend.dials.at(-1) - killedAt);
-    await leader.start();
+    await Promise.all([leader.kill(), master?.kill()]);
+    if (isFifth && values.redis === "cluster") await redis.move();
+    await until(() => backend.dials.at(-1) > killedAt, "another backend request", 20_000);
+    (isFifth && values.redis !== "single" ? bothMs : dialMs).push(backend.dials.at(-1) - killedAt);
+    await Promise.all([leader.start(), master?.start()]);
+    if (master !== undefined) await redis.settle();
     await until(areAllGoing, "all clients to be up to date", PATIENCE_MS);
     silenceMs.push(Math.max(...clients.map(({ longestSilenceMs }) => longestSilenceMs)));
     if (round % 10 === 0) console.error(`round ${round}: ${JSON.stringify(tally(clients))}`);
@@ -69,14 +81,17 @@ try {
   };
   const silence = { p50: percentile(silenceMs, 0.5), p99: percentile(silenceMs, 0.99) };
   const exits = instances.flatMap((instance) => instance.exits);
+  const gaps = values.redis === "sentinel" ? 0 : counted.gaps;
   const isGood =
-    counted.lost + counted.duplicated + counted.gaps + exits.length === 0 && failover.p99 <= MOST_FAILOVER_MS;
+    counted.lost + counted.duplicated + gaps + exits.length === 0 && failover.p99 <= MOST_FAILOVER_MS;
   verdict = {
     isGood,
+    redis: values.redis,
     rounds,
     rate: Number(values.rate),
     ...counted,
     failoverMs: failover,
+    ...(bothMs.length > 0 && { withRedisMs: { p50: percentile(bothMs, 0.5), max: percentile(bothMs, 1) } }),
     silenceMs: silence,
     exits,
   };

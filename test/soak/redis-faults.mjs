@@ -1,49 +1,37 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** The ways in which the Redis of two instances fails, by name; `random` returns a number from 0 up to 1. */
-export function redisFaults({ redis, network, instances }, random) {
+/**
+ * The ways in which the Redis of two instances fails, by name. Each fault gets the server that has the stream; `random`
+ * returns a number from 0 up to 1. `setup` is needed for a cluster and for sentinels, `network` for a single Redis.
+ */
+export function redisFaults({ kind = "single", setup, network, instances }, random) {
   const between = (from, to) => delay(from + random() * (to - from));
-  return {
-    async killed() {
-      await redis.kill();
+  const common = {
+    async killed(server) {
+      await server.kill();
       await between(0, 4000);
-      await redis.start();
+      await server.start();
     },
-    async frozen() {
-      redis.signal("SIGSTOP");
+    async frozen(server) {
+      server.signal("SIGSTOP");
       await between(500, 4000);
-      redis.signal("SIGCONT");
+      server.signal("SIGCONT");
     },
-    async emptied() {
-      await redis.kill({ empty: true });
+    async emptied(server) {
+      await server.kill({ empty: true });
       await between(0, 4000);
-      await redis.start();
+      await server.start();
     },
-    async flushed() {
-      await redis.command("FLUSHALL");
+    async flushed(server) {
+      await server.command("FLUSHALL");
     },
-    async readOnly() {
-      await redis.command("REPLICAOF 127.0.0.1 1");
+    async outOfMemory(server) {
+      await server.command("CONFIG SET maxmemory 1");
       await between(500, 4000);
-      await redis.command("REPLICAOF NO ONE");
+      await server.command("CONFIG SET maxmemory 0");
     },
-    async outOfMemory() {
-      await redis.command("CONFIG SET maxmemory 1");
-      await between(500, 4000);
-      await redis.command("CONFIG SET maxmemory 0");
-    },
-    async partitioned() {
-      network.cut();
-      await between(500, 5000);
-      network.heal();
-    },
-    async silent() {
-      network.cut(true);
-      await between(500, 5000);
-      network.heal();
-    },
-    async disconnected() {
-      await redis.command("CLIENT KILL TYPE normal");
+    async disconnected(server) {
+      await server.command("CLIENT KILL TYPE normal");
     },
     /** Longer than a lease and every timeout: afterwards the instance still believes that it leads. */
     async paused() {
@@ -52,8 +40,30 @@ export function redisFaults({ redis, network, instances }, random) {
       await between(500, 5000);
       instance.signal("SIGCONT");
     },
-    async slow() {
-      await redis.command("CLIENT PAUSE 1500 ALL");
+    async slow(server) {
+      await server.command("CLIENT PAUSE 1500 ALL");
     },
   };
+  const own = {
+    single: {
+      async readOnly(server) {
+        await server.command("REPLICAOF 127.0.0.1 1");
+        await between(500, 4000);
+        await server.command("REPLICAOF NO ONE");
+      },
+      async partitioned() {
+        network.cut();
+        await between(500, 5000);
+        network.heal();
+      },
+      async silent() {
+        network.cut(true);
+        await between(500, 5000);
+        network.heal();
+      },
+    },
+    sentinel: { failedOver: () => setup.failOver() },
+    cluster: { moved: () => setup.move() },
+  };
+  return { ...common, ...own[kind] };
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, get } from "node:http";
 import { connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,7 +16,8 @@ const SHARED = {
 };
 
 const MAIN = process.env.SLUICE_MAIN ?? new URL("../../dist/cli/main.js", import.meta.url).pathname;
-const REDIS = process.env.REDIS_PATH ?? "/usr/bin/redis-server";
+const VALKEY = "/usr/bin/valkey-server";
+export const REDIS = process.env.REDIS_PATH ?? (existsSync(VALKEY) ? VALKEY : "/usr/bin/redis-server");
 
 export async function freePort() {
   const server = createTcpServer();
@@ -131,7 +132,7 @@ export class Instance {
     child.on("exit", (code, signal) => {
       if (this.#isWanted) this.exits.push({ name: this.name, code, signal });
     });
-    await until(() => isReady || child.exitCode !== null, `${this.name} to listen`);
+    await until(() => isReady || child.exitCode !== null, `${this.name} to listen`, 60_000);
   }
 
   get pid() {
@@ -262,22 +263,26 @@ export class Client {
 export class RedisProcess {
   #child;
 
-  constructor({ appendOnly }) {
+  constructor({ appendOnly, options = [] }) {
     this.appendOnly = appendOnly;
+    this.options = options;
     this.directory = mkdtempSync(join(tmpdir(), "sluice-soak-redis-"));
   }
 
-  async start() {
+  /** `more` are options of this start only. */
+  async start(more = []) {
     this.port ??= await freePort();
     const own = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.directory, "--save", ""];
     const aof = ["--appendonly", this.appendOnly ? "yes" : "no", "--appendfsync", "everysec"];
-    const child = spawn(REDIS, [...own, ...aof], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(REDIS, [...own, ...aof, ...this.options, ...more], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     this.#child = child;
     let output = "";
     child.stdout.on("data", (bytes) => {
       output = (output + bytes).slice(-10_000);
     });
-    await until(() => output.includes("Ready to accept") || child.exitCode !== null, "redis-server");
+    await until(() => output.includes("Ready to accept") || child.exitCode !== null, "redis-server", 60_000);
     if (child.exitCode !== null) throw new Error(`redis-server did not start:\n${output}`);
   }
 
@@ -295,9 +300,8 @@ export class RedisProcess {
       this.#child.kill("SIGKILL");
       await gone;
     }
-    if (!empty) return;
-    rmSync(this.directory, { recursive: true, force: true });
-    mkdirSync(this.directory);
+    // A cluster's node keeps its identity in the same directory.
+    if (empty) rmSync(join(this.directory, "appendonlydir"), { recursive: true, force: true });
   }
 
   /** Sends an inline command; resolves with the first line of the reply. */
