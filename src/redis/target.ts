@@ -10,7 +10,7 @@ export interface Target {
   /** Comes before the options. */
   readonly url?: string;
   readonly options: Options;
-  /** Tells when another server becomes the master. */
+  /** Calls back when another server becomes the master. */
   readonly watch?: SentinelWatch;
 }
 
