@@ -1,7 +1,9 @@
 import type { RedisTls } from "../config/redis-tls-schema.ts";
 
 /** Returns the options of node:tls for `redis.tls`. */
-export const tlsOptions = ({ serverName, ...files }: RedisTls) => ({
-  ...files,
+export const tlsOptions = ({ ca, cert, key, serverName }: RedisTls) => ({
+  ca,
+  cert,
+  key,
   ...(serverName !== undefined && { servername: serverName }),
 });
