@@ -67,6 +67,8 @@ class Backend {
 
 const counts = {
   answers: 0,
+  /** Those of them that sluice kept. */
+  kept: 0,
   tokens: 0,
   resumed: 0,
   /** Answers that a client has asked for again, because it was told that its own is lost. */
@@ -124,6 +126,7 @@ class Client {
     else counts.resumed += 1;
     const { status, isWhole, isRecorded } = await this.#post();
     if (status === 200 && isWhole) {
+      if (isRecorded) counts.kept += 1;
       if (this.#count !== TOKENS) this.#violated("lost", `a clean end behind token ${this.#count}`);
       return true;
     }
@@ -235,10 +238,13 @@ try {
   await until(() => counts.tokens > 0, "the first token");
   for (let round = 0; round < rounds; round++) {
     const name = names[round % names.length];
-    const { answers } = counts;
+    const { kept } = counts;
     await Promise.race([FAULTS[name](redis), whole]);
     done[name] = (done[name] ?? 0) + 1;
-    await Promise.race([until(() => counts.answers > answers, "an answer", PATIENCE_MS), whole]);
+    await Promise.race([
+      until(() => counts.kept > kept + clients.length, "kept answers", PATIENCE_MS),
+      whole,
+    ]);
     if (round % 10 === 9) console.error(`round ${round + 1}: ${JSON.stringify(counts)}`);
   }
   for (const client of clients) client.close();
