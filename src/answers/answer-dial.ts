@@ -1,3 +1,4 @@
+import { llmOf } from "../config/llm-schema.ts";
 import { detachedExchange } from "../exchange/detached-exchange.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
@@ -53,7 +54,13 @@ export function dialAnswer(details: AnswerDial): DialRequest {
       if (isUnderstood && !response.isHeadSent)
         response.writeInterim(status, interimFields(rawHeaders, route));
     };
-    const release = files.hold();
+    const releaseFile = files.hold();
+    // The tokens of the whole answer are the first client's, also if it leaves before the response head.
+    const letGo = llmOf(route.config) === undefined ? undefined : first.hold();
+    const release = () => {
+      releaseFile();
+      letGo?.();
+    };
     try {
       const dialled = await dialUpstream({
         exchange,
@@ -62,14 +69,12 @@ export function dialAnswer(details: AnswerDial): DialRequest {
         requestFor,
         onInterim,
       });
-      // The first client alone: a later one may be at another backend already.
+      // Such as the cookie of a sticky upstream: it belongs to the client that has asked.
       if (!response.isClosed) first.addFields(exchange.addedFields);
       const isDecoded = isStream(exchange, dialled.head, route);
       const decoded = isDecoded ? decodedStream(exchange, dialled) : dialled;
       const source = metered(decoded, first, route, details.llm);
       source.onClose(release);
-      // The tokens of the whole answer are the first client's, also if it leaves before.
-      if (source !== decoded) source.onClose(first.hold());
       exchange.forgetHead();
       return source;
     } catch (error) {

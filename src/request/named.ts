@@ -102,9 +102,14 @@ async function cancel(named: Named): Promise<void> {
   if (!named.response.isClosed) nothing(named);
 }
 
-/** Takes a place of the limits for the client; the answer's backend connection counts by itself. */
-function placeFor({ exchange, route, runtime }: Named): Release | Promise<Release> {
-  return takePlace(exchange, route, runtime.capacity, false);
+/**
+ * Takes a place of the limits for the client, until it leaves: its exchange may last as long as the answer, and it needs the
+ * place when it comes back. The answer's backend connection counts by itself.
+ */
+async function placeFor({ exchange, response, route, runtime }: Named): Promise<Release> {
+  const place = await takePlace(exchange, route, runtime.capacity, false);
+  response.onClose(place);
+  return place;
 }
 
 function clientOf(named: Named, place: Release, isFirst: boolean): AnswerClient {
@@ -121,7 +126,8 @@ function clientOf(named: Named, place: Release, isFirst: boolean): AnswerClient 
     onRead: () => nothing(named),
     onPassed: (source) => {
       place();
-      exchange.onEnd(() => source.cancel());
+      // Not at the end of the exchange, which waits for the end of the response where tokens are counted.
+      response.onClose(() => source.cancel());
       deliver(named, { source, isStream: isStreaming(exchange, source, named.route) });
     },
   };

@@ -4,7 +4,8 @@ import { eventually } from "../support/eventually.ts";
 import { startGateway, startGatewayTo } from "../support/gateway.ts";
 import { askModel, startModelBackend } from "../support/model-backend.ts";
 import { openRaw } from "../support/raw-client.ts";
-import { openStream } from "../support/sse-client.ts";
+import { ask, emitToken, startResuming } from "../support/resume.ts";
+import { openStream, type StreamClient } from "../support/sse-client.ts";
 
 const HELD = { method: "POST", body: "{}", headers: { "x-usage": "hold" } };
 
@@ -91,4 +92,37 @@ test.each([
   client.send(`${method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n${fields}\r\n{}`);
   await client.received("completion_tokens");
   expect(await gateway.requestLine()).toMatchObject({ inputTokens: 70, outputTokens: 30 });
+});
+
+test("a named answer costs its usage once, also if its client leaves before the first token and comes back", async () => {
+  const limits = {
+    tokens: { tokens: 1_000, per: "1h", by: "route", reserve: 100 },
+    streamsPerClient: 1,
+  };
+  const { port, requests } = await startResuming({ route: { limits, llm: {} } });
+  const left = ({ head }: StreamClient) =>
+    Number(head?.fields.find(([name]) => name.toLowerCase() === "x-ratelimit-remaining-tokens")?.[1]);
+  const first = ask(port);
+  await eventually(() => requests.length === 1, "the backend request");
+  first.leave();
+  const usage = { prompt_tokens: 30, completion_tokens: 470 };
+  let second = ask(port);
+  // The first connection may be closed a moment later.
+  await eventually(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (second.head?.status === 429) second = ask(port);
+    return second.head === undefined;
+  }, "a place for the client");
+  requests[0]?.openStream();
+  emitToken(requests[0], JSON.stringify({ choices: [{ index: 0, delta: { content: "hi" } }] }));
+  await second.received("hi");
+  second.leave();
+  emitToken(requests[0], JSON.stringify({ choices: [], usage }));
+  requests[0]?.endStream();
+  let third = ask(port);
+  await eventually(async () => {
+    if ((await third.opened()).status === 429 || left(third) !== 400) third = ask(port);
+    return left(third) === 400;
+  }, "the usage to be counted once");
+  expect(requests).toHaveLength(1);
 });
