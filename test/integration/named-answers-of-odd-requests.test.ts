@@ -226,6 +226,19 @@ test("a DELETE at any moment ends at most one generation, and the key is usable 
   expect([await whole.ended(), tokensOf(whole)]).toEqual(["clean", ["new"]]);
 });
 
+test.each([{}, { llm: {} }])(
+  "a response that is not kept is cancelled when its client leaves: %o",
+  async (route) => {
+    const { port, requests } = await startResuming({ route });
+    const client = ask(port);
+    await eventually(() => requests.length === 1, "the backend request");
+    requests[0]?.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+    await client.received("{");
+    client.leave();
+    await requests[0]?.connection.closed;
+  },
+);
+
 test("a reload that removes the route ends no answer, and one that changes by or key finds none", async () => {
   const requests: BackendRequest[] = [];
   const backend = await startBackend((request) => {
