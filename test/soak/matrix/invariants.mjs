@@ -8,7 +8,9 @@ import { checkPlaces } from "./places.mjs";
  * made again for some seconds. It is shorter than each timeout of a minute that would hide a leak.
  */
 const REST_MS = 30_000;
+/** The time between two looks; it grows, because a look keeps the process of all peers busy. */
 const POLL_MS = 150;
+const POLL_FACTOR = 1.3;
 /** The last exchange of a long-lived object, such as a server, may live until the next exchange. */
 const FEW_EXCHANGES = 4;
 
@@ -29,13 +31,13 @@ export async function stateOf(gateway, peers, redisConnections) {
 /** Waits for rest; resolves with the remaining violations. */
 export async function checkRest(gateway, { baseline, redis, seen, isDeep = false }) {
   const deadline = performance.now() + REST_MS;
-  for (;;) {
+  for (let pollMs = POLL_MS; ; pollMs *= POLL_FACTOR) {
     gateway.backend.endIdle();
     const broken = await atRest(gateway, baseline, redis, seen);
     if (broken.length === 0 && isDeep) broken.push(...(await checkInside(gateway, baseline, true)));
     if (broken.length === 0 || !gateway.isSame) return broken;
     if (performance.now() > deadline) return broken;
-    await sleep(POLL_MS);
+    await sleep(pollMs);
   }
 }
 
