@@ -225,7 +225,14 @@ class Dial implements ConnectionUser {
       keepMs: this.#keepMsAfter(head),
       owner: this.#options.exchange,
     });
-    this.#options.answered(response);
+    try {
+      this.#options.answered(response);
+    } catch (error) {
+      // The response owns the connection now, and without a sink it could not tell the exchange.
+      response.cancel();
+      this.fault(error);
+      return;
+    }
     response.onRead(parser, bytes);
   }
 

@@ -7,6 +7,7 @@ import { NodeResponse } from "../../src/listen/node-response.ts";
 import { Relay } from "../../src/stream/relay.ts";
 import { BackendResponse } from "../../src/upstream/backend-response.ts";
 import { Connection } from "../../src/upstream/connection.ts";
+import { Upstream } from "../../src/upstream/upstream.ts";
 import { WaitingClient } from "../../src/websocket/waiting-client.ts";
 import { metricsOf, startWithAdmin } from "../support/admin.ts";
 import { afterTest } from "../support/after-test.ts";
@@ -135,6 +136,20 @@ test("a fault when a backend's connection is established is a 500", async () => 
   const client = openStream(setup.gateway.port);
   expect((await client.opened()).status).toBe(500);
   await eventually(() => setup.backend.openConnections === 0, "the end of the backend's connection");
+  await expectOneFault(setup.gateway);
+});
+
+test.each([
+  ["a plain GET", {}],
+  ["a POST", POST],
+])("a fault when the response head of %s comes is a 500", async (_, request) => {
+  const setup = await start();
+  breaks(Upstream.prototype, "succeeded");
+  const client = openStream(setup.gateway.port, request);
+  const asked = await setup.backend.nextRequest();
+  asked.openStream();
+  expect((await client.opened()).status).toBe(500);
+  await asked.connection.closed;
   await expectOneFault(setup.gateway);
 });
 
