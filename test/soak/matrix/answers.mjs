@@ -205,9 +205,8 @@ function withFault(random, wire, headLength) {
       : kind === "surplus"
         ? Buffer.concat([wire, wire])
         : wire;
-  return {
-    wire: bytes,
-    fault: { kind, at: kind === "nothing" ? 0 : at },
-    splits: drawSplits(random, wire.length),
-  };
+  // A pause right behind a whole response lets the connection be reused: what comes then is, for any proxy, the response
+  // to the next request.
+  const splits = drawSplits(random, wire.length).filter((split) => split.at < wire.length);
+  return { wire: bytes, fault: { kind, at: kind === "nothing" ? 0 : at }, splits };
 }
