@@ -115,7 +115,7 @@ export class Telemetry {
 
   #onError(route: string, error: unknown): void {
     const code = error instanceof ProxyError ? error.code : "internal_error";
-    if (code === "internal_error") this.metrics.faulted();
+    if (code === "internal_error") this.onFault();
     this.metrics.requests.failed(route, code);
   }
 }
