@@ -34,7 +34,7 @@ test("a client that does not close after its backend is disconnected", async () 
   const { client, backend, over } = await tunnel(100);
   const begun = performance.now();
   backend.far.end("bye");
-  expect(await over).toEqual({ endReason: "completed", bytesSent: 3, receivedBytes: 0 });
+  expect(await over).toEqual({ endReason: "completed", bytesSent: 3, bytesReceived: 0 });
   expect(performance.now() - begun).toBeGreaterThan(80);
   await eventually(() => client.far.readableEnded, "the client's end");
 });

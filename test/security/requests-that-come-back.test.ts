@@ -127,7 +127,8 @@ describe("a loop through nginx ends at the first return:", () => {
   });
 
   test("a health check, which marks the backend unhealthy", async () => {
-    const healthCheck = { path: "/healthz", interval: "50ms" };
+    // The checks fail until nginx has started; the last of the failures in a row gives the reason.
+    const healthCheck = { path: "/healthz", interval: "50ms", unhealthy: 50 };
     const way = await startTcpProxy(0);
     const url = `http://127.0.0.1:${way.port}`;
     const gateway = await startGatewayTo("", { upstream: { backends: [{ url }], healthCheck } });
