@@ -3,7 +3,7 @@ import type { EndedStream } from "../runtime/ended-stream.ts";
 /** The maximum number of ended streams in one overview. */
 const MAX_ENDS = 20;
 
-/** Which ended streams a dashboard shows; undefined for all. */
+/** The choice of ended streams for a dashboard; undefined for all. */
 export interface EndQuery {
   readonly endRoute: string | undefined;
   readonly endReason: string | undefined;

@@ -20,11 +20,11 @@ type Parts = ReadonlyMap<string, string>;
 interface Viewer {
   readonly response: ServerResponse;
   readonly query: ViewQuery;
-  /** The parts that it has. */
+  /** The parts that it has received. */
   sent: Parts;
   /** Whether a view is being made for it. */
   isWaiting: boolean;
-  /** When it was first noticed to be behind, by `performance.now()`. */
+  /** The time at which it was first seen to be behind, by `performance.now()`. */
   behindSince: number | undefined;
 }
 

@@ -86,7 +86,7 @@ export function endStreams(activity: Activity, id: string): boolean {
   return found.length > 0;
 }
 
-/** Returns what a list is sorted by, largest first. */
+/** Returns the number by which a list is sorted, largest first. */
 function sortKey(
   stream: LiveStream,
   sort: "rate" | "bytes" | "backlog" | "delay",

@@ -87,7 +87,7 @@ test("the page says whether the gateway is well, and if not, what is wrong, sinc
   await shows(
     page,
     "#troubles",
-    /The last reload was rejectedsince .*The configuration before stays in force/,
+    /The last reload was rejectedsince .*The previous configuration stays in force/,
   );
   expect(await problemsOf(page)).toContain("EADDRINUSE");
   await shows(page, "#fact-reloads", /^0, 1 rejected$/);

@@ -77,7 +77,7 @@ const isUp = (state) => state === "up" || state === "untried";
 
 function reload({ reloads: { last } }) {
   if (last?.result !== "failure") return [];
-  const text = ["The configuration before stays in force.", ...last.problems].join("\n");
+  const text = ["The previous configuration stays in force.", ...last.problems].join("\n");
   return [{ level: WARNING, title: "The last reload was rejected", since: last.at, text }];
 }
 

@@ -64,7 +64,7 @@ function nameRoles(table, heads) {
   for (const head of heads) head.role = "columnheader";
 }
 
-/** Creates a column of texts; `titleOf` returns what the pointer shows. */
+/** Creates a column of texts; `titleOf` returns the tooltip. */
 export function texts(textOf, titleOf = () => "") {
   return (cell, item) => {
     setText(cell, textOf(item));
@@ -72,7 +72,7 @@ export function texts(textOf, titleOf = () => "") {
   };
 }
 
-/** Creates a column of two texts, one below the other; what does not fit is shown by the pointer. */
+/** Creates a column of two texts, one below the other; a tooltip shows text that does not fit. */
 export function pairs(mainOf, subOf) {
   return (cell, item) => {
     const [main, sub] = [mainOf(item), subOf(item) ?? ""];

@@ -5,7 +5,7 @@ import { createRows, elements, pairs, texts } from "./rows.js";
 /** How many streams a list shows; less on a narrow screen, where each takes several lines. */
 export const PAGE_SIZE = matchMedia("(max-width: 60rem)").matches ? 10 : 20;
 
-/** How many streams the pages reach; the gateway sends no page behind. */
+/** The number of streams on all pages together; the gateway sends no later ones. */
 const REACH = 500;
 
 const byId = (id) => document.getElementById(id);
