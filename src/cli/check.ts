@@ -44,7 +44,7 @@ function warnings(
 ): string[] {
   const files = new Map(routes.map(({ name, file }) => [name, file]));
   return findOpenAlternatives(routes).map(({ name, other, conditions }) => {
-    const message = `warning: a client that adds or omits ${conditions} passes the auth and access of this route: the route ${other} has none; match.header and match.query choose a version and protect nothing`;
+    const message = `warning: a client that adds or omits ${conditions} avoids the auth and access of this route: the route ${other} has none; match.header and match.query choose a version and protect nothing`;
     return `${formatProblem({ file: files.get(name), at: undefined, key: "match", message })}\n`;
   });
 }

@@ -67,7 +67,8 @@ export class Reloader {
       return;
     }
     const { config } = loaded;
-    // After a rejection it is reloaded even so: metrics and the dashboard would go on to report the rejected one.
+    // After a rejection, an unchanged configuration is reloaded too: otherwise metrics and the dashboard would still
+    // report the rejected one.
     if (!isForced && this.#logged.length === 0 && isDeepStrictEqual(config, this.#config)) return;
     service.reloading();
     try {

@@ -49,7 +49,7 @@ export class ServiceManager {
     this.#send("READY=1", status(`reloaded at ${now()}`));
   }
 
-  /** Reports that a new configuration was rejected, for the first of its problems. */
+  /** Reports that a new configuration was rejected, with its first problem. */
   kept(problem: string): void {
     this.#send("READY=1", status(`configuration rejected at ${now()}, the current one is kept: ${problem}`));
   }

@@ -157,7 +157,7 @@ describe("check", () => {
     });
     expect(await sluice(["check", "--config", root])).toEqual({
       code: 0,
-      stderr: `${root}/routes/v2.yaml match: warning: a client that adds or omits X-V: 2 and ?beta=1 passes the auth and access of this route: the route v1 has none; match.header and match.query choose a version and protect nothing\n`,
+      stderr: `${root}/routes/v2.yaml match: warning: a client that adds or omits X-V: 2 and ?beta=1 avoids the auth and access of this route: the route v1 has none; match.header and match.query choose a version and protect nothing\n`,
       stdout: [
         "ROUTE  HOST                   PATH                  METHODS  UPSTREAM",
         "v2     a.example              /api/* X-V=2 ?beta=1  any      http://a:1",
