@@ -98,7 +98,7 @@ export const limitsSchema = z.strictObject({
     "Event streams open at a time for one client address; 429 beyond.",
   ),
   bodyTimeout: orOff(duration, "expected a duration such as 15s, or off").describe(
-    "How long a client may send nothing of a request body that is waited for; then 408. Without it, or with off, that of the server.",
+    "How long a client may pause while sluice waits for its request body; then 408. Without it, or with off, limits.bodyTimeout of sluice.yaml applies.",
   ),
   halfCloseTimeout: durationOrOff
     .prefault("60s")

@@ -89,7 +89,7 @@ export const serverLimits = z
     bodyTimeout: duration
       .prefault("60s")
       .describe(
-        "How long a client may send nothing of a request body that is waited for; then 408. It does not count once the response has begun.",
+        "How long a client may pause while sluice waits for its request body; then 408. It does not count once the response has begun.",
       ),
   })
   .prefault({})
