@@ -55,7 +55,7 @@ export function dialAnswer(details: AnswerDial): DialRequest {
         response.writeInterim(status, interimFields(rawHeaders, route));
     };
     const releaseFile = files.hold();
-    // The tokens of the whole answer are the first client's, also if it leaves before the response head.
+    // The tokens of the whole answer count for the first client, even if it leaves before the response head.
     const letGo = llmOf(route.config) === undefined ? undefined : first.hold();
     const release = () => {
       releaseFile();
@@ -69,7 +69,7 @@ export function dialAnswer(details: AnswerDial): DialRequest {
         requestFor,
         onInterim,
       });
-      // Such as the cookie of a sticky upstream: it belongs to the client that has asked.
+      // For example the cookie of a sticky upstream, which belongs to the client that asked.
       if (!response.isClosed) first.addFields(exchange.addedFields);
       const isDecoded = isStream(exchange, dialled.head, route);
       const decoded = isDecoded ? decodedStream(exchange, dialled) : dialled;

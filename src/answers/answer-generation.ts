@@ -121,7 +121,7 @@ export class AnswerGeneration implements AnswerBackendListener {
 
   onBroken({ code }: ProxyError): void {
     this.#end();
-    // A fault was reported once: a client that reads the rest, now or later, is not another one.
+    // The fault was reported already: a client that reads the rest must not report it again.
     const told = code === "internal_error" ? "backend_reset" : code;
     this.#options.store.announce({ is: "broken", code: told, answer: this.#facts });
   }

@@ -11,18 +11,18 @@ export function keptFields({ rawHeaders }: SourceHead): string[] {
   return withoutField(responseFields(rawHeaders).fields, "set-cookie");
 }
 
-/** Whether an answer with these fields is an event stream whose events can be read: not with an unknown content coding. */
+/** Whether an answer with these fields is an event stream that sluice can read: one without content coding. */
 export const hasEvents = (rawHeaders: readonly string[]): boolean =>
   isEventStream({ status: 200, reason: "OK", rawHeaders }) && contentCoding(rawHeaders) === undefined;
 
-/** Where an answer can be had again. */
+/** The place where a client can read an answer again. */
 export interface AnswerPlace {
   /** The path and query of its requests. */
   readonly target: string;
   readonly id: string;
 }
 
-/** Returns the head of a kept answer for one client, with the place where it can be had again. */
+/** Returns the head of a kept answer for one client, with the place where the client can read it again. */
 export function answerHead(
   exchange: Exchange,
   route: Route,

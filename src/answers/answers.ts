@@ -73,7 +73,7 @@ export class Answers {
 
   /**
    * Finds the answer to a named POST, or sends its request to the backend. A broken answer is generated anew for a
-   * client that has nothing of it; any other client gets what is left of the one it knows. The caller releases it. Throws
+   * client that has nothing of it; any other client gets the rest of the answer that it knows. The caller releases it. Throws
    * `answer_gone` or `answer_unavailable` for a client that has a part of an answer that cannot be continued.
    */
   async claim(name: AnswerName, asking: Asking): Promise<Claimed> {

@@ -39,7 +39,7 @@ function comesAfter(other: NormalizedMatch, one: NormalizedMatch): boolean {
   return one.hosts.some((host) =>
     other.hosts.some((wider) => {
       if (!coversHost(wider, host)) return false;
-      // For one host, longer paths are tried before. A wider host is tried with any of its paths.
+      // For one host, longer paths come first. A path of a wider host comes later, however long it is.
       return coversPath(other, one) || (wider !== host && coversPath(one, other));
     }),
   );

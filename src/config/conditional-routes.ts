@@ -4,7 +4,7 @@ import { normalizedMatch } from "./conflicts.ts";
 import { sharesBackend } from "./h2c-conflicts.ts";
 import type { RouteFile } from "./route-schema.ts";
 
-/** What follows from routes that differ by a field or a query parameter of the request. */
+/** The consequences of routes that differ by a field or a query parameter of the request. */
 
 type NamedRoute = Pick<RouteFile, "match" | "cors" | "auth" | "access" | "upstream"> & {
   readonly name: string;

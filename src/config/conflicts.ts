@@ -24,7 +24,7 @@ export interface Condition {
   readonly value: string;
 }
 
-/** The parts of a match but its methods, in one spelling. */
+/** The parts of a match except its methods, in one spelling. */
 export interface NormalizedMatch {
   /** Undefined stands for any host. */
   readonly hosts: readonly (string | undefined)[];

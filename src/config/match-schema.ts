@@ -55,7 +55,7 @@ const hosts = z
 const EXPECTED_VALUE = 'expected a text, quoted if it looks like another type: "1.10", "true"';
 const MAX_CONDITIONS = 8;
 
-/** A number without a point is a text too: `X-Api-Version: 2`. */
+/** An integer is accepted as a text: `X-Api-Version: 2`. */
 const conditionValue = (pattern: RegExp, expected: string) =>
   z
     .union([z.string().max(256).regex(pattern, expected), z.int().nonnegative()], EXPECTED_VALUE)

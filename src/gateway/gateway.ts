@@ -103,7 +103,7 @@ export class RunningGateway implements Gateway {
   readonly #hasOwnLog: boolean;
   #adminAddress: string | undefined;
   #starting: Promise<void> | undefined;
-  /** Whether the addresses of the configuration are to be open. */
+  /** Whether the addresses of the configuration should be open. */
   #isListening = false;
   #reloading: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;

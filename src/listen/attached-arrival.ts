@@ -14,7 +14,7 @@ import type { Runtime } from "../runtime/runtime.ts";
  */
 export function noteAttachedSocket(socket: Socket, runtime: Runtime, onFault: FaultHandler): void {
   if (isArrivalNoted(socket)) return;
-  // The program may have switched it off: each event leaves at once.
+  // Each event must leave at once, even if the program has delays on.
   socket.setNoDelay(true);
   lastingConnections.add(socket);
   const leave = enter(socket, runtime);
@@ -47,7 +47,7 @@ function enter(socket: Socket, { capacity }: Runtime): Release {
 }
 
 /**
- * Returns the address of the peer; undefined if a reset has removed it. Such a connection has an own address still,
+ * Returns the address of the peer; undefined if a reset has removed it. Such a connection still has a local address,
  * unlike that of a unix socket, whose peer is trusted.
  */
 function peerOf({ remoteAddress, localAddress, destroyed }: Socket): string | undefined {

@@ -194,7 +194,7 @@ export class AttachedRequests {
     return true;
   }
 
-  /** Until the response is closed: with `onClientGone: drain` the exchange lasts until its backend ends. */
+  /** Holds it until the response is closed: with `onClientGone: drain` the exchange lasts until its backend ends. */
   #holdOpen(exchange: Exchange, response: ClientResponse, abort: () => void): void {
     this.#open.set(exchange, abort);
     response.onClose(() => this.#ended(exchange));

@@ -12,7 +12,7 @@ const YOUNG_MS = 1_000;
 export class Http2Resets {
   readonly #max: number;
   #count = 0;
-  /** The begin of the window. With 0, a window that ended 10 s after the start of the process doubled the bound. */
+  /** The start of the window. With 0, a window that ended 10 s after the start of the process doubled the bound. */
   #since = Number.NEGATIVE_INFINITY;
 
   constructor(max: number) {

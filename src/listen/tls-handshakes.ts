@@ -14,7 +14,7 @@ export interface TlsSetup {
   /** The longest handshake, in ms; a slower connection is destroyed. */
   readonly timeoutMs: number;
   readonly log: Log;
-  /** Counts them by result. */
+  /** The numbers of handshakes by result. */
   readonly counts: HandshakeCounts;
   onSecure(socket: TLSSocket, raw: Socket): void;
 }

@@ -31,7 +31,7 @@ function isPlain(facts: object | null): facts is Record<string, unknown> {
 
 const keys = new Map<string, string>();
 
-/** Returns what stands before the value of a fact; joined once, because joining is most of the work on a line. */
+/** Returns the text before the value of a fact; joined once, because joining is most of the work on a line. */
 function keyOf(name: string): string {
   const known = keys.get(name);
   if (known !== undefined) return known;

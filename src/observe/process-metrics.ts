@@ -18,7 +18,7 @@ export function processMetrics(): Registry {
   const register = new Registry();
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: LAG_LOOK_MS });
   shared = register;
-  // They are no counters, so Prometheus' conventions forbid their suffix; `sum` of the metrics by type is the same.
+  // Gauges must not end in `_total`, by Prometheus' conventions. `sum` over the gauges by type gives the same number.
   for (const kind of ["handles", "requests", "resources"])
     register.removeSingleMetric(`nodejs_active_${kind}_total`);
   // Only on systems that report it.

@@ -62,7 +62,7 @@ export function readAndRoute(exchange: Exchange, runtime: Runtime): RuntimeRoute
   return chosen;
 }
 
-/** What decides which route a request gets. */
+/** The facts that decide the route of a request. */
 type RoutedBy = Pick<Exchange, "host" | "target"> & {
   readonly request: Pick<ClientRequest, "method" | "rawHeaders">;
 };
@@ -79,7 +79,7 @@ export function hasRoute(
   const target = orError(() => readTarget(request.url, host));
   if (target instanceof ProxyError) return false;
   const route = orError(() => findRoute({ request, host, target }, runtime));
-  // Two readings of a request's version: the program around might read the other one.
+  // The version of the request is ambiguous: the program around sluice might read the other one.
   return !(route instanceof ProxyError) || route.code === "bad_request";
 }
 

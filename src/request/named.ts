@@ -126,7 +126,7 @@ function clientOf(named: Named, place: Release, isFirst: boolean): AnswerClient 
     onRead: () => nothing(named),
     onPassed: (source) => {
       place();
-      // Not at the end of the exchange, which waits for the end of the response where tokens are counted.
+      // The end of the exchange is too late: where tokens are counted, it waits for the end of the response.
       response.onClose(() => source.cancel());
       deliver(named, { source, isStream: isStreaming(exchange, source, named.route) });
     },

@@ -1,7 +1,7 @@
 import { type ErrorCode, refusalOf } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 
-/** The maximum number of rows; the row whose last request is the longest ago makes room for a new one. */
+/** The maximum number of rows; a new one replaces the row with the oldest last request. */
 const MAX_ROWS = 1_000;
 
 const MINUTE_MS = 60_000;

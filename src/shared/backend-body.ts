@@ -4,7 +4,7 @@ import { guarded } from "../base/guard.ts";
 import { isExpected } from "../exchange/account.ts";
 import type { BorrowedBytes, Sink, Source } from "../http/source.ts";
 
-/** The calls of a backend's body to its reader. After `onEnd` and `onError` comes no other. */
+/** The calls of a backend's body to its reader. No call follows `onEnd` or `onError`. */
 interface BodyReader {
   /** The bytes are borrowed. */
   onData(bytes: Buffer): void;
@@ -21,7 +21,7 @@ interface BackendBodyOptions {
 }
 
 /**
- * The body of a backend's response that belongs to no single client: it can be paused before it is there, is cancelled
+ * The body of a backend's response that belongs to no single client: it can be paused before it arrives, is cancelled
  * if it is silent for too long, and an error in its reader ends it alone.
  */
 export class BackendBody implements Sink {
@@ -99,7 +99,7 @@ export class BackendBody implements Sink {
     this.#end(error);
   }
 
-  /** Ends it with an error, and reports one that no code expected. */
+  /** Ends it with an error, and reports the error if no code expected it. */
   fail(error: unknown): void {
     const source = this.#release();
     this.#end(error);

@@ -6,7 +6,7 @@ import { fieldValues, type RawFields, removeField } from "../http/fields.ts";
 /**
  * Returns the trace context of a request (W3C Trace Context), for its span's parent; the root without a valid one.
  *
- * Two traceparent fields are no valid one (section 3.2), several tracestate fields are one list (section 3.3.1).
+ * Two traceparent fields are invalid (section 3.2); several tracestate fields form one list (section 3.3.1).
  */
 export function readContext(raw: RawFields): Context {
   const [text, ...more] = fieldValues(raw, TRACE_PARENT_HEADER);

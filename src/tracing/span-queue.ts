@@ -12,10 +12,10 @@ import type { SpanTally } from "./span-tally.ts";
 /** The maximum number of spans in one request to the receiver; OpenTelemetry's default. */
 const MAX_BATCH = 512;
 
-/** Time beyond `tracing.timeout` after which the next batch no longer waits for one, in ms. */
+/** The time after `tracing.timeout`, in ms, for which the next batch still waits for a batch under way. */
 const GRACE_MS = 1_000;
 
-/** What a queue tells about its spans. */
+/** The reports of a queue about its spans. */
 export interface QueueListener {
   readonly tally: SpanTally;
   /** The queues that hold spans. */

@@ -24,7 +24,7 @@ export interface Attempt<T> {
 
 /** Receives the outcome of sending a request to one backend. */
 export interface Outcome<T> {
-  /** Takes the head of the response, before the client gets its head; the head waits for a returned promise. */
+  /** Takes the head of the response before the client gets one; the client's head waits for a returned promise. */
   heard(head: SourceHead): Promise<void> | undefined;
   answered(response: T | Promise<T>): void;
   failed(error: unknown): void;

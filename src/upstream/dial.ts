@@ -228,7 +228,7 @@ class Dial implements ConnectionUser {
     try {
       this.#options.answered(response);
     } catch (error) {
-      // The response owns the connection now, and without a sink it could not tell the exchange.
+      // The response owns the connection now. It has no sink yet, so it could not report the fault to the exchange.
       response.cancel();
       this.fault(error);
       return;

@@ -123,7 +123,7 @@ function nameOf({ route, method, target }: Passing): string {
     mixed(mixed(0x811c9dc5, route), method),
     isPlain(target) ? target : readAsRouted(target),
   );
-  // In decimal: in another base, V8 takes as long as for the hash.
+  // In decimal: in another base, V8's conversion takes as long as the hash.
   return String(hash >>> 0);
 }
 
