@@ -98,6 +98,7 @@ listen: 8000
 admin: 127.0.0.1:9900
 
 # The addresses of proxies in front, such as nginx. Without them every client has the address of that proxy.
+# In nginx: proxy_set_header X-Forwarded-For $remote_addr; without it, clients could invent their address.
 ${trusted}
 
 # Values for all routes: the keys of a route file. A route's own key wins.
