@@ -80,6 +80,9 @@ const connectionOptions = (rawHeaders: RawFields): string[] =>
     .split(",")
     .map((option) => option.trim().toLowerCase());
 
+/** Express, `node:querystring` and PHP (`max_input_vars`) read as many parameters of a query, and ignore the rest. */
+const MAX_PARAMETERS = 1_000;
+
 /**
  * Reads a parameter of a query, decoded once. A second one is ambiguous, and so is every spelling in which some
  * frameworks find the parameter and others do not: `V=2`, `v[]=2`, `x=1;v=2`.
@@ -87,15 +90,16 @@ const connectionOptions = (rawHeaders: RawFields): string[] =>
 function readParameter(name: string, query: string): Value | Ambiguity {
   const looseName = loose(name);
   let value: string | undefined;
-  for (const pair of query.slice(1).split("&")) {
+  for (const [at, pair] of query.slice(1).split("&").entries()) {
     const parts = pair.split(";");
     for (const part of parts) {
       const equals = part.indexOf("=");
       const found = percentDecoded(equals < 0 ? part : part.slice(0, equals));
-      if (loose(found) !== looseName) continue;
+      if (!mayMean(found, looseName)) continue;
       if (found !== name || parts.length > 1)
         return new Ambiguity(`${part} is another spelling of the parameter ${name}`);
       if (value !== undefined) return new Ambiguity(`the parameter ${name} occurs twice`);
+      if (at >= MAX_PARAMETERS) return new Ambiguity(`${MAX_PARAMETERS} parameters precede ${name}`);
       value = equals < 0 ? "" : percentDecoded(part.slice(equals + 1));
     }
   }
@@ -103,11 +107,18 @@ function readParameter(name: string, query: string): Value | Ambiguity {
 }
 
 /**
- * Returns a parameter's name as the most lenient frameworks read it: ASP.NET ignores case, PHP and Rails read `v[]` as v,
- * and PHP drops leading blanks and writes `_` for a dot and a blank.
+ * Whether a lenient framework reads a parameter's name as the one that `loose` has returned: PHP drops leading blanks,
+ * and everything from a NUL on; PHP, Rails and Express read `v[]` as v; Express and Rack 2 read `[v]` as v; PHP reads
+ * `api[v`, without the other bracket, as api_v.
  */
+function mayMean(found: string, looseName: string): boolean {
+  const [text = ""] = found.replace(/^[\s+]+/, "").split("\0", 1);
+  const plain = text.replace(/^[[\]]+/, "");
+  const bracket = plain.search(/[[\]]/);
+  return loose(plain) === looseName || (bracket > 0 && loose(plain.slice(0, bracket)) === looseName);
+}
+
+/** Returns a parameter's name for a comparison: ASP.NET ignores case, and PHP writes `_` for a dot, a blank and `[`. */
 function loose(name: string): string {
-  const bracket = name.indexOf("[");
-  const plain = bracket > 0 ? name.slice(0, bracket) : name;
-  return plain.trimStart().replace(/^\++/, "").replace(/[ .+]/g, "_").toLowerCase();
+  return name.replace(/[ .+[]/g, "_").toLowerCase();
 }

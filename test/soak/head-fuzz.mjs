@@ -7,7 +7,7 @@ import { fuzz } from "./parts/fuzz.mjs";
  *   node test/soak/head-fuzz.mjs --scale 1 --seed 1
  */
 fuzz([
-  { test: "test/unit/server/request-parser-and-llhttp.test.ts", cases: 1_000_000 },
+  { test: "test/unit/http/request-parser-and-llhttp.test.ts", cases: 1_000_000 },
   { test: "test/unit/upstream/response-parser-and-llhttp.test.ts", cases: 1_000_000 },
   { test: "test/integration/the-fast-path-answers-as-node-http-does.test.ts", cases: 5_000 },
 ]);
