@@ -42,13 +42,19 @@ export function attachTo(server: AttachableServer, requests: AttachedRequests): 
   const own: EventEmitter = server;
   const emit = own.emit;
   let isAttached = true;
-  own.emit = (event, ...args) => {
+  const isInherited = !Object.hasOwn(own, "emit");
+  const emitOrTake: typeof emit = (event, ...args) => {
     const taker = isAttached && typeof event === "string" ? takers[event] : undefined;
     return taker?.(...(args as never[])) || Reflect.apply(emit, server, [event, ...args]);
   };
+  own.emit = emitOrTake;
   own.on("upgrade", receiveUpgrades);
   return () => {
+    if (!isAttached) return;
     isAttached = false;
+    // Left in place, it would make each further attach a deeper call. Another one may have been put around it.
+    if (own.emit === emitOrTake && isInherited) Reflect.deleteProperty(own, "emit");
+    else if (own.emit === emitOrTake) own.emit = emit;
     own.removeListener("upgrade", receiveUpgrades);
   };
 }

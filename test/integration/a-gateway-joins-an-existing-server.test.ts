@@ -248,6 +248,27 @@ describe("attached to a server", () => {
     expect(await echo("/own")).toBe("application hello");
   });
 
+  test("a server that was given back is as it was, however often", async () => {
+    const backend = await startBackend((request) => request.respond(200, {}, "backend"));
+    const server = http.createServer(application);
+    const before = server.emit;
+    const { gateway } = embed(backend);
+    const release = await gateway.attach(server);
+    release();
+    expect(server.emit).toBe(before);
+    const inner = await gateway.attach(server);
+    const outer = await gateway.attach(server);
+    outer();
+    // A second call must not take the listener of another attach away.
+    outer();
+    const url = `http://127.0.0.1:${await open(server)}/answers/1`;
+    expect(await textOf(url, { method: "POST" })).toBe("backend");
+    expect(server.listenerCount("upgrade")).toBe(1);
+    inner();
+    expect(server.emit).toBe(before);
+    expect(await textOf(url, { method: "POST" })).toContain("application POST");
+  });
+
   test("an upgrade that neither takes is answered as an ordinary request", async () => {
     const backend = await startBackend((request) => request.respond(200, {}, "backend"));
     const { port } = await attached(backend);
