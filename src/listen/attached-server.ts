@@ -4,7 +4,7 @@ import type { Http2SecureServer, ServerHttp2Stream } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Release } from "../base/release.ts";
-import { connectionListenerOf } from "../process/internals/connection-listener.ts";
+import { afterResponses, connectionListenerOf } from "../process/internals/connection-listener.ts";
 import { ignoreUpgrade } from "../request/upgrade.ts";
 import type { AttachedRequests } from "./attached-requests.ts";
 import { createNodeRequest } from "./node-request.ts";
@@ -36,7 +36,7 @@ export function attachTo(server: AttachableServer, requests: AttachedRequests): 
     const hasOwn = server.listeners("upgrade").some((listener) => listener !== receiveUpgrades);
     if (hasOwn) return false;
     socket.unshift(head);
-    ignoreUpgrade(parse, createNodeRequest(request), socket);
+    afterResponses(socket, () => ignoreUpgrade(parse, createNodeRequest(request), socket));
     return true;
   };
   const own: EventEmitter = server;

@@ -282,6 +282,25 @@ describe("attached to a server", () => {
     }
   });
 
+  test("an upgrade that neither takes is answered behind the requests before it", async () => {
+    const backend = await startBackend((request) => {
+      setTimeout(() => request.respond(200, {}, "backend"), 100);
+    });
+    const own = http.createServer((_request, response) => {
+      setTimeout(() => response.end("application"), 100);
+    });
+    const { port } = await attached(backend, own);
+    const upgrade = "GET /other HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: h2c\r\n\r\n";
+    for (const [path, body] of [
+      ["/first", "application"],
+      ["/stream", "backend"],
+    ]) {
+      const first = `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+      const { text } = await rawRequest(port, first + first + upgrade);
+      expect(text.match(/application|backend/g)).toEqual([body, body, "application"]);
+    }
+  });
+
   test("the peer of a unix socket is trusted to name the client", async () => {
     const backend = await startBackend((request) => request.respond(200, {}, "backend"));
     const { gateway, log } = embed(backend);

@@ -1,5 +1,6 @@
 import type { EventEmitter } from "node:events";
-import http, { type Server } from "node:http";
+import http, { type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 /**
@@ -37,4 +38,37 @@ export function connectionListenerOf(server: EventEmitter): (socket: Duplex) => 
   const [own] = http.createServer().listeners("connection");
   if (own === undefined) throw new TypeError("an HTTP server has no listener for connections");
   return (socket) => Reflect.apply(own, server, [socket]);
+}
+
+/**
+ * Calls back once no response is under way on a socket that Node gave away in an `upgrade` event: the responses to the
+ * requests before the upgrade have ended. Never calls back if the connection ends before.
+ *
+ * - Assumed of Node 20, 22 and 24: `_httpMessage` of the socket is the response that writes to it, and the next one as
+ *   soon as that one has ended. The socket has no listener for `error`: without one, a reset would end the process.
+ * - Without it: the parser that gets the socket again waits for ever with its first response, because the responses of
+ *   the parser before it end without it.
+ * - Can go when `upgrade` events can be declined.
+ */
+export function afterResponses(
+  socket: Socket & { _httpMessage?: ServerResponse | null },
+  next: () => void,
+): void {
+  if (!socket._httpMessage) {
+    next();
+    return;
+  }
+  const destroy = () => void socket.destroy();
+  const look = () => {
+    if (socket.destroyed) return;
+    const current = socket._httpMessage;
+    if (current) {
+      current.once("close", () => setImmediate(look));
+      return;
+    }
+    socket.removeListener("error", destroy);
+    next();
+  };
+  socket.on("error", destroy);
+  look();
 }
