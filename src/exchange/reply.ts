@@ -83,8 +83,17 @@ export function fail(exchange: Exchange, response: ClientResponse, error: unknow
   }
   exchange.account.replaceError(refusal);
   if (refusal.status >= 500) exchange.account.endsWith("backend_failed");
-  if (response.isHeadSent) response.breakOff();
-  else send(exchange, response, errorReply(exchange, refusal));
+  if (response.isHeadSent) {
+    response.breakOff();
+    return;
+  }
+  try {
+    send(exchange, response, errorReply(exchange, refusal));
+  } catch (another) {
+    // A fault in writing each head, such as that of a middleware: without a response, the client would wait for ever.
+    response.breakOff();
+    throw another;
+  }
 }
 
 /**

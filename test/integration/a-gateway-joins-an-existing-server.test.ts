@@ -414,6 +414,20 @@ describe("as a middleware", () => {
     expect(await answer.text()).toBe("backend".repeat(1_000));
   });
 
+  test("a middleware that lets no head be written ends the request, and not the process", async () => {
+    const backend = await startBackend((request) => request.respond(200, {}, "backend"));
+    const { gateway } = embed(backend);
+    const middleware = await gateway.middleware();
+    const server = http.createServer((request, response) => {
+      response.writeHead = () => {
+        throw new Error("a fault of the middleware");
+      };
+      middleware(request, response, () => {});
+    });
+    const { text, ending } = await rawRequest(await open(server), "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect({ text, isOpen: ending === "open" }).toEqual({ text: "", isOpen: false });
+  });
+
   test("below a mount path, the routes see the path of the client", async () => {
     const { gateway } = embed(backend);
     const port = await startExpress(async (app) => app.use("/answers", await gateway.middleware()));
