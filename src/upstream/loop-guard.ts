@@ -33,7 +33,7 @@ export function newLoopId(): string {
  * Ends loops: refuses a request that comes back from a backend, through another proxy or by another host name.
  *
  * Each request to a backend has an entry of ours in CDN-Loop (RFC 8586), which other proxies forward:
- * `sluice-0123456789abcdef; pass=1; of=1x2y3z`. A private field would have no advantage, and Via would change
+ * `sluice-0123456789abcdef; pass=1; of=2166136261`. A private field would have no advantage, and Via would change
  * responses: nginx does not compress the response to a request with Via (`gzip_proxied off` is its default).
  *
  * A request with our entry need not be a loop: an application may call another route by its public address and copy

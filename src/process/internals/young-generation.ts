@@ -19,7 +19,8 @@ const OPTIONS = ["--max-semi-space-size=4", "--no-parallel-scavenge"];
  * or if the user has chosen a size.
  *
  * - Assumed of the V8 of Node 20, 22 and 24: the space is called `new_space`, it grows while it holds live objects, and
- *   the flag `--semi-space-growth-factor=1`, set while the process runs, stops its growth.
+ *   the flag `--semi-space-growth-factor=1`, set while the process runs, stops its growth. `--no-parallel-scavenge`,
+ *   set then too, collects it on one thread.
  * - Without it: an idle stream costs nearly twice the memory. A V8 without the flag prints an error and goes on.
  * - Can go when Node has a way to set the size from within a running process.
  */
