@@ -2,7 +2,7 @@ import { isTicketRequest } from "../auth/tickets.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { send } from "../exchange/reply.ts";
-import { readTarget } from "../exchange/target.ts";
+import { readTarget, type Target } from "../exchange/target.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue, fieldValues } from "../http/fields.ts";
@@ -11,6 +11,7 @@ import { retrySoon } from "../http/retry-after.ts";
 import { routingPath } from "../http/routing-path.ts";
 import { isPreflight } from "../policy/cors.ts";
 import type { ConditionSource } from "../routing/conditions.ts";
+import type { Routed } from "../routing/router.ts";
 import { runSteps } from "../runtime/pipeline.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { chooseEnvironment, type RuntimeRoute } from "../runtime/runtime-route.ts";
@@ -76,24 +77,35 @@ export function hasRoute(
   host: string,
   runtime: Runtime,
 ): boolean {
-  const target = orError(() => readTarget(request.url, host));
-  if (target instanceof ProxyError) return false;
-  const route = orError(() => findRoute({ request, host, target }, runtime));
-  // The version of the request is ambiguous: the program around sluice might read the other one.
-  return !(route instanceof ProxyError) || route.code === "bad_request";
+  const target = readableTarget(request.url, host);
+  const found = target && matchRoute({ request, host, target }, runtime);
+  // Two readings of a request's version are refused here: the program around might read the other one.
+  return found !== undefined && !("allow" in found);
 }
 
-function orError<T>(read: () => T): T | ProxyError {
+function readableTarget(url: string, host: string): Target | undefined {
   try {
-    return read();
+    return readTarget(url, host);
   } catch (error) {
-    if (error instanceof ProxyError) return error;
+    if (error instanceof ProxyError) return undefined;
     throw error;
   }
 }
 
-/** Returns the route of a request; for a preflight, the route of the request that it announces. */
-function findRoute(exchange: RoutedBy, { router }: Runtime): RuntimeRoute {
+/** Returns the route of a request. Throws a ProxyError. */
+function findRoute(exchange: RoutedBy, runtime: Runtime): RuntimeRoute {
+  const found = matchRoute(exchange, runtime);
+  if (found === undefined) throw new ProxyError("no_route", "no route matches");
+  if ("route" in found) return found.route;
+  if ("ambiguity" in found) throw new ProxyError("bad_request", found.ambiguity);
+  const allow = found.allow.join(", ");
+  throw new ProxyError("method_not_allowed", `${exchange.request.method} on a route for ${allow}`, {
+    fields: [["Allow", allow]],
+  });
+}
+
+/** Matches a request with the routes; a preflight as the request that it announces. */
+function matchRoute(exchange: RoutedBy, { router }: Runtime): Routed<RuntimeRoute> | undefined {
   const { request, host, target } = exchange;
   const { method } = request;
   const site = hostName(host);
@@ -105,19 +117,13 @@ function findRoute(exchange: RoutedBy, { router }: Runtime): RuntimeRoute {
     // The route that the ticket is for, which may not accept POST.
     const found = router.match({ host: site, path, method: "GET" }, source);
     const issuer = found !== undefined && "route" in found ? found.route : undefined;
-    if (issuer?.tickets !== undefined && (!isAsking || issuer.cors !== undefined)) return issuer;
+    if (issuer?.tickets !== undefined && (!isAsking || issuer.cors !== undefined)) return { route: issuer };
   }
   if (isAsking) {
     const found = router.match({ host: site, path, method: wanted }, source);
-    if (found !== undefined && "route" in found && found.route.cors !== undefined) return found.route;
+    if (found !== undefined && "route" in found && found.route.cors !== undefined) return found;
   }
-  const found = router.match({ host: site, path, method }, source);
-  if (found === undefined) throw new ProxyError("no_route", "no route matches");
-  if ("route" in found) return found.route;
-  if ("ambiguity" in found) throw new ProxyError("bad_request", found.ambiguity);
-  throw new ProxyError("method_not_allowed", `${method} on a route for ${found.allow.join(", ")}`, {
-    fields: [["Allow", found.allow.join(", ")]],
-  });
+  return router.match({ host: site, path, method }, source);
 }
 
 /** Returns a preflight as routes with conditions see it: with the fields of the request that it announces. */

@@ -80,6 +80,7 @@ function embed(backend: Backend, server: Readonly<Record<string, unknown>> = {})
     finished: { match: { path: "/finished" }, upstream, stream: { onClientGone: "drain" } },
     closed: { match: { path: "/closed" }, upstream, access: { deny: ["0.0.0.0/0"] } },
     socket: { match: { path: "/socket" }, upstream, websocket: true },
+    version: { match: { path: "/versions", query: { v: "2" } }, upstream },
   };
   const gateway = createGateway(inlineConfig({ routes, server: { listen: 1, ...server } }), {
     log: pino({ level: "debug", base: null }, sink),
@@ -124,6 +125,16 @@ describe("attached to a server", () => {
     expect((await fetch(`${base}/closed`)).status).toBe(403);
     detach();
     expect(await textOf(`${base}/stream`)).toBe("application GET /stream ");
+  });
+
+  test("a version that two servers could read differently is refused, and reaches neither side", async () => {
+    const backend = await startBackend((request) => request.respond(200, {}, "backend"));
+    const { port } = await attached(backend);
+    const base = `http://127.0.0.1:${port}/versions`;
+    expect(await textOf(`${base}?v=2`)).toBe("backend");
+    expect(await textOf(`${base}?v=3`)).toBe("application GET /versions?v=3 ");
+    expect((await fetch(`${base}?v=2&v=3`)).status).toBe(400);
+    expect(backend.requests).toHaveLength(1);
   });
 
   test("a handler that is added later does not get the gateway's requests", async () => {
