@@ -18,7 +18,7 @@ export const heartbeatSchema = z
       z.literal("off"),
       duration,
       z.strictObject({
-        every: duration.describe("Send a heartbeat after this much silence."),
+        every: duration.describe("Send a heartbeat after this much silence, or up to 1/64 of it earlier."),
         event: z
           .string("expected an event type such as ping")
           .regex(

@@ -1,15 +1,16 @@
-import { randomUUID } from "node:crypto";
 import { ProxyError } from "../base/errors.ts";
-import { type FaultHandler, type FaultOwner, guarded, runAll } from "../base/guard.ts";
+import { guarded, runAll } from "../base/guard.ts";
 import type { EndReason } from "../base/outcome.ts";
 import { ownText } from "../base/own-text.ts";
+import { randomUuid } from "../base/uuid.ts";
 import type { Client } from "../http/address.ts";
 import type { ClientRequest } from "../http/client-request.ts";
+import type { ClientResponse, ResponseUser } from "../http/client-response.ts";
 import type { Log } from "../observe/log.ts";
 import { Account, isExpected } from "./account.ts";
 import { debugFields } from "./debug.ts";
 import type { AttemptTrace, ExchangeTrace } from "./exchange-trace.ts";
-import { Holdings } from "./holdings.ts";
+import { type Holder, Holdings } from "./holdings.ts";
 import type { RequestOrigin } from "./received-request.ts";
 import { RoutedRequest } from "./routed-request.ts";
 import type { WholeBody } from "./whole-body.ts";
@@ -23,7 +24,10 @@ export interface Observer {
   onFault(error: unknown, facts?: Readonly<Record<string, unknown>>): void;
 }
 
-const noAnswer: FaultHandler = () => {};
+/** Answers a fault of an exchange; `response` is the one that was given with it. */
+export type FaultAnswer = (error: unknown, exchange: Exchange, response: ClientResponse | undefined) => void;
+
+const noAnswer: FaultAnswer = () => {};
 
 /**
  * One request with its response; settled once, with one log line.
@@ -31,18 +35,19 @@ const noAnswer: FaultHandler = () => {};
  * Code that acquires something for it registers the release with `onEnd` in the same step. Its callbacks run guarded:
  * an error in a callback ends this exchange, and no other.
  */
-export class Exchange extends RoutedRequest implements FaultOwner {
+export class Exchange extends RoutedRequest implements ResponseUser, Holder {
   readonly id: string;
   readonly log: Log;
   readonly account = new Account();
   readonly #observer: Observer;
   #isSettled = false;
-  readonly #holdings = new Holdings((error) => this.#report(error));
+  readonly #holdings = new Holdings(this);
   #answerFault = noAnswer;
+  #response: ClientResponse | undefined;
 
   constructor(request: ClientRequest, client: Client, observer: Observer, origin: RequestOrigin = {}) {
     super(request, client, origin);
-    this.id = client.requestId === undefined ? randomUUID() : ownText(client.requestId);
+    this.id = client.requestId === undefined ? randomUuid() : ownText(client.requestId);
     this.log = observer.log;
     this.#observer = observer;
   }
@@ -128,9 +133,18 @@ export class Exchange extends RoutedRequest implements FaultOwner {
     this.account.addReceived(body.length);
   }
 
-  /** Sets how an error is answered: with a refusal before the response head, by aborting the body after it. */
-  answerFaultsBy(answer: FaultHandler): void {
+  /**
+   * Sets how an error is answered: with a refusal before the response head, by aborting the body after it. `answer` gets
+   * the response, since a closure for each exchange would take memory as long as its stream.
+   */
+  answerFaultsBy(answer: FaultAnswer, response?: ClientResponse): void {
     this.#answerFault = answer;
+    this.#response = response;
+  }
+
+  /** Settles the exchange with the end of its response. */
+  responseClosed(isWhole: boolean): void {
+    this.settle(isWhole ? "completed" : "client_gone");
   }
 
   /** Wraps a callback that runs for this exchange: an error in it is this exchange's fault. */
@@ -144,8 +158,12 @@ export class Exchange extends RoutedRequest implements FaultOwner {
    */
   fault(error: unknown): void {
     if (this.#isSettled) this.#report(error);
-    else runAll([() => this.#answerFault(error)], (another) => this.#report(another));
+    else runAll([() => this.#answerFault(error, this, this.#response)], (another) => this.#report(another));
     this.#holdings.end();
+  }
+
+  releaseFailed(error: unknown): void {
+    this.#report(error);
   }
 
   /** Reports an error that came after the exchange's own log line. */

@@ -1,5 +1,11 @@
-import { type FaultHandler, runAll } from "../base/guard.ts";
+import { runAll } from "../base/guard.ts";
 import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
+
+/** The owner of what is released. */
+export interface Holder {
+  /** Takes the error of a release; an error stops no other release. */
+  releaseFailed(error: unknown): void;
+}
 
 /** The releases of what one exchange holds: each is called once, when the exchange ends. */
 export class Holdings {
@@ -8,11 +14,10 @@ export class Holdings {
   #holds = 0;
   #isSettled = false;
   #isEnded = false;
-  readonly #onFault: FaultHandler;
+  readonly #holder: Holder;
 
-  /** `onFault` takes the errors of releases; an error stops no other release. */
-  constructor(onFault: FaultHandler) {
-    this.#onFault = onFault;
+  constructor(holder: Holder) {
+    this.#holder = holder;
   }
 
   /** Whether the end has come: nothing more may be acquired. */
@@ -22,7 +27,7 @@ export class Holdings {
 
   /** Registers a release: called at the end, or at once if the end has come. */
   add(release: () => void): void {
-    if (this.#isEnded) runAll([release], this.#onFault);
+    if (this.#isEnded) this.#run([release]);
     else this.#releases = withOneMore(this.#releases, release);
   }
 
@@ -36,7 +41,7 @@ export class Holdings {
     const others = withoutOne(this.#releases, release);
     if (others === this.#releases) return;
     this.#releases = others;
-    runAll([release], this.#onFault);
+    this.#run([release]);
   }
 
   /** Delays the end until the returned function is called; calling it again does nothing. */
@@ -62,6 +67,10 @@ export class Holdings {
     this.#isEnded = true;
     const releases = this.#releases;
     this.#releases = NO_CALLBACKS;
-    runAll(releases, this.#onFault);
+    this.#run(releases);
+  }
+
+  #run(releases: readonly (() => void)[]): void {
+    if (releases.length > 0) runAll(releases, (error) => this.#holder.releaseFailed(error));
   }
 }

@@ -2,6 +2,12 @@ import type { FaultOwner } from "../base/guard.ts";
 import type { SharedBytes } from "./shared-bytes.ts";
 import type { BorrowedBytes } from "./source.ts";
 
+/** The exchange of a response. */
+export interface ResponseUser extends FaultOwner {
+  /** Called once, when the response closes, or soon if it has closed; `isWhole`: whether the client got all of it. */
+  responseClosed(isWhole: boolean): void;
+}
+
 /**
  * The response to one client, by HTTP/1.0, HTTP/1.1 or HTTP/2.
  *
@@ -20,8 +26,8 @@ export interface ClientResponse {
   /** Bytes that the kernel has taken: if they grow, a client is slow; if not, it has stopped reading. */
   readonly takenBytes: number;
 
-  /** Sets the exchange that a fault in a callback ends. Called before `onClose` and `onDrain`. */
-  ownedBy(owner: FaultOwner): void;
+  /** Sets its exchange, which a fault in a callback ends. Called before `onClose` and `onDrain`. */
+  usedBy(user: ResponseUser): void;
   /** Sends 100 Continue to a client that waits for it before it sends its body. */
   writeContinue(): void;
   /** Sends an interim response (RFC 9110 section 15.2) now; not to an HTTP/1.0 client, and not after the head. */

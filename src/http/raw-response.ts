@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
-import { type FaultOwner, runAll } from "../base/guard.ts";
+import { runAll } from "../base/guard.ts";
 import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
 import { lastChunk, toChunk, toChunkText } from "./chunk.ts";
-import type { EarlyResponse } from "./client-response.ts";
+import type { EarlyResponse, ResponseUser } from "./client-response.ts";
 import { type Framing, HEAD_START, type HeadContext, renderHead, renderInterim } from "./raw-head.ts";
 import type { SharedBytes } from "./shared-bytes.ts";
 
@@ -37,7 +37,7 @@ export class RawResponse implements EarlyResponse {
   #isWhole = false;
   #onClose = NO_CALLBACKS;
   #onDrain = NO_CALLBACKS;
-  #exchange: FaultOwner | undefined;
+  #exchange: ResponseUser | undefined;
 
   constructor(owner: ResponseOwner) {
     this.#owner = owner;
@@ -68,8 +68,8 @@ export class RawResponse implements EarlyResponse {
     return this.#socket.bytesWritten - this.#socket.writableLength;
   }
 
-  ownedBy(owner: FaultOwner): void {
-    this.#exchange = owner;
+  usedBy(user: ResponseUser): void {
+    this.#exchange = user;
   }
 
   writeAhead(): void {
@@ -169,6 +169,7 @@ export class RawResponse implements EarlyResponse {
     const callbacks = this.#onClose;
     this.#onClose = NO_CALLBACKS;
     this.#onDrain = NO_CALLBACKS;
+    if (this.#exchange !== undefined) this.#tellClosed(this.#exchange);
     this.#call(callbacks);
   }
 
@@ -176,6 +177,14 @@ export class RawResponse implements EarlyResponse {
   fault(error: unknown): void {
     if (this.#exchange === undefined) this.breakOff();
     else this.#exchange.fault(error);
+  }
+
+  #tellClosed(exchange: ResponseUser): void {
+    try {
+      exchange.responseClosed(this.#isWhole);
+    } catch (error) {
+      this.fault(error);
+    }
   }
 
   #call(callbacks: readonly (() => void)[]): void {

@@ -16,13 +16,22 @@ export class BackendFiles {
 
   /** Counts a file, from before the dial until it is released. */
   hold(): Release {
-    this.#held++;
+    this.take();
     let isReleased = false;
     return () => {
       if (isReleased) return;
       isReleased = true;
-      this.#held--;
+      this.giveBack();
     };
+  }
+
+  /** Counts a file until `giveBack` is called for it, once. */
+  take(): void {
+    this.#held++;
+  }
+
+  giveBack(): void {
+    this.#held--;
   }
 
   /**

@@ -114,11 +114,10 @@ export class Capacity {
    */
   takeStream(address: string, hasOwnBackend: boolean): Release | Promise<Release> {
     this.#checkHeap();
-    const files = hasOwnBackend ? 1 : 0;
-    if (this.#limits.streams === "auto") this.#checkRoom(files);
+    if (this.#limits.streams === "auto") this.#checkRoom(hasOwnBackend ? 1 : 0);
     const place = this.#places?.take(address);
-    if (!(place instanceof Promise)) return this.#hold(files, place);
-    return place.then((release) => this.#hold(files, release));
+    if (!(place instanceof Promise)) return this.#hold(hasOwnBackend, place);
+    return place.then((release) => this.#hold(hasOwnBackend, release));
   }
 
   /**
@@ -182,15 +181,15 @@ export class Capacity {
     throw new ProxyError("out_of_memory", "the heap is nearly full", { fields: [retrySoon()] });
   }
 
-  #hold(files: number, release: Release | undefined): Release {
+  #hold(hasOwnBackend: boolean, release: Release | undefined): Release {
     this.#streams++;
-    const releaseFile = files === 0 ? undefined : this.backendFiles.hold();
+    if (hasOwnBackend) this.backendFiles.take();
     let isReleased = false;
     return () => {
       if (isReleased) return;
       isReleased = true;
       this.#streams--;
-      releaseFile?.();
+      if (hasOwnBackend) this.backendFiles.giveBack();
       release?.();
     };
   }

@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Readable } from "node:stream";
-import { type FaultOwner, guarded } from "../base/guard.ts";
-import type { ClientResponse } from "../http/client-response.ts";
+import { guarded } from "../base/guard.ts";
+import type { ClientResponse, ResponseUser } from "../http/client-response.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
 import { sendFields } from "./http2-fields.ts";
 
@@ -20,7 +20,7 @@ export class Http2Response implements ClientResponse {
   /** Whether END_STREAM was sent. */
   #isEndSent = false;
   #isBrokenOff = false;
-  #exchange: FaultOwner | undefined;
+  #exchange: ResponseUser | undefined;
 
   /**
    * `body` is the request's body: if the response ends it early, its reader must not conclude that the client has left.
@@ -59,8 +59,9 @@ export class Http2Response implements ClientResponse {
     return this.#writtenBytes - this.#stream.writableLength;
   }
 
-  ownedBy(owner: FaultOwner): void {
-    this.#exchange = owner;
+  usedBy(user: ResponseUser): void {
+    this.#exchange = user;
+    this.onClose(() => user.responseClosed(this.isWhole));
   }
 
   writeContinue(): void {

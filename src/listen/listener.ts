@@ -50,6 +50,13 @@ export class Listener {
   /** Connections that wait for admission, a PROXY protocol header or a TLS handshake. */
   readonly #pending = new Set<Socket>();
   readonly #counts: ListenerCounts;
+  /** The listeners of `close`, by admission. All connections share them: closures for each would be held with it. */
+  readonly #onClose = {
+    served: this.#closing("served"),
+    refused: this.#closing("refused"),
+    exhausted: this.#closing("exhausted"),
+    closed: this.#closing("closed"),
+  } as const satisfies Record<Admission, (this: Socket) => void>;
 
   constructor(listen: ListenConfig, { limits }: ServerConfig, runtime: Runtime) {
     this.address = listen.address;
@@ -139,18 +146,27 @@ export class Listener {
     const admission = this.#runtime.capacity.enter();
     lastingConnections.add(socket);
     // Not `once`: its wrapper would be held as long as the connection.
-    const onClose = () => {
-      this.#counts.closed++;
-      this.#pending.delete(socket);
-      lastingConnections.delete(socket);
-      this.#runtime.capacity.leave(typeof admission === "string" ? admission : "served");
-    };
-    socket.on(
-      "close",
-      guarded((error) => this.#runtime.onFault(error), onClose),
-    );
+    socket.on("close", this.#onClose[typeof admission === "string" ? admission : "served"]);
     if (typeof admission === "string") this.#admit(socket, peer, admission);
     else this.#wait(socket, peer, admission).catch((error: unknown) => this.#fault(socket, error));
+  }
+
+  #closing(admission: Admission): (this: Socket) => void {
+    const listener = this;
+    return function (this: Socket): void {
+      try {
+        listener.#closed(this, admission);
+      } catch (error) {
+        listener.#runtime.onFault(error);
+      }
+    };
+  }
+
+  #closed(socket: Socket, admission: Admission): void {
+    this.#counts.closed++;
+    this.#pending.delete(socket);
+    lastingConnections.delete(socket);
+    this.#runtime.capacity.leave(admission);
   }
 
   /** Returns the client's address; undefined if the client has reset the connection before it was accepted. */

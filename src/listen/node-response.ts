@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { type FaultOwner, guarded } from "../base/guard.ts";
-import type { EarlyResponse } from "../http/client-response.ts";
+import { guarded } from "../base/guard.ts";
+import type { EarlyResponse, ResponseUser } from "../http/client-response.ts";
 import { HEAD_START, renderInterim } from "../http/raw-head.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
 import { dropFromHead } from "../process/internals/half-open.ts";
@@ -15,7 +15,7 @@ export class NodeResponse implements EarlyResponse {
   /** The number of characters of the head that `writeAhead` has sent. */
   #ahead = 0;
   #hasBegun = false;
-  #exchange: FaultOwner | undefined;
+  #exchange: ResponseUser | undefined;
   readonly #writeHead: typeof writeUncheckedHead;
 
   constructor(response: ServerResponse, writeHead = writeUncheckedHead) {
@@ -55,8 +55,9 @@ export class NodeResponse implements EarlyResponse {
     return socket === null ? 0 : socket.bytesWritten - socket.writableLength;
   }
 
-  ownedBy(owner: FaultOwner): void {
-    this.#exchange = owner;
+  usedBy(user: ResponseUser): void {
+    this.#exchange = user;
+    this.onClose(() => user.responseClosed(this.isWhole));
   }
 
   /** Lets the connection end with this response. */

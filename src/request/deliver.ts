@@ -30,13 +30,9 @@ export function deliver({ exchange, response, route, runtime }: Served, answer: 
 /** Also for a client that has left, with `onClientGone: drain`: the route's timeouts bound it. */
 function relayTo({ exchange, response, route, runtime }: Served, backend: Source): void {
   const relay = new Relay(exchange, response, backend, route);
-  if (!response.isClosed) {
-    runtime.relays.add(relay);
-    response.onClose(() => runtime.relays.delete(relay));
-    exchange.streamOpened();
-  }
+  if (!response.isClosed) exchange.streamOpened();
   exchange.forgetHead();
-  relay.start();
+  relay.start(runtime.relays);
 }
 
 /** Lets a backend finish an ordinary response whose client has left (`onClientGone: drain`). */

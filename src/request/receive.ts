@@ -31,12 +31,14 @@ export function receive(request: ClientRequest, connection: Duplex, runtime: Run
  * with that response.
  */
 export function join(exchange: Exchange, response: ClientResponse): void {
-  response.ownedBy(exchange);
-  exchange.answerFaultsBy((error) => {
-    fail(exchange, response, error);
-    boundUnread(response, exchange);
-  });
-  response.onClose(() => exchange.settle(response.isWhole ? "completed" : "client_gone"));
+  exchange.answerFaultsBy(answerFault, response);
+  response.usedBy(exchange);
+}
+
+function answerFault(error: unknown, exchange: Exchange, response: ClientResponse | undefined): void {
+  if (response === undefined) return;
+  fail(exchange, response, error);
+  boundUnread(response, exchange);
 }
 
 /** Answers a request that was joined with its response; any error is a fault of the exchange. Never rejects. */

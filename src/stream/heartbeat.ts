@@ -11,53 +11,85 @@ export interface HeartbeatTarget extends FaultOwner {
   beat(): void;
 }
 
-/**
- * Calls its owner's `beat` whenever the backend was silent for `ms`.
- *
- * The timer is not moved with every event: it runs out, and then waits for the rest of the interval. Moving a timer
- * touches its neighbours in Node's timer list, which are timers of other streams: three cache misses per event.
- */
+/** The parts of an interval: a heartbeat comes up to one part early, and never late. */
+const PARTS = 64;
+
+/** Calls its owner's `beat` whenever the backend was silent for `ms`, or up to 1/64 of it less. */
 export class Heartbeat {
-  readonly #ms: number;
   readonly #owner: HeartbeatTarget;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #sweep: Sweep;
   #hasHinted = false;
+  /** The time of the last beat; in whole ms, as V8 allocates an object for a fraction. */
+  #beatAt = 0;
 
   constructor(ms: number, owner: HeartbeatTarget) {
-    this.#ms = ms;
     this.#owner = owner;
-    this.#beatIn(ms);
+    this.#sweep = Sweep.every(ms);
+    this.#sweep.add(this);
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#sweep.delete(this);
   }
 
-  #beatIn(ms: number): void {
-    this.#timer = setTimeout(() => this.#onTime(), ms);
-  }
-
-  #onTime(): void {
-    const left = Math.floor(this.#ms - (performance.now() - this.#owner.trafficAt));
-    if (left <= 0) this.#beat();
-    // `beat` may have ended the stream.
-    if (this.#timer !== undefined) this.#beatIn(left <= 0 ? this.#ms : left);
-  }
-
-  #beat(): void {
+  /** Beats if the silence will have lasted for the whole interval before the next look. */
+  look(now: number, earliestMs: number): void {
+    if (now - Math.max(this.#owner.trafficAt, this.#beatAt) <= earliestMs) return;
+    this.#beatAt = Math.trunc(now);
     try {
       this.#owner.beat();
-      this.#hint();
+      this.#hint(now);
     } catch (error) {
       this.#owner.fault(error);
     }
   }
 
-  #hint(): void {
+  #hint(now: number): void {
     const { trafficAt, exchange } = this.#owner;
-    if (this.#hasHinted || performance.now() - trafficAt < SILENCE_HINT_MS) return;
+    if (this.#hasHinted || now - trafficAt < SILENCE_HINT_MS) return;
     this.#hasHinted = true;
     hintAtSilence(exchange);
+  }
+}
+
+/**
+ * Looks at all heartbeats of one interval. One timer serves them all, since a timer for each of ten thousand streams
+ * took 300 bytes of each, and a hundredth of the time to open it.
+ */
+class Sweep {
+  static readonly #all = new Map<number, Sweep>();
+  readonly #ms: number;
+  readonly #heartbeats = new Set<Heartbeat>();
+  readonly #timer: NodeJS.Timeout;
+
+  /** Returns the sweep of the heartbeats with an interval of `ms`. */
+  static every(ms: number): Sweep {
+    const present = Sweep.#all.get(ms);
+    if (present !== undefined) return present;
+    const sweep = new Sweep(ms);
+    Sweep.#all.set(ms, sweep);
+    return sweep;
+  }
+
+  private constructor(ms: number) {
+    this.#ms = ms;
+    this.#timer = setInterval(() => this.#lookAtAll(), ms / PARTS);
+  }
+
+  add(heartbeat: Heartbeat): void {
+    this.#heartbeats.add(heartbeat);
+  }
+
+  delete(heartbeat: Heartbeat): void {
+    this.#heartbeats.delete(heartbeat);
+    if (this.#heartbeats.size > 0) return;
+    clearInterval(this.#timer);
+    Sweep.#all.delete(this.#ms);
+  }
+
+  #lookAtAll(): void {
+    const now = performance.now();
+    const earliestMs = this.#ms - this.#ms / PARTS;
+    for (const heartbeat of this.#heartbeats) heartbeat.look(now, earliestMs);
   }
 }

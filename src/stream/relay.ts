@@ -87,10 +87,14 @@ export class Relay implements Sink, LiveStream, Sent, HeartbeatTarget {
     exchange.account.countedBy(this);
   }
 
-  /** Sends the head and starts to relay. */
-  start(): void {
+  /** Sends the head and starts to relay; the stream is among `open` until its client's response closes. */
+  start(open: Set<LiveStream>): void {
     this.#startTimers();
-    this.#response.onClose(() => this.#onClientClose());
+    if (!this.#response.isClosed) open.add(this);
+    this.#response.onClose(() => {
+      open.delete(this);
+      this.#onClientClose();
+    });
     if (this.#hasBoundaries) this.#prepareOpening();
     this.#backend.start(this);
     this.#open();

@@ -164,13 +164,13 @@ test("a fault while aborting a stream still closes its connection", async () => 
 
 test("a fault while a request is read ends its connection", async () => {
   const setup = await start();
-  breaks(NodeResponse.prototype, "ownedBy");
+  breaks(NodeResponse.prototype, "usedBy");
   const client = openStream(setup.gateway.port, POST);
   await client.ended();
   await expectOneFault(setup.gateway);
 });
 
-test.each(["ownedBy", "writeHead"] as const)("a fault in %s ends only one HTTP/2 stream", async (method) => {
+test.each(["usedBy", "writeHead"] as const)("a fault in %s ends only one HTTP/2 stream", async (method) => {
   const tls = await certificateFiles();
   const { backend, gateway } = await start({}, { address: "127.0.0.1:0", tls });
   const client = await openHttp2(gateway.port);
@@ -183,7 +183,7 @@ test.each(["ownedBy", "writeHead"] as const)("a fault in %s ends only one HTTP/2
   if (method === "writeHead") (await backend.nextRequest()).openStream();
   await broken.closed();
   await expectOneFault(gateway);
-  if (method === "ownedBy") return;
+  if (method === "usedBy") return;
   asked.emit("data: on\n\n");
   await other.received("data: on");
 });

@@ -92,7 +92,7 @@ test("after a thousand connects and aborts no socket, timer or listener is left"
 
 test("control: the same count sees streams that stay open", async () => {
   const backend = await startVariedBackend();
-  const gateway = await startGatewayTo(backend.url, { stream: { heartbeat: "20ms" } });
+  const gateway = await startGatewayTo(backend.url, { stream: { heartbeat: "20ms", idleTimeout: "1h" } });
   await eventually(() => resources()["TCPSocketWrap"] === undefined, "the end of other tests' sockets");
   const before = resources();
   const sockets = Array.from({ length: 10 }, () => connect(gateway.port, "127.0.0.1"));

@@ -21,7 +21,7 @@ export class FakeResponse implements ClientResponse {
     return Buffer.concat(this.#parts);
   }
 
-  ownedBy(): void {}
+  usedBy(): void {}
 
   writeContinue(): void {}
 

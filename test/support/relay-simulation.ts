@@ -156,7 +156,7 @@ export class RelaySimulation {
     };
     const exchange = new Exchange(request, who as never, { log, onSettled() {}, onFault() {} });
     this.relay = new Relay(exchange, this.response, this.#answer as BackendResponse, this.#route);
-    this.relay.start();
+    this.relay.start(new Set());
   }
 
   /** Ends or resets the backend's connection. */
