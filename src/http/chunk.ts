@@ -37,7 +37,7 @@ export function toChunkText(bytes: BorrowedBytes, start: number, end: number): s
 
 /** Returns the last chunk with its trailers. Throws a TypeError at a character that could end a field line early. */
 export function lastChunk(trailers: RawFields): string {
-  return trailers.length === 0 ? NO_TRAILERS : `0\r\n${renderFields(trailers)}\r\n`;
+  return trailers.length === 0 ? NO_TRAILERS : `0${renderFields(trailers)}\r\n\r\n`;
 }
 
 /**

@@ -11,7 +11,7 @@ export interface FieldName {
    * section 4.1.18; lighttpd does so for all), so `X_App_Id` and `X~App~Id` look like `X-App-Id`.
    */
   readonly canonical: string;
-  /** The start of its line: the name as spelled, a colon and a space. */
+  /** What comes before its value in a head: the end of the line before, the name as spelled, a colon and a space. */
   readonly lineStart: string;
   /** Whether it belongs to one connection. */
   readonly isHopByHop: boolean;
@@ -43,7 +43,7 @@ export function fieldName(text: string): FieldName {
     spelled,
     lower,
     canonical,
-    lineStart: `${spelled}: `,
+    lineStart: `\r\n${spelled}: `,
     isHopByHop: HOP_BY_HOP.has(lower),
     isOfGateway: HOP_BY_HOP.has(canonical) || SET_BY_GATEWAY.has(canonical),
     isToken: TOKEN.test(text),

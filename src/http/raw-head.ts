@@ -54,13 +54,13 @@ export function renderHead(
   if (connection === undefined) text += connectionLines(keepsAlive, context.keepAliveMs);
   const isBodyless = status === 204 || status === 304;
   const framing = isBodyless ? "none" : length === undefined ? "chunked" : bodyLength(length);
-  if (framing === "chunked") text += "Transfer-Encoding: chunked\r\n";
-  return { text: `${text}\r\n`, framing, keepsAlive };
+  if (framing === "chunked") text += "\r\nTransfer-Encoding: chunked";
+  return { text: `${text}\r\n\r\n`, framing, keepsAlive };
 }
 
 /** Renders an interim response of HTTP/1.1. Throws an error at a character that could end a line early. */
 export function renderInterim(status: number, fields: readonly string[]): string {
-  return `${renderStatusLine(status, STATUS_CODES[status] ?? "")}${renderResponseFields(fields)}\r\n`;
+  return `${renderStatusLine(status, STATUS_CODES[status] ?? "")}${renderResponseFields(fields)}\r\n\r\n`;
 }
 
 function bodyLength(value: string): number {
@@ -72,20 +72,28 @@ function framedTwice(): TypeError {
   return new TypeError("Transfer-Encoding among the fields of a response");
 }
 
+let keptMs = Number.NaN;
+let keepAliveText = "";
+
+/** Returns the lines of the connection, each behind a CRLF; formatted once, as all connections are kept for the same time. */
 function connectionLines(keepsAlive: boolean, keepAliveMs: number): string {
-  if (!keepsAlive) return "Connection: close\r\n";
-  return `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n`;
+  if (!keepsAlive) return "\r\nConnection: close";
+  if (keptMs !== keepAliveMs) {
+    keptMs = keepAliveMs;
+    keepAliveText = `\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}`;
+  }
+  return keepAliveText;
 }
 
 let dateSecond = 0;
 let dateText = "";
 
-/** Returns the Date line, formatted once a second: formatting costs as much as the rest of a head. */
+/** Returns the Date line behind a CRLF, formatted once a second: formatting costs as much as the rest of a head. */
 function dateLine(): string {
   const second = Math.floor(Date.now() / 1000);
   if (second !== dateSecond) {
     dateSecond = second;
-    dateText = `Date: ${new Date(second * 1000).toUTCString()}\r\n`;
+    dateText = `\r\nDate: ${new Date(second * 1000).toUTCString()}`;
   }
   return dateText;
 }

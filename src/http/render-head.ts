@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import { fieldName } from "./field-name.ts";
 import type { RawFields } from "./fields.ts";
 
@@ -24,13 +25,13 @@ export function isResponseValue(text: string): boolean {
   return !UNSAFE_IN_RESPONSE.test(text);
 }
 
-/** Renders field lines, each with its CRLF. Throws a TypeError at a character that no field may have. */
+/** Renders field lines, each behind a CRLF. Throws a TypeError at a character that no field may have. */
 export function renderFields(fields: RawFields): string {
   return render(fields, UNSAFE_IN_VALUE);
 }
 
 /**
- * Renders the field lines of a response. Control characters that a backend has sent in values are kept, as nginx keeps
+ * Renders the field lines of a response, each behind a CRLF. Control characters that a backend has sent in values are kept, as nginx keeps
  * them: browsers read them. Throws a TypeError at a character that could end a line early.
  */
 export function renderResponseFields(fields: RawFields): string {
@@ -45,7 +46,7 @@ function render(fields: RawFields, unsafeInValue: RegExp): string {
     const value = fields[at + 1] as string;
     const { isToken, lineStart } = fieldName(name);
     if (!isToken) throw new TypeError(`invalid character in a field's name: ${name}`);
-    lines += `${lineStart}${value}\r\n`;
+    lines += lineStart + value;
     values += value;
   }
   // One search for all values: starting a search costs as much as searching most values.
@@ -58,12 +59,24 @@ export function checkFields(fields: RawFields): void {
   renderFields(fields);
 }
 
-/** Renders a status line with its CRLF. Throws an error at a status or reason phrase that it cannot hold. */
+/** The status lines with the usual reason phrase, rendered once. */
+const usualLines = new Map<number, string>();
+
+/** Renders a status line without its CRLF. Throws an error at a status or reason phrase that it cannot hold. */
 export function renderStatusLine(status: number, reason: string): string {
+  if (reason !== STATUS_CODES[status]) return statusLine(status, reason);
+  const known = usualLines.get(status);
+  if (known !== undefined) return known;
+  const line = statusLine(status, reason);
+  usualLines.set(status, line);
+  return line;
+}
+
+function statusLine(status: number, reason: string): string {
   if (!Number.isInteger(status) || status < 100 || status > 999)
     throw new RangeError(`invalid status: ${status}`);
   if (!PHRASE.test(reason)) throw new TypeError("invalid character in a reason phrase");
-  return `HTTP/1.1 ${status} ${reason}\r\n`;
+  return `HTTP/1.1 ${status} ${reason}`;
 }
 
 /** Throws a TypeError unless a request line can hold the target: no character in it may end it early. */
@@ -81,5 +94,5 @@ export function renderRequest(
   // A method and a field's name are both tokens.
   if (!fieldName(method).isToken) throw new TypeError("invalid character in a method");
   checkTarget(target);
-  return `${method} ${target} HTTP/${httpVersion}\r\n${renderFields(fields)}\r\n`;
+  return `${method} ${target} HTTP/${httpVersion}${renderFields(fields)}\r\n\r\n`;
 }

@@ -29,13 +29,23 @@ function isPlain(facts: object | null): facts is Record<string, unknown> {
   return facts !== null && Object.getPrototypeOf(facts) === Object.prototype;
 }
 
-const keys = new Map<string, string>();
+/** The text before the value of a fact, for a text or a number behind a text or a number. */
+interface Key {
+  readonly text: string;
+  readonly number: string;
+  readonly textBehindText: string;
+  readonly numberBehindText: string;
+}
+
+const keys = new Map<string, Key>();
 
 /** Returns the text before the value of a fact; joined once, because joining is most of the work on a line. */
-function keyOf(name: string): string {
+function keyOf(name: string): Key {
   const known = keys.get(name);
   if (known !== undefined) return known;
-  const key = `,"${name}":`;
+  const number = `,"${name}":`;
+  const text = `${number}"`;
+  const key = { text, number, textBehindText: `"${text}`, numberBehindText: `"${number}` };
   // The names of facts are properties in our code, so they are few.
   keys.set(name, key);
   return key;
@@ -45,17 +55,23 @@ function keyOf(name: string): string {
 function plainRest(facts: Record<string, unknown>, message: string): string | undefined {
   let line = "";
   let texts = message;
+  let isBehindText = false;
   for (const name in facts) {
     const value = facts[name];
     if (typeof value === "string") {
-      line += `${keyOf(name)}"${value}"`;
+      const key = keyOf(name);
+      line += (isBehindText ? key.textBehindText : key.text) + value;
       texts += value;
+      isBehindText = true;
     } else if (Number.isFinite(value)) {
-      line += keyOf(name) + value;
+      const key = keyOf(name);
+      line += (isBehindText ? key.numberBehindText : key.number) + value;
+      isBehindText = false;
     } else if (value !== undefined) {
       return undefined;
     }
   }
   // One search for all texts: starting a search costs as much as searching most of them.
-  return ESCAPED.test(texts) ? undefined : `${line},"msg":"${message}"}\n`;
+  if (ESCAPED.test(texts)) return undefined;
+  return `${line}${isBehindText ? '"' : ""},"msg":"${message}"}\n`;
 }

@@ -1,8 +1,8 @@
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { ClientResponse } from "../http/client-response.ts";
-import { pairs } from "../http/fields.ts";
-import type { Source } from "../http/source.ts";
+import { pairs, type RawFields } from "../http/fields.ts";
+import type { BorrowedBytes, Sink, Source } from "../http/source.ts";
 import { responseTrailers } from "../http/trailers.ts";
 import { ClientWriter } from "./client-writer.ts";
 import { isStream, ordinaryHead, streamHead } from "./response-head.ts";
@@ -13,6 +13,8 @@ import { isStream, ordinaryHead, streamHead } from "./response-head.ts";
  * gigabyte.
  */
 const MAX_PENDING_BYTES = 16 * 1024;
+
+const NO_TRAILERS: [name: string, value: string][] = [];
 
 /** Forwards an ordinary response unchanged, trailer fields included; cancels it when the client leaves. */
 export function forward(exchange: Exchange, response: ClientResponse, backend: Source, route: Route): void {
@@ -26,16 +28,7 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
   writer.head((isHeadOfStream ? streamHead : ordinaryHead)(exchange, head, route));
 
   // Body bytes that have arrived with the head are sent with it, in one write.
-  backend.start({
-    onData(bytes, start, end) {
-      exchange.account.addBytes(end - start);
-      if (writer.write(bytes, start, end)) return;
-      backend.pause();
-      writer.onceDrained(() => backend.resume());
-    },
-    onEnd: (rawTrailers) => writer.end("completed", pairs(responseTrailers(rawTrailers))),
-    onError: (error) => writer.abort("backend_failed", error),
-  });
+  backend.start(new Forwarding(exchange, writer, backend));
   response.onClose(() => {
     if (!response.isWhole) backend.cancel();
   });
@@ -45,5 +38,34 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
       if (!response.isClosed && exchange.account.bytesSent === 0) writer.flush();
     });
     setImmediate(flush);
+  }
+}
+
+/** The way of one ordinary body from its backend to its client. */
+class Forwarding implements Sink {
+  readonly #exchange: Exchange;
+  readonly #writer: ClientWriter;
+  readonly #backend: Source;
+
+  constructor(exchange: Exchange, writer: ClientWriter, backend: Source) {
+    this.#exchange = exchange;
+    this.#writer = writer;
+    this.#backend = backend;
+  }
+
+  onData(bytes: BorrowedBytes, start: number, end: number): void {
+    this.#exchange.account.addBytes(end - start);
+    if (this.#writer.write(bytes, start, end)) return;
+    this.#backend.pause();
+    this.#writer.onceDrained(() => this.#backend.resume());
+  }
+
+  onEnd(rawTrailers: RawFields): void {
+    const trailers = rawTrailers.length === 0 ? NO_TRAILERS : pairs(responseTrailers(rawTrailers));
+    this.#writer.end("completed", trailers);
+  }
+
+  onError(error: Error): void {
+    this.#writer.abort("backend_failed", error);
   }
 }

@@ -2,12 +2,13 @@ import { debugFields } from "../exchange/debug.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import { contentCoding } from "../http/content-coding.ts";
-import { fieldName } from "../http/field-name.ts";
+import type { FieldName } from "../http/field-name.ts";
 import {
   fieldValue,
   fieldValues,
   type RawFields,
   removeField,
+  removeFields,
   setField,
   withoutField,
 } from "../http/fields.ts";
@@ -109,14 +110,16 @@ function streamCacheControl(values: readonly string[]): string {
 
 /** Returns the fields of a backend's interim response, as Early Hints, without those that frame or that are not allowed. */
 export function interimFields(rawHeaders: SourceHead["rawHeaders"], { config }: Route): string[] {
-  const fields = withoutAccel(responseFields(rawHeaders).fields);
+  const { fields } = responseFields(rawHeaders);
+  removeFields(fields, isAccel);
   for (const name of ["Content-Length", ...config.headers.response.remove]) removeField(fields, name);
   return fields;
 }
 
 function finish(exchange: Exchange, head: SourceHead, route: Route, fields: string[]): ResponseHead {
   const { set, remove, accel } = route.config.headers.response;
-  let done = accel ? fields : withoutAccel(fields);
+  if (!accel) removeFields(fields, isAccel);
+  let done = fields;
   for (const name of remove) removeField(done, name);
   for (const [name, value] of Object.entries(set)) setField(done, name, value);
   // Our fields come after the route's edits, which could otherwise remove Vary: Origin.
@@ -142,15 +145,12 @@ function requestId({ account, id }: Exchange, { rawHeaders }: SourceHead, fields
   return fieldValue(fields, "x-request-id") || id;
 }
 
-/** Removes X-Accel-*: a backend must not control the nginx in front, where X-Accel-Redirect opens internal locations. */
-function withoutAccel(fields: string[]): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const name = fields[at] ?? "";
-    const { lower } = fieldName(name);
-    if (lower === "x-accel-buffering" || !lower.startsWith("x-accel-")) kept.push(name, fields[at + 1] ?? "");
-  }
-  return kept;
+/**
+ * Whether a field is an X-Accel-* that is removed: a backend must not control the nginx in front, where X-Accel-Redirect
+ * opens internal locations.
+ */
+function isAccel({ lower }: FieldName): boolean {
+  return lower.startsWith("x-accel-") && lower !== "x-accel-buffering";
 }
 
 /** Drops a reason phrase with control characters: Node's client accepts them, and its server throws on them. */

@@ -3,7 +3,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
 import type { Source, SourceHead } from "../http/source.ts";
 import type { Backend } from "./backend.ts";
-import { bodyFraming, type DialOptions, dial } from "./dial.ts";
+import { bodyFraming, type DialOptions, type DialOutcome, dial } from "./dial.ts";
 import { DialError, dialError } from "./dial-error.ts";
 import { pinnedBackend } from "./pinned-connections.ts";
 import type { Stay } from "./sticky.ts";
@@ -65,7 +65,7 @@ class Attempts<T> implements Outcome<T> {
   }
 
   begin(): void {
-    const { upstream, exchange, isClientGone } = this.#details;
+    const { upstream, exchange } = this.#details;
     const stay = upstream.sticky?.stayOf(exchange);
     if (!(stay instanceof Promise)) {
       this.#begin(stay);
@@ -73,7 +73,7 @@ class Attempts<T> implements Outcome<T> {
     }
     const begun = stay.then((found) => {
       // A kept connection would send the request at once.
-      if (isClientGone()) throw dialError(new Error("the client has left"), "unsent");
+      if (this.#details.isClientGone()) throw dialError(new Error("the client has left"), "unsent");
       this.#begin(found);
     });
     begun.catch(this.#reject);
@@ -95,11 +95,11 @@ class Attempts<T> implements Outcome<T> {
   #send(destination: Destination): void {
     this.#present = destination;
     const { backend, isAlone } = destination;
-    const { exchange, send } = this.#details;
+    const { exchange } = this.#details;
     exchange.dialling(backend.address);
     exchange.attemptTrace?.attemptBegins(backend.address);
     try {
-      send(backend, isAlone, this);
+      this.#details.send(backend, isAlone, this);
     } catch (error) {
       this.#traceFailure(error);
       this.#reject(error);
@@ -117,10 +117,9 @@ class Attempts<T> implements Outcome<T> {
   }
 
   #traceFailure(error: unknown): void {
-    const { exchange, isClientGone } = this.#details;
-    const { attemptTrace } = exchange;
+    const { attemptTrace } = this.#details.exchange;
     if (attemptTrace === undefined) return;
-    attemptTrace.attemptFailed(isClientGone() ? "client_gone" : refusalOf(error).code);
+    attemptTrace.attemptFailed(this.#details.isClientGone() ? "client_gone" : refusalOf(error).code);
   }
 
   failed(error: unknown): void {
@@ -132,9 +131,9 @@ class Attempts<T> implements Outcome<T> {
 
   /** Returns where the request goes after a failure; undefined if that was the last attempt. */
   #nextAfter({ backend, isAlone: wasAlone }: Destination, error: unknown): Destination | undefined {
-    const { upstream, isRepeatable, isClientGone } = this.#details;
+    const { upstream, isRepeatable } = this.#details;
     if (!(error instanceof DialError)) return undefined;
-    if (isClientGone()) {
+    if (this.#details.isClientGone()) {
       backend.record.count("client_gone");
       return undefined;
     }
@@ -183,36 +182,60 @@ export interface UpstreamDial extends Pick<DialOptions, "exchange" | "response" 
 
 /** Sends the client's request to the upstream and resolves with the first response whose head comes. */
 export function dialUpstream(options: UpstreamDial): Promise<Source> {
-  const { exchange, response, upstream, requestFor, onInterim } = options;
-  const framing = bodyFraming(exchange);
-  const hasBodyAtHand = framing === "none" || framing === "buffered";
-  const isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method);
-  // A chunked body is sent on a connection of its own: a backend that misreads its end cannot read the rest as another
-  // client's request (request smuggling).
-  const keepMs = framing === "chunked" ? 0 : (upstream.keepAliveMs ?? 0);
-  const isClientGone = () => response.isClosed || exchange.isEnded;
-  const source = attempt<Source>({
-    exchange,
-    upstream,
-    isRepeatable,
-    isClientGone,
-    send(backend, isAlone, outcome) {
-      const { timeouts } = upstream;
-      const request = requestFor(backend);
-      const answered = (source: Source) => {
-        const noted = outcome.heard(source.head);
-        outcome.answered(noted === undefined ? source : sourceAfter(noted, source));
-      };
-      const failed = (error: unknown) => outcome.failed(error);
-      const details = { exchange, response, backend, timeouts, request, onInterim, answered, failed };
-      dial(details, { isAlone, keepMs, mayPin: upstream.keepAliveMs !== undefined, isRepeatable });
-    },
-  });
+  const { exchange } = options;
+  const source = attempt<Source>(new UpstreamAttempt(options));
   if (exchange.body !== undefined) holdBody(exchange, exchange.body, source);
   const { body } = exchange.request;
   // A body that no backend took is read and dropped: a client that is still sending may not read the refusal.
   if (body !== undefined) source.catch(() => body.stream.resume());
   return source;
+}
+
+class UpstreamAttempt implements Attempt<Source>, DialOutcome {
+  readonly exchange: Exchange;
+  readonly upstream: Upstream;
+  readonly isRepeatable: boolean;
+  readonly #options: UpstreamDial;
+  readonly #keepMs: number;
+  /** That of the backend that was dialled last. */
+  #outcome: Outcome<Source> | undefined;
+
+  constructor(options: UpstreamDial) {
+    const { exchange, upstream } = options;
+    this.exchange = exchange;
+    this.upstream = upstream;
+    this.#options = options;
+    const framing = bodyFraming(exchange);
+    const hasBodyAtHand = framing === "none" || framing === "buffered";
+    this.isRepeatable = hasBodyAtHand && IDEMPOTENT.has(exchange.request.method);
+    // A chunked body is sent on a connection of its own: a backend that misreads its end cannot read the rest as another
+    // client's request (request smuggling).
+    this.#keepMs = framing === "chunked" ? 0 : (upstream.keepAliveMs ?? 0);
+  }
+
+  isClientGone(): boolean {
+    return this.#options.response.isClosed || this.exchange.isEnded;
+  }
+
+  send(backend: Backend, isAlone: boolean, outcome: Outcome<Source>): void {
+    this.#outcome = outcome;
+    const { exchange, upstream, isRepeatable } = this;
+    const { response, requestFor, onInterim } = this.#options;
+    const { timeouts } = upstream;
+    const request = requestFor(backend);
+    const details = { exchange, response, backend, timeouts, request, onInterim, outcome: this };
+    const mayPin = upstream.keepAliveMs !== undefined;
+    dial(details, { isAlone, keepMs: this.#keepMs, mayPin, isRepeatable });
+  }
+
+  responded(source: Source): void {
+    const noted = this.#outcome?.heard(source.head);
+    this.#outcome?.answered(noted === undefined ? source : sourceAfter(noted, source));
+  }
+
+  failed(error: DialError): void {
+    this.#outcome?.failed(error);
+  }
 }
 
 async function sourceAfter(noted: Promise<void>, source: Source): Promise<Source> {

@@ -37,8 +37,13 @@ export interface DialOptions {
   readonly request: BackendRequest;
   /** Called with each interim response that comes before the response. */
   readonly onInterim?: ((head: SourceHead) => void) | undefined;
-  /** Called when the response head has come, before the bytes behind it are given to the response. */
-  answered(response: Source): void;
+  /** Gets the response when its head has come, before the bytes behind it are given to the response; or the failure. */
+  readonly outcome: DialOutcome;
+}
+
+/** Receives the outcome of one dial. */
+export interface DialOutcome {
+  responded(response: Source): void;
   failed(error: DialError): void;
 }
 
@@ -65,7 +70,7 @@ export interface ConnectionUse {
 }
 
 /**
- * Sends the client's request to one backend, and calls `answered` or `failed`. The backend counts the request as in
+ * Sends the client's request to one backend, and tells the outcome. The backend counts the request as in
  * flight until the response has ended.
  */
 export function dial(options: DialOptions, use: ConnectionUse): void {
@@ -216,7 +221,7 @@ class Dial implements ConnectionUser {
       isAnswered: this.#isAnswered,
       isReused: this.#wire.isReused,
     };
-    this.#options.failed(dialError(error, dialProgress(state)));
+    this.#options.outcome.failed(dialError(error, dialProgress(state)));
   }
 
   #answered(head: SourceHead, parser: ResponseParser, bytes: Buffer): void {
@@ -226,7 +231,7 @@ class Dial implements ConnectionUser {
       owner: this.#options.exchange,
     });
     try {
-      this.#options.answered(response);
+      this.#options.outcome.responded(response);
     } catch (error) {
       // The response owns the connection now. It has no sink yet, so it could not report the fault to the exchange.
       response.cancel();

@@ -1,8 +1,8 @@
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import { withoutCookie } from "../http/cookie.ts";
-import { type FieldName, fieldName } from "../http/field-name.ts";
-import type { RawFields } from "../http/fields.ts";
+import type { FieldName } from "../http/field-name.ts";
+import { type RawFields, removeFields } from "../http/fields.ts";
 import { type NameSet, namePatterns, nameSet } from "../http/name-set.ts";
 import { requestTrailers } from "../http/trailers.ts";
 import { editedNames } from "./edited-fields.ts";
@@ -23,8 +23,8 @@ const NO_NAMES = nameSet(NONE);
 const OWN_NAMES = nameSet(APP_ID);
 
 /**
- * Returns a request's fields with the verified identity in place of the client's claims, and without the credential
- * that was for the gateway.
+ * Returns a request's fields, edited in place, with the verified identity in place of the client's claims, and without
+ * the credential that was for the gateway.
  *
  * X-App-Id is removed even on a route without `auth`, because its backend may serve other routes too, and trust the
  * field. There is one exception on such a route: the X-App-Id of a trusted proxy, which may be another gateway, is
@@ -33,14 +33,9 @@ const OWN_NAMES = nameSet(APP_ID);
  * If a credential is forwarded, its twins are removed: they were not verified, and a CGI backend reads a twin as the
  * credential.
  */
-export function withIdentity(raw: RawFields, exchange: Exchange, route: Route): string[] {
+export function withIdentity(fields: string[], exchange: Exchange, route: Route): string[] {
   const { principal, consumed, client } = exchange;
-  const isTaken = takenNames(exchange, route, client.isTrusted ? NO_NAMES : OWN_NAMES);
-  const fields: string[] = [];
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = fieldName(raw[at] ?? "");
-    if (!isTaken(name)) fields.push(raw[at] ?? "", raw[at + 1] ?? "");
-  }
+  removeFields(fields, takenNames(exchange, route, client.isTrusted ? NO_NAMES : OWN_NAMES));
   for (const [name, value] of principal?.fields ?? []) fields.push(name, value);
   return consumed.credentialCookie === undefined ? fields : withoutCookie(fields, consumed.credentialCookie);
 }

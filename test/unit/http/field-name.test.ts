@@ -10,7 +10,7 @@ test.each([
   ["", "", ""],
 ])("%s is %s in lower case, and %s to those who cannot tell", (spelled, lower, canonical) => {
   const isToken = spelled !== "";
-  const read = { spelled, lower, canonical, isToken, lineStart: `${spelled}: ` };
+  const read = { spelled, lower, canonical, isToken, lineStart: `\r\n${spelled}: ` };
   expect(fieldName(spelled)).toMatchObject(read);
   expect(fieldName(spelled)).toMatchObject(read);
 });
