@@ -12,6 +12,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue } from "../http/fields.ts";
 import { retrySoon } from "../http/retry-after.ts";
+import { afterResponses } from "../process/internals/connection-listener.ts";
 import { keepSessionInMemory } from "../process/internals/http2-session-memory.ts";
 import { hasRoute, readAndRoute } from "../request/handler.ts";
 import { answer, receive } from "../request/receive.ts";
@@ -110,8 +111,13 @@ export class AttachedRequests {
         parse(again);
       };
       const setup = { runtime, turns, body, parse: parseAgain };
-      const turn = new UpgradeTurn(exchange, new WaitingClient(socket, head), setup);
-      if (!this.#refuseClosing(exchange)) turns.take(turn);
+      const client = new WaitingClient(socket, head);
+      const begin = exchange.guarded(() => {
+        const turn = new UpgradeTurn(exchange, client, setup);
+        if (!this.#refuseClosing(exchange)) turns.take(turn);
+      });
+      const skip = exchange.guarded(() => exchange.settle("client_gone"));
+      afterResponses(socket, { begin, skip });
     });
     return true;
   }
@@ -145,16 +151,24 @@ export class AttachedRequests {
     const exchange = receive(received, socket, runtime);
     if (runtime.isDraining) nodeResponse.shouldKeepAlive = false;
     const response = new NodeResponse(nodeResponse, writeMergedHead);
-    this.#holdOpen(exchange, response, () => socket.destroy());
+    this.#open.set(exchange, () => socket.destroy());
     if (awaitsContinue) exchange.waitsForContinue(response);
     const isRead = received.body !== undefined && request.readableDidRead;
-    const begin = () => {
-      if (this.#refuseClosing(exchange)) return;
+    const turns = this.#turnsOf(socket);
+    const begin = exchange.guarded(() => {
+      // Refused while it waited, for a body that did not come.
+      if (exchange.isEnded || this.#refuseClosing(exchange)) return;
       if (isRead) exchange.fault(bodyRead());
       else void answer(exchange, response, runtime);
-    };
-    const turns = this.#turnsOf(socket);
-    turns.take(new RequestTurn(request, exchange, response, { runtime, turns, begin, onDone: () => {} }));
+    });
+    const skip = exchange.guarded(() => {
+      turn.skip();
+      turns.done(turn);
+    });
+    const wait = () => afterResponses(socket, { begin, skip }, nodeResponse);
+    const onDone = () => this.#ended(exchange);
+    const turn = new RequestTurn(request, exchange, response, { runtime, turns, begin: wait, onDone });
+    turns.take(turn);
   }
 
   #takeCompat(request: Http2ServerRequest): boolean {

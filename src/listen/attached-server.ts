@@ -36,7 +36,8 @@ export function attachTo(server: AttachableServer, requests: AttachedRequests): 
     const hasOwn = server.listeners("upgrade").some((listener) => listener !== receiveUpgrades);
     if (hasOwn) return false;
     socket.unshift(head);
-    afterResponses(socket, () => ignoreUpgrade(parse, createNodeRequest(request), socket));
+    const begin = () => ignoreUpgrade(parse, createNodeRequest(request), socket);
+    afterResponses(socket, { begin, skip: () => {} });
     return true;
   };
   const own: EventEmitter = server;

@@ -13,7 +13,7 @@ interface TurnSetup {
   readonly turns: Turns;
   /** Answers the request in its turn. */
   begin(): void;
-  /** Called when the response is closed. */
+  /** Called when the response is closed, or if the turn never comes. */
   onDone(): void;
 }
 
@@ -23,6 +23,7 @@ export class RequestTurn implements Turn, ArrivingBody {
   readonly #exchange: Exchange;
   readonly #response: NodeResponse;
   readonly #begin: () => void;
+  readonly #onDone: () => void;
   /** The error in the request's body that came before its turn. */
   #bodyFault: ProxyError | undefined;
   #hasBegun = false;
@@ -39,6 +40,7 @@ export class RequestTurn implements Turn, ArrivingBody {
     this.#exchange = exchange;
     this.#response = response;
     this.#begin = begin;
+    this.#onDone = onDone;
     join(exchange, response);
     const timer =
       exchange.request.body && new BodyTimer(exchange, runtime, this, (refusal) => this.#onSilence(refusal));
@@ -80,6 +82,7 @@ export class RequestTurn implements Turn, ArrivingBody {
 
   skip(): void {
     this.#exchange.settle("client_gone");
+    this.#onDone();
   }
 
   drained(): void {

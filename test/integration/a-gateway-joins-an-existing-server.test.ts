@@ -17,8 +17,9 @@ import { type Backend, refusedPort, startBackend } from "../support/backend.ts";
 import { certificate } from "../support/certificate.ts";
 import { eventually } from "../support/eventually.ts";
 import { inlineConfig, type LogLine } from "../support/gateway.ts";
+import { handshake, switching } from "../support/handshake.ts";
 import { openHttp2 } from "../support/http2-client.ts";
-import { rawRequest } from "../support/raw-client.ts";
+import { openRaw, rawRequest } from "../support/raw-client.ts";
 import { EVENT_SOURCE, openStream } from "../support/sse-client.ts";
 
 interface Express {
@@ -310,6 +311,59 @@ describe("attached to a server", () => {
       const { text } = await rawRequest(port, first + first + upgrade);
       expect(text.match(/application|backend/g)).toEqual([body, body, "application"]);
     }
+  });
+
+  describe("behind a slow response of the program on the same connection", () => {
+    const get = (path: string, fields = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
+
+    /** An attached gateway whose program has got a request, with `behind` pipelined after it. */
+    async function pipelined(behind: string) {
+      const backend = await startBackend();
+      const answers: http.ServerResponse[] = [];
+      const own = http.createServer((_request, response) => answers.push(response));
+      const embedded = await attached(backend, own);
+      const client = await openRaw(embedded.port);
+      client.send(get("/slow") + behind);
+      const slow = (await eventually(() => answers[0], "the program's request")) as http.ServerResponse;
+      return { ...embedded, backend, client, slow };
+    }
+    const endReasons = (log: readonly LogLine[]) =>
+      log.filter(({ msg }) => msg === "request").map(({ endReason }) => endReason);
+
+    test("an upgrade is answered after it, however much the program sends", async () => {
+      const { backend, client, slow } = await pipelined(handshake("/socket"));
+      const part = Buffer.alloc(1 << 20, "x");
+      client.socket.pause();
+      for (let sent = 0; sent < 8 && slow.write(part); sent++);
+      expect(slow.writableNeedDrain).toBe(true);
+      expect(backend.requests).toEqual([]);
+      slow.once("drain", () => slow.end("end of the program"));
+      client.socket.resume();
+      (await backend.nextRequest()).send(`${switching()}hi`);
+      await client.received("hi");
+      expect(client.text).toMatch(/^HTTP\/1.1 200 .*end of the program\r\n0\r\n\r\nHTTP\/1.1 101 /s);
+    });
+
+    test("an upgrade that comes while the gateway closes is refused after it", async () => {
+      const { gateway, client, slow } = await pipelined(handshake("/socket"));
+      const closed = gateway.close();
+      slow.end("end of the program");
+      await client.received("HTTP/1.1 503");
+      expect(client.text).toMatch(/^HTTP\/1.1 200 .*end of the programHTTP\/1.1 503 /s);
+      await closed;
+    });
+
+    test.each([
+      ["all requests and an upgrade", get("/stream") + handshake("/socket")],
+      ["two requests", get("/stream") + get("/stream")],
+    ])("a client that leaves before %s were answered delays no close", async (_, behind) => {
+      const { gateway, backend, client, log } = await pipelined(behind);
+      client.socket.destroy();
+      await eventually(() => endReasons(log).length > 0, "the log line");
+      await gateway.close();
+      expect(new Set(endReasons(log))).toEqual(new Set(["client_gone"]));
+      expect(backend.requests).toEqual([]);
+    });
   });
 
   test("the peer of a unix socket is trusted to name the client", async () => {

@@ -40,35 +40,50 @@ export function connectionListenerOf(server: EventEmitter): (socket: Duplex) => 
   return (socket) => Reflect.apply(own, server, [socket]);
 }
 
+/** A request that waits until the responses to the requests before it have ended. */
+interface Waiting {
+  begin(): void;
+  /** Called instead of `begin` if the connection ends before. */
+  skip(): void;
+}
+
 /**
- * Calls back once no response is under way on a socket that Node gave away in an `upgrade` event: the responses to the
- * requests before the upgrade have ended. Never calls back if the connection ends before.
+ * Begins a request once no response other than its own is under way on its socket: the responses to the requests before
+ * it have ended. Without a response of its own, it is one that Node gave away in an `upgrade` event.
  *
  * - Assumed of Node 20, 22 and 24: `_httpMessage` of the socket is the response that writes to it, and the next one as
- *   soon as that one has ended. The socket has no listener for `error`: without one, a reset would end the process.
- * - Without it: the parser that gets the socket again waits for ever with its first response, because the responses of
- *   the parser before it end without it.
- * - Can go when `upgrade` events can be declined.
+ *   soon as that one has ended. Only that response learns of the end of the connection. Node gives a socket away without
+ *   listeners: without one for `error`, a reset would end the process; without one for `drain`, a response under way
+ *   would never go on.
+ * - Without it: a response to an upgrade leaves before the responses to earlier requests; the parser that gets the socket
+ *   again waits for ever with its first response, because the responses of the parser before it end without it; a
+ *   request whose response waits for another one is never settled once its client has left.
+ * - Can go when `upgrade` events can be declined, and Node closes the responses that wait.
  */
 export function afterResponses(
   socket: Socket & { _httpMessage?: ServerResponse | null },
-  next: () => void,
+  { begin, skip }: Waiting,
+  own?: ServerResponse,
 ): void {
-  if (!socket._httpMessage) {
-    next();
+  const other = () => (socket._httpMessage === own ? undefined : socket._httpMessage);
+  if (!other()) {
+    begin();
     return;
   }
   const destroy = () => void socket.destroy();
+  const drained = () => other()?.emit("drain");
   const look = () => {
-    if (socket.destroyed) return;
-    const current = socket._httpMessage;
-    if (current) {
+    const current = other();
+    if (current && !socket.destroyed) {
       current.once("close", () => setImmediate(look));
       return;
     }
     socket.removeListener("error", destroy);
-    next();
+    socket.removeListener("drain", drained);
+    if (socket.destroyed) skip();
+    else begin();
   };
   socket.on("error", destroy);
+  if (own === undefined) socket.on("drain", drained);
   look();
 }
