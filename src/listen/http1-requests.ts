@@ -20,6 +20,12 @@ import { UpgradeTurn } from "./upgrade-turn.ts";
 /** The maximum number of bytes that are read and dropped after a parse error, while an earlier request is answered. */
 const MAX_BYTES_AFTER_ERROR = 64 * 1024;
 
+/**
+ * How long, in ms, a client may still send the rest of an answered request when the gateway closes; that of nginx's
+ * `lingering_timeout`. The client may not have read its response yet.
+ */
+const LINGER_MS = 5_000;
+
 /** The dependencies of `Http1Requests`. */
 export interface Http1Setup {
   readonly runtime: Runtime;
@@ -44,6 +50,8 @@ export class Http1Requests {
   readonly #runtime: Runtime;
   readonly #parser: ParserOfConnection;
   readonly #connections = new WeakMap<Duplex, Connection>();
+  /** The connections whose last request is answered, but has not come completely. */
+  readonly #lingering = new Set<Socket>();
   #isClosing = false;
   /** Closes connections without a request when the gateway closes; called when a request or its response has ended. */
   readonly #closeIdle = () => {
@@ -72,10 +80,11 @@ export class Http1Requests {
     );
   }
 
-  /** Closes each connection as soon as no request is under way on it. */
+  /** Closes each connection as soon as no request is under way on it; one that lingers, at the latest in `LINGER_MS`. */
   close(): void {
     this.#isClosing = true;
     this.#closeIdle();
+    for (const socket of this.#lingering) this.#endLate(socket);
   }
 
   /** Refuses a connection on which no request has come within `limits.requestTimeout`. */
@@ -106,10 +115,33 @@ export class Http1Requests {
   #take(request: IncomingMessage, exchange: Exchange, response: NodeResponse, begin: () => void): void {
     const connection = this.#connectionOf(request.socket);
     const { turns } = connection;
-    const setup = { runtime: this.#runtime, turns, begin, onDone: this.#closeIdle };
+    const setup = { runtime: this.#runtime, turns, begin, onDone: () => this.#onDone(request) };
     const turn = new RequestTurn(request, exchange, response, setup);
     connection.last = turn;
     turns.take(turn);
+  }
+
+  #onDone(request: IncomingMessage): void {
+    this.#closeIdle();
+    const { socket } = request;
+    if (request.complete || socket.destroyed) return;
+    this.#lingering.add(socket);
+    const forget = () => {
+      this.#lingering.delete(socket);
+      request.removeListener("close", forget);
+      socket.removeListener("close", forget);
+    };
+    // Node closes the request when it has come completely, but not always when its connection ends.
+    request.once("close", forget);
+    socket.once("close", forget);
+    if (this.#isClosing) this.#endLate(socket);
+  }
+
+  #endLate(socket: Socket): void {
+    const end = () => {
+      if (this.#lingering.has(socket)) socket.destroy();
+    };
+    setTimeout(end, LINGER_MS).unref();
   }
 
   /** Takes an upgrade or CONNECT: Node has detached the connection from its parser and removed its listeners. */

@@ -41,3 +41,30 @@ it("closes a connection whose request ends after its response", async () => {
   await closed;
   expect(performance.now() - startedAt).toBeLessThan(4000);
 });
+
+// Such a connection may stay for `limits.bodyTimeout` or, behind its last response, for 30 s: it held the drain that long.
+it("a drain waits only a little for the rest of an upload that is answered", async () => {
+  const backend = await startBackend();
+  const gateway = await startGatewayTo(backend.url, {}, { drain: { timeout: "25s" } });
+  const upload = async (path: string, fields = "") => {
+    const client = await openRaw(gateway.port);
+    client.send(`POST ${path} HTTP/1.1\r\nHost: a\r\n${fields}Content-Length: 1000\r\n\r\nhalf`);
+    const answer = async () => {
+      backend.requests.find(({ target }) => target === path)?.respond(413, {}, "too large");
+      await client.received("too large");
+    };
+    return { client, answer };
+  };
+  const kept = await upload("/kept");
+  const lingering = await upload("/lingering", "Connection: close\r\n");
+  const late = await upload("/late");
+  for (let count = 0; count < 3; count++) await backend.nextRequest();
+  await Promise.all([kept.answer(), lingering.answer()]);
+  const startedAt = performance.now();
+  const drained = gateway.drain();
+  await late.answer();
+  // The client may still send for a while: a reset would take the response from it.
+  for (const { client } of [kept, lingering, late]) client.send("more");
+  await drained;
+  expect(performance.now() - startedAt).toBeLessThan(20_000);
+});
