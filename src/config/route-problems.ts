@@ -6,7 +6,7 @@ import { type Layers, problemAt, problemHere } from "./defaults.ts";
 import { findH2cConflicts } from "./h2c-conflicts.ts";
 import { nearest } from "./nearest.ts";
 import { describeOwnBackend, ownBackends } from "./own-backends.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, spellPath } from "./problem.ts";
 import type { RouteFile } from "./route-schema.ts";
 import type { ServerConfig } from "./server-schema.ts";
 
@@ -26,6 +26,7 @@ export function problemsBetween(
     ...cookieProblems(routes),
     ...h2cProblems(routes),
     ...corsProblems(routes),
+    ...routes.flatMap(unlimitedAppCode),
     ...(apps === undefined ? [] : routes.flatMap((route) => unknownApps(route, apps))),
     ...(apps === undefined ? [] : routes.flatMap((route) => uselessAuth(route, apps))),
   ];
@@ -76,6 +77,20 @@ function unknownApps(route: ReadRoute, apps: readonly AppConfig[]): Problem[] {
     // `app: [NAME]` is short for `app: { apps: [NAME] }`; the problem of the written form has the longer key.
     return problems.toSorted((a, b) => b.key.length - a.key.length).slice(0, 1);
   });
+}
+
+/**
+ * Refuses a route whose `appCode` takes the default `auth.app` off, as any other credential would: it would accept every
+ * app, although the defaults name some.
+ */
+function unlimitedAppCode({ value, path: file, own, defaults }: ReadRoute): Problem[] {
+  const preset = defaults?.value["auth"] as { readonly app?: unknown } | undefined;
+  if (value.auth?.appCode !== true || value.auth.app !== undefined) return [];
+  if (defaults === undefined || preset?.app === undefined) return [];
+  const { line, column } = defaults.yaml.keyPosition(["defaults", "auth", "app"]);
+  const path = ["auth", "appCode"];
+  const message = `expected auth.app beside it, with the apps of this route: the default (${defaults.file}:${line}:${column}) does not hold for a route with another credential, and without auth.app every app that has a code is accepted`;
+  return [{ file, at: own.keyPosition(path), key: spellPath(path), message }];
 }
 
 /** Returns a problem for each key of `auth` that can never accept a request. */

@@ -252,6 +252,22 @@ describe("a default that does not suit a route is reported at the route, with bo
     );
   });
 
+  test("an AppCode of any app, although the defaults name apps", () => {
+    const apps = { shop: { key: "shop", secret: "s".repeat(32), appCodes: ["c".repeat(64)] } };
+    const problemsOfAuth = (auth: NonNullable<RouteInput["auth"]>, preset: object) => {
+      const routes = { r: { match: MATCH, upstream: "http://a:1", auth } };
+      return problemsOf(() => parseConfig({ server: { defaults: { auth: preset } }, apps, routes }, {}));
+    };
+    for (const preset of [{ app: ["shop"] }, { app: ["shop"], appCode: true }]) {
+      expect(problemsOfAuth({ appCode: true }, preset)).toEqual([
+        "config/routes/r.yaml:5:3 auth.appCode: expected auth.app beside it, with the apps of this route: the default (config/sluice.yaml:3:5) does not hold for a route with another credential, and without auth.app every app that has a code is accepted",
+      ]);
+      expect(problemsOfAuth({ app: ["shop"], appCode: true }, preset)).toEqual([]);
+      expect(problemsOfAuth({ jwt }, preset)).toEqual([]);
+    }
+    expect(problemsOfAuth({ appCode: true }, { jwt })).toEqual([]);
+  });
+
   test("a part of upstream", () => {
     expect(problemsWith({ upstream: { tls: { verify: false } } })).toEqual([
       "config/routes/r.yaml:3:11 upstream.tls: expected an https backend to verify; upstream is a default (config/sluice.yaml:2:3); upstream.tls: off takes it off",
