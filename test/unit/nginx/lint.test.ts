@@ -135,3 +135,20 @@ test("a configuration cannot control the terminal", () => {
   expect(out).toContain("/events\\x1b[2J");
   expect(out).not.toContain("\u001b[2J");
 });
+
+test("sluice believes the client's own X-Forwarded-For unless nginx sets another value", () => {
+  const listener = { address: "127.0.0.1:9000", isWildcard: false, hasProxyProtocol: false, hasTls: false };
+  const found = (location: string, server = "") => {
+    const text = `server { ${server} location /events { ${PASS} ${location} } }`;
+    const sluice = { ...OPTIONS.sluice, listeners: [listener], trustedProxies: ["127.0.0.1"] };
+    return ids(text, { ...only("client-address-forgeable"), sluice });
+  };
+  const set = (value: string) => `proxy_set_header X-Forwarded-For ${value};`;
+  const forgeable = ["error client-address-forgeable"];
+  expect(found("")).toEqual(forgeable);
+  expect(found(set("$http_x_forwarded_for"))).toEqual(forgeable);
+  expect(found(set('"${http_x_forwarded_for}, $remote_addr"'))).toEqual(forgeable);
+  expect(found(set("$proxy_add_x_forwarded_for"))).toEqual(forgeable);
+  expect(found(set("$remote_addr"))).toEqual([]);
+  expect(found(set("$http_x_forwarded_for"), "set_real_ip_from 10.0.0.0/8;")).toEqual([]);
+});

@@ -5,6 +5,9 @@ import { isForeign } from "./request-fields.ts";
 
 const CLIENT_FIELDS = ["X-Forwarded-For", "X-Real-IP", "Forwarded"];
 
+/** The values that hold the client's own X-Forwarded-For. */
+const FROM_CLIENT = /\$\{?(?:proxy_add|http)_x_forwarded_for\b/;
+
 const clientAddressForgeable = streamRule(
   "client-address-forgeable",
   "R4",
@@ -15,13 +18,13 @@ const clientAddressForgeable = streamRule(
     if (view.sluice === undefined || view.family !== "proxy" || all.isUncertain) return;
     if (trustedProxies?.length === 0 || isBehindAnother(view)) return;
     const field = view.requestField("X-Forwarded-For");
-    if (field !== undefined && !field.arg(1).includes("$proxy_add_x_forwarded_for")) return;
+    if (field !== undefined && !FROM_CLIENT.test(field.arg(1))) return;
     const isReported = lint.report(clientAddressForgeable, {
       severity: trustedProxies === undefined ? "warning" : "error",
       at: field ?? view.target.directive,
       location: view.location,
       message: field
-        ? "nginx keeps a client's own X-Forwarded-For at the front, and sluice trusts it"
+        ? "nginx keeps a client's own X-Forwarded-For, and sluice trusts it"
         : "nginx forwards a client's own X-Forwarded-For, and sluice trusts it",
       remedy: "proxy_set_header X-Forwarded-For $remote_addr; behind a load balancer also set_real_ip_from",
       fix: setRequestField(view, "X-Forwarded-For", "$remote_addr"),
