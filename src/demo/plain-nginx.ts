@@ -53,8 +53,9 @@ export async function startPlainNginx(
       child.on("error", () => {});
       const stop = () => stopProcess(child);
       if (await listens(child, directory)) {
+        const guard = startGuard(executable, directory);
         const name = host.includes(":") ? `[${host}]` : host;
-        return { url: `http://${name}:${port}`, port, close: () => stop().then(remove) };
+        return { url: `http://${name}:${port}`, port, close: () => stop().then(remove).finally(guard) };
       }
       await stop();
     }
@@ -87,6 +88,22 @@ http {
   }
 }
 `;
+}
+
+/**
+ * Stops an nginx and removes its directory if this process ends without doing so, such as by SIGKILL: the end of its
+ * standard input tells a shell. Returns a function that ends the shell.
+ */
+function startGuard(executable: string, directory: string): () => void {
+  // A closed terminal sends SIGHUP to all its processes, and nginx takes that as a reload.
+  const script = `trap '' HUP INT TERM; read -r _; "$1" -p "$2" -c nginx.conf -e error.log -s stop; rm -rf "$2"`;
+  const guard = spawn("sh", ["-c", script, "sh", executable, directory], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  // A machine without a shell; the demo works without the guard.
+  guard.on("error", () => {});
+  guard.stdin.on("error", () => {});
+  return () => void guard.stdin.end();
 }
 
 async function freePort(host: string): Promise<number> {

@@ -4,6 +4,7 @@ import { listen, startBackends } from "../../src/demo/backends.ts";
 import { DemoAddressError, startDemo } from "../../src/demo/demo.ts";
 import { afterTest } from "../support/after-test.ts";
 import { eventually } from "../support/eventually.ts";
+import { START_MS, startSluice } from "../support/sluice-process.ts";
 import { openStream, type StreamClient } from "../support/sse-client.ts";
 
 const portOf = (url: string): number => Number(new URL(url).port);
@@ -62,6 +63,24 @@ test("an nginx without sluice holds the same stream back, and ends with the demo
   expect(headers.get("access-control-allow-origin")).toBe("*");
   await close();
   await expect(fetch(`http://127.0.0.1:${nginxPort}/stream`)).rejects.toThrow();
+});
+
+test.each(["SIGKILL", "SIGHUP"] as const)("a demo that ends by %s leaves no nginx behind", async (signal) => {
+  const demo = startSluice(["demo", "--listen", "127.0.0.1:0"]);
+  const pageUrl = (await eventually(() => /Open +(\S+)/.exec(demo.text())?.[1], "the address of the page", {
+    timeoutMs: START_MS,
+  })) as string;
+  const nginx = `http://127.0.0.1:${await nginxPortOf(pageUrl)}/stream`;
+  expect((await fetch(nginx, { method: "HEAD" })).status).toBe(200);
+  demo.kill(signal);
+  await eventually(
+    () =>
+      fetch(nginx, { method: "HEAD" }).then(
+        () => false,
+        () => true,
+      ),
+    "the end of nginx",
+  );
 });
 
 test.each([
