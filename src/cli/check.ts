@@ -1,5 +1,4 @@
 import { visibleText } from "../base/visible-text.ts";
-import type { ConditionalPair } from "../config/conditional-routes.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { RouteConfig } from "../config/route-schema.ts";
 import type { BackendConfig } from "../config/upstream-schema.ts";
@@ -22,7 +21,7 @@ problem to standard error and exits with 2.
     const flags = parseFlags(args, { config: "one" });
     // Loaded only now: the help and a wrong flag need no schemas.
     const { loadConfig } = await import("../config/load.ts");
-    const { findOpenAlternatives } = await import("../config/conditional-routes.ts");
+    const { warningsOf } = await import("../config/warnings.ts");
     const { inMatchingOrder } = await import("../routing/router.ts");
     const { machineProblems } = await import("./machine-problems.ts");
     const directory = flags.one("config") ?? DEFAULT_DIRECTORY;
@@ -30,24 +29,14 @@ problem to standard error and exits with 2.
     if ("problems" in loaded) return refuse(loaded.problems);
     const problems = machineProblems(loaded.config, `${withoutFinalSlashes(directory, 1)}/sluice.yaml`);
     if (problems.length > 0) return refuse(problems);
-    for (const warning of warnings(loaded.config.routes, findOpenAlternatives))
-      process.stderr.write(visibleText(warning));
+    for (const { message, ...place } of warningsOf(loaded.config)) {
+      const warning = formatProblem({ ...place, message: `warning: ${message}` });
+      process.stderr.write(visibleText(`${warning}\n`));
+    }
     process.stdout.write(visibleText(routeTable(inMatchingOrder(loaded.config.routes))));
     return EXIT.done;
   },
 };
-
-/** Returns the places where a condition decides over credentials, which it must not. */
-function warnings(
-  routes: readonly RouteConfig[],
-  findOpenAlternatives: (routes: readonly RouteConfig[]) => readonly ConditionalPair[],
-): string[] {
-  const files = new Map(routes.map(({ name, file }) => [name, file]));
-  return findOpenAlternatives(routes).map(({ name, other, conditions }) => {
-    const message = `warning: a client that adds or omits ${conditions} avoids the auth and access of this route: the route ${other} has none; match.header and match.query choose a version and protect nothing`;
-    return `${formatProblem({ file: files.get(name), at: undefined, key: "match", message })}\n`;
-  });
-}
 
 /** Returns the routes as a table, in the given order. */
 export function routeTable(routes: readonly RouteConfig[]): string {

@@ -5,6 +5,7 @@ import type { Config } from "../config/server-schema.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../observe/log.ts";
 import { listenProblem } from "./listen-problem.ts";
+import { logWarnings } from "./log-warnings.ts";
 import type { ServiceManager } from "./service-manager.ts";
 
 export interface ReloaderSetup {
@@ -75,6 +76,7 @@ export class Reloader {
       await gateway.reload(config);
       service.reloaded();
       this.#logged = [];
+      logWarnings(config, log);
       this.#noteStale(config);
       this.#config = config;
       log.level = config.server.log.level;

@@ -22,6 +22,7 @@ import { DEFAULT_DIRECTORY, EXIT, refuse, UsageError } from "./command.ts";
 import type { ParsedFlags } from "./flags.ts";
 import { followConfig } from "./follow-config.ts";
 import { listenProblem } from "./listen-problem.ts";
+import { logWarnings } from "./log-warnings.ts";
 import { ServiceManager } from "./service-manager.ts";
 import type { Signals } from "./signals.ts";
 
@@ -40,6 +41,7 @@ export async function runGateway(flags: ParsedFlags, signals: Signals): Promise<
   const greets = isForPeople(config.server.log.format) && log.isLevelEnabled("info");
   if (greets) process.stdout.write(greeting(config, begun.addresses, gateway));
   else report(log, begun.addresses, gateway);
+  logWarnings(config, log);
   service.started(begun.addresses);
   const directory = flags.has("to") ? undefined : directoryOf(flags);
   const follow = { gateway, config, log, service, signals, directory, listenKey: listenKey(flags) };

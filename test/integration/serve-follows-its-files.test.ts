@@ -48,6 +48,21 @@ test("a file that is written, replaced or removed causes a reload", async () => 
   expect((await reloads()).failure).toBe(0);
 });
 
+test("serve logs the warnings of check, at the start and after a reload", async () => {
+  const guarded = (header: string) =>
+    `match: { path: /*, header: { ${header} } }\nmock: {}\naccess: { allow: [10.0.0.0/8] }\n`;
+  const { cwd, server } = await serve({
+    "config/routes/all.yaml": saying("all"),
+    "config/routes/one.yaml": guarded("X-V: 1"),
+  });
+  const warning = (header: string) =>
+    `config/routes/one.yaml match: a client that adds or omits ${header} avoids the auth and access of this route: the route all has none; match.header and match.query choose a version and protect nothing`;
+  const logged = async (index: number) => (await server.logged("config has warnings", index))["warnings"];
+  expect(await logged(0)).toEqual([warning("X-V: 1")]);
+  writeFiles(cwd, { "config/routes/one.yaml": guarded("X-V: 2") });
+  expect(await logged(1)).toEqual([warning("X-V: 2")]);
+});
+
 test("a change of defaults causes a reload of the routes that use them", async () => {
   const { cwd, port, server } = await serve({ "config/routes/main.yaml": saying("one") });
   const served = async () => (await fetch(`http://127.0.0.1:${port}/`)).headers.get("x-served-by");

@@ -1,0 +1,10 @@
+import { formatProblem } from "../config/problem.ts";
+import type { Config } from "../config/server-schema.ts";
+import { warningsOf } from "../config/warnings.ts";
+import type { Log } from "../observe/log.ts";
+
+/** Logs what `sluice check` warns of; most configurations are never checked by hand. */
+export function logWarnings(config: Config, log: Log): void {
+  const warnings = warningsOf(config).map(formatProblem);
+  if (warnings.length > 0) log.warn({ code: "config_warning", warnings }, "config has warnings");
+}
