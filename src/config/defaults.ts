@@ -74,10 +74,14 @@ export function problemHere(
   message: string,
   part: Part = "value",
 ): Problem {
-  const isOwn = writtenPart(own.value, path).length >= writtenPart(defaults?.value, path).length;
-  const note = isOwn || defaults === undefined ? "" : noteOf(defaults, [String(path[0])], path);
+  const isNearer = writtenPart(own.value, path).length >= writtenPart(defaults?.value, path).length;
+  const note = isNearer || defaults === undefined ? "" : noteOf(defaults, [String(path[0])], path);
   return { file, at: positionIn(own, path, part), key: spellPath(path), message: message + note };
 }
+
+/** Whether the route file has the value itself. */
+export const isOwn = ({ own }: Layers, path: Path): boolean =>
+  writtenPart(own.value, path).length === path.length;
 
 /**
  * Returns the longest start of a path that a value contains: the short form `upstream: URL` has no keys below

@@ -2,13 +2,14 @@ import type { AppConfig } from "./apps-schema.ts";
 import { findCorsConflicts } from "./conditional-routes.ts";
 import { type Conflict, findConflicts } from "./conflicts.ts";
 import { findCookieConflicts } from "./cookie-conflicts.ts";
-import { type Layers, problemAt, problemHere } from "./defaults.ts";
+import { isOwn, type Layers, problemAt, problemHere } from "./defaults.ts";
 import { findH2cConflicts } from "./h2c-conflicts.ts";
 import { nearest } from "./nearest.ts";
 import { describeOwnBackend, ownBackends } from "./own-backends.ts";
 import { type Problem, spellPath } from "./problem.ts";
 import type { RouteFile } from "./route-schema.ts";
 import type { ServerConfig } from "./server-schema.ts";
+import { isUnusedPrefix } from "./unused-prefix.ts";
 
 /** A valid route file, with its defaults. */
 export interface ReadRoute extends Layers {
@@ -27,6 +28,7 @@ export function problemsBetween(
     ...h2cProblems(routes),
     ...corsProblems(routes),
     ...routes.flatMap(unlimitedAppCode),
+    ...routes.flatMap(unusedPrefixes),
     ...(apps === undefined ? [] : routes.flatMap((route) => unknownApps(route, apps))),
     ...(apps === undefined ? [] : routes.flatMap((route) => uselessAuth(route, apps))),
   ];
@@ -114,6 +116,30 @@ function uselessAuth(route: ReadRoute, apps: readonly AppConfig[]): Problem[] {
         ]
       : []),
   ];
+}
+
+/**
+ * Refuses a `stripPrefix` that would never be removed: it is a mistake in one of the two paths. A default is meant for
+ * other routes.
+ */
+function unusedPrefixes(route: ReadRoute): Problem[] {
+  const { match, rewrite, stages } = route.value;
+  const all = [
+    { path: ["rewrite", "stripPrefix"], rewrite },
+    ...Object.entries(stages).map(([name, stage]) => ({
+      path: ["stages", name, "rewrite", "stripPrefix"],
+      rewrite: stage.rewrite,
+    })),
+  ];
+  return all
+    .filter(({ path, rewrite: { stripPrefix } }) => isOwn(route, path) && isUnusedPrefix(stripPrefix, match))
+    .map(({ path, rewrite: { stripPrefix } }) =>
+      problemAt(
+        route,
+        path,
+        `no path of this route begins with ${stripPrefix}; expected the beginning of match.path, which is ${match.path}`,
+      ),
+    );
 }
 
 function conflictProblems(routes: readonly ReadRoute[]): Problem[] {

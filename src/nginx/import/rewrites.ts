@@ -1,4 +1,5 @@
 import type { RouteInput } from "../../config/route-schema.ts";
+import { isUnusedPrefix } from "../../config/unused-prefix.ts";
 import type { Directive } from "../directive.ts";
 import { isRegex, modifierOf, pathOf } from "../locations.ts";
 import { encoded } from "./matches.ts";
@@ -29,6 +30,13 @@ export function rewriteOf({ scope, target }: Proxied): Rewrite | undefined {
   if (rewrite === undefined)
     throw new NotImported(directive, `${path} becomes ${uri}, which does not end at a slash; ${WRITE}`);
   return tidy(rewrite);
+}
+
+/** Returns a rewrite without the change of paths if it concerns no request of a path: nginx then leaves it as it is. */
+export function rewriteFor(path: string, rewrite: Rewrite | undefined): Rewrite | undefined {
+  if (rewrite?.stripPrefix === undefined || !isUnusedPrefix(rewrite.stripPrefix, { path })) return rewrite;
+  const { stripPrefix: _strip, addPrefix: _add, ...rest } = rewrite;
+  return Object.keys(rest).length === 0 ? undefined : rest;
 }
 
 interface Change {

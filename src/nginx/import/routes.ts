@@ -17,7 +17,7 @@ import { mockOf } from "./mocks.ts";
 import { type Note, Notes, NotImported } from "./notes.ts";
 import { requestEdits, takesWebSockets } from "./request-fields.ts";
 import { corsOf, isPreflight, responseEdits } from "./response-fields.ts";
-import { rewriteOf } from "./rewrites.ts";
+import { rewriteFor, rewriteOf } from "./rewrites.ts";
 import { Scope } from "./scope.ts";
 import { urlFieldsOf } from "./url-fields.ts";
 
@@ -151,7 +151,7 @@ function convert(scope: Scope, hosts: readonly (string | undefined)[]): Draft[] 
   const { directive, notes } = scope;
   const paths = pathsOf(scope);
   const methods = takenMethods(scope);
-  const body = bodyOf(scope);
+  const { rewrite, ...body } = bodyOf(scope);
   return hosts.flatMap((host) =>
     paths.map((path): Draft => {
       const match = {
@@ -159,7 +159,8 @@ function convert(scope: Scope, hosts: readonly (string | undefined)[]): Draft[] 
         path,
         ...(methods && { methods }),
       } as RouteInput["match"];
-      const route = { match, ...body };
+      const changed = rewriteFor(path, rewrite);
+      const route = { match, ...body, ...(changed && { rewrite: changed }) };
       checkRoute(route, directive);
       return { route, from: directive, notes: notes.all };
     }),

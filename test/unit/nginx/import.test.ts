@@ -122,6 +122,12 @@ describe("the path of proxy_pass, or a rewrite, becomes rewrite", () => {
     expect(routesOf(location(`rewrite ${words};`))).toEqual([{ ...PLAIN, rewrite }]);
   });
 
+  test("unless no path of the location begins with the one that it changes", () => {
+    const one = `location ~ ^/(x|z)/ { rewrite ^/x/(.*)$ /y/$1 break; proxy_pass ${APP}; }`;
+    const rewrites = routesOf(server(one)).map((route) => route.rewrite);
+    expect(rewrites).toEqual([{ stripPrefix: "/x", addPrefix: "/y" }, undefined]);
+  });
+
   test.each([
     `location /api/ { proxy_pass ${APP}/v1; }`,
     `location = /x { proxy_pass ${APP}/y; }`,
