@@ -1,6 +1,7 @@
 import { ProxyError } from "../base/errors.ts";
 import { percentDecoded } from "../http/percent-encoding.ts";
 import { hasParameterInAnyCase } from "../http/query.ts";
+import { isFieldValue } from "../http/render-head.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** A query, separated from the last event id that a polyfill has appended to it. */
@@ -37,7 +38,7 @@ const APPENDED = `${NAME}=`;
 
 /** Notes the verified URL and the id: the backend gets the id as Last-Event-ID. Throws a ProxyError at an invalid id. */
 export function resume(exchange: Exchange, { query, lastEventId }: ResumedQuery): void {
-  if (/[^\t\x20-\x7e\x80-\xff]/.test(lastEventId)) {
+  if (!isFieldValue(lastEventId)) {
     throw new ProxyError("bad_request", "lastEventId holds a control character");
   }
   exchange.foundTarget({ path: exchange.target.path, query });

@@ -1,4 +1,4 @@
-import { fieldValue, fieldValues, type RawFields } from "./fields.ts";
+import { fieldValue, fieldValues, listItems, type RawFields } from "./fields.ts";
 
 /** A bound for the log, in characters. */
 const MAX_TEXT = 100;
@@ -9,10 +9,9 @@ const MAX_TEXT = 100;
  */
 export function contentCoding(raw: RawFields): string | undefined {
   if (fieldValue(raw, "content-encoding") === undefined) return undefined;
-  const codings = fieldValues(raw, "content-encoding")
-    .flatMap((value) => value.split(","))
+  const codings = listItems(fieldValues(raw, "content-encoding"))
     .map(codingName)
-    .filter((coding) => coding !== "" && coding !== "identity");
+    .filter((coding) => coding !== "identity");
   return codings.length === 0 ? undefined : codings.join(", ").slice(0, MAX_TEXT);
 }
 
@@ -23,7 +22,7 @@ export function contentCoding(raw: RawFields): string | undefined {
 export function acceptsCoding(raw: RawFields, coding: string): boolean {
   if (fieldValue(raw, "accept-encoding") === undefined) return true;
   const accepted = new Map<string, boolean>();
-  for (const item of fieldValues(raw, "accept-encoding").flatMap((value) => value.split(","))) {
+  for (const item of listItems(fieldValues(raw, "accept-encoding"))) {
     const [name = "", ...parameters] = item.split(";");
     accepted.set(codingName(name), !parameters.some(isZeroWeight));
   }

@@ -1,6 +1,7 @@
 import { HOP_BY_HOP } from "./field-kinds.ts";
 import { fieldName } from "./field-name.ts";
 import { ParseError } from "./parse-error.ts";
+import { isFieldValue } from "./render-head.ts";
 
 /** The maximum number of fields of a head, or of the trailers of a body; that of Node's own parser. */
 export const MAX_FIELDS = 2_000;
@@ -13,7 +14,6 @@ const FRAMING = new Set(["content-length", "transfer-encoding"]);
  * another message.
  */
 const CONTROLLING: ReadonlySet<string> = new Set([...HOP_BY_HOP, "content-length"]);
-const CONTROL = /[^\t\x20-\x7e\x80-\xff]/;
 
 const TAB = 0x09;
 const SPACE = 0x20;
@@ -35,7 +35,7 @@ export function parseFieldLines(text: string, at: number): string[] {
     if (FRAMING.has(lower) && hasTabBehind(text, colon + 1, end))
       throw new ParseError(`${name} with a tab behind its value`);
     const value = trimmed(text, colon + 1, end);
-    if (CONTROLLING.has(lower) && CONTROL.test(value))
+    if (CONTROLLING.has(lower) && !isFieldValue(value))
       throw new ParseError(`${name} with a control character`);
     fields.push(name, value);
     if (fields.length > 2 * MAX_FIELDS) throw new ParseError(`more than ${MAX_FIELDS} fields`);

@@ -19,6 +19,18 @@ export function fieldValues(raw: RawFields, lowerName: string): string[] {
   return values;
 }
 
+/** Returns the items of a comma-separated list over all lines of its field, without empty ones (RFC 9110 section 5.6.1). */
+export function listItems(values: readonly string[]): string[] {
+  const items: string[] = [];
+  for (const value of values) {
+    for (const part of value.split(",")) {
+      const item = part.trim();
+      if (item !== "") items.push(item);
+    }
+  }
+  return items;
+}
+
 /** Whether a value of a field passes a test; `lowerName` is in lower case. Makes no list: most messages lack the field. */
 export function someValue(raw: RawFields, lowerName: string, test: (value: string) => boolean): boolean {
   for (let i = 0; i + 1 < raw.length; i += 2)

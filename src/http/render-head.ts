@@ -13,9 +13,11 @@ import type { RawFields } from "./fields.ts";
 const UNSAFE_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 const UNSAFE_IN_RESPONSE = /[\0\r\n\u0100-\uffff]/;
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
-const PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** Whether a text can be a field's value (RFC 9110 section 5.5), and each character is one byte. */
+/**
+ * Whether a text can be a field's value (RFC 9110 section 5.5) or a reason phrase (RFC 9112 section 4), and each
+ * character is one byte.
+ */
 export function isFieldValue(text: string): boolean {
   return !UNSAFE_IN_VALUE.test(text);
 }
@@ -75,7 +77,7 @@ export function renderStatusLine(status: number, reason: string): string {
 function statusLine(status: number, reason: string): string {
   if (!Number.isInteger(status) || status < 100 || status > 999)
     throw new RangeError(`invalid status: ${status}`);
-  if (!PHRASE.test(reason)) throw new TypeError("invalid character in a reason phrase");
+  if (!isFieldValue(reason)) throw new TypeError("invalid character in a reason phrase");
   return `HTTP/1.1 ${status} ${reason}`;
 }
 

@@ -1,6 +1,6 @@
 import { HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
 import { type FieldName, fieldName } from "./field-name.ts";
-import type { RawFields } from "./fields.ts";
+import { listItems, type RawFields } from "./fields.ts";
 import { isFieldValue } from "./render-head.ts";
 
 /** Fields that may not be trailers (RFC 9110 section 6.5.1): routing, credentials, framing, CORS. */
@@ -35,10 +35,7 @@ const NEVER_IN_TRAILERS_PREFIXES = [
 /** Returns the Trailer value that announces the trailers to forward; undefined without any. */
 export function announcedTrailers(values: readonly string[]): string | undefined {
   if (values.length === 0) return undefined;
-  const announced = values
-    .flatMap((value) => value.split(","))
-    .map((name) => name.trim())
-    .filter((name) => name !== "" && mayTrail(fieldName(name).lower));
+  const announced = listItems(values).filter((name) => mayTrail(fieldName(name).lower));
   return announced.length > 0 ? announced.join(", ") : undefined;
 }
 

@@ -1,7 +1,7 @@
 import type { CorsConfig } from "../config/route-schema.ts";
 import type { Reply } from "../exchange/reply.ts";
 import type { Cors } from "../exchange/route.ts";
-import { fieldValue, fieldValues, type RawFields } from "../http/fields.ts";
+import { fieldValue, fieldValues, listItems, type RawFields } from "../http/fields.ts";
 import { compileOrigins, type OriginSet } from "./origin.ts";
 
 type Fields = Reply["fields"];
@@ -82,10 +82,9 @@ export function isCorsField(lowerName: string): boolean {
 /** Adds a name to Vary values and returns one value without duplicates; `*` replaces all names. */
 export function mergeVary(existing: readonly string[], add: string): string {
   const names = new Map<string, string>();
-  for (const item of [...existing, add].flatMap((value) => value.split(","))) {
-    const name = item.trim();
+  for (const name of listItems([...existing, add])) {
     if (name === "*") return "*";
-    if (name !== "" && !names.has(name.toLowerCase())) names.set(name.toLowerCase(), name);
+    if (!names.has(name.toLowerCase())) names.set(name.toLowerCase(), name);
   }
   return [...names.values()].join(", ");
 }
@@ -241,9 +240,8 @@ type AskedHeaders =
 /** Returns the field names that a preflight asks for, in lower case; refuses invalid ones, and too many or too long ones. */
 function askedHeaders(rawHeaders: RawFields): AskedHeaders {
   const names = new Set<string>();
-  for (const item of fieldValues(rawHeaders, "access-control-request-headers").join(",").split(",")) {
-    const name = item.trim().toLowerCase();
-    if (name === "") continue;
+  for (const item of listItems(fieldValues(rawHeaders, "access-control-request-headers"))) {
+    const name = item.toLowerCase();
     if (name.length > MAX_NAME_LENGTH || !TOKEN.test(name))
       return { names: undefined, refused: "an invalid header name" };
     names.add(name);

@@ -5,7 +5,7 @@ import { send } from "../exchange/reply.ts";
 import { readTarget, type Target } from "../exchange/target.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import type { ClientResponse } from "../http/client-response.ts";
-import { fieldValue, fieldValues } from "../http/fields.ts";
+import { fieldValue, fieldValues, listItems } from "../http/fields.ts";
 import { checkHead, hostName } from "../http/request-head.ts";
 import { retrySoon } from "../http/retry-after.ts";
 import { routingPath } from "../http/routing-path.ts";
@@ -128,8 +128,8 @@ function matchRoute(exchange: RoutedBy, { router }: Runtime): Routed<RuntimeRout
 
 /** Returns a preflight as routes with conditions see it: with the fields of the request that it announces. */
 function announcedBy({ request, target }: RoutedBy): ConditionSource {
-  const names = fieldValues(request.rawHeaders, "access-control-request-headers").join(",").split(",");
-  return { request, target, announced: new Set(names.map((name) => name.trim().toLowerCase())) };
+  const names = listItems(fieldValues(request.rawHeaders, "access-control-request-headers"));
+  return { request, target, announced: new Set(names.map((name) => name.toLowerCase())) };
 }
 
 /** Whether the client asks for this hop and not for a backend (RFC 9110 section 7.6.2). */

@@ -5,7 +5,7 @@ import { ProxyError } from "../base/errors.ts";
 import { sendOnSocket } from "../exchange/bare-reply.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { ClientRequest } from "../http/client-request.ts";
-import { fieldValue, pairs } from "../http/fields.ts";
+import { fieldValue, listItems, pairs } from "../http/fields.ts";
 import { closeSoon, lastResponseOn } from "../http/last-response.ts";
 import { headOf } from "../http/readable-source.ts";
 import { renderRequest } from "../http/render-head.ts";
@@ -64,8 +64,9 @@ export function ignoreUpgrade(parse: (socket: Duplex) => void, request: ClientRe
 }
 
 function withoutUpgrade(connection: string): string {
-  const options = connection.split(",").map((option) => option.trim());
-  return options.filter((option) => !UPGRADE_FIELDS.has(option.toLowerCase())).join(", ");
+  return listItems([connection])
+    .filter((option) => !UPGRADE_FIELDS.has(option.toLowerCase()))
+    .join(", ");
 }
 
 /** An upgrade that is answered in its turn. */

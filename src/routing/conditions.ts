@@ -1,6 +1,6 @@
 import type { Condition } from "../config/conflicts.ts";
 import { fieldName } from "../http/field-name.ts";
-import { fieldValues, type RawFields } from "../http/fields.ts";
+import { fieldValues, listItems, type RawFields } from "../http/fields.ts";
 import { percentDecoded } from "../http/percent-encoding.ts";
 
 /** The parts of a request that the conditions of routes read. */
@@ -75,10 +75,7 @@ function readField(name: string, { request: { rawHeaders }, announced }: Conditi
 }
 
 const connectionOptions = (rawHeaders: RawFields): string[] =>
-  fieldValues(rawHeaders, "connection")
-    .join(",")
-    .split(",")
-    .map((option) => option.trim().toLowerCase());
+  listItems(fieldValues(rawHeaders, "connection")).map((option) => option.toLowerCase());
 
 /** Express, `node:querystring` and PHP (`max_input_vars`) read as many parameters of a query, and ignore the rest. */
 const MAX_PARAMETERS = 1_000;

@@ -6,6 +6,7 @@ import type { FieldName } from "../http/field-name.ts";
 import {
   fieldValue,
   fieldValues,
+  listItems,
   type RawFields,
   removeField,
   removeFields,
@@ -14,6 +15,7 @@ import {
 } from "../http/fields.ts";
 import { responseFields } from "../http/forwarded-fields.ts";
 import { mediaType, mediaTypes } from "../http/media-type.ts";
+import { isFieldValue } from "../http/render-head.ts";
 import type { SourceHead } from "../http/source.ts";
 import { mergeVary, withCors } from "../policy/cors.ts";
 import { rewriteResponseFields } from "../upstream/response-fields.ts";
@@ -100,8 +102,7 @@ function eventStreamFields(head: SourceHead): string[] {
 
 /** Returns the backend's Cache-Control directives with those that a stream needs. */
 function streamCacheControl(values: readonly string[]): string {
-  const directives = values.join(",").split(",");
-  const kept = directives.map((directive) => directive.trim()).filter((directive) => directive !== "");
+  const kept = listItems(values);
   const has = (name: string) => kept.some((directive) => directive.toLowerCase() === name);
   if (!has("no-cache") && !has("no-store")) kept.push("no-cache");
   if (!has("no-transform")) kept.push("no-transform");
@@ -155,5 +156,5 @@ function isAccel({ lower }: FieldName): boolean {
 
 /** Drops a reason phrase with control characters: Node's client accepts them, and its server throws on them. */
 function reasonPhrase({ reason }: SourceHead): string {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(reason) ? reason : "";
+  return isFieldValue(reason) ? reason : "";
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { fieldValue, fieldValues, type RawFields, removeField } from "../http/fields.ts";
+import { fieldValue, fieldValues, listItems, type RawFields, removeField } from "../http/fields.ts";
 import { routingPath } from "../http/routing-path.ts";
 
 const FIELD = "CDN-Loop";
@@ -106,7 +106,7 @@ export class LoopGuard {
 }
 
 function entriesOf(raw: RawFields): string[] {
-  return fieldValues(raw, LOWER_FIELD).flatMap((value) => value.split(",").map((entry) => entry.trim()));
+  return listItems(fieldValues(raw, LOWER_FIELD));
 }
 
 function parameterOf(part: string): [name: string, value: string] {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { ClientRequest } from "../http/client-request.ts";
-import { fieldValue, fieldValues, type RawFields, withoutField } from "../http/fields.ts";
+import { fieldValue, fieldValues, listItems, type RawFields, withoutField } from "../http/fields.ts";
 
 /**
  * The longest body, in bytes, of a request for an upgrade. It is read whole before the request is sent, so a longer one
@@ -53,12 +53,11 @@ export function switchFault({ rawHeaders }: IncomingMessage, protocol: string): 
 
 /** Returns a protocol as the client spells it: a backend may compare SPDY/3.1 with case. */
 function spelled(protocol: string, rawHeaders: RawFields): string {
-  const items = fieldValues(rawHeaders, "upgrade").flatMap((value) => value.split(","));
-  return items.map((item) => item.trim()).find((item) => item.toLowerCase() === protocol) ?? protocol;
+  const items = listItems(fieldValues(rawHeaders, "upgrade"));
+  return items.find((item) => item.toLowerCase() === protocol) ?? protocol;
 }
 
 /** Returns the items of a field's list, in lower case. */
 function listOf(raw: RawFields, name: string): string[] {
-  const items = fieldValues(raw, name).flatMap((value) => value.split(","));
-  return items.map((item) => item.trim().toLowerCase()).filter((item) => item !== "");
+  return listItems(fieldValues(raw, name)).map((item) => item.toLowerCase());
 }

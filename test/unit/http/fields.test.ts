@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   fieldValue,
   fieldValues,
+  listItems,
   removeField,
   setField,
   someValue,
@@ -273,4 +274,9 @@ describe("trailers", () => {
     expect(responseFields(["Trailer", "Authorization"]).trailer).toBeUndefined();
     expect(responseFields([]).trailer).toBeUndefined();
   });
+});
+
+test("a list is read over all lines of its field, and its empty items do not count", () => {
+  expect(listItems([" a ,\tb", "", ",c,,"])).toEqual(["a", "b", "c"]);
+  expect(listItems([])).toEqual([]);
 });
