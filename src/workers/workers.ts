@@ -3,7 +3,6 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type AdminServer, createAdmin } from "../admin/admin-listener.ts";
 import type { Release } from "../base/release.ts";
-import { ConfigError, type Problem } from "../config/problem.ts";
 import type { Config } from "../config/server-schema.ts";
 import { GatewayClosedError, type ListeningGateway } from "../gateway/gateway.ts";
 import { PrimaryLinkMetrics } from "../observe/link-metrics.ts";
@@ -18,6 +17,7 @@ import { type Death, Member, WorkerStartError } from "./member.ts";
 import { LinkError } from "./process-link.ts";
 import { RestartDelay } from "./restart-delay.ts";
 import { tryAddresses } from "./try-addresses.ts";
+import { refuseUnshared, workerConfig } from "./worker-config.ts";
 import { WorkersAdminView } from "./workers-view.ts";
 
 /** How often in a row a worker may end before it serves, while no other worker serves. */
@@ -159,7 +159,7 @@ export class Workers implements ListeningGateway {
     const member = new Member(number, answers, { faults, onCrashed: (one) => this.#onCrashed(one) });
     this.#members.add(member);
     void member.ended.then((death) => this.#onDeath(member, death, release)).catch(faults.onFault);
-    return await member.start(this.#forWorkers(this.#config), this.#loopId);
+    return await member.start(workerConfig(this.#config, this.#first), this.#loopId);
   }
 
   /** A crashed worker drains only when its replacement serves: a single worker would close the port meanwhile. */
@@ -225,13 +225,13 @@ export class Workers implements ListeningGateway {
   }
 
   async #reload(config: Config): Promise<void> {
-    this.#refuseUnshared(config);
+    refuseUnshared(config, this.#first);
     // A worker that starts now would miss the reload.
     await Promise.allSettled(this.#starts);
     const members = this.#serving;
     if (members.length === 0) throw new LinkError("no worker serves", true);
     await tryAddresses(config.server.listen, this.#config.server.listen);
-    const target = this.#forWorkers(config);
+    const target = workerConfig(config, this.#first);
     try {
       const results = await Promise.allSettled(members.map((member) => prepareIn(member, target)));
       const failed = results.find((result) => result.status === "rejected");
@@ -247,17 +247,6 @@ export class Workers implements ListeningGateway {
     this.#counters.keep(config);
   }
 
-  /** The files may configure a Redis now, but it is used only after the next start. */
-  #refuseUnshared({ routes }: Config): void {
-    if (this.#first.server.redis !== null) return;
-    const message =
-      "workers share streams only through the redis that was configured at the start; restart to use another";
-    const problems = routes
-      .filter(({ shared }) => shared !== undefined)
-      .map(({ file }): Problem => ({ file, at: undefined, key: "shared", message }));
-    if (problems.length > 0) throw new ConfigError(problems);
-  }
-
   async #close(now: boolean): Promise<void> {
     this.#adminView.readiness.set("draining", true);
     for (const timer of this.#waits) clearTimeout(timer);
@@ -270,22 +259,6 @@ export class Workers implements ListeningGateway {
     const { delay = 0, timeout } = this.#config.server.drain;
     const limitMs = (now ? END_MS : delay + timeout) + exitMs(this.#config.server);
     await Promise.all([...this.#members].map((member) => member.close(now, limitMs)));
-  }
-
-  /** Returns the workers' configuration; some parts belong to this process or stay as they were at the start. */
-  #forWorkers(config: Config): Config {
-    const { redis, log } = this.#first.server;
-    const { server } = config;
-    return {
-      ...config,
-      server: {
-        ...server,
-        admin: undefined,
-        workers: 1,
-        redis,
-        log: { ...server.log, format: log.format },
-      },
-    };
   }
 
   #wait(ms: number): Promise<void> {
