@@ -39,8 +39,8 @@ export function problemsWithServer(routes: readonly ReadRoute[], server: ServerC
   return [...apartInWorkers(routes, server), ...loops(routes, server)];
 }
 
-/** The keys whose streams several workers share through Redis, and what they would share. */
-const SHARED_BY_WORKERS = [
+/** The keys that workers need Redis for, and what they can do through it. */
+export const SHARED_BY_WORKERS = [
   ["shared", "can share a stream"],
   ["resume", "can keep an answer for each other"],
 ] as const;

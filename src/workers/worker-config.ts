@@ -1,4 +1,5 @@
 import { ConfigError, type Problem } from "../config/problem.ts";
+import { SHARED_BY_WORKERS } from "../config/route-problems.ts";
 import type { Config } from "../config/server-schema.ts";
 
 /**
@@ -15,15 +16,16 @@ export function workerConfig(config: Config, first: Config): Config {
 }
 
 /**
- * Refuses a reload with shared streams if there was no Redis at the start: the files may configure one now, but it is
- * used only after the next start. Throws a ConfigError.
+ * Refuses a reload with routes that need Redis if there was none at the start: the files may configure one now, but it
+ * is used only after the next start. Throws a ConfigError.
  */
 export function refuseUnshared({ routes }: Config, first: Config): void {
   if (first.server.redis !== null) return;
-  const message =
-    "workers share streams only through the redis that was configured at the start; restart to use another";
-  const problems = routes
-    .filter(({ shared }) => shared !== undefined)
-    .map(({ file }): Problem => ({ file, at: undefined, key: "shared", message }));
+  const problems = routes.flatMap((route) =>
+    SHARED_BY_WORKERS.filter(([key]) => route[key] !== undefined).map(([key, can]): Problem => {
+      const message = `workers ${can} only through the redis that was configured at the start; restart to use another`;
+      return { file: route.file, at: undefined, key, message };
+    }),
+  );
   if (problems.length > 0) throw new ConfigError(problems);
 }

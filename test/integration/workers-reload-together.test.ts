@@ -92,9 +92,17 @@ test("a replacement has the present configuration, with an address that a reload
 
 test("workers share streams only through the redis that was configured at the start", async () => {
   const served = await serveWorkers({ routes: { a: saying("one") } });
-  const shared = { match: { path: "/n" }, upstream: "http://127.0.0.1:1", shared: {} };
-  served.write({ routes: { a: saying("two"), n: shared }, server: { redis: "redis://127.0.0.1:1" } });
+  const upstream = "http://127.0.0.1:1";
+  const shared = { match: { path: "/n" }, upstream, shared: {} };
+  const kept = { match: { path: "/k" }, upstream, resume: { by: ["header:X-User"] } };
+  served.write({
+    routes: { a: saying("two"), n: shared, k: kept },
+    server: { redis: "redis://127.0.0.1:1" },
+  });
   const rejected = await served.sluice.logged("config rejected: the current one is kept");
-  expect(rejected["problems"]).toEqual([expect.stringMatching(/routes\/n\.yaml shared: .*redis.*restart/)]);
+  expect(rejected["problems"]).toEqual([
+    expect.stringMatching(/routes\/k\.yaml resume: .*redis.*restart/),
+    expect.stringMatching(/routes\/n\.yaml shared: .*redis.*restart/),
+  ]);
   expect(await bodies(served.url)).toEqual(["one", "one", "one", "one"]);
 });
