@@ -119,8 +119,8 @@ function uselessAuth(route: ReadRoute, apps: readonly AppConfig[]): Problem[] {
 }
 
 /**
- * Refuses a `stripPrefix` that would never be removed: it is a mistake in one of the two paths. A default is meant for
- * other routes.
+ * Refuses a `stripPrefix` that would never be removed: one of the two paths is wrong. A default is accepted, because
+ * other routes may need it.
  */
 function unusedPrefixes(route: ReadRoute): Problem[] {
   const { match, rewrite, stages } = route.value;
