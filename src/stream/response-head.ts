@@ -1,3 +1,4 @@
+import { ownText } from "../base/own-text.ts";
 import { debugFields } from "../exchange/debug.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
@@ -100,8 +101,24 @@ function eventStreamFields(head: SourceHead): string[] {
   return fields;
 }
 
+/** Values of Cache-Control with those of their streams: a few recur, and a backend that invents others empties the map. */
+const cacheControls = new Map<string, string>();
+const MOST_CACHE_CONTROLS = 100;
+const LONGEST_CACHE_CONTROL = 100;
+
 /** Returns the backend's Cache-Control directives with those that a stream needs. */
 function streamCacheControl(values: readonly string[]): string {
+  const received = values.join(",");
+  const known = cacheControls.get(received);
+  if (known !== undefined) return known;
+  const completed = completeCacheControl(values);
+  if (received.length > LONGEST_CACHE_CONTROL) return completed;
+  if (cacheControls.size >= MOST_CACHE_CONTROLS) cacheControls.clear();
+  cacheControls.set(ownText(received), completed);
+  return completed;
+}
+
+function completeCacheControl(values: readonly string[]): string {
   const kept = listItems(values);
   const has = (name: string) => kept.some((directive) => directive.toLowerCase() === name);
   if (!has("no-cache") && !has("no-store")) kept.push("no-cache");

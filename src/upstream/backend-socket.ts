@@ -2,6 +2,7 @@ import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
 import { ROOM_BEFORE, ROOM_BEHIND } from "../http/chunk.ts";
 import type { BorrowedBytes } from "../http/source.ts";
+import { readCallback } from "../process/internals/read-callback.ts";
 
 /** The maximum number of bytes of one read. */
 const READ_BYTES = 64 * 1024;
@@ -27,16 +28,18 @@ export type ConnectionWay =
 export type ConnectionTarget = ConnectionWay & { readonly headerBytes: number };
 
 /**
- * Connects to a backend. `session` is that of an earlier TLS handshake, to shorten this one; `onRead` is called with
- * the length of each read into `READ_BUFFER`, and returns true to go on reading.
+ * Returns a target whose connections read into `READ_BUFFER`: `onRead` is called with the socket and length of each
+ * read, and returns true to go on reading.
  */
-export function openBackendSocket(
-  target: ConnectionTarget,
-  session: Buffer | undefined,
-  onRead: (length: number) => true,
-): Socket {
-  const onread = { buffer: READ_PART, callback: onRead };
-  if (!target.tls) return connect({ ...target.options, onread });
-  const options = { ...target.options, onread };
-  return connectTls(session === undefined ? options : { ...options, session });
+export function readingTarget<T extends ConnectionTarget>(
+  target: T,
+  onRead: (socket: Socket, length: number) => true,
+): T {
+  return { ...target, options: { ...target.options, onread: readCallback(READ_PART, onRead) } };
+}
+
+/** Connects to a backend. `session` is that of an earlier TLS handshake, to shorten this one. */
+export function openBackendSocket(target: ConnectionTarget, session: Buffer | undefined): Socket {
+  if (!target.tls) return connect(target.options);
+  return connectTls(session === undefined ? target.options : { ...target.options, session });
 }

@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
-import type { ConnectionTarget } from "./backend-socket.ts";
-import { Connection, type ConnectionOwner } from "./connection.ts";
+import { type ConnectionTarget, readingTarget } from "./backend-socket.ts";
+import { Connection, type ConnectionOwner, onRead } from "./connection.ts";
 
 /** The maximum number of idle connections kept for each backend; a further one is closed when it becomes idle. */
 const MAX_IDLE = 64;
@@ -18,7 +18,7 @@ export class ConnectionPool implements ConnectionOwner {
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(target: ConnectionTarget) {
-    this.target = target;
+    this.target = readingTarget(target, onRead);
   }
 
   /** Returns an idle connection, which is no longer in the pool; undefined if there is none. */

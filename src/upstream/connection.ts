@@ -57,12 +57,11 @@ export class Connection {
     this.owner = owner;
     this.#keeper = owner;
     this.#parser = new ResponseParser(owner.target.headerBytes);
-    const socket: OwnedSocket = openBackendSocket(owner.target, owner.session, (length) =>
-      this.#read(length),
-    );
+    const socket: OwnedSocket = openBackendSocket(owner.target, owner.session);
     this.#socket = socket;
     socket[CONNECTION] = this;
-    socket.once(owner.target.tls ? "secureConnect" : "connect", onConnect);
+    // Not `once`, which makes two objects more: the event comes once.
+    socket.on(owner.target.tls ? "secureConnect" : "connect", onConnect);
     socket.on("end", onEnd);
     socket.on("error", onError);
     if (owner.target.tls) socket.on("session", onSession);
@@ -189,12 +188,12 @@ export class Connection {
     this.owner.session = session;
   }
 
-  #read(length: number): true {
+  /** Called when the connection has read this many bytes into `READ_BUFFER`. */
+  read(length: number): void {
     const user = this.#user;
     // A response without a request.
     if (user === undefined) this.destroy();
     else this.#deliver(user, length);
-    return true;
   }
 
   /** An error on the way to the client ends this response, and not the thousands beside it. */
@@ -279,6 +278,12 @@ export class Connection {
     this.#dropDeadline();
     release?.();
   }
+}
+
+/** Called when a connection has read into `READ_BUFFER`. */
+export function onRead(socket: OwnedSocket, length: number): true {
+  socket[CONNECTION]?.read(length);
+  return true;
 }
 
 function onConnect(this: OwnedSocket): void {
