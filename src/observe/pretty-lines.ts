@@ -1,5 +1,5 @@
+import { createRequire } from "node:module";
 import type { DestinationStream } from "pino";
-import { prettyFactory } from "pino-pretty";
 import { replaceUnsafe, spelled } from "../base/visible-text.ts";
 import { forPeople, type LogLine } from "./people-lines.ts";
 
@@ -21,6 +21,8 @@ const STAND_IN = /[\u{100000}-\u{102069}]/gu;
 export function prettyInto(target: DestinationStream): DestinationStream {
   // https://no-color.org: any value that is not empty.
   const colorize = process.stdout.isTTY && !process.env["NO_COLOR"];
+  // Loaded here: a service logs JSON, and starts sooner without it.
+  const { prettyFactory }: typeof import("pino-pretty") = createRequire(import.meta.url)("pino-pretty");
   const format = prettyFactory({ colorize, singleLine: true });
   const render = (line: string) => format(forPeople(JSON.parse(line, withStandIns) as LogLine));
   return { write: (line) => target.write(withEscapes(render(line))) };

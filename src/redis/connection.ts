@@ -1,10 +1,11 @@
 import { EventEmitter, once } from "node:events";
-import { Redis, type RedisOptions } from "ioredis";
+import type { Redis, RedisOptions } from "ioredis";
 import { guarded } from "../base/guard.ts";
 import { jitter } from "../base/jitter.ts";
 import type { RedisNode } from "../config/redis-schema.ts";
 import { RedisCommands, type ServerConnection } from "./commands.ts";
 import type { RedisFaults } from "./faults.ts";
+import { loadIoredis } from "./load-ioredis.ts";
 import { startPatientTimer } from "./patient-timer.ts";
 import { RedisFault } from "./redis-fault.ts";
 import type { RedisArgument, RedisReply } from "./reply.ts";
@@ -69,6 +70,7 @@ export class RedisConnection extends RedisCommands implements ServerConnection {
       retryStrategy: (failures: number) => this.#nextRetryMs(failures),
       reconnectOnError: (error: Error) => this.#isElsewhere(error),
     };
+    const { Redis } = loadIoredis();
     this.#redis = target.url === undefined ? new Redis(all) : new Redis(target.url, all);
     this.#redis.on("error", (error: Error) => {
       this.lastFault = error.message;

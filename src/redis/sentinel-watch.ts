@@ -1,8 +1,9 @@
 import { EventEmitter } from "node:events";
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { guarded } from "../base/guard.ts";
 import { jitter } from "../base/jitter.ts";
 import type { RedisConfig, RedisNode } from "../config/redis-schema.ts";
+import { loadIoredis } from "./load-ioredis.ts";
 import { tlsOptions } from "./tls-options.ts";
 
 /** The channel in which a sentinel names a new master. */
@@ -40,6 +41,7 @@ export class SentinelWatch {
   }
 
   #listen({ host, port }: RedisNode, { tls, timeout }: RedisConfig, { username, password }: Sentinel): Redis {
+    const { Redis } = loadIoredis();
     const client = new Redis({
       host,
       port,

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { directoryOf, ROOT, startSluice } from "../support/sluice-process.ts";
+import { eventually } from "../support/eventually.ts";
+import { directoryOf, ROOT, START_MS, startSluice } from "../support/sluice-process.ts";
 
 /**
  * Each package that a command loads without need costs 20 to 150 ms of CPU at every call. The tests count modules and
@@ -17,9 +18,15 @@ export async function resolve(specifier, context, next) {
   return resolved;
 }`;
 const script = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
-const PRELOAD = script(
-  `import { register } from "node:module"; register(${JSON.stringify(script(LOADER))});`,
-);
+/** CommonJS modules are not resolved by the loader; the cache of `require` has them when the process ends. */
+const PRELOAD = script(`
+import { appendFileSync } from "node:fs";
+import { createRequire, register } from "node:module";
+register(${JSON.stringify(script(LOADER))});
+process.on("exit", () => {
+  const required = Object.keys(createRequire("file:///").cache);
+  appendFileSync(process.env.MODULE_LIST, required.map((path) => "file://" + path + "\\n").join(""));
+});`);
 
 /** Returns the packages that the command loads, and the number of our own modules; ends one that serves. */
 async function loadedBy(args: readonly string[], files?: Readonly<Record<string, string>>) {
@@ -27,7 +34,8 @@ async function loadedBy(args: readonly string[], files?: Readonly<Record<string,
   const env = { NODE_OPTIONS: `--import=${PRELOAD}`, MODULE_LIST: list };
   const command = startSluice(args, { env, ...(files !== undefined && { cwd: directoryOf(files) }) });
   if (files !== undefined) {
-    await command.logged("ready");
+    const isReady = () => command.text().includes("ready");
+    await eventually(isReady, "the log line of ready", { timeoutMs: START_MS });
     command.kill("SIGTERM");
   }
   const { code, stderr } = await command.ended;
@@ -77,16 +85,21 @@ test("control: the list contains the packages that serve loads", async () => {
   expect(packages).toEqual(expect.arrayContaining(["pino", "prom-client", "yaml", "zod"]));
 });
 
-test("serve loads OpenTelemetry with tracing alone", async () => {
-  const files = (server: string) => ({
-    "config/sluice.yaml": `listen: 127.0.0.1:0\nadmin: false\n${server}`,
-    "config/routes/main.yaml": "match: { path: /* }\nmock: { body: x }\n",
+const serving = (server: string) => ({
+  "config/sluice.yaml": `listen: 127.0.0.1:0\nadmin: false\n${server}`,
+  "config/routes/main.yaml": "match: { path: /* }\nmock: { body: x }\n",
+});
+
+test.each([
+  ["OpenTelemetry", "@opentelemetry/sdk-trace", "tracing: { otlp: http://127.0.0.1:4318 }\n"],
+  ["ioredis", "ioredis", "redis: { url: redis://127.0.0.1:1 }\n"],
+  ["pino-pretty", "pino-pretty", "log: { format: pretty }\n"],
+])("serve loads %s only if the configuration needs it", async (_name, name, server) => {
+  const { code, packages } = await loadedBy(["serve"], serving(""));
+  expect({ code, isLoaded: packages.includes(name) }).toEqual({ code: 0, isLoaded: false });
+  const needed = await loadedBy(["serve"], serving(server));
+  expect({ code: needed.code, isLoaded: needed.packages.includes(name) }).toEqual({
+    code: 0,
+    isLoaded: true,
   });
-  const ofTracing = (packages: readonly string[]) =>
-    packages.filter((name) => name.startsWith("@opentelemetry/"));
-  const without = await loadedBy(["serve"], files(""));
-  expect({ code: without.code, packages: ofTracing(without.packages) }).toEqual({ code: 0, packages: [] });
-  const withTracing = await loadedBy(["serve"], files("tracing: { otlp: http://127.0.0.1:4318 }\n"));
-  expect(withTracing.code).toBe(0);
-  expect(ofTracing(withTracing.packages)).toContain("@opentelemetry/sdk-trace");
 });
