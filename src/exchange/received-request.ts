@@ -11,6 +11,18 @@ const NOTHING_CONSUMED: ConsumedCredential = {};
 const NO_TARGET: Target = { path: "", query: "" };
 const NO_HEADERS: readonly string[] = [];
 
+/** What a stream keeps of its request: the streams of most clients share it. */
+const KEPT_GET: ClientRequest = {
+  method: "GET",
+  url: "",
+  httpVersion: "1.1",
+  rawHeaders: NO_HEADERS,
+  body: undefined,
+};
+
+/** The target that the last stream has kept: the next one is likely to have the same path. */
+let keptTarget = NO_TARGET;
+
 /** Where a request came in. */
 export interface RequestOrigin {
   /** The client's connection; undefined for a request that belongs to no single client. */
@@ -134,7 +146,8 @@ export class ReceivedRequest {
   forgetHead(): void {
     this.forgetBody();
     const { method, httpVersion, body } = this.#request;
-    this.#request = { method, url: "", httpVersion, rawHeaders: NO_HEADERS, body };
+    const isPlain = method === "GET" && httpVersion === "1.1" && body === undefined;
+    this.#request = isPlain ? KEPT_GET : { method, url: "", httpVersion, rawHeaders: NO_HEADERS, body };
     this.#client = {
       ...this.#client,
       host: "",
@@ -143,7 +156,9 @@ export class ReceivedRequest {
       forwardedFor: "",
       requestId: undefined,
     };
-    this.#target = { path: ownText(this.#target.path), query: "" };
+    const { path } = this.#target;
+    if (path !== keptTarget.path) keptTarget = { path: ownText(path), query: "" };
+    this.#target = keptTarget;
     this.#host = "";
   }
 }

@@ -12,9 +12,9 @@ const COOKIE_BYTES = 16 * 1024;
 const log = createLog({ level: "silent", format: "json" });
 const trust = createTrust(["127.0.0.1"]);
 
-function open(number: number): Exchange {
+function open(number: number, path = "/a-path-that-is-long-enough-to-be-a-slice"): Exchange {
   const head = [
-    "GET /a-path-that-is-long-enough-to-be-a-slice?with=a-query-of-its-own HTTP/1.1",
+    `GET ${path}?with=a-query-of-its-own HTTP/1.1`,
     "Host: a-host-of-many-characters.example",
     `Cookie: ${String(number % 10).repeat(COOKIE_BYTES)}`,
     "X-Forwarded-For: 203.0.113.254",
@@ -27,8 +27,8 @@ function open(number: number): Exchange {
   const client = trust.resolveClient({ peer: UNIX_PEER, tls: false, rawHeaders, host });
   const exchange = new Exchange(request, client, { log, onSettled() {}, onFault() {} });
   exchange.foundHost(host);
-  const [path = "", query = ""] = request.url.split("?");
-  exchange.foundTarget({ path, query: `?${query}` });
+  const [target = "", query = ""] = request.url.split("?");
+  exchange.foundTarget({ path: target, query: `?${query}` });
   return exchange;
 }
 
@@ -51,4 +51,11 @@ test("an open stream keeps the facts of its log line, but not its request's head
     path: "/a-path-that-is-long-enough-to-be-a-slice",
     client: "203.0.113.254",
   });
+});
+
+test("each open stream keeps its own path", () => {
+  const paths = ["/one-of-the-longer-paths", "/one-of-the-longer-paths", "/another-path", "/"];
+  const exchanges = paths.map((path, number) => open(number, path));
+  for (const exchange of exchanges) exchange.forgetHead();
+  expect(exchanges.map(({ path }) => path)).toEqual(paths);
 });
