@@ -11,8 +11,8 @@ export interface AnswerClient {
   readonly lastEventId: string;
   /** Whether its request is the one that the backend gets. */
   readonly isFirst: boolean;
-  /** The answer begins, and this is the client's stream of it. */
-  onStream(stream: LiveStream): void;
+  /** The open streams; the client's stream of the answer is among them until its response closes. */
+  readonly open: Set<LiveStream>;
   /** The client has read the whole answer already. */
   onRead(): void;
   /** Takes a response that is not kept: it is forwarded as usual. */

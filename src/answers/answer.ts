@@ -257,11 +257,10 @@ export class Answer implements ChannelFeed, Membership, GenerationListener {
     return this.#clients.untaken;
   }
 
-  #attach({ exchange, response, lastEventId, onStream }: AnswerClient): void {
+  #attach({ exchange, response, ...options }: AnswerClient): void {
     const state = this.state.current;
-    const subscriber = new Subscriber(exchange, response, this, lastEventId);
+    const subscriber = new Subscriber(exchange, response, this, options);
     this.#clients.add(subscriber);
-    onStream(subscriber);
     subscriber.begin();
     if (state.is === "ended") subscriber.finish("backend_ended");
     if (state.is === "broken") subscriber.finish("backend_failed", brokenBy(state));

@@ -119,10 +119,7 @@ function clientOf(named: Named, place: Release, isFirst: boolean): AnswerClient 
     response,
     isFirst,
     lastEventId: isFirst ? "" : name.lastEventId,
-    onStream: (stream) => {
-      runtime.relays.add(stream);
-      exchange.onEnd(() => runtime.relays.delete(stream));
-    },
+    open: runtime.relays,
     onRead: () => nothing(named),
     onPassed: (source) => {
       place();

@@ -20,8 +20,5 @@ export async function subscribe(
   await takePlace(exchange, route, runtime.capacity);
   // The client may have left while the place was being taken.
   if (exchange.isEnded || response.isClosed) return;
-  const stream = route.hub?.subscribe(exchange, response);
-  if (stream === undefined) return;
-  runtime.relays.add(stream);
-  exchange.onEnd(() => runtime.relays.delete(stream));
+  route.hub?.subscribe(exchange, response, runtime.relays);
 }

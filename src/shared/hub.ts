@@ -33,21 +33,18 @@ export class Hub {
   }
 
   /**
-   * Answers a GET or HEAD with the stream that it asks for, and opens that if necessary. Returns the client's stream,
-   * which lasts until its response closes; undefined if the request has been answered completely.
+   * Answers a GET or HEAD with the stream that it asks for, and opens that if necessary. The client of a GET is in `open`
+   * until its response closes.
    */
-  subscribe(exchange: Exchange, response: ClientResponse): LiveStream | undefined {
+  subscribe(exchange: Exchange, response: ClientResponse, open: Set<LiveStream>): void {
     if (this.#isClosed) throw new ProxyError("closing", "the route was removed");
     const subscription = readSubscription(exchange, this.#route);
     if (exchange.request.method === "HEAD") {
-      answerHead(exchange, response, this.#route, subscription);
-      return undefined;
+      return void answerHead(exchange, response, this.#route, subscription);
     }
     const channel = this.#channelFor(exchange);
     if (exchange.trace !== undefined) this.#link(exchange.trace, channel);
-    const client = createClient(exchange, response, channel, subscription);
-    channel.join(client);
-    return client;
+    channel.join(createClient(exchange, response, channel, { ...subscription, open }));
   }
 
   /** Accepts no new clients; each channel closes after its last client has left. */
@@ -127,8 +124,8 @@ function createClient(
   exchange: Exchange,
   response: ClientResponse,
   channel: Channel,
-  { lastEventId, poll }: Subscription,
+  { lastEventId, poll, open }: Subscription & { readonly open: Set<LiveStream> },
 ): Subscriber | Poll {
-  if (poll === undefined) return new Subscriber(exchange, response, channel, lastEventId);
-  return new Poll(exchange, response, channel, { lastEventId, waitMs: poll.waitMs });
+  if (poll === undefined) return new Subscriber(exchange, response, channel, { lastEventId, open });
+  return new Poll(exchange, response, channel, { lastEventId, waitMs: poll.waitMs, open });
 }

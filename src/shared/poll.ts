@@ -16,6 +16,8 @@ export interface PollRequest {
   readonly lastEventId: string;
   /** How long to wait for an event, in ms; 0 answers at once. */
   readonly waitMs: number;
+  /** The open streams; the poll is among them until its response closes. */
+  readonly open: Set<LiveStream>;
 }
 
 /** A polling client of a channel: it gets one response, from the same history as the streams. */
@@ -46,7 +48,11 @@ export class Poll implements ChannelClient, LiveStream {
     this.#response = response;
     this.#channel = channel;
     this.#request = request;
-    response.onClose(() => this.#leave());
+    request.open.add(this);
+    response.onClose(() => {
+      request.open.delete(this);
+      this.#leave();
+    });
   }
 
   get lastEventId(): string {

@@ -15,6 +15,13 @@ import type { ChannelClient, Membership } from "./channel-client.ts";
 import type { Start } from "./resume.ts";
 import { openingOf } from "./subscriber-head.ts";
 
+export interface SubscriberOptions {
+  /** Bytes as latin1; empty for none. */
+  readonly lastEventId: string;
+  /** The open streams; the client's is among them until its response closes. */
+  readonly open: Set<LiveStream>;
+}
+
 /**
  * A streaming client of a channel: a position in the channel's history, and a response.
  *
@@ -43,7 +50,12 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
   /** Set if it is to end, or to be aborted, after all events have been written. */
   #ending: { readonly reason: EndReason; readonly error?: ProxyError } | undefined;
 
-  constructor(exchange: Exchange, response: ClientResponse, channel: Membership, lastEventId: string) {
+  constructor(
+    exchange: Exchange,
+    response: ClientResponse,
+    channel: Membership,
+    { lastEventId, open }: SubscriberOptions,
+  ) {
     this.exchange = exchange;
     this.reconnects = channel.terms.isReconnecting(exchange);
     this.#account = exchange.account;
@@ -52,7 +64,11 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
     this.#added = channel.terms.addedLines(exchange);
     this.lastEventId = ownText(lastEventId);
     this.deadline = deadlineOf(exchange, channel.route.config.stream.maxDuration);
-    response.onClose(() => this.#leave());
+    open.add(this);
+    response.onClose(() => {
+      open.delete(this);
+      this.#leave();
+    });
     response.onDrain(() => this.#onDrain());
   }
 

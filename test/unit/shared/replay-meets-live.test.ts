@@ -153,7 +153,10 @@ class World {
     listener.response = response;
     // A client that received nothing has no id to reconnect with, and begins with the next event.
     if (listener.lastId === "" && listener.got.length === 0) listener.since = this.history.lastSeq;
-    listener.subscriber = new Subscriber(fakeExchange(), response, this.#membership, listener.lastId);
+    listener.subscriber = new Subscriber(fakeExchange(), response, this.#membership, {
+      lastEventId: listener.lastId,
+      open: new Set(),
+    });
     listener.subscriber.begin();
   }
 
