@@ -47,6 +47,8 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
   #hasBegun = false;
   #isOver = false;
   #isBlocked = false;
+  /** Whether it waits for `drain`: from the first time that it is behind, since most clients never are. */
+  #awaitsDrain = false;
   /** Set if it is to end, or to be aborted, after all events have been written. */
   #ending: { readonly reason: EndReason; readonly error?: ProxyError } | undefined;
 
@@ -69,7 +71,6 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
       open.delete(this);
       this.#leave();
     });
-    response.onDrain(() => this.#onDrain());
   }
 
   get seq(): number {
@@ -212,6 +213,8 @@ export class Subscriber implements ChannelClient, LiveStream, Preluded {
     }
     this.#isBlocked = true;
     this.#channel.blocked(this, true);
+    if (!this.#awaitsDrain) this.#response.onDrain(() => this.#onDrain());
+    this.#awaitsDrain = true;
     return false;
   }
 
