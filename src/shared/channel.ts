@@ -117,8 +117,8 @@ export class Channel implements ChannelFeed, Membership {
     this.#linger.stop();
     this.history.touch();
     this.#trim();
-    this.#waiting.add(client);
-    this.#answer(client);
+    if (this.#mustWait(client)) this.#waiting.add(client);
+    else this.#admit(client);
     if (this.#state.is === "connecting") this.#connecting.start();
   }
 
@@ -214,12 +214,21 @@ export class Channel implements ChannelFeed, Membership {
     return this.history.after(afterSeq);
   }
 
-  /** Gives a waiting client the stream or a refusal, once the backend's state is known. */
-  #answer(client: ChannelClient, isSought = false): void {
-    const state = this.#state;
-    if (state.is === "connecting" || !this.#waiting.has(client)) return;
-    if (!isSought && this.#catchUp.seek(client, () => this.#answerSought(client))) return;
+  /** Whether the backend's state is unknown, or the last event of the client is still sought. */
+  #mustWait(client: ChannelClient): boolean {
+    if (this.#state.is === "connecting") return true;
+    return this.#catchUp.seek(client, () => this.#answerSought(client));
+  }
+
+  #answer(client: ChannelClient): void {
+    if (!this.#waiting.has(client) || this.#mustWait(client)) return;
     this.#waiting.delete(client);
+    this.#admit(client);
+  }
+
+  /** Gives a client the stream or a refusal; the backend's state is known. */
+  #admit(client: ChannelClient): void {
+    const state = this.#state;
     if (state.is === "failed") return void client.refuse(failureOf(state));
     this.#clients.add(client);
     if (state.is === "ended") return void client.dismiss();
@@ -229,7 +238,8 @@ export class Channel implements ChannelFeed, Membership {
   }
 
   #answerSought(client: ChannelClient): void {
-    eachRecipient([client], () => this.#answer(client, true));
+    if (this.#state.is === "connecting" || !this.#waiting.delete(client)) return;
+    eachRecipient([client], () => this.#admit(client));
   }
 
   /** Another instance asks the backend, and has announced no result for longer than a dial can take. */
