@@ -14,6 +14,8 @@ export class HistoryBudget {
   #limit: number;
   /** Histories that are not empty, least recently used first. */
   readonly #holders = new Set<Shedding>();
+  /** The last of them, which is not moved again: V8 makes a new table every few times. */
+  #newest: Shedding | undefined;
   #bytes = 0;
   #isShedding = false;
 
@@ -34,18 +36,24 @@ export class HistoryBudget {
   /** Counts bytes that a history has taken or, if negative, freed. */
   grow(holder: Shedding, bytes: number): void {
     this.#bytes += bytes;
-    if (bytes > 0) this.#holders.add(holder);
+    if (bytes > 0 && !this.#holders.has(holder)) this.#append(holder);
     if (this.#bytes > this.#limit && !this.#isShedding) this.#shed();
   }
 
   /** Marks a history as most recently used. */
   touch(holder: Shedding): void {
-    if (this.#holders.delete(holder)) this.#holders.add(holder);
+    if (holder !== this.#newest && this.#holders.delete(holder)) this.#append(holder);
   }
 
   /** Removes a history that is empty. */
   remove(holder: Shedding): void {
     this.#holders.delete(holder);
+    if (holder === this.#newest) this.#newest = undefined;
+  }
+
+  #append(holder: Shedding): void {
+    this.#holders.add(holder);
+    this.#newest = holder;
   }
 
   #shed(): void {

@@ -171,7 +171,8 @@ export class History {
 
   /** Releases the batches; to be called in each turn that used `batchAfter`. */
   releaseBatches(): void {
-    this.#batches.clear();
+    // V8 makes a new table even for an empty map, and old tables keep each other until a full garbage collection.
+    if (this.#batches.size > 0) this.#batches.clear();
   }
 
   /**

@@ -23,6 +23,8 @@ export class Hub {
   readonly #context: HubContext;
   /** By key, least recently joined first. */
   readonly #channels = new Map<string, Channel>();
+  /** The key of the last one, which is not moved again: V8 makes a new table every few times. */
+  #newest: string | undefined;
   /** The spans of the channels that were opened with `tracing`. */
   readonly #traces = new WeakMap<Channel, ChannelTrace>();
   #isClosed = false;
@@ -63,8 +65,8 @@ export class Hub {
     const key = channelKey(exchange, this.#route);
     const known = this.#channels.get(key);
     if (known !== undefined) {
-      this.#channels.delete(key);
-      this.#channels.set(key, known);
+      if (key !== this.#newest) this.#channels.delete(key);
+      this.#append(key, known);
       return known;
     }
     this.#makeRoom();
@@ -97,9 +99,14 @@ export class Hub {
         if (this.#channels.get(key) === channel) this.#channels.delete(key);
       },
     });
-    this.#channels.set(key, channel);
+    this.#append(key, channel);
     if (trace !== undefined) this.#traces.set(channel, trace);
     return channel;
+  }
+
+  #append(key: string, channel: Channel): void {
+    this.#channels.set(key, channel);
+    this.#newest = key;
   }
 
   #link(client: ExchangeTrace, channel: Channel): void {

@@ -23,7 +23,7 @@ export class PollBodies {
 
   /** Releases the bodies of this turn. */
   release(): void {
-    this.#texts.clear();
+    if (this.#texts.size > 0) this.#texts.clear();
   }
 
   #render(seq: number): string {
