@@ -42,6 +42,7 @@ export interface AppAuthSetup {
  */
 export function createAppVerifier(config: AppAuthConfig, setup: AppAuthSetup): Verifier {
   const keys = new AppKeys(setup.apps);
+  const mayUse = new Set(config.apps);
   return {
     name: "app",
     challenge: ALGORITHM,
@@ -61,7 +62,7 @@ export function createAppVerifier(config: AppAuthConfig, setup: AppAuthSetup): V
       );
       const fitting = fittingForm(secrets, claim.authorization.signature, { hashes, date: claim.date });
       if (fitting < 0 || name === undefined) throw mismatch(claim, name, parts, exchange);
-      if (!config.apps.includes(name)) throw new ProxyError("app_not_authorized", `signed by ${name}`);
+      if (!mayUse.has(name)) throw new ProxyError("app_not_authorized", `signed by ${name}`);
       if (claim.declared !== undefined && claim.declared !== UNSIGNED_PAYLOAD) {
         const received = await takeBodyHash(exchange, setup);
         if (received !== claim.declared) throw appRefusal("the body differs from X-Sdk-Content-Sha256");
