@@ -1,8 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { SourcePosition } from "./problem.ts";
 
-/** The largest file that is read. No configuration needs more; a larger one is the wrong file. */
-export const MAX_FILE_BYTES = 1024 * 1024;
+/** The largest file that is read: an apps.yaml of 10,000 apps has 2 MiB. A larger file is the wrong one. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 /** A problem of a file's bytes, and its place. */
 export interface TextProblem {
@@ -48,7 +48,7 @@ function readRegularFile(path: string): Buffer | string {
     for (let read = -1; read !== 0 && length < buffer.length; length += read) {
       read = readSync(fd, buffer, length, buffer.length - length, null);
     }
-    if (length > MAX_FILE_BYTES) return "expected at most 1 MiB";
+    if (length > MAX_FILE_BYTES) return "expected at most 4 MiB";
     return buffer.subarray(0, length);
   } finally {
     closeSync(fd);

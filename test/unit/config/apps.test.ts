@@ -33,6 +33,15 @@ test("an app has one secret, two, or one in a file without its last line end", (
   expect(load(file, undefined, "s\r\n")).toMatchObject([{ secret: ["s"] }]);
 });
 
+test("10,000 apps, each with two secrets and an AppCode, are loaded", () => {
+  const code = "c".repeat(64);
+  const app = (_: unknown, i: number) =>
+    `app-${i}:\n  key: key-${i}\n  secret: [new-${i}, old-${i}]\n  appCodes: ["${code}${i}"]\n`;
+  const loaded = load(Array.from({ length: 10_000 }, app).join(""), "appCode: true");
+  expect(loaded).toHaveLength(10_000);
+  expect(loaded.at(-1)).toMatchObject({ name: "app-9999", appCodes: [`${code}9999`] });
+});
+
 test.each([
   [
     "an empty secret",

@@ -400,7 +400,7 @@ describe("files", () => {
 
   test("a directory, a FIFO, a loop of links and a too large file are problems, and nothing hangs", () => {
     const root = directoryOf({
-      "routes/big.yaml": `#${"x".repeat(1024 * 1024)}`,
+      "routes/big.yaml": `#${"x".repeat(4 * 1024 * 1024)}`,
       "routes/dir.yaml/x": "",
       "routes/latin1.yaml": Buffer.from("# caf\xe9", "latin1"),
       "routes/nul.yaml": "match: \0",
@@ -409,7 +409,7 @@ describe("files", () => {
     symlinkSync("loop.yaml", join(root, "routes/loop.yaml"));
     symlinkSync("nowhere", join(root, "routes/gone.yaml"));
     expect(problemsIn(root)).toEqual([
-      "config/routes/big.yaml: expected at most 1 MiB",
+      "config/routes/big.yaml: expected at most 4 MiB",
       "config/routes/dir.yaml: expected a file, but it is a directory",
       "config/routes/fifo.yaml: expected a regular file",
       "config/routes/gone.yaml: does not exist",
