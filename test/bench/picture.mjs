@@ -40,9 +40,12 @@ function block(row, top) {
   return { svg: [title, ...lines, mark].join("\n"), bottom };
 }
 
+const isDrawn = ({ must, isGrowth, proxies }) =>
+  must !== undefined && !isGrowth && proxies["sluice"]?.ratio !== undefined;
+
 /** Draws the report's rows that have a bound; the dashed line is the bound. */
 export function picture(rows) {
-  const drawn = rows.filter((row) => row.must !== undefined && row.proxies["sluice"]?.ratio !== undefined);
+  const drawn = rows.filter((row) => isDrawn(row));
   let top = 0;
   const blocks = drawn.map((row) => {
     const { svg, bottom } = block(row, top);

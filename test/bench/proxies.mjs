@@ -43,6 +43,8 @@ const sluice = (cli) => (own) => {
   if (hasAdmin(cli(place))) appendFileSync(server, "admin: 127.0.0.1:0\n");
   writeConfig("sluice-relay.yaml", place, "routes/relay.yaml");
   if (place.isShared) writeConfig("sluice-shared.yaml", place, "routes/shared.yaml");
+  for (const [name, text] of Object.entries(place.files(place)))
+    writeFileSync(join(place.directory, name), text);
   const flags = place.profile ? ["--cpu-prof", `--cpu-prof-dir=${place.profile}`] : [];
   return {
     command: process.execPath,
@@ -51,12 +53,14 @@ const sluice = (cli) => (own) => {
 };
 
 /**
- * Name -> place ({ port, backend, directory, slots, connections, isShared, profile, cli, baseline }) -> how to
- * start it.
+ * Name -> place ({ port, backend, directory, slots, connections, isShared, files, profile, cli, baseline }) -> how
+ * to start it.
  */
 export const PROXIES = {
   /** No proxy: the latency without one, and the maximum of backend and load generator. */
   direct: undefined,
+  /** No proxy either: the backend has the core of the proxy. The lowest possible cost of a write to each client. */
+  writer: undefined,
   nginx: nginx("nginx.conf"),
   haproxy: (place) => ({
     command: "/usr/sbin/haproxy",
@@ -76,3 +80,10 @@ export const PROXIES = {
   baseline: sluice(({ baseline }) => baseline),
   nchan: nginx("nchan.conf"),
 };
+
+const SMALL = "-small";
+
+/** The process with few streams, routes and so on, beside the one of that name, with many (growth.mjs). */
+export const smallOf = (name) => (isSmall(name) ? name : `${name === "baseline" ? "sluice" : name}${SMALL}`);
+export const isSmall = (name) => name.endsWith(SMALL);
+export const proxyOf = (name) => (isSmall(name) ? name.slice(0, -SMALL.length) : name);

@@ -1,3 +1,5 @@
+import { smallOf } from "./proxies.mjs";
+
 /** Computes medians and ratios from the rounds' figures, and renders the table. */
 const REFERENCE = "nginx";
 
@@ -17,7 +19,7 @@ const MAX_WORSE = 1.1;
 /** The last percent of the latencies varies by more than that between two runs of one build. */
 const UNSTEADY = ["p50", "p99"];
 
-/** Whether the median of the ratios meets a bound; undefined without nginx in the same rounds. */
+/** Whether the median of the ratios meets a bound; undefined without the reference in the same rounds. */
 function verdict({ must, aim, more = false }, ratio) {
   if (must === undefined || ratio === undefined) return undefined;
   const holds = (bound) => (more ? ratio.median >= bound : ratio.median <= bound);
@@ -28,26 +30,31 @@ function verdict({ must, aim, more = false }, ratio) {
  * `rounds` has one { name: { figures, others } | { fault } } for each round of one measurement. Returns a row for
  * each of its figures, with the results of each proxy.
  */
-function rowsOf(id, { title, figures }, rounds) {
+function rowsOf(id, { title, figures, isGrowth = false, beside, sizes }, rounds) {
   const names = [...new Set(rounds.flatMap((round) => Object.keys(round)))];
   return Object.entries(figures).map(([key, figure]) => {
     const figureOf = (round, name) => round[name]?.figures?.[key];
+    const referenceOf = (name) => (isGrowth ? smallOf(name) : REFERENCE);
+    const ratioOf = (round, name, other) => figureOf(round, name) / figureOf(round, other);
+    const spreadOf = (ratio) => spread(rounds.map(ratio).filter((value) => Number.isFinite(value)));
     const proxies = names.map((name) => {
       const values = rounds.map((round) => figureOf(round, name)).filter((value) => value !== undefined);
-      const ratiosTo = (other) =>
-        rounds
-          .map((round) => figureOf(round, name) / figureOf(round, other))
-          .filter((ratio) => Number.isFinite(ratio));
       const faults = rounds.map((round) => round[name]?.fault).filter((fault) => fault !== undefined);
       const others = rounds.map((round) => round[name]?.others).filter((share) => share !== undefined);
-      const ratio = spread(ratiosTo(REFERENCE));
+      const growth = (round) => ratioOf(round, name, referenceOf(name));
+      const ratio = spreadOf(growth);
       const result = { value: spread(values), ratio, faults, others: spread(others)?.median };
       if (name !== "sluice") return [name, result];
-      const toFloor = spread(ratiosTo("floor"));
-      const toBaseline = UNSTEADY.includes(key) ? undefined : spread(ratiosTo("baseline"));
-      return [name, { ...result, toFloor, toBaseline, verdict: verdict(figure, ratio) }];
+      const toFloor = spreadOf((round) => ratioOf(round, name, "floor"));
+      const toBaseline = UNSTEADY.includes(key)
+        ? undefined
+        : spreadOf((round) => ratioOf(round, name, "baseline"));
+      const toBeside =
+        beside && spreadOf((round) => growth(round) / ratioOf(round, beside, referenceOf(beside)));
+      const bound = beside === undefined ? ratio : toBeside;
+      return [name, { ...result, toFloor, toBaseline, toBeside, verdict: verdict(figure, bound) }];
     });
-    return { id, title, key, ...figure, proxies: Object.fromEntries(proxies) };
+    return { id, title, key, ...figure, isGrowth, beside, sizes, proxies: Object.fromEntries(proxies) };
   });
 }
 
@@ -76,7 +83,7 @@ function line(name, row) {
   return `${cells.join("")}  ${verdictText(proxy, row)}${fault}`.trimEnd();
 }
 
-/** Formats the report: a block for each figure; ratios are to nginx in the same round, with [min-max]. */
+/** Formats the report: a block for each figure; ratios are those of the same round, with [min-max]. */
 export function table(rows) {
   return rows
     .map((row) => {
@@ -92,13 +99,16 @@ const boundLine = (row, ratio, text) =>
 /** Returns one line for each bound of sluice. */
 export function verdicts(rows) {
   return rows.flatMap((row) => {
-    const sluice = row.proxies["sluice"];
-    const lines =
-      sluice?.verdict === undefined ? [] : [boundLine(row, sluice.ratio, verdictText(sluice, row))];
-    const { mustOfFloor } = row;
-    if (mustOfFloor === undefined || sluice?.toFloor === undefined) return lines;
-    const word = sluice.toFloor.median <= mustOfFloor ? "PASS" : "FAIL";
-    return [...lines, boundLine(row, sluice.toFloor, `${word} (must <= ${mustOfFloor} of the bare relay)`)];
+    const { verdict: found, ratio, toBeside = ratio, toFloor, value } = row.proxies["sluice"] ?? {};
+    const lines = found === undefined ? [] : [boundLine(row, toBeside, verdictText({ verdict: found }, row))];
+    const add = (of, bound, text) => {
+      if (bound === undefined || of === undefined) return;
+      const word = of.median <= bound ? "PASS" : "FAIL";
+      lines.push(boundLine(row, of, `${word} (must <= ${bound} ${text})`));
+    };
+    add(toFloor, row.mustOfFloor, "of the bare relay");
+    add(value, row.mustBe, row.unit);
+    return lines;
   });
 }
 

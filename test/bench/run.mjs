@@ -6,7 +6,7 @@ import { MEASUREMENTS } from "./measurements.mjs";
 import { picture } from "./picture.mjs";
 import { alone } from "./processes.mjs";
 import { compilePrograms, providePrograms } from "./programs.mjs";
-import { PROXIES } from "./proxies.mjs";
+import { PROXIES, proxyOf } from "./proxies.mjs";
 import { changes, report, table, verdicts } from "./report.mjs";
 import { measureOnce, startSession } from "./session.mjs";
 
@@ -165,7 +165,7 @@ async function runRounds(options) {
     for (const id of options.only) {
       const measurement = MEASUREMENTS[id];
       const names = rotated(
-        measurement.proxies.filter((name) => options.proxies.includes(name)),
+        measurement.proxies.filter((name) => options.proxies.includes(proxyOf(name))),
         round,
       );
       const measureAll = measurement.turns === undefined ? measureApart : measureInTurns;

@@ -11,7 +11,7 @@ import {
   startOn,
   stop,
 } from "./processes.mjs";
-import { PROXIES } from "./proxies.mjs";
+import { PROXIES, proxyOf } from "./proxies.mjs";
 
 /** The limit of open files of a process here; a proxy needs two for each relayed stream. */
 export const OPEN_FILES = Number(
@@ -42,23 +42,27 @@ class Session {
     this.#programs = programs;
   }
 
-  async start(name, { directory, isShared = false, ...options }) {
+  async start(name, { directory, isShared = false, files = () => ({}), ...options }) {
     const port = await freePort();
-    this.#backend = this.#startBeside("backend", [String(port), "/publish"]);
+    const isWriter = proxyOf(name) === "writer";
+    this.#backend = this.#start("backend", [String(port), "/publish"], isWriter ? PROXY_CORE : LOAD_CORE);
     const { port: backend, control } = await jsonLines(this.#backend)();
     // nginx closes idle connections when only a sixteenth of its table is free.
     const limits = { slots: OPEN_FILES * 2, connections: RELAYED_STREAMS };
-    const place = { ...options, ...limits, port, backend, directory, isShared };
-    const isProxied = PROXIES[name] !== undefined;
-    if (isProxied) await this.#startProxy(PROXIES[name](place), place);
+    const place = { ...options, ...limits, port, backend, directory, isShared, files };
+    const proxy = PROXIES[proxyOf(name)];
+    const isProxied = proxy !== undefined;
+    if (isProxied) await this.#startProxy(proxy(place), place);
+    if (isWriter) this.#pids = [this.#backend.pid];
     const ports = [String(isProxied ? port : backend), String(control)];
-    this.#load = this.#startBeside("load", [...ports, this.#pids.join(","), String(this.#backend.pid)]);
+    const watched = [this.#pids.join(","), String(this.#backend.pid)];
+    this.#load = this.#start("load", [...ports, ...watched], LOAD_CORE);
     this.#answer = jsonLines(this.#load);
   }
 
-  #startBeside(name, args) {
+  #start(name, args, core) {
     const stdio = ["pipe", "pipe", "inherit"];
-    return startOn(this.#programs.onCore, LOAD_CORE, { command: this.#programs[name], args }, stdio);
+    return startOn(this.#programs.onCore, core, { command: this.#programs[name], args }, stdio);
   }
 
   async #startProxy(program, { port, directory }) {
@@ -102,7 +106,8 @@ export async function startSession(name, measurement, { directory, programs, ...
   mkdirSync(directory, { recursive: true });
   const own = mkdtempSync(join(directory, "run-"));
   try {
-    await session.start(name, { ...options, directory: own, isShared: measurement.isShared });
+    const { isShared, files } = measurement;
+    await session.start(name, { ...options, directory: own, isShared, files: files?.(name) });
     await measurement.check(session, name);
     session.prepared = await measurement.prepare?.(session, name);
     return session;

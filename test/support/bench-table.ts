@@ -9,9 +9,19 @@ interface Spread {
 interface Row {
   readonly id: string;
   readonly key: string;
+  readonly unit: string;
   readonly must?: number;
+  readonly mustBe?: number;
   readonly more?: boolean;
-  readonly proxies: Readonly<Record<string, { ratio?: Spread; faults: readonly string[] }>>;
+  readonly sizes?: { readonly small: number; readonly large: number };
+  readonly beside?: string;
+  readonly proxies: Readonly<Record<string, Result>>;
+}
+
+interface Result {
+  readonly value?: Spread;
+  readonly ratio?: Spread;
+  readonly faults: readonly string[];
 }
 
 interface Results {
@@ -31,6 +41,8 @@ const STREAMS: readonly Line[] = [
   ["CPU for an event; 1,000 streams, 20,000 events/s", "relay", "cpu"],
   ["added latency, 99th percentile", "relay", "p99"],
   ["memory of an idle stream", "memory", "memory"],
+  ["memory of an idle kept connection", "kept", "memory"],
+  ["memory after 100,000 streams, compared with before", "leftovers", "factor"],
   ["streams opened per second", "opens", "rate"],
   ["events per second of one core", "saturation", "rate"],
   ["ordinary requests per second, kept connections", "ordinary", "rate"],
@@ -39,6 +51,7 @@ const STREAMS: readonly Line[] = [
 const SHARED: readonly Line[] = [
   ["CPU of proxy and backend for an event; 9,900 clients", "shared-10000", "system"],
   ["CPU for an event; 9,900 clients, bursts of 5", "bursts-10000", "cpu"],
+  ["time until the last of 9,900 clients has an event", "shared-10000", "last"],
   ["memory of an idle client", "shared-memory", "memory"],
 ];
 
@@ -52,8 +65,23 @@ const GROWTH: readonly Line[] = ["100", "1000", "9000"].flatMap((count): Line[] 
   ];
 });
 
+/** What sluice has many of, and its measurement. */
+const COSTS: readonly (readonly [many: string, id: string])[] = [
+  ["streams", "grow-streams"],
+  ["clients of a shared stream", "grow-clients"],
+  ["shared streams with a client each", "grow-channels"],
+  ["routes", "grow-routes"],
+  ["backends", "grow-backends"],
+  ["apps", "grow-apps"],
+];
+
 const RELAYS = ["haproxy", "caddy", "http-proxy", "httpxy", "@fastify/http-proxy", "floor"];
-const NAMES: Readonly<Record<string, string>> = { haproxy: "HAProxy", caddy: "Caddy", floor: "bare relay" };
+const NAMES: Readonly<Record<string, string>> = {
+  haproxy: "HAProxy",
+  caddy: "Caddy",
+  floor: "bare relay",
+  writer: "bare writer",
+};
 
 const TABLES = {
   streams: { lines: STREAMS, others: RELAYS },
@@ -71,10 +99,11 @@ export function benchMachine(): string {
 export function benchTable(name: keyof typeof TABLES): string {
   const { lines, others } = TABLES[name];
   const { rows } = results();
-  const isBound = lines.some(([, id, key]) => find(rows, id, key).must !== undefined);
+  const isBound = lines.some(([, id, key]) => find(rows, id, key)?.must !== undefined);
   const head = ["ratio to nginx", "sluice", ...(isBound ? ["bound"] : []), ...others.map(named)];
   const body = lines.map(([label, id, key]) => {
     const row = find(rows, id, key);
+    if (row === undefined) return [label, NOT_MEASURED];
     return [
       label,
       ownCell(row),
@@ -82,16 +111,49 @@ export function benchTable(name: keyof typeof TABLES): string {
       ...others.map((proxy) => cell(row, proxy)),
     ];
   });
-  return [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return markdown(head, body);
 }
+
+/** How the costs of sluice grow: the medians of the ratios to a process with few, as a Markdown table. */
+export function costTable(): string {
+  const { rows } = results();
+  const head = [
+    "many",
+    "few",
+    "CPU for an event",
+    "CPU for opening and closing a stream",
+    "memory of a stream",
+  ];
+  const body = COSTS.map(([many, id]) => {
+    const [event, open, memory] = ["event", "open", "memory"].map((key) => find(rows, id, key));
+    const { small, large } = event?.sizes ?? {};
+    if (small === undefined || large === undefined) return [many, NOT_MEASURED];
+    const cells = [event, open, memory].map((row) => (row === undefined ? NOT_MEASURED : growthCell(row)));
+    return [`${large.toLocaleString("en")} ${many}`, small.toLocaleString("en"), ...cells];
+  });
+  return markdown(head, body);
+}
+
+/** Renders a table; rows that are too short get empty cells. */
+const markdown = (head: readonly string[], body: readonly (readonly string[])[]): string =>
+  [head, head.map(() => "---"), ...body]
+    .map((cells) => `| ${head.map((_, at) => cells[at] ?? "").join(" | ")} |`)
+    .join("\n");
+
+/** The growth of sluice, and that of the bare program beside it. */
+function growthCell(row: Row): string {
+  const { beside, key } = row;
+  if (beside === undefined || key === "memory") return cell(row, "sluice");
+  return `${cell(row, "sluice")} (${named(beside)}: ${cell(row, beside)})`;
+}
+
+/** For measurements that are newer than the saved results. */
+const NOT_MEASURED = "not measured";
 
 const named = (proxy: string): string => NAMES[proxy] ?? proxy;
 
-function find(rows: readonly Row[], id: string, key: string): Row {
-  const row = rows.find((one) => one.id === id && one.key === key);
-  if (row === undefined) throw new Error(`bench.json has no ${key} of ${id}: measure all with --save`);
-  return row;
-}
+const find = (rows: readonly Row[], id: string, key: string): Row | undefined =>
+  rows.find((row) => row.id === id && row.key === key);
 
 const figure = (value: number): string => (value >= 10 ? value.toFixed(1) : value.toFixed(2));
 
@@ -109,9 +171,14 @@ function ownCell(row: Row): string {
   return min === max ? figure(median) : `${figure(median)} [${figure(min)}–${figure(max)}]`;
 }
 
-function boundCell({ must, more = false, proxies }: Row): string {
+function boundCell({ must, mustBe, unit, more = false, proxies }: Row): string {
+  const { ratio, value } = proxies["sluice"] ?? {};
+  if (mustBe !== undefined) {
+    const is = value?.median ?? Number.NaN;
+    return `≤ ${mustBe} ${unit}; is ${figure(is)}${is <= mustBe ? "" : ", **missed**"}`;
+  }
   if (must === undefined) return "";
-  const median = proxies["sluice"]?.ratio?.median ?? Number.NaN;
+  const median = ratio?.median ?? Number.NaN;
   const isMet = more ? median >= must : median <= must;
   return `${more ? "≥" : "≤"} ${must}${isMet ? "" : ", **missed**"}`;
 }

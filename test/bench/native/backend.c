@@ -6,6 +6,8 @@
  *   GET /large             a response of LARGE_BYTES on a connection that stays open
  *   any other              a small response on a connection that stays open, once the request's body is read
  *
+ * It listens on HOSTS addresses, 127.0.0.1 and those that follow, which a proxy takes for as many backends.
+ *
  * The control connection sets what is sent and when (common.h). Usage: backend [POST-PORT POST-PATH]
  */
 #include "common.h"
@@ -13,6 +15,7 @@
 
 #define MAX_FDS 65536
 #define REQUEST_BYTES 4096
+#define HOSTS 100
 #define CHUNK_HEAD 4
 #define CHUNK_BYTES (CHUNK_HEAD + EVENT_BYTES + 2)
 /* Beyond this the events in arrears are let go instead of sent in one heap. */
@@ -310,8 +313,9 @@ static void read_control(int fd) {
   held -= at;
 }
 
-static uint16_t listen_as(enum kind kind) {
-  struct sockaddr_in address = loopback(1, 0);
+/* Listens on a port of 127.0.0.HOST; port 0 is any. Returns the port. */
+static uint16_t listen_as(enum kind kind, uint32_t host, uint16_t port) {
+  struct sockaddr_in address = loopback(host, port);
   socklen_t length = sizeof address;
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 4096) < 0) die("listen");
@@ -358,8 +362,9 @@ int main(int count, char **values) {
   memcpy(event + EVENT_BYTES, "\r\n", 2);
   memset(large, 'x', sizeof large);
   memcpy(large, LARGE_HEAD, sizeof LARGE_HEAD - 1);
-  uint16_t port = listen_as(LISTENER);
-  printf("{\"port\":%d,\"control\":%d}\n", port, listen_as(CONTROL_LISTENER));
+  uint16_t port = listen_as(LISTENER, 1, 0);
+  for (uint32_t host = 2; host <= HOSTS; host++) listen_as(LISTENER, host, port);
+  printf("{\"port\":%d,\"control\":%d}\n", port, listen_as(CONTROL_LISTENER, 1, 0));
   fflush(stdout);
   if (count == 3) {
     publish_port = (uint16_t)atoi(values[1]);

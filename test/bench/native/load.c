@@ -2,7 +2,11 @@
  * The clients of the benchmark: one thread, one epoll. Usage: load PORT CONTROL-PORT PROXY-PIDS BACKEND-PID
  *
  * Each line on stdin is a command; one line of JSON on stdout reports its end:
- *   open COUNT AT-ONCE PATH          opens streams; with a number after PATH if it ends in "="
+ *   open COUNT AT-ONCE PATH [OF [FIELD]]
+ *                                    opens streams; with the client's number after PATH if it ends in "="; a "*" in
+ *                                    PATH and in FIELD, a field of the request, is the client's number modulo OF.
+ *                                    PATH /plain: one ordinary request on each connection, which stays open
+ *   reopen COUNT AT-ONCE             closes the open streams and opens them again, one after the other, COUNT in all
  *   pace OP RATE BURST WARM-MS MS    makes the backend send (OP: pace, tick or publish) RATE bursts per second
  *   saturate WARM-MS MS              the next event of a stream is sent when the last one has arrived
  *   plain COUNT WARM-MS MS [KIND]    ordinary requests, each on a reused connection after the previous response;
@@ -18,6 +22,7 @@
 #define OPEN_LIMIT_NS 60000000000u
 #define DRAIN_LIMIT_NS 3000000000u
 #define HEADERS "Host: bench.example\r\nUser-Agent: bench\r\nAccept-Language: en\r\n"
+#define PLAIN_HEADERS HEADERS "Accept: */*\r\n"
 #define STREAM_HEADERS HEADERS "Accept: text/event-stream\r\nCache-Control: no-cache\r\n"
 
 enum mode { IDLE, OPENING, SATURATING, PLAIN };
@@ -33,10 +38,14 @@ static struct watched watched;
 static struct message credits[MAX_CLIENTS];
 static uint32_t credit_count;
 static char path[256], command[1024];
+/* What an open adds to each request; its "*" and that of the path are the client's number modulo `numbers`. */
+static char field_line[256];
+static uint32_t numbers = 1;
+static struct ticks ticks;
 
-static const char PLAIN_REQUEST[] = "GET /plain HTTP/1.1\r\n" HEADERS "Accept: */*\r\n\r\n";
-static const char LARGE_REQUEST[] = "GET /large HTTP/1.1\r\n" HEADERS "Accept: */*\r\n\r\n";
-static const char UPLOAD_HEAD[] = "POST /upload HTTP/1.1\r\n" HEADERS "Accept: */*\r\nContent-Length: 1048576\r\n\r\n";
+static const char PLAIN_REQUEST[] = "GET /plain HTTP/1.1\r\n" PLAIN_HEADERS "\r\n";
+static const char LARGE_REQUEST[] = "GET /large HTTP/1.1\r\n" PLAIN_HEADERS "\r\n";
+static const char UPLOAD_HEAD[] = "POST /upload HTTP/1.1\r\n" PLAIN_HEADERS "Content-Length: 1048576\r\n\r\n";
 static char upload[sizeof UPLOAD_HEAD - 1 + LARGE_BYTES];
 /* The request that the clients of the mode PLAIN send. */
 static const char *request = PLAIN_REQUEST;
@@ -79,7 +88,11 @@ static void mark_open(struct client *c) {
 static void on_event(struct client *c, uint64_t sent_ns) {
   received++;
   if (mode == OPENING) mark_open(c);
-  if (is_measuring) record(&latency, now_ns() - sent_ns);
+  if (is_measuring) {
+    uint64_t late_ns = now_ns() - sent_ns;
+    record(&latency, late_ns);
+    if (is_shared) count_tick(&ticks, c->next - 1, late_ns);
+  }
   if (mode == SATURATING) credit(c);
 }
 
@@ -121,8 +134,17 @@ static void send_request(struct client *c) {
   else if (waited) want(c, EPOLLIN);
 }
 
+/* Writes the text with the number for each "*", and returns the end. */
+static char *put_numbered(char *to, const char *text, uint32_t number) {
+  for (; *text != 0; text++) {
+    if (*text == '*') to += sprintf(to, "%u", number);
+    else *to++ = *text;
+  }
+  return to;
+}
+
 static void ask(struct client *c) {
-  char text[512];
+  char text[8192], *end = text;
   if (mode == PLAIN) {
     c->opened_at = now_ns();
     c->state = HEAD;
@@ -130,11 +152,13 @@ static void ask(struct client *c) {
     send_request(c);
     return;
   }
-  char number[16] = "";
-  if (path[strlen(path) - 1] == '=') snprintf(number, sizeof number, "%u", c->number);
-  int n = snprintf(text, sizeof text, "GET %s%s HTTP/1.1\r\n" STREAM_HEADERS "\r\n", path, number);
+  const char *fields = strcmp(path, "/plain") == 0 ? PLAIN_HEADERS : STREAM_HEADERS;
+  end = put_numbered(end + sprintf(end, "GET "), path, c->number % numbers);
+  if (path[strlen(path) - 1] == '=') end += sprintf(end, "%u", c->number);
+  end = put_numbered(end + sprintf(end, " HTTP/1.1\r\n%s", fields), field_line, c->number % numbers);
+  end += sprintf(end, field_line[0] == 0 ? "\r\n" : "\r\n\r\n");
   c->state = HEAD;
-  send_text(c, text, (size_t)n);
+  send_text(c, text, (size_t)(end - text));
 }
 
 static void open_client(struct client *c, uint32_t number) {
@@ -263,11 +287,34 @@ static void run_open(uint32_t wanted, uint32_t at_once) {
   opened = 0;
 }
 
+static void run_reopen(uint32_t wanted, uint32_t at_once) {
+  uint32_t done = 0;
+  mode = OPENING;
+  in_flight = opened = 0;
+  struct cpu from = cpu_now(&watched);
+  uint64_t began = now_ns();
+  while ((done < wanted || in_flight > 0) && now_ns() - began < OPEN_LIMIT_NS) {
+    for (; done < wanted && in_flight < at_once; done++, in_flight++) {
+      struct client *c = &clients[done % count];
+      if (!c->is_open && c->state != CLOSED) break;
+      close_client(c);
+      open_client(c, done % count);
+    }
+    turn(100);
+  }
+  faults.broken += in_flight;
+  mode = IDLE;
+  print_window("opened", opened, (double)(now_ns() - began) / 1e9, from, cpu_now(&watched));
+  opened = 0;
+}
+
 static void run_pace(const char *op, double rate, uint32_t burst, uint64_t warm_ms, uint64_t ms) {
   uint32_t code = strcmp(op, "pace") == 0 ? OP_PACE : strcmp(op, "tick") == 0 ? OP_TICK : OP_PUBLISH;
   struct message message = {.op = code, .arg = burst, .value = (uint64_t)(rate * 1000)};
   ask_backend(&message, sizeof message);
+  ticks = (struct ticks){0};
   measure("events", &received, warm_ms, ms);
+  if (is_shared) printf(",\"lastMs\":%.2f", last_ms(&ticks, count));
   drain();
 }
 
@@ -301,7 +348,13 @@ static void obey(void) {
   double rate = 0;
   char op[16], kind[16] = "small";
   if (fgets(command, sizeof command, stdin) == NULL) exit(0);
-  if (sscanf(command, "open %lu %lu %255s", &a, &b, path) == 3) run_open((uint32_t)a, (uint32_t)b);
+  if (strncmp(command, "open ", 5) == 0) {
+    numbers = 1;
+    field_line[0] = 0;
+    if (sscanf(command, "open %lu %lu %255s %u %255[^\n]", &a, &b, path, &numbers, field_line) < 3) exit(2);
+    run_open((uint32_t)a, (uint32_t)b);
+  }
+  else if (sscanf(command, "reopen %lu %lu", &a, &b) == 2) run_reopen((uint32_t)a, (uint32_t)b);
   else if (sscanf(command, "pace %15s %lf %u %lu %lu", op, &rate, &burst, &a, &b) == 5) run_pace(op, rate, burst, a, b);
   else if (sscanf(command, "saturate %lu %lu", &a, &b) == 2) run_saturate(a, b);
   else if (sscanf(command, "plain %lu %lu %lu %15s", &a, &b, &c, kind) >= 3) run_plain((uint32_t)a, b, c, kind);

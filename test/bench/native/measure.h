@@ -38,6 +38,29 @@ static inline double quantile_us(const struct histogram *h, double share) {
   return 0;
 }
 
+/* How late the last of all clients got the event of a tick, by the tick's place in the measured while. */
+#define MAX_TICKS 1024
+
+struct ticks {
+  uint64_t first;
+  struct { uint64_t late_ns, clients; } found[MAX_TICKS];
+};
+
+static inline void count_tick(struct ticks *t, uint64_t tick, uint64_t late_ns) {
+  if (t->first == 0) t->first = tick;
+  if (tick - t->first >= MAX_TICKS) return;
+  t->found[tick - t->first].clients++;
+  if (late_ns > t->found[tick - t->first].late_ns) t->found[tick - t->first].late_ns = late_ns;
+}
+
+/* The median over the ticks that all clients got, in milliseconds. */
+static inline double last_ms(const struct ticks *t, uint64_t clients) {
+  struct histogram found = {0};
+  for (uint32_t i = 0; i < MAX_TICKS; i++)
+    if (t->found[i].clients == clients) record(&found, t->found[i].late_ns);
+  return quantile_us(&found, .5) / 1e3;
+}
+
 /* CPU milliseconds, user and system with all threads; `others`: every other process, `stolen`: the host's. */
 struct cpu {
   double proxy, backend, load, others, stolen;

@@ -6,6 +6,9 @@ const [port, backend] = process.argv.slice(2);
 const agent = new Agent({ keepAlive: true });
 const proxy = createProxyServer({ target: `http://127.0.0.1:${backend}`, agent });
 proxy.on("error", (_error, _request, response) => response?.destroy());
-createServer((request, response) => {
+const server = createServer((request, response) => {
   proxy.web(request, response).catch(() => response.destroy());
-}).listen(Number(port), "127.0.0.1", 4096);
+});
+// As long as nginx keeps one; Node's default is 5 s.
+server.keepAliveTimeout = 75_000;
+server.listen(Number(port), "127.0.0.1", 4096);

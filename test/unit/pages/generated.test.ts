@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { savedRows, table } from "../../field/report.mjs";
-import { benchMachine, benchTable } from "../../support/bench-table.ts";
+import { benchMachine, benchTable, costTable } from "../../support/bench-table.ts";
 import { errorTable } from "../../support/error-table.ts";
 import { generated, pageText } from "../../support/pages.ts";
 import { referenceTable } from "../../support/reference.ts";
@@ -19,6 +19,11 @@ test("the table of errors lists every error", () => {
 
 test.each(["streams", "shared", "growth"] as const)("the table of %s shows the saved results", (name) => {
   const { is, shouldBe } = generated("docs/benchmarks.md", `bench:${name}`, benchTable(name));
+  expect(is).toBe(shouldBe);
+});
+
+test("the table of costs shows the saved results", () => {
+  const { is, shouldBe } = generated("docs/benchmarks.md", "bench:costs", costTable());
   expect(is).toBe(shouldBe);
 });
 
