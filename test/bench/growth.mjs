@@ -18,14 +18,16 @@ const RELAYED_STREAMS = Math.floor(FILES / 2);
 const SHARED_CLIENTS = Math.min(19_000, FILES);
 const RATE = 20_000;
 const AT_ONCE = 48;
-const TURNS = 4;
+const TURNS = 3;
 const TURN_WARM_MS = 100;
 const TURN_MS = 1500;
 /** The number of ticks differs from turn to turn if there are few, so these turns are longer. */
 const TICKS_MS = 3000;
 const REOPENED = 5000;
 const STREAMS = 2000;
-const MOST = 1.1;
+const MUST = 1.1;
+/** Beside a bare program, which has fewer objects for each stream that can be missing in the caches. */
+const MUST_BESIDE = 1.2;
 
 const us = (cpuMs, count) => (cpuMs * 1000) / count;
 const countOf = ({ small, large }, name) => (isSmall(name) ? small : large);
@@ -36,7 +38,7 @@ async function check(session, { path, pace, numbers, field }) {
   await session.run("close");
 }
 
-/** Idle, but not fresh: every stream has carried some events. The second half warms up what the turns measure. */
+/** Idle, but not fresh: every stream has carried some events. Then warms up what the turns measure. */
 async function prepare(session, { streams, path, pace, numbers, field }) {
   await session.run("idle 500");
   const before = session.memoryKib();
@@ -65,6 +67,7 @@ const TICKED = { ms: TICKS_MS, pace: (streams) => `pace tick ${RATE / streams} 1
  */
 function growing(thing, sizes, { load, files, beside }) {
   const plan = (name) => ({ field: "", numbers: 1, ...load(countOf(sizes, name)) });
+  const must = beside === undefined ? MUST : MUST_BESIDE;
   const [from, to] = [sizes.small, sizes.large].map((count) => count.toLocaleString("en"));
   return {
     title: `cost of sluice with ${to} ${thing}, compared with ${from}`,
@@ -83,10 +86,11 @@ function growing(thing, sizes, { load, files, beside }) {
     measure: (session, name) => measure(session, plan(name)),
     turns: TURNS,
     figures: {
-      event: { label: "CPU per event", unit: "µs", must: MOST },
-      open: { label: "CPU per stream opened and closed", unit: "µs", must: MOST },
-      memory: { label: "memory per stream", unit: "KiB", must: MOST },
-      process: { label: "memory of the process without streams", unit: "MiB" },
+      event: { label: "CPU per event", unit: "µs", must },
+      open: { label: "CPU per stream opened and closed", unit: "µs", must },
+      // With 100 streams, the memory of a stream is not measurable beside that of the process.
+      memory: { label: "memory per stream", unit: "KiB", ...(beside === undefined && { must }) },
+      process: { label: "memory of the process that has just started", unit: "MiB" },
     },
   };
 }

@@ -276,7 +276,7 @@ export const MEASUREMENTS = {
   },
   leftovers: {
     title: "relay: 100,000 streams, opened and closed",
-    proxies: ["nginx", "floor", "sluice", "baseline"],
+    proxies: ["nginx", "sluice", "baseline"],
     check: checkStreams,
     measure: leftovers,
     figures: {
@@ -330,7 +330,7 @@ export const MEASUREMENTS = {
     proxies: RELAYS,
     check: checkStreams,
     measure: (session) => memory(session, `open 5000 ${AT_ONCE} /plain`, "idle 100", 5000),
-    figures: { memory: { label: "memory per connection", unit: "KiB", must: 0.5 } },
+    figures: { memory: { label: "memory per connection", unit: "KiB", must: 0.5, mustOfFloor: 1 } },
   },
   download: transferring("large", "ordinary HTTP: 16 kept connections, responses of 1 MiB"),
   upload: transferring("upload", "ordinary HTTP: 16 kept connections, requests of 1 MiB"),

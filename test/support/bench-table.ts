@@ -117,22 +117,26 @@ export function benchTable(name: keyof typeof TABLES): string {
 /** How the costs of sluice grow: the medians of the ratios to a process with few, as a Markdown table. */
 export function costTable(): string {
   const { rows } = results();
-  const head = [
-    "many",
-    "few",
-    "CPU for an event",
-    "CPU for opening and closing a stream",
-    "memory of a stream",
-  ];
   const body = COSTS.map(([many, id]) => {
-    const [event, open, memory] = ["event", "open", "memory"].map((key) => find(rows, id, key));
-    const { small, large } = event?.sizes ?? {};
-    if (small === undefined || large === undefined) return [many, NOT_MEASURED];
-    const cells = [event, open, memory].map((row) => (row === undefined ? NOT_MEASURED : growthCell(row)));
+    const [event, open, memory, process] = ["event", "open", "memory", "process"].map((key) =>
+      find(rows, id, key),
+    );
+    if (!event?.sizes || !open || !memory || !process) return [many, NOT_MEASURED];
+    const { small, large } = event.sizes;
+    const cells = [growthCell(event), growthCell(open), memoryCell(memory), processCell(process)];
     return [`${large.toLocaleString("en")} ${many}`, small.toLocaleString("en"), ...cells];
   });
-  return markdown(head, body);
+  return markdown(COST_HEAD, body);
 }
+
+const COST_HEAD = [
+  "many",
+  "few",
+  "CPU for an event",
+  "CPU for opening and closing a stream",
+  "memory of a stream",
+  "memory of the process",
+];
 
 /** Renders a table; rows that are too short get empty cells. */
 const markdown = (head: readonly string[], body: readonly (readonly string[])[]): string =>
@@ -141,11 +145,20 @@ const markdown = (head: readonly string[], body: readonly (readonly string[])[])
     .join("\n");
 
 /** The growth of sluice, and that of the bare program beside it. */
-function growthCell(row: Row): string {
-  const { beside, key } = row;
-  if (beside === undefined || key === "memory") return cell(row, "sluice");
-  return `${cell(row, "sluice")} (${named(beside)}: ${cell(row, beside)})`;
-}
+const growthCell = (row: Row): string =>
+  row.beside === undefined
+    ? cell(row, "sluice")
+    : `${cell(row, "sluice")} (${named(row.beside)}: ${cell(row, row.beside)})`;
+
+/** Few streams take too little memory for a ratio. */
+const memoryCell = (row: Row): string =>
+  row.beside === undefined ? cell(row, "sluice") : `${medianOf(row, "sluice")} KiB`;
+
+const processCell = (row: Row): string =>
+  row.beside === undefined ? `${medianOf(row, "sluice")} MiB, not ${medianOf(row, "sluice-small")}` : "";
+
+const medianOf = ({ proxies }: Row, name: string): string =>
+  figure(proxies[name]?.value?.median ?? Number.NaN);
 
 /** For measurements that are newer than the saved results. */
 const NOT_MEASURED = "not measured";
