@@ -12,6 +12,7 @@ import { OPEN_FILES } from "./session.mjs";
  * The smallest number of streams is 100, not 1: events that come to one stream 20,000 times a second are read several at
  * a time, and cost less for that alone.
  */
+
 /** The files that a process has for streams; sluice keeps 256 for other uses. */
 const FILES = OPEN_FILES - 500;
 const RELAYED_STREAMS = Math.floor(FILES / 2);
