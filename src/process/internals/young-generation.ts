@@ -11,16 +11,22 @@ const YOUNG_BYTES = 8 * 1024 * 1024;
 const MAX_ARRAYS = 1_000;
 const ARRAY_LENGTH = 2_048;
 
+/**
+ * For so small a space, waking other threads costs more than their help: a twentieth of the CPU of ordinary requests.
+ * Where all threads share one core, the process also waited up to 100 ms for them.
+ */
+const ON_ONE_THREAD = ["--no-parallel-scavenge", "--no-concurrent-array-buffer-sweeping"];
+
 /** The options of Node with the same effect, the size as half in MiB; they count only at the start of a process. */
-const OPTIONS = ["--max-semi-space-size=4", "--no-parallel-scavenge"];
+const OPTIONS = ["--max-semi-space-size=4", ...ON_ONE_THREAD];
 
 /**
  * Makes the space for new objects grow to 8 MiB at once, and no further. Does nothing if the space is larger already,
  * or if the user has chosen a size.
  *
  * - Assumed of the V8 of Node 20, 22 and 24: the space is called `new_space`, it grows while it holds live objects, and
- *   the flag `--semi-space-growth-factor=1`, set while the process runs, stops its growth. `--no-parallel-scavenge`,
- *   set then too, collects it on one thread.
+ *   the flag `--semi-space-growth-factor=1`, set while the process runs, stops its growth. Those of
+ *   `ON_ONE_THREAD`, set then too, keep its collection on one thread.
  * - Without it: an idle stream costs nearly twice the memory. A V8 without the flag prints an error and goes on.
  * - Can go when Node has a way to set the size from within a running process.
  */
@@ -31,8 +37,7 @@ export function keepYoungGenerationSmall(): void {
     arrays.push(new Array<number>(ARRAY_LENGTH).fill(0));
   }
   setFlagsFromString("--semi-space-growth-factor=1");
-  // For so small a space, waking other threads costs more than their help: 4 % of the CPU of ordinary requests.
-  setFlagsFromString("--no-parallel-scavenge");
+  for (const flag of ON_ONE_THREAD) setFlagsFromString(flag);
 }
 
 /** Returns the command-line options for a new process of Node with the same effect. */
