@@ -5,6 +5,7 @@ import { TracedExchange } from "../exchange/traced-exchange.ts";
 import type { ClientRequest } from "../http/client-request.ts";
 import type { ClientResponse } from "../http/client-response.ts";
 import { fieldValue } from "../http/fields.ts";
+import { regrowYoungGeneration } from "../process/internals/young-generation.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { boundUnread } from "../stream/stall-timer.ts";
 import { arrivalOf } from "./arrival.ts";
@@ -15,6 +16,7 @@ import { handle } from "./handler.ts";
  * fast path.
  */
 export function receive(request: ClientRequest, connection: Duplex, runtime: Runtime): Exchange {
+  regrowYoungGeneration();
   const { peer, tls, isOverflow } = arrivalOf(connection);
   const { rawHeaders } = request;
   const host = fieldValue(rawHeaders, "host") ?? "";

@@ -30,7 +30,7 @@ import { measureOnce, startSession } from "./session.mjs";
 const BUILD = new URL("../../dist/", import.meta.url).pathname;
 /** A copy of a build, with the package.json that it reads. */
 const BASELINE = new URL("baseline/", import.meta.url).pathname;
-const QUICK = ["relay", "opens", "ordinary", "download", "upload", "memory", "shared-1000"];
+const QUICK = ["relay", "opens", "ordinary", "download", "upload", "shared-1000"];
 const QUICK_PROXIES = ["nginx", "floor", "sluice", "baseline"];
 const QUICK_TURNS = 4;
 const RESULTS = new URL("results/", import.meta.url).pathname;

@@ -20,24 +20,47 @@ const ON_ONE_THREAD = ["--no-parallel-scavenge", "--no-concurrent-array-buffer-s
 /** The options of Node with the same effect, the size as half in MiB; they count only at the start of a process. */
 const OPTIONS = ["--max-semi-space-size=4", ...ON_ONE_THREAD];
 
+/** After so many requests, it is looked at whether the space has shrunk; a look takes about 15 µs. */
+const REQUESTS_BETWEEN_LOOKS = 128;
+
+/** Whether this process keeps the size itself. */
+let isKept = false;
+let requests = 0;
+
 /**
- * Makes the space for new objects grow to 8 MiB at once, and no further. Does nothing if the space is larger already,
- * or if the user has chosen a size.
+ * Makes the space for new objects grow to 8 MiB at once, and no further. Does nothing if the user has chosen a size.
  *
  * - Assumed of the V8 of Node 20, 22 and 24: the space is called `new_space`, it grows while it holds live objects, and
  *   the flag `--semi-space-growth-factor=1`, set while the process runs, stops its growth. Those of
  *   `ON_ONE_THREAD`, set then too, keep its collection on one thread.
  * - Without it: an idle stream costs nearly twice the memory. A V8 without the flag prints an error and goes on.
+ *   Without `regrowYoungGeneration`, every stream behind an idle time costs nearly twice the CPU.
  * - Can go when Node has a way to set the size from within a running process.
  */
 export function keepYoungGenerationSmall(): void {
   if (isChosen()) return;
+  isKept = true;
+  for (const flag of ON_ONE_THREAD) setFlagsFromString(flag);
+  grow();
+}
+
+/**
+ * Called for each request: brings the space back to its size. V8 shrinks it when a process has been idle for some ten
+ * seconds, and without growth it would stay small for good.
+ */
+export function regrowYoungGeneration(): void {
+  if (!isKept || ++requests % REQUESTS_BETWEEN_LOOKS !== 0 || youngBytes() >= YOUNG_BYTES) return;
+  grow();
+}
+
+function grow(): void {
+  // V8's default.
+  setFlagsFromString("--semi-space-growth-factor=2");
   const arrays: number[][] = [];
   while (youngBytes() < YOUNG_BYTES && arrays.length < MAX_ARRAYS) {
     arrays.push(new Array<number>(ARRAY_LENGTH).fill(0));
   }
   setFlagsFromString("--semi-space-growth-factor=1");
-  for (const flag of ON_ONE_THREAD) setFlagsFromString(flag);
 }
 
 /** Returns the command-line options for a new process of Node with the same effect. */

@@ -44,3 +44,34 @@ test("new space stops growing once the flag is set, while the process runs", () 
 test("the option has the same effect on a new process", () => {
   expect(newSpaceAfter("", ...youngGenerationOptions())).toBeLessThanOrEqual(MOST_MIB);
 });
+
+/** V8 shrinks the space some 8 s after the last full collection; that of Node 24 in such a collection after a silence. */
+const IDLE = `
+  import { setTimeout as sleep } from "node:timers/promises";
+  import { getHeapSpaceStatistics } from "node:v8";
+  import { keepYoungGenerationSmall, regrowYoungGeneration } from "MODULE";
+  const size = () =>
+    getHeapSpaceStatistics().find((space) => space.space_name === "new_space").space_size / 2 ** 20;
+  keepYoungGenerationSmall();
+  const sizes = [size()];
+  gc();
+  const begun = Date.now();
+  while (size() >= 8 && Date.now() - begun < 30_000) {
+    await sleep(500);
+    if (Date.now() - begun > 12_000) gc();
+  }
+  sizes.push(size());
+  for (let i = 0; i < 1_000; i++) regrowYoungGeneration();
+  sizes.push(size());
+  console.log(JSON.stringify(sizes));`;
+
+test("requests bring the space back to its size after an idle time, in which V8 shrinks it", () => {
+  const module = new URL("../../../../dist/process/internals/young-generation.js", import.meta.url).href;
+  const args = ["--expose-gc", "--input-type=module", "--eval", IDLE.replace("MODULE", module)];
+  const output = execFileSync(process.execPath, args, { env: {}, encoding: "utf8" });
+  const [kept = 0, idle = 0, regrown = 0] = JSON.parse(output) as number[];
+  expect(kept).toBeGreaterThanOrEqual(8);
+  expect(idle).toBeLessThan(8);
+  expect(regrown).toBeGreaterThanOrEqual(8);
+  expect(regrown).toBeLessThanOrEqual(MOST_MIB);
+});
