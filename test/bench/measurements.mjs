@@ -23,9 +23,8 @@ const SHARED_TURN_MS = 3000;
 const SHARED_TURNS = 3;
 /** V8 collects what an idle process holds after about 10 s. */
 const SETTLE_MS = 15_000;
-/** The streams that are opened and closed in a measurement of what a process keeps of them, and how long it may take. */
+/** The streams that are opened and closed in a measurement of what a process keeps of them. */
 const CLOSED_STREAMS = 100_000;
-const CLOSED_SETTLE_MS = 5000;
 /** The number of streams opened at a time. */
 const AT_ONCE = 48;
 
@@ -75,9 +74,9 @@ async function relay(session) {
   return perEvent(await session.run(`pace pace ${RATE} 1 ${TURN_WARM_MS} ${TURN_MS}`));
 }
 
-/** Idle, but not fresh: every stream has carried some events. */
+/** Idle, but not fresh: every stream has carried some events. Without what the start has left over, as that is collected too. */
 async function memory(session, open, pace, streams) {
-  await session.run("idle 1000");
+  await session.run(`idle ${SETTLE_MS}`);
   const before = session.memoryKib();
   await session.run(open);
   await session.run(pace);
@@ -177,10 +176,10 @@ async function saturation(session) {
 async function leftovers(session) {
   await openAndClose(session);
   await openAndClose(session);
-  await session.run(`idle ${CLOSED_SETTLE_MS}`);
+  await session.run(`idle ${SETTLE_MS}`);
   const before = session.memoryKib();
   for (let closed = 0; closed < CLOSED_STREAMS; closed += 5000) await openAndClose(session);
-  await session.run(`idle ${CLOSED_SETTLE_MS}`);
+  await session.run(`idle ${SETTLE_MS}`);
   return { factor: session.memoryKib() / before };
 }
 
