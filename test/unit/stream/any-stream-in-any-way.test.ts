@@ -32,8 +32,8 @@ interface Relayed {
 
 const CHUNK = /^([0-9a-f]+)\r\n([\s\S]*)\r\n$/;
 
-/** The last chunk, with the trailer that some of the streams have; a byte of its name may be spoilt. */
-const END = /^0\r\n(?:[!-~]+: [^\r\n]*\r\n)?\r\n$/;
+/** The last chunk, with the trailer that some of the streams have; a spoilt byte may make another name or two trailers. */
+const END = /^0\r\n(?:[!-~]+: [^\r\n]*\r\n)*\r\n$/;
 
 /** The payload of a write: behind the head, if it comes with one, exactly one chunk, or the end. */
 function payloadOf(write: Buffer): Buffer {
