@@ -11,7 +11,7 @@ const NOTHING_CONSUMED: ConsumedCredential = {};
 const NO_TARGET: Target = { path: "", query: "" };
 const NO_HEADERS: readonly string[] = [];
 
-/** What a stream keeps of its request: the streams of most clients share it. */
+/** The request that an open stream keeps. Most streams share this object. */
 const KEPT_GET: ClientRequest = {
   method: "GET",
   url: "",

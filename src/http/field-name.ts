@@ -11,7 +11,7 @@ export interface FieldName {
    * section 4.1.18; lighttpd does so for all), so `X_App_Id` and `X~App~Id` look like `X-App-Id`.
    */
   readonly canonical: string;
-  /** What comes before its value in a head: the end of the line before, the name as spelled, a colon and a space. */
+  /** The text before its value in a head: a line break, the name as spelled, a colon and a space. */
   readonly lineStart: string;
   /** Whether it belongs to one connection. */
   readonly isHopByHop: boolean;

@@ -75,7 +75,7 @@ function framedTwice(): TypeError {
 let keptMs = Number.NaN;
 let keepAliveText = "";
 
-/** Returns the lines of the connection, each behind a CRLF; formatted once, as all connections are kept for the same time. */
+/** Returns the lines of the connection, each behind a CRLF; formatted once, as all connections have the same time. */
 function connectionLines(keepsAlive: boolean, keepAliveMs: number): string {
   if (!keepsAlive) return "\r\nConnection: close";
   if (keptMs !== keepAliveMs) {

@@ -33,8 +33,8 @@ export function renderFields(fields: RawFields): string {
 }
 
 /**
- * Renders the field lines of a response, each behind a CRLF. Control characters that a backend has sent in values are kept, as nginx keeps
- * them: browsers read them. Throws a TypeError at a character that could end a line early.
+ * Renders the field lines of a response, each behind a CRLF. Control characters that a backend has sent in values are
+ * kept, as nginx keeps them: browsers read them. Throws a TypeError at a character that could end a line early.
  */
 export function renderResponseFields(fields: RawFields): string {
   return render(fields, UNSAFE_IN_RESPONSE);

@@ -98,3 +98,12 @@ function isUtf8(type = ""): boolean {
   const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(type)?.[1];
   return charset === undefined || /^utf-?8$/i.test(charset);
 }
+
+/** How long, in ms, clients get the same failure after the backend's first response took too long. */
+const TIMEOUT_HOLDS_MS = 1_000;
+
+/** Returns the state of a backend whose first response took too long. */
+export function timedOut(): BackendState {
+  const retryAt = Date.now() + TIMEOUT_HOLDS_MS;
+  return { is: "failed", status: 504, code: "backend_timeout", fields: [], retryAt };
+}

@@ -2,11 +2,12 @@ import type { EndReason } from "../base/outcome.ts";
 import type { BackendFiles } from "../limits/backend-files.ts";
 import type { Log } from "../observe/log.ts";
 import type { DialStream } from "./backend-link.ts";
-import { boundedState, failureOf } from "./backend-verdict.ts";
+import { boundedState, failureOf, timedOut } from "./backend-verdict.ts";
 import { Beats } from "./beats.ts";
 import { CatchUp } from "./catch-up.ts";
 import { ChannelBackend } from "./channel-backend.ts";
 import type { ChannelClient, Membership } from "./channel-client.ts";
+import { ChannelLog } from "./channel-log.ts";
 import { ConnectingTimeout } from "./connecting-timeout.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Delivery, eachRecipient } from "./delivery.ts";
@@ -22,9 +23,6 @@ import type { BackendState, ChannelFeed, ChannelStore, StoredEvent, StreamRecord
 
 /** At this many bytes of undelivered events the backend is not read: it is faster than the loop over the clients. */
 const MAX_PENDING_BYTES = 1024 * 1024;
-
-/** How long, in ms, clients get the same failure after the backend's first response took too long. */
-const TIMEOUT_HOLDS_MS = 1_000;
 
 export interface ChannelOptions {
   /** A hash of its key, for logs. */
@@ -48,7 +46,6 @@ export interface ChannelOptions {
  * clients it makes no difference whether this instance or another one asks the backend.
  */
 export class Channel implements ChannelFeed, Membership {
-  readonly name: string;
   readonly route: SharedRoute;
   readonly history: History;
   readonly pollBodies: PollBodies;
@@ -69,18 +66,18 @@ export class Channel implements ChannelFeed, Membership {
   #state: BackendState = { is: "connecting" };
   #isClosed = false;
   #isRetired = false;
-  readonly #openedAt = performance.now();
+  readonly #log: ChannelLog;
   readonly #connecting: ConnectingTimeout;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
-    this.name = options.name;
     this.route = options.route;
     this.history = options.history;
     this.pollBodies = new PollBodies(this.history);
     this.terms = new SharedTerms(this.route, this.history);
     this.#store = options.store;
     const { onFault, files } = options;
+    this.#log = new ChannelLog(options.log, options.name, this);
     this.#catchUp = new CatchUp(this.history, this.#store, onFault);
     this.#deadlines = new Deadlines(onFault);
     this.#connecting = new ConnectingTimeout(this.route.upstream, () => this.#giveUpWaiting(), onFault);
@@ -88,7 +85,7 @@ export class Channel implements ChannelFeed, Membership {
     this.#backend = new ChannelBackend({
       ...options,
       retryMs: () => this.retryMs,
-      log: (level, facts, message) => this.#log(level, facts, message),
+      log: (level, facts, message) => this.#log.write(level, facts, message),
     });
     this.#linger = new Linger({
       files,
@@ -156,7 +153,7 @@ export class Channel implements ChannelFeed, Membership {
     this.#delivery.stop();
     this.#backend.stop();
     this.#store.close();
-    this.#log("info", { events: this.history.lastSeq }, "shared stream closed");
+    this.#log.write("info", { events: this.history.lastSeq }, "shared stream closed");
     this.history.close();
     this.#options.onClosed(this);
   }
@@ -207,7 +204,7 @@ export class Channel implements ChannelFeed, Membership {
 
   onDegraded(isDegraded: boolean): void {
     const reached = isDegraded ? "cannot be reached" : "can be reached again";
-    this.#log("warn", { isDegraded }, `the shared stream's record ${reached}`);
+    this.#log.write("warn", { isDegraded }, `the shared stream's record ${reached}`);
   }
 
   held(afterSeq: number): readonly StoredEvent[] {
@@ -244,9 +241,7 @@ export class Channel implements ChannelFeed, Membership {
 
   /** Another instance asks the backend, and has announced no result for longer than a dial can take. */
   #giveUpWaiting(): void {
-    if (this.#state.is !== "connecting") return;
-    const retryAt = Date.now() + TIMEOUT_HOLDS_MS;
-    this.onState({ is: "failed", status: 504, code: "backend_timeout", fields: [], retryAt });
+    if (this.#state.is === "connecting") this.onState(timedOut());
   }
 
   /** Ends all clients after the last event. */
@@ -296,18 +291,5 @@ export class Channel implements ChannelFeed, Membership {
     // Until then all clients get the same refusal, and the backend is not asked.
     if (state.is === "failed") return Math.max(0, state.retryAt - Date.now());
     return sharedOf(this.route).linger;
-  }
-
-  #log(level: "info" | "warn", facts: Record<string, unknown>, message: string): void {
-    const { config, environment } = this.route;
-    const durationMs = Math.round(performance.now() - this.#openedAt);
-    const own = {
-      route: config.name,
-      stage: environment,
-      channel: this.name,
-      clients: this.size,
-      durationMs,
-    };
-    this.#options.log[level]({ ...own, ...facts }, message);
   }
 }

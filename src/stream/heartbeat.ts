@@ -81,8 +81,8 @@ class Sweep {
   }
 
   delete(heartbeat: Heartbeat): void {
-    this.#heartbeats.delete(heartbeat);
-    if (this.#heartbeats.size > 0) return;
+    // A second call of an emptied sweep must not remove the one that has followed it.
+    if (!this.#heartbeats.delete(heartbeat) || this.#heartbeats.size > 0) return;
     clearInterval(this.#timer);
     Sweep.#all.delete(this.#ms);
   }

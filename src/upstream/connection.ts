@@ -33,7 +33,7 @@ type OwnedSocket = Socket & { [CONNECTION]?: Connection };
  * One connection to a backend: sends one request after the other, and reads their responses.
  *
  * All connections share the handlers of their sockets, which find the connection by a property of the socket: closures
- * for each connection would take more memory than everything else that an idle stream holds here.
+ * and wrappers of `once` would take more memory than everything else that an idle stream holds here.
  */
 export class Connection {
   // The fields that each read needs come first.
@@ -60,7 +60,6 @@ export class Connection {
     const socket: OwnedSocket = openBackendSocket(owner.target, owner.session);
     this.#socket = socket;
     socket[CONNECTION] = this;
-    // Not `once`, which makes two objects more: the event comes once.
     socket.on(owner.target.tls ? "secureConnect" : "connect", onConnect);
     socket.on("end", onEnd);
     socket.on("error", onError);
@@ -188,16 +187,14 @@ export class Connection {
     this.owner.session = session;
   }
 
-  /** Called when the connection has read this many bytes into `READ_BUFFER`. */
+  /**
+   * Called when the connection has read this many bytes into `READ_BUFFER`. An error on the way to the client ends this
+   * response, and not the thousands beside it.
+   */
   read(length: number): void {
     const user = this.#user;
     // A response without a request.
-    if (user === undefined) this.destroy();
-    else this.#deliver(user, length);
-  }
-
-  /** An error on the way to the client ends this response, and not the thousands beside it. */
-  #deliver(user: ConnectionUser, length: number): void {
+    if (user === undefined) return void this.destroy();
     try {
       this.#parser.read(READ_BUFFER, READ_START, READ_START + length);
       user.onRead(this.#parser, READ_BUFFER);

@@ -89,6 +89,18 @@ test("a busy stream gets no heartbeat, and a fault in one stream keeps none from
   for (const heartbeat of heartbeats) heartbeat.stop();
 });
 
+test("stopping a heartbeat twice leaves later ones on one timer", () => {
+  const first = new Heartbeat(100, stream().owner);
+  first.stop();
+  const second = new Heartbeat(100, stream().owner);
+  first.stop();
+  const third = new Heartbeat(100, stream().owner);
+  expect(vi.getTimerCount()).toBe(1);
+  second.stop();
+  third.stop();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 test("a heartbeat that ends its stream is the last one", () => {
   const owner = {
     exchange: exchangeWith([], undefined),
