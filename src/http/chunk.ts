@@ -44,7 +44,7 @@ export function lastChunk(trailers: RawFields): string {
  * Writes size and CRLF before a part and CRLF after it, and returns the start of the chunk. Digits are written by
  * hand because `toString(16)` is a call into V8.
  */
-function frame(bytes: Buffer, start: number, end: number): number {
+export function frame(bytes: Buffer, start: number, end: number): number {
   bytes[end] = CR;
   bytes[end + 1] = LF;
   let at = start;

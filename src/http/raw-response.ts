@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
 import { runAll } from "../base/guard.ts";
 import { NO_CALLBACKS, withOneMore, withoutOne } from "../base/short-list.ts";
-import { lastChunk, toChunk, toChunkText } from "./chunk.ts";
+import { frame, lastChunk, ROOM_BEFORE, ROOM_BEHIND, toChunkText } from "./chunk.ts";
 import type { EarlyResponse, ResponseUser } from "./client-response.ts";
 import { type Framing, HEAD_START, type HeadContext, renderHead, renderInterim } from "./raw-head.ts";
+import { returning, takeSendBuffer } from "./send-buffers.ts";
 import type { SharedBytes } from "./shared-bytes.ts";
 
 /** The connection of a response. */
@@ -107,8 +108,7 @@ export class RawResponse implements EarlyResponse {
       const text = isChunked ? toChunkText(bytes, start, end) : bytes.toString("latin1", start, end);
       return this.#socket.write(this.#takeHead() + text, "latin1");
     }
-    const part = bytes.subarray(start, end);
-    return this.#send(isChunked ? toChunk(part) : Buffer.from(part));
+    return this.#sendCopy(bytes, start, end, isChunked);
   }
 
   writeShared(bytes: SharedBytes): boolean {
@@ -222,6 +222,19 @@ export class RawResponse implements EarlyResponse {
     all.write(head, 0, "latin1");
     bytes.copy(all, head.length);
     return this.#socket.write(all);
+  }
+
+  /** Writes a copy of borrowed bytes, as a chunk or plain, with the head before it. */
+  #sendCopy(bytes: Buffer, start: number, end: number, isChunked: boolean): boolean {
+    const head = this.#takeHead();
+    const before = head.length + ROOM_BEFORE;
+    const behind = before + end - start;
+    const buffer = takeSendBuffer(behind + ROOM_BEHIND);
+    bytes.copy(buffer, before, start, end);
+    const partStart = isChunked ? frame(buffer, before, behind) : before;
+    const partEnd = isChunked ? behind + ROOM_BEHIND : behind;
+    buffer.write(head, partStart - head.length, "latin1");
+    return this.#socket.write(buffer.subarray(partStart - head.length, partEnd), returning(buffer));
   }
 
   #wentOut(error: Error | null | undefined): void {

@@ -2,6 +2,7 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Readable } from "node:stream";
 import { guarded } from "../base/guard.ts";
 import type { ClientResponse, ResponseUser } from "../http/client-response.ts";
+import { returning, takeSendBuffer } from "../http/send-buffers.ts";
 import type { SharedBytes } from "../http/shared-bytes.ts";
 import { sendFields } from "./http2-fields.ts";
 
@@ -87,7 +88,10 @@ export class Http2Response implements ClientResponse {
   }
 
   write(bytes: Buffer, start = 0, end = bytes.length): boolean {
-    return this.#write(Buffer.from(bytes.subarray(start, end)));
+    const length = end - start;
+    const buffer = takeSendBuffer(length);
+    bytes.copy(buffer, 0, start, end);
+    return this.#write(buffer.subarray(0, length), returning(buffer));
   }
 
   writeShared({ plain }: SharedBytes): boolean {
@@ -153,12 +157,12 @@ export class Http2Response implements ClientResponse {
     this.#reset();
   }
 
-  #write(chunk: Buffer): boolean {
+  #write(chunk: Buffer, onWritten?: (error?: Error | null) => void): boolean {
     this.#respond(false);
     // A response to HEAD, or with a status that has no body, has ended with its head.
     if (this.isClosed || this.#stream.writableEnded) return true;
     this.#writtenBytes += chunk.length;
-    return this.#stream.write(chunk);
+    return this.#stream.write(chunk, onWritten);
   }
 
   #respond(endStream: boolean): void {
