@@ -2,6 +2,7 @@ import type { HistoryBounds, StoredEvent } from "../shared/store.ts";
 import type { RedisCommands } from "./commands.ts";
 import { type BlockTest, encodeEntry, formatPosition, type Position } from "./entry.ts";
 import type { RecordKeys } from "./key.ts";
+import type { PageSize } from "./page-size.ts";
 import { RedisFault } from "./redis-fault.ts";
 import { APPEND } from "./scripts.ts";
 
@@ -12,6 +13,8 @@ const BATCH_BYTES = 1024 ** 2;
 /** A record in Redis, and how long its keys stay. */
 export interface RecordPlace {
   readonly connection: RedisCommands;
+  /** The page size of reads over this connection, also of other records. */
+  readonly pageSize: PageSize;
   readonly keys: RecordKeys;
   readonly bounds: HistoryBounds;
   /** Accepts the bytes of an event. */

@@ -13,27 +13,48 @@ import { entriesReply } from "./schemas.ts";
 
 /** Entries per reply: few in the first, then as many as make up a certain size. */
 const FIRST_PAGE = 16;
-const PAGE = 256;
+export const MAX_PAGE = 256;
 const PAGE_BYTES = 1024 * 1024;
 
 /** Reads the entries of a record after a position, oldest first, to the end. */
 export async function* readPages(
-  { connection, keys, isBlock }: RecordPlace,
+  place: RecordPlace,
   after: Position,
 ): AsyncGenerator<readonly Entry[], void> {
+  const { pageSize } = place;
+  // Does not grow before the end: a failed page would end the whole read, and the next read would fail there again.
+  const most = pageSize.entries;
   let from = after;
-  let count = FIRST_PAGE;
+  let count = Math.min(FIRST_PAGE, most);
+  let isFull = false;
   for (;;) {
-    const range = [formatPosition(positionBehind(from)), "+", "COUNT", count];
-    const page = await connection.ask(entriesReply(isBlock), "XRANGE", [keys.events, ...range]);
+    const page = await readPage(place, from, count);
     const last = page.at(-1);
+    isFull ||= page.length >= most;
+    if (page.length < count && isFull) pageSize.grow();
     if (last === undefined) return;
     // A reply that does not advance would be requested for ever.
     if (comparePositions(last.position, from) <= 0) throw new RedisFault("a reply that does not advance");
     from = last.position;
     yield page;
     if (page.length < count) return;
-    count = nextCount(page);
+    count = nextCount(page, most);
+  }
+}
+
+async function readPage(
+  { connection, keys, isBlock, pageSize }: RecordPlace,
+  from: Position,
+  count: number,
+): Promise<readonly Entry[]> {
+  const wasReady = connection.isReady;
+  try {
+    const range = [formatPosition(positionBehind(from)), "+", "COUNT", count];
+    return await connection.ask(entriesReply(isBlock), "XRANGE", [keys.events, ...range]);
+  } catch (error) {
+    // A refusal does not depend on the size.
+    if (wasReady && !connection.isReady) pageSize.shrink(count);
+    throw error;
   }
 }
 
@@ -41,9 +62,9 @@ export async function* readPages(
  * Returns how many entries to request next, so that a reply comes within the timeout of a command even if events are
  * large.
  */
-function nextCount(page: readonly Entry[]): number {
+function nextCount(page: readonly Entry[], most: number): number {
   const bytes = page.reduce((sum, entry) => sum + bytesOf(entry), 0);
-  return Math.max(1, Math.min(PAGE, Math.floor((PAGE_BYTES * page.length) / Math.max(1, bytes))));
+  return Math.max(1, Math.min(most, Math.floor((PAGE_BYTES * page.length) / Math.max(1, bytes))));
 }
 
 /**
@@ -87,7 +108,7 @@ class Kept {
       this.#bytes -= bytesOf(this.#entries[this.#start] as Entry);
       this.#start += 1;
     }
-    if (this.#start * 2 <= this.#entries.length || this.#start < PAGE) return;
+    if (this.#start * 2 <= this.#entries.length || this.#start < MAX_PAGE) return;
     this.#entries = this.#entries.slice(this.#start);
     this.#start = 0;
   }

@@ -9,6 +9,7 @@ import {
   formatPosition,
   type Position,
 } from "./entry.ts";
+import { PageSize } from "./page-size.ts";
 import { RedisFault } from "./redis-fault.ts";
 import type { RedisReply } from "./reply.ts";
 import {
@@ -19,10 +20,7 @@ import {
   streamsReply,
 } from "./schemas.ts";
 
-/**
- * The maximum number of entries of one stream in one reply. Halved after each failed read: the reply may have been too
- * long for the timeout, or for Redis's output buffer limit.
- */
+/** The maximum number of entries of one stream in one reply, while reads succeed. */
 const PAGE = 512;
 
 /** How long Redis blocks a read without new entries; a Redis that hangs is noticed that much later. */
@@ -68,7 +66,7 @@ export class RedisReader {
   #asked: ReadonlyMap<string, Position> = new Map();
   #noticeId: string | undefined;
   #connectionId: number | undefined;
-  #page = PAGE;
+  readonly #pageSize = new PageSize(PAGE);
   #isBlocked = false;
   #wakeTimer: NodeJS.Timeout | undefined;
   #isRunning = false;
@@ -117,13 +115,12 @@ export class RedisReader {
       this.#options.onResume();
       while (connection.isReady && !this.#isClosed) {
         this.#give(await this.#read());
-        this.#page = Math.min(PAGE, this.#page + 1 + (this.#page >> 3));
         const { size } = this.#followers;
         if (size > STREAMS_PER_MS) await delay(size / STREAMS_PER_MS);
       }
     } catch (error) {
       if (!(error instanceof RedisFault)) connection.faults.onFault(error);
-      this.#page = Math.max(1, this.#page >> 1);
+      this.#pageSize.shrink(this.#pageSize.entries);
       // The connection is lost, or the command was refused: in either case the reader starts again.
       if (connection.isReady) await delay(jitter(BLOCK_MS));
     } finally {
@@ -137,10 +134,13 @@ export class RedisReader {
     this.#asked = new Map([...this.#followers].map(([stream, group]) => [stream, leastOf(group)]));
     const positions = [...this.#asked.values()].map(formatPosition);
     const streams = [notices, ...this.#asked.keys(), this.#noticeId ?? "0-0", ...positions];
-    const options = ["COUNT", this.#page, "BLOCK", BLOCK_MS, "STREAMS"];
+    const count = this.#pageSize.entries;
+    const options = ["COUNT", count, "BLOCK", BLOCK_MS, "STREAMS"];
     this.#isBlocked = true;
     try {
-      return await connection.ask(streamsReply, "XREAD", [...options, ...streams], BLOCK_MS);
+      const parts = await connection.ask(streamsReply, "XREAD", [...options, ...streams], BLOCK_MS);
+      if (parts.some(({ entries }) => entries.length >= count)) this.#pageSize.grow();
+      return parts;
     } finally {
       this.#isBlocked = false;
       clearTimeout(this.#wakeTimer);

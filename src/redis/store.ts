@@ -14,6 +14,8 @@ import { RedisDefinitions } from "./definitions.ts";
 import { isAnswerBlock } from "./entry.ts";
 import { type InvalidKind, RedisFaults } from "./faults.ts";
 import { type KeyLayout, type RecordKeys, recordKeys, rightsKey } from "./key.ts";
+import { PageSize } from "./page-size.ts";
+import { MAX_PAGE } from "./pages.ts";
 import { RedisReader } from "./reader.ts";
 import { RedisRecord } from "./record.ts";
 import { RedisFault } from "./redis-fault.ts";
@@ -63,6 +65,7 @@ export class RedisStore implements Store {
   readonly #log: Log;
   readonly #watch: SentinelWatch | undefined;
   readonly #commands: RedisCommands;
+  readonly #pageSize = new PageSize(MAX_PAGE);
   readonly #layout: KeyLayout;
   /** By the stream of notices that each reads. */
   readonly #readers = new Map<string, RedisReader>();
@@ -110,12 +113,12 @@ export class RedisStore implements Store {
   open({ key, route, definition, bounds, answer }: RecordOptions): ChannelStore {
     const { lease, timeout } = this.#config;
     const keys = recordKeys(this.#layout, route, key, definition);
-    const connection = this.#commands;
+    const shared = { connection: this.#commands, pageSize: this.#pageSize, owner: this.#owner };
     const keepMs = (answer?.keepMs ?? bounds.ageMs) + lease;
     const isBlock = answer === undefined ? isEventBlock : isAnswerBlock;
     const disuse = this.#definitions.use(route, definition);
     const record: RedisRecord = new RedisRecord({
-      place: { connection, keys, bounds, isBlock, owner: this.#owner, leaseMs: lease, keepMs },
+      place: { ...shared, keys, bounds, isBlock, leaseMs: lease, keepMs },
       isFollower: answer?.isFollower === true,
       reader: this.#readerOf(keys),
       timeoutMs: timeout,

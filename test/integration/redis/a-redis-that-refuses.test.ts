@@ -123,7 +123,7 @@ test("LOADING: a restarted Redis is away while it loads its data, and no event i
   expect(leader.records).toBe(1);
 });
 
-test("a reader whose replies exceed Redis's output buffer limit is disconnected, and misses no event", async () => {
+test("instances whose reads exceed Redis's output buffer limit are disconnected, and miss no event", async () => {
   const redis = await startRedis();
   await redis.client.config("SET", "client-output-buffer-limit", "normal 64kb 32kb 1");
   const bounds = { events: 1000, bytes: 64 * 1024 ** 2, ageMs: 600_000 };
@@ -138,4 +138,7 @@ test("a reader whose replies exceed Redis's output buffer limit is disconnected,
   await eventually(() => follower.live.length === 50, "the follower's events", LATER);
   expect(follower.live).toEqual(idsFrom(1, 50));
   expect(follower.records).toBe(1);
+  const late = new RecordFeed(startStore(redis.url), { bounds }).start();
+  await eventually(() => late.ids.length === 50, "the events at another instance", LATER);
+  expect(late.ids).toEqual(idsFrom(1, 50));
 });
