@@ -20,8 +20,8 @@ export interface Outcome {
   readonly forwarded: readonly string[];
 }
 
-/** When the client ends its half: with its last byte, or after two responses. */
-export type Leaving = "at once" | "in the end";
+/** When the client ends its half: with its last byte, after the response, or after a second request. */
+export type Leaving = "at once" | "after its response" | "in the end";
 
 /** Long enough for an idle process to read the bytes. */
 const PAUSE_MS = 3;
@@ -55,7 +55,7 @@ async function send(client: RawClient, parts: readonly Buffer[]): Promise<void> 
   }
 }
 
-/** Sends a request in one of the ways, repeats it if the connection is kept, and returns the results. */
+/** Sends a request in one of the ways, a second one if `leaving` says so, and returns the results. */
 export async function outcomeOf(
   { port, host }: GatewayFixture,
   backend: Backend,
@@ -75,8 +75,10 @@ export async function outcomeOf(
     POLL,
   );
   if (!isOver()) {
-    client.send(`GET /again HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
-    await eventually(isOver, "the end after a second request", POLL);
+    if (leaving === "in the end") {
+      client.send(`GET /again HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    } else client.halfClose();
+    await eventually(isOver, "the end after the last byte", POLL);
   }
   client.leave();
   return {
