@@ -8,7 +8,7 @@ import { isEventStream, type ResponseHead, streamHead } from "../stream/response
 
 /** Returns the backend's fields that an answer keeps: without those of one connection, and without its cookies. */
 export function keptFields({ rawHeaders }: SourceHead): string[] {
-  return withoutField(responseFields(rawHeaders).fields, "set-cookie");
+  return withoutField(responseFields(rawHeaders, true).fields, "set-cookie");
 }
 
 /** Whether an answer with these fields is an event stream that sluice can read: one without content coding. */

@@ -14,6 +14,9 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** Fields that frame a body. */
+export const FRAMING: ReadonlySet<string> = new Set(["content-length", "transfer-encoding"]);
+
 /** Request fields that the gateway sets or acts on itself; a client's fields of these names are dropped. */
 export const SET_BY_GATEWAY: ReadonlySet<string> = new Set([
   // The gateway itself responds to 100-continue, so the backend must not get the field.

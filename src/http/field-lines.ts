@@ -1,19 +1,9 @@
-import { HOP_BY_HOP } from "./field-kinds.ts";
 import { fieldName } from "./field-name.ts";
 import { ParseError } from "./parse-error.ts";
 import { isFieldValue } from "./render-head.ts";
 
 /** The maximum number of fields of a head, or of the trailers of a body; that of Node's own parser. */
 export const MAX_FIELDS = 2_000;
-
-/** Parsers disagree whether a tab behind a value belongs to it; in these fields they would disagree on the body's end. */
-const FRAMING = new Set(["content-length", "transfer-encoding"]);
-
-/**
- * Fields that frame a message or control its connection. A parser that trims or ignores a control character in them reads
- * another message.
- */
-const CONTROLLING: ReadonlySet<string> = new Set([...HOP_BY_HOP, "content-length"]);
 
 const TAB = 0x09;
 const SPACE = 0x20;
@@ -30,12 +20,14 @@ export function parseFieldLines(text: string, at: number): string[] {
     const colon = text.indexOf(":", start);
     const end = text.indexOf("\r\n", start);
     if (colon < 0 || colon > end) throw new ParseError("invalid field line");
-    const { spelled: name, lower, isToken } = fieldName(text.slice(start, colon));
+    const { spelled: name, isToken, isFraming, isHopByHop } = fieldName(text.slice(start, colon));
     if (!isToken) throw new ParseError("invalid field name");
-    if (FRAMING.has(lower) && hasTabBehind(text, colon + 1, end))
+    // Parsers disagree whether a tab behind a value belongs to it; here they would disagree on the body's end.
+    if (isFraming && hasTabBehind(text, colon + 1, end))
       throw new ParseError(`${name} with a tab behind its value`);
     const value = trimmed(text, colon + 1, end);
-    if (CONTROLLING.has(lower) && !isFieldValue(value))
+    // A parser that trims or ignores a control character in these fields reads another message.
+    if ((isFraming || isHopByHop) && !isFieldValue(value))
       throw new ParseError(`${name} with a control character`);
     fields.push(name, value);
     if (fields.length > 2 * MAX_FIELDS) throw new ParseError(`more than ${MAX_FIELDS} fields`);
@@ -49,7 +41,7 @@ export function parseTrailerLines(text: string): string[] {
   const fields = parseFieldLines(text, 0);
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] ?? "";
-    if (FRAMING.has(fieldName(name).lower)) throw new ParseError(`${name} among the trailers`);
+    if (fieldName(name).isFraming) throw new ParseError(`${name} among the trailers`);
   }
   return fields;
 }

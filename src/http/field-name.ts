@@ -1,5 +1,5 @@
 import { ownText } from "../base/own-text.ts";
-import { HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
+import { FRAMING, HOP_BY_HOP, SET_BY_GATEWAY } from "./field-kinds.ts";
 
 /** A spelling of a field's name, with what is derived from it. */
 export interface FieldName {
@@ -15,6 +15,13 @@ export interface FieldName {
   readonly lineStart: string;
   /** Whether it belongs to one connection. */
   readonly isHopByHop: boolean;
+  /** Whether it frames a body. */
+  readonly isFraming: boolean;
+  /**
+   * Whether it is an X-Accel-* that a backend must not send: it would control the nginx in front, where X-Accel-Redirect
+   * opens internal locations.
+   */
+  readonly isAccel: boolean;
   /** Whether a backend must not get it from a client, because it could read it as a field of the gateway. */
   readonly isOfGateway: boolean;
   /** Whether it is a valid name (RFC 9110 section 5.1): no character in it ends the line, or the name itself. */
@@ -45,6 +52,8 @@ export function fieldName(text: string): FieldName {
     canonical,
     lineStart: `\r\n${spelled}: `,
     isHopByHop: HOP_BY_HOP.has(lower),
+    isFraming: FRAMING.has(lower),
+    isAccel: lower.startsWith("x-accel-") && lower !== "x-accel-buffering",
     isOfGateway: HOP_BY_HOP.has(canonical) || SET_BY_GATEWAY.has(canonical),
     isToken: TOKEN.test(text),
   };

@@ -1,5 +1,3 @@
-import { type FieldName, fieldName } from "./field-name.ts";
-
 /**
  * Header fields as on the wire: name, value, name, value… Order, case and duplicates are kept, because two parsers can
  * read a joined or reordered head in two ways.
@@ -55,21 +53,6 @@ export function removeField(fields: string[], name: string): void {
   removeFrom(fields, name, 0);
 }
 
-/** Removes, in place, each field whose name passes a test. */
-export function removeFields(fields: string[], isRemoved: (name: FieldName) => boolean): void {
-  let kept = 0;
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const name = fields[at] ?? "";
-    if (isRemoved(fieldName(name))) continue;
-    if (kept < at) {
-      fields[kept] = name;
-      fields[kept + 1] = fields[at + 1] ?? "";
-    }
-    kept += 2;
-  }
-  if (kept < fields.length) fields.length = kept;
-}
-
 /** Returns a copy without any field of that name, in any case. */
 export function withoutField(raw: RawFields, name: string): string[] {
   const copy = [...raw];
@@ -102,7 +85,7 @@ export function pairs(raw: RawFields): [name: string, value: string][] {
   return list;
 }
 
-// Compares the lengths first, so that few names have to be lower-cased.
-function isNamed(name: string | undefined, lowerName: string): boolean {
+/** Whether a field has that name, in any case. Compares the lengths first, so that few names have to be lower-cased. */
+export function isNamed(name: string | undefined, lowerName: string): boolean {
   return name !== undefined && name.length === lowerName.length && name.toLowerCase() === lowerName;
 }

@@ -11,18 +11,26 @@ const END_TO_END = new Set(["authorization", "cookie", "host", "origin", "set-co
 
 const NO_OPTIONS: ReadonlySet<string> = new Set();
 
+const noneTaken = (): boolean => false;
+
 /**
  * Returns the request fields to forward: without hop-by-hop fields, fields that Connection lists, and fields with which
  * a client could pose as the gateway. The caller adds the gateway's own fields.
  *
  * Names are compared as CGI backends read them (`FieldName.canonical`): such a backend cannot tell `X_Forwarded_For`
  * from `X-Forwarded-For`, nor `Content_Length` from the field that frames the body. `X-Forwarded-Prefix`
- * and others that the gateway does not always set are forwarded only from a trusted peer.
+ * and others that the gateway does not always set are forwarded only from a trusted peer. `isTaken` tells which other
+ * fields are not forwarded.
  */
-export function requestFields(raw: RawFields, peer: { readonly isTrusted: boolean }): string[] {
+export function requestFields(
+  raw: RawFields,
+  peer: { readonly isTrusted: boolean },
+  isTaken: (name: FieldName) => boolean = noneTaken,
+): string[] {
   const listed = connectionOptions(raw);
-  const kept = pick(raw, ({ lower, canonical, isOfGateway }) => {
-    if (isOfGateway || listed.has(lower)) return false;
+  const kept = pick(raw, (name) => {
+    const { lower, canonical } = name;
+    if (name.isOfGateway || listed.has(lower) || isTaken(name)) return false;
     if (canonical === "content-length") return canonical === lower;
     return !canonical.startsWith("x-forwarded-") || (peer.isTrusted && canonical === lower);
   });
@@ -39,10 +47,16 @@ export interface ResponseFields {
   readonly trailer: string | undefined;
 }
 
-/** Removes the hop-by-hop fields and the fields that Connection lists from a response. */
-export function responseFields(raw: RawFields): ResponseFields {
+/**
+ * Removes the hop-by-hop fields and the fields that Connection lists from a response and, unless `keepsAccel`, the
+ * fields that would control an nginx in front (`FieldName.isAccel`).
+ */
+export function responseFields(raw: RawFields, keepsAccel = false): ResponseFields {
   const listed = connectionOptions(raw);
-  const fields = pick(raw, ({ lower, isHopByHop }) => !isHopByHop && !listed.has(lower));
+  const fields = pick(
+    raw,
+    ({ lower, isHopByHop, isAccel }) => !isHopByHop && (keepsAccel || !isAccel) && !listed.has(lower),
+  );
   return { fields, trailer: announcedTrailers(fieldValues(raw, "trailer")) };
 }
 

@@ -3,14 +3,12 @@ import { debugFields } from "../exchange/debug.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import { contentCoding } from "../http/content-coding.ts";
-import type { FieldName } from "../http/field-name.ts";
 import {
   fieldValue,
   fieldValues,
   listItems,
   type RawFields,
   removeField,
-  removeFields,
   setField,
   withoutField,
 } from "../http/fields.ts";
@@ -63,7 +61,7 @@ export function isEventStream({ rawHeaders }: SourceHead): boolean {
 
 /** Returns the backend's head without its hop-by-hop fields, with the route's edits and our own fields. */
 export function ordinaryHead(exchange: Exchange, head: SourceHead, route: Route): ResponseHead {
-  const { fields, trailer } = responseFields(head.rawHeaders);
+  const { fields, trailer } = responseFields(head.rawHeaders, route.config.headers.response.accel);
   rewriteResponseFields(fields, exchange, route, head);
   if (trailer !== undefined && hasTrailers(exchange, head)) fields.push("Trailer", trailer);
   // RFC 9110 section 8.6: a 204 has no Content-Length, and an HTTP/2 client may take it for an error.
@@ -129,14 +127,12 @@ function completeCacheControl(values: readonly string[]): string {
 /** Returns the fields of a backend's interim response, as Early Hints, without those that frame or that are not allowed. */
 export function interimFields(rawHeaders: SourceHead["rawHeaders"], { config }: Route): string[] {
   const { fields } = responseFields(rawHeaders);
-  removeFields(fields, isAccel);
   for (const name of ["Content-Length", ...config.headers.response.remove]) removeField(fields, name);
   return fields;
 }
 
 function finish(exchange: Exchange, head: SourceHead, route: Route, fields: string[]): ResponseHead {
-  const { set, remove, accel } = route.config.headers.response;
-  if (!accel) removeFields(fields, isAccel);
+  const { set, remove } = route.config.headers.response;
   let done = fields;
   for (const name of remove) removeField(done, name);
   for (const [name, value] of Object.entries(set)) setField(done, name, value);
@@ -161,14 +157,6 @@ function requestId({ account, id }: Exchange, { rawHeaders }: SourceHead, fields
   const backendId = fieldValue(rawHeaders, "x-request-id") ?? "";
   if (backendId !== "" && backendId !== id) account.foundBackendRequestId(backendId);
   return fieldValue(fields, "x-request-id") || id;
-}
-
-/**
- * Whether a field is an X-Accel-* that is removed: a backend must not control the nginx in front, where X-Accel-Redirect
- * opens internal locations.
- */
-function isAccel({ lower }: FieldName): boolean {
-  return lower.startsWith("x-accel-") && lower !== "x-accel-buffering";
 }
 
 /** Drops a reason phrase with control characters: Node's client accepts them, and its server throws on them. */

@@ -9,7 +9,7 @@ import type { Backend } from "./backend.ts";
 import { rewriteDestination } from "./destination.ts";
 import { type BackendRequest, bodyFraming } from "./dial.ts";
 import { setValue, withoutTwinsOfEdits } from "./edited-fields.ts";
-import { withIdentity, withoutIdentity } from "./identity-fields.ts";
+import { takenNames, withIdentity, withoutIdentity } from "./identity-fields.ts";
 import { backendPath, strippedPrefix } from "./path-rewrite.ts";
 import { signedFields } from "./signed-fields.ts";
 import type { Upstream } from "./upstream.ts";
@@ -29,8 +29,8 @@ export function createBackendRequest(
 ): BackendRequest {
   const { request, target, client } = exchange;
   const { config } = route;
-  const passable = withoutTwinsOfEdits(requestFields(request.rawHeaders, client), route);
-  let fields = withIdentity(passable, exchange, route);
+  const passable = requestFields(request.rawHeaders, client, takenNames(exchange, route));
+  let fields = withIdentity(withoutTwinsOfEdits(passable, route), exchange);
   if (upstream.sticky?.cookie !== undefined) fields = withoutCookie(fields, upstream.sticky.cookie);
   if (!upstream.preservesHost || exchange.host === "") {
     setField(fields, "Host", backend.address.authority);

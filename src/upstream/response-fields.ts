@@ -1,6 +1,6 @@
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
-import { fieldName } from "../http/field-name.ts";
+import { isNamed } from "../http/fields.ts";
 import type { SourceHead } from "../http/source.ts";
 import { clientLocation, clientRefresh } from "./redirects.ts";
 import { clientCookie } from "./set-cookie.ts";
@@ -19,11 +19,11 @@ export function rewriteResponseFields(
   const isAuto = rewrite.redirects === "auto";
   const changesCookies = rewrite.cookies.domain !== undefined || rewrite.cookies.path !== undefined;
   for (let at = 0; at + 1 < fields.length; at += 2) {
-    const { lower } = fieldName(fields[at] ?? "");
+    const name = fields[at];
     const value = fields[at + 1] ?? "";
-    if (lower === "location" && isAuto) fields[at + 1] = clientLocation(value, answered);
-    else if (lower === "refresh" && isAuto) fields[at + 1] = clientRefresh(value, answered);
-    else if (lower === "set-cookie" && changesCookies)
+    if (isAuto && isNamed(name, "location")) fields[at + 1] = clientLocation(value, answered);
+    else if (isAuto && isNamed(name, "refresh")) fields[at + 1] = clientRefresh(value, answered);
+    else if (changesCookies && isNamed(name, "set-cookie"))
       fields[at + 1] = clientCookie(value, exchange, rewrite);
   }
 }
