@@ -1,3 +1,4 @@
+import { atTurnEnd, type TurnEndUser } from "../base/turn-end.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Route } from "../exchange/route.ts";
 import type { ClientResponse } from "../http/client-response.ts";
@@ -27,33 +28,41 @@ export function forward(exchange: Exchange, response: ClientResponse, backend: S
   const isHeadOfStream = exchange.request.method === "HEAD" && isStream(exchange, head, route);
   writer.head((isHeadOfStream ? streamHead : ordinaryHead)(exchange, head, route));
 
-  // Body bytes that have arrived with the head are sent with it, in one write.
-  backend.start(new Forwarding(exchange, writer, backend));
   response.onClose(() => {
     if (!response.isWhole) backend.cancel();
   });
-  // A body that has not begun must not hold the head back.
-  if (exchange.account.bytesSent === 0) {
-    const flush = exchange.guarded(() => {
-      if (!response.isClosed && exchange.account.bytesSent === 0) writer.flush();
-    });
-    setImmediate(flush);
-  }
+  atTurnEnd(new Forwarding(exchange, response, writer, backend));
 }
 
 /** The way of one ordinary body from its backend to its client. */
-class Forwarding implements Sink {
+class Forwarding implements Sink, TurnEndUser {
   readonly #exchange: Exchange;
+  readonly #response: ClientResponse;
   readonly #writer: ClientWriter;
   readonly #backend: Source;
+  #hasBegun = false;
 
-  constructor(exchange: Exchange, writer: ClientWriter, backend: Source) {
+  constructor(exchange: Exchange, response: ClientResponse, writer: ClientWriter, backend: Source) {
     this.#exchange = exchange;
+    this.#response = response;
     this.#writer = writer;
     this.#backend = backend;
   }
 
+  turnEnded(): void {
+    if (this.#response.isClosed) return;
+    // Body bytes that have arrived with the head are sent with it, in one write.
+    this.#backend.start(this);
+    // A body that has not begun must not hold the head back.
+    if (!this.#hasBegun) this.#writer.flush();
+  }
+
+  fault(error: unknown): void {
+    this.#exchange.fault(error);
+  }
+
   onData(bytes: BorrowedBytes, start: number, end: number): void {
+    this.#hasBegun = true;
     this.#exchange.account.addBytes(end - start);
     if (this.#writer.write(bytes, start, end)) return;
     this.#backend.pause();
@@ -61,11 +70,13 @@ class Forwarding implements Sink {
   }
 
   onEnd(rawTrailers: RawFields): void {
+    this.#hasBegun = true;
     const trailers = rawTrailers.length === 0 ? NO_TRAILERS : pairs(responseTrailers(rawTrailers));
     this.#writer.end("completed", trailers);
   }
 
   onError(error: Error): void {
+    this.#hasBegun = true;
     this.#writer.abort("backend_failed", error);
   }
 }

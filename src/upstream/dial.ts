@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { afterReads } from "../base/after-reads.ts";
 import { ProxyError } from "../base/errors.ts";
+import { atTurnEnd, type TurnEndUser } from "../base/turn-end.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { WholeBody } from "../exchange/whole-body.ts";
 import type { Cancellation } from "../http/client-response.ts";
@@ -122,7 +123,7 @@ interface WireRequest extends ConnectionUse {
  * One request until its response head: `timeouts` bound the connecting and, once the request is sent, the wait for the
  * response head.
  */
-class Dial implements ConnectionUser {
+class Dial implements ConnectionUser, TurnEndUser {
   readonly #options: DialOptions;
   readonly #connection: Connection;
   readonly #wire: WireRequest;
@@ -165,8 +166,12 @@ class Dial implements ConnectionUser {
    */
   sendOnKept(): void {
     this.#isConnected = true;
-    if (this.#wire.isRepeatable) this.#send();
+    if (this.#wire.isRepeatable) atTurnEnd(this);
     else afterReads(this.#options.exchange.guarded(() => this.#send()));
+  }
+
+  turnEnded(): void {
+    this.#send();
   }
 
   onConnected(): void {
