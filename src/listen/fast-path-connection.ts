@@ -7,7 +7,7 @@ import { RawResponse, type ResponseOwner } from "../http/raw-response.ts";
 import { type PlainRequest, parseRequest } from "../http/request-parser.ts";
 import { answer, join, receive } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { HalfClosedClient } from "./half-closed-client.ts";
+import { afterHead, HalfClosedClient } from "./half-closed-client.ts";
 
 /** The fast path that a connection belongs to. */
 export interface FastPathOwner {
@@ -101,11 +101,16 @@ export class FastPathConnection implements ResponseOwner {
     this.#owner.forget(this);
   }
 
-  /** A client that ends its half during its response has left; before it, the client may wait for the response. */
   ended(): void {
     const response = this.#response;
-    if (response === undefined || this.#exchange === undefined || response.hasBegun) {
-      response?.clientEnded();
+    if (response === undefined) this.socket.end();
+    else afterHead(response, this, () => this.#endedDuring(response));
+  }
+
+  /** A client that ends its half during its response has left; before it, the client may wait for the response. */
+  #endedDuring(response: RawResponse): void {
+    if (this.#exchange === undefined || response.hasBegun) {
+      response.clientEnded();
       this.socket.end();
       return;
     }

@@ -1,3 +1,5 @@
+import type { FaultOwner } from "../base/guard.ts";
+import { atTurnEnd } from "../base/turn-end.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { EarlyResponse } from "../http/client-response.ts";
 
@@ -10,6 +12,16 @@ const LOOKS = 4;
 
 /** The timeout, in ms, before the request is routed. */
 const DEFAULT_TIMEOUT_MS = 60_000;
+
+/**
+ * Calls back when a response whose head is prepared has begun, at the latest at the end of the event loop's turn; at once
+ * for any other response. The end of a client that is noted between would be taken for one before its response: no probe
+ * follows the head, so a client that has left would not be found.
+ */
+export function afterHead(response: EarlyResponse, owner: FaultOwner, callback: () => void): void {
+  if (!response.isHeadSent || response.hasBegun) callback();
+  else atTurnEnd({ turnEnded: callback, fault: (error) => owner.fault(error) });
+}
 
 /**
  * A client that has ended its half of the connection before its response began: it has left, or it has nothing more to

@@ -4,7 +4,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { join } from "../request/receive.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type ArrivingBody, BodyTimer } from "./body-timer.ts";
-import { HalfClosedClient } from "./half-closed-client.ts";
+import { afterHead, HalfClosedClient } from "./half-closed-client.ts";
 import type { NodeResponse } from "./node-response.ts";
 import type { Turn, Turns } from "./turns.ts";
 
@@ -89,8 +89,12 @@ export class RequestTurn implements Turn, ArrivingBody {
     this.#response.drained();
   }
 
-  /** A client that ends its half during its response has left; before it, the client may wait for the response. */
   clientEnded(isLast: boolean): void {
+    afterHead(this.#response, this.#exchange, () => this.#endedDuring(isLast));
+  }
+
+  /** A client that ends its half during its response has left; before it, the client may wait for the response. */
+  #endedDuring(isLast: boolean): void {
     if (this.#response.isClosed || this.#response.isEnded) return;
     if (this.#response.hasBegun) {
       this.#request.socket.end();

@@ -1,3 +1,4 @@
+import { setImmediate as turnEnd } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Sink, Source } from "../../../src/http/source.ts";
 import { forward } from "../../../src/stream/ordinary.ts";
@@ -28,11 +29,12 @@ class FakeSource implements Source {
 }
 
 // With `stream.clientBuffer` as the bound, 4,000 clients that did not read their downloads held a gigabyte.
-test("an ordinary response has at most one read pending for its client, whatever clientBuffer is", () => {
+test("an ordinary response has at most one read pending for its client, whatever clientBuffer is", async () => {
   const exchange = fakeExchange();
   const response = new FakeResponse();
   const source = new FakeSource();
   forward(exchange, response, source, fakeSharedRoute({}, { stream: { clientBuffer: "1m" } }));
+  await turnEnd();
   const chunk = Buffer.alloc(32 * 1024);
   source.sink?.onData(chunk, 0, chunk.length);
   expect(source.isPaused).toBe(false);
