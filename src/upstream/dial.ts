@@ -161,8 +161,8 @@ class Dial implements ConnectionUser, TurnEndUser {
   }
 
   /**
-   * Sends the request on a connection that was idle. One that may not be sent twice waits until the process has read
-   * what the kernel had for it: if the backend has closed the connection, the request gets another one.
+   * Sends the request on a connection that was idle, at the end of the turn. One that may not be sent twice waits until
+   * the process has read what the kernel had for it: if the backend has closed the connection, the request gets another.
    */
   sendOnKept(): void {
     this.#isConnected = true;
