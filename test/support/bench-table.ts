@@ -46,6 +46,9 @@ const STREAMS: readonly Line[] = [
   ["streams opened per second", "opens", "rate"],
   ["events per second of one core", "saturation", "rate"],
   ["ordinary requests per second, kept connections", "ordinary", "rate"],
+  ["ordinary requests, 99th percentile", "ordinary", "p99"],
+  ["responses of 1 MiB per second", "download", "rate"],
+  ["requests of 1 MiB per second", "upload", "rate"],
 ];
 
 const SHARED: readonly Line[] = [
