@@ -91,7 +91,10 @@ export class Http2Response implements ClientResponse {
     const length = end - start;
     const buffer = takeSendBuffer(length);
     bytes.copy(buffer, 0, start, end);
-    return this.#write(buffer.subarray(0, length), returning(buffer));
+    const giveBack = returning(buffer);
+    // Node reports the writes of a reset stream as done, while frames that point into them may wait for the client.
+    const onWritten = giveBack && ((error?: Error | null) => this.#stream.destroyed || giveBack(error));
+    return this.#write(buffer.subarray(0, length), onWritten);
   }
 
   writeShared({ plain }: SharedBytes): boolean {
