@@ -34,6 +34,8 @@ test("an ordinary response has at most one read pending for its client, whatever
   const response = new FakeResponse();
   const source = new FakeSource();
   forward(exchange, response, source, fakeSharedRoute({}, { stream: { clientBuffer: "1m" } }));
+  // Its bytes leave with those of the other responses of the turn.
+  expect(source.sink).toBeUndefined();
   await turnEnd();
   const chunk = Buffer.alloc(32 * 1024);
   source.sink?.onData(chunk, 0, chunk.length);
